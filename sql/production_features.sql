@@ -1,0 +1,11 @@
+-- production_features: a version's features on the latest scored day, under the name the guide gives that view.
+-- grain:   one row per lead_id
+-- inputs:  {{features}}
+-- params:  none
+-- output:
+--   prediction_date  DATE    the latest scored day
+--   lead_id          STRING  Salesforce Lead Id; after it the version's features
+
+SELECT *
+FROM {{features}}
+WHERE prediction_date = (SELECT MAX(prediction_date) FROM {{features}})

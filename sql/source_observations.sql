@@ -1,0 +1,88 @@
+-- source_observations: how many rows and nulls each source column held when the day was prepared, and how fresh it was.
+-- grain:   one row per prediction_date, source and column_name
+-- inputs:  {{lead}}, {{ria_contacts_current}}, {{contact_registered_employment_history}}, {{broker_protocol_members}}
+-- params:  @prediction_date DATE, @cutoff TIMESTAMP (prediction_date 00:00 New York), @retrospective BOOL
+-- output:
+--   prediction_date  DATE       the scored day
+--   source           STRING     the source table
+--   column_name      STRING     one of its columns
+--   row_count        INT64 [0..]  rows of the source; leads and employments begun before the cut-off only
+--   null_count       INT64 [0..]  of those, rows in which the column is NULL
+--   latest_at        TIMESTAMP  newest entry before the cut-off; NULL for a source without dates
+--   retrospective    BOOL       observed on another day than prediction_date
+
+WITH observed AS (
+  SELECT
+    'lead' AS source,
+    COUNT(*) AS row_count,
+    MAX(CreatedDate) AS latest_at,
+    [
+      STRUCT('Id' AS column_name, COUNTIF(Id IS NULL) AS null_count),
+      STRUCT('FA_CRD__c' AS column_name, COUNTIF(FA_CRD__c IS NULL) AS null_count),
+      STRUCT('Email' AS column_name, COUNTIF(Email IS NULL) AS null_count),
+      STRUCT('LinkedIn_Profile_Apollo__c' AS column_name, COUNTIF(LinkedIn_Profile_Apollo__c IS NULL) AS null_count),
+      STRUCT('Company' AS column_name, COUNTIF(Company IS NULL) AS null_count),
+      STRUCT('stage_entered_contacting__c' AS column_name,
+        COUNTIF(stage_entered_contacting__c IS NULL OR stage_entered_contacting__c >= @cutoff) AS null_count)
+    ] AS columns
+  FROM {{lead}}
+  WHERE CreatedDate < @cutoff
+
+  UNION ALL
+
+  SELECT
+    'ria_contacts_current' AS source,
+    COUNT(*) AS row_count,
+    TIMESTAMP(MAX(IF(PRIMARY_FIRM_START_DATE < @prediction_date, PRIMARY_FIRM_START_DATE, NULL))) AS latest_at,
+    [
+      STRUCT('RIA_CONTACT_CRD_ID' AS column_name, COUNTIF(RIA_CONTACT_CRD_ID IS NULL) AS null_count),
+      STRUCT('PRIMARY_FIRM' AS column_name, COUNTIF(PRIMARY_FIRM IS NULL) AS null_count),
+      STRUCT('PRIMARY_FIRM_START_DATE' AS column_name, COUNTIF(PRIMARY_FIRM_START_DATE IS NULL) AS null_count),
+      STRUCT('PRIMARY_FIRM_CLASSIFICATION' AS column_name, COUNTIF(PRIMARY_FIRM_CLASSIFICATION IS NULL) AS null_count),
+      STRUCT('REP_TYPE' AS column_name, COUNTIF(REP_TYPE IS NULL) AS null_count),
+      STRUCT('PRODUCING_ADVISOR' AS column_name, COUNTIF(PRODUCING_ADVISOR IS NULL) AS null_count),
+      STRUCT('INDUSTRY_TENURE_MONTHS' AS column_name, COUNTIF(INDUSTRY_TENURE_MONTHS IS NULL) AS null_count),
+      STRUCT('LATEST_REGISTERED_EMPLOYMENT_START_DATE' AS column_name,
+        COUNTIF(LATEST_REGISTERED_EMPLOYMENT_START_DATE IS NULL) AS null_count)
+    ] AS columns
+  FROM {{ria_contacts_current}}
+
+  UNION ALL
+
+  SELECT
+    'contact_registered_employment_history' AS source,
+    COUNT(*) AS row_count,
+    TIMESTAMP(MAX(PREVIOUS_REGISTRATION_COMPANY_START_DATE)) AS latest_at,
+    [
+      STRUCT('RIA_CONTACT_CRD_ID' AS column_name, COUNTIF(RIA_CONTACT_CRD_ID IS NULL) AS null_count),
+      STRUCT('PREVIOUS_REGISTRATION_COMPANY_CRD_ID' AS column_name,
+        COUNTIF(PREVIOUS_REGISTRATION_COMPANY_CRD_ID IS NULL) AS null_count),
+      STRUCT('PREVIOUS_REGISTRATION_COMPANY_START_DATE' AS column_name,
+        COUNTIF(PREVIOUS_REGISTRATION_COMPANY_START_DATE IS NULL) AS null_count),
+      STRUCT('PREVIOUS_REGISTRATION_COMPANY_END_DATE' AS column_name,
+        COUNTIF(PREVIOUS_REGISTRATION_COMPANY_END_DATE IS NULL) AS null_count)
+    ] AS columns
+  FROM {{contact_registered_employment_history}}
+  WHERE PREVIOUS_REGISTRATION_COMPANY_START_DATE IS NULL
+    OR PREVIOUS_REGISTRATION_COMPANY_START_DATE < @prediction_date
+
+  UNION ALL
+
+  SELECT
+    'broker_protocol_members' AS source,
+    COUNT(*) AS row_count,
+    CAST(NULL AS TIMESTAMP) AS latest_at,
+    [STRUCT('firm_crd_id' AS column_name, COUNTIF(firm_crd_id IS NULL) AS null_count)] AS columns
+  FROM {{broker_protocol_members}}
+)
+
+SELECT
+  @prediction_date AS prediction_date,
+  observed.source,
+  observation.column_name,
+  observed.row_count,
+  observation.null_count,
+  observed.latest_at,
+  @retrospective AS retrospective
+FROM observed
+CROSS JOIN UNNEST(observed.columns) AS observation

@@ -1,0 +1,253 @@
+"""What every daily asset shares: the day it works on, how a partition is written or kept, and how it is checked."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from v4_assets import sql, tables
+from v4_assets.checks import Check, Finding, results, specs
+from v4_assets.clock import Clock, cutoff
+from v4_assets.errors import ConcurrentWriteError, V4Error
+from v4_assets.evidence import PartitionWrite, fingerprint, to_write
+from v4_assets.partitions import days_of
+from v4_assets.resources.registry import ModelRegistry
+from v4_assets.resources.warehouse import Warehouse
+from v4_assets.settings import CheckLimits, Rollout
+from v4_assets.sql import Query
+from v4_assets.tables import Catalogue, Table
+
+REPLACE_LIVE_TAG = "v4/replace_live"
+"""Run tag with the reason for giving up partitions written on their own day."""
+ONLY_GAPS_TAG = "v4/only_gaps"
+"""Run tag of a backfill: partitions that exist in any form are kept."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What an asset works with: the warehouse and what its tables are called, the models, the limits."""
+
+    warehouse: Warehouse
+    registry: ModelRegistry
+    catalogue: Catalogue
+    limits: CheckLimits
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day of a run."""
+
+    date: date
+    clock: Clock
+    run_id: str | None = None
+    replace_reason: str | None = None
+    only_gaps: bool = False
+
+    @property
+    def retrospective(self) -> bool:
+        """Worked on later than on the day itself, when the advisor tables may already know the future."""
+        return self.clock.today() != self.date
+
+    @property
+    def params(self) -> dict[str, object]:
+        """The parameters daily SQL is bound with."""
+        return {"prediction_date": self.date, "cutoff": cutoff(self.date), "retrospective": self.retrospective}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A partition as it stands after an asset dealt with it."""
+
+    write: PartitionWrite
+    kept: bool
+    """The rows were there already and stayed."""
+    seconds: float
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the Dagster page shows and plots."""
+        return {
+            "dagster/row_count": self.write.row_count,
+            "kept": self.kept,
+            "retrospective": self.write.retrospective,
+            "written_at": dg.MetadataValue.timestamp(self.write.written_at),
+            "definition": self.write.definition_sha256[:12],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def days(context: dg.AssetExecutionContext, clock: Clock) -> tuple[Day, ...]:
+    """The days of a run, oldest first. Raises V4Error for a day that has not begun."""
+    tags = context.run.tags
+    reason, only_gaps = tags.get(REPLACE_LIVE_TAG), tags.get(ONLY_GAPS_TAG) == "true"
+    dates = days_of(context)
+    if dates[-1] > clock.today():
+        raise V4Error(f"{dates[-1]} has not begun in New York, where it is {clock.today()}. Run it on its day.")
+    return tuple(Day(day, clock, context.run_id, reason, only_gaps) for day in dates)
+
+
+def daily_asset(
+    key: str,
+    *,
+    rollout: Rollout,
+    partitions: dg.DailyPartitionsDefinition,
+    group: str,
+    deps: Iterable[str],
+    description: str,
+    kinds: set[str],
+    checks: Sequence[Check],
+    work: Callable[[Desk, Day], tuple[Written, Sequence[Finding]]],
+) -> dg.AssetsDefinition:
+    """An asset that fills one partition of the table `key` a day by `work`, and answers its `checks`.
+
+    A range of days is one run: `work` is called day by day, oldest first, and each check answers once for all of them.
+    """
+    table = rollout.catalogue[key]
+
+    @dg.asset(
+        name=key,
+        deps=sorted(deps),
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=group,
+        description=description,
+        kinds=kinds,
+        check_specs=specs(checks, key),
+        metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
+    )
+    def asset(
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        registry: ModelRegistry,
+        clock: dg.ResourceParam[Clock],
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        desk = Desk(warehouse, registry, rollout.catalogue, rollout.checks)
+        findings = {}
+        for day in days(context, clock):
+            with warehouse.session():
+                written, findings[day.date] = work(desk, day)
+            if written.kept:
+                context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
+            context.add_asset_metadata(written.metadata, partition_key=day.date.isoformat())
+        return dg.MaterializeResult(check_results=list(results(checks, findings, key)))
+
+    return asset
+
+
+def table_asset(
+    key: str,
+    *,
+    rollout: Rollout,
+    partitions: dg.DailyPartitionsDefinition,
+    group: str,
+    kinds: set[str],
+    checks: Sequence[Check] = (),
+    judge: Callable[[Desk, Day], Sequence[Finding]] = lambda desk, day: (),
+) -> dg.AssetsDefinition:
+    """A daily asset that sql/KEY.sql makes inside the warehouse. What it depends on is read from the file's header."""
+    file = sql.load(key)
+
+    def work(desk: Desk, day: Day) -> tuple[Written, Sequence[Finding]]:
+        written = write_query(desk, key, day)
+        return written, judge(desk, day)
+
+    return daily_asset(
+        key,
+        rollout=rollout,
+        partitions=partitions,
+        group=group,
+        deps=upstream(file),
+        description=f"{file.purpose}\n\nGrain: {file.grain}. Made by `sql/{key}.sql`.",
+        kinds=kinds,
+        checks=checks,
+        work=work,
+    )
+
+
+def upstream(file: sql.SqlFile) -> set[str]:
+    """The assets a SQL file reads. Whoever reads a source waits until the sources have been looked at."""
+    reads_source = set(file.inputs) & set(tables.SOURCES)
+    observed = {tables.SOURCE_OBSERVATIONS} if reads_source and file.name != tables.SOURCE_OBSERVATIONS else set()
+    return set(file.inputs) | observed
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The table's contract as the Dagster page shows it."""
+    return dg.TableSchema(
+        columns=[dg.TableColumn(column.name, column.type, description=column.description) for column in table.columns]
+    )
+
+
+def write_query(desk: Desk, key: str, day: Day) -> Written:
+    """Fill the partition of the table `key` from sql/KEY.sql, inside the warehouse."""
+    query = desk.catalogue.query(key, day.params)
+    return write_partition(desk, desk.catalogue[key], day, query, (query.text,))
+
+
+def coverage(desk: Desk, day: Day, *, expected: str, actual: str) -> dict[str, int]:
+    """The row of lead_coverage: how the leads of the table `actual` compare with those of `expected` on the day."""
+    query = desk.catalogue.query("lead_coverage", day.params, expected=expected, actual=actual)
+    return desk.warehouse.read(query).to_pylist()[0]  # type: ignore[no-any-return]
+
+
+def range_before(day: Day, limits: CheckLimits) -> dict[str, object]:
+    """The days a day is compared with, as the parameters first_day and last_day."""
+    return {
+        "first_day": day.date - timedelta(days=limits.history_days),
+        "last_day": day.date - timedelta(days=1),
+    }
+
+
+def write_partition(
+    desk: Desk,
+    table: Table,
+    day: Day,
+    rows: Query | Callable[[], Iterable[pa.RecordBatch]],
+    definition: Iterable[str],
+) -> Written:
+    """Fill the table's partition of the day, or keep it where evidence says so.
+
+    `rows` is only called when they are wanted; `definition` names everything that makes them what they are.
+    """
+    started = time.monotonic()
+    log = desk.catalogue[tables.PARTITION_WRITES]
+    wanted = PartitionWrite(
+        table_name=table.name,
+        prediction_date=day.date,
+        written_at=day.clock.now(),
+        retrospective=day.retrospective,
+        definition_sha256=fingerprint(tuple(definition)),
+        run_id=day.run_id,
+    )
+    while True:
+        latest = latest_write(desk, table, day)
+        write = to_write(wanted, latest, replace_reason=day.replace_reason, only_gaps=day.only_gaps)
+        if write is None:
+            assert latest is not None  # only a written partition is kept
+            return Written(latest, kept=True, seconds=time.monotonic() - started)
+        try:
+            content = rows if isinstance(rows, Query) else rows()
+            done = desk.warehouse.replace_partition(table, write, content, log)
+        except ConcurrentWriteError:
+            # Another run was there first: decide again on what it left. Without such a write it is a fault, not a race.
+            if latest_write(desk, table, day) == latest:
+                raise
+        else:
+            return Written(done, kept=False, seconds=time.monotonic() - started)
+
+
+def latest_write(desk: Desk, table: Table, day: Day) -> PartitionWrite | None:
+    """The latest write of the table's partition of the day; None when there was none."""
+    return latest_writes(desk.warehouse, desk.catalogue, day.date, day.date).get((table.name, day.date))
+
+
+def latest_writes(
+    warehouse: Warehouse, catalogue: Catalogue, first: date, last: date
+) -> dict[tuple[str, date], PartitionWrite]:
+    """The latest write of every partition from `first` to `last`, by table name and day."""
+    found = warehouse.read(catalogue.query(tables.PARTITION_WRITES, {"first_day": first, "last_day": last}))
+    return {(row["table_name"], row["prediction_date"]): PartitionWrite(**row) for row in found.to_pylist()}

@@ -1,0 +1,124 @@
+"""Training: features as of the morning after contact, the 43-day outcome, and a model of every version that is trained here.
+
+Nothing of it runs in the daily job. A trained bundle is registered under V4_HOME/models with what it was trained on.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import xgboost as xgb
+from tqdm import tqdm
+
+from v4_assets import sql, tables, training
+from v4_assets.assets.daily import column_schema
+from v4_assets.checks import models as checks
+from v4_assets.checks import results, specs
+from v4_assets.clock import Clock, cutoff
+from v4_assets.partitions import days_between
+from v4_assets.resources.registry import ModelRegistry
+from v4_assets.resources.warehouse import Warehouse, arrow_schema
+from v4_assets.settings import Rollout, Version
+from v4_assets.sql import Query
+from v4_assets.tables import Catalogue
+
+GROUP = "training"
+
+FIRST_MORNING = (
+    ("scored_leads", "scored_leads"),
+    ("scored_leads", "leads_contacted_yesterday"),
+    *((key, key) for key in (*tables.SHARED[1:], "features_v40", "features_v41")),
+)
+"""What training computes on the spot: the daily chain, narrowed to the leads contacted the day before."""
+
+
+def training_set(rollout: Rollout) -> dg.AssetsDefinition:
+    """One row per lead contacted in the training and test periods."""
+    table = rollout.catalogue[tables.TRAINING_SET]
+
+    @dg.asset(
+        name=tables.TRAINING_SET,
+        group_name=GROUP,
+        deps=list(tables.SOURCES),
+        kinds={"sql"},
+        description=table.description,
+        metadata={"dagster/column_schema": column_schema(table)},
+    )
+    def asset(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        with warehouse.session():
+            rows = warehouse.replace_table(table, training_rows(warehouse, rollout))
+        return dg.MaterializeResult(metadata={"dagster/row_count": rows})
+
+    return asset
+
+
+def training_rows(warehouse: Warehouse, rollout: Rollout) -> list[pa.RecordBatch]:
+    """Rows of training_set, day by day, by the very SQL that scores."""
+    schema = arrow_schema(rollout.catalogue[tables.TRAINING_SET])
+    period = rollout.training
+    mornings = days_between(period.train_from + timedelta(days=1), period.until + timedelta(days=1))
+    return [
+        batch
+        for morning in tqdm(mornings, desc="training set", unit="day", disable=None)
+        for batch in warehouse.read(first_morning(rollout.catalogue, morning)).cast(schema).to_batches()
+    ]
+
+
+def first_morning(catalogue: Catalogue, morning: date) -> Query:
+    """training_set of the leads contacted the day before `morning`."""
+    params = {"prediction_date": morning, "cutoff": cutoff(morning), "retrospective": True}
+    return sql.compose(tables.TRAINING_SET, FIRST_MORNING, catalogue.names(), params)
+
+
+def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefinition:
+    """The trained model of one version, written as a bundle and registered."""
+    assert entry.train is not None  # only versions that are trained here have this asset
+    parameters = entry.train.model_dump()
+    features = training.features_of(sql.load(tables.features_key(entry.key)).features)
+
+    @dg.asset(
+        name=f"model_{entry.key}",
+        group_name=GROUP,
+        deps=[tables.TRAINING_SET],
+        kinds={"xgboost"},
+        description=f"{version}, trained on training_set and registered under V4_HOME/models.",
+    )
+    def asset(warehouse: dg.ResourceParam[Warehouse], registry: ModelRegistry) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        table = rollout.catalogue[tables.TRAINING_SET]
+        rows = warehouse.read(Query(table.name, f"SELECT * FROM {table.full_name}"))
+        split = training.split_by_time(rows, features, **rollout.training.model_dump())
+        booster = training.train(split, parameters)
+        figures = training.measure(booster, split)
+        files = training.bundle_files(version, features, booster, figures, split.train)
+        made = registry.add(version, files, provenance(rollout, parameters), replace=True)
+        return dg.MaterializeResult(metadata={**figures, "model_sha256": made.files["model.json"]})
+
+    return asset
+
+
+def provenance(rollout: Rollout, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reader of the catalogue must know about a model trained here."""
+    return {
+        "trained_on": f"{rollout.datasets.crm}, {rollout.datasets.advisors}",
+        "training": rollout.training.model_dump(mode="json"),
+        "hyper_parameters": dict(parameters),
+        "xgboost": xgb.__version__,
+    }
+
+
+def model_checks(version: str, entry: Version, rollout: Rollout) -> dg.AssetChecksDefinition:
+    """The guide's pre-deployment checklist on the registered bundle of one version, shipped ones included."""
+    asset = f"model_{entry.key}"
+    asked = checks.CHALLENGER if version != rollout.baseline else checks.EVERY_MODEL
+
+    @dg.multi_asset_check(name=f"pre_deployment_{entry.key}", specs=specs(asked, asset))
+    def pre_deployment(registry: ModelRegistry, clock: dg.ResourceParam[Clock]) -> Iterator[dg.AssetCheckResult]:
+        bundle = registry.load(version)
+        baseline = registry.load(rollout.baseline)
+        wanted = len(sql.load(tables.features_key(entry.key)).features)
+        found = checks.judge(bundle, baseline, wanted, rollout.pre_deployment, asked)
+        yield from results(asked, {clock.today(): found}, asset)
+
+    return pre_deployment

@@ -1,0 +1,72 @@
+"""Are the scores numbers in [0, 1], one per featured lead, different from each other, and of the approved model?"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from v4_assets.checks import Check, Finding
+from v4_assets.checks.features import covers
+from v4_assets.profile import Histogram, Numbers, psi
+from v4_assets.settings import CheckLimits
+
+IN_RANGE = Check("scores_in_range", "Every score is a number in [0, 1].", blocking=True)
+ONE_PER_FEATURED = Check("one_score_per_featured_lead", "Every row of features has one score, nobody else.", blocking=True)
+SAME_LEADS = Check(
+    "same_leads_in_every_version", "The version scored exactly the day's scored leads, as every other must.", blocking=True
+)
+DISTINCT = Check("distinct_scores", "Scores tell leads apart.", blocking=True)
+SHARES = Check(
+    "ranked_exactly", "Percentiles are 1 to 100 and the lowest fifth, no more, is not called.", blocking=True
+)
+DRIFT = Check("score_drift", "Scores are distributed as in training (population stability index).", blocking=False)
+CHECKS = (IN_RANGE, ONE_PER_FEATURED, SAME_LEADS, DISTINCT, SHARES, DRIFT)
+
+
+def judge(
+    scores: Numbers,
+    percentile: Numbers,
+    featured: Mapping[str, int],
+    scored: Mapping[str, int],
+    training: Histogram,
+    limits: CheckLimits,
+) -> list[Finding]:
+    """Findings for a day. `scores` (float, NaN for NULL) and `percentile` are the partition's columns; `featured` and
+    `scored` compare it with the version's features and with scored_leads."""
+    return [
+        _in_range(scores),
+        covers(ONE_PER_FEATURED, featured),
+        covers(SAME_LEADS, scored),
+        _distinct(scores, limits.distinct_scores),
+        _ranked(percentile),
+        _drift(scores, training, limits.psi),
+    ]
+
+
+def _in_range(scores: Numbers) -> Finding:
+    outside = int(np.sum(~((scores >= 0) & (scores <= 1))))
+    span = f", from {scores.min():.4f} to {scores.max():.4f}" if len(scores) else ""
+    return Finding(IN_RANGE, outside == 0, f"{outside} outside{span}", "0 outside [0, 1]")
+
+
+def _distinct(scores: Numbers, limit: int) -> Finding:
+    # A few leads cannot have many scores; one for every ten of them is asked then.
+    wanted = min(limit, len(scores) // 10)
+    found = len(np.unique(scores))
+    return Finding(DISTINCT, found >= wanted, found, f"at least {wanted}")
+
+
+def _ranked(percentile: Numbers) -> Finding:
+    outside = int(np.sum((percentile < 1) | (percentile > 100)))
+    lowest = int(np.sum(percentile <= 20))
+    wanted = len(percentile) * 20 // 100
+    return Finding(
+        SHARES,
+        outside == 0 and lowest == wanted,
+        f"{lowest} not called, {outside} percentiles outside",
+        f"{wanted} not called, 0 outside",
+    )
+
+
+def _drift(scores: Numbers, training: Histogram, limit: float) -> Finding:
+    index = psi(training.shares, training.counts(scores)) or 0.0
+    return Finding(DRIFT, index <= limit, round(index, 4), f"at most {limit}")

@@ -1,0 +1,60 @@
+"""Every error this project raises on purpose, on one page.
+
+Each message says what was found, what was expected and how to repair it.
+"""
+
+
+class V4Error(Exception):
+    """Base of all errors raised on purpose; the command line prints it without a traceback."""
+
+
+class SettingsError(V4Error):
+    """rollout.yaml or the environment says something impossible."""
+
+
+class SqlFileError(V4Error):
+    """A file in sql/ has no valid header, or names a table or parameter nobody knows."""
+
+
+class WarehouseError(V4Error):
+    """The warehouse refused or could not do what was asked."""
+
+
+class WarehouseBusyError(WarehouseError):
+    """Another process kept the warehouse for longer than the deadline."""
+
+
+class TableMissingError(WarehouseError):
+    """A table or dataset that must exist does not."""
+
+
+class SchemaDriftError(WarehouseError):
+    """A table's columns or types are not the declared ones."""
+
+
+class ConcurrentWriteError(WarehouseError):
+    """Somebody else wrote the partition between our look and our write; nothing was changed."""
+
+
+class LivePartitionError(V4Error):
+    """A partition written on its own day is evidence and is not replaced without a reason."""
+
+
+class EmptyPartitionError(V4Error):
+    """A partition that must hold rows holds none."""
+
+
+class ModelError(V4Error):
+    """A model bundle cannot be used as it is."""
+
+
+class ModelIntegrityError(ModelError):
+    """A bundle's file is not the approved one."""
+
+
+class ModelContractError(ModelError):
+    """A bundle, its booster and its feature list do not agree."""
+
+
+class FeatureError(V4Error):
+    """Rows to be scored do not match the model's feature contract."""

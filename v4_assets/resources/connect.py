@@ -1,0 +1,18 @@
+"""Which warehouse and which registry the settings mean."""
+
+from v4_assets.resources.bigquery import BigQueryWarehouse
+from v4_assets.resources.duckdb import DuckDBWarehouse
+from v4_assets.resources.registry import ModelRegistry
+from v4_assets.settings import Settings
+
+
+def warehouse(settings: Settings) -> DuckDBWarehouse | BigQueryWarehouse:
+    """The configured warehouse: the embedded file, or BigQuery."""
+    if settings.warehouse == "bigquery" and settings.bigquery:
+        return BigQueryWarehouse(**settings.bigquery.model_dump())
+    return DuckDBWarehouse(path=str(settings.duckdb_file), lock_seconds=settings.warehouse_lock_seconds)
+
+
+def registry(settings: Settings) -> ModelRegistry:
+    """The shipped and the registered models."""
+    return ModelRegistry(shipped=str(settings.models), registered=str(settings.registered_models))

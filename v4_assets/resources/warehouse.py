@@ -1,0 +1,76 @@
+"""The warehouse protocol: what every engine must be able to do, and the Arrow types they share."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
+
+from v4_assets.evidence import PartitionWrite
+from v4_assets.sql import Query
+from v4_assets.tables import Table, View
+
+ARROW_TYPES = {
+    "STRING": pa.string(),
+    "INT64": pa.int64(),
+    "FLOAT64": pa.float64(),
+    "BOOL": pa.bool_(),
+    "DATE": pa.date32(),
+    "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+}
+
+ROWS_PER_BATCH = 65_536
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A data-changing query of a transaction, and how many rows it must change for the transaction to stand."""
+
+    query: Query
+    expected_rows: int | None = None
+
+
+@runtime_checkable
+class Warehouse(Protocol):
+    """Where the tables are. Queries are GoogleSQL with bound parameters; rows travel as Arrow.
+
+    Rows passed to a write must not be computed by reading the warehouse as they are taken: read first, then write.
+    """
+
+    def session(self) -> AbstractContextManager[None]:
+        """Keep one connection open for the calls inside. Never needed, saves reconnecting."""
+
+    def read(self, query: Query) -> pa.Table:
+        """A small answer, whole. Raises TableMissingError, WarehouseError."""
+
+    def stream(
+        self, query: Query, rows_per_batch: int = ROWS_PER_BATCH
+    ) -> AbstractContextManager[Iterable[pa.RecordBatch]]:
+        """A large answer in batches of about `rows_per_batch`, never whole in memory; valid inside the `with`."""
+
+    def create(self, tables: Iterable[Table], views: Iterable[View] = ()) -> None:
+        """Create what does not exist yet and renew the views. Raises SchemaDriftError on a table of another shape."""
+
+    def replace_partition(
+        self, table: Table, write: PartitionWrite, rows: Query | Iterable[pa.RecordBatch], log: Table
+    ) -> PartitionWrite:
+        """Replace exactly the partition `write.prediction_date` of `table` and record the write in `log`, atomically.
+
+        A crash leaves the old rows or the new ones. Raises ConcurrentWriteError, changing nothing, when the latest
+        recorded write is not `write.sequence - 1`. Returns the write with its row count.
+        """
+
+    def replace_table(self, table: Table, rows: Iterable[pa.RecordBatch]) -> int:
+        """Replace a table as a whole, atomically. Returns its row count."""
+
+    def transact(self, statements: Sequence[Statement]) -> None:
+        """Run statements in one transaction. Raises ConcurrentWriteError, changing nothing, on an unexpected count."""
+
+    def columns(self, table: Table) -> dict[str, str]:
+        """Column names and GoogleSQL types as the table really has them; empty when it does not exist."""
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The table's columns as an Arrow schema, in order."""
+    return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in table.columns])

@@ -1,0 +1,213 @@
+"""Every dataset and table name, and what each table holds. The only module that knows them.
+
+Sources are declared here as the firm's systems deliver them. The tables we make take their columns from the header of
+the SQL file that builds or reads them, so that a column is described once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from v4_assets import sql
+from v4_assets.sql import Column, Query
+
+PARTITION_COLUMN = "prediction_date"
+CLUSTER_COLUMN = "lead_id"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its key in SQL (`{{key}}`), its full name and its contract."""
+
+    key: str
+    dataset: str
+    name: str
+    columns: tuple[Column, ...]
+    description: str = ""
+    is_source: bool = False
+
+    @property
+    def full_name(self) -> str:
+        """The name as GoogleSQL writes it, each part quoted."""
+        return ".".join(f"`{part}`" for part in (*self.dataset.split("."), self.name))
+
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether the table holds one partition per prediction_date; otherwise it is replaced as a whole."""
+        return any(column.name == PARTITION_COLUMN for column in self.columns)
+
+    @property
+    def is_clustered(self) -> bool:
+        """Whether the table is clustered by lead_id."""
+        return any(column.name == CLUSTER_COLUMN for column in self.columns)
+
+
+@dataclass(frozen=True)
+class View:
+    """A view: its full name and the query it stands for."""
+
+    dataset: str
+    name: str
+    query: Query
+    description: str
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """The three datasets; on BigQuery each may be written `project.dataset`."""
+
+    crm: str = "SavvyGTMData"
+    advisors: str = "FinTrx_data_CA"
+    features: str = "ml_features"
+
+
+@dataclass(frozen=True)
+class VersionNames:
+    """What the tables and views of one model version are called."""
+
+    key: str
+    """Short name that ends asset names: v41."""
+    features_view: str
+    scores_table: str
+
+
+LEAD_COLUMNS = (
+    Column("Id", "STRING", "Salesforce Lead Id, 18 characters"),
+    Column("FA_CRD__c", "STRING", "the advisor's CRD number; may hold stray non-digits"),
+    Column("LeadSource", "STRING", "where the lead came from"),
+    Column("Email", "STRING", "the lead's own e-mail address"),
+    Column("LinkedIn_Profile_Apollo__c", "STRING", "the lead's own LinkedIn profile"),
+    Column("Company", "STRING", "employer as Salesforce knows it"),
+    Column("CreatedDate", "TIMESTAMP", "creation of the lead"),
+    Column("stage_entered_contacting__c", "TIMESTAMP", "entering Contacting"),
+    Column("Stage_Entered_Call_Scheduled__c", "TIMESTAMP", "entering Call Scheduled: the conversion"),
+)
+CONTACT_COLUMNS = (
+    Column("RIA_CONTACT_CRD_ID", "INT64", "the advisor"),
+    Column("PRIMARY_FIRM", "INT64", "where the advisor works now"),
+    Column("PRIMARY_FIRM_NAME", "STRING", "its name"),
+    Column("PRIMARY_FIRM_START_DATE", "DATE", "since when; about 15 % null"),
+    Column("PRIMARY_FIRM_CLASSIFICATION", "STRING", "kind of firm, such as Independent RIA"),
+    Column("REP_TYPE", "STRING", "IA, DR, BD, NA; about 5 % null"),
+    Column("PRODUCING_ADVISOR", "BOOL", "whether the advisor produces"),
+    Column("ACTIVE", "BOOL", "whether the advisor is active"),
+    Column("INDUSTRY_TENURE_MONTHS", "INT64", "months in the industry; about 6 % null"),
+    Column("LATEST_REGISTERED_EMPLOYMENT_COMPANY_CRD_ID", "INT64", "firm of the latest registration"),
+    Column("LATEST_REGISTERED_EMPLOYMENT_COMPANY", "STRING", "its name"),
+    Column("LATEST_REGISTERED_EMPLOYMENT_START_DATE", "DATE", "its start; about 10 % null"),
+    Column("EMAIL", "STRING", "e-mail address; about 41 % null"),
+    Column("LINKEDIN_PROFILE_URL", "STRING", "LinkedIn profile; 30-40 % null"),
+)
+HISTORY_COLUMNS = (
+    Column("RIA_CONTACT_CRD_ID", "INT64", "the advisor"),
+    Column("PREVIOUS_REGISTRATION_COMPANY_CRD_ID", "INT64", "the firm"),
+    Column("PREVIOUS_REGISTRATION_COMPANY_NAME", "STRING", "its name"),
+    Column("PREVIOUS_REGISTRATION_COMPANY_START_DATE", "DATE", "first day there"),
+    Column("PREVIOUS_REGISTRATION_COMPANY_END_DATE", "DATE", "last day; null = current; filled 60-90 days late"),
+)
+PROTOCOL_COLUMNS = (Column("firm_crd_id", "INT64", "a member firm"),)
+
+LEAD = "lead"
+CONTACTS = "ria_contacts_current"
+HISTORY = "contact_registered_employment_history"
+PROTOCOL = "broker_protocol_members"
+SOURCES = (LEAD, CONTACTS, HISTORY, PROTOCOL)
+
+SOURCE_OBSERVATIONS = "source_observations"
+SCORED_LEADS = "scored_leads"
+INFERRED_DEPARTURES = "inferred_departures"
+FIRM_ACTIVITY = "firm_activity"
+ADVISOR_FIRMS = "advisor_firms"
+COMMON_FEATURES = "common_features"
+TRAINING_SET = "training_set"
+PARTITION_WRITES = "partition_writes"
+PRODUCTION = "production"
+DEPLOYMENTS = "deployments"
+
+SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
+"""The one snapshot both versions see, in the order in which each reads only what stands before it."""
+
+
+class Catalogue(Mapping[str, Table]):
+    """All tables by key, for one set of datasets and versions."""
+
+    def __init__(self, datasets: Datasets, versions: Mapping[str, VersionNames]) -> None:
+        self._datasets = datasets
+        self._versions = versions
+        sources = [
+            Table(LEAD, datasets.crm, "Lead", LEAD_COLUMNS, "Salesforce leads", is_source=True),
+            Table(CONTACTS, datasets.advisors, CONTACTS, CONTACT_COLUMNS, "Advisors, current state only", is_source=True),
+            Table(HISTORY, datasets.advisors, HISTORY, HISTORY_COLUMNS, "Registered employments", is_source=True),
+            Table(PROTOCOL, datasets.crm, PROTOCOL, PROTOCOL_COLUMNS, "Broker Protocol members", is_source=True),
+        ]
+        made = [
+            self._made(key, f"v4_{key}")
+            for key in (*SHARED, SOURCE_OBSERVATIONS, TRAINING_SET, PARTITION_WRITES, PRODUCTION, DEPLOYMENTS)
+        ]
+        for names in versions.values():
+            made += [
+                self._made(features_key(names.key), f"v4_features_{names.key}"),
+                self._made(scores_key(names.key), names.scores_table, contract="daily_scores"),
+                self._made(profile_key(names.key), f"v4_feature_profile_{names.key}", contract="feature_profile"),
+            ]
+        self._tables = {table.key: table for table in (*sources, *made)}
+
+    def _made(self, key: str, name: str, contract: str | None = None) -> Table:
+        file = sql.load(contract or key)
+        return Table(key, self._datasets.features, name, file.columns, file.purpose)
+
+    def __getitem__(self, key: str) -> Table:
+        return self._tables[key]
+
+    def __iter__(self):  # type: ignore[no-untyped-def] # Mapping's own signature
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    @property
+    def sources(self) -> tuple[Table, ...]:
+        """The tables other systems write."""
+        return tuple(table for table in self.values() if table.is_source)
+
+    @property
+    def made(self) -> tuple[Table, ...]:
+        """The tables this project writes."""
+        return tuple(table for table in self.values() if not table.is_source)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The guide's names: each version's features on the latest day."""
+        return tuple(
+            View(
+                self._datasets.features,
+                names.features_view,
+                self.query("production_features", features=features_key(names.key)),
+                f"Features of {version} on the latest scored day",
+            )
+            for version, names in self._versions.items()
+        )
+
+    def query(self, file: str, params: Mapping[str, object] | None = None, **aliases: str) -> Query:
+        """sql/FILE.sql bound to these tables. `aliases` names another table for a placeholder: scores="daily_scores_v41"."""
+        return sql.bind(sql.load(file), self.names(**aliases), params or {})
+
+    def names(self, **aliases: str) -> dict[str, str]:
+        """Placeholder to full table name."""
+        return {key: table.full_name for key, table in self.items()} | {
+            placeholder: self[key].full_name for placeholder, key in aliases.items()
+        }
+
+
+def features_key(version_key: str) -> str:
+    """Key of a version's feature table, which is also its asset's name and its SQL file's."""
+    return f"features_{version_key}"
+
+
+def scores_key(version_key: str) -> str:
+    """Key of a version's score table, which is also its asset's name."""
+    return f"daily_scores_{version_key}"
+
+
+def profile_key(version_key: str) -> str:
+    """Key of the table that holds what each feature of a version looked like on each day."""
+    return f"feature_profile_{version_key}"
