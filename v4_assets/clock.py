@@ -34,5 +34,7 @@ def parse_instant(text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
-        raise SettingsError(f"{text!r} is not an instant. Write it like 2026-01-05T06:30 (New York) or with an offset.") from error
+        raise SettingsError(
+            f"{text!r} is not an instant. Write it like 2026-01-05T06:30 (New York) or with an offset."
+        ) from error
     return (instant if instant.tzinfo else instant.replace(tzinfo=NEW_YORK)).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""What may replace what: a partition written on its own day is evidence, everything else may be computed again. Pure."""
+"""What may replace what: a partition written on its own day is evidence, any other may be computed again. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,8 +30,8 @@ def to_write(
 ) -> PartitionWrite | None:
     """The write to carry out, or None when the partition is kept as it is.
 
-    `latest` is the partition's latest write. A rerun of a live partition by the same definition keeps the rows that were
-    served; a changed definition raises LivePartitionError unless `replace_reason` says why the evidence is given up.
+    `latest` is the partition's latest write. A rerun of a live partition by the same definition keeps the rows that
+    were served; a changed definition raises LivePartitionError unless `replace_reason` says why the evidence goes.
     """
     if latest is None:
         return replace(wanted, sequence=1)
@@ -45,9 +45,11 @@ def to_write(
     if latest.definition_sha256 == wanted.definition_sha256:
         return None
     raise LivePartitionError(
-        f"{wanted.table_name} of {wanted.prediction_date} was written on its own day ({latest.written_at:%H:%M} UTC, run "
+        f"{wanted.table_name} of {wanted.prediction_date} was written on its own day "
+        f"({latest.written_at:%H:%M} UTC, run "
         f"{latest.run_id}) by definition {latest.definition_sha256[:12]}; the definition is now "
-        f"{wanted.definition_sha256[:12]}. Those rows are evidence of what was served and stay. To give them up, say why: "
+        f"{wanted.definition_sha256[:12]}. Those rows are evidence of what was served and stay. To give them "
+        f"up, say why: "
         f'`v4 run --date {wanted.prediction_date} --replace-live "REASON"`; the reason is recorded.'
     )
 

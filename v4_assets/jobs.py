@@ -8,8 +8,13 @@ from v4_assets.assets import features, leads, scores, sources, training
 from v4_assets.settings import Rollout
 
 if TYPE_CHECKING:
-    # Dagster returns this type from a public function but does not export its name.
+    # Dagster returns these types from public functions but does not export their names.
+    from dagster._core.definitions.partitions.partitioned_schedule import (
+        UnresolvedPartitionedAssetScheduleDefinition as AssetSchedule,
+    )
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
+
+    Schedule = AssetSchedule | dg.ScheduleDefinition
 
 DAILY = "daily_scoring"
 TRAINING = "train_models"
@@ -31,7 +36,9 @@ def daily_job(partitions: dg.DailyPartitionsDefinition) -> "AssetJob":
 def training_job() -> "AssetJob":
     """Training set and models. Run by hand."""
     return dg.define_asset_job(
-        TRAINING, selection=dg.AssetSelection.groups(training.GROUP), description="Train every version that is trained here."
+        TRAINING,
+        selection=dg.AssetSelection.groups(training.GROUP),
+        description="Train every version that is trained here.",
     )
 
 
@@ -45,7 +52,7 @@ def checklist_job(rollout: Rollout) -> "AssetJob":
     )
 
 
-def daily_schedule(job: "AssetJob", *, running: bool) -> dg.ScheduleDefinition:
+def daily_schedule(job: "AssetJob", *, running: bool) -> "Schedule":
     """06:00 in New York, for the day that began at midnight."""
     return dg.build_schedule_from_partitioned_job(
         job,

@@ -24,10 +24,10 @@ def average_precision(scores: Numbers, converted: Numbers) -> float | None:
 
 
 def conversion_of_share(scores: Numbers, converted: Numbers, low: float, high: float) -> float | None:
-    """Conversion rate, 0..1, of the leads ranked between shares `low` and `high` from the bottom (0.9, 1.0 = top decile).
+    """Conversion rate, 0..1, of the leads ranked between shares `low` and `high` from the bottom; 0.9, 1.0 is the top.
 
-    The slice holds exactly (high - low) * n leads: a group of equal scores that lies across a border enters with its mean
-    conversion in proportion. None when the slice holds no lead.
+    The slice holds exactly (high - low) * n leads: a group of equal scores that lies across a border enters with its
+    mean conversion in proportion. None when the slice holds no lead.
     """
     count = len(scores)
     width = (high - low) * count

@@ -73,7 +73,7 @@ class Bundle:
         return scores
 
     def contributions(self, matrix: Matrix) -> Matrix:
-        """Exact TreeSHAP values in log-odds, shape (rows, features + 1); the last column is the bias. They add up to the margin.
+        """Exact TreeSHAP values in log-odds, shape (rows, features + 1), the bias last. They add up to the margin.
 
         Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for trees".
         """
@@ -88,7 +88,7 @@ class Bundle:
         return values
 
     def reasons(self, matrix: Matrix, count: int = 3) -> list[pa.Array]:
-        """The `count` features that moved each score most, strongest first: arrays of "raises NAME" or "lowers NAME"."""
+        """The `count` features that moved each score most, strongest first: arrays of "raises NAME" or "lowers …"."""
         values = self.contributions(matrix)[:, :-1]
         count = min(count, values.shape[1])
         order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :count]
@@ -116,7 +116,9 @@ def encode(features: Sequence[Feature], rows: pa.RecordBatch | pa.Table) -> Matr
             unknown = pc.unique(column.filter(pc.and_(pc.is_null(codes), pc.is_valid(column)))).to_pylist()
             problems.append(f"{feature.name} holds {unknown[:5]}, the model knows {list(feature.categories)}")
         if not problems:
-            matrix[:, position] = codes.to_numpy(zero_copy_only=False) if isinstance(codes, pa.Array) else codes.to_numpy()
+            matrix[:, position] = (
+                codes.to_numpy(zero_copy_only=False) if isinstance(codes, pa.Array) else codes.to_numpy()
+            )
     if problems:
         raise FeatureError("The rows do not fit the model: " + "; ".join(problems) + ". Correct the feature table.")
     return matrix
@@ -144,12 +146,11 @@ def read_features(path: Path) -> tuple[Feature, ...]:
     """The features of a features.json. Raises ModelContractError naming the entry that is wrong."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["features"]
-        features = tuple(
-            Feature(**{**entry, "categories": tuple(entry.get("categories", ()))}) for entry in entries
-        )
+        features = tuple(Feature(**{**entry, "categories": tuple(entry.get("categories", ()))}) for entry in entries)
     except (ValueError, KeyError, TypeError) as error:
         raise ModelContractError(
-            f"{path} is not a feature list ({error}). Expected {{'features': [{{'name': …, 'type': 'INT64' | 'FLOAT64' | "
+            f"{path} is not a feature list ({error}). Expected "
+            f"{{'features': [{{'name': …, 'type': 'INT64' | 'FLOAT64' | "
             "'STRING', 'categories': […]}}, …]}}; see docs/models.md."
         ) from error
     for feature in features:
@@ -171,7 +172,8 @@ def read_booster(path: Path) -> xgb.Booster:
         first = file.read(2)
     if not first.startswith(b"{"):
         raise ModelContractError(
-            f"{path} is not in XGBoost's JSON or UBJ format (it begins with {first!r}). A pickle runs code when it is loaded "
+            f"{path} is not in XGBoost's JSON or UBJ format (it begins with {first!r}). A pickle runs code "
+            f"when it is loaded "
             "and is never read here. Load it where you trust it and write it with Booster.save_model('model.json')."
         )
     booster = xgb.Booster()
@@ -185,8 +187,8 @@ def read_booster(path: Path) -> xgb.Booster:
 def load_bundle(path: Path, version: str, approved: Mapping[str, str]) -> Bundle:
     """The bundle in a folder, after every file's sha256 was found to be the approved one.
 
-    `approved` maps file names to sha256. Raises ModelIntegrityError on a missing or altered file, ModelContractError when
-    the booster and the feature list disagree.
+    `approved` maps file names to sha256. Raises ModelIntegrityError on a missing or altered file, ModelContractError
+    when the booster and the feature list disagree.
     """
     for name in BUNDLE_FILES:
         found = file_sha256(path / name) if (path / name).is_file() else "no file"

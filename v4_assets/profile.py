@@ -1,7 +1,7 @@
 """What columns of numbers look like: histograms, and how far two of them lie apart. Pure.
 
-A profile is taken on encoded features, so categories and numbers are treated alike: bins are closed above, the edges of a
-number are its training deciles, those of a category its codes.
+A profile is taken on encoded features, so categories and numbers are treated alike: bins are closed above, the edges of
+a number are its training deciles, those of a category its codes.
 """
 
 from collections.abc import Mapping, Sequence

@@ -125,7 +125,10 @@ class Rollout(_Frozen):
         """All tables under their configured names."""
         return Catalogue(
             Datasets(**self.datasets.model_dump()),
-            {version: VersionNames(entry.key, entry.features_view, entry.scores_table) for version, entry in self.versions.items()},
+            {
+                version: VersionNames(entry.key, entry.features_view, entry.scores_table)
+                for version, entry in self.versions.items()
+            },
         )
 
 
@@ -197,7 +200,9 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         raise SettingsError(_explain("The environment", error)) from error
     if settings.warehouse == "bigquery" and settings.bigquery is None:
-        raise SettingsError("V4_WAREHOUSE is bigquery, but V4_BIGQUERY_PROJECT is not set. Set it to the project to query in.")
+        raise SettingsError(
+            "V4_WAREHOUSE is bigquery, but V4_BIGQUERY_PROJECT is not set. Set it to the project to query in."
+        )
     if settings.now:
         parse_instant(settings.now)
     return settings

@@ -32,7 +32,8 @@ _TITLE = re.compile(r"-- (?P<name>\w+): +(?P<purpose>.+)")
 _ENTRY = re.compile(r"-- (?P<key>grain|inputs|params): +(?P<value>.+)")
 _SECTION = re.compile(r"-- (?P<section>output|features|marks):$")
 _COLUMN = re.compile(
-    r"-- {3}(?P<name>\w+) +(?P<type>STRING|INT64|FLOAT64|BOOL|DATE|TIMESTAMP)(?: \[(?P<domain>[^\]]+)\])?  +(?P<text>.+)"
+    r"-- {3}(?P<name>\w+) +(?P<type>STRING|INT64|FLOAT64|BOOL|DATE|TIMESTAMP)"
+    r"(?: \[(?P<domain>[^\]]+)\])?  +(?P<text>.+)"
 )
 _RANGE = re.compile(r"(?P<low>-?[\d.]*?)\.\.(?P<high>-?[\d.]*)")
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
@@ -142,9 +143,9 @@ def compose(
 ) -> Query:
     """sql/NAME.sql as one query in which upstream tables are computed on the spot, as common table expressions.
 
-    `upstream` lists (table, file) in an order in which each file reads only sources and tables listed before it. A table
-    listed again is from there on what the later file makes of it. Used where nothing shall be materialised: training days
-    and deployable scripts.
+    `upstream` lists (table, file) in an order in which each file reads only sources and tables listed before it. A
+    table listed again is from there on what the later file makes of it. Used where nothing shall be materialised:
+    training days and deployable scripts.
     """
     visible = dict(names)
     parts, values = [], dict[str, object]()
@@ -154,7 +155,9 @@ def compose(
         values.update(query.params)
         visible[table] = file
     query = bind(load(name), visible, params)
-    return Query(name, "WITH " + ",\n\n".join(parts) + f"\n\nSELECT * FROM (\n{query.text}\n)", {**values, **query.params})
+    return Query(
+        name, "WITH " + ",\n\n".join(parts) + f"\n\nSELECT * FROM (\n{query.text}\n)", {**values, **query.params}
+    )
 
 
 def _header_length(lines: list[str]) -> int:

@@ -135,7 +135,9 @@ class Catalogue(Mapping[str, Table]):
         self._versions = versions
         sources = [
             Table(LEAD, datasets.crm, "Lead", LEAD_COLUMNS, "Salesforce leads", is_source=True),
-            Table(CONTACTS, datasets.advisors, CONTACTS, CONTACT_COLUMNS, "Advisors, current state only", is_source=True),
+            Table(
+                CONTACTS, datasets.advisors, CONTACTS, CONTACT_COLUMNS, "Advisors, current state only", is_source=True
+            ),
             Table(HISTORY, datasets.advisors, HISTORY, HISTORY_COLUMNS, "Registered employments", is_source=True),
             Table(PROTOCOL, datasets.crm, PROTOCOL, PROTOCOL_COLUMNS, "Broker Protocol members", is_source=True),
         ]
@@ -188,7 +190,7 @@ class Catalogue(Mapping[str, Table]):
         )
 
     def query(self, file: str, params: Mapping[str, object] | None = None, **aliases: str) -> Query:
-        """sql/FILE.sql bound to these tables. `aliases` names another table for a placeholder: scores="daily_scores_v41"."""
+        """sql/FILE.sql bound to these tables. `aliases` rename placeholders: scores="daily_scores_v41"."""
         return sql.bind(sql.load(file), self.names(**aliases), params or {})
 
     def names(self, **aliases: str) -> dict[str, str]:

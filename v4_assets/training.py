@@ -1,4 +1,4 @@
-"""Training one version from the training set. Pure: the rows come in, a bundle's files go out, the same bytes every time."""
+"""Training one version from the training set. Pure: rows in, a bundle's files out, the same bytes every time."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,13 @@ def features_of(columns: Sequence[Column]) -> tuple[Feature, ...]:
 
 
 def split_by_time(
-    rows: pa.Table, features: Sequence[Feature], *, train_from: date, test_from: date, until: date, validation_share: float
+    rows: pa.Table,
+    features: Sequence[Feature],
+    *,
+    train_from: date,
+    test_from: date,
+    until: date,
+    validation_share: float,
 ) -> Split:
     """Rows of training_set by contacted_on: [train_from, v) fits, [v, test_from) stops, [test_from, until] tests.
 
@@ -163,8 +169,10 @@ def _period(rows: pa.Table, features: Sequence[Feature], name: str, first: date,
     converted = part["converted"].to_numpy()
     if len(np.unique(converted)) < 2:
         raise EmptyPartitionError(
-            f"The {name} part of the training set (contacted from {first} up to {end}, exclusive) has {len(converted)} leads, "
-            f"of which {int(converted.sum())} converted; both outcomes are needed. Check training in rollout.yaml, or the source."
+            f"The {name} part of the training set (contacted from {first} up to {end}, exclusive) has "
+            f"{len(converted)} leads, "
+            f"of which {int(converted.sum())} converted; both outcomes are needed. Check training in "
+            f"rollout.yaml, or the source."
         )
     return Period(encode(features, part), converted.astype(bool))
 

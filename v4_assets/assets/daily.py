@@ -194,7 +194,7 @@ def coverage(desk: Desk, day: Day, *, expected: str, actual: str) -> dict[str, i
     return desk.warehouse.read(query).to_pylist()[0]  # type: ignore[no-any-return]
 
 
-def range_before(day: Day, limits: CheckLimits) -> dict[str, object]:
+def range_before(day: Day, limits: CheckLimits) -> dict[str, date]:
     """The days a day is compared with, as the parameters first_day and last_day."""
     return {
         "first_day": day.date - timedelta(days=limits.history_days),

@@ -77,7 +77,11 @@ def _scored(batch: pa.RecordBatch, bundle: Bundle, *, with_reasons: bool) -> pa.
 
 
 def _as_rows(
-    kept: list[pa.RecordBatch], percentile: np.ndarray, bundle: Bundle, table: Table, day: Day  # type: ignore[type-arg]
+    kept: list[pa.RecordBatch],
+    percentile: np.ndarray,
+    bundle: Bundle,
+    table: Table,
+    day: Day,
 ) -> Iterator[pa.RecordBatch]:
     """The table's columns in its order; a batch is let go as soon as it is written."""
     schema = arrow_schema(table)
@@ -109,7 +113,7 @@ def _column(field: pa.Field, columns: dict[str, pa.Array], constant: dict[str, o
     return pa.repeat(pa.scalar(constant.get(field.name), field.type), count)
 
 
-def _joined(batches: Iterable[pa.RecordBatch], name: str, dtype: type) -> np.ndarray:  # type: ignore[type-arg]
+def _joined(batches: Iterable[pa.RecordBatch], name: str, dtype: type) -> np.ndarray:
     parts = [batch.column(name).to_numpy() for batch in batches]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
 

@@ -1,4 +1,4 @@
-"""Asset checks: one module per asset they guard. What is judged is pure; this page turns findings into Dagster's results."""
+"""Asset checks, one module per asset they guard. Judging is pure; this page turns findings into Dagster's results."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -18,12 +18,16 @@ REMOVED_FEATURES = (
 """Features taken out with V4.1.0 because they are redundant; they must not come back."""
 
 EXACT_SET = Check(
-    "feature_set_exact", "The table has exactly the model's features, in its order and types, none removed.", blocking=True
+    "feature_set_exact",
+    "The table has exactly the model's features, in its order and types, none removed.",
+    blocking=True,
 )
-ONE_PER_LEAD = Check("one_row_per_scored_lead", "Every scored lead has one row of features, nobody else.", blocking=True)
+ONE_PER_LEAD = Check(
+    "one_row_per_scored_lead", "Every scored lead has one row of features, nobody else.", blocking=True
+)
 VALUES_ALLOWED = Check("values_allowed", "No NULL, no unknown category, no number out of range.", blocking=True)
 MISSING_STEADY = Check(
-    "missing_rates_steady", "No feature went silent: shares of \"not known\" are as on the days before.", blocking=True
+    "missing_rates_steady", 'No feature went silent: shares of "not known" are as on the days before.', blocking=True
 )
 DRIFT = Check("feature_drift", "Features are distributed as in training (population stability index).", blocking=False)
 CHECKS = (EXACT_SET, ONE_PER_LEAD, VALUES_ALLOWED, MISSING_STEADY, DRIFT)
@@ -81,16 +85,16 @@ def _values_allowed(audits: Sequence[FeatureAudit]) -> Finding:
         if one.nulls and one.feature.nulls == "error":
             problems.append(f"{one.feature.name}: NULL in {one.nulls} rows")
         if one.unknown:
-            problems.append(f"{one.feature.name}: unknown {sorted(one.unknown)[:5]}, known {list(one.feature.categories)}")
+            problems.append(
+                f"{one.feature.name}: unknown {sorted(one.unknown)[:5]}, known {list(one.feature.categories)}"
+            )
         if one.out_of_range:
             bounds = f"[{one.feature.low}, {one.feature.high}]"
             problems.append(f"{one.feature.name}: {one.out_of_range} rows outside {bounds}")
     return Finding(VALUES_ALLOWED, not problems, f"{len(problems)} features", "0 features", tuple(problems))
 
 
-def _missing_steady(
-    audits: Sequence[FeatureAudit], before: Sequence[Mapping[str, Any]], limit: float
-) -> Finding:
+def _missing_steady(audits: Sequence[FeatureAudit], before: Sequence[Mapping[str, Any]], limit: float) -> Finding:
     usual: dict[str, list[float]] = {}
     for row in before:
         if row["row_count"]:

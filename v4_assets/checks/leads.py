@@ -7,9 +7,7 @@ from v4_assets.checks import Check, Finding
 from v4_assets.settings import CheckLimits
 
 ONE_ROW_PER_LEAD = Check("one_row_per_lead", "Every lead stands in the list once.", blocking=True)
-COUNT_STEADY = Check(
-    "lead_count_steady", "There are leads, and about as many as on the days before.", blocking=True
-)
+COUNT_STEADY = Check("lead_count_steady", "There are leads, and about as many as on the days before.", blocking=True)
 CHECKS = (ONE_ROW_PER_LEAD, COUNT_STEADY)
 
 
@@ -27,7 +25,9 @@ def one_row_per_lead(coverage: Mapping[str, int]) -> Finding:
 
 def _count_steady(count: int, before: Sequence[int], limit: float) -> Finding:
     if count == 0:
-        return Finding(COUNT_STEADY, False, "0 leads", "at least 1 lead", ("Is the CRM copy filled? Is first_day right?",))
+        return Finding(
+            COUNT_STEADY, False, "0 leads", "at least 1 lead", ("Is the CRM copy filled? Is first_day right?",)
+        )
     usual = fmean(before) if before else float(count)
     low, high = usual * (1 - limit), usual * (1 + limit)
     return Finding(COUNT_STEADY, low <= count <= high or usual == 0, count, f"{low:.0f} to {high:.0f} leads")

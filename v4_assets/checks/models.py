@@ -10,9 +10,13 @@ from v4_assets.profile import Profile
 from v4_assets.settings import PreDeployment
 
 FEATURE_COUNT = Check("feature_count", "The model takes as many features as its SQL file makes.", blocking=True)
-AUC_ABOVE = Check("test_auc_above_baseline", "Test AUC is above the baseline's; the baseline's own is above chance.", blocking=True)
+AUC_ABOVE = Check(
+    "test_auc_above_baseline", "Test AUC is above the baseline's; the baseline's own is above chance.", blocking=True
+)
 LIFT_ABOVE = Check("test_lift", "Top-decile lift on the test period is above the guide's line.", blocking=True)
-AUC_GAP = Check("auc_gap", "Train AUC exceeds test AUC by no more than the guide allows: no overfitting.", blocking=True)
+AUC_GAP = Check(
+    "auc_gap", "Train AUC exceeds test AUC by no more than the guide allows: no overfitting.", blocking=True
+)
 ADDITIVE = Check("treeshap_additive", "TreeSHAP values and bias add up to the model's margin.", blocking=True)
 EVERY_MODEL = (FEATURE_COUNT, AUC_ABOVE, AUC_GAP, ADDITIVE)
 CHALLENGER = (*EVERY_MODEL, LIFT_ABOVE)
@@ -35,7 +39,7 @@ def judge(
 
 
 def rows_like(profile: Profile, names: Sequence[str], count: int) -> Matrix:
-    """`count` encoded rows drawn feature by feature from a profile, the same ones every time. Shape (count, len(names))."""
+    """`count` encoded rows drawn feature by feature from a profile, the same every time. Shape (count, len(names))."""
     rng = np.random.default_rng(0)
     matrix: Matrix = np.empty((count, len(names)), dtype=np.float32)
     for position, name in enumerate(names):

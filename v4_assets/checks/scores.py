@@ -10,9 +10,13 @@ from v4_assets.profile import Histogram, Numbers, psi
 from v4_assets.settings import CheckLimits
 
 IN_RANGE = Check("scores_in_range", "Every score is a number in [0, 1].", blocking=True)
-ONE_PER_FEATURED = Check("one_score_per_featured_lead", "Every row of features has one score, nobody else.", blocking=True)
+ONE_PER_FEATURED = Check(
+    "one_score_per_featured_lead", "Every row of features has one score, nobody else.", blocking=True
+)
 SAME_LEADS = Check(
-    "same_leads_in_every_version", "The version scored exactly the day's scored leads, as every other must.", blocking=True
+    "same_leads_in_every_version",
+    "The version scored exactly the day's scored leads, as every other must.",
+    blocking=True,
 )
 DISTINCT = Check("distinct_scores", "Scores tell leads apart.", blocking=True)
 SHARES = Check(

@@ -12,7 +12,9 @@ from v4_assets.tables import Table
 COLUMNS = Check("source_columns", "Every source has the declared columns in the declared types.", blocking=True)
 FILLED = Check("sources_filled", "No source is empty.", blocking=True)
 ROWS_STEADY = Check("source_rows_steady", "A source has about as many rows as on the days before.", blocking=True)
-NULLS_STEADY = Check("source_nulls_steady", "No column went silent: shares of NULL are as on the days before.", blocking=True)
+NULLS_STEADY = Check(
+    "source_nulls_steady", "No column went silent: shares of NULL are as on the days before.", blocking=True
+)
 FRESH = Check("sources_fresh", "The newest entry of a source is recent.", blocking=False)
 CHECKS = (COLUMNS, FILLED, ROWS_STEADY, NULLS_STEADY, FRESH)
 

@@ -29,17 +29,15 @@ from google.cloud.bigquery.table import RowIterator
 from google.cloud.bigquery_storage import BigQueryReadClient
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
-from v4_assets.errors import SchemaDriftError, TableMissingError
+from v4_assets.errors import TableMissingError
 from v4_assets.evidence import PartitionWrite
 from v4_assets.resources.bigquery_errors import explained, is_aborted
 from v4_assets.resources.bigquery_scripts import parameters, partition_script, statements_script, table_script
+from v4_assets.resources.bigquery_tables import declared, reference, schema, types, verify_columns
 from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema
 from v4_assets.sql import Query
-from v4_assets.tables import CLUSTER_COLUMN, PARTITION_COLUMN, Table, View
+from v4_assets.tables import Table, View
 
-GOOGLE_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
-"""What the API calls types, where GoogleSQL calls them otherwise."""
-LABELS = {"managed_by": "v4_assets"}
 TRIES = 6
 """How often a transaction aborted for another one is tried, over about a minute."""
 READ_STREAMS = 2
@@ -80,8 +78,8 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._verify_dataset(dataset)
         for table in tables:
             with explained(table.name):
-                found = self._client.create_table(self._declared(table), exists_ok=True)
-            _verify_columns(table, _types(found.schema))
+                found = self._client.create_table(declared(table, self.project), exists_ok=True)
+            verify_columns(table, types(found.schema))
         for view in views:
             name = Table(view.name, view.dataset, view.name, ()).full_name
             options = f"OPTIONS (description = {json.dumps(view.description, ensure_ascii=False)})"
@@ -108,7 +106,7 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Columns and GoogleSQL types as they really are."""
         with explained(table.name):
             try:
-                return _types(self._client.get_table(self._reference(table)).schema)
+                return types(self._client.get_table(reference(table, self.project)).schema)
             except NotFound:
                 return {}
 
@@ -142,8 +140,8 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _commit(self, script: Query, turn: str) -> int:
         """Run a transaction and return the number its script ends with.
 
-        Transactions of the same `turn` never overlap: the next job id is only asked for when the job that has the one
-        before is done, and its effect visible.
+        Transactions of the same `turn` never overlap: the next job id is only asked for when the job that took the one
+        before it is done and its effect visible.
         """
         attempt = aborted = 0
         with explained(script.name):
@@ -181,38 +179,26 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 yield Query(table.name, f"SELECT * FROM {staging.full_name}")
             finally:
                 with suppress(GoogleAPIError):  # it expires anyhow, and the rows are written or the error is another
-                    self._client.delete_table(self._reference(staging), not_found_ok=True)
+                    self._client.delete_table(reference(staging, self.project), not_found_ok=True)
 
     def _load(self, table: Table, file: IO[bytes]) -> None:
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
-            schema=_schema(table),
+            schema=schema(table),
             write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
             labels={"v4": "stage"},
         )
         with explained(table.name):
-            self._client.load_table_from_file(file, self._reference(table), rewind=True, job_config=config).result()
-
-    def _reference(self, table: Table) -> bigquery.TableReference:
-        return bigquery.TableReference.from_string(f"{table.dataset}.{table.name}", default_project=self.project)
-
-    def _declared(self, table: Table) -> bigquery.Table:
-        declared = bigquery.Table(self._reference(table), schema=_schema(table))
-        declared.description = table.description
-        declared.labels = LABELS
-        if table.is_partitioned:
-            declared.time_partitioning = bigquery.TimePartitioning(field=PARTITION_COLUMN)
-        if table.is_clustered:
-            declared.clustering_fields = [CLUSTER_COLUMN]
-        return declared
+            target = reference(table, self.project)
+            self._client.load_table_from_file(file, target, rewind=True, job_config=config).result()
 
     def _verify_dataset(self, dataset: str) -> None:
-        reference = bigquery.DatasetReference.from_string(dataset, default_project=self.project)
+        place = bigquery.DatasetReference.from_string(dataset, default_project=self.project)
         with explained(dataset):
             try:
-                self._client.get_dataset(reference)
+                self._client.get_dataset(place)
             except NotFound as error:
-                name = f"{reference.project}:{reference.dataset_id}"
+                name = f"{place.project}:{place.dataset_id}"
                 raise TableMissingError(
                     f"There is no dataset {name}, and creating one is the project owner's decision. Create it with "
                     f"`bq mk --dataset --location={self.location} {name}`, or correct `datasets` in rollout.yaml."
@@ -234,27 +220,6 @@ def _storage_client(endpoint: str | None) -> BigQueryReadClient:
         return BigQueryReadClient()  # type: ignore[no-untyped-call]
     channel = grpc.insecure_channel(endpoint, options=[("grpc.max_receive_message_length", -1)])
     return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))  # type: ignore[no-untyped-call]
-
-
-def _schema(table: Table) -> list[bigquery.SchemaField]:
-    return [bigquery.SchemaField(column.name, column.type, description=column.description) for column in table.columns]
-
-
-def _types(schema: Sequence[bigquery.SchemaField]) -> dict[str, str]:
-    """GoogleSQL types as a table has them; a repeated column is an ARRAY, which no contract of ours knows."""
-    types = {field.name: GOOGLE_TYPES.get(field.field_type, field.field_type) for field in schema}
-    repeated = {field.name: f"ARRAY<{types[field.name]}>" for field in schema if field.mode == "REPEATED"}
-    return types | repeated
-
-
-def _verify_columns(table: Table, found: dict[str, str]) -> None:
-    expected = {column.name: column.type for column in table.columns}
-    if found != expected:
-        wrong = sorted(set(found.items()) ^ set(expected.items()))
-        raise SchemaDriftError(
-            f"{table.dataset}.{table.name} differs from its contract in {wrong}. Rename the old table, let `v4 init` "
-            "make the new one, and copy the rows that are still wanted."
-        )
 
 
 def _spool(rows: Iterable[pa.RecordBatch], schema: pa.Schema, file: IO[bytes]) -> None:

@@ -23,6 +23,7 @@ _READER = "roles/bigquery.dataViewer on the dataset it names (or the table is no
 _WRITER = "roles/bigquery.dataEditor on the dataset of the tables this project writes"
 _ROLES = {
     "jobs.create": "roles/bigquery.jobUser on the project V4_BIGQUERY_PROJECT",
+    "jobs.get": "roles/bigquery.resourceViewer on that project, to wait for the job of another account",
     "readsessions": "roles/bigquery.readSessionUser on the project V4_BIGQUERY_PROJECT",
     "getdata": _READER,
     "datasets.get": _READER,
@@ -123,7 +124,7 @@ def translated(name: str, error: GoogleAPIError) -> WarehouseError:
 
 
 def _first_line(error: GoogleAPIError) -> str:
-    """What the service said, without the request, the repetition and the job's number that the client puts around it."""
+    """What the service said, without the request, the repetition and the job id that the client puts around it."""
     message = error.message if isinstance(error, GoogleAPICallError) else error
     said = str(message).partition("; reason:")[0].strip().partition("\n")[0]
-    return _REQUEST.sub("", said)
+    return _REQUEST.sub("", said).rstrip(".")

@@ -1,6 +1,6 @@
 """The embedded warehouse: one DuckDB file, GoogleSQL through sqlglot, one process at a time.
 
-DuckDB lets one process write and shuts all others out meanwhile, so every process queues on a lock of its own beside the
+DuckDB lets one process write and shuts all others out meanwhile, so processes queue on a lock of our own beside the
 file, with a deadline and a message that names the holder. The operating system drops the lock of a killed process.
 """
 
@@ -22,7 +22,13 @@ import filelock
 import pyarrow as pa
 import sqlglot
 
-from v4_assets.errors import ConcurrentWriteError, SchemaDriftError, TableMissingError, WarehouseBusyError, WarehouseError
+from v4_assets.errors import (
+    ConcurrentWriteError,
+    SchemaDriftError,
+    TableMissingError,
+    WarehouseBusyError,
+    WarehouseError,
+)
 from v4_assets.evidence import PartitionWrite
 from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema
 from v4_assets.sql import Query
@@ -107,7 +113,8 @@ class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             if strays != [(inserted,)]:
                 raise WarehouseError(
                     f"{inserted} rows were written to {table.name}, of which {strays[0][0]} belong to "
-                    f"{write.prediction_date}. A write fills exactly one partition; correct the rows' {PARTITION_COLUMN}."
+                    f"{write.prediction_date}. A write fills exactly one partition; correct the rows' "
+                    f"{PARTITION_COLUMN}."
                 )
             done = replace(write, row_count=inserted)
             _insert(connection, log, [pa.RecordBatch.from_pylist([asdict(done)], schema=arrow_schema(log))])
@@ -152,7 +159,8 @@ class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         if getattr(_feeding, "now", False):
             raise WarehouseError(
-                "The rows of a write asked the warehouse for more while it was writing them, which would wait for itself "
+                "The rows of a write asked the warehouse for more while it was writing them, which would wait "
+                "for itself "
                 "for ever. Read first, then pass what was read."
             )
         with _shared_guard:
@@ -196,7 +204,8 @@ class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                     raise WarehouseError(f"{self.path} cannot be opened: {error}") from error
                 if time.monotonic() > deadline:
                     raise WarehouseBusyError(
-                        f"{self.path} was busy for {self.lock_seconds:.0f} s: {error}. Close that program, then run again."
+                        f"{self.path} was busy for {self.lock_seconds:.0f} s: {error}. Close that program, "
+                        f"then run again."
                     ) from error
                 time.sleep(0.2)
             else:
@@ -259,7 +268,8 @@ def _verify_turn(connection: duckdb.DuckDBPyConnection, write: PartitionWrite, l
     ).fetchall()[0][0]
     if found != write.sequence - 1:
         raise ConcurrentWriteError(
-            f"{write.table_name} of {write.prediction_date} has been written {found} times, not {write.sequence - 1}: another "
+            f"{write.table_name} of {write.prediction_date} has been written {found} times, not "
+            f"{write.sequence - 1}: another "
             "run wrote it just now. Nothing was changed; run again to work on what that run left."
         )
 
@@ -278,7 +288,8 @@ def _verify_columns(table: Table, found: dict[str, str]) -> None:
     if found != expected:
         wrong = sorted(set(found.items()) ^ set(expected.items()))
         raise SchemaDriftError(
-            f"{table.dataset}.{table.name} differs from its contract in {wrong}. Rename the old table, let `v4 init` make "
+            f"{table.dataset}.{table.name} differs from its contract in {wrong}. Rename the old table, let "
+            f"`v4 init` make "
             "the new one, and copy the rows that are still wanted."
         )
 
@@ -306,12 +317,14 @@ def _explained(query: Query) -> Iterator[None]:
         yield
     except duckdb.CatalogException as error:
         raise TableMissingError(
-            f"{query.name} reads a table that is not there: {str(error).splitlines()[0]}. `v4 init` creates the tables this "
+            f"{query.name} reads a table that is not there: {str(error).splitlines()[0]}. `v4 init` creates "
+            f"the tables this "
             "project writes; sources come from the firm's systems, or from `v4 sample`."
         ) from error
     except duckdb.BinderException as error:
         raise SchemaDriftError(
-            f"{query.name} reads a column that is not there or of another type: {str(error).splitlines()[0]}. Compare the "
+            f"{query.name} reads a column that is not there or of another type: {str(error).splitlines()[0]}. "
+            f"Compare the "
             "source with v4_assets/tables.py."
         ) from error
     except duckdb.Error as error:

@@ -70,7 +70,8 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             known = _read(root)
             if version in known and not replace:
                 raise ModelError(
-                    f"{version} is registered already ({known[version].path}). A registered model never changes: give the "
+                    f"{version} is registered already ({known[version].path}). A registered model never "
+                    f"changes: give the "
                     "new one a new version."
                 )
             # A folder of its own name for every write: the old one stays whole until the catalogue points elsewhere.
@@ -124,7 +125,9 @@ def _read(root: Path) -> dict[str, Entry]:
             for version, entry in models.items()
         }
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelIntegrityError(f"{path} is not a model catalogue ({error}). Restore it from version control.") from error
+        raise ModelIntegrityError(
+            f"{path} is not a model catalogue ({error}). Restore it from version control."
+        ) from error
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -1,0 +1,50 @@
+# Every target sets up what it needs. PYTHON chooses the interpreter: make test PYTHON=python3.12
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+READY_TARGETS := demo dev test lint bench models verify-models
+.PHONY: $(READY_TARGETS) check lock clean
+
+demo: $(READY)  ## sample data, and the daily job for several days
+	@$(BIN)/v4 demo
+
+dev: $(READY)  ## the Dagster UI on what the demo made
+	@$(BIN)/v4 dev
+
+test: $(READY)  ## the tests
+	@$(BIN)/python -m pytest
+
+check: lint test  ## what CI runs
+
+lint: $(READY)  ## format, lint, types, definitions
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/dagster definitions validate -w workspace.yaml --log-level error
+
+bench: $(READY)  ## the benchmark of docs/benchmarks.md
+	@$(BIN)/python -m benchmarks
+
+models: $(READY)  ## train the shipped models again; about two minutes
+	@$(BIN)/python -m v4_assets.sample.shipped
+
+verify-models: $(READY)  ## the shipped models are what training gives, bit for bit
+	@$(BIN)/python -m v4_assets.sample.shipped --verify
+
+lock: $(READY)  ## renew requirements.lock after a change of pyproject.toml
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-emit-index-url pyproject.toml -o requirements.lock
+
+clean:  ## remove what the demo made
+	rm -rf .v4
+
+$(READY): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV) (about a minute) …"
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "Python 3.11, 3.12 or 3.13 is needed, `$(PYTHON) --version` was found. Use make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@

@@ -1,0 +1,152 @@
+"""Running the graph in this process: one day, a range of gaps, the checklist, training."""
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+
+import dagster as dg
+
+from v4_assets import jobs, production, tables
+from v4_assets.assets.daily import ONLY_GAPS_TAG, REPLACE_LIVE_TAG, latest_writes
+from v4_assets.definitions import build
+from v4_assets.errors import V4Error
+from v4_assets.partitions import contiguous, days_between
+from v4_assets.resources.connect import registry, warehouse
+from v4_assets.settings import PROJECT, Settings
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that did not pass."""
+
+    asset: str
+    check: str
+    severity: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    run_id: str
+    success: bool
+    checks_passed: int
+    checks_failed: tuple[FailedCheck, ...]
+    errors: tuple[str, ...]
+    """What stopped a step, one sentence each."""
+
+
+@contextmanager
+def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance under V4_HOME, made on first use."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    config = settings.dagster_home / "dagster.yaml"
+    if not config.exists():
+        shutil.copy(PROJECT / "dagster.yaml", config)
+    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        yield instance
+
+
+def init(settings: Settings) -> production.Production:
+    """Create tables and views and adopt the baseline; harmless when that is done. Returns what is live."""
+    house, models = warehouse(settings), registry(settings)
+    with house.session():
+        production.prepare(house, settings.rollout.catalogue)
+        return production.adopt(house, settings.rollout, models, settings.clock)
+
+
+def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -> Outcome:
+    """The daily job for one day. `replace_live` is the reason for giving up what was written on that day, if any."""
+    _verify_days(settings, day, day)
+    tags = {REPLACE_LIVE_TAG: replace_live} if replace_live else {}
+    return run_job(settings, jobs.DAILY, tags=tags, partition=day)
+
+
+def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, date, Outcome]]:
+    """The daily job for the days that lack a partition, one run per stretch of them. Existing partitions are kept."""
+    _verify_days(settings, first, last)
+    return [
+        (start, end, run_job(settings, jobs.DAILY, tags=_range_tags(start, end)))
+        for start, end in contiguous(gaps(settings, first, last))
+    ]
+
+
+def gaps(settings: Settings, first: date, last: date) -> list[date]:
+    """Days from `first` to `last` on which a daily table has no partition yet."""
+    catalogue = settings.rollout.catalogue
+    keys = [*tables.SHARED, tables.SOURCE_OBSERVATIONS]
+    for entry in settings.rollout.versions.values():
+        keys += [tables.features_key(entry.key), tables.scores_key(entry.key)]
+    daily = [catalogue[key].name for key in keys]
+    written = latest_writes(warehouse(settings), catalogue, first, last)
+    return [day for day in days_between(first, last) if any((name, day) not in written for name in daily)]
+
+
+def run_job(
+    settings: Settings, name: str, *, tags: Mapping[str, str] | None = None, partition: date | None = None
+) -> Outcome:
+    """Any job of the graph, in this process, recorded in the instance under V4_HOME."""
+    job = build(settings).resolve_job_def(name)
+    with dagster_instance(settings) as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            tags=dict(tags or {}),
+            partition_key=partition.isoformat() if partition else None,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+        return _outcome(result)
+
+
+def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
+    evaluations = result.get_asset_check_evaluations()
+    failed = tuple(
+        FailedCheck(one.asset_key.to_user_string(), one.check_name, one.severity.value, one.description or "")
+        for one in evaluations
+        if not one.passed
+    )
+    return Outcome(
+        run_id=result.run_id,
+        success=result.success,
+        checks_passed=len(evaluations) - len(failed),
+        checks_failed=failed,
+        errors=tuple(_errors(result.all_events)),
+    )
+
+
+def _errors(events: Iterable[dg.DagsterEvent]) -> Iterator[str]:
+    for event in events:
+        if event.is_step_failure and event.step_failure_data.error:
+            error = event.step_failure_data.error
+            # Dagster wraps what an asset raises; the cause is what a person can act on.
+            cause = error.cause or error
+            yield f"{event.step_key}: {cause.message.strip()}"
+
+
+def _range_tags(first: date, last: date) -> dict[str, str]:
+    return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), ONLY_GAPS_TAG: "true"}
+
+
+def _verify_days(settings: Settings, first: date, last: date) -> None:
+    today = settings.clock.today()
+    if first > last:
+        raise V4Error(f"The range from {first} to {last} is empty. Give the earlier day first.")
+    if first < settings.rollout.first_day:
+        raise V4Error(
+            f"{first} lies before first_day {settings.rollout.first_day} of rollout.yaml. Move first_day, or "
+            f"start later."
+        )
+    if last > today:
+        raise V4Error(f"{last} has not begun in New York, where it is {today}. Run it on its day.")
+
+
+def as_json(content: object) -> str:
+    """JSON for scripts; dates and instants as ISO 8601."""
+    return json.dumps(content, indent=2, default=str)

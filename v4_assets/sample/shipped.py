@@ -1,0 +1,98 @@
+"""How the shipped bundles in models/ came to be: the training job on one fixed sample world. `make models` runs it.
+
+Nothing here runs in production or in the demo. On the locked versions the same bytes come out every time.
+"""
+
+import shutil
+import sys
+import tempfile
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+from v4_assets import jobs, operate, production
+from v4_assets.errors import V4Error
+from v4_assets.resources.connect import registry, warehouse
+from v4_assets.resources.registry import Entry, write_catalogue
+from v4_assets.sample.load import fill
+from v4_assets.sample.world import WorldSpec, build
+from v4_assets.settings import PROJECT, Settings, load
+
+TRAINING_WORLD = WorldSpec(scale=0.1, leads_per_week=450, seed=12, through=date(2025, 12, 14))
+"""Of the seeds 1 to 16, seed 12 lies nearest the documented figures. That is calibration, not validation."""
+
+DOCUMENTED = {
+    "v4.0.0": {
+        "train_rows": 24_734,
+        "train_base_rate": 0.0238,
+        "train_auc": 0.687,
+        "test_rows": 6_004,
+        "test_base_rate": 0.0320,
+        "test_auc": 0.599,
+        "test_auc_pr": 0.043,
+        "test_top_decile_lift": 1.51,
+        "test_bottom_fifth_conversion": 0.0133,
+    },
+    "v4.1.0": {
+        "train_rows": 24_734,
+        "train_base_rate": 0.0238,
+        "train_auc": 0.695,
+        "test_rows": 3_393,
+        "test_base_rate": 0.0392,
+        "test_auc": 0.620,
+        "test_auc_pr": 0.070,
+        "test_top_decile_lift": 2.03,
+        "test_top_decile_conversion": 0.0794,
+        "test_bottom_fifth_conversion": 0.0140,
+    },
+}
+"""What the firm measured on its own data: a reference beside the sample's figures, never mixed with them."""
+
+
+def train_shipped(target: Path) -> dict[str, Entry]:
+    """Train every version on TRAINING_WORLD and write bundles and catalogue into `target`. Returns the catalogue."""
+    with tempfile.TemporaryDirectory() as home:
+        settings = load({"V4_HOME": home, "V4_MODELS": str(Path(home) / "none")})
+        fill(warehouse(settings), settings.rollout.catalogue, build(TRAINING_WORLD))
+        production.prepare(warehouse(settings), settings.rollout.catalogue)
+        outcome = operate.run_job(settings, jobs.TRAINING)
+        if not outcome.success:
+            raise V4Error("Training failed: " + "; ".join(outcome.errors))
+        entries = {version: _copy(entry, target) for version, entry in registry(settings).entries().items()}
+    write_catalogue(target, entries)
+    return entries
+
+
+def _copy(entry: Entry, target: Path) -> Entry:
+    folder = target / entry.version
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(entry.path, folder)
+    world = {key: str(value) if isinstance(value, date) else value for key, value in asdict(TRAINING_WORLD).items()}
+    provenance = {
+        **entry.provenance,
+        "trained_on": "calibrated sample data, not the firm's",
+        "sample_world": world,
+        "documented_on_real_data": DOCUMENTED.get(entry.version, {}),
+    }
+    return Entry(entry.version, folder, entry.files, provenance)
+
+
+def differences(settings: Settings) -> list[str]:
+    """Shipped files that training afresh does not reproduce, one sentence each."""
+    shipped = {version: entry.files for version, entry in registry(settings).entries().items()}
+    with tempfile.TemporaryDirectory() as folder:
+        made = train_shipped(Path(folder))
+    return [
+        f"{version}/{name}: shipped {shipped.get(version, {}).get(name, 'nothing')[:12]}, trained {sha256[:12]}"
+        for version, entry in made.items()
+        for name, sha256 in entry.files.items()
+        if shipped.get(version, {}).get(name) != sha256
+    ]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--verify"]:
+        found = differences(load({}))
+        print("\n".join(found) or "models/ is reproduced bit for bit")
+        sys.exit(1 if found else 0)
+    train_shipped(PROJECT / "models")
