@@ -4,7 +4,7 @@
 -- params:  none
 -- output:
 --   event_id         STRING     unique
---   at               TIMESTAMP  when
+--   happened_at      TIMESTAMP  when
 --   event            STRING     adopted, promotion_started, promotion_completed, rollback_started, …
 --   version          STRING     the version it is about
 --   previous         STRING     the version live before; NULL at adoption
@@ -13,6 +13,6 @@
 --   evidence_sha256  STRING     sha256 of the evidence decided on; NULL where none was
 --   run_id           STRING     the Dagster run, NULL from the command line
 
-SELECT event_id, at, event, version, previous, reason, gates, evidence_sha256, run_id
+SELECT event_id, happened_at, event, version, previous, reason, gates, evidence_sha256, run_id
 FROM {{deployments}}
-ORDER BY at, event_id
+ORDER BY happened_at, event_id

@@ -33,7 +33,7 @@ WITH observed AS (
   SELECT
     'ria_contacts_current' AS source,
     COUNT(*) AS row_count,
-    TIMESTAMP(MAX(IF(PRIMARY_FIRM_START_DATE < @prediction_date, PRIMARY_FIRM_START_DATE, NULL))) AS latest_at,
+    TIMESTAMP(MAX(IF(PRIMARY_FIRM_START_DATE < @prediction_date, PRIMARY_FIRM_START_DATE, NULL)), 'UTC') AS latest_at,
     [
       STRUCT('RIA_CONTACT_CRD_ID' AS column_name, COUNTIF(RIA_CONTACT_CRD_ID IS NULL) AS null_count),
       STRUCT('PRIMARY_FIRM' AS column_name, COUNTIF(PRIMARY_FIRM IS NULL) AS null_count),
@@ -52,7 +52,7 @@ WITH observed AS (
   SELECT
     'contact_registered_employment_history' AS source,
     COUNT(*) AS row_count,
-    TIMESTAMP(MAX(PREVIOUS_REGISTRATION_COMPANY_START_DATE)) AS latest_at,
+    TIMESTAMP(MAX(PREVIOUS_REGISTRATION_COMPANY_START_DATE), 'UTC') AS latest_at,
     [
       STRUCT('RIA_CONTACT_CRD_ID' AS column_name, COUNTIF(RIA_CONTACT_CRD_ID IS NULL) AS null_count),
       STRUCT('PREVIOUS_REGISTRATION_COMPANY_CRD_ID' AS column_name,

@@ -1,5 +1,6 @@
 -- training_set: features of leads on the first morning after contact, and whether they converted within 43 days.
 -- Leads that converted before that morning were never scored and are not in it, as they will not be in any cohort.
+-- Its inputs hold that one morning only (sql.compose computes them on the spot), so lead_id alone joins them.
 -- grain:   one row per lead_id
 -- inputs:  {{features_v40}}, {{features_v41}}, {{scored_leads}}, {{lead}}
 -- params:  @prediction_date DATE

@@ -97,8 +97,10 @@ class Bundle:
         return [words.take(pa.array(2 * order[:, rank] + raises[:, rank])) for rank in range(count)]
 
 
-def encode(features: Sequence[Feature], rows: pa.RecordBatch | pa.Table) -> Matrix:
+def encode(features: Sequence[Feature], rows: pa.RecordBatch | pa.Table, into: Matrix | None = None) -> Matrix:
     """The rows as the model's input, float32, shape (rows, features), columns in the model's order.
+
+    `into` is memory to use again: a matrix of at least as many rows, whose first ones are overwritten and returned.
 
     Raises FeatureError naming every column that is missing or of another type, every NULL where none is allowed, and
     every category the model does not know. Other columns of `rows` are ignored.
@@ -106,7 +108,8 @@ def encode(features: Sequence[Feature], rows: pa.RecordBatch | pa.Table) -> Matr
     problems = contract_problems(features, rows.schema)
     if problems:
         raise FeatureError("The rows do not fit the model: " + "; ".join(problems) + ".")
-    matrix: Matrix = np.empty((rows.num_rows, len(features)), dtype=np.float32)
+    shape = (rows.num_rows, len(features))
+    matrix: Matrix = np.empty(shape, dtype=np.float32) if into is None or len(into) < len(rows) else into[: len(rows)]
     for position, feature in enumerate(features):
         column = rows.column(feature.name)
         if feature.nulls == "error" and column.null_count:

@@ -83,7 +83,7 @@ def adopt(warehouse: Warehouse, rollout: Rollout, registry: ModelRegistry, clock
     )
     event = {
         "event_id": adopted.event_id,
-        "at": clock.now(),
+        "happened_at": clock.now(),
         "event": "adopted",
         "version": adopted.version,
         "previous": None,

@@ -15,29 +15,25 @@ Numbers = np.ndarray[Any, np.dtype[Any]]
 
 
 def percentiles(scores: Numbers, tie_break: Numbers) -> Numbers:
-    """Percentile of every lead, int64 in 1..100: ceil(100 * rank / n), rank 1 = lowest score, n = highest.
+    """Percentile of every lead, int8 in 1..100: ceil(100 * rank / n), rank 1 = lowest score, n = highest.
 
     Among equal scores the smaller `tie_break` ranks lower. Both arrays have shape (n,); NaN scores raise ValueError.
     """
     count = len(scores)
     if count == 0:
-        return np.zeros(0, dtype=np.int64)
+        return np.zeros(0, dtype=np.int8)
     if np.isnan(scores).any():
         raise ValueError("A score is NaN; only numbers can be ranked.")
-    ordered = np.sort(scores)
-    # The highest rank of percentiles 1..99; rank r belongs to the first percentile whose highest rank is >= r.
-    highest = count * np.arange(1, 100) // 100
-    borders = ordered[np.maximum(highest, 1) - 1]
-    borders[highest == 0] = -np.inf
-    result: Numbers = np.searchsorted(borders, scores, side="left") + 1
-    # A score equal to a border may lie on either side of it: only these leads are put in their strict order.
-    at_border = np.flatnonzero(np.isin(scores, np.unique(borders)))
-    within = at_border[np.lexsort((tie_break[at_border], scores[at_border]))]
-    tied_scores = scores[within]
-    below = np.searchsorted(ordered, tied_scores, side="left")
-    first_of_group = np.searchsorted(tied_scores, tied_scores, side="left")
-    rank = below + np.arange(len(within)) - first_of_group + 1
-    result[within] = np.searchsorted(highest, rank, side="left") + 1
+    order = np.argsort(scores)
+    ordered = scores[order]
+    # highest[p - 1] leads have a percentile up to p, so leads at sorted positions up to it are told apart there.
+    highest = count * np.arange(1, 101) // 100
+    for border in np.unique(highest[(highest > 0) & (highest < count)]):
+        if ordered[border - 1] == ordered[border]:
+            tied = slice(*(np.searchsorted(ordered, ordered[border], side=side) for side in ("left", "right")))
+            order[tied] = order[tied][np.argsort(tie_break[order[tied]], kind="stable")]
+    result: Numbers = np.empty(count, dtype=np.int8)
+    result[order] = np.repeat(np.arange(1, 101, dtype=np.int8), np.diff(highest, prepend=0))
     return result
 
 

@@ -140,6 +140,8 @@ class BigQueryTarget(_Frozen):
     maximum_bytes_billed: Annotated[int, Field(gt=0)]
     endpoint: str | None = None
     """REST address of an emulator; None is Google's."""
+    storage_endpoint: str | None = None
+    """host:port of an emulator's Storage API; None is Google's, or REST where `endpoint` is an emulator."""
 
 
 class Settings(_Frozen):
@@ -151,6 +153,8 @@ class Settings(_Frozen):
     """The shipped bundles and their catalogue; never written at run time."""
     warehouse: Literal["duckdb", "bigquery"]
     warehouse_lock_seconds: float
+    warehouse_memory: Annotated[str, Field(pattern=r"^\d+(MB|GB)$")]
+    """What the embedded warehouse may hold in memory before it writes to disk."""
     bigquery: BigQueryTarget | None
     now: str | None
     schedule: bool
@@ -192,6 +196,7 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
             models=Path(env.get("V4_MODELS") or PROJECT / "models").expanduser().resolve(),
             warehouse=env.get("V4_WAREHOUSE", "duckdb"),  # type: ignore[arg-type] # validated
             warehouse_lock_seconds=env.get("V4_WAREHOUSE_LOCK_SECONDS", "120"),  # type: ignore[arg-type]
+            warehouse_memory=env.get("V4_WAREHOUSE_MEMORY", "1GB"),
             bigquery=_bigquery(env),
             now=env.get("V4_NOW") or None,
             schedule=env.get("V4_SCHEDULE", "off"),  # type: ignore[arg-type]
@@ -235,6 +240,7 @@ def _bigquery(env: Mapping[str, str]) -> BigQueryTarget | None:
         location=env.get("V4_BIGQUERY_LOCATION", "US"),
         maximum_bytes_billed=env.get("V4_BIGQUERY_MAXIMUM_BYTES_BILLED", str(50 * 2**30)),  # type: ignore[arg-type]
         endpoint=env.get("V4_BIGQUERY_ENDPOINT") or None,
+        storage_endpoint=env.get("V4_BIGQUERY_STORAGE_ENDPOINT") or None,
     )
 
 

@@ -46,9 +46,8 @@ def as_text(content: dict[str, Any]) -> str:
     lines = [f"Today      {clock}", f"Warehouse  {content['warehouse']}"]
     if content["live"]:
         since = content["since"]
-        lines.append(
-            f"Live       {content['live']['version']} since {since['at']:%Y-%m-%d %H:%M} UTC: {since['reason']}"
-        )
+        when = f"{since['happened_at']:%Y-%m-%d %H:%M} UTC"
+        lines.append(f"Live       {content['live']['version']} since {when}: {since['reason']}")
     else:
         lines.append("Live       nothing yet; `v4 init` adopts the baseline")
     for version, days in content["days"].items():

@@ -33,8 +33,8 @@ from v4_assets.errors import TableMissingError
 from v4_assets.evidence import PartitionWrite
 from v4_assets.resources.bigquery_errors import explained, is_aborted
 from v4_assets.resources.bigquery_scripts import parameters, partition_script, statements_script, table_script
-from v4_assets.resources.bigquery_tables import declared, reference, schema, types, verify_columns
-from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema
+from v4_assets.resources.bigquery_tables import declared, reference, schema, types
+from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema, verify_columns
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from google.cloud import bigquery
 
-from v4_assets.errors import SchemaDriftError
 from v4_assets.tables import CLUSTER_COLUMN, PARTITION_COLUMN, Table
 
 GOOGLE_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
@@ -41,14 +40,3 @@ def types(fields: Iterable[bigquery.SchemaField]) -> dict[str, str]:
         kind = GOOGLE_TYPES.get(field.field_type, field.field_type)
         found[field.name] = f"ARRAY<{kind}>" if field.mode == "REPEATED" else kind
     return found
-
-
-def verify_columns(table: Table, found: dict[str, str]) -> None:
-    """Raise SchemaDriftError when a table is not as declared. The order of columns does not count."""
-    expected = {column.name: column.type for column in table.columns}
-    if found != expected:
-        wrong = sorted(set(found.items()) ^ set(expected.items()))
-        raise SchemaDriftError(
-            f"{table.dataset}.{table.name} differs from its contract in {wrong}. Rename the old table, let `v4 init` "
-            "make the new one, and copy the rows that are still wanted."
-        )

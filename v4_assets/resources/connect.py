@@ -10,7 +10,11 @@ def warehouse(settings: Settings) -> DuckDBWarehouse | BigQueryWarehouse:
     """The configured warehouse: the embedded file, or BigQuery."""
     if settings.warehouse == "bigquery" and settings.bigquery:
         return BigQueryWarehouse(**settings.bigquery.model_dump())
-    return DuckDBWarehouse(path=str(settings.duckdb_file), lock_seconds=settings.warehouse_lock_seconds)
+    return DuckDBWarehouse(
+        path=str(settings.duckdb_file),
+        lock_seconds=settings.warehouse_lock_seconds,
+        memory_limit=settings.warehouse_memory,
+    )
 
 
 def registry(settings: Settings) -> ModelRegistry:

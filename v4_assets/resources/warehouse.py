@@ -1,12 +1,13 @@
 """The warehouse protocol: what every engine must be able to do, and the Arrow types they share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from v4_assets.errors import SchemaDriftError
 from v4_assets.evidence import PartitionWrite
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
@@ -69,6 +70,17 @@ class Warehouse(Protocol):
 
     def columns(self, table: Table) -> dict[str, str]:
         """Column names and GoogleSQL types as the table really has them; empty when it does not exist."""
+
+
+def verify_columns(table: Table, found: Mapping[str, str]) -> None:
+    """Raise SchemaDriftError when a table's columns and types are not as declared. Their order does not count."""
+    expected = {column.name: column.type for column in table.columns}
+    if dict(found) != expected:
+        wrong = sorted(set(found.items()) ^ set(expected.items()))
+        raise SchemaDriftError(
+            f"{table.dataset}.{table.name} differs from its contract in {wrong}. Rename the old table, let `v4 init` "
+            "make the new one, and copy the rows that are still wanted."
+        )
 
 
 def arrow_schema(table: Table) -> pa.Schema:

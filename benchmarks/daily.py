@@ -1,0 +1,163 @@
+"""The whole daily job at production size, from starting a process to its end, against the same job with empty assets.
+
+Ours is `v4 run` of one day: import, definitions, sources, features, scores, checks, all recorded in a Dagster instance on
+disk. The no-op has the same daily assets with the same dependencies and the same checks, all passing, the same executor
+and an instance of the same configuration, but nothing in the assets' bodies, no resources, no metadata; it imports dagster
+and nothing of this project, so neither xgboost nor duckdb. What the ratio leaves is everything that is ours: imports,
+definitions, SQL, scores and the looking at what was written.
+
+Both instances have run a day before. Every measurement is a process and a day of its own, as it would be every morning.
+
+python -m benchmarks.daily prepare FOLDER
+python -m benchmarks.daily ours|noop FOLDER DAY
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from benchmarks.measure import timed
+
+# ruff: noqa: PLC0415 # The no-op lives in this file, too, and must not pay for what only ours imports.
+
+FIRST_DAY = date(2026, 1, 11)
+"""The day both have run before anything is measured."""
+LAST_DAY = date(2026, 1, 18)
+JOB = "daily"
+START = "2025-10-01"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def day_of(repetition: int) -> date:
+    """The day the repetition (from 0) runs. Raises ValueError beyond the last day of the world."""
+    day = FIRST_DAY + timedelta(days=1 + repetition)
+    if day > LAST_DAY:
+        raise ValueError(f"The sample world ends on {LAST_DAY}: at most {(LAST_DAY - FIRST_DAY).days} repetitions.")
+    return day
+
+
+def prepare(folder: str) -> None:
+    """Both homes: ours with a copy of the sample world, the no-op's with the job's shape; both have run FIRST_DAY."""
+    from benchmarks.features import settings_in, template
+    from v4_assets import operate
+    from v4_assets.settings import PROJECT
+
+    home, noop_home = Path(folder) / "ours", Path(folder) / "noop"
+    home.mkdir()
+    (noop_home / "dagster").mkdir(parents=True)
+    settings = settings_in(home)
+    shutil.copy(settings_in(template(folder, 1.0)).duckdb_file, settings.duckdb_file)
+    shutil.copy(PROJECT / "dagster.yaml", noop_home / "dagster")
+    operate.init(settings)
+    (noop_home / "shape.json").write_text(json.dumps(shape()), encoding="utf-8")
+    run_ours(folder, FIRST_DAY)
+    run_noop(folder, FIRST_DAY)
+
+
+def shape() -> list[dict[str, Any]]:
+    """The daily assets of the real graph: name, group, dependencies, and checks as (name, is it blocking)."""
+    from v4_assets.definitions import defs
+    from v4_assets.jobs import DAILY
+
+    graph = defs.resolve_job_def(DAILY).asset_layer.asset_graph
+    return [
+        {
+            "name": key.to_user_string(),
+            "group": graph.get(key).group_name,
+            "deps": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+            "checks": [
+                (spec.name, spec.blocking)
+                for check in sorted(graph.get(key).check_keys)
+                for spec in [graph.get_check_spec(check)]
+            ],
+        }
+        for key in sorted(defs.resolve_job_def(DAILY).asset_layer.executable_asset_keys)
+    ]
+
+
+def run_ours(folder: str, day: date) -> None:
+    """The daily job of `day`, as at 06:30 on its morning. Raises RuntimeError when the run failed."""
+    from v4_assets import operate
+    from v4_assets.settings import load
+
+    settings = load({"V4_HOME": str(Path(folder) / "ours"), "V4_NOW": f"{day}T06:30"})
+
+    def work() -> None:
+        outcome = operate.run_day(settings, day)
+        if not outcome.success:
+            raise RuntimeError(f"{day} failed: {outcome.errors} {outcome.checks_failed}")
+
+    timed(work)
+
+
+def run_noop(folder: str, day: date) -> None:
+    """The empty job of `day`. Raises RuntimeError when the run failed."""
+    home = Path(folder) / "noop"
+
+    def work() -> None:
+        job = empty_definitions(json.loads((home / "shape.json").read_text(encoding="utf-8"))).resolve_job_def(JOB)
+        with instance(home) as on_disk:
+            result = job.execute_in_process(
+                instance=on_disk, partition_key=day.isoformat(), run_config=QUIET, raise_on_error=False
+            )
+        if not result.success:
+            raise RuntimeError(f"the no-op of {day} failed")
+
+    timed(work)
+
+
+@contextmanager
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    """The instance on disk under `home`."""
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as on_disk:
+        yield on_disk
+
+
+def empty_definitions(assets: list[dict[str, Any]]) -> dg.Definitions:
+    """Definitions of assets of this shape, of the sources they name, and of the job that runs them."""
+    days = dg.DailyPartitionsDefinition(start_date=START, timezone="America/New_York", end_offset=1)
+    sources = {dep for asset in assets for dep in asset["deps"]} - {asset["name"] for asset in assets}
+    return dg.Definitions(
+        assets=[*(dg.AssetSpec(source) for source in sorted(sources)), *(empty_asset(one, days) for one in assets)],
+        jobs=[dg.define_asset_job(JOB, selection=[asset["name"] for asset in assets])],
+        executor=dg.in_process_executor,
+    )
+
+
+def empty_asset(shape: dict[str, Any], days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """An asset that does nothing and whose checks pass."""
+    checks = [dg.AssetCheckSpec(name, asset=shape["name"], blocking=blocking) for name, blocking in shape["checks"]]
+
+    @dg.asset(
+        name=shape["name"],
+        group_name=shape["group"],
+        deps=shape["deps"],
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=checks,
+    )
+    def asset() -> dg.MaterializeResult:  # type: ignore[type-arg]
+        return dg.MaterializeResult(
+            check_results=[dg.AssetCheckResult(check_name=check.name, passed=True) for check in checks]
+        )
+
+    return asset
+
+
+def main(what: str, folder: str, day: str = "") -> None:
+    """One measurement, or what all need."""
+    if what == "prepare":
+        prepare(folder)
+    else:
+        {"ours": run_ours, "noop": run_noop}[what](folder, date.fromisoformat(day))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,127 @@
+"""Opening the embedded warehouse: one process at a time, one connection per process.
+
+DuckDB lets one process write and shuts all others out meanwhile, so processes queue on a lock of our own beside the
+file, with a deadline and a message that names the holder. The operating system drops the lock of a killed process.
+"""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import filelock
+import pyarrow as pa
+
+from v4_assets.errors import WarehouseBusyError, WarehouseError
+
+SETTINGS = "SET TimeZone = 'UTC'; SET preserve_insertion_order = false"
+
+
+@dataclass
+class _Shared:
+    """The one connection of this process to a file. Threads take turns; calls inside a session share it."""
+
+    turn: threading.RLock = field(default_factory=threading.RLock)
+    connection: duckdb.DuckDBPyConnection | None = None
+
+
+_shared: dict[Path, _Shared] = {}
+_shared_guard = threading.Lock()
+_feeding = threading.local()
+"""`.now` is set in a thread that is computing rows of a running write."""
+
+
+@contextmanager
+def shared_connection(path: Path, lock_seconds: float, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The connection to the file, opened unless a caller further out holds it. Raises WarehouseBusyError."""
+    if getattr(_feeding, "now", False):
+        raise WarehouseError(
+            "The rows of a write asked the warehouse for more while it was writing them, which would wait for itself "
+            "for ever. Read first, then pass what was read."
+        )
+    with _shared_guard:
+        shared = _shared.setdefault(path.resolve(), _Shared())
+    with shared.turn:
+        if shared.connection is not None:
+            yield shared.connection
+            return
+        lock = _acquire(path, lock_seconds)
+        try:
+            shared.connection = _open(path, lock_seconds, memory_limit)
+            yield shared.connection
+        finally:
+            if shared.connection is not None:
+                shared.connection.close()
+            shared.connection = None
+            lock.release()
+
+
+class Feed(Iterator[pa.RecordBatch]):
+    """Rows on their way into a write: marks the thread that computes them, and keeps the error they end in.
+
+    DuckDB may take rows from any thread, and tells of their error only in words of its own.
+    """
+
+    def __init__(self, rows: Iterable[pa.RecordBatch]) -> None:
+        self._rows = iter(rows)
+        self.error: Exception | None = None
+
+    def __next__(self) -> pa.RecordBatch:
+        _feeding.now = True
+        try:
+            return next(self._rows)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise
+        finally:
+            _feeding.now = False
+
+
+def _acquire(path: Path, seconds: float) -> filelock.BaseFileLock:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    holder = path.with_name(path.name + ".holder")
+    lock = filelock.FileLock(path.with_name(path.name + ".lock"))
+    try:
+        lock.acquire(timeout=seconds)
+    except filelock.Timeout as error:
+        raise WarehouseBusyError(
+            f"{path} was busy for {seconds:.0f} s; it is held by {_name(holder)}. Wait for that process or stop it, "
+            "then run again; V4_WAREHOUSE_LOCK_SECONDS sets how long to wait."
+        ) from error
+    holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
+    return lock
+
+
+def _open(path: Path, seconds: float, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    """The file, opened. A program that does not know our lock (a DuckDB shell) is waited for, too."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            opened = duckdb.connect(path, config={"memory_limit": memory_limit})
+        except duckdb.IOException as error:
+            if "Could not set lock" not in str(error):
+                raise WarehouseError(f"{path} cannot be opened: {error}") from error
+            if time.monotonic() > deadline:
+                raise WarehouseBusyError(
+                    f"{path} was busy for {seconds:.0f} s: {error}. Close that program, then run again."
+                ) from error
+            time.sleep(0.2)
+        else:
+            opened.execute(SETTINGS)
+            return opened
+
+
+def _name(holder: Path) -> str:
+    try:
+        said = json.loads(holder.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "a process that left no name"
+    return f"process {said['pid']} on {said['host']}"

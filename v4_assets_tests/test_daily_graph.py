@@ -1,0 +1,291 @@
+"""The daily job through Dagster on a small sample world: what a person or the schedule would run."""
+
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from v4_assets import jobs, operate, tables
+from v4_assets.assets.daily import latest_writes
+from v4_assets.definitions import build
+from v4_assets.errors import V4Error
+from v4_assets.resources.connect import warehouse
+from v4_assets.sample.load import fill
+from v4_assets.sample.world import WorldSpec
+from v4_assets.sample.world import build as build_world
+from v4_assets.settings import Settings, load
+from v4_assets.sql import Query
+
+DAY = date(2026, 1, 12)
+WORLD = WorldSpec(scale=0.01, leads_per_week=40, seed=5, through=date(2026, 1, 18))
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A V4_HOME with a sample world and the baseline adopted; copied, never written by a test."""
+    home = tmp_path_factory.mktemp("prepared")
+    settings = at(home, DAY)
+    fill(warehouse(settings), settings.rollout.catalogue, build_world(WORLD))
+    operate.init(settings)
+    return home
+
+
+@pytest.fixture
+def home(prepared: Path, tmp_path: Path) -> Path:
+    """A fresh copy of the prepared V4_HOME."""
+    return Path(shutil.copytree(prepared, tmp_path / "home"))
+
+
+def at(home: Path, day: date, **env: str) -> Settings:
+    """Settings on the morning of a day."""
+    return load({"V4_HOME": str(home), "V4_NOW": f"{day}T06:30", **env})
+
+
+def rows(settings: Settings, key: str, day: date) -> list[dict[str, object]]:
+    """A partition, in a fixed order."""
+    table = settings.rollout.catalogue[key]
+    query = Query(key, f"SELECT * FROM {table.full_name} WHERE prediction_date = @day", {"day": day})
+    found = warehouse(settings).read(query)
+    order = [(name, "ascending") for name in ("lead_id", "advisor_crd", "firm_crd") if name in found.schema.names]
+    return found.sort_by(order).to_pylist() if order else found.to_pylist()
+
+
+def change_source(settings: Settings, statement: str) -> None:
+    """Change a source table, as the firm's systems would."""
+    with warehouse(settings)._connection() as connection:
+        connection.execute(statement)
+
+
+def failed(outcome: operate.Outcome) -> set[str]:
+    """Names of the failed checks that block."""
+    return {f"{one.asset}.{one.check}" for one in outcome.checks_failed if one.severity == "ERROR"}
+
+
+def test_a_day_scores_every_open_lead_with_both_versions(home: Path) -> None:
+    settings = at(home, DAY)
+    outcome = operate.run_day(settings, DAY)
+    assert (outcome.success, outcome.errors, failed(outcome)) == (True, (), set())
+    leads = {row["lead_id"] for row in rows(settings, tables.SCORED_LEADS, DAY)}
+    assert len(leads) > 3000
+    for version, key in (("v4.0.0", "daily_scores_v40"), ("v4.1.0", "daily_scores_v41")):
+        scores = rows(settings, key, DAY)
+        assert {row["lead_id"] for row in scores} == leads
+        assert len(scores) == len(leads)
+        assert {row["model_version"] for row in scores} == {version}
+        assert {row["retrospective"] for row in scores} == {False}
+        assert {str(row["scored_at"]) for row in scores} == {"2026-01-12 11:30:00+00:00"}
+        assert sum(bool(row["deprioritize"]) for row in scores) == len(leads) * 20 // 100
+        assert {row["decile"] for row in scores} == set(range(1, 11))
+
+
+def test_reasons_stand_beside_the_live_versions_scores_only(home: Path) -> None:
+    settings = at(home, DAY)
+    operate.run_day(settings, DAY)
+    live, challenger = rows(settings, "daily_scores_v40", DAY), rows(settings, "daily_scores_v41", DAY)
+    assert {str(row["reason_1"]).split()[0] for row in live} == {"raises", "lowers"}
+    assert {row["reason_1"] for row in challenger} == {None}
+
+
+def test_every_asset_and_every_check_of_the_job_reports_to_dagster(home: Path) -> None:
+    settings = at(home, DAY)
+    outcome = operate.run_day(settings, DAY)
+    with operate.dagster_instance(settings) as instance:
+        run = instance.get_run_by_id(outcome.run_id)
+        assert run is not None
+        assert (run.status, run.tags["dagster/partition"]) == (dg.DagsterRunStatus.SUCCESS, "2026-01-12")
+        for name in ("scored_leads", "features_v40", "features_v41", "daily_scores_v40", "daily_scores_v41"):
+            record = instance.get_latest_materialization_event(dg.AssetKey(name))
+            assert record is not None
+            assert record.asset_materialization is not None
+            assert record.asset_materialization.partition == "2026-01-12"
+            assert record.asset_materialization.metadata["dagster/row_count"].value == len(rows(settings, name, DAY))
+    assert outcome.checks_passed + len(outcome.checks_failed) == 30
+
+
+def test_a_rerun_keeps_what_was_written_on_the_day(home: Path) -> None:
+    settings = at(home, DAY)
+    operate.run_day(settings, DAY)
+    before = {key: rows(settings, key, DAY) for key in ("scored_leads", "features_v41", "daily_scores_v41")}
+    change_source(settings, 'UPDATE "SavvyGTMData"."Lead" SET Email = NULL')
+    later = load({"V4_HOME": str(home), "V4_NOW": "2026-01-12T15:00"})
+    outcome = operate.run_day(later, DAY)
+    assert outcome.success
+    assert {key: rows(settings, key, DAY) for key in before} == before
+
+
+def test_a_live_day_is_replaced_only_for_a_reason_and_the_reason_is_kept(home: Path) -> None:
+    settings = at(home, DAY)
+    operate.run_day(settings, DAY)
+    change_source(
+        settings, 'UPDATE "SavvyGTMData"."Lead" SET LinkedIn_Profile_Apollo__c = NULL WHERE hash(Id) % 20 = 0'
+    )
+    outcome = operate.run_day(settings, DAY, replace_live="LinkedIn import was undone")
+    assert outcome.success
+    write = latest_writes(warehouse(settings), settings.rollout.catalogue, DAY, DAY)["v4_scored_leads", DAY]
+    assert (write.sequence, write.replace_reason, write.run_id) == (2, "LinkedIn import was undone", outcome.run_id)
+
+
+def test_a_live_day_by_another_model_is_refused_until_a_reason_is_given(home: Path) -> None:
+    settings = at(home, DAY)
+    operate.run_day(settings, DAY)
+    before = rows(settings, "daily_scores_v40", DAY)
+    rollout = (settings.models.parent / "rollout.yaml").read_text().replace("reasons: production", "reasons: none")
+    (home / "rollout.yaml").write_text(rollout)
+    changed = at(home, DAY, V4_ROLLOUT=str(home / "rollout.yaml"))
+    outcome = operate.run_day(changed, DAY)
+    assert not outcome.success
+    assert "v4_daily_scores of 2026-01-12 was written on its own day" in outcome.errors[0]
+    assert "--replace-live" in outcome.errors[0]
+    assert rows(settings, "daily_scores_v40", DAY) == before
+
+
+def test_a_past_day_recomputed_after_conversions_is_identical(home: Path) -> None:
+    first = at(home, DAY + timedelta(days=1))
+    operate.run_day(first, DAY)
+    keys = (*tables.SHARED, "features_v40", "features_v41")
+    before = {key: rows(first, key, DAY) for key in keys}
+    scores = [(row["lead_id"], row["score"], row["percentile"]) for row in rows(first, "daily_scores_v41", DAY)]
+    change_source(
+        first,
+        """UPDATE "SavvyGTMData"."Lead" SET "Stage_Entered_Call_Scheduled__c" = TIMESTAMPTZ '2026-01-12 15:00:00+00'
+        WHERE "Stage_Entered_Call_Scheduled__c" IS NULL AND hash(Id) % 3 = 0""",
+    )
+    later = at(home, DAY + timedelta(days=2))
+    assert operate.run_day(later, DAY).success
+    assert {key: rows(later, key, DAY) for key in keys} == before
+    assert [(row["lead_id"], row["score"], row["percentile"]) for row in rows(later, "daily_scores_v41", DAY)] == scores
+
+
+def test_what_is_computed_later_is_marked_retrospective_on_every_row(home: Path) -> None:
+    settings = at(home, DAY)
+    first, last = DAY - timedelta(days=3), DAY - timedelta(days=1)
+    [(start, end, outcome)] = operate.backfill(settings, first, last)
+    assert (start, end, outcome.success) == (first, last, True)
+    for key in (*tables.SHARED, "features_v40", "features_v41", "daily_scores_v40", "daily_scores_v41"):
+        for day in (first, last):
+            assert {row["retrospective"] for row in rows(settings, key, day)} == {True}, key
+
+
+def test_a_backfill_fills_gaps_only(home: Path) -> None:
+    settings = at(home, DAY)
+    operate.run_day(settings, DAY - timedelta(days=1))
+    runs = operate.backfill(settings, DAY - timedelta(days=2), DAY)
+    assert [(start, end) for start, end, _ in runs] == [(DAY - timedelta(days=2),) * 2, (DAY, DAY)]
+    assert operate.backfill(settings, DAY - timedelta(days=2), DAY) == []
+
+
+def test_a_backfilled_day_equals_the_day_run_alone(home: Path) -> None:
+    settings = at(home, DAY)
+    day = DAY - timedelta(days=2)
+    operate.backfill(settings, DAY - timedelta(days=3), DAY - timedelta(days=1))
+    together = rows(settings, "features_v41", day)
+    operate.run_day(settings, day)
+    assert rows(settings, "features_v41", day) == together
+
+
+def test_an_empty_day_fails_with_the_check_that_says_so(home: Path) -> None:
+    settings = at(home, DAY)
+    change_source(settings, 'UPDATE "SavvyGTMData"."Lead" SET "stage_entered_contacting__c" = NULL')
+    outcome = operate.run_day(settings, DAY)
+    assert not outcome.success
+    assert failed(outcome) == {"scored_leads.lead_count_steady"}
+    assert rows(settings, "features_v41", DAY) == []
+
+
+def test_a_source_that_lost_a_column_stops_the_day_and_names_it(home: Path) -> None:
+    settings = at(home, DAY)
+    change_source(
+        settings, 'ALTER TABLE "FinTrx_data_CA"."ria_contacts_current" ALTER "REP_TYPE" TYPE BIGINT USING NULL::BIGINT'
+    )
+    outcome = operate.run_day(settings, DAY)
+    assert not outcome.success
+    assert "source_observations.source_columns" in failed(outcome)
+    assert rows(settings, tables.SCORED_LEADS, DAY) == []
+
+
+def test_a_column_that_goes_silent_stops_the_day_before_it_is_scored(home: Path) -> None:
+    settings = at(home, DAY)
+    operate.backfill(settings, DAY - timedelta(days=3), DAY - timedelta(days=1))
+    change_source(settings, 'UPDATE "FinTrx_data_CA"."ria_contacts_current" SET "PRIMARY_FIRM_START_DATE" = NULL')
+    outcome = operate.run_day(settings, DAY)
+    assert not outcome.success
+    assert failed(outcome) == {"source_observations.source_nulls_steady"}
+    assert rows(settings, "daily_scores_v41", DAY) == []
+
+
+def test_a_missing_source_table_is_named_with_the_way_to_get_it(home: Path) -> None:
+    settings = at(home, DAY)
+    change_source(settings, 'DROP TABLE "SavvyGTMData"."broker_protocol_members"')
+    outcome = operate.run_day(settings, DAY)
+    assert not outcome.success
+    assert "broker_protocol_members" in outcome.errors[0]
+    assert "v4 sample" in outcome.errors[0]
+
+
+def test_a_day_that_has_not_begun_is_refused(home: Path) -> None:
+    with pytest.raises(V4Error, match="2026-01-13 has not begun in New York, where it is 2026-01-12"):
+        operate.run_day(at(home, DAY), DAY + timedelta(days=1))
+
+
+def test_a_retrained_live_version_is_refused(home: Path) -> None:
+    settings = at(home, DAY)
+    with warehouse(settings)._connection() as connection:
+        connection.execute("UPDATE ml_features.v4_production SET model_sha256 = 'another'")
+    outcome = operate.run_day(settings, DAY)
+    assert not outcome.success
+    assert "is not the v4.0.0 that is live" in outcome.errors[0]
+
+
+def test_the_views_of_the_guide_show_the_latest_day(home: Path) -> None:
+    settings = at(home, DAY)
+    operate.backfill(settings, DAY - timedelta(days=1), DAY)
+    for view, count in (("v4_production_features", 14), ("v4_production_features_v41", 22)):
+        found: pa.Table = warehouse(settings).read(Query(view, f"SELECT * FROM `ml_features`.`{view}`"))
+        assert set(found["prediction_date"].to_pylist()) == {DAY}
+        assert found.num_columns == count + 5  # prediction_date, lead_id, advisor_crd, tie_break, retrospective
+
+
+def test_adopting_twice_changes_nothing(home: Path) -> None:
+    settings = at(home, DAY)
+    first = operate.init(settings)
+    assert operate.init(at(home, DAY + timedelta(days=1))) == first
+    events = warehouse(settings).read(settings.rollout.catalogue.query(tables.DEPLOYMENTS)).to_pylist()
+    assert [(event["event"], event["version"]) for event in events] == [("adopted", "v4.0.0")]
+
+
+def test_the_pre_deployment_checklist_runs_on_the_shipped_models(home: Path) -> None:
+    outcome = operate.run_job(at(home, DAY), jobs.CHECKLIST)
+    assert (outcome.success, outcome.checks_failed) == (True, ())
+    assert outcome.checks_passed == 9
+
+
+def test_the_schedule_asks_for_today_at_six_in_new_york(home: Path) -> None:
+    definitions = build(at(home, DAY))
+    schedule = definitions.resolve_schedule_def(f"{jobs.DAILY}_schedule")
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * *", "America/New_York")
+    assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+    with operate.dagster_instance(at(home, DAY)) as instance:
+        context = dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=dg.DailyPartitionsDefinition("2026-01-01", timezone="America/New_York")
+            .time_window_for_partition_key("2026-01-12")
+            .start.replace(hour=6),
+            repository_def=definitions.get_repository_def(),
+        )
+        [request] = schedule.evaluate_tick(context).run_requests or []
+    assert request.partition_key == "2026-01-12"
+
+
+def test_the_graph_follows_the_sql_files(home: Path) -> None:
+    graph = build(at(home, DAY)).resolve_asset_graph()
+    upstream = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+    assert upstream["features_v41"] == {"common_features", "advisor_firms", "firm_activity"}
+    assert upstream["features_v40"] == {"common_features", "advisor_firms"}
+    assert upstream["scored_leads"] == {"lead", "source_observations"}
+    assert upstream["daily_scores_v41"] == {"features_v41", "scored_leads"}

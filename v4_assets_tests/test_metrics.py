@@ -1,0 +1,147 @@
+"""AUC, average precision and lift by hand, by enumeration and against scikit-learn."""
+
+from fractions import Fraction
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from v4_assets.metrics import auc, average_precision, conversion_of_share, top_decile_lift
+
+LEADS = st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.9]), st.booleans()), min_size=1, max_size=60)
+
+
+def arrays(leads):
+    return np.array([score for score, _ in leads], dtype=float), np.array([outcome for _, outcome in leads], dtype=bool)
+
+
+def over_every_order(leads, low: Fraction, high: Fraction) -> Fraction:
+    """Conversion of the slice, averaged over every order that respects the scores. Exact; up to six leads."""
+    count = len(leads)
+    positions = range(count)
+    weights = [
+        max(Fraction(0), min(Fraction(place + 1), high * count) - max(Fraction(place), low * count))
+        for place in positions
+    ]
+    conversions = [
+        sum(weight * leads[lead][1] for weight, lead in zip(weights, order, strict=True)) / ((high - low) * count)
+        for order in permutations(positions)
+        if all(leads[order[place]][0] <= leads[order[place + 1]][0] for place in range(count - 1))
+    ]
+    return sum(conversions, Fraction(0)) / len(conversions)
+
+
+def test_auc_counts_the_pairs_in_the_right_order_and_ties_half():
+    # Converted 0.9 and 0.5 against 0.5, 0.2 and 0.1: five pairs right, one tie, of six.
+    found = auc(np.array([0.9, 0.5, 0.5, 0.2, 0.1]), np.array([True, True, False, False, False]))
+    assert found == pytest.approx(5.5 / 6)
+
+
+@given(LEADS)
+def test_auc_equals_the_count_of_pairs_and_scikit_learn(leads):
+    scores, converted = arrays(leads)
+    assume(converted.any() and not converted.all())
+    pairs = [
+        1.0 if won > lost else 0.5 if won == lost else 0.0 for won in scores[converted] for lost in scores[~converted]
+    ]
+    assert auc(scores, converted) == pytest.approx(np.mean(pairs))
+    assert auc(scores, converted) == roc_auc_score(converted, scores)
+
+
+@pytest.mark.parametrize("outcome", [True, False], ids=["all converted", "none converted"])
+def test_auc_of_one_class_is_unknown(outcome):
+    assert auc(np.array([0.1, 0.2]), np.array([outcome, outcome])) is None
+
+
+def test_auc_of_nobody_is_unknown():
+    assert auc(np.zeros(0), np.zeros(0, dtype=bool)) is None
+
+
+def test_average_precision_by_hand():
+    # Conversions at ranks 1 and 3: precision 1/1 and 2/3, each for half of the recall.
+    found = average_precision(np.array([0.9, 0.8, 0.7, 0.1]), np.array([True, False, True, False]))
+    assert found == pytest.approx((1 + 2 / 3) / 2)
+
+
+@given(LEADS)
+def test_average_precision_equals_scikit_learn_and_is_unknown_without_conversions(leads):
+    scores, converted = arrays(leads)
+    wanted = average_precision_score(converted, scores) if converted.any() else None
+    assert average_precision(scores, converted) == wanted
+
+
+def test_lift_by_hand_without_ties():
+    scores = np.arange(20) / 20
+    converted = np.isin(np.arange(20), [0, 5, 18, 19])
+    assert conversion_of_share(scores, converted, 0.9, 1.0) == pytest.approx(1.0)
+    assert conversion_of_share(scores, converted, 0.0, 0.2) == pytest.approx(0.25)
+    assert top_decile_lift(scores, converted) == pytest.approx(1.0 / 0.2)
+
+
+def test_a_tie_across_the_border_enters_the_top_decile_in_proportion():
+    # 20 leads, two places at the top: one for the best lead, one shared by four equals of which one converted.
+    scores = np.array([0.9] + [0.8] * 4 + [0.1] * 15)
+    converted = np.array([True] + [True, False, False, False] + [False] * 15)
+    assert conversion_of_share(scores, converted, 0.9, 1.0) == pytest.approx((1 + 1 / 4) / 2)
+    assert top_decile_lift(scores, converted) == pytest.approx((1.25 / 2) / (2 / 20))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.5]), st.booleans()), min_size=1, max_size=6),
+    st.sampled_from([(9, 10), (0, 2), (5, 10), (3, 7), (0, 10)]),
+)
+def test_fractional_credit_is_the_mean_over_every_order_of_equal_scores(leads, tenths):
+    low, high = (Fraction(tenth, 10) for tenth in tenths)
+    found = conversion_of_share(*arrays(leads), float(low), float(high))
+    assert found == pytest.approx(float(over_every_order(leads, low, high)), abs=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.5]), st.booleans()), min_size=1, max_size=6))
+def test_lift_is_the_mean_lift_over_every_order_of_equal_scores_also_below_ten_leads(leads):
+    scores, converted = arrays(leads)
+    assume(converted.any())
+    top = over_every_order(leads, Fraction(9, 10), Fraction(1))
+    base = Fraction(int(converted.sum()), len(leads))
+    assert top_decile_lift(scores, converted) == pytest.approx(float(top / base), abs=1e-9)
+
+
+@given(LEADS, st.integers(0, 2**32 - 1))
+def test_no_metric_depends_on_the_order_of_the_rows(leads, seed):
+    scores, converted = arrays(leads)
+    assume(converted.any() and not converted.all())
+    order = np.random.default_rng(seed).permutation(len(scores))
+    assert top_decile_lift(scores[order], converted[order]) == pytest.approx(top_decile_lift(scores, converted))
+    assert auc(scores[order], converted[order]) == pytest.approx(auc(scores, converted))
+
+
+@given(LEADS)
+def test_the_ten_deciles_together_are_all_leads(leads):
+    scores, converted = arrays(leads)
+    parts = [conversion_of_share(scores, converted, tenth / 10, (tenth + 1) / 10) for tenth in range(10)]
+    assert np.mean(parts) == pytest.approx(converted.mean())
+
+
+def test_one_score_for_everybody_is_a_lift_of_one():
+    assert top_decile_lift(np.full(30, 0.4), np.arange(30) < 3) == pytest.approx(1.0)
+
+
+def test_the_top_decile_of_five_leads_is_half_a_lead():
+    scores, converted = np.arange(5) / 5, np.array([False, False, False, False, True])
+    assert conversion_of_share(scores, converted, 0.9, 1.0) == pytest.approx(1.0)
+    assert top_decile_lift(scores, converted) == pytest.approx(5.0)
+
+
+def test_lift_without_conversions_is_unknown_and_conversion_is_zero():
+    scores, converted = np.arange(20) / 20, np.zeros(20, dtype=bool)
+    assert top_decile_lift(scores, converted) is None
+    assert conversion_of_share(scores, converted, 0.9, 1.0) == 0.0
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(0, 0.9, 1.0), (10, 0.5, 0.5)], ids=["no lead", "no width"])
+def test_conversion_of_an_empty_slice_is_unknown(count, low, high):
+    assert conversion_of_share(np.zeros(count), np.zeros(count, dtype=bool), low, high) is None
