@@ -1,15 +1,15 @@
 """The whole daily job at production size, from starting a process to its end, against the same job with empty assets.
 
-Ours is `v4 run` of one day: import, definitions, sources, features, scores, checks, all recorded in a Dagster instance on
-disk. The no-op has the same daily assets with the same dependencies and the same checks, all passing, the same executor
-and an instance of the same configuration, but nothing in the assets' bodies, no resources, no metadata; it imports dagster
-and nothing of this project, so neither xgboost nor duckdb. What the ratio leaves is everything that is ours: imports,
-definitions, SQL, scores and the looking at what was written.
+Ours is what `v4 run` does for one day: imports, definitions, sources, features, scores, checks, all recorded in a
+Dagster instance on disk. The no-op has the same daily assets with the same dependencies and the same checks, all
+passing, the same executor and an instance of the same configuration, but nothing in the assets' bodies, no resources,
+no metadata. It imports dagster and nothing of this project, so neither xgboost nor duckdb. What the ratio leaves is
+everything that is ours: imports, definitions, SQL, scores, and looking at what was written.
 
 Both instances have run a day before. Every measurement is a process and a day of its own, as it would be every morning.
 
 python -m benchmarks.daily prepare FOLDER
-python -m benchmarks.daily ours|noop FOLDER DAY
+python -m benchmarks.daily ours|noop FOLDER REPETITION
 """
 
 import json
@@ -151,12 +151,12 @@ def empty_asset(shape: dict[str, Any], days: dg.DailyPartitionsDefinition) -> dg
     return asset
 
 
-def main(what: str, folder: str, day: str = "") -> None:
+def main(what: str, folder: str, repetition: str = "0") -> None:
     """One measurement, or what all need."""
     if what == "prepare":
         prepare(folder)
     else:
-        {"ours": run_ours, "noop": run_noop}[what](folder, date.fromisoformat(day))
+        {"ours": run_ours, "noop": run_noop}[what](folder, day_of(int(repetition)))
 
 
 if __name__ == "__main__":

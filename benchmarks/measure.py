@@ -31,7 +31,7 @@ def timed(work: Callable[[], object]) -> None:
 
 
 def side_by_side(rivals: dict[str, Sequence[str]], repetitions: int) -> dict[str, Cost]:
-    """Medians of `python -m ARGUMENTS` for every rival, repetition by repetition in turn, so that all see the same weather."""
+    """Medians of `python -m ARGUMENTS` for every rival, taken in turn, so that all see the same weather."""
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in rivals}
     for _ in range(repetitions):
         for name, arguments in rivals.items():

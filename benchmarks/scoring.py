@@ -80,7 +80,9 @@ def ours(folder: str, *, with_reasons: bool) -> None:
     def work() -> None:
         with house.session():
             write_partition(
-                desk, table, day,
+                desk,
+                table,
+                day,
                 lambda: scored_batches(house, features, bundle, table, day, with_reasons=with_reasons),
                 ("benchmark",),
             )

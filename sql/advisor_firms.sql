@@ -9,7 +9,7 @@
 --   firm_name                STRING  its name on the row it came from
 --   firm_started_on          DATE    start at the current firm
 --   prior_experience_months  INT64 [0..]  months of the rows begun before the current firm and ended by the day
---   industry_tenure_months   INT64   INDUSTRY_TENURE_MONTHS of the contact
+--   industry_months          INT64   INDUSTRY_TENURE_MONTHS of the contact
 --   firms_started_3yr        INT64 [0..]  distinct firms started in (prediction_date - 3 years, prediction_date]
 --   primary_firm_started_on  DATE    PRIMARY_FIRM_START_DATE of the contact
 --   firm_classification      STRING  PRIMARY_FIRM_CLASSIFICATION of the contact
@@ -118,7 +118,7 @@ SELECT
   current_firm.firm_name,
   current_firm.started_on AS firm_started_on,
   COALESCE(experience.prior_experience_months, 0) AS prior_experience_months,
-  contact.INDUSTRY_TENURE_MONTHS AS industry_tenure_months,
+  contact.INDUSTRY_TENURE_MONTHS AS industry_months,
   COALESCE(mobility.firms_started_3yr, 0) AS firms_started_3yr,
   contact.PRIMARY_FIRM_START_DATE AS primary_firm_started_on,
   contact.PRIMARY_FIRM_CLASSIFICATION AS firm_classification,

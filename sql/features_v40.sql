@@ -30,9 +30,9 @@ WITH experienced AS (
     leads.*,
     CASE
       WHEN advisors.firm_started_on IS NOT NULL THEN advisors.prior_experience_months
-      ELSE COALESCE(advisors.industry_tenure_months, 0)
+      ELSE COALESCE(advisors.industry_months, 0)
     END AS experience_months,
-    IF(advisors.firm_started_on IS NULL AND advisors.industry_tenure_months IS NULL, 1, 0) AS is_experience_missing
+    IF(advisors.firm_started_on IS NULL AND advisors.industry_months IS NULL, 1, 0) AS is_experience_missing
   FROM {{common_features}} AS leads
   LEFT JOIN {{advisor_firms}} AS advisors
     ON advisors.prediction_date = @prediction_date AND advisors.advisor_crd = leads.advisor_crd

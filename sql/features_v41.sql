@@ -36,7 +36,7 @@
 WITH moved AS (
   SELECT
     leads.*,
-    COALESCE(advisors.industry_tenure_months, 0) / 12 AS experience_years,
+    COALESCE(advisors.industry_months, 0) / 12 AS experience_years,
     -- NULL for an unknown move and for one that lies after the day
     IF(
       advisors.primary_firm_started_on <= @prediction_date,

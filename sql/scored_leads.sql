@@ -25,7 +25,8 @@ WITH one_row_per_lead AS (
       FA_CRD__c DESC NULLS LAST,
       Company DESC NULLS LAST,
       Email DESC NULLS LAST,
-      LinkedIn_Profile_Apollo__c DESC NULLS LAST
+      LinkedIn_Profile_Apollo__c DESC NULLS LAST,
+      Stage_Entered_Call_Scheduled__c DESC
   ) = 1
 )
 

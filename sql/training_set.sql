@@ -1,14 +1,14 @@
--- training_set: features of leads on the first morning after contact, and whether they converted within 43 days.
+-- training_set: features of leads on the first morning after contact, and whether they converted within the outcome window.
 -- Leads that converted before that morning were never scored and are not in it, as they will not be in any cohort.
 -- Its inputs hold that one morning only (sql.compose computes them on the spot), so lead_id alone joins them.
 -- grain:   one row per lead_id
 -- inputs:  {{features_v40}}, {{features_v41}}, {{scored_leads}}, {{lead}}
--- params:  @prediction_date DATE
+-- params:  @prediction_date DATE, @window_days INT64 (outcome window)
 -- output:
 --   feature_date                  DATE    the morning after contact, as of which the features are
 --   lead_id                       STRING  Salesforce Lead Id
 --   contacted_on                  DATE    New York date of entering Contacting
---   converted                     BOOL    Call Scheduled within 43 New York days of Contacting
+--   converted                     BOOL    Call Scheduled within @window_days New York days of Contacting
 --   tenure_months                 INT64   feature, as in features_v40 and features_v41
 --   tenure_bucket                 STRING  feature
 --   experience_bucket             STRING  feature of V4.0.0 only
@@ -44,7 +44,7 @@ SELECT
   @prediction_date AS feature_date,
   v41.lead_id,
   leads.contacted_on,
-  COALESCE(DATE_DIFF(outcome.call_on, leads.contacted_on, DAY) BETWEEN 0 AND 43, FALSE) AS converted,
+  COALESCE(DATE_DIFF(outcome.call_on, leads.contacted_on, DAY) BETWEEN 0 AND @window_days, FALSE) AS converted,
   v41.tenure_months,
   v41.tenure_bucket,
   v40.experience_bucket,

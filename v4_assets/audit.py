@@ -49,6 +49,8 @@ class FeatureAudit:
         """Count a batch's column."""
         codes = codes_of(self.feature, column)
         values = pc.cast(codes, pa.float64()).to_numpy(zero_copy_only=False)
+        # As the model and the profile see them.
+        binned = values[~np.isnan(values)].astype(np.float32)
         self.rows += len(column)
         self.nulls += column.null_count
         self.not_known += column.null_count
@@ -61,7 +63,7 @@ class FeatureAudit:
             self.out_of_range += int(np.sum(values < (-np.inf if self.feature.low is None else self.feature.low)))
             self.out_of_range += int(np.sum(values > (np.inf if self.feature.high is None else self.feature.high)))
         self.total += float(np.nansum(values))
-        found = np.bincount(np.searchsorted(self.edges, values[~np.isnan(values)]), minlength=len(self.edges) + 1)
+        found = np.bincount(np.searchsorted(self.edges, binned), minlength=len(self.edges) + 1)
         self.counts = found + (self.counts if len(self.counts) else 0)
 
 

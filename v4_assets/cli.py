@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def backfill(first: date, last: date, as_json: bool) -> None:
     """Run the daily job for the days that have a gap. Existing partitions are kept."""
     runs = operate.backfill(load(), first, last)
     told = "\n".join(_told(outcome, f"{start} to {end}") for start, end, outcome in runs) or "No gaps: nothing to do."
-    _say([{"from": start, "to": end, **vars(outcome)} for start, end, outcome in runs], told, as_json)
+    _say([{"from": start, "to": end, **asdict(outcome)} for start, end, outcome in runs], told, as_json)
     sys.exit(0 if all(outcome.success for _, _, outcome in runs) else 1)
 
 
@@ -192,7 +193,7 @@ def _told(outcome: Outcome, what: str) -> str:
 
 
 def _say(content: object, text: str, as_json: bool) -> None:
-    click.echo(operate.as_json(vars(content) if isinstance(content, Outcome) else content) if as_json else text)
+    click.echo(operate.as_json(asdict(content) if isinstance(content, Outcome) else content) if as_json else text)
 
 
 def _progress(unit: str, total: int | None) -> "tqdm[Any]":

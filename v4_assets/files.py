@@ -31,12 +31,12 @@ def read_rows(path: Path, features: tuple[Feature, ...]) -> Iterator[pa.RecordBa
                 yield from file.iter_batches(ROWS_PER_BATCH)
         elif path.suffix == ".csv":
             types = {feature.name: ARROW_TYPES[feature.type] for feature in features} | {"lead_id": pa.string()}
-            convert = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=True)
+            convert = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
             with pa.csv.open_csv(path, convert_options=convert) as reader:
                 yield from reader
         else:
             raise V4Error(f"{path} is neither .parquet nor .csv. Convert it to one of them.")
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise FeatureError(f"{path} cannot be read: {error}. Correct the file.") from error
 
 
@@ -47,6 +47,8 @@ def score_file(bundle: Bundle, source: Path, target: Path, progress: Callable[[i
     """
     if target.suffix not in (".parquet", ".csv"):
         raise V4Error(f"{target} is neither .parquet nor .csv. Choose one of them.")
+    if not target.parent.is_dir():
+        raise V4Error(f"There is no folder {target.parent}. Create it, or choose another.")
     count = 0
     with _whole(target) as beside:
         writer = None
@@ -89,9 +91,17 @@ def brought_bundle(
             f"differ in "
             f"{differing}. Correct the list, or the `features:` of the SQL file."
         )
-    table = pa.Table.from_batches(list(rows))
+    batches = list(rows)
+    if not batches:
+        raise V4Error("There are no rows to profile the model on. Give some with --data.")
+    table = pa.Table.from_batches(batches)
     matrix = encode(features, table)
     scores = booster.inplace_predict(matrix)
+    if scores.ndim != 1 or not ((scores >= 0) & (scores <= 1)).all():
+        raise ModelContractError(
+            f"{booster_file} gives scores of shape {scores.shape} from {scores.min():.4g} to {scores.max():.4g}, "
+            "expected one number in [0, 1] per lead. Train it with objective binary:logistic."
+        )
     distinct = profile_of(names, matrix, scores).distinct_scores
     if distinct < MINIMUM_DISTINCT_SCORES:
         raise ModelContractError(

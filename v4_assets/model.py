@@ -93,8 +93,9 @@ class Bundle:
         count = min(count, values.shape[1])
         order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :count]
         words = pa.array([f"{verb} {name}" for name in self.feature_names for verb in ("lowers", "raises")])
-        raises = np.take_along_axis(values, order, axis=1) > 0
-        return [words.take(pa.array(2 * order[:, rank] + raises[:, rank])) for rank in range(count)]
+        moved = np.take_along_axis(values, order, axis=1)
+        places = 2 * order + (moved > 0)
+        return [words.take(pa.array(places[:, rank], mask=moved[:, rank] == 0)) for rank in range(count)]
 
 
 def encode(features: Sequence[Feature], rows: pa.RecordBatch | pa.Table, into: Matrix | None = None) -> Matrix:
@@ -107,13 +108,20 @@ def encode(features: Sequence[Feature], rows: pa.RecordBatch | pa.Table, into: M
     """
     problems = contract_problems(features, rows.schema)
     if problems:
-        raise FeatureError("The rows do not fit the model: " + "; ".join(problems) + ".")
+        raise FeatureError(
+            "The rows do not fit the model: "
+            + "; ".join(problems)
+            + ". Give one column per feature in the type expected."
+        )
     shape = (rows.num_rows, len(features))
     matrix: Matrix = np.empty(shape, dtype=np.float32) if into is None or len(into) < len(rows) else into[: len(rows)]
     for position, feature in enumerate(features):
         column = rows.column(feature.name)
         if feature.nulls == "error" and column.null_count:
             problems.append(f"{feature.name} is NULL in {column.null_count} of {rows.num_rows} rows")
+        strange = pc.sum(pc.is_nan(column)).as_py() if pa.types.is_floating(column.type) else 0
+        if feature.nulls == "error" and strange:
+            problems.append(f"{feature.name} is NaN in {strange} of {rows.num_rows} rows")
         codes = codes_of(feature, column)
         if feature.categories and codes.null_count > column.null_count:
             unknown = pc.unique(column.filter(pc.and_(pc.is_null(codes), pc.is_valid(column)))).to_pylist()
@@ -140,6 +148,8 @@ def contract_problems(features: Sequence[Feature], schema: pa.Schema) -> list[st
     for feature in features:
         if feature.name not in schema.names:
             problems.append(f"column {feature.name} is missing")
+        elif schema.names.count(feature.name) > 1:
+            problems.append(f"column {feature.name} stands there {schema.names.count(feature.name)} times")
         elif not _fits(feature, found := schema.field(feature.name).type):
             problems.append(f"column {feature.name} is {found}, expected {feature.type}")
     return problems
@@ -159,6 +169,8 @@ def read_features(path: Path) -> tuple[Feature, ...]:
     for feature in features:
         if feature.type not in ("STRING", "INT64", "FLOAT64"):
             raise ModelContractError(f"{path}: {feature.name} has type {feature.type}; use STRING, INT64 or FLOAT64.")
+        if feature.nulls not in ("error", "nan"):
+            raise ModelContractError(f"{path}: {feature.name} has nulls {feature.nulls!r}; use error or nan.")
         if (feature.type == "STRING") != bool(feature.categories):
             raise ModelContractError(f"{path}: {feature.name} needs `categories` exactly when its type is STRING.")
         if len(set(feature.categories)) < len(feature.categories):

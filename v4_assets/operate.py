@@ -11,8 +11,8 @@ import dagster as dg
 
 from v4_assets import jobs, production, tables
 from v4_assets.assets.daily import ONLY_GAPS_TAG, REPLACE_LIVE_TAG, latest_writes
-from v4_assets.definitions import build
 from v4_assets.errors import V4Error
+from v4_assets.graph import build
 from v4_assets.partitions import contiguous, days_between
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.settings import PROJECT, Settings
@@ -149,4 +149,4 @@ def _verify_days(settings: Settings, first: date, last: date) -> None:
 
 def as_json(content: object) -> str:
     """JSON for scripts; dates and instants as ISO 8601."""
-    return json.dumps(content, indent=2, default=str)
+    return json.dumps(content, indent=2, default=lambda value: value.isoformat())

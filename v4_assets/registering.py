@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from v4_assets import files, sql, tables
+from v4_assets import files, production, sql, tables
 from v4_assets.assets.daily import latest_writes
 from v4_assets.errors import ModelContractError, SqlFileError, TableMissingError, V4Error
 from v4_assets.model import Feature, read_features
@@ -27,6 +27,8 @@ def register_files(
     """Check, profile and register. Raises ModelContractError, ModelError or V4Error; then nothing was registered."""
     if not re.fullmatch(r"v\d+\.\d+\.\d+", version):
         raise V4Error(f"{version!r} is not a version. Write it like v4.2.0.")
+    if version == _live(settings):
+        raise V4Error(f"{version} is live, and what is live is never replaced. Give the new model a new version.")
     contract = read_features(features)
     rows = files.read_rows(data, contract) if data else _latest_features(settings, version, contract)
     content = files.brought_bundle(version, booster, features, _figures(metrics), rows, _made_by_sql(settings, version))
@@ -36,6 +38,13 @@ def register_files(
         "profiled_on": str(data) if data else "its features in the warehouse",
     }
     return registry(settings).add(version, content, provenance, replace=False)
+
+
+def _live(settings: Settings) -> str | None:
+    try:
+        return production.live_version(warehouse(settings), settings.rollout.catalogue)
+    except TableMissingError:
+        return None
 
 
 def _figures(path: Path | None) -> dict[str, Any]:

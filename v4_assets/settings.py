@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -105,6 +105,7 @@ class Rollout(_Frozen):
     datasets: DatasetNames
     checks: CheckLimits
     pre_deployment: PreDeployment
+    outcome_window_days: Annotated[int, Field(ge=1)]
     training: Training
 
     @model_validator(mode="after")
@@ -186,6 +187,17 @@ class Settings(_Frozen):
         return self.home / "demo-clock"
 
 
+class _OnceLoader(yaml.SafeLoader):  # still safe: it builds plain values only
+    """YAML in which an entry that stands there twice is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
 def load(env: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment and from rollout.yaml (V4_ROLLOUT). Raises SettingsError naming what is wrong."""
     env = os.environ if env is None else env
@@ -194,29 +206,32 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
         settings = Settings(
             home=home,
             models=Path(env.get("V4_MODELS") or PROJECT / "models").expanduser().resolve(),
-            warehouse=env.get("V4_WAREHOUSE", "duckdb"),  # type: ignore[arg-type] # validated
-            warehouse_lock_seconds=env.get("V4_WAREHOUSE_LOCK_SECONDS", "120"),  # type: ignore[arg-type]
-            warehouse_memory=env.get("V4_WAREHOUSE_MEMORY", "1GB"),
+            warehouse=env.get("V4_WAREHOUSE") or "duckdb",  # type: ignore[arg-type] # validated
+            warehouse_lock_seconds=env.get("V4_WAREHOUSE_LOCK_SECONDS") or "120",  # type: ignore[arg-type]
+            warehouse_memory=env.get("V4_WAREHOUSE_MEMORY") or "1GB",
             bigquery=_bigquery(env),
             now=env.get("V4_NOW") or None,
-            schedule=env.get("V4_SCHEDULE", "off"),  # type: ignore[arg-type]
+            schedule=env.get("V4_SCHEDULE") or "off",  # type: ignore[arg-type]
             rollout=read_rollout(Path(env.get("V4_ROLLOUT") or PROJECT / "rollout.yaml")),
         )
     except ValidationError as error:
-        raise SettingsError(_explain("The environment", error)) from error
+        raise SettingsError(_explain("The environment", error, "V4_")) from error
     if settings.warehouse == "bigquery" and settings.bigquery is None:
         raise SettingsError(
             "V4_WAREHOUSE is bigquery, but V4_BIGQUERY_PROJECT is not set. Set it to the project to query in."
         )
     if settings.now:
-        parse_instant(settings.now)
+        try:
+            parse_instant(settings.now)
+        except SettingsError as error:
+            raise SettingsError(f"V4_NOW: {error}") from error
     return settings
 
 
 def read_rollout(path: Path) -> Rollout:
     """rollout.yaml, validated. Raises SettingsError naming the entry that is wrong."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _OnceLoader)
     except FileNotFoundError as error:
         raise SettingsError(f"There is no {path}. Restore it, or point V4_ROLLOUT at another.") from error
     except yaml.YAMLError as error:
@@ -235,6 +250,13 @@ def with_environment(**changes: str) -> dict[str, str]:
 def _bigquery(env: Mapping[str, str]) -> BigQueryTarget | None:
     if not env.get("V4_BIGQUERY_PROJECT"):
         return None
+    try:
+        return _bigquery_target(env)
+    except ValidationError as error:
+        raise SettingsError(_explain("The environment", error, "V4_BIGQUERY_")) from error
+
+
+def _bigquery_target(env: Mapping[str, str]) -> BigQueryTarget:
     return BigQueryTarget(
         project=env["V4_BIGQUERY_PROJECT"],
         location=env.get("V4_BIGQUERY_LOCATION", "US"),
@@ -244,6 +266,10 @@ def _bigquery(env: Mapping[str, str]) -> BigQueryTarget | None:
     )
 
 
-def _explain(where: str, error: ValidationError) -> str:
-    problems = [f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}" for item in error.errors()]
+def _explain(where: str, error: ValidationError, prefix: str = "") -> str:
+    """What is wrong and where; `prefix` makes environment variables of field names."""
+    problems = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"]) or "file"
+        problems.append(f"{prefix + name.upper() if prefix else name}: {item['msg']}")
     return f"{where} cannot be used. " + "; ".join(problems)

@@ -155,6 +155,8 @@ def compose(
         values.update(query.params)
         visible[table] = file
     query = bind(load(name), visible, params)
+    if not parts:
+        return query
     return Query(
         name, "WITH " + ",\n\n".join(parts) + f"\n\nSELECT * FROM (\n{query.text}\n)", {**values, **query.params}
     )
@@ -173,7 +175,6 @@ def _column(file: str, line: str, *, is_feature: bool) -> Column:
         )
     domain, _, missing = (found["domain"] or "").partition("; missing ")
     bounds = _RANGE.fullmatch(domain)
-    numeric = found["type"] in ("INT64", "FLOAT64")
     return Column(
         name=found["name"],
         type=found["type"],  # type: ignore[arg-type] # the pattern admits exactly these names
@@ -181,15 +182,27 @@ def _column(file: str, line: str, *, is_feature: bool) -> Column:
         categories=tuple(part.strip() for part in domain.split("|")) if domain and not bounds else (),
         low=float(bounds["low"]) if bounds and bounds["low"] else None,
         high=float(bounds["high"]) if bounds and bounds["high"] else None,
-        missing=None if not missing else (int(missing) if numeric else missing),
+        missing=_missing(file, line, found["type"], missing),
         is_feature=is_feature,
     )
+
+
+def _missing(file: str, line: str, kind: str, text: str) -> Value:
+    if not text or kind == "STRING":
+        return text or None
+    try:
+        return int(text) if kind == "INT64" else float(text)
+    except ValueError as error:
+        raise SqlFileError(f"sql/{file}.sql: {text!r} is no {kind} in {line!r}.") from error
 
 
 def _verify(file: SqlFile) -> None:
     """The header tells the truth about the body's tables and parameters."""
     if not file.grain or not file.columns or not file.body:
         raise SqlFileError(f"sql/{file.name}.sql needs a grain, output columns and a body.")
+    names = [column.name for column in file.columns]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SqlFileError(f"sql/{file.name}.sql lists {twice} twice.")
     for what, said, used in (
         ("inputs", set(file.inputs), set(_PLACEHOLDER.findall(file.body))),
         ("params", set(file.params), set(_PARAM.findall(file.body))),

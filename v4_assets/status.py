@@ -17,6 +17,8 @@ def status(settings: Settings) -> dict[str, Any]:
     """Plain values: `live` (None before `v4 init`), `today`, `days` by table, `models`."""
     house, catalogue, today = warehouse(settings), settings.rollout.catalogue, settings.clock.today()
     try:
+        if settings.warehouse == "duckdb" and not settings.duckdb_file.exists():
+            raise TableMissingError(f"There is no {settings.duckdb_file}.")
         with house.session():
             live = production.current(house, catalogue)
             events = house.read(catalogue.query(tables.DEPLOYMENTS)).to_pylist()

@@ -105,9 +105,6 @@ def test_an_empty_text_in_a_csv_is_null_and_named(tmp_path, bundle):
         score_file(bundle, source, tmp_path / "scores.csv")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="files.read_rows: a CSV's text NA, null or nan becomes NULL, also where it is a category"
-)
 @pytest.mark.parametrize("category", ["NA", "null", "nan"])
 def test_a_category_that_reads_like_null_is_a_category(tmp_path, category):
     features = (Feature("rep_type", "STRING", ("IA", category)),)
@@ -171,9 +168,6 @@ def test_a_parquet_file_cut_off_is_refused(tmp_path, bundle, rows):
         score_file(bundle, source, tmp_path / "scores.csv")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="files.read_rows: Arrow tells of a damaged Parquet footer by OSError, not ArrowInvalid"
-)
 def test_a_parquet_file_with_a_damaged_footer_is_refused(tmp_path, bundle, rows):
     source = save(tmp_path / "rows.parquet", rows)
     content = bytearray(source.read_bytes())
@@ -183,9 +177,6 @@ def test_a_parquet_file_with_a_damaged_footer_is_refused(tmp_path, bundle, rows)
         score_file(bundle, source, tmp_path / "scores.csv")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="files.score_file: a target folder that is not there ends in a FileNotFoundError"
-)
 def test_a_target_in_a_folder_that_is_not_there_is_refused(tmp_path, bundle, rows):
     with pytest.raises(V4Error, match="no-such-folder"):
         score_file(bundle, save(tmp_path / "rows.parquet", rows), tmp_path / "no-such-folder" / "scores.csv")

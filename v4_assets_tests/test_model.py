@@ -225,19 +225,16 @@ def test_an_unknown_category_is_refused_also_where_null_is_allowed():
         encode((feature,), pa.record_batch({"tier": pa.array(["huge", None])}))
 
 
-@pytest.mark.xfail(strict=True, reason="model.encode: the message about columns ends without a repair")
 def test_the_message_about_columns_says_how_to_repair():
     with pytest.raises(FeatureError, match=r"column count is missing.*\. (Correct|Give|Add|Rename)"):
         encode((COUNT,), pa.record_batch({"other": pa.array([1])}))
 
 
-@pytest.mark.xfail(strict=True, reason="model.encode: NaN in a FLOAT64 column is not seen as a missing value")
 def test_nan_is_refused_where_null_is():
     with pytest.raises(FeatureError, match="years"):
         encode((Feature("years", "FLOAT64"),), pa.record_batch({"years": pa.array([float("nan"), 1.0])}))
 
 
-@pytest.mark.xfail(strict=True, reason="model.encode: a column that stands in the rows twice ends in a KeyError")
 def test_a_column_that_stands_in_the_rows_twice_is_named():
     twice = pa.RecordBatch.from_arrays([pa.array([1]), pa.array([2])], names=["count", "count"])
     with pytest.raises(FeatureError, match="count"):
@@ -378,7 +375,6 @@ def test_a_booster_without_names_is_taken_by_its_number_of_features(folder: Path
         pytest.param(
             '{"features": [{"name": "n", "type": "INT64", "nulls": "zero"}]}',
             "nulls",
-            marks=pytest.mark.xfail(strict=True, reason='model.read_features takes any word for `nulls` as "nan"'),
         ),
     ],
 )
@@ -450,7 +446,6 @@ def test_reasons_agree_with_the_contributions(bundle, batch):
         assert verb == ("raises" if value > 0 else "lowers")
 
 
-@pytest.mark.xfail(strict=True, reason='model.Bundle.reasons says "lowers" of a feature that moved nothing')
 def test_a_feature_that_moves_nothing_is_no_reason():
     reasons = stumps(3.0, 0.0).reasons(np.array([[1, 1]], dtype=np.float32), 2)
     assert [reason.to_pylist() for reason in reasons] == [["raises a"], [None]]

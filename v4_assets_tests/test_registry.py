@@ -245,7 +245,6 @@ def test_a_registered_version_is_never_registered_again(home, brought, other_fil
     assert {path: path.read_bytes() for path in (home / "models").rglob("*.json")} == before
 
 
-@pytest.mark.xfail(strict=True, reason="files.brought_bundle: no rows end in Arrow's ValueError instead of a V4Error")
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_rows_to_profile_on_that_are_none_are_refused(home, brought, suffix):
     brought.data = brought.data.with_suffix(suffix)
@@ -254,7 +253,6 @@ def test_rows_to_profile_on_that_are_none_are_refused(home, brought, suffix):
     assert isinstance(brought.register().exception, V4Error)
 
 
-@pytest.mark.xfail(strict=True, reason="files.brought_bundle registers boosters whose scores are no numbers in [0, 1]")
 @pytest.mark.parametrize(
     "parameters",
     [{"objective": "reg:squarederror"}, {"objective": "multi:softprob", "num_class": 3}],
@@ -435,7 +433,6 @@ def test_a_bundle_that_does_not_load_leaves_the_one_it_would_replace(models, fil
     assert models.load(VERSION).sha256 == old.files["model.json"]
 
 
-@pytest.mark.xfail(strict=True, reason="resources.registry.add leaves the folder of a bundle that did not load")
 def test_a_bundle_that_does_not_load_leaves_no_folder(models, files):
     with pytest.raises(ModelContractError):
         models.add(VERSION, mismatched(files), {}, replace=False)
@@ -471,9 +468,6 @@ def test_a_crash_while_the_catalogue_is_written_leaves_the_old_one(models, files
     assert models.load(VERSION).sha256 == old.files["model.json"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="resources.registry.write_catalogue opens every bundle, so a damaged one stops all others"
-)
 def test_a_damaged_bundle_does_not_keep_another_from_being_registered(models, files, other_files):
     damaged = models.add("v9.0.0", files, {}, replace=False)
     (damaged.path / "features.json").unlink()

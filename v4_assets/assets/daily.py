@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+from tqdm import tqdm
 
 from v4_assets import sql, tables
 from v4_assets.checks import Check, Finding, results, specs
@@ -101,10 +102,12 @@ def daily_asset(
     kinds: set[str],
     checks: Sequence[Check],
     work: Callable[[Desk, Day], tuple[Written, Sequence[Finding]]],
+    observe: Callable[[Desk, Day], Iterable[dg.AssetObservation]] = lambda desk, day: (),
 ) -> dg.AssetsDefinition:
     """An asset that fills one partition of the table `key` a day by `work`, and answers its `checks`.
 
-    A range of days is one run: `work` is called day by day, oldest first, and each check answers once for all of them.
+    `observe` tells what was seen of assets made elsewhere. A range of days is one run: `work` is called day by day,
+    oldest first, and each check answers once for all of them.
     """
     table = rollout.catalogue[key]
 
@@ -127,9 +130,12 @@ def daily_asset(
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         desk = Desk(warehouse, registry, rollout.catalogue, rollout.checks)
         findings = {}
-        for day in days(context, clock):
+        wanted = days(context, clock)
+        for day in tqdm(wanted, desc=key, unit="day", disable=None if len(wanted) > 1 else True):
             with warehouse.session():
                 written, findings[day.date] = work(desk, day)
+                for observation in observe(desk, day):
+                    context.log_event(observation)
             if written.kept:
                 context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
             context.add_asset_metadata(written.metadata, partition_key=day.date.isoformat())
@@ -147,6 +153,7 @@ def table_asset(
     kinds: set[str],
     checks: Sequence[Check] = (),
     judge: Callable[[Desk, Day], Sequence[Finding]] = lambda desk, day: (),
+    observe: Callable[[Desk, Day], Iterable[dg.AssetObservation]] = lambda desk, day: (),
 ) -> dg.AssetsDefinition:
     """A daily asset that sql/KEY.sql makes inside the warehouse. What it depends on is read from the file's header."""
     file = sql.load(key)
@@ -165,6 +172,7 @@ def table_asset(
         kinds=kinds,
         checks=checks,
         work=work,
+        observe=observe,
     )
 
 

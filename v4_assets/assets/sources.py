@@ -1,6 +1,8 @@
 """The firm's own tables: never written here, looked at every day before anything reads them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
 
 import dagster as dg
 
@@ -38,14 +40,28 @@ def source_observations(rollout: Rollout, partitions: dg.DailyPartitionsDefiniti
         kinds={"sql"},
         checks=checks.CHECKS,
         judge=_judge,
+        observe=_observe,
     )
 
 
+def _observe(desk: Desk, day: Day) -> Iterator[dg.AssetObservation]:
+    """Row count and newest entry of every source, for the source's own page."""
+    for source, row in {row["source"]: row for row in _observations(desk, day.date, day.date)}.items():
+        latest = {"latest": dg.MetadataValue.timestamp(row["latest_at"])} if row["latest_at"] else {}
+        yield dg.AssetObservation(
+            source, metadata={"dagster/row_count": row["row_count"], "as_of": day.date.isoformat(), **latest}
+        )
+
+
+def _observations(desk: Desk, first: date, last: date) -> list[dict[str, Any]]:
+    query = desk.catalogue.query("recent_source_observations", {"first_day": first, "last_day": last})
+    return desk.warehouse.read(query).to_pylist()  # type: ignore[no-any-return]
+
+
 def _judge(desk: Desk, day: Day) -> Sequence[Finding]:
-    window = {"first_day": range_before(day, desk.limits)["first_day"], "last_day": day.date}
     return checks.judge(
         declared=[(table, desk.warehouse.columns(table)) for table in desk.catalogue.sources],
-        observations=desk.warehouse.read(desk.catalogue.query("recent_source_observations", window)).to_pylist(),
+        observations=_observations(desk, range_before(day, desk.limits)["first_day"], day.date),
         day=day.date,
         known_at=cutoff(day.date),
         limits=desk.limits,

@@ -17,6 +17,7 @@ from v4_assets.assets.daily import column_schema
 from v4_assets.checks import models as checks
 from v4_assets.checks import results, specs
 from v4_assets.clock import Clock, cutoff
+from v4_assets.errors import V4Error
 from v4_assets.partitions import days_between
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse, arrow_schema
@@ -46,7 +47,8 @@ def training_set(rollout: Rollout) -> dg.AssetsDefinition:
         description=table.description,
         metadata={"dagster/column_schema": column_schema(table)},
     )
-    def asset(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def asset(warehouse: dg.ResourceParam[Warehouse], clock: dg.ResourceParam[Clock]) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        _verify_matured(rollout, clock.today())
         with warehouse.session():
             rows = warehouse.replace_table(table, training_rows(warehouse, rollout))
         return dg.MaterializeResult(metadata={"dagster/row_count": rows})
@@ -62,13 +64,30 @@ def training_rows(warehouse: Warehouse, rollout: Rollout) -> list[pa.RecordBatch
     return [
         batch
         for morning in tqdm(mornings, desc="training set", unit="day", disable=None)
-        for batch in warehouse.read(first_morning(rollout.catalogue, morning)).cast(schema).to_batches()
+        for batch in warehouse.read(first_morning(rollout.catalogue, morning, rollout.outcome_window_days))
+        .cast(schema)
+        .to_batches()
     ]
 
 
-def first_morning(catalogue: Catalogue, morning: date) -> Query:
+def _verify_matured(rollout: Rollout, today: date) -> None:
+    """Every outcome of the training and test periods is known. One that is not would be trained on as a failure."""
+    known_on = rollout.training.until + timedelta(days=rollout.outcome_window_days + 1)
+    if today < known_on:
+        raise V4Error(
+            f"training.until is {rollout.training.until}, whose outcomes are known on {known_on}; today is {today}. "
+            "Move until back in rollout.yaml, or train later."
+        )
+
+
+def first_morning(catalogue: Catalogue, morning: date, window_days: int) -> Query:
     """training_set of the leads contacted the day before `morning`."""
-    params = {"prediction_date": morning, "cutoff": cutoff(morning), "retrospective": True}
+    params = {
+        "prediction_date": morning,
+        "cutoff": cutoff(morning),
+        "retrospective": True,
+        "window_days": window_days,
+    }
     return sql.compose(tables.TRAINING_SET, FIRST_MORNING, catalogue.names(), params)
 
 

@@ -44,6 +44,9 @@ def rows_like(profile: Profile, names: Sequence[str], count: int) -> Matrix:
     matrix: Matrix = np.empty((count, len(names)), dtype=np.float32)
     for position, name in enumerate(names):
         histogram = profile.features[name]
+        if not sum(histogram.shares):
+            matrix[:, position] = np.nan
+            continue
         edges = np.asarray([*histogram.edges, (histogram.edges[-1] if histogram.edges else 0.0) + 1.0])
         matrix[:, position] = rng.choice(edges, size=count, p=np.asarray(histogram.shares) / sum(histogram.shares))
     return matrix
@@ -65,8 +68,8 @@ def _lift_above(bundle: Bundle, line: float) -> Finding:
 
 
 def _auc_gap(bundle: Bundle, limit: float) -> Finding:
-    gap = _figure(bundle, "train_auc") - _figure(bundle, "test_auc")
-    return Finding(AUC_GAP, gap <= limit, round(gap, 4), f"at most {limit}")
+    gap = round(_figure(bundle, "train_auc") - _figure(bundle, "test_auc"), 4)
+    return Finding(AUC_GAP, gap <= limit, gap, f"at most {limit}")
 
 
 def _additive(bundle: Bundle, tolerance: float) -> Finding:

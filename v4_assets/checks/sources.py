@@ -93,7 +93,7 @@ def _fresh(sources: Mapping[str, Observation], known_at: datetime, limits: Mappi
 
 
 def _largest_change(check: Check, changes: Mapping[str, float], limit: float) -> Finding:
-    over = [f"{name}: {change:+.1%}" for name, change in changes.items() if abs(change) > limit]
+    over = [f"{name}: {change:+.1%}" for name, change in changes.items() if round(abs(change), 9) > limit]
     largest = max(changes.values(), key=abs, default=0.0)
     return Finding(check, not over, f"largest change {largest:+.1%}", f"within ±{limit:.0%}", tuple(over))
 

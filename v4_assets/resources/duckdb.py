@@ -1,7 +1,7 @@
 """The embedded warehouse: one DuckDB file, GoogleSQL through sqlglot."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -137,9 +137,11 @@ class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             try:
                 with _explained(what):
                     yield connection
-                connection.execute("COMMIT")
+                    connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                # A COMMIT that failed has ended the transaction already.
+                with suppress(duckdb.Error):
+                    connection.execute("ROLLBACK")
                 raise
 
     def _connection(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
@@ -168,7 +170,7 @@ def _batches(reader: pa.RecordBatchReader, what: str) -> Iterator[pa.RecordBatch
 
 def _plain(rows: Rows) -> Rows:
     """Sums and counts as INT64, which DuckDB widens to 128 bits."""
-    fields = [field.with_type(pa.int64()) if pa.types.is_decimal(field.type) else field for field in rows.schema]
+    fields = [field.with_type(pa.int64()) if field.type == pa.decimal128(38, 0) else field for field in rows.schema]
     return rows.cast(pa.schema(fields))
 
 
@@ -235,8 +237,8 @@ def _explained(what: str) -> Iterator[None]:
         yield
     except duckdb.CatalogException as error:
         raise TableMissingError(
-            f"{what} needs a table that is not there: {str(error).splitlines()[0]}. `v4 init` creates the tables this "
-            "project writes; sources come from the firm's systems, or from `v4 sample`."
+            f"{what} needs something that is not there: {str(error).splitlines()[0]}. `v4 init` creates the "
+            "tables this project writes; sources come from the firm's systems, or from `v4 sample`."
         ) from error
     except duckdb.BinderException as error:
         raise SchemaDriftError(

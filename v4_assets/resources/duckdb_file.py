@@ -70,7 +70,7 @@ class Feed(Iterator[pa.RecordBatch]):
 
     def __init__(self, rows: Iterable[pa.RecordBatch]) -> None:
         self._rows = iter(rows)
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def __next__(self) -> pa.RecordBatch:
         _feeding.now = True
@@ -78,7 +78,7 @@ class Feed(Iterator[pa.RecordBatch]):
             return next(self._rows)
         except StopIteration:
             raise
-        except Exception as error:
+        except BaseException as error:  # an interrupt, too, would come back as an error of DuckDB's
             self.error = error
             raise
         finally:

@@ -77,11 +77,15 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             # A folder of its own name for every write: the old one stays whole until the catalogue points elsewhere.
             folder = root / f"{version}-{uuid4().hex[:8]}"
             folder.mkdir()
-            for name in BUNDLE_FILES:
-                (folder / name).write_bytes(files[name])
-            entry = Entry(version, folder, {name: file_sha256(folder / name) for name in BUNDLE_FILES}, provenance)
-            load_bundle(folder, version, entry.files)
-            write_catalogue(root, {**known, version: entry})
+            try:
+                for name in BUNDLE_FILES:
+                    (folder / name).write_bytes(files[name])
+                entry = Entry(version, folder, {name: file_sha256(folder / name) for name in BUNDLE_FILES}, provenance)
+                load_bundle(folder, version, entry.files)
+                write_catalogue(root, {**known, version: entry})
+            except BaseException:
+                shutil.rmtree(folder)
+                raise
             if version in known:
                 shutil.rmtree(known[version].path)
         return entry
@@ -107,11 +111,13 @@ def write_catalogue(root: Path, entries: Mapping[str, Entry]) -> None:
 
 def _summary(path: Path) -> dict[str, Any]:
     """What a reader of the catalogue wants to know without opening the bundle."""
-    features = json.loads((path / "features.json").read_text(encoding="utf-8"))["features"]
-    return {
-        "features": [feature["name"] for feature in features],
-        "metrics": json.loads((path / "metrics.json").read_text(encoding="utf-8")),
-    }
+    try:
+        features = json.loads((path / "features.json").read_text(encoding="utf-8"))["features"]
+        metrics = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+        return {"features": [feature["name"] for feature in features], "metrics": metrics}
+    except (OSError, ValueError, KeyError, TypeError):
+        # A damaged bundle is refused when it is loaded; it does not keep another from being registered.
+        return {}
 
 
 def _read(root: Path) -> dict[str, Entry]:

@@ -36,7 +36,8 @@ class Statement:
 class Warehouse(Protocol):
     """Where the tables are. Queries are GoogleSQL with bound parameters; rows travel as Arrow.
 
-    Rows passed to a write must not be computed by reading the warehouse as they are taken: read first, then write.
+    Rows passed to a write must not be computed by queries that start while it runs: read first, or open the stream
+    first, then write.
     """
 
     def session(self) -> AbstractContextManager[None]:

@@ -1,0 +1,215 @@
+"""All benchmarks, as Markdown tables on stdout; progress on stderr.
+
+This process stays small, importing nothing heavy: on Linux a child's peak memory begins at what its parent has.
+
+python -m benchmarks [--only scoring|features|daily] [--repetitions N] [--scales 1 3 10]
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple
+from pathlib import Path
+
+from benchmarks.measure import Cost, side_by_side
+
+MEMINFO = Path("/proc/meminfo")
+ROWS = (50_000, 500_000, 5_000_000)
+SMALL_ROWS = 50_000
+FEATURES = ("correlated", "ours")
+SCORING = ("raw", "ours", "reasons", "by_hand")
+ONCE_ABOVE_SECONDS = 60.0
+"""A measurement that took longer in the first round is not repeated."""
+LIMIT_SECONDS = 300.0
+"""The hand-written feature query is stopped after this long."""
+GB_PER_SCALE = 1.0
+"""Memory that a world of scale 1 takes at most while it is made and queried, rounded up."""
+
+Costs = dict[str, Cost]
+Rivals = Callable[[int], dict[str, Sequence[str]]]
+"""What to run in a round, numbered from 0: name to the arguments of `python -m`."""
+
+
+def tell(text: str) -> None:
+    """Progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def in_rounds(title: str, rivals: Rivals, repetitions: int) -> Costs:
+    """Medians over `repetitions` rounds, in each of which every rival runs once."""
+    rounds: list[Costs] = []
+    for number in range(repetitions):
+        slow = {name for name, cost in rounds[0].items() if cost.seconds > ONCE_ABOVE_SECONDS} if rounds else set()
+        asked = {name: arguments for name, arguments in rivals(number).items() if name not in slow}
+        rounds.append(side_by_side(asked, 1))
+        took = ", ".join(f"{name} {cost.seconds:.2f} s" for name, cost in rounds[-1].items())
+        tell(f"{title}, round {number + 1} of {repetitions}: {took}")
+    return {name: _median(one[name] for one in rounds if name in one) for name in rounds[0]}
+
+
+def _median(costs: Iterable[Cost]) -> Cost:
+    return Cost(*(statistics.median(column) for column in zip(*map(astuple, costs), strict=True)))
+
+
+def run(*arguments: str) -> str:
+    """`python -m ARGUMENTS` of something that is not measured. Returns the last line it printed."""
+    done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stderr[-3000:]}")
+    return (done.stdout.strip().splitlines() or [""])[-1]
+
+
+def every_round(module: str, names: Iterable[str], *arguments: str) -> Rivals:
+    """The same in every round: `python -m MODULE NAME ARGUMENTS` for every name."""
+    rivals: dict[str, Sequence[str]] = {name: (module, name, *arguments) for name in names}
+    return lambda _: rivals
+
+
+def scoring_table(repetitions: int | None) -> str:
+    """Features in a table to ranked scores in a table, against bare prediction and the hand-run way."""
+    found: dict[int, Costs] = {}
+    for rows in ROWS:
+        with tempfile.TemporaryDirectory(prefix="v4-bench-") as folder:
+            tell(f"scoring: drawing {rows:,} rows")
+            run("benchmarks.scoring", "prepare", folder, str(rows))
+            rivals = every_round("benchmarks.scoring", SCORING, folder, str(rows))
+            times = repetitions or (5 if rows == SMALL_ROWS else 3)
+            found[rows] = in_rounds(f"scoring {rows:,}", rivals, times)
+    return table_by_size("Scoring (V4.1.0)", "rows", found, rivals=("raw", "by_hand"))
+
+
+def features_table(folder: str, scales: Sequence[float], repetitions: int | None) -> str:
+    """The daily feature SQL through its write path, against one query of correlated subqueries."""
+    with tempfile.TemporaryDirectory(prefix="v4-bench-") as small:
+        leads = int(run("benchmarks.features", "verify", small))
+        tell(f"features: both sides give the same features on {leads:,} leads")
+    found: dict[int, Costs] = {}
+    for scale in scales:
+        if problem := too_large(scale):
+            tell(f"features: scale {scale:g} is left out: {problem}")
+            continue
+        tell(f"features: making a sample world of scale {scale:g}")
+        history = int(run("benchmarks.features", "prepare", folder, str(scale)))
+        rivals = every_round("benchmarks.features", FEATURES, folder, str(scale), str(LIMIT_SECONDS))
+        found[history] = in_rounds(f"features {scale:g}", rivals, repetitions or 3)
+    return table_by_size("Features of one day", "history rows", found, rivals=("correlated",))
+
+
+def daily_table(folder: str, repetitions: int | None) -> str:
+    """The daily job, process start to process end, against a job of empty assets of the same shape."""
+    tell("daily: making a sample world of scale 1 and running a first day on both sides")
+    run("benchmarks.features", "prepare", folder, "1")
+    run("benchmarks.daily", "prepare", folder)
+
+    def rivals(number: int) -> dict[str, Sequence[str]]:
+        return {name: ("benchmarks.daily", name, folder, str(number)) for name in ("noop", "ours")}
+
+    costs = in_rounds("daily", rivals, repetitions or 3)
+    lines = [
+        [
+            name,
+            f"{cost.process_seconds:.2f}",
+            f"{cost.process_seconds / costs['noop'].process_seconds:.2f}",
+            seconds(cost),
+            ratio(cost, costs["noop"]),
+            f"{cost.peak_mb:,.0f}",
+        ]
+        for name, cost in costs.items()
+    ]
+    heads = ["what", "process seconds", "/ noop", "of which the job", "/ noop", "peak MB"]
+    return table("The daily job", heads, lines, text_columns=1)
+
+
+def too_large(scale: float) -> str:
+    """Why a world of this size is not for this machine now; empty when it is, and for production size."""
+    needed = GB_PER_SCALE * scale
+    if scale <= 1:
+        return ""
+    if not MEMINFO.exists():
+        return f"it needs {needed:.0f} GB of memory, and how much is free is not known here"
+    lines = dict(line.split(":", 1) for line in MEMINFO.read_text(encoding="ascii").splitlines())
+    free = int(lines["MemAvailable"].split()[0]) / 2**20
+    return "" if free >= needed else f"it needs {needed:.0f} GB of memory, and {free:.1f} GB are free"
+
+
+def seconds(cost: Cost) -> str:
+    """Three digits that matter."""
+    return f"{cost.seconds:.3f}" if cost.seconds < 1 else f"{cost.seconds:.2f}"
+
+
+def limited(name: str, cost: Cost) -> str:
+    """Seconds, or that the query was stopped at its limit."""
+    stopped = name == "correlated" and cost.seconds >= LIMIT_SECONDS
+    return f"> {LIMIT_SECONDS:.0f}" if stopped else seconds(cost)
+
+
+def ratio(cost: Cost, rival: Cost) -> str:
+    """Time as a multiple of the rival's."""
+    return f"{cost.seconds / rival.seconds:.2f}"
+
+
+def growth(found: dict[int, Costs], rows: int, name: str) -> str:
+    """Rows, time and memory as multiples of the next smaller size's."""
+    smaller = [size for size in found if size < rows]
+    if not smaller:
+        return "–"
+    before, now = found[max(smaller)][name], found[rows][name]
+    return (
+        f"rows ×{rows / max(smaller):.0f}: time ×{now.seconds / before.seconds:.1f}, "
+        f"memory ×{now.peak_mb / before.peak_mb:.1f}"
+    )
+
+
+def table_by_size(title: str, what: str, found: dict[int, Costs], rivals: Sequence[str]) -> str:
+    """A line for every size and side, with its time as a multiple of each rival's."""
+    lines = [
+        [
+            f"{rows:,}",
+            name,
+            limited(name, cost),
+            f"{rows / cost.seconds:,.0f}",
+            *(ratio(cost, costs[rival]) for rival in rivals),
+            f"{cost.peak_mb:,.0f}",
+            growth(found, rows, name),
+        ]
+        for rows, costs in found.items()
+        for name, cost in costs.items()
+    ]
+    heads = [what, "what", "seconds", "rows/s", *(f"/ {rival}" for rival in rivals), "peak MB", "growth"]
+    return table(title, heads, lines, text_columns=2)
+
+
+def table(title: str, heads: Sequence[str], lines: Iterable[Sequence[str]], text_columns: int) -> str:
+    """A Markdown table; columns after the first `text_columns` are right-aligned."""
+    marks = ["---" if position < text_columns else "---:" for position in range(len(heads))]
+    return "\n".join([f"### {title}", "", *("| " + " | ".join(line) + " |" for line in (heads, marks, *lines)), ""])
+
+
+def main() -> None:
+    """Run what was asked for and print its tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=("scoring", "features", "daily"))
+    parser.add_argument(
+        "--repetitions",
+        type=int,
+        choices=range(1, 8),
+        help="rounds of everything; 3 otherwise, 5 for 50,000 rows. The sample world has seven days for the daily job",
+    )
+    parser.add_argument("--scales", type=float, nargs="+", default=[1.0, 3.0], help="of the features; 1 is production")
+    asked = parser.parse_args()
+    parts: dict[str, Callable[[str], str]] = {
+        "scoring": lambda _: scoring_table(asked.repetitions),
+        "features": lambda folder: features_table(folder, asked.scales, asked.repetitions),
+        "daily": lambda folder: daily_table(folder, asked.repetitions),
+    }
+    for part, work in parts.items():
+        if asked.only in (None, part):
+            with tempfile.TemporaryDirectory(prefix="v4-bench-") as folder:
+                print(work(folder), flush=True)
+
+
+if __name__ == "__main__":
+    main()
