@@ -146,7 +146,8 @@ def demo() -> None:
 def dev(port: int) -> None:
     """The Dagster UI on V4_HOME, with the clock where the demo stopped it."""
     settings = load()
-    changes = {"DAGSTER_HOME": str(settings.dagster_home)}
+    # Dagster's own warning that this command of its has a successor says nothing to who reads the page.
+    changes = {"DAGSTER_HOME": str(settings.dagster_home), "PYTHONWARNINGS": "ignore"}
     if not settings.now and settings.demo_clock_file.exists():
         changes["V4_NOW"] = settings.demo_clock_file.read_text(encoding="utf-8").strip()
         day = parse_instant(changes["V4_NOW"]).date()

@@ -49,7 +49,7 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     config = settings.dagster_home / "dagster.yaml"
     if not config.exists():
-        shutil.copy(PROJECT / "dagster.yaml", config)
+        shutil.copy(PROJECT / "deploy" / "dagster.local.yaml", config)
     with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
         yield instance
 

@@ -694,7 +694,7 @@ def test_one_result_per_check_in_the_order_asked_whatever_the_order_of_the_findi
 
 def test_a_result_says_its_day_what_was_found_and_the_details():
     (result,) = results([STOP], {DAY: [finding(STOP, False, 7, ("a: 1", "b: 2"))]}, "asset")
-    assert result.description == "not ok: found 7, expected 1"
+    assert result.description == "not ok: found 7, expected 1 (a: 1; b: 2)"
     assert {name: entry.value for name, entry in result.metadata.items()} == {
         "actual": 7,
         "expected": "1",

@@ -95,6 +95,13 @@ def scores(house: House) -> pa.Table:
     return rows
 
 
+def ranks(house: House) -> pa.Table:
+    [row] = scores(house).to_pylist()
+    rows = house.read("score_ranks", {"daily_scores": "daily_scores_v41"}, prediction_date=DAY)
+    assert rows.to_pylist() == [{"score": row["score"], "percentile": row["percentile"]}]
+    return rows
+
+
 def profile(house: House) -> pa.Table:
     row = {"feature": "tenure_months", "row_count": 4, "missing_count": 1, "mean": 2.5, "psi": None}
     stored = [{"prediction_date": DAY - timedelta(days=age), **row, "retrospective": False} for age in range(4)]
@@ -227,6 +234,7 @@ EXECUTIONS = {name: partial(built, name) for name in BUILT} | {
     "production_features": latest_features,
     "recent_source_observations": observations,
     "record_event": recorded,
+    "score_ranks": ranks,
     "training_set": trained,
 }
 """File to a function that executes it, asserts its rows and returns them."""

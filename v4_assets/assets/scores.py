@@ -67,7 +67,7 @@ def scored_batches(
 
 def _judge(desk: Desk, day: Day, bundle: Bundle, features: str, scores: str) -> list[Finding]:
     """What stands in the warehouse is judged, not what was meant to be written."""
-    rows = desk.warehouse.read(desk.catalogue.query("daily_scores", day.params, daily_scores=scores))
+    rows = desk.warehouse.read(desk.catalogue.query("score_ranks", day.params, daily_scores=scores))
     return checks.judge(
         scores=rows["score"].to_numpy(),
         percentile=rows["percentile"].to_numpy(),

@@ -6,6 +6,9 @@ from datetime import date
 
 import dagster as dg
 
+SHOWN_DETAILS = 3
+"""So many details stand in a result's sentence; all stand in its metadata."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -63,4 +66,5 @@ def results(
 
 def _sentence(finding: Finding) -> str:
     verdict = "ok" if finding.passed else "not ok"
-    return f"{verdict}: found {finding.actual}, expected {finding.expected}"
+    about = f" ({'; '.join(finding.details[:SHOWN_DETAILS])})" if finding.details and not finding.passed else ""
+    return f"{verdict}: found {finding.actual}, expected {finding.expected}{about}"
