@@ -20,7 +20,7 @@ MEMINFO = Path("/proc/meminfo")
 ROWS = (50_000, 500_000, 5_000_000)
 SMALL_ROWS = 50_000
 FEATURES = ("correlated", "ours")
-SCORING = ("raw", "ours", "reasons", "by_hand")
+SCORING = ("raw", "file", "ours", "reasons", "by_hand")
 ONCE_ABOVE_SECONDS = 60.0
 """A measurement that took longer in the first round is not repeated."""
 LIMIT_SECONDS = 300.0
@@ -105,7 +105,7 @@ def daily_table(folder: str, repetitions: int | None) -> str:
     run("benchmarks.daily", "prepare", folder)
 
     def rivals(number: int) -> dict[str, Sequence[str]]:
-        return {name: ("benchmarks.daily", name, folder, str(number)) for name in ("noop", "ours")}
+        return {name: ("benchmarks.daily", name, folder, str(number)) for name in ("bare", "noop", "ours")}
 
     costs = in_rounds("daily", rivals, repetitions or 3)
     lines = [

@@ -3,13 +3,13 @@
 Ours is what `v4 run` does for one day: imports, definitions, sources, features, scores, checks, all recorded in a
 Dagster instance on disk. The no-op has the same daily assets with the same dependencies and the same checks, all
 passing, the same executor and an instance of the same configuration, but nothing in the assets' bodies, no resources,
-no metadata. It imports dagster and nothing of this project, so neither xgboost nor duckdb. What the ratio leaves is
-everything that is ours: imports, definitions, SQL, scores, and looking at what was written.
+no metadata. It is measured twice: `noop` imports what ours imports, so that the ratio is the day's work; `bare` imports
+dagster and nothing of this project, so neither xgboost nor duckdb.
 
 Both instances have run a day before. Every measurement is a process and a day of its own, as it would be every morning.
 
 python -m benchmarks.daily prepare FOLDER
-python -m benchmarks.daily ours|noop FOLDER REPETITION
+python -m benchmarks.daily ours|noop|bare FOLDER REPETITION
 """
 
 import json
@@ -44,21 +44,22 @@ def day_of(repetition: int) -> date:
 
 
 def prepare(folder: str) -> None:
-    """Both homes: ours with a copy of the sample world, the no-op's with the job's shape; both have run FIRST_DAY."""
+    """The homes: ours with a copy of the sample world, the others' with the job's shape; all have run FIRST_DAY."""
     from benchmarks.features import settings_in, template
     from v4_assets import operate
-    from v4_assets.settings import PROJECT
 
-    home, noop_home = Path(folder) / "ours", Path(folder) / "noop"
+    home = Path(folder) / "ours"
     home.mkdir()
-    (noop_home / "dagster").mkdir(parents=True)
     settings = settings_in(home)
     shutil.copy(settings_in(template(folder, 1.0)).duckdb_file, settings.duckdb_file)
-    shutil.copy(PROJECT / "dagster.yaml", noop_home / "dagster")
     operate.init(settings)
-    (noop_home / "shape.json").write_text(json.dumps(shape()), encoding="utf-8")
     run_ours(folder, FIRST_DAY)
-    run_noop(folder, FIRST_DAY)
+    for name in ("noop", "bare"):
+        empty = Path(folder) / name
+        (empty / "dagster").mkdir(parents=True)
+        (empty / "shape.json").write_text(json.dumps(shape()), encoding="utf-8")
+        shutil.copy(settings.dagster_home / "dagster.yaml", empty / "dagster")
+        run_empty(empty, FIRST_DAY)
 
 
 def shape() -> list[dict[str, Any]]:
@@ -98,8 +99,19 @@ def run_ours(folder: str, day: date) -> None:
 
 
 def run_noop(folder: str, day: date) -> None:
+    """The empty job of `day` in a process that imported what ours imports."""
+    import v4_assets.operate  # noqa: F401 # for its cost
+
+    run_empty(Path(folder) / "noop", day)
+
+
+def run_bare(folder: str, day: date) -> None:
+    """The empty job of `day` in a process that imported dagster alone."""
+    run_empty(Path(folder) / "bare", day)
+
+
+def run_empty(home: Path, day: date) -> None:
     """The empty job of `day`. Raises RuntimeError when the run failed."""
-    home = Path(folder) / "noop"
 
     def work() -> None:
         job = empty_definitions(json.loads((home / "shape.json").read_text(encoding="utf-8"))).resolve_job_def(JOB)
@@ -156,7 +168,7 @@ def main(what: str, folder: str, repetition: str = "0") -> None:
     if what == "prepare":
         prepare(folder)
     else:
-        {"ours": run_ours, "noop": run_noop}[what](folder, day_of(int(repetition)))
+        {"ours": run_ours, "noop": run_noop, "bare": run_bare}[what](folder, day_of(int(repetition)))
 
 
 if __name__ == "__main__":

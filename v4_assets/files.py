@@ -14,7 +14,8 @@ from v4_assets import training
 from v4_assets.errors import FeatureError, ModelContractError, V4Error
 from v4_assets.model import Bundle, Feature, encode, read_booster, read_features, verify_agreement
 from v4_assets.profile import profile_of
-from v4_assets.resources.warehouse import ARROW_TYPES, ROWS_PER_BATCH
+from v4_assets.resources.warehouse import ARROW_TYPES
+from v4_assets.scoring import ROWS_AT_ONCE, read_ahead
 from v4_assets.training import Period
 
 MINIMUM_DISTINCT_SCORES = 100
@@ -27,8 +28,9 @@ def read_rows(path: Path, features: tuple[Feature, ...]) -> Iterator[pa.RecordBa
         raise V4Error(f"There is no {path}. Give a Parquet or CSV file of features.")
     try:
         if path.suffix == ".parquet":
-            with pa.parquet.ParquetFile(path) as file:
-                yield from file.iter_batches(ROWS_PER_BATCH)
+            categorical = [feature.name for feature in features if feature.categories]
+            with pa.parquet.ParquetFile(path, read_dictionary=categorical) as file:
+                yield from file.iter_batches(ROWS_AT_ONCE)
         elif path.suffix == ".csv":
             types = {feature.name: ARROW_TYPES[feature.type] for feature in features} | {"lead_id": pa.string()}
             convert = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
@@ -53,7 +55,7 @@ def score_file(bundle: Bundle, source: Path, target: Path, progress: Callable[[i
     with _whole(target) as beside:
         writer = None
         try:
-            for batch in read_rows(source, bundle.features):
+            for batch in read_ahead(read_rows(source, bundle.features)):
                 scored = _scored(bundle, batch)
                 writer = writer or _writer(beside, target.suffix, scored.schema)
                 writer.write_batch(scored)
@@ -123,7 +125,10 @@ def _scored(bundle: Bundle, batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _writer(path: Path, suffix: str, schema: pa.Schema) -> Any:
-    return pa.parquet.ParquetWriter(path, schema) if suffix == ".parquet" else pa.csv.CSVWriter(path, schema)
+    if suffix == ".csv":
+        return pa.csv.CSVWriter(path, schema)
+    # Identifiers and scores hardly repeat: looking for what repeats costs more than the rest of the file.
+    return pa.parquet.ParquetWriter(path, schema, use_dictionary=["model_version"])
 
 
 @contextmanager

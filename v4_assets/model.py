@@ -139,7 +139,10 @@ def codes_of(feature: Feature, column: pa.Array | pa.ChunkedArray) -> pa.Array |
     """The column as numbers: a category's position, NULL where it is NULL or unknown; a number as it is."""
     if not feature.categories:
         return column
-    return pc.index_in(column, value_set=pa.array(feature.categories, column.type))
+    known = pa.array(feature.categories, pa.string())
+    if isinstance(column, pa.DictionaryArray):
+        return pc.index_in(column.dictionary.cast(pa.string()), value_set=known).take(column.indices)
+    return pc.index_in(column.cast(pa.string()), value_set=known)
 
 
 def contract_problems(features: Sequence[Feature], schema: pa.Schema) -> list[str]:
@@ -250,7 +253,8 @@ def file_sha256(path: Path) -> str:
 
 def _fits(feature: Feature, found: pa.DataType) -> bool:
     if feature.type == "STRING":
-        return bool(pa.types.is_string(found) or pa.types.is_large_string(found))
+        text = found.value_type if pa.types.is_dictionary(found) else found
+        return bool(pa.types.is_string(text) or pa.types.is_large_string(text))
     if feature.type == "INT64":
         return bool(pa.types.is_integer(found))
     return bool(pa.types.is_integer(found) or pa.types.is_floating(found))

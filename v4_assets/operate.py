@@ -66,7 +66,9 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
     """The daily job for one day. `replace_live` is the reason for giving up what was written on that day, if any."""
     _verify_days(settings, day, day)
     tags = {REPLACE_LIVE_TAG: replace_live} if replace_live else {}
-    return run_job(settings, jobs.DAILY, tags=tags, partition=day)
+    # One session for the whole day: every asset would open and close the file otherwise.
+    with warehouse(settings).session():
+        return run_job(settings, jobs.DAILY, tags=tags, partition=day)
 
 
 def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, date, Outcome]]:

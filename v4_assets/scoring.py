@@ -3,13 +3,9 @@
 Ranks need every score, so scored rows wait on disk while a score and a tie-break per lead are kept in memory.
 """
 
-import os
 import tempfile
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -22,15 +18,6 @@ from v4_assets.ranking import deciles, deprioritized, percentiles
 ROWS_AT_ONCE = 131_072
 """Every call of XGBoost costs milliseconds before its first row; larger batches only cost memory."""
 REASONS = ("reason_1", "reason_2", "reason_3")
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """A batch after scoring: what is kept in memory, and the columns that wait on disk."""
-
-    scores: Numbers
-    tie_breaks: Numbers
-    columns: pa.RecordBatch
 
 
 def score_rows(
@@ -46,49 +33,34 @@ def score_rows(
     Batches hold lead_id, advisor_crd, tie_break and the bundle's features; `constants` fill the columns that are the
     same on every row. Raises FeatureError when a batch does not fit the model.
     """
-    scores, tie_breaks, spool = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)], _Spool()
-    for done in _scored(bundle, batches, with_reasons=with_reasons):
-        scores.append(done.scores)
-        tie_breaks.append(done.tie_breaks)
-        spool.add(done.columns)
-    joined = np.concatenate(scores)
-    ranks = percentiles(joined, np.concatenate(tie_breaks))
-    return _rows(spool, joined, ranks, schema, constants)
-
-
-def _scored(bundle: Bundle, batches: Iterable[pa.RecordBatch], *, with_reasons: bool) -> Iterator[_Scored]:
-    """Batches scored in order: without reasons one thread per core, each with a batch of its own."""
-    # XGBoost's contributions are not safe to call from several threads; there it uses the cores itself.
-    threads = 1 if with_reasons else os.cpu_count() or 1
-    bundle.booster.set_param({"nthread": 0 if with_reasons else 1})
-    own = threading.local()
-
-    def work(batch: pa.RecordBatch) -> _Scored:
-        matrix = encode(bundle.features, batch, into=getattr(own, "matrix", None))
-        own.matrix = matrix.base if matrix.base is not None else matrix
-        columns = {"lead_id": batch.column("lead_id"), "advisor_crd": batch.column("advisor_crd")}
+    scores, tie_breaks, spool, matrix = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)], _Spool(), None
+    for batch in read_ahead(batches):
+        matrix = encode(bundle.features, batch, into=matrix)
+        scores.append(bundle.predict(matrix))
+        # A copy, since the column would keep the whole batch in memory.
+        tie_breaks.append(batch.column("tie_break").to_numpy().copy())
         reasons = bundle.reasons(matrix, len(REASONS)) if with_reasons else []
-        return _Scored(
-            scores=bundle.predict(matrix),
-            tie_breaks=batch.column("tie_break").to_numpy().copy(),
-            columns=pa.record_batch({**columns, **dict(zip(REASONS, reasons, strict=False))}),
-        )
-
-    return _in_order(work, batches, threads)
+        columns = {"lead_id": batch.column("lead_id"), "advisor_crd": batch.column("advisor_crd")}
+        spool.add(pa.record_batch({**columns, **dict(zip(REASONS, reasons, strict=False))}))
+    joined = _joined(scores)
+    return _rows(spool, joined, percentiles(joined, _joined(tie_breaks)), schema, constants)
 
 
-def _in_order(
-    work: Callable[[pa.RecordBatch], _Scored], batches: Iterable[pa.RecordBatch], threads: int
-) -> Iterator[_Scored]:
-    """`work` on every batch, results in the batches' order, no more than one batch ahead of the threads."""
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[_Scored]] = deque()
-        for batch in batches:
-            waiting.append(pool.submit(work, batch))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+def read_ahead(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches, the next one being read while the last one is scored and written."""
+    source = iter(batches)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, source, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, source, None)
+            yield batch
+
+
+def _joined(parts: list[Numbers]) -> Numbers:
+    """The parts in one array; they are let go."""
+    whole: Numbers = np.concatenate(parts)
+    parts.clear()
+    return whole
 
 
 class _Spool:

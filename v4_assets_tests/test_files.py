@@ -31,7 +31,7 @@ def rows() -> pa.Table:
 
 @pytest.fixture
 def small_batches(monkeypatch) -> None:
-    monkeypatch.setattr(files, "ROWS_PER_BATCH", 100)
+    monkeypatch.setattr(files, "ROWS_AT_ONCE", 100)
 
 
 def save(path: Path, rows: pa.Table) -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -196,13 +197,22 @@ def test_every_missing_and_mistyped_column_is_named():
         (YEARS, pa.array(["1.5"]), "string"),
         (YEARS, pa.array([True]), "bool"),
         (TIER, pa.array([b"low"]), "binary"),
-        (TIER, pa.array(["low"]).dictionary_encode(), "dictionary<values=string, indices=int32, ordered=0>"),
+        (TIER, pa.array([1]).dictionary_encode(), "dictionary<values=int64, indices=int32, ordered=0>"),
     ],
     ids=["fraction", "flag", "text", "flag as fraction", "bytes", "dictionary"],
 )
 def test_a_column_of_another_kind_is_refused(feature, column, found):
     with pytest.raises(FeatureError, match=f"column {feature.name} is {found}, expected {feature.type}"):
         encode((feature,), pa.record_batch({feature.name: column}))
+
+
+def test_a_dictionary_of_categories_is_read_by_its_words_and_not_its_codes():
+    words = pa.array(["high", "low", None, "middle", "high"])
+    plain = pa.record_batch({TIER.name: words})
+    coded = pa.record_batch({TIER.name: words.dictionary_encode()})
+    nullable = replace(TIER, nulls="nan")
+    np.testing.assert_array_equal(encode((nullable,), coded), encode((nullable,), plain))
+    assert encode((nullable,), coded)[:, 0].tolist()[:2] == [2.0, 0.0]
 
 
 def test_every_null_and_every_unknown_category_is_named_with_the_repair():
