@@ -1,6 +1,6 @@
 """Scoring: ours from file to file and from table to table, against predicting a ready array and the hand-run way.
 
-`file` is `v4 score` (Parquet in, Parquet out); `ours` the asset's path, which also ranks and writes all fourteen columns
+`file` is `v4 score` (Parquet in, Parquet out); `ours` the asset's path, which also ranks and writes all columns
 of daily_scores in one transaction; `reasons` the same with TreeSHAP.
 
 python -m benchmarks.scoring prepare|file|ours|reasons|raw|by_hand FOLDER ROWS
