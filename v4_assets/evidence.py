@@ -45,11 +45,10 @@ def to_write(
     if latest.definition_sha256 == wanted.definition_sha256:
         return None
     raise LivePartitionError(
-        f"{wanted.table_name} of {wanted.prediction_date} was written on its own day "
-        f"({latest.written_at:%H:%M} UTC, run "
-        f"{latest.run_id}) by definition {latest.definition_sha256[:12]}; the definition is now "
-        f"{wanted.definition_sha256[:12]}. Those rows are evidence of what was served and stay. To give them "
-        f"up, say why: "
+        f"{wanted.table_name} of {wanted.prediction_date} was written on its own day ({latest.written_at:%H:%M} UTC, "
+        f"run {latest.run_id}) by definition {latest.definition_sha256[:12]}; the definition is now "
+        f"{wanted.definition_sha256[:12]}. Those rows are evidence of what was served and stay. To give them up, say "
+        "why: "
         f'`v4 run --date {wanted.prediction_date} --replace-live "REASON"`; the reason is recorded.'
     )
 

@@ -89,9 +89,8 @@ def brought_bundle(
     if expected is not None and names != expected:
         differing = sorted(set(names) ^ set(expected)) or ["their order"]
         raise ModelContractError(
-            f"{features_file} lists {len(names)} features, the version's SQL file makes {len(expected)}; they "
-            f"differ in "
-            f"{differing}. Correct the list, or the `features:` of the SQL file."
+            f"{features_file} lists {len(names)} features, the version's SQL file makes {len(expected)}; they differ "
+            f"in {differing}. Correct the list, or the `features:` of the SQL file."
         )
     batches = list(rows)
     if not batches:
@@ -107,11 +106,9 @@ def brought_bundle(
     distinct = profile_of(names, matrix, scores).distinct_scores
     if distinct < MINIMUM_DISTINCT_SCORES:
         raise ModelContractError(
-            f"{booster_file} gives {distinct} different scores on {len(matrix)} rows of profile data, "
-            f"expected at least "
-            f"{MINIMUM_DISTINCT_SCORES}: percentiles would mean nothing. Check early stopping and the class "
-            f"weight, or give "
-            "more rows with --data."
+            f"{booster_file} gives {distinct} different scores on {len(matrix)} rows of profile data, expected at "
+            f"least {MINIMUM_DISTINCT_SCORES}: percentiles would mean nothing. Check early stopping and the class "
+            "weight, or give more rows with --data."
         )
     return training.bundle_files(version, features, booster, figures, Period(matrix, scores))
 

@@ -190,9 +190,9 @@ def read_booster(path: Path) -> xgb.Booster:
         first = file.read(2)
     if not first.startswith(b"{"):
         raise ModelContractError(
-            f"{path} is not in XGBoost's JSON or UBJ format (it begins with {first!r}). A pickle runs code "
-            f"when it is loaded "
-            "and is never read here. Load it where you trust it and write it with Booster.save_model('model.json')."
+            f"{path} is not in XGBoost's JSON or UBJ format (it begins with {first!r}). A pickle runs code when it "
+            "is loaded and is never read here. Load it where you trust it and write it with "
+            "Booster.save_model('model.json')."
         )
     booster = xgb.Booster()
     try:

@@ -30,9 +30,8 @@ def current(warehouse: Warehouse, catalogue: Catalogue) -> Production | None:
     rows = warehouse.read(catalogue.query(tables.PRODUCTION)).to_pylist()
     if len(rows) > 1:
         raise V4Error(
-            f"{catalogue[tables.PRODUCTION].full_name} holds {len(rows)} rows, expected one. Somebody edited "
-            f"it by hand: "
-            "delete all but the row whose event_id is the latest in the deployments table."
+            f"{catalogue[tables.PRODUCTION].full_name} holds {len(rows)} rows, expected one. Somebody edited it by "
+            "hand: delete all but the row whose event_id is the latest in the deployments table."
         )
     return Production(**rows[0]) if rows else None
 
@@ -53,9 +52,8 @@ def approved_bundle(warehouse: Warehouse, catalogue: Catalogue, registry: ModelR
     if live and live.version == version and live.model_sha256 != bundle.sha256:
         raise ModelIntegrityError(
             f"{bundle.path} is not the {version} that is live: sha256 is {bundle.sha256[:12]}, production runs "
-            f"{live.model_sha256[:12]}. A live version is never retrained in place: register the new model as "
-            f"a new version, "
-            f"and remove {bundle.path} from the registry."
+            f"{live.model_sha256[:12]}. A live version is never retrained in place: register the new model as a new "
+            f"version, and remove {bundle.path} from the registry."
         )
     return bundle
 

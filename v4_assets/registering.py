@@ -88,7 +88,6 @@ def _latest_features(settings: Settings, version: str, contract: tuple[Feature, 
             query = catalogue.query("features_of_day", {"prediction_date": max(days)}, features=table.key)
             return iter(house.read(query).to_batches())
     raise V4Error(
-        f"No day of the last {PROFILE_DAYS} has all of the model's features, so there is nothing to profile "
-        f"it on. Give rows "
-        "with --data FILE (Parquet or CSV, one column per feature)."
+        f"No day of the last {PROFILE_DAYS} has all of the model's features, so there is nothing to profile it on. "
+        "Give rows with --data FILE (Parquet or CSV, one column per feature)."
     )

@@ -170,8 +170,8 @@ def _column(file: str, line: str, *, is_feature: bool) -> Column:
     found = _COLUMN.match(line)
     if found is None:
         raise SqlFileError(
-            f"sql/{file}.sql: cannot read the column in {line!r}. "
-            "Expected '--   name TYPE [domain; missing value]  meaning', two spaces before the meaning."
+            f"sql/{file}.sql: cannot read the column in {line!r}. Expected '--   name TYPE [domain; missing value]  "
+            "meaning', two spaces before the meaning."
         )
     domain, _, missing = (found["domain"] or "").partition("; missing ")
     bounds = _RANGE.fullmatch(domain)

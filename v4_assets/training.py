@@ -170,9 +170,8 @@ def _period(rows: pa.Table, features: Sequence[Feature], name: str, first: date,
     if len(np.unique(converted)) < 2:
         raise EmptyPartitionError(
             f"The {name} part of the training set (contacted from {first} up to {end}, exclusive) has "
-            f"{len(converted)} leads, "
-            f"of which {int(converted.sum())} converted; both outcomes are needed. Check training in "
-            f"rollout.yaml, or the source."
+            f"{len(converted)} leads, of which {int(converted.sum())} converted; both outcomes are needed. Check "
+            "training in rollout.yaml, or the source."
         )
     return Period(encode(features, part), converted.astype(bool))
 

@@ -208,8 +208,8 @@ def _verify_turn(connection: duckdb.DuckDBPyConnection, write: PartitionWrite, l
     if found != write.sequence - 1:
         raise ConcurrentWriteError(
             f"{write.table_name} of {write.prediction_date} has been written {found} times, not "
-            f"{write.sequence - 1}: another "
-            "run wrote it just now. Nothing was changed; run again to work on what that run left."
+            f"{write.sequence - 1}: another run wrote it just now. Nothing was changed; run again to work on what "
+            "that run left."
         )
 
 

@@ -70,9 +70,8 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             known = _read(root)
             if version in known and not replace:
                 raise ModelError(
-                    f"{version} is registered already ({known[version].path}). A registered model never "
-                    f"changes: give the "
-                    "new one a new version."
+                    f"{version} is registered already ({known[version].path}). A registered model never changes: "
+                    "give the new one a new version."
                 )
             # A folder of its own name for every write: the old one stays whole until the catalogue points elsewhere.
             folder = root / f"{version}-{uuid4().hex[:8]}"
