@@ -16,7 +16,7 @@ dev: $(READY)  ## the Dagster UI on what the demo made
 test: $(READY)  ## the tests
 	@$(BIN)/python -m pytest
 
-check: lint test  ## what CI runs
+check: lint test  ## format, lint, types, definitions, tests; CI also verifies the models and runs the demo
 
 lint: $(READY)  ## format, lint, types, definitions
 	@$(BIN)/ruff format --check .

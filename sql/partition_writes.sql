@@ -9,7 +9,7 @@
 --   written_at         TIMESTAMP  when
 --   row_count          INT64 [0..]  rows the partition holds since
 --   retrospective      BOOL       written on another day than its own; false is evidence
---   definition_sha256  STRING     sha256 of what made the rows: the query, the model, the reasons switch
+--   definition_sha256  STRING     sha256 of what made the rows: the query, the model, the writes of its inputs
 --   run_id             STRING     the Dagster run
 --   replace_reason     STRING     why a partition written on its own day was replaced; NULL otherwise
 

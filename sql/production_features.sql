@@ -1,9 +1,9 @@
--- production_features: a version's features on the latest scored day, under the name the guide gives that view.
+-- production_features: a version's features on the latest day that has any, under the name the guide gives that view.
 -- grain:   one row per lead_id
 -- inputs:  {{features}}
 -- params:  none
 -- output:
---   prediction_date  DATE    the latest scored day
+--   prediction_date  DATE    the latest day that has features
 --   lead_id          STRING  Salesforce Lead Id; after it the version's features
 
 SELECT *

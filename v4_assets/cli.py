@@ -11,7 +11,6 @@ import click
 from tqdm import tqdm
 
 from v4_assets import files, operate
-from v4_assets.clock import parse_instant
 from v4_assets.errors import V4Error
 from v4_assets.operate import Outcome
 from v4_assets.registering import register_files
@@ -146,14 +145,11 @@ def demo() -> None:
 def dev(port: int) -> None:
     """The Dagster UI on V4_HOME, with the clock where the demo stopped it."""
     settings = load()
-    # Dagster's own warning that this command of its has a successor says nothing to who reads the page.
+    # `dagster dev` warns of its successor; nobody here can act on it.
     changes = {"DAGSTER_HOME": str(settings.dagster_home), "PYTHONWARNINGS": "ignore"}
-    if not settings.now and settings.demo_clock_file.exists():
-        changes["V4_NOW"] = settings.demo_clock_file.read_text(encoding="utf-8").strip()
-        day = parse_instant(changes["V4_NOW"]).date()
-        click.echo(
-            f"The clock stands at {day}, where the demo left it. Remove {settings.demo_clock_file} for the real time."
-        )
+    if settings.now:
+        where = settings.demo_clock_file if settings.demo_clock_file.exists() else "V4_NOW"
+        click.echo(f"The clock stands at {settings.clock.today()} by {where}. Remove it for the real time.")
     with operate.dagster_instance(settings):
         pass  # made before the web server looks for it
     click.echo(f"Dagster at http://127.0.0.1:{port}, Ctrl-C ends it.")

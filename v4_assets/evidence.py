@@ -18,7 +18,7 @@ class PartitionWrite:
     retrospective: bool
     """Written on another day than its own; only a partition written on its own day is evidence."""
     definition_sha256: str
-    """sha256 of what made the rows: the query, the model, the switches."""
+    """sha256 of what made the rows: the query, the model, and which writes of its inputs were read."""
     run_id: str | None
     replace_reason: str | None = None
     sequence: int = 1
@@ -26,7 +26,12 @@ class PartitionWrite:
 
 
 def to_write(
-    wanted: PartitionWrite, latest: PartitionWrite | None, *, replace_reason: str | None, only_gaps: bool
+    wanted: PartitionWrite,
+    latest: PartitionWrite | None,
+    *,
+    replace_reason: str | None,
+    only_gaps: bool,
+    is_evidence: bool = True,
 ) -> PartitionWrite | None:
     """The write to carry out, or None when the partition is kept as it is.
 
@@ -38,7 +43,7 @@ def to_write(
     following = replace(wanted, sequence=latest.sequence + 1)
     if only_gaps:
         return None
-    if latest.retrospective:
+    if latest.retrospective or not is_evidence:
         return following
     if replace_reason:
         return replace(following, replace_reason=replace_reason)
@@ -48,8 +53,7 @@ def to_write(
         f"{wanted.table_name} of {wanted.prediction_date} was written on its own day ({latest.written_at:%H:%M} UTC, "
         f"run {latest.run_id}) by definition {latest.definition_sha256[:12]}; the definition is now "
         f"{wanted.definition_sha256[:12]}. Those rows are evidence of what was served and stay. To give them up, say "
-        "why: "
-        f'`v4 run --date {wanted.prediction_date} --replace-live "REASON"`; the reason is recorded.'
+        f'why: `v4 run --date {wanted.prediction_date} --replace-live "REASON"`; the reason is recorded.'
     )
 
 

@@ -13,20 +13,20 @@ def build(settings: Settings) -> dg.Definitions:
     """The whole graph for one configuration."""
     rollout = settings.rollout
     days = daily_partitions(rollout.first_day)
-    trained = {version: entry for version, entry in rollout.versions.items() if entry.train}
-    daily = jobs.daily_job(days)
+    versions = rollout.versions.items()
+    daily = jobs.daily_job()
     return dg.Definitions(
         assets=[
             *sources.source_specs(rollout),
             sources.source_observations(rollout, days),
             leads.scored_leads(rollout, days),
             *features.snapshot_assets(rollout, days),
-            *(features.features_asset(version, entry, rollout, days) for version, entry in rollout.versions.items()),
-            *(scores.scores_asset(version, entry, rollout, days) for version, entry in rollout.versions.items()),
+            *(features.features_asset(version, entry, rollout, days) for version, entry in versions),
+            *(scores.scores_asset(version, entry, rollout, days) for version, entry in versions),
             training.training_set(rollout),
-            *(training.model_asset(version, entry, rollout) for version, entry in trained.items()),
+            *(training.model_asset(version, entry, rollout) for version, entry in versions),
         ],
-        asset_checks=[training.model_checks(version, entry, rollout) for version, entry in trained.items()],
+        asset_checks=[training.model_checks(version, entry, rollout) for version, entry in versions],
         jobs=[daily, jobs.training_job(), jobs.checklist_job(rollout)],
         schedules=[jobs.daily_schedule(daily, running=settings.schedule)],
         resources={"warehouse": warehouse(settings), "registry": registry(settings), "clock": settings.clock},

@@ -23,12 +23,11 @@ CHECKLIST = "pre_deployment_checks"
 DAILY_GROUPS = (sources.GROUP, leads.GROUP, features.GROUP, scores.GROUP)
 
 
-def daily_job(partitions: dg.DailyPartitionsDefinition) -> "AssetJob":
+def daily_job() -> "AssetJob":
     """From the sources to both versions' scores, one partition a day."""
     return dg.define_asset_job(
         DAILY,
         selection=dg.AssetSelection.groups(*DAILY_GROUPS).materializable(),
-        partitions_def=partitions,
         description="Look at the sources, list the open leads, build the features and score with every version.",
     )
 
@@ -37,14 +36,14 @@ def training_job() -> "AssetJob":
     """Training set and models. Run by hand."""
     return dg.define_asset_job(
         TRAINING,
-        selection=dg.AssetSelection.groups(training.GROUP),
+        selection=dg.AssetSelection.groups(training.GROUP).materializable(),
         description="Train every version that is trained here.",
     )
 
 
 def checklist_job(rollout: Rollout) -> "AssetJob":
     """The guide's pre-deployment checklist on the registered bundles, without training anything."""
-    models = [f"model_{entry.key}" for entry in rollout.versions.values() if entry.train]
+    models = [f"model_{entry.key}" for entry in rollout.versions.values()]
     return dg.define_asset_job(
         CHECKLIST,
         selection=dg.AssetSelection.checks_for_assets(*models),

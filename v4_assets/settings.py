@@ -17,6 +17,7 @@ from v4_assets.clock import Clock, parse_instant
 from v4_assets.errors import SettingsError
 from v4_assets.tables import Catalogue, Datasets, VersionNames
 
+DEMO_CLOCK = "demo-clock"
 PROJECT = Path(__file__).resolve().parent.parent
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -153,7 +154,7 @@ class Settings(_Frozen):
     models: Path
     """The shipped bundles and their catalogue; never written at run time."""
     warehouse: Literal["duckdb", "bigquery"]
-    warehouse_lock_seconds: float
+    warehouse_lock_seconds: Annotated[float, Field(ge=0)]
     warehouse_memory: Annotated[str, Field(pattern=r"^\d+(MB|GB)$")]
     """What the embedded warehouse may hold in memory before it writes to disk."""
     bigquery: BigQueryTarget | None
@@ -183,8 +184,8 @@ class Settings(_Frozen):
 
     @property
     def demo_clock_file(self) -> Path:
-        """The instant at which the demo stopped its clock; `v4 dev` goes on from it."""
-        return self.home / "demo-clock"
+        """The instant at which a finished demo stopped its clock; in its V4_HOME time stands still there."""
+        return self.home / DEMO_CLOCK
 
 
 class _OnceLoader(yaml.SafeLoader):  # still safe: it builds plain values only
@@ -210,7 +211,7 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
             warehouse_lock_seconds=env.get("V4_WAREHOUSE_LOCK_SECONDS") or "120",  # type: ignore[arg-type]
             warehouse_memory=env.get("V4_WAREHOUSE_MEMORY") or "1GB",
             bigquery=_bigquery(env),
-            now=env.get("V4_NOW") or None,
+            now=env.get("V4_NOW") or _demo_clock(home),
             schedule=env.get("V4_SCHEDULE") or "off",  # type: ignore[arg-type]
             rollout=read_rollout(Path(env.get("V4_ROLLOUT") or PROJECT / "rollout.yaml")),
         )
@@ -245,6 +246,11 @@ def read_rollout(path: Path) -> Rollout:
 def with_environment(**changes: str) -> dict[str, str]:
     """This process's environment with changes: what a child process is started with."""
     return {**os.environ, **changes}
+
+
+def _demo_clock(home: Path) -> str | None:
+    file = home / DEMO_CLOCK
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else None
 
 
 def _bigquery(env: Mapping[str, str]) -> BigQueryTarget | None:

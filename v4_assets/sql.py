@@ -145,7 +145,7 @@ def compose(
 
     `upstream` lists (table, file) in an order in which each file reads only sources and tables listed before it. A
     table listed again is from there on what the later file makes of it. Used where nothing shall be materialised:
-    training days and deployable scripts.
+    training days.
     """
     visible = dict(names)
     parts, values = [], dict[str, object]()

@@ -44,17 +44,21 @@ def status(settings: Settings) -> dict[str, Any]:
 
 def as_text(content: dict[str, Any]) -> str:
     """The status for a person."""
-    clock = f"{content['today']} in New York" + (" (clock fixed by V4_NOW)" if content["clock_fixed"] else "")
+    clock = f"{content['today']} in New York" + (" (the clock is fixed)" if content["clock_fixed"] else "")
     lines = [f"Today      {clock}", f"Warehouse  {content['warehouse']}"]
     if content["live"]:
         since = content["since"]
-        when = f"{since['happened_at']:%Y-%m-%d %H:%M} UTC"
-        lines.append(f"Live       {content['live']['version']} since {when}: {since['reason']}")
+        said = f" since {since['happened_at']:%Y-%m-%d %H:%M} UTC: {since['reason']}" if since else ""
+        lines.append(f"Live       {content['live']['version']}{said}")
     else:
         lines.append("Live       nothing yet; `v4 init` adopts the baseline")
     for version, days in content["days"].items():
         last = days[-1] if days else None
-        said = f"{last['rows']} leads on {last['day']} ({last['kind']})" if last else "nothing scored in 14 days"
+        said = (
+            f"{last['rows']} leads on {last['day']} ({last['kind']})"
+            if last
+            else f"nothing scored in {DAYS_SHOWN} days"
+        )
         lines.append(f"Scores     {version}: {said}")
         if last and last["day"] != content["today"]:
             lines.append(f"           today is missing: `v4 run --date {content['today']}`")

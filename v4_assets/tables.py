@@ -184,7 +184,7 @@ class Catalogue(Mapping[str, Table]):
                 self._datasets.features,
                 names.features_view,
                 self.query("production_features", features=features_key(names.key)),
-                f"Features of {version} on the latest scored day",
+                f"Features of {version} on the latest day that has any",
             )
             for version, names in self._versions.items()
         )

@@ -382,7 +382,8 @@ SPREAD = np.linspace(0.2, 0.8, 1000)
 RANKS = np.repeat(np.arange(1, 101), 10)
 
 
-def ask_scores(check: Check, values=SPREAD, ranks=RANKS, featured=None, scored=None) -> Finding:
+def ask_scores(check: Check, values=SPREAD, ranks=None, featured=None, scored=None) -> Finding:
+    ranks = -(-100 * np.arange(1, len(values) + 1) // len(values)) if ranks is None else ranks
     found = scores.judge(
         np.asarray(values), np.asarray(ranks), featured or coverage(), scored or coverage(), TRAINED_SCORES, LIMITS
     )
@@ -425,12 +426,12 @@ SCORE_CASES = (
         expected="at least 100",
     ),
     Case(
-        scores.SHARES,
-        good=lambda: ask_scores(scores.SHARES),
-        bad=lambda: ask_scores(scores.SHARES, ranks=[0, *RANKS[1:-1], 101]),
-        found_good="200 not called, 0 percentiles outside",
-        found_bad="200 not called, 2 percentiles outside",
-        expected="200 not called, 0 outside",
+        scores.RANKED,
+        good=lambda: ask_scores(scores.RANKED),
+        bad=lambda: ask_scores(scores.RANKED, ranks=[0, *RANKS[1:-1], 101]),
+        found_good="200 not called, 0 percentiles outside, 0 against the scores",
+        found_bad="200 not called, 2 percentiles outside, 0 against the scores",
+        expected="200 not called, 0 outside, 0 against the scores",
     ),
     Case(
         scores.DRIFT,
@@ -457,13 +458,21 @@ def test_a_few_leads_need_only_one_score_for_every_ten_of_them():
 @pytest.mark.parametrize("not_called", [199, 201])
 def test_neither_more_nor_fewer_than_a_fifth_are_left_out(not_called):
     ranks = np.array([20] * not_called + [21] * (1000 - not_called))
-    found = ask_scores(scores.SHARES, ranks=ranks)
-    assert (found.passed, found.actual) == (False, f"{not_called} not called, 0 percentiles outside")
+    found = ask_scores(scores.RANKED, ranks=ranks)
+    assert (found.passed, found.actual) == (
+        False,
+        f"{not_called} not called, 0 percentiles outside, 0 against the scores",
+    )
+
+
+def test_a_ranking_against_the_scores_is_seen():
+    found = ask_scores(scores.RANKED, ranks=RANKS[::-1])
+    assert (found.passed, found.actual) == (False, "200 not called, 0 percentiles outside, 99 against the scores")
 
 
 def test_a_day_without_scores_is_not_a_fault_of_the_scores():
     nothing = np.zeros(0)
-    for check in (scores.IN_RANGE, scores.DISTINCT, scores.SHARES, scores.DRIFT):
+    for check in (scores.IN_RANGE, scores.DISTINCT, scores.RANKED, scores.DRIFT):
         assert ask_scores(check, nothing, nothing).passed
 
 

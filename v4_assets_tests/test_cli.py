@@ -95,7 +95,7 @@ def test_the_status_before_init_says_that_nothing_is_live(home, shipped, v4):
     code, out, err = v4("status")
     assert (code, err) == (0, "")
     assert out.splitlines() == [
-        "Today      2026-01-12 in New York (clock fixed by V4_NOW)",
+        "Today      2026-01-12 in New York (the clock is fixed)",
         f"Warehouse  {home / 'warehouse.duckdb'}",
         "Live       nothing yet; `v4 init` adopts the baseline",
         "Scores     v4.0.0: nothing scored in 14 days",

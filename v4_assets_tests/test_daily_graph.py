@@ -128,18 +128,57 @@ def test_a_live_day_is_replaced_only_for_a_reason_and_the_reason_is_kept(home: P
     assert (write.sequence, write.replace_reason, write.run_id) == (2, "LinkedIn import was undone", outcome.run_id)
 
 
-def test_a_live_day_by_another_model_is_refused_until_a_reason_is_given(home: Path) -> None:
+def test_a_live_day_by_another_definition_is_refused_until_a_reason_is_given(home: Path) -> None:
     settings = at(home, DAY)
     operate.run_day(settings, DAY)
     before = rows(settings, "daily_scores_v40", DAY)
-    rollout = (settings.models.parent / "rollout.yaml").read_text().replace("reasons: production", "reasons: none")
-    (home / "rollout.yaml").write_text(rollout)
-    changed = at(home, DAY, V4_ROLLOUT=str(home / "rollout.yaml"))
-    outcome = operate.run_day(changed, DAY)
+    change_source(
+        settings,
+        "UPDATE ml_features.v4_partition_writes SET definition_sha256 = 'older' WHERE table_name = 'v4_daily_scores'",
+    )
+    outcome = operate.run_day(settings, DAY)
     assert not outcome.success
     assert "v4_daily_scores of 2026-01-12 was written on its own day" in outcome.errors[0]
     assert "--replace-live" in outcome.errors[0]
     assert rows(settings, "daily_scores_v40", DAY) == before
+
+
+def test_scores_are_never_kept_beside_features_that_were_replaced_under_them(home: Path) -> None:
+    settings = at(home, DAY)
+    operate.run_day(settings, DAY)
+    change_source(
+        settings,
+        "UPDATE ml_features.v4_partition_writes SET sequence = 2 WHERE table_name = 'v4_features_v41'",
+    )
+    outcome = operate.run_day(settings, DAY)
+    assert not outcome.success
+    assert "v4_daily_scores_v41 of 2026-01-12 was written on its own day" in outcome.errors[0]
+
+
+def test_a_repaired_source_lets_the_same_day_run(home: Path) -> None:
+    settings = at(home, DAY)
+    change_source(settings, 'ALTER TABLE "SavvyGTMData"."broker_protocol_members" RENAME TO away')
+    change_source(settings, 'CREATE TABLE "SavvyGTMData"."broker_protocol_members" AS FROM "SavvyGTMData".away LIMIT 0')
+    assert failed(operate.run_day(settings, DAY)) == {"source_observations.sources_filled"}
+    change_source(settings, 'INSERT INTO "SavvyGTMData"."broker_protocol_members" FROM "SavvyGTMData".away')
+    assert operate.run_day(settings, DAY).success
+
+
+def test_the_day_after_a_silent_column_passes(home: Path) -> None:
+    settings = at(home, DAY)
+    operate.backfill(settings, DAY - timedelta(days=4), DAY - timedelta(days=2))
+    column = 'UPDATE "FinTrx_data_CA"."ria_contacts_current" SET "REP_TYPE" = '
+    change_source(settings, column + "NULL")
+    silent = operate.run_day(settings, DAY - timedelta(days=1))
+    assert failed(silent) == {"source_observations.source_nulls_steady"}
+    change_source(settings, column + "'IA'")
+    assert operate.run_day(settings, DAY).success
+
+
+def test_training_a_live_version_is_refused(home: Path) -> None:
+    outcome = operate.run_job(at(home, DAY), jobs.TRAINING)
+    assert not outcome.success
+    assert any("v4.0.0 is live, and what is live is never trained anew" in error for error in outcome.errors)
 
 
 def test_a_past_day_recomputed_after_conversions_is_identical(home: Path) -> None:

@@ -88,7 +88,9 @@ def days(context: dg.AssetExecutionContext, clock: Clock) -> tuple[Day, ...]:
     dates = days_of(context)
     if dates[-1] > clock.today():
         raise V4Error(f"{dates[-1]} has not begun in New York, where it is {clock.today()}. Run it on its day.")
-    return tuple(Day(day, clock, context.run_id, reason, only_gaps) for day in dates)
+    # One instant for all of it: an asset that runs across midnight must not change its mind.
+    stopped = Clock(clock.now())
+    return tuple(Day(day, stopped, context.run_id, reason, only_gaps) for day in dates)
 
 
 def daily_asset(
@@ -193,7 +195,10 @@ def column_schema(table: Table) -> dg.TableSchema:
 def write_query(desk: Desk, key: str, day: Day) -> Written:
     """Fill the partition of the table `key` from sql/KEY.sql, inside the warehouse."""
     query = desk.catalogue.query(key, day.params)
-    return write_partition(desk, desk.catalogue[key], day, query, (query.text,))
+    inputs = [desk.catalogue[name] for name in sql.load(key).inputs]
+    return write_partition(
+        desk, desk.catalogue[key], day, query, (query.text,), inputs, is_evidence=key != tables.SOURCE_OBSERVATIONS
+    )
 
 
 def coverage(desk: Desk, day: Day, *, expected: str, actual: str) -> dict[str, int]:
@@ -216,24 +221,37 @@ def write_partition(
     day: Day,
     rows: Query | Callable[[], Iterable[pa.RecordBatch]],
     definition: Iterable[str],
+    inputs: Iterable[Table] = (),
+    *,
+    is_evidence: bool = True,
 ) -> Written:
     """Fill the table's partition of the day, or keep it where evidence says so.
 
-    `rows` is only called when they are wanted; `definition` names everything that makes them what they are.
+    `rows` is only called when they are wanted; `definition` names everything that makes them what they are, beside the
+    partitions of `inputs`, of which the write that is read counts. What is no evidence is written again at every run.
     """
     started = time.monotonic()
     log = desk.catalogue[tables.PARTITION_WRITES]
-    wanted = PartitionWrite(
-        table_name=table.name,
-        prediction_date=day.date,
-        written_at=day.clock.now(),
-        retrospective=day.retrospective,
-        definition_sha256=fingerprint(tuple(definition)),
-        run_id=day.run_id,
-    )
+    definition, inputs = tuple(definition), tuple(inputs)
     while True:
-        latest = latest_write(desk, table, day)
-        write = to_write(wanted, latest, replace_reason=day.replace_reason, only_gaps=day.only_gaps)
+        writes = latest_writes(desk.warehouse, desk.catalogue, day.date, day.date)
+        read = [writes.get((source.name, day.date)) for source in inputs]
+        wanted = PartitionWrite(
+            table_name=table.name,
+            prediction_date=day.date,
+            written_at=day.clock.now(),
+            retrospective=day.retrospective,
+            definition_sha256=fingerprint((*definition, *(f"{one.table_name}@{one.sequence}" for one in read if one))),
+            run_id=day.run_id,
+        )
+        latest = writes.get((table.name, day.date))
+        write = to_write(
+            wanted,
+            latest,
+            replace_reason=day.replace_reason,
+            only_gaps=day.only_gaps,
+            is_evidence=is_evidence,
+        )
         if write is None:
             assert latest is not None  # only a written partition is kept
             return Written(latest, kept=True, seconds=time.monotonic() - started)
@@ -242,15 +260,11 @@ def write_partition(
             done = desk.warehouse.replace_partition(table, write, content, log)
         except ConcurrentWriteError:
             # Another run was there first: decide again on what it left. Without such a write it is a fault, not a race.
-            if latest_write(desk, table, day) == latest:
+            now = latest_writes(desk.warehouse, desk.catalogue, day.date, day.date)
+            if now.get((table.name, day.date)) == latest:
                 raise
         else:
             return Written(done, kept=False, seconds=time.monotonic() - started)
-
-
-def latest_write(desk: Desk, table: Table, day: Day) -> PartitionWrite | None:
-    """The latest write of the table's partition of the day; None when there was none."""
-    return latest_writes(desk.warehouse, desk.catalogue, day.date, day.date).get((table.name, day.date))
 
 
 def latest_writes(

@@ -34,7 +34,7 @@ def scores_asset(
         query = desk.catalogue.query("features_of_day", day.params, features=features)
         table = desk.catalogue[scores]
         rows = partial(scored_batches, desk.warehouse, query, bundle, table, day, with_reasons=with_reasons)
-        written = write_partition(desk, table, day, rows, (version, bundle.sha256, f"reasons {with_reasons}"))
+        written = write_partition(desk, table, day, rows, (version, bundle.sha256), [desk.catalogue[features]])
         return written, _judge(desk, day, bundle, features, scores)
 
     return daily_asset(

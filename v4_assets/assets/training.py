@@ -12,7 +12,7 @@ import pyarrow as pa
 import xgboost as xgb
 from tqdm import tqdm
 
-from v4_assets import sql, tables, training
+from v4_assets import production, sql, tables, training
 from v4_assets.assets.daily import column_schema
 from v4_assets.checks import models as checks
 from v4_assets.checks import results, specs
@@ -91,9 +91,15 @@ def first_morning(catalogue: Catalogue, morning: date, window_days: int) -> Quer
     return sql.compose(tables.TRAINING_SET, FIRST_MORNING, catalogue.names(), params)
 
 
-def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefinition:
-    """The trained model of one version, written as a bundle and registered."""
-    assert entry.train is not None  # only versions that are trained here have this asset
+def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefinition | dg.AssetSpec:
+    """The model of one version: trained here, written as a bundle and registered; or brought ready-made."""
+    if entry.train is None:
+        return dg.AssetSpec(
+            f"model_{entry.key}",
+            group_name=GROUP,
+            kinds={"xgboost"},
+            description=f"{version}, brought by `v4 register`.",
+        )
     parameters = entry.train.model_dump()
     features = training.features_of(sql.load(tables.features_key(entry.key)).features)
 
@@ -105,6 +111,10 @@ def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefi
         description=f"{version}, trained on training_set and registered under V4_HOME/models.",
     )
     def asset(warehouse: dg.ResourceParam[Warehouse], registry: ModelRegistry) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        if production.live_version(warehouse, rollout.catalogue) == version:
+            raise V4Error(
+                f"{version} is live, and what is live is never trained anew. Train a new version, or train first."
+            )
         table = rollout.catalogue[tables.TRAINING_SET]
         rows = warehouse.read(Query(table.name, f"SELECT * FROM {table.full_name}"))
         split = training.split_by_time(rows, features, **rollout.training.model_dump())

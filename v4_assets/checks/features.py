@@ -1,7 +1,7 @@
 """Are the features the model's, one row per lead, in their ranges, and as they were on the days before?"""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
+from statistics import median
 from typing import Any
 
 from v4_assets.audit import FeatureAudit
@@ -100,7 +100,7 @@ def _missing_steady(audits: Sequence[FeatureAudit], before: Sequence[Mapping[str
         if row["row_count"]:
             usual.setdefault(row["feature"], []).append(row["missing_count"] / row["row_count"])
     changes = {
-        one.feature.name: one.missing_share - fmean(usual[one.feature.name])
+        one.feature.name: one.missing_share - median(usual[one.feature.name])
         for one in audits
         if one.feature.name in usual
     }

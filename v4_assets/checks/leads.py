@@ -1,7 +1,7 @@
 """Is the list of leads to be scored whole, and does it hold each lead once?"""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
+from statistics import median
 
 from v4_assets.checks import Check, Finding
 from v4_assets.settings import CheckLimits
@@ -28,6 +28,6 @@ def _count_steady(count: int, before: Sequence[int], limit: float) -> Finding:
         return Finding(
             COUNT_STEADY, False, "0 leads", "at least 1 lead", ("Is the CRM copy filled? Is first_day right?",)
         )
-    usual = fmean(before) if before else float(count)
+    usual = median(before) if before else float(count)
     low, high = usual * (1 - limit), usual * (1 + limit)
     return Finding(COUNT_STEADY, low <= count <= high or usual == 0, count, f"{low:.0f} to {high:.0f} leads")

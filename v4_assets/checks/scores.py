@@ -7,6 +7,7 @@ import numpy as np
 from v4_assets.checks import Check, Finding
 from v4_assets.checks.features import covers
 from v4_assets.profile import Histogram, Numbers, psi
+from v4_assets.ranking import DEPRIORITIZED_UP_TO
 from v4_assets.settings import CheckLimits
 
 IN_RANGE = Check("scores_in_range", "Every score is a number in [0, 1].", blocking=True)
@@ -19,11 +20,13 @@ SAME_LEADS = Check(
     blocking=True,
 )
 DISTINCT = Check("distinct_scores", "Scores tell leads apart.", blocking=True)
-SHARES = Check(
-    "ranked_exactly", "Percentiles are 1 to 100 and the lowest fifth, no more, is not called.", blocking=True
+RANKED = Check(
+    "ranked_exactly",
+    "Percentiles are 1 to 100, follow the scores, and put exactly the lowest fifth at 20 or below.",
+    blocking=True,
 )
 DRIFT = Check("score_drift", "Scores are distributed as in training (population stability index).", blocking=False)
-CHECKS = (IN_RANGE, ONE_PER_FEATURED, SAME_LEADS, DISTINCT, SHARES, DRIFT)
+CHECKS = (IN_RANGE, ONE_PER_FEATURED, SAME_LEADS, DISTINCT, RANKED, DRIFT)
 
 
 def judge(
@@ -41,7 +44,7 @@ def judge(
         covers(ONE_PER_FEATURED, featured),
         covers(SAME_LEADS, scored),
         _distinct(scores, limits.distinct_scores),
-        _ranked(percentile),
+        _ranked(scores, percentile),
         _drift(scores, training, limits.psi),
     ]
 
@@ -59,15 +62,21 @@ def _distinct(scores: Numbers, limit: int) -> Finding:
     return Finding(DISTINCT, found >= wanted, found, f"at least {wanted}")
 
 
-def _ranked(percentile: Numbers) -> Finding:
-    outside = int(np.sum((percentile < 1) | (percentile > 100)))
-    lowest = int(np.sum(percentile <= 20))
-    wanted = len(percentile) * 20 // 100
+def _ranked(scores: Numbers, percentile: Numbers) -> Finding:
+    within = (percentile >= 1) & (percentile <= 100)
+    ranks, ranked = percentile[within].astype(np.int64), scores[within]
+    lowest, highest = np.full(101, np.inf), np.full(101, -np.inf)
+    np.minimum.at(lowest, ranks, ranked)
+    np.maximum.at(highest, ranks, ranked)
+    reversed_at = int(np.sum(np.maximum.accumulate(highest)[:-1] > lowest[1:]))
+    uncalled = int(np.sum(percentile <= DEPRIORITIZED_UP_TO))
+    wanted = len(percentile) * DEPRIORITIZED_UP_TO // 100
+    outside = len(percentile) - len(ranks)
     return Finding(
-        SHARES,
-        outside == 0 and lowest == wanted,
-        f"{lowest} not called, {outside} percentiles outside",
-        f"{wanted} not called, 0 outside",
+        RANKED,
+        outside == reversed_at == 0 and uncalled == wanted,
+        f"{uncalled} not called, {outside} percentiles outside, {reversed_at} against the scores",
+        f"{wanted} not called, 0 outside, 0 against the scores",
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from statistics import fmean
+from statistics import median
 from typing import Any
 
 from v4_assets.checks import Check, Finding
@@ -62,8 +62,8 @@ def _rows_steady(sources: Mapping[str, Observation], before: Sequence[Observatio
     for name, row in sources.items():
         # A source has the same row count beside each of its columns.
         usual = [earlier["row_count"] for earlier in before if earlier["source"] == name]
-        if usual and fmean(usual) > 0:
-            changes[name] = row["row_count"] / fmean(usual) - 1
+        if usual and median(usual) > 0:
+            changes[name] = row["row_count"] / median(usual) - 1
     return _largest_change(ROWS_STEADY, changes, limit)
 
 
@@ -72,7 +72,7 @@ def _nulls_steady(today: Sequence[Observation], before: Sequence[Observation], l
     for row in before:
         usual.setdefault((row["source"], row["column_name"]), []).append(_null_share(row))
     changes = {
-        f"{row['source']}.{row['column_name']}": _null_share(row) - fmean(usual[row["source"], row["column_name"]])
+        f"{row['source']}.{row['column_name']}": _null_share(row) - median(usual[row["source"], row["column_name"]])
         for row in today
         if (row["source"], row["column_name"]) in usual
     }

@@ -31,7 +31,7 @@ def tell(settings: Settings, say: Callable[[str], None] = click.echo) -> int:
         say(f"The demo is in {settings.home} already: `make dev` shows it. `make clean` removes it, to start anew.")
         return 0
     if settings.duckdb_file.exists():
-        say(f"{settings.duckdb_file} is there, not of a finished demo, and is not touched. Remove it, or set V4_HOME.")
+        say(f"{settings.duckdb_file} exists but holds no finished demo. Remove {settings.home}, or set V4_HOME.")
         return 1
     say("A sales team's leads, scored by two versions of a model. The data is calibrated sample data.\n")
     _prepare(settings, say)
