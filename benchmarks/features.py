@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from benchmarks.measure import timed
 from v4_assets import sql, tables
-from v4_assets.assets.daily import Day, Desk, write_query
+from v4_assets.assets.partition import Day, Desk, write_query
 from v4_assets.clock import Clock, cutoff
 from v4_assets.production import prepare as create_tables
 from v4_assets.resources.connect import registry, warehouse

@@ -17,7 +17,7 @@ import xgboost as xgb
 
 from benchmarks.measure import timed
 from v4_assets import tables
-from v4_assets.assets.daily import Day, Desk, write_partition
+from v4_assets.assets.partition import Day, Desk, write_partition
 from v4_assets.assets.scores import scored_batches
 from v4_assets.clock import Clock, cutoff
 from v4_assets.files import score_file

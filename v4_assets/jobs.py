@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from v4_assets.assets import features, leads, scores, sources, training
-from v4_assets.settings import Rollout
+from v4_assets.rollout_file import Rollout
 
 if TYPE_CHECKING:
     # Dagster returns these types from public functions but does not export their names.

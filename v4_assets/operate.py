@@ -10,7 +10,8 @@ from datetime import date
 import dagster as dg
 
 from v4_assets import jobs, production, tables
-from v4_assets.assets.daily import ONLY_GAPS_TAG, REPLACE_LIVE_TAG, latest_writes
+from v4_assets.assets.daily import ONLY_GAPS_TAG, REPLACE_LIVE_TAG
+from v4_assets.assets.partition import latest_writes
 from v4_assets.errors import V4Error
 from v4_assets.graph import build
 from v4_assets.partitions import contiguous, days_between

@@ -9,7 +9,7 @@ from v4_assets.errors import ModelIntegrityError, V4Error
 from v4_assets.model import Bundle
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Statement, Warehouse
-from v4_assets.settings import Rollout
+from v4_assets.rollout_file import Rollout
 from v4_assets.tables import Catalogue
 
 

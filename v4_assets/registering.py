@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from v4_assets import files, production, sql, tables
-from v4_assets.assets.daily import latest_writes
+from v4_assets.assets.partition import latest_writes
 from v4_assets.errors import ModelContractError, SqlFileError, TableMissingError, V4Error
 from v4_assets.model import Feature, read_features
 from v4_assets.resources.connect import registry, warehouse

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from v4_assets import production, tables
-from v4_assets.assets.daily import latest_writes
+from v4_assets.assets.partition import latest_writes
 from v4_assets.errors import TableMissingError
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.settings import Settings

@@ -16,7 +16,7 @@ from v4_assets.audit import FeatureAudit
 from v4_assets.checks import Check, Finding, features, leads, models, results, scores, sources, specs
 from v4_assets.model import Bundle, Feature
 from v4_assets.profile import Histogram, Profile, profile_of
-from v4_assets.settings import CheckLimits, PreDeployment
+from v4_assets.rollout_file import CheckLimits, PreDeployment
 from v4_assets.sql import Column
 from v4_assets.tables import Table
 

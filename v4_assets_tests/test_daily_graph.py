@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from v4_assets import jobs, operate, tables
-from v4_assets.assets.daily import latest_writes
+from v4_assets.assets.partition import latest_writes
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.resources.connect import warehouse

@@ -8,7 +8,8 @@ import yaml
 
 from v4_assets.errors import SettingsError
 from v4_assets.resources.connect import registry, warehouse
-from v4_assets.settings import PROJECT, Settings, load, read_rollout, with_environment
+from v4_assets.rollout_file import read_rollout
+from v4_assets.settings import PROJECT, Settings, load, with_environment
 
 ROLLOUT = PROJECT / "rollout.yaml"
 

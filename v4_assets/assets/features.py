@@ -6,13 +6,14 @@ import dagster as dg
 import pyarrow as pa
 
 from v4_assets import tables
-from v4_assets.assets.daily import Day, Desk, coverage, range_before, table_asset, write_partition
+from v4_assets.assets.daily import table_asset
+from v4_assets.assets.partition import Day, Desk, coverage, range_before, write_partition
 from v4_assets.audit import FeatureAudit, audit, profile_rows
 from v4_assets.checks import Check, Finding
 from v4_assets.checks import features as checks
 from v4_assets.model import Bundle
 from v4_assets.resources.warehouse import arrow_schema
-from v4_assets.settings import Rollout, Version
+from v4_assets.rollout_file import Rollout, Version
 
 GROUP = "features"
 

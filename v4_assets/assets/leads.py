@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import dagster as dg
 
 from v4_assets import tables
-from v4_assets.assets.daily import Day, Desk, coverage, latest_writes, range_before, table_asset
+from v4_assets.assets.daily import table_asset
+from v4_assets.assets.partition import Day, Desk, coverage, latest_writes, range_before
 from v4_assets.checks import Finding
 from v4_assets.checks import leads as checks
-from v4_assets.settings import Rollout
+from v4_assets.rollout_file import Rollout
 
 GROUP = "leads"
 

@@ -7,11 +7,12 @@ from typing import Any
 import dagster as dg
 
 from v4_assets import tables
-from v4_assets.assets.daily import Day, Desk, range_before, table_asset
+from v4_assets.assets.daily import table_asset
+from v4_assets.assets.partition import Day, Desk, range_before
 from v4_assets.checks import Finding
 from v4_assets.checks import sources as checks
 from v4_assets.clock import cutoff
-from v4_assets.settings import Rollout
+from v4_assets.rollout_file import Rollout
 
 GROUP = "sources"
 

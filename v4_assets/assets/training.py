@@ -21,7 +21,7 @@ from v4_assets.errors import V4Error
 from v4_assets.partitions import days_between
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse, arrow_schema
-from v4_assets.settings import Rollout, Version
+from v4_assets.rollout_file import Rollout, Version
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue
 

@@ -7,7 +7,7 @@ from typing import Any
 from v4_assets.audit import FeatureAudit
 from v4_assets.checks import Check, Finding
 from v4_assets.model import Feature
-from v4_assets.settings import CheckLimits
+from v4_assets.rollout_file import CheckLimits
 
 REMOVED_FEATURES = (
     "industry_tenure_months",

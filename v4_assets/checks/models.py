@@ -7,7 +7,7 @@ import numpy as np
 from v4_assets.checks import Check, Finding
 from v4_assets.model import Bundle, Matrix
 from v4_assets.profile import Profile
-from v4_assets.settings import PreDeployment
+from v4_assets.rollout_file import PreDeployment
 
 FEATURE_COUNT = Check("feature_count", "The model takes as many features as its SQL file makes.", blocking=True)
 AUC_ABOVE = Check(

@@ -8,7 +8,7 @@ from v4_assets.checks import Check, Finding
 from v4_assets.checks.features import covers
 from v4_assets.profile import Histogram, Numbers, psi
 from v4_assets.ranking import DEPRIORITIZED_UP_TO
-from v4_assets.settings import CheckLimits
+from v4_assets.rollout_file import CheckLimits
 
 IN_RANGE = Check("scores_in_range", "Every score is a number in [0, 1].", blocking=True)
 ONE_PER_FEATURED = Check(

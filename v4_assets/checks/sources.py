@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from v4_assets.checks import Check, Finding
-from v4_assets.settings import CheckLimits
+from v4_assets.rollout_file import CheckLimits
 from v4_assets.tables import Table
 
 COLUMNS = Check("source_columns", "Every source has the declared columns in the declared types.", blocking=True)
