@@ -1,5 +1,6 @@
 """Running the graph in this process: one day, a range of gaps, the checklist, training."""
 
+import gc
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -97,6 +98,8 @@ def run_job(
 ) -> Outcome:
     """Any job of the graph, in this process, recorded in the instance under V4_HOME."""
     job = build(settings).resolve_job_def(name)
+    # What is imported and defined by now stays to the end: the collector need not look through it again and again.
+    gc.freeze()
     with dagster_instance(settings) as instance:
         result = job.execute_in_process(
             instance=instance,
