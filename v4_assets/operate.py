@@ -98,9 +98,7 @@ def run_job(
 ) -> Outcome:
     """Any job of the graph, in this process, recorded in the instance under V4_HOME."""
     job = build(settings).resolve_job_def(name)
-    # What is imported and defined by now stays to the end: the collector need not look through it again and again.
-    gc.freeze()
-    with dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance, _collector_spared():
         result = job.execute_in_process(
             instance=instance,
             tags=dict(tags or {}),
@@ -109,6 +107,16 @@ def run_job(
             raise_on_error=False,
         )
         return _outcome(result)
+
+
+@contextmanager
+def _collector_spared() -> Iterator[None]:
+    """What is imported and defined by now stays through the run: the collector need not look through it every time."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
