@@ -4,7 +4,7 @@ Sources are declared here as the firm's systems deliver them. The tables we make
 the SQL file that builds or reads them, so that a column is described once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from v4_assets import sql
@@ -160,7 +160,7 @@ class Catalogue(Mapping[str, Table]):
     def __getitem__(self, key: str) -> Table:
         return self._tables[key]
 
-    def __iter__(self):  # type: ignore[no-untyped-def] # Mapping's own signature
+    def __iter__(self) -> Iterator[str]:
         return iter(self._tables)
 
     def __len__(self) -> int:

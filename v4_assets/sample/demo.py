@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import TypeVar
 
 import click
@@ -43,7 +44,7 @@ def tell(settings: Settings, say: Callable[[str], None] = click.echo) -> int:
         _report(say, f"{first} to {last}", outcome)
     say("\nThen both versions score every morning at 06:30 New York, side by side:")
     for day in LIVE:
-        outcomes.append(_at(settings, day, lambda now, day=day: operate.run_day(now, day)))  # type: ignore[misc]
+        outcomes.append(_at(settings, day, partial(operate.run_day, day=day)))
         _report(say, f"{day:%a} {day}", outcomes[-1])
     settings.demo_clock_file.write_text(_instant(LIVE[-1]).isoformat(), encoding="utf-8")
     _best_leads(settings, say)
