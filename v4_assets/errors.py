@@ -58,3 +58,31 @@ class ModelContractError(ModelError):
 
 class FeatureError(V4Error):
     """Rows to be scored do not match the model's feature contract."""
+
+
+class PolicyError(V4Error):
+    """A promotion, rollback or sunset is not possible as things stand."""
+
+
+class StaleDecisionError(PolicyError):
+    """The world changed between a decision and the switch; nothing was changed."""
+
+
+class SalesforceError(V4Error):
+    """The Salesforce org refused or could not do what was asked."""
+
+
+class SalesforceSetupError(SalesforceError):
+    """Credentials, fields or the org itself are not as configured; nothing was written."""
+
+
+class AmbiguousAnswerError(SalesforceError):
+    """The org did not answer, so that nobody knows whether a request took effect."""
+
+
+class ApiLimitError(SalesforceError):
+    """The org's daily API requests are used up, or nearly."""
+
+
+class SyncHeldError(SalesforceError):
+    """A sync would change more than is allowed; nothing was sent."""

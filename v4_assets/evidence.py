@@ -1,66 +1,88 @@
-"""What may replace what: a partition written on its own day is evidence, any other may be computed again. Pure."""
+"""What one day knows about one version: the figures every gate, chart and report reads. Pure.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+One `Evidence` is one row of ml_features.v4_lift_comparison (sql/lift_comparison.sql describes each column). It holds
+sufficient statistics, so that another confidence or threshold can be applied to it later (`v4 replay`).
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import date
 from hashlib import sha256
+from typing import Any, Literal
 
-from v4_assets.errors import LivePartitionError
+Question = Literal["promotion", "rollback"]
+QUESTIONS: tuple[Question, ...] = ("promotion", "rollback")
 
 
 @dataclass(frozen=True)
-class PartitionWrite:
-    """One write of one partition, as it is recorded beside the rows in the same transaction."""
+class Evidence:
+    """One version on one day's cohort. Rates and shares are fractions of one; None where it cannot be said."""
 
-    table_name: str
     prediction_date: date
-    written_at: datetime
+    question: Question
+    """What the cohort was sized for."""
+    version: str
+    model_sha256: str | None
+    """The artifact that scored the cohort; None when no lead is covered or several artifacts scored it."""
+    cohort_from: date
+    """First and last day of contact."""
+    cohort_to: date
+    leads: int
+    """Covered: first scored one to three days after contact and before conversion, by every compared version."""
+    conversions: int
+    uncovered: int
+    converted_before_scored: int
+    called_before_contact: int
+    live_share: float | None
+    """Of the covered leads, those whose first score was written on its own day."""
+    longest_silence_days: int
+    """Longest run of days since cohort_from on which no lead anywhere entered Call Scheduled."""
+    base_rate: float | None
+    top_leads: float
+    """Leads in the top decile: leads / 10, fractional."""
+    top_conversions: float
+    """Conversions among them; a tie across the border is credited in proportion."""
+    lift: float | None
+    lift_low: float | None
+    lift_high: float | None
+    top_decile_conversion: float | None
+    top_decile_conversion_low: float | None
+    top_decile_conversion_high: float | None
+    auc: float | None
+    auc_low: float | None
+    auc_high: float | None
+    auc_se: float | None
+    """DeLong standard error of the AUC."""
+    only_own_top: float | None
+    """Conversions in this version's top decile and not in the baseline's; None for the baseline itself."""
+    only_baseline_top: float | None
+    lift_difference: float | None
+    """This version minus the baseline, on the same leads; Bonett-Price."""
+    lift_difference_low: float | None
+    lift_difference_high: float | None
+    auc_difference: float | None
+    """Paired DeLong."""
+    auc_difference_low: float | None
+    auc_difference_high: float | None
+    within_week_lift: float | None
+    """Ranked within the week of contact instead of within the cohort."""
+    as_served_lift: float | None
+    """By the decile served on the morning of the first score, among all leads open then."""
+    called_lift: float | None
+    """Among the leads the version live at their first score did not deprioritise."""
+    top_decile_churn: float | None
+    """Of the day's top decile, the share that was scored the day before and was not in it then."""
     retrospective: bool
-    """Written on another day than its own; only a partition written on its own day is evidence."""
-    definition_sha256: str
-    """sha256 of what made the rows: the query, the model, and which writes of its inputs were read."""
-    run_id: str | None
-    replace_reason: str | None = None
-    sequence: int = 1
-    row_count: int = 0
+    """Computed on another day than prediction_date."""
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> "Evidence":
+        """From a row of v4_lift_comparison; columns that are not fields are ignored."""
+        return cls(**{field.name: row[field.name] for field in fields(cls)})
 
 
-def to_write(
-    wanted: PartitionWrite,
-    latest: PartitionWrite | None,
-    *,
-    replace_reason: str | None,
-    only_gaps: bool,
-    is_evidence: bool = True,
-) -> PartitionWrite | None:
-    """The write to carry out, or None when the partition is kept as it is.
-
-    `latest` is the partition's latest write. A rerun of a live partition by the same definition keeps the rows that
-    were served; a changed definition raises LivePartitionError unless `replace_reason` says why the evidence goes.
-    """
-    if latest is None:
-        return replace(wanted, sequence=1)
-    following = replace(wanted, sequence=latest.sequence + 1)
-    if only_gaps:
-        return None
-    if latest.retrospective or not is_evidence:
-        return following
-    if replace_reason:
-        return replace(following, replace_reason=replace_reason)
-    if latest.definition_sha256 == wanted.definition_sha256:
-        return None
-    raise LivePartitionError(
-        f"{wanted.table_name} of {wanted.prediction_date} was written on its own day ({latest.written_at:%H:%M} UTC, "
-        f"run {latest.run_id}) by definition {latest.definition_sha256[:12]}; the definition is now "
-        f"{wanted.definition_sha256[:12]}. Those rows are evidence of what was served and stay. To give them up, say "
-        f'why: `v4 run --date {wanted.prediction_date} --replace-live "REASON"`; the reason is recorded.'
-    )
-
-
-def fingerprint(parts: Sequence[str]) -> str:
-    """sha256 over the parts of a definition, in order."""
-    digest = sha256()
-    for part in parts:
-        digest.update(part.encode())
-        digest.update(b"\0")
-    return digest.hexdigest()
+def digest(rows: Iterable[Evidence]) -> str:
+    """sha256 of a day's evidence, the same whatever the order of its rows."""
+    lines = sorted(json.dumps(asdict(row), default=str, sort_keys=True) for row in rows)
+    return sha256("\n".join(lines).encode()).hexdigest()

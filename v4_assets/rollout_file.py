@@ -5,19 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from v4_assets.errors import SettingsError
+from v4_assets.rollout_policy import Evaluation, Frozen, Policy, Share
 from v4_assets.tables import Catalogue, Datasets, VersionNames
-
-Share = Annotated[float, Field(gt=0, le=1)]
-
-
-class Frozen(BaseModel):
-    """Cannot be changed once read, and takes no entry it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
 
 class HyperParameters(Frozen):
     """XGBoost's parameters of one version. scale_pos_weight is always negatives / positives of the rows trained on."""
@@ -100,6 +92,8 @@ class Rollout(Frozen):
     pre_deployment: PreDeployment
     outcome_window_days: Annotated[int, Field(ge=1)]
     training: Training
+    evaluation: Evaluation
+    policy: Policy
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Rollout":

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from v4_assets.clock import Clock, parse_instant
 from v4_assets.errors import SettingsError
@@ -45,6 +45,10 @@ class Settings(Frozen):
     bigquery: BigQueryTarget | None
     now: str | None
     schedule: bool
+    sensors: bool
+    """Whether the rollout's sensors run as soon as Dagster does."""
+    slack_webhook: SecretStr | None
+    """Where alerts are posted beside the log."""
     rollout: Rollout
 
     @property
@@ -61,6 +65,16 @@ class Settings(Frozen):
     def registered_models(self) -> Path:
         """Where training and `v4 register` write bundles."""
         return self.home / "models"
+
+    @property
+    def reports(self) -> Path:
+        """Where the written reports go."""
+        return self.home / "reports"
+
+    @property
+    def archive(self) -> Path:
+        """Where bundles of sunset versions are kept."""
+        return self.home / "archive"
 
     @property
     def dagster_home(self) -> Path:
@@ -87,6 +101,8 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
             bigquery=_bigquery(env),
             now=env.get("V4_NOW") or _demo_clock(home),
             schedule=env.get("V4_SCHEDULE") or "off",  # type: ignore[arg-type]
+            sensors=env.get("V4_SENSORS") or "off",  # type: ignore[arg-type]
+            slack_webhook=env.get("V4_SLACK_WEBHOOK") or None,  # type: ignore[arg-type]
             rollout=read_rollout(Path(env.get("V4_ROLLOUT") or PROJECT / "rollout.yaml")),
         )
     except ValidationError as error:

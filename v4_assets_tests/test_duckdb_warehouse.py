@@ -30,7 +30,7 @@ from v4_assets.errors import (
     WarehouseBusyError,
     WarehouseError,
 )
-from v4_assets.evidence import PartitionWrite
+from v4_assets.writes import PartitionWrite
 from v4_assets.resources.duckdb import DuckDBWarehouse
 from v4_assets.resources.warehouse import Statement, Warehouse, arrow_schema
 from v4_assets.settings import PROJECT, load

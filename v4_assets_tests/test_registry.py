@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from v4_assets import production, sql, tables
 from v4_assets.cli import cli
 from v4_assets.errors import ModelContractError, ModelError, ModelIntegrityError, V4Error
-from v4_assets.evidence import PartitionWrite
+from v4_assets.writes import PartitionWrite
 from v4_assets.model import BUNDLE_FILES, encode
 from v4_assets.resources import connect
 from v4_assets.resources import registry as registry_module

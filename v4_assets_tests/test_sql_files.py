@@ -16,7 +16,7 @@ from v4_assets import sql, tables
 from v4_assets.assets.training import first_morning
 from v4_assets.clock import cutoff
 from v4_assets.errors import SqlFileError
-from v4_assets.evidence import PartitionWrite
+from v4_assets.writes import PartitionWrite
 from v4_assets.resources.duckdb import DuckDBWarehouse
 from v4_assets.resources.warehouse import ARROW_TYPES, Statement, arrow_schema
 from v4_assets.settings import load

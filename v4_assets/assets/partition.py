@@ -12,7 +12,7 @@ import pyarrow as pa
 from v4_assets import sql, tables
 from v4_assets.clock import Clock, cutoff
 from v4_assets.errors import ConcurrentWriteError
-from v4_assets.evidence import PartitionWrite, fingerprint, to_write
+from v4_assets.writes import PartitionWrite, fingerprint, to_write
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout_file import CheckLimits

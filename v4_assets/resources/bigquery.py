@@ -30,7 +30,7 @@ from google.cloud.bigquery_storage import BigQueryReadClient
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
 from v4_assets.errors import TableMissingError
-from v4_assets.evidence import PartitionWrite
+from v4_assets.writes import PartitionWrite
 from v4_assets.resources.bigquery_errors import explained, is_aborted
 from v4_assets.resources.bigquery_scripts import parameters, partition_script, statements_script, table_script
 from v4_assets.resources.bigquery_tables import declared, reference, schema, types

@@ -18,7 +18,7 @@ from v4_assets.errors import (
     TableMissingError,
     WarehouseError,
 )
-from v4_assets.evidence import PartitionWrite
+from v4_assets.writes import PartitionWrite
 from v4_assets.resources.duckdb_file import SETTINGS, Feed, shared_connection
 from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema, verify_columns
 from v4_assets.sql import Query
