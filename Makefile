@@ -48,3 +48,15 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
+
+EMULATOR := .venv-emulator
+EMULATOR_TESTS := v4_assets_tests/bigquery
+
+.PHONY: emulator
+emulator: $(EMULATOR)/bin/installed  ## the BigQuery emulator of the tests; needs a Python 3.13, named by PYTHON313 if need be
+
+$(EMULATOR)/bin/installed: $(EMULATOR_TESTS)/requirements.txt
+	@echo "Setting up $(EMULATOR) (about a minute) …"
+	@python="$$(PYTHON313="$(PYTHON313)" sh $(EMULATOR_TESTS)/python313)" && "$$python" -m venv --clear $(EMULATOR)
+	@$(EMULATOR)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(EMULATOR_TESTS)/requirements.txt
+	@touch $@

@@ -2,10 +2,11 @@
 
 This process stays small, importing nothing heavy: on Linux a child's peak memory begins at what its parent has.
 
-python -m benchmarks [--only scoring|features|daily] [--repetitions N] [--scales 1 3 10]
+python -m benchmarks [--only scoring|features|daily|salesforce] [--repetitions N] [--scales 1 3 10]
 """
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from benchmarks.measure import Cost, side_by_side
 MEMINFO = Path("/proc/meminfo")
 ROWS = (50_000, 500_000, 5_000_000)
 SMALL_ROWS = 50_000
+LEADS = {50_925: ("by_hand", "ours"), 500_000: ("ours",)}
+"""Leads sent to Salesforce, and who sends them: 200 records per call take the larger number minutes."""
 FEATURES = ("correlated", "ours")
 SCORING = ("raw", "file", "ours", "reasons", "by_hand")
 ONCE_ABOVE_SECONDS = 60.0
@@ -123,6 +126,23 @@ def daily_table(folder: str, repetitions: int | None) -> str:
     return table("The daily job", heads, lines, text_columns=1)
 
 
+def salesforce_table() -> str:
+    """Every lead to Salesforce after a switch, and the same sync once more, at 50 ms per request."""
+    lines = []
+    for leads, rivals in LEADS.items():
+        with tempfile.TemporaryDirectory(prefix="v4-bench-") as folder:
+            tell(f"salesforce: preparing an org of {leads:,} leads")
+            run("benchmarks.salesforce", "prepare", folder, str(leads))
+            for name in rivals:
+                found = json.loads(run("benchmarks.salesforce", name, folder))
+                tell(f"salesforce: {name} took {found['seconds']:.1f} s and {found['requests']} requests")
+                counts = [found[key] for key in ("writes", "requests", "again_requests")]
+                sizes = [f"{found['bytes'] / 2**20:.1f}", f"{found['seconds']:.1f}", f"{found['peak_mb']:,.0f}"]
+                lines.append([f"{leads:,}", name, *(f"{count:,}" for count in counts), *sizes])
+    heads = ["leads", "what", "writing requests", "all requests", "of a second sync", "MB", "seconds", "peak MB"]
+    return table("Scores to Salesforce", heads, lines, text_columns=2)
+
+
 def too_large(scale: float) -> str:
     """Why a world of this size is not for this machine now; empty when it is, and for production size."""
     needed = GB_PER_SCALE * scale
@@ -191,7 +211,7 @@ def table(title: str, heads: Sequence[str], lines: Iterable[Sequence[str]], text
 def main() -> None:
     """Run what was asked for and print its tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=("scoring", "features", "daily"))
+    parser.add_argument("--only", choices=("scoring", "features", "daily", "salesforce"))
     parser.add_argument(
         "--repetitions",
         type=int,
@@ -204,6 +224,7 @@ def main() -> None:
         "scoring": lambda _: scoring_table(asked.repetitions),
         "features": lambda folder: features_table(folder, asked.scales, asked.repetitions),
         "daily": lambda folder: daily_table(folder, asked.repetitions),
+        "salesforce": lambda _: salesforce_table(),
     }
     for part, work in parts.items():
         if asked.only in (None, part):

@@ -4,15 +4,21 @@
 -- params:  none
 -- output:
 --   event_id         STRING     unique
+--   sequence         INT64 [1..]  order in which the events were recorded
 --   happened_at      TIMESTAMP  when
---   event            STRING     adopted, promotion_started, promotion_completed, rollback_started, …
---   version          STRING     the version it is about
---   previous         STRING     the version live before; NULL at adoption
+--   event            STRING     adopted, promotion_started, promotion_completed, rollback_started, rollback_completed, sunset_started, sunset_completed, restored, allowed, approved
+--   version          STRING     live afterwards; or the version that is archived, restored, allowed or approved
+--   previous         STRING     the version live before; NULL where nothing is switched
+--   action_id        STRING     event_id of the …_started event this one belongs to; its own there; NULL elsewhere
 --   reason           STRING     why, in words
+--   decided_by       STRING     the sensor, or the person who gave the command
 --   gates            STRING     the gates' verdicts as JSON; NULL where none were asked
---   evidence_sha256  STRING     sha256 of the evidence decided on; NULL where none was
+--   evidence_day     DATE       the day whose evidence was decided on; NULL where none was
+--   evidence_sha256  STRING     its sha256
 --   run_id           STRING     the Dagster run, NULL from the command line
 
-SELECT event_id, happened_at, event, version, previous, reason, gates, evidence_sha256, run_id
+SELECT
+  event_id, sequence, happened_at, event, version, previous, action_id, reason, decided_by, gates, evidence_day,
+  evidence_sha256, run_id
 FROM {{deployments}}
-ORDER BY happened_at, event_id
+ORDER BY sequence, happened_at, event_id

@@ -10,9 +10,10 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from v4_assets import files, operate
+from v4_assets import cli_rollout, cli_what_if, files, operate
+from v4_assets.cli_words import DAY, json_option, say, told
 from v4_assets.errors import V4Error
-from v4_assets.operate import Outcome
+from v4_assets.partitions import days_between
 from v4_assets.registering import register_files
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.sample import demo as demo_story
@@ -20,27 +21,6 @@ from v4_assets.sample import world
 from v4_assets.sample.load import fill
 from v4_assets.settings import PROJECT, load, with_environment
 from v4_assets.status import as_text, status
-
-
-class Day(click.ParamType[date]):
-    """A date, or `today` for New York's by the configured clock."""
-
-    name = "day"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """The date meant by the text."""
-        if isinstance(value, date):
-            return value
-        if value == "today":
-            return load().clock.today()
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a date. Write it like 2026-01-05, or today.", param, ctx)
-
-
-DAY = Day()
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -76,7 +56,7 @@ def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -
 def init(as_json: bool) -> None:
     """Create tables and views and adopt the baseline as live. Harmless when done before."""
     live = operate.init(load())
-    _say({"live": live.version, "event_id": live.event_id}, f"{live.version} is live.", as_json)
+    say({"live": live.version, "event_id": live.event_id}, f"{live.version} is live.", as_json)
 
 
 @cli.command()
@@ -86,19 +66,23 @@ def init(as_json: bool) -> None:
 def run(day: date, replace_live: str | None, as_json: bool) -> None:
     """The daily job for one day, in this process. Exit code 0: done and no blocking check failed."""
     outcome = operate.run_day(load(), day, replace_live=replace_live)
-    _say(outcome, _told(outcome, f"{day}"), as_json)
+    say(outcome, told(outcome, f"{day}"), as_json)
     sys.exit(0 if outcome.success else 1)
 
 
 @cli.command()
 @click.option("--from", "first", type=DAY, required=True)
 @click.option("--to", "last", type=DAY, required=True)
+@click.option("--evaluate", is_flag=True, help="Also compare the versions as of each of these days.")
 @json_option
-def backfill(first: date, last: date, as_json: bool) -> None:
-    """Run the daily job for the days that have a gap. Existing partitions are kept."""
-    runs = operate.backfill(load(), first, last)
-    told = "\n".join(_told(outcome, f"{start} to {end}") for start, end, outcome in runs) or "No gaps: nothing to do."
-    _say([{"from": start, "to": end, **asdict(outcome)} for start, end, outcome in runs], told, as_json)
+def backfill(first: date, last: date, evaluate: bool, as_json: bool) -> None:
+    """Score the days that have a gap. Existing partitions are kept; production and Salesforce are never touched."""
+    settings = load()
+    runs = operate.backfill(settings, first, last)
+    if evaluate:
+        runs += operate.evaluate(settings, days_between(first, last))
+    lines = [told(outcome, f"{start} to {end}") for start, end, outcome in runs] or ["No gaps: nothing to do."]
+    say([{"from": start, "to": end, **asdict(outcome)} for start, end, outcome in runs], "\n".join(lines), as_json)
     sys.exit(0 if all(outcome.success for _, _, outcome in runs) else 1)
 
 
@@ -131,7 +115,7 @@ def register(version: str, booster: Path, features: Path, metrics: Path | None, 
 def show_status(as_json: bool) -> None:
     """Which version is live, what was scored last, which models there are."""
     content = status(load())
-    _say(content, as_text(content), as_json)
+    say(content, as_text(content), as_json)
 
 
 @cli.command()
@@ -168,6 +152,10 @@ def dev(port: int) -> None:
     os.execve(sys.executable, command, with_environment(**changes))
 
 
+for command in (*cli_rollout.COMMANDS, *cli_what_if.COMMANDS):
+    cli.add_command(command)
+
+
 def main() -> None:
     """Entry point: errors raised on purpose are told in one sentence, without a traceback."""
     try:
@@ -175,22 +163,6 @@ def main() -> None:
     except V4Error as error:
         click.echo(f"v4: {error}", err=True)
         sys.exit(2)
-
-
-def _told(outcome: Outcome, what: str) -> str:
-    lines = [
-        f"{what}: {'done' if outcome.success else 'FAILED'}, {outcome.checks_passed} checks passed (run "
-        f"{outcome.run_id})"
-    ]
-    lines += [
-        f"  {failed.severity}  {failed.asset}.{failed.check}: {failed.description}" for failed in outcome.checks_failed
-    ]
-    lines += [f"  {error}" for error in outcome.errors]
-    return "\n".join(lines)
-
-
-def _say(content: object, text: str, as_json: bool) -> None:
-    click.echo(operate.as_json(asdict(content) if isinstance(content, Outcome) else content) if as_json else text)
 
 
 def _progress(unit: str, total: int | None) -> "tqdm[Any]":

@@ -76,6 +76,19 @@ class SalesforceSetupError(SalesforceError):
     """Credentials, fields or the org itself are not as configured; nothing was written."""
 
 
+class OrgUnavailableError(SalesforceError):
+    """The org was asked again and again and did not answer; nothing was changed. Later it may."""
+
+
+class OrgRefusedError(SalesforceError):
+    """The org answered with an error."""
+
+    def __init__(self, message: str, status: int, code: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
 class AmbiguousAnswerError(SalesforceError):
     """The org did not answer, so that nobody knows whether a request took effect."""
 

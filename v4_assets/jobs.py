@@ -1,10 +1,13 @@
-"""What is run: the daily job and its schedule, training, and the pre-deployment checklist."""
+"""What is run: the daily job and its parts, promotion, rollback and sunset, training, the pre-deployment checklist."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from v4_assets.assets import features, leads, scores, sources, training
+from v4_assets import tables
+from v4_assets.assets import archive, features, leads, production, report, salesforce_sync, scores, sources
+from v4_assets.assets import training as training_assets
 from v4_assets.rollout_file import Rollout
 
 if TYPE_CHECKING:
@@ -17,26 +20,88 @@ if TYPE_CHECKING:
     Schedule = AssetSchedule | dg.ScheduleDefinition
 
 DAILY = "daily_scoring"
+SCORING = "score_range"
+EVALUATION = "evaluate_day"
+SYNC = "sync_salesforce"
 TRAINING = "train_models"
 CHECKLIST = "pre_deployment_checks"
+ACTIONS = {"promotion": "promote_production", "rollback": "rollback_production", "sunset": "sunset_champion"}
+"""Kind of order to the job that carries it out."""
+BEGINS = {"promotion": production.ALIAS, "rollback": production.ALIAS, "sunset": archive.NAME}
+"""Kind of order to the asset of its job that begins it."""
 
-DAILY_GROUPS = (sources.GROUP, leads.GROUP, features.GROUP, scores.GROUP)
+SCORING_GROUPS = (sources.GROUP, leads.GROUP, features.GROUP, scores.GROUP)
+EVALUATED = (tables.LEAD_OUTCOMES, tables.LIFT_COMPARISON)
 
 
-def daily_job() -> "AssetJob":
-    """From the sources to both versions' scores, one partition a day."""
+def scored(rollout: Rollout, archived: Iterable[str]) -> dg.AssetSelection:
+    """From the sources to the scores of every version that is not archived."""
+    gone = [rollout.versions[version].key for version in archived]
+    out = [make(key) for key in gone for make in (tables.features_key, tables.scores_key)]
+    return dg.AssetSelection.groups(*SCORING_GROUPS).materializable() - dg.AssetSelection.assets(*out)
+
+
+def daily_job(rollout: Rollout, archived: Iterable[str]) -> "AssetJob":
+    """Everything of a morning, one partition a day."""
+    rest = (*EVALUATED, production.ALIAS, salesforce_sync.SYNC, report.NAME)
     return dg.define_asset_job(
         DAILY,
-        selection=dg.AssetSelection.groups(*DAILY_GROUPS).materializable(),
-        description="Look at the sources, list the open leads, build the features and score with every version.",
+        selection=scored(rollout, archived) | dg.AssetSelection.assets(*rest),
+        description=(
+            "Look at the sources, list the open leads, build the features, score with every version, compare them on "
+            "the leads that have matured, bring the live version's scores to Salesforce, write it down."
+        ),
     )
+
+
+def parts(rollout: Rollout, archived: Iterable[str]) -> "list[AssetJob]":
+    """Parts of the daily job for past days, and for a day whose challenger failed."""
+    return [
+        dg.define_asset_job(
+            SCORING,
+            selection=scored(rollout, archived),
+            description="Scores only, one day or a range of days in one run: what a backfill is made of.",
+        ),
+        dg.define_asset_job(
+            EVALUATION,
+            selection=dg.AssetSelection.assets(*EVALUATED),
+            description="Compare the versions as of one day, from scores that are there.",
+        ),
+        dg.define_asset_job(
+            SYNC,
+            selection=dg.AssetSelection.assets(production.ALIAS, salesforce_sync.SYNC),
+            description="Bring today's scores of the live version to Salesforce, and nothing else.",
+        ),
+    ]
+
+
+def action_jobs() -> "list[AssetJob]":
+    """Promotion and rollback are the same steps with another order; a sunset archives instead of switching."""
+    switch = dg.AssetSelection.assets(production.ALIAS, salesforce_sync.SYNC, report.NAME)
+    return [
+        dg.define_asset_job(
+            ACTIONS["promotion"],
+            selection=switch,
+            description="Make the candidate live, bring its scores to Salesforce, read them back, report.",
+        ),
+        dg.define_asset_job(
+            ACTIONS["rollback"],
+            selection=switch,
+            description="Make the baseline live again, bring its scores to Salesforce, read them back, report why.",
+        ),
+        dg.define_asset_job(
+            ACTIONS["sunset"],
+            selection=dg.AssetSelection.assets(archive.NAME, report.NAME),
+            description="Archive the baseline's bundle with its hashes and stop scoring with it.",
+        ),
+    ]
 
 
 def training_job() -> "AssetJob":
     """Training set and models. Run by hand."""
     return dg.define_asset_job(
         TRAINING,
-        selection=dg.AssetSelection.groups(training.GROUP).materializable(),
+        selection=dg.AssetSelection.groups(training_assets.GROUP).materializable(),
         description="Train every version that is trained here.",
     )
 

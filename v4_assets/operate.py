@@ -1,26 +1,29 @@
 """Running the graph in this process: one day, a range of gaps, the checklist, training."""
 
 import gc
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
 from v4_assets import jobs, production, tables
 from v4_assets.assets.daily import ONLY_GAPS_TAG, REPLACE_LIVE_TAG
 from v4_assets.assets.partition import latest_writes
+from v4_assets.assets.production import archived_versions
 from v4_assets.errors import V4Error
 from v4_assets.graph import build
 from v4_assets.partitions import contiguous, days_between
 from v4_assets.resources.connect import registry, warehouse
+from v4_assets.rollout.runs import PROCESS_TAG, this_process
 from v4_assets.settings import PROJECT, Settings
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
@@ -74,36 +77,60 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
 
 
 def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, date, Outcome]]:
-    """The daily job for the days that lack a partition, one run per stretch of them. Existing partitions are kept."""
+    """Scores of the days that lack a partition, one run per stretch of them. Existing partitions are kept."""
     _verify_days(settings, first, last)
-    return [
-        (start, end, run_job(settings, jobs.DAILY, tags=_range_tags(start, end)))
-        for start, end in contiguous(gaps(settings, first, last))
-    ]
+    with warehouse(settings).session():
+        return [
+            (start, end, run_job(settings, jobs.SCORING, tags=_range_tags(start, end)))
+            for start, end in contiguous(gaps(settings, first, last, _scoring_keys(settings)))
+        ]
 
 
-def gaps(settings: Settings, first: date, last: date) -> list[date]:
-    """Days from `first` to `last` on which a daily table has no partition yet."""
+def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date, Outcome]]:
+    """Compare the versions on those of the days that were not evaluated yet, one run a day, oldest first."""
+    wanted = sorted(set(days))
+    if not wanted:
+        return []
+    _verify_days(settings, wanted[0], wanted[-1])
+    missing = set(gaps(settings, wanted[0], wanted[-1], jobs.EVALUATED))
+    with warehouse(settings).session():
+        return [(day, day, run_job(settings, jobs.EVALUATION, partition=day)) for day in wanted if day in missing]
+
+
+def gaps(settings: Settings, first: date, last: date, keys: Iterable[str]) -> list[date]:
+    """Days from `first` to `last` on which one of the tables has no partition yet."""
     catalogue = settings.rollout.catalogue
-    keys = [*tables.SHARED, tables.SOURCE_OBSERVATIONS]
-    for entry in settings.rollout.versions.values():
-        keys += [tables.features_key(entry.key), tables.scores_key(entry.key)]
     daily = [catalogue[key].name for key in keys]
     written = latest_writes(warehouse(settings), catalogue, first, last)
     return [day for day in days_between(first, last) if any((name, day) not in written for name in daily)]
 
 
+def _scoring_keys(settings: Settings) -> list[str]:
+    """The tables of the daily path up to the scores, without those of archived versions."""
+    archived = archived_versions(settings.places.registry)
+    keys = [*tables.SHARED, tables.SOURCE_OBSERVATIONS]
+    for version, entry in settings.rollout.versions.items():
+        if version not in archived:
+            keys += [tables.features_key(entry.key), tables.scores_key(entry.key)]
+    return keys
+
+
 def run_job(
-    settings: Settings, name: str, *, tags: Mapping[str, str] | None = None, partition: date | None = None
+    settings: Settings,
+    name: str,
+    *,
+    tags: Mapping[str, str] | None = None,
+    partition: date | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Any job of the graph, in this process, recorded in the instance under V4_HOME."""
     job = build(settings).resolve_job_def(name)
     with dagster_instance(settings) as instance, _collector_spared():
         result = job.execute_in_process(
             instance=instance,
-            tags=dict(tags or {}),
+            tags={PROCESS_TAG: this_process(), **(tags or {})},
             partition_key=partition.isoformat() if partition else None,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config={**QUIET, **(config or {})},
             raise_on_error=False,
         )
         return _outcome(result)
@@ -159,8 +186,3 @@ def _verify_days(settings: Settings, first: date, last: date) -> None:
         )
     if last > today:
         raise V4Error(f"{last} has not begun in New York, where it is {today}. Run it on its day.")
-
-
-def as_json(content: object) -> str:
-    """JSON for scripts; dates and instants as ISO 8601."""
-    return json.dumps(content, indent=2, default=lambda value: value.isoformat())

@@ -1,85 +1,129 @@
-"""From evidence to a decision: gates with their reasons, closed weeks, and what may happen in which phase. Pure."""
+"""From gates to a decision: what may happen in which phase, and what it waits for. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
-from enum import Enum, IntEnum
+from collections.abc import Sequence
+from datetime import timedelta
 
+from v4_assets.case import Case, Rule
+from v4_assets.decision import (
+    EVIDENCE_GATES,
+    GATE_NAMES,
+    PROMOTION_LIFT,
+    Action,
+    Circumstances,
+    Decision,
+    Evaluated,
+    Gate,
+    History,
+    Phase,
+    Standing,
+    Verdict,
+)
+from v4_assets.gates import gates, history_of
+from v4_assets.rollout_policy import Policy
+from v4_assets.watch import breach_after_sunset, rollback, sunset
+from v4_assets.weeks import closes, running
 
-class Verdict(IntEnum):
-    """Ranked: the worst decides."""
-
-    PASS = 0
-    INCONCLUSIVE = 1
-    """Evidence is short, or only the estimate is on the wrong side. It never advances and never convicts."""
-    FAIL = 2
-
-
-class Phase(Enum):
-    """Where a rollout stands. It follows from the events in v4_deployments alone."""
-
-    NOT_ADOPTED = "not_adopted"
-    PARALLEL = "parallel"
-    WATCH = "watch"
-    ROLLED_BACK = "rolled_back"
-    SUNSET = "sunset"
-
-
-class Action(Enum):
-    """What the sensor does."""
-
-    HOLD = "hold"
-    ASK = "ask"
-    """Everything speaks for it, and a person must agree (`approval: manual`)."""
-    PROMOTE = "promote"
-    ROLLBACK = "rollback"
-    SUNSET = "sunset"
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One criterion on one day."""
-
-    name: str
-    verdict: Verdict
-    reason: str
-    """In words, with the numbers."""
-    actual: float | None = None
-    threshold: float | None = None
-    bound: float | None = None
-    """The one-sided bound the verdict was taken by; None when judged by the estimate."""
-    alert: bool = False
-    """Worth telling a person, whatever the verdict."""
+__all__ = [
+    "GATE_NAMES",
+    "Action",
+    "Circumstances",
+    "Decision",
+    "Evaluated",
+    "Gate",
+    "History",
+    "Phase",
+    "Standing",
+    "Verdict",
+    "decide",
+    "gates",
+    "history_of",
+]
 
 
-@dataclass(frozen=True)
-class Standing:
-    """What is known of a rollout beside the evidence."""
-
-    phase: Phase
-    live: str | None
-    candidate: str
-    baseline: str
-    today: date
-    live_since: date | None = None
-    """New York date of the switch that made the live version live."""
-    phase_since: date | None = None
-    """New York date on which the phase began: adoption, promotion, rollback, allowance, sunset."""
-    disagreement: str | None = None
-    """Why events, production and rollout.yaml contradict each other; None when they agree."""
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What to do, why, and by which gates."""
-
-    action: Action
-    reason: str
-    gates: tuple[Gate, ...] = ()
-    wanted: Action | None = None
-    """With ASK: what would be done."""
-    alert: bool = False
+def decide(
+    standing: Standing,
+    today: tuple[Gate, ...],
+    history: History,
+    policy: Policy,
+    circumstances: Circumstances | None = None,
+) -> Decision:
+    """What the sensor does now. The first rule of the phase that has something to say decides."""
+    if standing.disagreement:
+        return Decision(Action.HOLD, standing.disagreement, alert=True)
+    case = Case(standing, today, history, policy, circumstances or Circumstances())
+    for rule in RULES[standing.phase]:
+        if decision := rule(case):
+            return decision
+    raise AssertionError(f"No rule of {standing.phase} had anything to say.")
 
 
-History = Mapping[date, tuple[Gate, ...]]
-"""Day of evaluation to its gates."""
+def _awaits_adoption(case: Case) -> Decision:
+    return case.hold(f"Nothing is live yet; `v4 init` adopts {case.standing.baseline}.")
+
+
+def _complete(case: Case) -> Decision | None:
+    """A day that was not evaluated by every gate, each once, decides nothing."""
+    names = tuple(gate.name for gate in case.today)
+    if sorted(names) == sorted(GATE_NAMES):
+        return None
+    missing = [name for name in GATE_NAMES if name not in names]
+    unknown = sorted({name for name in names if names.count(name) > 1 or name not in GATE_NAMES})
+    said = [f"{', '.join(missing)} missing"] * bool(missing) + [f"{', '.join(unknown)} too many"] * bool(unknown)
+    return case.hold(f"Today's gates are not complete: {'; '.join(said)}.", alert=True)
+
+
+def _kept_out(case: Case) -> Decision | None:
+    """The candidate may not be promoted, whatever it shows."""
+    standing, weeks = case.standing, case.policy.promotion.expires_after_weeks
+    again = f"`v4 allow {standing.candidate} --reason …` lets it compete again."
+    if case.circumstances.rolled_back_before:
+        return case.hold(f"{standing.candidate} was rolled back and nobody has allowed it since. {again}")
+    if standing.phase_since is None:
+        return case.hold("Nobody knows since when the versions run in parallel.", alert=True)
+    if standing.today > standing.phase_since + timedelta(weeks=weeks):
+        said = f"{standing.candidate} has run in parallel since {standing.phase_since} and has not earned its promotion"
+        return case.hold(f"{said} in {weeks} weeks. A person decides: {again}", alert=True)
+    return None
+
+
+def _promotion(case: Case) -> Decision:
+    asked, standing = case.policy.promotion, case.standing
+    closed = closes(case.history, standing.today, lambda day, one: True)
+    weeks = running(closed, standing.today, PROMOTION_LIFT, Verdict.PASS)
+    awaited = _briefly(case.bad(*GATE_NAMES))
+    if len(weeks) < asked.weeks_running:
+        done = f" ({', '.join(close.week for close in weeks)})" if weeks else ""
+        line = f"with a lift of at least {asked.lift_at_least:g}"
+        awaited.insert(0, f"{len(weeks)} of {asked.weeks_running} weeks running closed {line}{done}.")
+    if case.circumstances.data_checks_failing:
+        awaited.append(f"Checks fail: {', '.join(case.circumstances.data_checks_failing)}.")
+    if awaited:
+        return case.hold(f"{standing.candidate} waits: {' '.join(awaited)}", case.bad(*GATE_NAMES))
+    deciding = weeks[-asked.weeks_running :]
+    said = " ".join(f"{close.week}: {close.gates[PROMOTION_LIFT].reason}" for close in deciding)
+    reason = f"{standing.candidate} has earned its promotion. {said} Today every gate passes, and no check fails."
+    return case.act(Action.PROMOTE, asked.approval, reason, case.today)
+
+
+def _briefly(bad: Sequence[Gate]) -> list[str]:
+    """Which gates do not pass, and why: of those on evidence the first speaks, for they share a cohort."""
+    said = [f"Not passed today: {', '.join(f'{gate.name} ({gate.verdict.name})' for gate in bad)}."] if bad else []
+    shared = [gate.reason for gate in bad if gate.name in EVIDENCE_GATES][:1]
+    return said + shared + [gate.reason for gate in bad if gate.name not in EVIDENCE_GATES]
+
+
+def _stays_out(case: Case) -> Decision:
+    standing = case.standing
+    since = f" on {standing.phase_since}" if standing.phase_since else ""
+    again = f"`v4 allow {standing.candidate} --reason …` lets it compete again."
+    return case.hold(f"{standing.candidate} was rolled back{since}. {again}")
+
+
+RULES: dict[Phase, tuple[Rule, ...]] = {
+    Phase.NOT_ADOPTED: (_awaits_adoption,),
+    Phase.PARALLEL: (_complete, _kept_out, _promotion),
+    Phase.WATCH: (_complete, rollback, sunset),
+    Phase.ROLLED_BACK: (_stays_out,),
+    Phase.SUNSET: (_complete, breach_after_sunset),
+}
+"""What may happen in each phase. The last rule of a phase always decides."""

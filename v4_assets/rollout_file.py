@@ -9,7 +9,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from v4_assets.errors import SettingsError
 from v4_assets.rollout_policy import Evaluation, Frozen, Policy, Share
+from v4_assets.rollout_salesforce import SalesforceSync
 from v4_assets.tables import Catalogue, Datasets, VersionNames
+
 
 class HyperParameters(Frozen):
     """XGBoost's parameters of one version. scale_pos_weight is always negatives / positives of the rows trained on."""
@@ -94,6 +96,7 @@ class Rollout(Frozen):
     training: Training
     evaluation: Evaluation
     policy: Policy
+    salesforce: SalesforceSync
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Rollout":

@@ -13,7 +13,9 @@ from pydantic import Field, SecretStr, ValidationError
 
 from v4_assets.clock import Clock, parse_instant
 from v4_assets.errors import SettingsError
-from v4_assets.rollout_file import Frozen, Rollout, explain, read_rollout
+from v4_assets.rollout_file import Rollout, explain, read_rollout
+from v4_assets.rollout_policy import Frozen
+from v4_assets.salesforce_settings import SalesforceTarget, from_environment
 
 DEMO_CLOCK = "demo-clock"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -31,6 +33,16 @@ class BigQueryTarget(Frozen):
     """host:port of an emulator's Storage API; None is Google's, or REST where `endpoint` is an emulator."""
 
 
+class Places(Frozen):
+    """Files that runs write beside the warehouse, under V4_HOME."""
+
+    reports: Path
+    archive: Path
+    """Bundles of versions that were sunset."""
+    registry: Path
+    """The registry status derived from the events, for other programs to read."""
+
+
 class Settings(Frozen):
     """All that is configured."""
 
@@ -43,6 +55,10 @@ class Settings(Frozen):
     warehouse_memory: Annotated[str, Field(pattern=r"^\d+(MB|GB)$")]
     """What the embedded warehouse may hold in memory before it writes to disk."""
     bigquery: BigQueryTarget | None
+    salesforce: Literal["dry-run", "local", "salesforce"]
+    """What shows the scores: nothing, the stand-in org, or a Salesforce org."""
+    salesforce_target: SalesforceTarget | None
+    """The Salesforce org; None for the other two."""
     now: str | None
     schedule: bool
     sensors: bool
@@ -67,14 +83,16 @@ class Settings(Frozen):
         return self.home / "models"
 
     @property
-    def reports(self) -> Path:
-        """Where the written reports go."""
-        return self.home / "reports"
+    def places(self) -> Places:
+        """Where reports, archive and the exported registry are."""
+        return Places(
+            reports=self.home / "reports", archive=self.home / "archive", registry=self.home / "registry.json"
+        )
 
     @property
-    def archive(self) -> Path:
-        """Where bundles of sunset versions are kept."""
-        return self.home / "archive"
+    def stand_in_org(self) -> Path:
+        """What the stand-in Salesforce org keeps."""
+        return self.home / "org"
 
     @property
     def dagster_home(self) -> Path:
@@ -99,6 +117,8 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
             warehouse_lock_seconds=env.get("V4_WAREHOUSE_LOCK_SECONDS") or "120",  # type: ignore[arg-type]
             warehouse_memory=env.get("V4_WAREHOUSE_MEMORY") or "1GB",
             bigquery=_bigquery(env),
+            salesforce=env.get("V4_SALESFORCE") or "dry-run",  # type: ignore[arg-type]
+            salesforce_target=from_environment(env) if env.get("V4_SALESFORCE") == "salesforce" else None,
             now=env.get("V4_NOW") or _demo_clock(home),
             schedule=env.get("V4_SCHEDULE") or "off",  # type: ignore[arg-type]
             sensors=env.get("V4_SENSORS") or "off",  # type: ignore[arg-type]

@@ -120,11 +120,33 @@ ADVISOR_FIRMS = "advisor_firms"
 COMMON_FEATURES = "common_features"
 TRAINING_SET = "training_set"
 PARTITION_WRITES = "partition_writes"
+LEAD_OUTCOMES = "lead_outcomes"
+LIFT_COMPARISON = "lift_comparison"
+LIFT_BY_DECILE = "lift_by_decile"
 PRODUCTION = "production"
 DEPLOYMENTS = "deployments"
+PARTITION_VERDICTS = "partition_verdicts"
+SALESFORCE_STATE = "salesforce_state"
+SALESFORCE_JOBS = "salesforce_jobs"
+SALESFORCE_SYNC_LOG = "salesforce_sync_log"
 
 SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
 """The one snapshot both versions see, in the order in which each reads only what stands before it."""
+SINGLE = (
+    SOURCE_OBSERVATIONS,
+    TRAINING_SET,
+    LEAD_OUTCOMES,
+    LIFT_COMPARISON,
+    LIFT_BY_DECILE,
+    PARTITION_WRITES,
+    PARTITION_VERDICTS,
+    PRODUCTION,
+    DEPLOYMENTS,
+    SALESFORCE_STATE,
+    SALESFORCE_JOBS,
+    SALESFORCE_SYNC_LOG,
+)
+"""Tables of which there is one, whatever the versions."""
 
 
 class Catalogue(Mapping[str, Table]):
@@ -141,10 +163,7 @@ class Catalogue(Mapping[str, Table]):
             Table(HISTORY, datasets.advisors, HISTORY, HISTORY_COLUMNS, "Registered employments", is_source=True),
             Table(PROTOCOL, datasets.crm, PROTOCOL, PROTOCOL_COLUMNS, "Broker Protocol members", is_source=True),
         ]
-        made = [
-            self._made(key, f"v4_{key}")
-            for key in (*SHARED, SOURCE_OBSERVATIONS, TRAINING_SET, PARTITION_WRITES, PRODUCTION, DEPLOYMENTS)
-        ]
+        made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE)]
         for names in versions.values():
             made += [
                 self._made(features_key(names.key), f"v4_features_{names.key}"),
@@ -178,16 +197,36 @@ class Catalogue(Mapping[str, Table]):
 
     @property
     def views(self) -> tuple[View, ...]:
-        """The guide's names: each version's features on the latest day."""
-        return tuple(
-            View(
-                self._datasets.features,
-                names.features_view,
-                self.query("production_features", features=features_key(names.key)),
-                f"Features of {version} on the latest day that has any",
-            )
-            for version, names in self._versions.items()
+        """The guide's names, each version's features on the latest day; and what readers use whichever version is live."""
+        scores = [self.query("production_scores", daily_scores=scores_key(one.key)) for one in self._versions.values()]
+        every = Query("production_scores", "\nUNION ALL\n".join(query.text for query in scores))
+        return (
+            *(
+                self._view(
+                    names.features_view,
+                    self.query("production_features", features=features_key(names.key)),
+                    f"Features of {version} on the latest day that has any",
+                )
+                for version, names in self._versions.items()
+            ),
+            self._view("v4_production_scores", every, sql.load("production_scores").purpose),
+            self._view(
+                "v4_production_periods", self.query("production_periods"), sql.load("production_periods").purpose
+            ),
+            self._view(
+                "v4_weekly_lift_by_decile",
+                self.query("weekly_lift_by_decile"),
+                sql.load("weekly_lift_by_decile").purpose,
+            ),
         )
+
+    def _view(self, name: str, query: Query, description: str) -> View:
+        return View(self._datasets.features, name, query, description)
+
+    def lineage(self, version: str) -> tuple[str, ...]:
+        """Keys of the judged tables a version's scores are made from, its scores last."""
+        key = self._versions[version].key
+        return (SCORED_LEADS, COMMON_FEATURES, features_key(key), scores_key(key))
 
     def query(self, file: str, params: Mapping[str, object] | None = None, **aliases: str) -> Query:
         """sql/FILE.sql bound to these tables. `aliases` rename placeholders: scores="daily_scores_v41"."""

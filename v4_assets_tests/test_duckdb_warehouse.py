@@ -30,12 +30,12 @@ from v4_assets.errors import (
     WarehouseBusyError,
     WarehouseError,
 )
-from v4_assets.writes import PartitionWrite
 from v4_assets.resources.duckdb import DuckDBWarehouse
 from v4_assets.resources.warehouse import Statement, Warehouse, arrow_schema
 from v4_assets.settings import PROJECT, load
 from v4_assets.sql import Column, Query
 from v4_assets.tables import Table, View
+from v4_assets.writes import PartitionWrite
 
 DAY, YESTERDAY, TOMORROW = date(2026, 1, 5), date(2026, 1, 4), date(2026, 1, 6)
 WRITTEN_AT = datetime(2026, 1, 5, 11, 30, tzinfo=UTC)
@@ -642,3 +642,26 @@ def test_a_file_that_is_no_warehouse_is_named_at_once(tmp_path):
         at(folder, lock_seconds=5).leads()
     assert not isinstance(caught.value, WarehouseBusyError)
     assert time.monotonic() - started < 3
+
+
+# --- slices --------------------------------------------------------------------------------------------------------
+
+
+def test_a_slice_is_replaced_as_a_whole_and_nothing_else_changes(house: House) -> None:
+    assert house.replace_slice(SCORES, "lead_id", "b", [batch("bb"), batch("b", YESTERDAY)]) == 3
+    assert house.leads() == ["a", "b", "b"]
+    assert house.leads(YESTERDAY) == ["b", "y"]
+    assert house.replace_slice(SCORES, "lead_id", "b", [batch("b")]) == 1
+    assert (house.leads(), house.leads(YESTERDAY)) == (["a", "b"], ["y"])
+    assert house.replace_slice(SCORES, "lead_id", "b", []) == 0
+    assert house.leads() == ["a"]
+
+
+def test_a_slice_whose_rows_fail_midway_stays_as_it_was(house: House) -> None:
+    def rows() -> Iterator[pa.RecordBatch]:
+        yield batch("b")
+        raise FeatureError("no more")
+
+    with pytest.raises(FeatureError, match="no more"):
+        house.replace_slice(SCORES, "lead_id", "b", rows())
+    assert house.leads() == ["a", "b"]

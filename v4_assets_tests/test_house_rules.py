@@ -10,7 +10,10 @@ import v4_assets
 
 PACKAGE = Path(v4_assets.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PURE = ("audit", "evidence", "metrics", "model", "profile", "ranking", "scoring", "sql", "training")
+PURE = (
+    *("audit", "cohorts", "comparison", "deciles", "evidence", "intervals", "metrics", "model", "policy", "profile"),
+    *("ranking", "scoring", "sql", "sync", "sync_errors", "sync_fields", "sync_rows", "training", "writes"),
+)
 PURE_FILES = [PACKAGE / f"{name}.py" for name in PURE] + [
     path for path in (PACKAGE / "checks").glob("*.py") if path.name != "__init__.py"
 ]

@@ -9,7 +9,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from v4_assets.metrics import auc, average_precision, conversion_of_share, top_decile_lift
+from v4_assets.intervals import Interval
+from v4_assets.metrics import (
+    auc,
+    auc_difference,
+    auc_standard_error,
+    average_precision,
+    conversion_of_share,
+    decile_membership,
+    membership,
+    top_decile_lift,
+)
 
 LEADS = st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.9]), st.booleans()), min_size=1, max_size=60)
 
@@ -145,3 +155,137 @@ def test_lift_without_conversions_is_unknown_and_conversion_is_zero():
 @pytest.mark.parametrize(("count", "low", "high"), [(0, 0.9, 1.0), (10, 0.5, 0.5)], ids=["no lead", "no width"])
 def test_conversion_of_an_empty_slice_is_unknown(count, low, high):
     assert conversion_of_share(np.zeros(count), np.zeros(count, dtype=bool), low, high) is None
+
+
+# --- DeLong --------------------------------------------------------------------------------------------------------
+
+
+def structural_components(scores, converted) -> tuple[list[float], list[float]]:
+    """DeLong's components by their definition: every pair of a converted lead and another compared."""
+    won, lost = scores[converted], scores[~converted]
+    wins = [[1.0 if one > other else 0.5 if one == other else 0.0 for other in lost] for one in won]
+    return [float(np.mean(row)) for row in wins], [float(np.mean(column)) for column in zip(*wins, strict=True)]
+
+
+def variance(parts) -> float:
+    return sum(np.var(part, ddof=1) / len(part) for part in parts)
+
+
+@settings(deadline=None)
+@given(LEADS)
+def test_the_error_of_an_auc_is_delongs_by_definition(leads):
+    scores, converted = arrays(leads)
+    assume(2 <= converted.sum() <= len(converted) - 2)
+    wanted = np.sqrt(variance(structural_components(scores, converted)))
+    assert auc_standard_error(scores, converted) == pytest.approx(wanted)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), min_size=4, max_size=40))
+def test_the_error_of_a_difference_is_delongs_by_definition(leads):
+    own, other, converted = (np.array(column) for column in zip(*leads, strict=True))
+    assume(2 <= converted.sum() <= len(converted) - 2)
+    first, second = (structural_components(scores, converted) for scores in (own, other))
+    difference = float(np.mean(first[0]) - np.mean(second[0]))
+    error = np.sqrt(variance([np.subtract(*parts) for parts in zip(first, second, strict=True)]))
+    assume(error > 1e-6)
+    found = auc_difference(own, other, converted, 0.90)
+    assert found.estimate == pytest.approx(difference, abs=1e-12)
+    assert found.low == pytest.approx(max(-1, difference - 1.6448536 * error), abs=1e-6)
+    assert found.high == pytest.approx(min(1, difference + 1.6448536 * error), abs=1e-6)
+
+
+def test_the_error_of_an_auc_by_hand():
+    # Converted 3 and 1 against 2 and 0: components 1, 1/2 and 1/2, 1; each variance 1/8, halved, summed, rooted.
+    found = auc_standard_error(np.array([3, 1, 2, 0]), np.array([True, True, False, False]))
+    assert found == pytest.approx(np.sqrt(1 / 8))
+
+
+@pytest.mark.parametrize(
+    "converted",
+    [[True, False, False], [True, True, False], [True] * 3, [False] * 3],
+    ids=["one converted", "one did not", "all", "none"],
+)
+def test_the_error_of_an_auc_needs_two_leads_of_each_class(converted):
+    converted = np.array(converted)
+    assert auc_standard_error(np.array([0.3, 0.2, 0.1]), converted) is None
+    assert auc_difference(np.array([0.3, 0.2, 0.1]), np.array([0.1, 0.2, 0.3]), converted, 0.9) is None
+
+
+def test_scores_that_part_the_classes_have_no_error():
+    assert auc_standard_error(np.arange(10), np.arange(10) >= 5) == 0.0
+
+
+def test_a_version_is_not_different_from_itself():
+    scores, converted = np.random.default_rng(1).random(50), np.arange(50) % 5 == 0
+    assert auc_difference(scores, scores, converted, 0.9) == Interval(0.0, 0.0, 0.0)
+
+
+def test_a_difference_without_error_of_its_own_is_not_given_one():
+    scores, converted = np.arange(10), np.arange(10) >= 5
+    assert auc_difference(scores, -scores, converted, 0.9) is None
+
+
+def test_the_paired_interval_holds_the_true_difference_as_often_as_it_says():
+    """Two scores that share half their noise, AUC 0.62 and 0.56, 150 conversions of 1,500 leads."""
+    rng, converted, hits, histories = np.random.default_rng(3), np.arange(1500) < 150, 0, 500
+    shifts, truth = np.sqrt(2) * np.array([0.30548, 0.15097]), 0.06
+    for _ in range(histories):
+        shared = rng.normal(size=1500)
+        own, other = ((shared + rng.normal(size=1500)) / np.sqrt(2) + shift * converted for shift in shifts)
+        found = auc_difference(own, other, converted, 0.90)
+        hits += found.low <= truth <= found.high
+    assert 87 <= 100 * hits / histories <= 93
+
+
+# --- who is in a decile --------------------------------------------------------------------------------------------
+
+
+@given(LEADS)
+def test_the_top_decile_holds_exactly_a_tenth_of_the_leads_whole_or_in_part(leads):
+    scores, _ = arrays(leads)
+    share = membership(scores, 0.9, 1.0)
+    assert share.sum() == pytest.approx(len(scores) / 10)
+    assert ((share >= 0) & (share <= 1)).all()
+
+
+@given(LEADS)
+def test_equal_scores_have_equal_shares_and_better_ones_no_smaller(leads):
+    scores, _ = arrays(leads)
+    share = membership(scores, 0.9, 1.0)
+    for one in range(len(scores)):
+        assert (share[scores == scores[one]] == share[one]).all()
+        assert (share[scores > scores[one]] >= share[one]).all()
+
+
+@given(LEADS, st.integers(1, 4))
+def test_every_lead_lies_in_the_deciles_exactly_once_also_within_strata(leads, count):
+    scores, _ = arrays(leads)
+    strata = np.arange(len(scores)) % count
+    shares = decile_membership(scores, strata)
+    assert shares.sum(axis=0) == pytest.approx(np.ones(len(scores)))
+    for stratum in range(min(count, len(scores))):
+        inside = strata == stratum
+        assert shares[:, inside].sum(axis=1) == pytest.approx(np.full(10, inside.sum() / 10))
+        assert shares[:, inside] == pytest.approx(decile_membership(scores[inside]))
+
+
+@given(LEADS)
+def test_the_top_row_of_the_deciles_is_the_top_decile(leads):
+    scores, converted = arrays(leads)
+    shares = decile_membership(scores)
+    assert shares[9] == pytest.approx(membership(scores, 0.9, 1.0))
+    if converted.any():
+        assert 10 * (shares[9] @ converted) / converted.sum() == pytest.approx(top_decile_lift(scores, converted))
+
+
+def test_nobody_lies_in_no_decile():
+    assert decile_membership(np.zeros(0)).shape == (10, 0)
+    assert membership(np.zeros(0), 0.9, 1.0).shape == (0,)
+
+
+def test_strata_rank_leads_among_their_own():
+    # Ten leads of a low week and ten of a high one: pooled, both places at the top go to the high week.
+    scores, weeks = np.arange(20) / 20, np.repeat([0, 1], 10)
+    assert np.flatnonzero(decile_membership(scores)[9]).tolist() == [18, 19]
+    assert np.flatnonzero(decile_membership(scores, weeks)[9]).tolist() == [9, 19]

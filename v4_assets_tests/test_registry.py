@@ -17,7 +17,6 @@ from click.testing import CliRunner, Result
 from v4_assets import production, sql, tables
 from v4_assets.cli import cli
 from v4_assets.errors import ModelContractError, ModelError, ModelIntegrityError, V4Error
-from v4_assets.writes import PartitionWrite
 from v4_assets.model import BUNDLE_FILES, encode
 from v4_assets.resources import connect
 from v4_assets.resources import registry as registry_module
@@ -25,6 +24,7 @@ from v4_assets.resources.registry import ModelRegistry, write_catalogue
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.settings import load
 from v4_assets.training import as_json, features_of, plain_feature
+from v4_assets.writes import PartitionWrite
 from v4_assets_tests.test_training import FEATURES, leads, trained_files
 
 VERSION = "v9.0.0"

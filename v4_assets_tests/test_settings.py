@@ -274,4 +274,12 @@ def test_configured_datasets_are_what_the_sql_reads_and_writes(changed, tmp_path
 def test_configured_table_and_view_names_are_what_is_made(changed, tmp_path):
     rollout = of(tmp_path, V4_ROLLOUT=str(changed("versions/v4.1.0/scores_table", "my_scores"))).rollout
     assert rollout.catalogue["daily_scores_v41"].full_name == "`ml_features`.`my_scores`"
-    assert [view.name for view in rollout.catalogue.views] == ["v4_production_features", "v4_production_features_v41"]
+    assert [view.name for view in rollout.catalogue.views] == [
+        "v4_production_features",
+        "v4_production_features_v41",
+        "v4_production_scores",
+        "v4_production_periods",
+        "v4_weekly_lift_by_decile",
+    ]
+    scores = next(view for view in rollout.catalogue.views if view.name == "v4_production_scores")
+    assert "`ml_features`.`my_scores`" in scores.query.text

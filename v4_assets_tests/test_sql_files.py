@@ -16,13 +16,13 @@ from v4_assets import sql, tables
 from v4_assets.assets.training import first_morning
 from v4_assets.clock import cutoff
 from v4_assets.errors import SqlFileError
-from v4_assets.writes import PartitionWrite
 from v4_assets.resources.duckdb import DuckDBWarehouse
-from v4_assets.resources.warehouse import ARROW_TYPES, Statement, arrow_schema
+from v4_assets.resources.warehouse import ARROW_TYPES, arrow_schema
 from v4_assets.settings import load
 from v4_assets.sql import Query, SqlFile
 from v4_assets.tables import Catalogue, Table
-from v4_assets_tests import reference, worlds
+from v4_assets.writes import PartitionWrite
+from v4_assets_tests import deployment_sql, reference, salesforce_sql, worlds
 
 FILES = tuple(sorted(path.stem for path in sql.SQL_DIR.glob("*.sql")))
 BUILT = (*tables.SHARED, tables.SOURCE_OBSERVATIONS, "features_v40", "features_v41")
@@ -170,48 +170,132 @@ def observations(house: House) -> pa.Table:
     return rows
 
 
-PRODUCTION = {
-    **{"version": "v4.0.0", "features_view": "v4_production_features", "scores_table": "v4_daily_scores"},
-    **{"model_uri": "models/it's/v4.0.0", "model_sha256": "0" * 64, "event_id": "first"},
-}
-EVENT = {
-    **{"event_id": "first", "happened_at": WRITTEN_AT, "event": "adopted", "version": "v4.0.0", "previous": None},
-    **{
-        "reason": 'It\'s the "baseline"; -- see {{above}} @once',
-        "gates": None,
-        "evidence_sha256": None,
-        "run_id": None,
-    },
-}
-
-
-def adopted(house: House) -> pa.Table:
-    house.put(tables.PRODUCTION, [])
-    first, second = (
-        house.catalogue.query("adopt_production", PRODUCTION | {"event_id": event}) for event in ("first", "second")
-    )
-    house.warehouse.transact([Statement(first, expected_rows=1), Statement(second, expected_rows=0)])
-    rows = house.read(tables.PRODUCTION)
-    assert rows.to_pylist() == [PRODUCTION]
-    return rows
-
-
-def recorded(house: House) -> pa.Table:
-    house.put(tables.DEPLOYMENTS, [])
-    later = EVENT | {"event_id": "later", "happened_at": WRITTEN_AT + timedelta(seconds=1)}
-    for event in (later, EVENT):
-        house.warehouse.transact([Statement(house.catalogue.query("record_event", event), expected_rows=1)])
-    rows = house.read(tables.DEPLOYMENTS)
-    assert rows.to_pylist() == [EVENT, later]
-    return rows
-
-
 def trained(house: House) -> pa.Table:
     rows = house.warehouse.read(first_morning(house.catalogue, DAY, 43))
     waiting = {row["lead_id"] for row in house.stored(house.catalogue[tables.SCORED_LEADS])}
     assert set(rows["lead_id"].to_pylist()) <= waiting
     assert set(rows["contacted_on"].to_pylist()) == {YESTERDAY}
     house.put(tables.TRAINING_SET, rows.to_pylist())
+    return rows
+
+
+CONTACTS = {"first_contact": DAY - timedelta(days=100), "last_contact": YESTERDAY}
+COHORT = CONTACTS | {"first_scored": DAY - timedelta(days=99), "last_scored": DAY + timedelta(days=2)}
+
+
+def outcomes(house: House) -> pa.Table:
+    window = {"first_contact": CONTACTS["first_contact"], "last_matured": DAY - timedelta(days=44), "window_days": 43}
+    rows = house.read(tables.LEAD_OUTCOMES, **of_day(DAY), **window)
+    found = rows.to_pylist()
+    assert {row["converted"] for row in found if (row["contacted_on"] or DAY) > window["last_matured"]} == {None}
+    assert {row["converted"] for row in found if (row["contacted_on"] or DAY) <= window["last_matured"]} == {
+        True,
+        False,
+    }
+    assert max(row["called_on"] for row in found if row["called_on"]) <= YESTERDAY
+    house.put(tables.LEAD_OUTCOMES, found)
+    return rows
+
+
+def calls(house: House) -> pa.Table:
+    known = {row["called_on"] for row in outcomes(house).to_pylist()}
+    first = DAY - timedelta(days=50)
+    rows = house.read("call_days", prediction_date=DAY, first_day=first)
+    assert sorted(rows["called_on"].to_pylist()) == sorted(day for day in known if day and day >= first)
+    return rows
+
+
+def in_time(house: House) -> list[dict[str, Any]]:
+    """Rows of scored_leads 1 to 3 days after contact."""
+    rows = [row for day in (YESTERDAY, DAY) for row in house.stored(house.catalogue[tables.SCORED_LEADS], day)]
+    return [row for row in rows if 1 <= (row["prediction_date"] - row["contacted_on"]).days <= 3]
+
+
+def cohort_leads(house: House) -> pa.Table:
+    known = {row["lead_id"]: row for row in outcomes(house).to_pylist()}
+    rows = house.read("cohort_leads", prediction_date=DAY, **COHORT)
+    found = {row["lead_id"]: row for row in rows.to_pylist()}
+    listed = {row["lead_id"]: row["contacted_on"] for row in reversed(in_time(house))}
+    assert {lead for lead, row in found.items() if row["is_listed"]} == set(listed)
+    for lead, row in found.items():
+        assert row["called_on"] == (known[lead]["called_on"] if lead in known else None)
+        if not row["is_listed"]:
+            assert (known[lead]["has_crd"], known[lead]["is_own"]) == (True, False)
+            assert row["contacted_on"] == known[lead]["contacted_on"]
+    return rows
+
+
+def cohort_scores(house: House) -> pa.Table:
+    [base] = scores(house).to_pylist()
+    listed = in_time(house)
+    made = [base | {key: row[key] for key in ("prediction_date", "lead_id")} for row in listed]
+    house.put("daily_scores_v41", [*made, base | {"lead_id": "nobody"}])
+    rows = house.read("cohort_scores", {"daily_scores": "daily_scores_v41"}, **COHORT)
+    keys = ("lead_id", "contacted_on", "prediction_date")
+    assert sorted(tuple(row.values())[:3] for row in rows.to_pylist()) == sorted(
+        tuple(row[key] for key in keys) for row in listed
+    )
+    assert {tuple(row.values())[3:] for row in rows.to_pylist()} == {(0.25, 1, True, "0" * 64, False)}
+    return rows
+
+
+def churn(house: House) -> pa.Table:
+    [base] = scores(house).to_pylist()
+    today = {"stayed": 10, "new in it": 10, "new to all": 10, "elsewhere": 9}
+    before = {"stayed": 10, "new in it": 9, "elsewhere": 10}
+    made = [base | {"lead_id": lead, "decile": decile} for lead, decile in today.items()]
+    made += [base | {"lead_id": lead, "decile": one, "prediction_date": YESTERDAY} for lead, one in before.items()]
+    house.put("daily_scores_v41", made)
+    names = {"daily_scores": "daily_scores_v41"}
+    rows = house.read("top_decile_churn", names, prediction_date=DAY, day_before=YESTERDAY)
+    assert rows.to_pylist() == [{"top_count": 3, "known_count": 2, "new_count": 1}]
+    return rows
+
+
+def compared(house: House) -> pa.Table:
+    columns = sql.load(tables.LIFT_COMPARISON).columns
+    base = {column.name: {"INT64": 3, "FLOAT64": 0.5, "BOOL": False}.get(column.type) for column in columns}
+    base |= {"version": "v4.1.0", "cohort_from": YESTERDAY, "cohort_to": YESTERDAY}
+    stored = [
+        base | {"prediction_date": day, "question": question}
+        for day in (YESTERDAY, DAY)
+        for question in ("promotion", "rollback")
+    ]
+    house.put(tables.LIFT_COMPARISON, stored[::-1])
+    assert house.read(tables.LIFT_COMPARISON, first_day=DAY, last_day=DAY).to_pylist() == stored[2:]
+    rows = house.read(tables.LIFT_COMPARISON, first_day=YESTERDAY, last_day=DAY)
+    assert rows.to_pylist() == stored
+    return rows
+
+
+def decile_row(day: date, decile: int) -> dict[str, Any]:
+    return {
+        **{"prediction_date": day, "question": "rollback", "version": "v4.1.0", "ranking": "cohort", "decile": decile},
+        **{"leads": 10.0, "conversions": 1.0, "conversion_rate": 0.1, "conversion_rate_low": None},
+        **{"conversion_rate_high": None, "lift": 1.5, "retrospective": False},
+    }
+
+
+def by_decile(house: House) -> pa.Table:
+    stored = [decile_row(day, decile) for day in (YESTERDAY, DAY) for decile in (1, 10)]
+    house.put(tables.LIFT_BY_DECILE, stored[::-1])
+    rows = house.read(tables.LIFT_BY_DECILE, first_day=DAY, last_day=DAY)
+    assert rows.to_pylist() == stored[2:]
+    return rows
+
+
+def weekly(house: House) -> pa.Table:
+    # A Sunday and the Monday after it; DAY is a Tuesday.
+    monday = DAY - timedelta(days=1)
+    stored = [decile_row(monday - timedelta(days=age), 10) for age in (-2, 0, 1, 3, 7)]
+    house.put(tables.LIFT_BY_DECILE, stored)
+    rows = house.read("weekly_lift_by_decile")
+    found = sorted((row["week_from"], row["prediction_date"], row["is_closed"]) for row in rows.to_pylist())
+    last = monday - timedelta(days=7)
+    assert found == [(last, monday - timedelta(days=1), True), (monday, monday + timedelta(days=2), False)]
+    view = next(view for view in house.catalogue.views if view.name == "v4_weekly_lift_by_decile")
+    viewed = house.warehouse.read(Query("view", f"SELECT * FROM `{view.dataset}`.`{view.name}`"))
+    assert by_key(viewed.to_pylist()) == by_key(rows.to_pylist())
     return rows
 
 
@@ -222,23 +306,29 @@ def built(name: str, house: House) -> pa.Table:
 
 
 EXECUTIONS = {name: partial(built, name) for name in BUILT} | {
-    "adopt_production": adopted,
+    "call_days": calls,
+    "cohort_leads": cohort_leads,
+    "cohort_scores": cohort_scores,
     "daily_scores": scores,
-    "deployments": recorded,
     "feature_profile": profile,
     "features_of_day": features_of_day,
     "lead_coverage": coverage,
+    "lead_outcomes": outcomes,
     "leads_contacted_yesterday": contacted_yesterday,
+    "lift_by_decile": by_decile,
+    "lift_comparison": compared,
     "partition_writes": latest_writes,
-    "production": adopted,
     "production_features": latest_features,
     "recent_source_observations": observations,
-    "record_event": recorded,
     "score_ranks": ranks,
+    "top_decile_churn": churn,
     "training_set": trained,
+    "weekly_lift_by_decile": weekly,
 }
+EXECUTIONS |= deployment_sql.EXECUTIONS | salesforce_sql.EXECUTIONS
 """File to a function that executes it, asserts its rows and returns them."""
-ABRIDGED = {"adopt_production", "features_of_day", "leads_contacted_yesterday", "production_features", "record_event"}
+ABRIDGED = {"features_of_day", "leads_contacted_yesterday", "production_features"}
+ABRIDGED |= deployment_sql.ABRIDGED | salesforce_sql.ABRIDGED
 """Files whose header names their first columns and says in words which others follow."""
 
 

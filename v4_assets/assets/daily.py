@@ -1,11 +1,12 @@
 """What every daily asset shares: the days of its run, the table it fills, and the checks it answers."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 
 import dagster as dg
 from tqdm import tqdm
 
-from v4_assets import sql, tables
+from v4_assets import sql, tables, verdicts
 from v4_assets.assets.partition import Day, Desk, Written, write_query
 from v4_assets.checks import Check, Finding, results, specs
 from v4_assets.clock import Clock
@@ -72,16 +73,21 @@ def daily_asset(
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         desk = Desk(warehouse, registry, rollout.catalogue, rollout.checks)
-        findings = {}
+        findings: dict[date, Sequence[Finding]] = {}
+        judged = []
         wanted = days(context, clock)
         for day in tqdm(wanted, desc=key, unit="day", disable=None if len(wanted) > 1 else True):
             with warehouse.session():
                 written, findings[day.date] = work(desk, day)
                 for observation in observe(desk, day):
                     context.log_event(observation)
+            if checks:
+                failed = tuple(one.check.name for one in findings[day.date] if one.check.blocking and not one.passed)
+                judged.append(verdicts.Verdict(written.write, failed, clock.now(), context.run_id))
             if written.kept:
                 context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
             context.add_asset_metadata(written.metadata, partition_key=day.date.isoformat())
+        verdicts.record(warehouse, rollout.catalogue, judged)
         return dg.MaterializeResult(check_results=list(results(checks, findings, key)))
 
     return asset

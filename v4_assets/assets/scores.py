@@ -29,8 +29,9 @@ def scores_asset(
 
     def work(desk: Desk, day: Day) -> tuple[Written, Sequence[Finding]]:
         bundle = production.approved_bundle(desk.warehouse, desk.catalogue, desk.registry, version)
-        with_reasons = rollout.reasons == "all" or (
-            rollout.reasons == "production" and production.live_version(desk.warehouse, desk.catalogue) == version
+        with_reasons = not day.retrospective and (
+            rollout.reasons == "all"
+            or (rollout.reasons == "production" and production.live_version(desk.warehouse, desk.catalogue) == version)
         )
         query = desk.catalogue.query("features_of_day", day.params, features=features)
         table = desk.catalogue[scores]

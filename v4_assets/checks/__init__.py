@@ -6,8 +6,23 @@ from datetime import date
 
 import dagster as dg
 
+from v4_assets.decision import GATE_NAMES, PROMOTION_GATES, Gate, Verdict
+from v4_assets.evidence import Evidence
+
 SHOWN_DETAILS = 3
 """So many details stand in a result's sentence; all stand in its metadata."""
+
+
+GATES_ASK = {
+    "top_decile_lift": "Rollback: is the candidate's top-decile lift below the guide's line by more than chance?",
+    "auc": "Rollback: is the candidate's AUC on matured leads below the guide's line by more than chance?",
+    "top_decile_conversion": "Rollback: does the candidate's top decile convert below the guide's line?",
+    "promotion_lift": "Promotion: does the candidate's top-decile lift reach the guide's line?",
+    "not_behind_baseline": "Promotion: is the candidate's lift at least the baseline's on the same leads?",
+    "model_test_metrics": "Promotion: does the candidate's bundle pass the guide's checklist on its own test figures?",
+    "live_parallel_days": "Promotion: were both versions scored live, side by side, for long enough?",
+}
+"""What each gate asks, as the page shows it."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,41 @@ def results(
                 **({"failing_days": ", ".join(map(str, failing))} if len(findings) > 1 else {}),
             },
         )
+
+
+def gate_specs(asset: str) -> list[dg.AssetCheckSpec]:
+    """Dagster's declarations of the gates. None blocks: a failing gate must not stop production's own scores."""
+    return [dg.AssetCheckSpec(name, asset=asset, description=GATES_ASK[name], blocking=False) for name in GATE_NAMES]
+
+
+def gate_results(
+    gates: Iterable[Gate], evidence: Sequence[Evidence], evidence_sha256: str, asset: str
+) -> Iterator[dg.AssetCheckResult]:
+    """One result per gate: what a person sees is what the sensor reads. FAIL is an error, INCONCLUSIVE a warning."""
+    for gate in gates:
+        question = "promotion" if gate.name in PROMOTION_GATES else "rollback"
+        numbers = {"actual": gate.actual, "threshold": gate.threshold, "bound": gate.bound}
+        yield dg.AssetCheckResult(
+            check_name=gate.name,
+            asset_key=asset,
+            passed=gate.verdict is Verdict.PASS,
+            severity=dg.AssetCheckSeverity.ERROR if gate.verdict is Verdict.FAIL else dg.AssetCheckSeverity.WARN,
+            description=gate.reason,
+            metadata={
+                **{name: float(value) for name, value in numbers.items() if value is not None},
+                "verdict": gate.verdict.name,
+                "alert": gate.alert,
+                "cohort": _cohort(evidence, question),
+                "evidence_sha256": evidence_sha256,
+            },
+        )
+
+
+def _cohort(evidence: Sequence[Evidence], question: str) -> str:
+    row = next((row for row in evidence if row.question == question), None)
+    if row is None:
+        return "none"
+    return f"contacted {row.cohort_from} to {row.cohort_to}: {row.leads} leads, {row.conversions} conversions"
 
 
 def _sentence(finding: Finding) -> str:

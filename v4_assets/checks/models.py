@@ -20,6 +20,8 @@ AUC_GAP = Check(
 ADDITIVE = Check("treeshap_additive", "TreeSHAP values and bias add up to the model's margin.", blocking=True)
 EVERY_MODEL = (FEATURE_COUNT, AUC_ABOVE, AUC_GAP, ADDITIVE)
 CHALLENGER = (*EVERY_MODEL, LIFT_ABOVE)
+TEST_FIGURES = (AUC_ABOVE, LIFT_ABOVE, AUC_GAP)
+"""What a bundle's own figures say, without scoring a row."""
 
 EXPLAINED_ROWS = 512
 

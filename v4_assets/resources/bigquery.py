@@ -11,7 +11,7 @@ import random
 import re
 import tempfile
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
@@ -21,7 +21,6 @@ from uuid import uuid4
 import dagster as dg
 import grpc  # type: ignore[import-untyped]
 import pyarrow as pa
-import pyarrow.parquet as pq
 from google.api_core.exceptions import BadRequest, Conflict, GoogleAPIError, NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
@@ -30,16 +29,19 @@ from google.cloud.bigquery_storage import BigQueryReadClient
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
 from v4_assets.errors import TableMissingError
-from v4_assets.writes import PartitionWrite
+from v4_assets.resources.bigquery_batches import resliced, spool
 from v4_assets.resources.bigquery_errors import explained, is_aborted
 from v4_assets.resources.bigquery_scripts import parameters, partition_script, statements_script, table_script
 from v4_assets.resources.bigquery_tables import declared, reference, schema, types
 from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema, verify_columns
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
+from v4_assets.writes import PartitionWrite
 
 TRIES = 6
 """How often a transaction aborted for another one is tried, over about a minute."""
+CALL = "v4_call"
+"""Label by which a job is known to be the one just asked for."""
 READ_STREAMS = 2
 """Streams and waiting pages of a large answer: what bounds its memory."""
 
@@ -68,7 +70,7 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def stream(self, query: Query, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[Iterable[pa.RecordBatch]]:
         """A large answer in batches, fetched a few pages ahead."""
-        with explained(query.name), closing(_resliced(self._pages(query), rows_per_batch)) as batches:
+        with explained(query.name), closing(resliced(self._pages(query), rows_per_batch)) as batches:
             yield batches
 
     def create(self, tables: Iterable[Table], views: Iterable[View] = ()) -> None:
@@ -98,6 +100,11 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         with self._staged(table, rows) as source:
             return self._commit(table_script(table, source), f"v4-{uuid4().hex}")
 
+    def replace_slice(self, table: Table, column: str, value: str, rows: Iterable[pa.RecordBatch]) -> int:
+        """Replace the rows in which `column` is `value`, in one transaction."""
+        with self._staged(table, rows) as source:
+            return self._commit(table_script(table, source, {column: value}), f"v4-{uuid4().hex}")
+
     def transact(self, statements: Sequence[Statement]) -> None:
         """Run statements in one transaction that stands only if each changed what it should."""
         self._commit(statements_script(statements), f"v4-{uuid4().hex}")
@@ -109,6 +116,15 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 return types(self._client.get_table(reference(table, self.project)).schema)
             except NotFound:
                 return {}
+
+    def view_texts(self, dataset: str) -> dict[str, str]:
+        """Every view of a dataset and its text."""
+        place = Table("VIEWS", f"{dataset}.INFORMATION_SCHEMA", "VIEWS", ()).full_name
+        try:
+            found = self.read(Query("view_texts", f"SELECT table_name, view_definition FROM {place}"))
+        except TableMissingError:
+            return {}
+        return dict(zip(found["table_name"].to_pylist(), found["view_definition"].to_pylist(), strict=True))
 
     @property
     def _client(self) -> bigquery.Client:
@@ -141,18 +157,23 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Run a transaction and return the number its script ends with.
 
         Transactions of the same `turn` never overlap: the next job id is only asked for when the job that took the one
-        before it is done and its effect visible.
+        before it is done and its effect visible. A job id that is taken may be our own job's, whose answer was lost.
         """
         attempt = aborted = 0
+        config, call = self._config(script), uuid4().hex
+        config.labels = {**config.labels, CALL: call}
         with explained(script.name):
             while True:
                 attempt += 1
                 job_id = f"{turn}-{attempt}"
                 try:
-                    job = self._client.query(script.text, self._config(script), job_id=job_id, job_retry=None)
+                    job = self._client.query(script.text, config, job_id=job_id, job_retry=None)
                 except Conflict:
-                    self._client.get_job(job_id).exception()  # type: ignore[no-untyped-call] # waits
-                    continue
+                    taken = self._client.get_job(job_id)
+                    if not isinstance(taken, bigquery.QueryJob) or taken.labels.get(CALL) != call:
+                        taken.exception()  # type: ignore[no-untyped-call] # waits
+                        continue
+                    job = taken
                 try:
                     return int(next(iter(job.result(job_retry=None)))[0])
                 except BadRequest as error:
@@ -172,7 +193,7 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         # The service's clock, because ours may be fixed; DROP in a `finally` does not survive a killed process.
         options = "OPTIONS (expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY))"
         with tempfile.TemporaryFile(suffix=".parquet") as file:
-            _spool(rows, arrow_schema(table), file)
+            spool(rows, arrow_schema(table), file)
             self._run(Query(f"stage_{table.name}", f"CREATE TABLE {staging.full_name} ({columns}) {options}"))
             try:
                 self._load(staging, file)
@@ -220,30 +241,3 @@ def _storage_client(endpoint: str | None) -> BigQueryReadClient:
         return BigQueryReadClient()  # type: ignore[no-untyped-call]
     channel = grpc.insecure_channel(endpoint, options=[("grpc.max_receive_message_length", -1)])
     return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))  # type: ignore[no-untyped-call]
-
-
-def _spool(rows: Iterable[pa.RecordBatch], schema: pa.Schema, file: IO[bytes]) -> None:
-    """Write batches to a Parquet file one by one, so that one is held at a time."""
-    with pq.ParquetWriter(file, schema) as writer:
-        for batch in rows:
-            writer.write_batch(batch)
-
-
-def _resliced(pages: Iterable[pa.RecordBatch], rows_per_batch: int) -> Generator[pa.RecordBatch]:
-    """The same rows in batches of `rows_per_batch`, the last one shorter."""
-    held: list[pa.RecordBatch] = []
-    missing = rows_per_batch
-    for page in pages:
-        rest = page
-        while len(rest) >= missing:
-            yield _joined([*held, rest.slice(0, missing)])
-            held, rest, missing = [], rest.slice(missing), rows_per_batch
-        if len(rest):
-            held.append(rest)
-            missing -= len(rest)
-    if held:
-        yield _joined(held)
-
-
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]

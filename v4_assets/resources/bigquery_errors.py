@@ -120,11 +120,11 @@ def translated(name: str, error: GoogleAPIError) -> WarehouseError:
         return _REFUSALS[refused["error"]](refused["text"])
     rule = next(rule for rule in _RULES if isinstance(error, rule.of) and re.search(rule.wording, said, re.IGNORECASE))
     role = next((role for sign, role in _ROLES.items() if sign in said.lower()), _WRITER)
-    return rule.kind(rule.text.format(name=name, said=said, role=role))
+    return rule.kind(rule.text.format(name=name, said=said.rstrip("."), role=role))
 
 
 def _first_line(error: GoogleAPIError) -> str:
     """What the service said, without the request, the repetition and the job id that the client puts around it."""
     message = error.message if isinstance(error, GoogleAPICallError) else error
     said = str(message).partition("; reason:")[0].strip().partition("\n")[0]
-    return _REQUEST.sub("", said).rstrip(".")
+    return _REQUEST.sub("", said)

@@ -14,11 +14,11 @@ from typing import Any
 from google.cloud.bigquery import ScalarQueryParameter
 
 from v4_assets.errors import ConcurrentWriteError, WarehouseError
-from v4_assets.writes import PartitionWrite
 from v4_assets.resources.bigquery_errors import refusal
 from v4_assets.resources.warehouse import Statement
 from v4_assets.sql import Query
 from v4_assets.tables import PARTITION_COLUMN, Table
+from v4_assets.writes import PartitionWrite
 
 PARAMETER_TYPES = (
     (bool, "BOOL"),
@@ -82,20 +82,22 @@ SELECT v4_written;"""
     return Query(rows.name, text, {**rows.params, **own})
 
 
-def table_script(table: Table, rows: Query) -> Query:
-    """Replace all rows of a table by `rows`."""
+def table_script(table: Table, rows: Query, where: Mapping[str, str] | None = None) -> Query:
+    """Replace all rows of a table by `rows`, or those in which every column of `where` has the value given."""
     columns = _names(table)
+    own = {f"v4_{name}": value for name, value in (where or {}).items()}
+    replaced = " AND ".join(f"`{name}` = @v4_{name}" for name in where or {}) or "TRUE"
     text = f"""\
 DECLARE v4_written INT64;
 BEGIN TRANSACTION;
-DELETE FROM {table.full_name} WHERE TRUE;
+DELETE FROM {table.full_name} WHERE {replaced};
 INSERT INTO {table.full_name} ({columns}) SELECT {columns} FROM (
 {rows.text}
 );
 SET v4_written = @@row_count;
 COMMIT TRANSACTION;
 SELECT v4_written;"""
-    return Query(rows.name, text, rows.params)
+    return Query(rows.name, text, {**rows.params, **own})
 
 
 def statements_script(statements: Sequence[Statement]) -> Query:

@@ -1,9 +1,12 @@
-"""Which warehouse and which registry the settings mean."""
+"""Which warehouse, registry and Salesforce org the settings mean."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from v4_assets.resources.crm import CRM, QUICK, Wait
 from v4_assets.resources.duckdb import DuckDBWarehouse
 from v4_assets.resources.registry import ModelRegistry
+from v4_assets.resources.salesforce import Org
 from v4_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,3 +30,23 @@ def warehouse(settings: Settings) -> "DuckDBWarehouse | BigQueryWarehouse":
 def registry(settings: Settings) -> ModelRegistry:
     """The shipped and the registered models."""
     return ModelRegistry(shipped=str(settings.models), registered=str(settings.registered_models))
+
+
+def crm(settings: Settings) -> CRM:
+    """The org that shows the scores, or the folder of a dry run."""
+    wait = QUICK if settings.salesforce == "local" else Wait()
+    return CRM(settings.salesforce, salesforce(settings), settings.home / "salesforce", wait)
+
+
+def salesforce(settings: Settings) -> Org | None:
+    """The configured org, not looked for before it is used; None for a dry run."""
+    if settings.salesforce == "dry-run":
+        return None
+    # The client takes a quarter of a second to import, which every run without an org would wait for.
+    from v4_assets.resources.salesforce_client import SalesforceClient  # noqa: PLC0415
+
+    if settings.salesforce_target is not None:
+        return SalesforceClient(settings.salesforce_target)
+    from v4_assets.sample.org import local_target  # noqa: PLC0415
+
+    return SalesforceClient(partial(local_target, settings.stand_in_org))

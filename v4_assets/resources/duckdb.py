@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import dagster as dg
 import duckdb
 import pyarrow as pa
-import sqlglot
 
 from v4_assets.errors import (
     ConcurrentWriteError,
@@ -18,11 +16,12 @@ from v4_assets.errors import (
     TableMissingError,
     WarehouseError,
 )
-from v4_assets.writes import PartitionWrite
 from v4_assets.resources.duckdb_file import SETTINGS, Feed, shared_connection
+from v4_assets.resources.duckdb_sql import to_duckdb
 from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema, verify_columns
 from v4_assets.sql import Query
 from v4_assets.tables import PARTITION_COLUMN, Table, View
+from v4_assets.writes import PartitionWrite
 
 DUCKDB_TYPES = {
     "STRING": "VARCHAR",
@@ -112,6 +111,12 @@ class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             connection.execute(f"DELETE FROM {_quoted(table)}")
             return _insert(connection, table, rows)
 
+    def replace_slice(self, table: Table, column: str, value: str, rows: Iterable[pa.RecordBatch]) -> int:
+        """Replace the rows in which `column` is `value`, in one transaction."""
+        with self._transaction(table.name) as connection:
+            connection.execute(f'DELETE FROM {_quoted(table)} WHERE "{column}" = $value', {"value": value})
+            return _insert(connection, table, rows)
+
     def transact(self, statements: Sequence[Statement]) -> None:
         """Run statements in one transaction that stands only if each changed what it should."""
         with self._transaction("the transaction") as connection:
@@ -130,6 +135,12 @@ class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         with self._connection() as connection:
             return _columns(connection, table)
 
+    def view_texts(self, dataset: str) -> dict[str, str]:
+        """Every view of a dataset and its text."""
+        with self._connection() as connection:
+            query = "SELECT view_name, sql FROM duckdb_views() WHERE schema_name = $schema AND NOT internal"
+            return dict(connection.execute(query, {"schema": _schema(dataset)}).fetchall())
+
     @contextmanager
     def _transaction(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._connection() as connection:
@@ -146,15 +157,6 @@ class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _connection(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return shared_connection(Path(self.path), self.lock_seconds, self.memory_limit)
-
-
-@cache
-def to_duckdb(text: str) -> str:
-    """GoogleSQL as DuckDB understands it."""
-    try:
-        return sqlglot.transpile(text, read="bigquery", write="duckdb")[0]
-    except sqlglot.errors.SqlglotError as error:
-        raise WarehouseError(f"This is not GoogleSQL that can be run on DuckDB: {error}\n{text}") from error
 
 
 def _batches(reader: pa.RecordBatchReader, what: str) -> Iterator[pa.RecordBatch]:

@@ -20,7 +20,8 @@ import pyarrow as pa
 
 from v4_assets.errors import WarehouseBusyError, WarehouseError
 
-SETTINGS = "SET TimeZone = 'UTC'; SET preserve_insertion_order = false"
+SETTINGS = "SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET checkpoint_threshold = '256MB'"
+"""The default would rewrite the file at nearly every partition of a large day."""
 
 
 @dataclass

@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 import pyarrow as pa
 
 from v4_assets.errors import SchemaDriftError
-from v4_assets.writes import PartitionWrite
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
+from v4_assets.writes import PartitionWrite
 
 ARROW_TYPES = {
     "STRING": pa.string(),
@@ -66,11 +66,17 @@ class Warehouse(Protocol):
     def replace_table(self, table: Table, rows: Iterable[pa.RecordBatch]) -> int:
         """Replace a table as a whole, atomically. Returns its row count."""
 
+    def replace_slice(self, table: Table, column: str, value: str, rows: Iterable[pa.RecordBatch]) -> int:
+        """Replace the rows of a table in which `column` is `value`, atomically. Returns the count of the new rows."""
+
     def transact(self, statements: Sequence[Statement]) -> None:
         """Run statements in one transaction. Raises ConcurrentWriteError, changing nothing, on an unexpected count."""
 
     def columns(self, table: Table) -> dict[str, str]:
         """Column names and GoogleSQL types as the table really has them; empty when it does not exist."""
+
+    def view_texts(self, dataset: str) -> dict[str, str]:
+        """Name and defining text of every view of a dataset, other people's included; empty when it does not exist."""
 
 
 def verify_columns(table: Table, found: Mapping[str, str]) -> None:

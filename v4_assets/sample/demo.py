@@ -1,30 +1,29 @@
-"""The demo: the real jobs on sample data under a clock that is moved from morning to morning, told as it happens."""
+"""The demo: three stories on sample data, in which the real jobs and the real sensors act under a clock that is moved
+from morning to morning. It tells what happens, and it fails when a story does not end as it must.
+"""
 
+import shutil
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
-from functools import partial
-from typing import TypeVar
+from pathlib import Path
 
 import click
 
-from v4_assets import jobs, operate, tables
-from v4_assets.clock import NEW_YORK
-from v4_assets.operate import Outcome
-from v4_assets.resources.connect import warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.errors import V4Error
+from v4_assets.sample import other_stories, rollout_story, stories
+from v4_assets.sample.stage import Stage
+from v4_assets.sample.telling import chapter
+from v4_assets.sample.world import build
 from v4_assets.settings import Settings
 
-WORLD = WorldSpec(scale=0.1, leads_per_week=450, through=date(2026, 1, 18))
-BACKFILLED = (date(2026, 1, 5), date(2026, 1, 11))
-LIVE = tuple(date(2026, 1, 12) + timedelta(days=offset) for offset in range(5))
-MORNING = time(6, 30)
-
-Result = TypeVar("Result")
+INTRODUCTION = (
+    "A sales team contacts 5,000 advisors a week. A model scores every open lead every morning, and the tenth it ranks "
+    "first is called first. v4.0.0 does it today; v4.1.0 is meant to replace it. Whether a lead was worth the call is "
+    "known 43 days later. The data is calibrated sample data; every run, check and decision below is a real one."
+)
 
 
 def tell(settings: Settings, say: Callable[[str], None] = click.echo) -> int:
-    """Run the demo into V4_HOME, saying what happens. Returns the exit code: 0 when every run succeeded.
+    """Run the demo into V4_HOME, saying what happens. Returns the exit code: 0 when every story ended as it must.
 
     A V4_HOME that holds a warehouse already is left as it is: the days written in it are evidence.
     """
@@ -34,59 +33,41 @@ def tell(settings: Settings, say: Callable[[str], None] = click.echo) -> int:
     if settings.duckdb_file.exists():
         say(f"{settings.duckdb_file} exists but holds no finished demo. Remove {settings.home}, or set V4_HOME.")
         return 1
-    say("A sales team's leads, scored by two versions of a model. The data is calibrated sample data.\n")
-    _prepare(settings, say)
-    outcomes = [_at(settings, LIVE[0], lambda now: operate.run_job(now, jobs.CHECKLIST))]
-    _report(say, "pre-deployment checklist", outcomes[0])
-    say(f"\nThe week before, {BACKFILLED[0]} to {BACKFILLED[1]}, is computed afterwards and marked retrospective:")
-    for first, last, outcome in _at(settings, LIVE[0], lambda now: operate.backfill(now, *BACKFILLED)):
-        outcomes.append(outcome)
-        _report(say, f"{first} to {last}", outcome)
-    say("\nThen both versions score every morning at 06:30 New York, side by side:")
-    for day in LIVE:
-        outcomes.append(_at(settings, day, partial(operate.run_day, day=day)))
-        _report(say, f"{day:%a} {day}", outcomes[-1])
-    settings.demo_clock_file.write_text(_instant(LIVE[-1]).isoformat(), encoding="utf-8")
-    _best_leads(settings, say)
-    say(
-        f"\nEverything is in {settings.home}. Look at it with `make dev` (Dagster, http://127.0.0.1:3000) or "
-        "`.venv/bin/v4 status`."
+    if settings.warehouse != "duckdb":
+        say("The demo writes source tables, and only the embedded warehouse's. Unset V4_WAREHOUSE.")
+        return 1
+    team = _stage(settings, settings.home, salesforce="local")
+    market, silent = (_stage(settings, settings.home / "stories" / name) for name in ("market", "silent-column"))
+    try:
+        say(chapter("Two versions of a model, and who decides between them", INTRODUCTION))
+        rollout_story.tell(team, build(stories.ROLLOUT_WORLD), say)
+        other = build(stories.MARKET_WORLD)
+        other_stories.tell_market(market, other, say)
+        shutil.copytree(market.settings.home, silent.settings.home)
+        other_stories.tell_silence(silent, other, say)
+    except V4Error as error:
+        say(f"\nThe story went otherwise: {error}")
+        return 1
+    team.stop_clock(stories.ROLLBACK)
+    say(_where_to_look(team, market, silent))
+    return 0
+
+
+def _stage(settings: Settings, home: Path, salesforce: str = "dry-run") -> Stage:
+    """A stage that can reach nobody: no real org, and no webhook for alerts about sample data."""
+    reach = {"salesforce": salesforce, "salesforce_target": None, "slack_webhook": None}
+    return Stage(settings.model_copy(update={"home": home, **reach}))
+
+
+def _where_to_look(team: Stage, market: Stage, silent: Stage) -> str:
+    report = team.report(stories.ROLLBACK, "rollback")
+    return (
+        "\nAll three stories ended as they must. Look at the first:\n"
+        "  make dev                 Dagster at http://127.0.0.1:3000: lift_comparison, its checks, every run\n"
+        "  .venv/bin/v4 history     what was done to production, and why\n"
+        "  .venv/bin/v4 lift        conversion by decile, both versions\n"
+        f"  {report}\n"
+        "and at the others with V4_HOME set:\n"
+        f"  V4_HOME={market.settings.home} make dev\n"
+        f"  V4_HOME={silent.settings.home} make dev"
     )
-    return 0 if all(outcome.success for outcome in outcomes) else 1
-
-
-def _prepare(settings: Settings, say: Callable[[str], None]) -> None:
-    counts = fill(warehouse(settings), settings.rollout.catalogue, build(WORLD))
-    say("  ".join(f"{rows:,} rows of {table}" for table, rows in counts.items()))
-    live = _at(settings, LIVE[0], operate.init)
-    say(f"{live.version} is live; {settings.rollout.candidate} is the challenger.\n")
-
-
-def _best_leads(settings: Settings, say: Callable[[str], None]) -> None:
-    catalogue = settings.rollout.catalogue
-    say(f"\nThe first leads to call on {LIVE[-1]}, and why:")
-    for version, entry in settings.rollout.versions.items():
-        query = catalogue.query(
-            "daily_scores", {"prediction_date": LIVE[-1]}, daily_scores=tables.scores_key(entry.key)
-        )
-        best = warehouse(settings).read(query).sort_by([("score", "descending"), ("lead_id", "ascending")]).slice(0, 3)
-        for row in best.to_pylist():
-            reasons = ", ".join(row[name] for name in ("reason_1", "reason_2", "reason_3") if row[name])
-            say(f"  {version}  {row['lead_id']}  score {row['score']:.4f}  {reasons or '(reasons: live version only)'}")
-
-
-def _report(say: Callable[[str], None], what: str, outcome: Outcome) -> None:
-    verdict = "done" if outcome.success else "FAILED"
-    say(f"  {what}: {verdict}, {outcome.checks_passed} checks passed")
-    for failed in outcome.checks_failed:
-        say(f"    {failed.severity}: {failed.asset}.{failed.check}: {failed.description}")
-    for error in outcome.errors:
-        say(f"    {error}")
-
-
-def _instant(day: date) -> datetime:
-    return datetime.combine(day, MORNING, NEW_YORK)
-
-
-def _at(settings: Settings, day: date, act: Callable[[Settings], Result]) -> Result:
-    return act(settings.model_copy(update={"now": _instant(day).isoformat()}))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 
+from v4_assets import tables
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.sample.world import World
 from v4_assets.tables import Catalogue
@@ -24,3 +25,21 @@ def fill(
             progress(table, batch.num_rows)
 
     return {name: warehouse.replace_table(catalogue[name], heard(name, batches)) for name, _, batches in world.tables()}
+
+
+def silence(warehouse: Warehouse, catalogue: Catalogue, world: World, table: str, column: str) -> int:
+    """Deliver one source table again with a column that is NULL throughout. Returns its rows."""
+
+    def silent(batch: pa.RecordBatch) -> pa.RecordBatch:
+        at = batch.schema.get_field_index(column)
+        return batch.set_column(at, batch.schema.field(at), pa.nulls(batch.num_rows, batch.schema.field(at).type))
+
+    batches = next(batches for name, _, batches in world.tables() if name == table)
+    return warehouse.replace_table(catalogue[table], map(silent, batches))
+
+
+def lead_ids(world: World) -> Iterator[str]:
+    """The ids of all leads, contacted or not, 18 characters each."""
+    batches = next(batches for name, _, batches in world.tables() if name == tables.LEAD)
+    for batch in batches:
+        yield from batch.column("Id").to_pylist()

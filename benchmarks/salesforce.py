@@ -1,0 +1,227 @@
+"""Every lead's scores to Salesforce after a switch: our sync against 200 records per call, on the stand-in org.
+
+The org is a process of its own, so that neither its memory nor its processor time count as ours, and waits 50 ms before
+it answers any request, about what a real one does. `ours` is the whole sync: identity, ledger, job, row results,
+state, read-back of a sample; by its real waits, too. `again` is the same sync once more. `by_hand` is the way it was
+done before: all scores in memory, simple-salesforce, 200 records per call of the composite API, errors printed and
+forgotten. The stand-in is taught that one call here; it is otherwise as it is.
+
+python -m benchmarks.salesforce prepare FOLDER ROWS
+python -m benchmarks.salesforce serve FOLDER
+python -m benchmarks.salesforce ours|by_hand FOLDER
+
+The last two print JSON: seconds, bytes, peak_mb, requests, those of them that write, and `again_requests`: those of the
+sync that followed.
+"""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import requests
+from requests.adapters import HTTPAdapter
+
+from v4_assets import syncing, tables
+from v4_assets.clock import Clock, cutoff
+from v4_assets.production import prepare as create_tables
+from v4_assets.ranking import deprioritized, percentiles
+from v4_assets.record_ids import to_18
+from v4_assets.resources.connect import warehouse
+from v4_assets.resources.crm import CRM
+from v4_assets.resources.salesforce_client import SalesforceClient
+from v4_assets.resources.warehouse import arrow_schema
+from v4_assets.sample.org import StandInOrg, api, local_target, switch
+from v4_assets.sample.org.messages import as_json
+from v4_assets.settings import Settings, load
+from v4_assets.shipment import Shipment
+from v4_assets.sync_fields import examine
+from v4_assets.sync_rows import as_sent
+
+DAY = date(2026, 1, 12)
+CLOCK = Clock(cutoff(date(2026, 1, 13)))
+OLD, NEW = "v4.0.0", "v4.1.0"
+LATENCY_SECONDS = 0.05
+RECORDS_PER_CALL = 200
+
+
+class Traffic:
+    """What goes over the wire of this process."""
+
+    def __init__(self) -> None:
+        self.requests = self.writes = self.bytes = 0
+        send = HTTPAdapter.send
+
+        def counted(adapter: HTTPAdapter, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+            answer = send(adapter, request, *args, **kwargs)
+            self.requests += 1
+            self.writes += request.method != "GET" and "/oauth2/" not in (request.url or "")
+            self.bytes += len(request.body or b"") + len(answer.content)
+            return answer
+
+        HTTPAdapter.send = counted  # type: ignore[method-assign]
+
+
+def settings_in(folder: str) -> Settings:
+    """Settings whose V4_HOME is `folder`."""
+    return load({"V4_HOME": folder})
+
+
+def shipment(count: int, version: str) -> Shipment:
+    """Scores of `count` leads by a version, as the warehouse would hand them out."""
+    ids = [to_18(f"00QAb{number:010d}") for number in range(count)]
+    scores = np.random.default_rng(int(version[3])).uniform(0.3, 0.7, count)
+    ranks = percentiles(scores, np.arange(count))
+    rows = pa.table(
+        {
+            "lead_id": pa.array(ids),
+            "score": pa.array(scores),
+            "percentile": pa.array(ranks, pa.int64()),
+            "deprioritize": pa.array(deprioritized(ranks)),
+        }
+    )
+    return Shipment(DAY, version, f"switch to {version}", as_sent(rows, version), CLOCK.now())
+
+
+def go_live(settings: Settings, version: str) -> None:
+    """Make a version live."""
+    table = settings.rollout.catalogue[tables.PRODUCTION]
+    row = dict.fromkeys((column.name for column in table.columns), "-")
+    row |= {"version": version, "event_id": f"switch to {version}"}
+    rows = pa.RecordBatch.from_pylist([row], schema=arrow_schema(table))
+    warehouse(settings).replace_table(table, [rows])
+
+
+def prepare(folder: str, count: int) -> None:
+    """An org in which every lead carries V4.0.0's scores, a ledger that knows it, and V4.1.0 just gone live."""
+    settings = settings_in(str(Path(folder) / "home"))
+    create_tables(warehouse(settings), settings.rollout.catalogue)
+    go_live(settings, OLD)
+    (org_folder := Path(folder) / "org").mkdir()
+    with StandInOrg(org_folder) as org:
+        org.seed(shipment(count, OLD).sent.rows["lead_id"].to_pylist())
+        sync(settings, SalesforceClient(org.target), shipment(count, OLD))
+    go_live(settings, NEW)
+    (Path(folder) / "rows").write_text(str(count), encoding="ascii")
+
+
+def sync(settings: Settings, org: SalesforceClient, goods: Shipment) -> syncing.Report:
+    """One sync, as the asset does it."""
+    house, rollout = warehouse(settings), settings.rollout
+    fields = examine(rollout.salesforce.fields, org.lead_fields(), list(rollout.versions))
+    crm = CRM("local", org, settings.home / "salesforce")
+    report = syncing.synchronise(
+        house, rollout, CLOCK, crm, org, goods, fields, run_id=None, allowed=None, tell=lambda _: None
+    )
+    if report.problems or report.uncovered or len(report.read_back.differing):
+        raise RuntimeError(f"The sync did not do its work: {report.problems}, {report.uncovered} uncovered.")
+    return report
+
+
+def ours(folder: str, count: int) -> Iterator[int]:
+    """The sync after the switch, and the same once more; after each the leads it sent."""
+    settings = settings_in(str(Path(folder) / "home"))
+    goods = shipment(count, NEW)
+    for _ in range(2):
+        # A process of its own every time: each logs in and asks which org it is.
+        org = SalesforceClient(partial(local_target, Path(folder) / "org"))
+        yield len(sync(settings, org, goods).changes.rows)
+
+
+def by_hand(folder: str, count: int) -> Iterator[int]:
+    """Whatever scores there are, 200 records per call; every time the same."""
+    goods = shipment(count, NEW).sent.rows
+    for _ in range(2):
+        client = SalesforceClient(partial(local_target, Path(folder) / "org"))._org
+        records = [
+            {
+                "attributes": {"type": "Lead"},
+                "id": row["lead_id"],
+                "V4_Score__c": row["score"],
+                "V4_Score_Percentile__c": row["percentile"],
+                "V4_Deprioritize__c": row["deprioritize"],
+            }
+            for row in goods.to_pylist()
+        ]
+        for start in range(0, len(records), RECORDS_PER_CALL):
+            some = {"allOrNone": False, "records": records[start : start + RECORDS_PER_CALL]}
+            for told in client.restful("composite/sobjects", method="PATCH", json=some):
+                if not told["success"]:
+                    print(told["errors"], file=sys.stderr)
+        yield len(records)
+
+
+def measured(rival: Any, folder: str) -> None:
+    """Run a rival twice against a running org and say what the first and the second sync cost."""
+    traffic = Traffic()
+    with running(folder):
+        runs = rival(folder, int((Path(folder) / "rows").read_text(encoding="ascii")))
+        traffic.requests = traffic.writes = traffic.bytes = 0
+        started = time.perf_counter()
+        sent = next(runs)
+        seconds = time.perf_counter() - started
+        found = {"sent": sent, "seconds": seconds, "bytes": traffic.bytes}
+        found |= {"requests": traffic.requests, "writes": traffic.writes}
+        found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        traffic.requests = 0
+        found["again_sent"] = next(runs)
+        found["again_requests"] = traffic.requests
+    print(json.dumps(found))
+
+
+@contextmanager
+def running(folder: str) -> Iterator[None]:
+    """The org of the folder in a process of its own, with the latency of a real one."""
+    org_folder = Path(folder) / "org"
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.salesforce", "serve", folder], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        switch(org_folder, latency_seconds=LATENCY_SECONDS)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def serve(folder: str) -> None:
+    """Serve the org, which learns the composite call, until it is terminated."""
+    api.ROUTES = (*api.ROUTES, api._Route("PATCH", "/composite/sobjects", "any", _collection))
+    with StandInOrg(Path(folder) / "org"):
+        print("ready", flush=True)
+        while True:
+            time.sleep(3600)
+
+
+def _collection(org: api.Api, call: Any) -> Any:
+    records = call.asked["records"]
+    names = [name for name in records[0] if name not in ("attributes", "id")]
+    changes = [[part for name in names for part in (True, row[name])] + [row["id"]] for row in records]
+    org.store.update(names, changes)
+    return as_json(200, [{"id": row["id"], "success": True, "errors": []} for row in records])
+
+
+def main(what: str, folder: str, *arguments: str) -> None:
+    """See the module's first lines."""
+    if what == "prepare":
+        prepare(folder, int(arguments[0]))
+    elif what == "serve":
+        serve(folder)
+    else:
+        copy = shutil.copytree(folder, Path(folder) / f"{what}-copy", ignore=shutil.ignore_patterns("*-copy"))
+        measured({"ours": ours, "by_hand": by_hand}[what], str(copy))
+        shutil.rmtree(copy)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,10 @@
+-- call_days: on which days any lead at all entered Call Scheduled, as known on the day of evaluation.
+-- grain:   one row per called_on
+-- inputs:  {{lead_outcomes}}
+-- params:  @prediction_date DATE, @first_day DATE
+-- output:
+--   called_on  DATE  a New York date with at least one call, from @first_day on
+
+SELECT DISTINCT called_on
+FROM {{lead_outcomes}}
+WHERE prediction_date = @prediction_date AND called_on >= @first_day

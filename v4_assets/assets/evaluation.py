@@ -1,0 +1,197 @@
+"""What became of the leads, and how well each version had ranked them: outcomes, comparison, and the guide's gates."""
+
+from collections.abc import Sequence
+from datetime import date
+from functools import cache
+
+import dagster as dg
+import pyarrow as pa
+
+from v4_assets import deployments, production, sql, tables, verdicts
+from v4_assets.assets.cohorts import Evaluator
+from v4_assets.assets.daily import column_schema, daily_asset, days, upstream
+from v4_assets.assets.evaluation_page import page
+from v4_assets.assets.partition import Day, Desk, Written, coverage, write_partition
+from v4_assets.checks import Finding, gate_results, gate_specs, results, specs
+from v4_assets.checks import evaluation as checks
+from v4_assets.checks import leads as lead_checks
+from v4_assets.checks import models as model_checks
+from v4_assets.clock import Clock
+from v4_assets.cohorts import last_matured, widest
+from v4_assets.comparison import Judged
+from v4_assets.decision import Gate
+from v4_assets.deployments import Event
+from v4_assets.errors import V4Error
+from v4_assets.evidence import Evidence, digest
+from v4_assets.gates import gates
+from v4_assets.resources.registry import ModelRegistry
+from v4_assets.resources.warehouse import Warehouse, arrow_schema
+from v4_assets.rollout_file import Rollout
+
+GROUP = "evaluation"
+
+
+def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """What is known on the day of every lead contacted lately."""
+    key = tables.LEAD_OUTCOMES
+    file = sql.load(key)
+
+    def work(desk: Desk, day: Day) -> tuple[Written, Sequence[Finding]]:
+        written = write_outcomes(desk, rollout, day)
+        return written, [lead_checks.one_row_per_lead(coverage(desk, day, expected=key, actual=key))]
+
+    return daily_asset(
+        key,
+        rollout=rollout,
+        partitions=partitions,
+        group=GROUP,
+        deps=upstream(file),
+        description=f"{file.purpose}\n\nGrain: {file.grain}. Made by `sql/{key}.sql`.",
+        kinds={"sql"},
+        checks=(lead_checks.ONE_ROW_PER_LEAD,),
+        work=work,
+    )
+
+
+def write_outcomes(desk: Desk, rollout: Rollout, day: Day) -> Written:
+    """Fill the day's partition of lead_outcomes, or keep it."""
+    key = tables.LEAD_OUTCOMES
+    window = {
+        "first_contact": widest(day.date, rollout.outcome_window_days, rollout.evaluation).first,
+        "last_matured": last_matured(day.date, rollout.outcome_window_days, rollout.evaluation),
+        "window_days": rollout.outcome_window_days,
+    }
+    query = desk.catalogue.query(key, day.params | window)
+    return write_partition(desk, desk.catalogue[key], day, query, (query.text, *map(str, window.values())))
+
+
+def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The versions compared on the day's cohorts, and the guide's criteria as checks that never block."""
+    key = tables.LIFT_COMPARISON
+    table = rollout.catalogue[key]
+    scores = [tables.scores_key(rollout.versions[one].key) for one in (rollout.baseline, rollout.candidate)]
+
+    @dg.asset(
+        name=key,
+        deps=[tables.LEAD_OUTCOMES, tables.SCORED_LEADS, *scores],
+        partitions_def=partitions,
+        # What decides is read from one run: one day each.
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+        group_name=GROUP,
+        description=f"{table.description}\n\nSee `sql/{key}.sql` for its columns and `sql/lift_by_decile.sql`.",
+        kinds={"python"},
+        check_specs=[*gate_specs(key), *specs(checks.CHECKS, key)],
+        metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
+    )
+    def asset(
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        registry: ModelRegistry,
+        clock: dg.ResourceParam[Clock],
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        day = only_day(context, clock)
+        desk = Desk(warehouse, registry, rollout.catalogue, rollout.checks)
+        with warehouse.session():
+            events = production.history(warehouse, rollout.catalogue)
+            evaluator = Evaluator.of(desk, rollout, day, compared(rollout, events, day.date), events)
+            written = write_evidence(evaluator)
+            rows = stored(desk, day)
+            evidence = [Evidence.from_row(row) for row in rows]
+            judged = judge(desk, rollout, day, events, evidence)
+            deciles = desk.warehouse.read(desk.catalogue.query(tables.LIFT_BY_DECILE, one_day(day))).to_pylist()
+        findings = checks.judge(rows, rollout.evaluation)
+        return dg.MaterializeResult(
+            metadata={**written.metadata, **page(evidence, judged, deciles)},
+            check_results=[
+                *gate_results(judged, evidence, digest(evidence), key),
+                *results(checks.CHECKS, {day.date: findings}, key),
+            ],
+        )
+
+    return asset
+
+
+def only_day(context: dg.AssetExecutionContext, clock: Clock) -> Day:
+    """The day of the run. Raises V4Error for a run over several."""
+    wanted = days(context, clock)
+    if len(wanted) > 1:
+        raise V4Error(
+            f"{wanted[0].date} to {wanted[-1].date} are {len(wanted)} days in one run, but the gates of a day are read "
+            "from a run of its own. Launch one run per day."
+        )
+    return wanted[0]
+
+
+def compared(rollout: Rollout, events: Sequence[Event], day: date) -> tuple[str, ...]:
+    """The versions scored side by side as `day` began: baseline and candidate, without what was sunset by then.
+
+    What happens on the day itself changes nothing for it, so that a rerun finds the same.
+    """
+    archived = deployments.state_after([event for event in events if event.day < day]).archived
+    return tuple(version for version in (rollout.baseline, rollout.candidate) if version not in archived)
+
+
+def write_evidence(evaluator: Evaluator) -> Written:
+    """Fill the day's partitions of both tables, or keep them where evidence says so.
+
+    The deciles go first: where evidence is, they are.
+    """
+    desk, day = evaluator.desk, evaluator.day
+    definition = evaluator.definition()
+
+    @cache
+    def judged() -> list[Judged]:
+        return evaluator.compare()
+
+    def comparison() -> list[pa.RecordBatch]:
+        return [pa.RecordBatch.from_pylist([one.row for one in judged()], schema=arrow_schema(evidence))]
+
+    def by_decile() -> list[pa.RecordBatch]:
+        rows = [row for one in judged() for row in one.deciles]
+        return [pa.RecordBatch.from_pylist(rows, schema=arrow_schema(deciles))]
+
+    evidence, deciles = desk.catalogue[tables.LIFT_COMPARISON], desk.catalogue[tables.LIFT_BY_DECILE]
+    write_partition(desk, deciles, day, by_decile, definition)
+    return write_partition(desk, evidence, day, comparison, definition)
+
+
+def judge(
+    desk: Desk, rollout: Rollout, day: Day, events: Sequence[Event], evidence: Sequence[Evidence]
+) -> tuple[Gate, ...]:
+    """Every gate of the day, on the evidence as it is stored."""
+    versions = compared(rollout, events, day.date)
+    return gates(
+        evidence,
+        candidate=rollout.candidate,
+        baseline=rollout.baseline,
+        policy=rollout.policy,
+        evaluation=rollout.evaluation,
+        model_findings=bundle_findings(desk, rollout, versions),
+        live_parallel_days=verdicts.live_parallel_days(
+            desk.warehouse,
+            desk.catalogue,
+            versions,
+            since=deployments.parallel_since(events, rollout.candidate),
+            until=day.date,
+        ),
+    )
+
+
+def bundle_findings(desk: Desk, rollout: Rollout, versions: Sequence[str]) -> list[Finding]:
+    """The candidate's own test figures against the baseline's; none once the baseline is archived."""
+    if rollout.baseline not in versions:
+        return []
+    candidate, baseline = desk.registry.load(rollout.candidate), desk.registry.load(rollout.baseline)
+    features = sql.load(tables.features_key(rollout.versions[rollout.candidate].key)).features
+    return model_checks.judge(candidate, baseline, len(features), rollout.pre_deployment, model_checks.TEST_FIGURES)
+
+
+def stored(desk: Desk, day: Day) -> list[dict[str, object]]:
+    """The day's rows of lift_comparison: what stands in the warehouse is judged, not what was meant to be written."""
+    query = desk.catalogue.query(tables.LIFT_COMPARISON, one_day(day))
+    return desk.warehouse.read(query).to_pylist()  # type: ignore[no-any-return]
+
+
+def one_day(day: Day) -> dict[str, object]:
+    """The parameters of a range that is one day."""
+    return {"first_day": day.date, "last_day": day.date}

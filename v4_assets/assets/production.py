@@ -1,0 +1,149 @@
+"""Who is live: the alias every reader follows. With an order it is switched; without one it says how things stand."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from v4_assets import deployments, production
+from v4_assets.assets.daily import days
+from v4_assets.clock import Clock
+from v4_assets.errors import PolicyError
+from v4_assets.resources.registry import ModelRegistry
+from v4_assets.resources.warehouse import Warehouse
+from v4_assets.rollout.orders import ACTION_TAG, Order, OrderConfig
+from v4_assets.rollout.runs import PROCESS_TAG, this_process
+from v4_assets.rollout_file import Rollout
+from v4_assets.settings import Places
+
+GROUP = "production"
+ALIAS = "production_alias"
+
+
+def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The row of v4_production. The promotion and rollback jobs give this asset the order it carries out."""
+
+    @dg.asset(
+        name=ALIAS,
+        deps=[f"model_{entry.key}" for entry in rollout.versions.values()],
+        partitions_def=partitions,
+        group_name=GROUP,
+        kinds={"sql"},
+        description=(
+            "Which version is live, since when and why. Readers follow `v4_production_scores`; a switch is one "
+            "transaction of the production row and the event that says why."
+        ),
+        metadata={"dagster/table_name": _name(rollout, "production")},
+    )
+    def asset(
+        context: dg.AssetExecutionContext,
+        config: OrderConfig,
+        warehouse: dg.ResourceParam[Warehouse],
+        registry: ModelRegistry,
+        clock: dg.ResourceParam[Clock],
+        places: dg.ResourceParam[Places],
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        only_today(context, clock)
+        order = Order.of(config)
+        with warehouse.session():
+            if order:
+                mark_at_work(context, order.event_id)
+                start(warehouse, rollout, registry, order, clock, context.run_id)
+            events = production.history(warehouse, rollout.catalogue)
+            live = production.current(warehouse, rollout.catalogue)
+        statuses = deployments.statuses(events, rollout.versions, rollout.candidate)
+        export_registry(places.registry, statuses, live)
+        return dg.MaterializeResult(metadata=_metadata(events, live, statuses))
+
+    return asset
+
+
+def start(
+    warehouse: Warehouse,
+    rollout: Rollout,
+    registry: ModelRegistry,
+    order: Order,
+    clock: Clock,
+    run_id: str | None,
+) -> None:
+    """Begin an order: switch production, or for a sunset only say that it has begun. Harmless when begun already.
+
+    Raises StaleDecisionError when the world is not the one it was decided in.
+    """
+    begun = production.history(warehouse, rollout.catalogue)
+    if any(event.event_id == order.event_id for event in begun):
+        return
+    unfinished = deployments.state_after(begun).unfinished
+    if unfinished:
+        raise PolicyError(
+            f"{unfinished.event} of {unfinished.day} ({unfinished.event_id[:12]}) is not completed. It is resumed "
+            "first; `v4 resume` does that now."
+        )
+    event = order.started(clock.now(), run_id)
+    if order.kind == "sunset":
+        production.record(warehouse, rollout.catalogue, [event], expected_event_id=order.expected_event_id)
+    else:
+        production.switch(
+            warehouse,
+            rollout,
+            registry,
+            event,
+            expected_event_id=order.expected_event_id,
+            model_sha256=order.model_sha256,
+        )
+
+
+def only_today(context: dg.AssetExecutionContext, clock: Clock) -> None:
+    """Raise PolicyError for any partition but today's: production and the CRM have no past that could be made anew."""
+    for day in days(context, clock):
+        if day.date != clock.today():
+            raise PolicyError(
+                f"{context.asset_key.to_user_string()} of {day.date} was asked for, and it is {clock.today()} in New "
+                "York. What is live, and what the CRM shows, is only ever today's; run the partition of today."
+            )
+
+
+def mark_at_work(context: dg.AssetExecutionContext, action_id: str) -> None:
+    """Say in the run's tags what it carries out and in which process, so that the sensor can tell a killed run."""
+    context.instance.add_run_tags(context.run_id, {ACTION_TAG: action_id, PROCESS_TAG: this_process()})
+
+
+def export_registry(path: Path, statuses: dict[str, str], live: production.Production | None) -> None:
+    """Write the derived registry status as registry.json, in one move."""
+    content = {
+        "production": live.version if live else None,
+        "model_sha256": live.model_sha256 if live else None,
+        "models": {version: {"status": status} for version, status in sorted(statuses.items())},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    beside.replace(path)
+
+
+def archived_versions(path: Path) -> frozenset[str]:
+    """Versions that the exported registry calls archived: their assets are out of the daily job."""
+    if not path.is_file():
+        return frozenset()
+    models = json.loads(path.read_text(encoding="utf-8"))["models"]
+    return frozenset(version for version, entry in models.items() if entry["status"] == "archived")
+
+
+def _metadata(
+    events: list[deployments.Event], live: production.Production | None, statuses: dict[str, str]
+) -> dict[str, Any]:
+    state = deployments.state_after(events)
+    return {
+        "live": live.version if live else "nothing adopted yet: `v4 init`",
+        "since": state.live.happened_at.isoformat() if state.live else "–",
+        "why": state.live.reason if state.live else "–",
+        "unfinished": state.unfinished.event if state.unfinished else "–",
+        "registry": dg.MetadataValue.json(statuses),
+    }
+
+
+def _name(rollout: Rollout, key: str) -> str:
+    table = rollout.catalogue[key]
+    return f"{table.dataset}.{table.name}"

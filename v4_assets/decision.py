@@ -1,0 +1,125 @@
+"""The words of a decision: verdicts, gates, phases, actions, where a rollout stands. Pure, and without rules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum, IntEnum
+
+
+class Verdict(IntEnum):
+    """Ranked: the worst decides."""
+
+    PASS = 0
+    INCONCLUSIVE = 1
+    """Evidence is short, or only the estimate is on the wrong side. It never advances and never convicts."""
+    FAIL = 2
+
+
+class Phase(Enum):
+    """Where a rollout stands. It follows from the events in v4_deployments alone."""
+
+    NOT_ADOPTED = "not_adopted"
+    PARALLEL = "parallel"
+    WATCH = "watch"
+    ROLLED_BACK = "rolled_back"
+    SUNSET = "sunset"
+
+
+class Action(Enum):
+    """What the sensor does."""
+
+    HOLD = "hold"
+    ASK = "ask"
+    """Everything speaks for it, and a person must agree (`approval: manual`)."""
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    SUNSET = "sunset"
+
+
+TOP_DECILE_LIFT = "top_decile_lift"
+AUC = "auc"
+TOP_DECILE_CONVERSION = "top_decile_conversion"
+PROMOTION_LIFT = "promotion_lift"
+NOT_BEHIND_BASELINE = "not_behind_baseline"
+MODEL_TEST_METRICS = "model_test_metrics"
+LIVE_PARALLEL_DAYS = "live_parallel_days"
+
+ROLLBACK_GATES = (TOP_DECILE_LIFT, AUC, TOP_DECILE_CONVERSION)
+PROMOTION_GATES = (PROMOTION_LIFT, NOT_BEHIND_BASELINE)
+EVIDENCE_GATES = (*ROLLBACK_GATES, *PROMOTION_GATES)
+"""Those that follow from evidence and policy alone."""
+GATE_NAMES = (*EVIDENCE_GATES, MODEL_TEST_METRICS, LIVE_PARALLEL_DAYS)
+"""Every gate of a day, in the order in which `gates` returns them."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One criterion on one day."""
+
+    name: str
+    verdict: Verdict
+    reason: str
+    """In words, with the numbers."""
+    actual: float | None = None
+    threshold: float | None = None
+    bound: float | None = None
+    """The one-sided bound the verdict was taken by; None when judged by the estimate."""
+    alert: bool = False
+    """Worth telling a person, whatever the verdict."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of a rollout beside the evidence."""
+
+    phase: Phase
+    live: str | None
+    candidate: str
+    baseline: str
+    today: date
+    live_since: date | None = None
+    """New York date of the switch that made the live version live."""
+    phase_since: date | None = None
+    """New York date on which the phase began: adoption, promotion, rollback, allowance, sunset."""
+    disagreement: str | None = None
+    """Why events, production and rollout.yaml contradict each other; None when they agree."""
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a decision looks at beside standing, gates and history. The defaults advance nothing."""
+
+    data_checks_failing: tuple[str, ...] = ()
+    """Checks of features, scores and salesforce_sync that fail today, by name. They stand in the way of promotion."""
+    approved: Action | None = None
+    """What a person approved on exactly this evidence, while the approval is valid. Asked for by `approval: manual`."""
+    rolled_back_before: bool = False
+    """The candidate was rolled back, and nobody has allowed it since."""
+    cohort_from: date | None = None
+    """First day of contact of the candidate's rollback cohort of today."""
+    readers_left: tuple[str, ...] | None = None
+    """Who still reads the baseline's names; None when nobody looked."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do, why, and by which gates."""
+
+    action: Action
+    reason: str
+    gates: tuple[Gate, ...] = ()
+    wanted: Action | None = None
+    """With ASK: what would be done."""
+    alert: bool = False
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The gates of one day that follow from evidence, and whether they were computed on another day."""
+
+    gates: tuple[Gate, ...]
+    retrospective: bool
+
+
+History = Mapping[date, Evaluated]
+"""Day of evaluation to its gates; `gates.history_of` makes it from recorded evidence."""

@@ -1,0 +1,14 @@
+"""Reading recorded evidence back from the warehouse."""
+
+from datetime import date
+
+from v4_assets import tables
+from v4_assets.evidence import Evidence
+from v4_assets.resources.warehouse import Warehouse
+from v4_assets.tables import Catalogue
+
+
+def evidence_rows(warehouse: Warehouse, catalogue: Catalogue, first: date, last: date) -> list[Evidence]:
+    """The evidence of the days from `first` to `last`, in no particular order."""
+    query = catalogue.query(tables.LIFT_COMPARISON, {"first_day": first, "last_day": last})
+    return [Evidence.from_row(row) for row in warehouse.read(query).to_pylist()]

@@ -1,0 +1,127 @@
+"""Any policy run over recorded evidence, day by day, as if its decisions had been carried out. Pure.
+
+What no evidence records is taken to have been well: the bundle's own test figures, the days in parallel, the data
+checks, and that nobody reads the old names. A promotion is taken to be approved at once, a sunset by `approval: manual`
+to be asked for and never answered. A cohort stays as long as it was recorded: a policy that asks for more
+conversions than it holds finds it short.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import groupby
+
+from v4_assets.decision import (
+    LIVE_PARALLEL_DAYS,
+    MODEL_TEST_METRICS,
+    Action,
+    Circumstances,
+    Decision,
+    Gate,
+    Phase,
+    Standing,
+    Verdict,
+)
+from v4_assets.evidence import Evidence
+from v4_assets.gates import history_of
+from v4_assets.policy import decide
+from v4_assets.rollout_policy import Evaluation, Policy
+
+AFTER = {Action.PROMOTE: Phase.WATCH, Action.ROLLBACK: Phase.ROLLED_BACK, Action.SUNSET: Phase.SUNSET}
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One recorded day: what the policy would have done from where its own decisions had led."""
+
+    day: date
+    phase: Phase
+    decision: Decision
+    retrospective: bool
+    happened: tuple[str, ...] = ()
+    """What really happened on that day, in words."""
+
+    @property
+    def acts(self) -> bool:
+        """Whether it would have changed what is live, or archived the baseline."""
+        return self.decision.action in AFTER
+
+
+def replay(
+    evidence: Iterable[Evidence],
+    policy: Policy,
+    evaluation: Evaluation,
+    *,
+    candidate: str,
+    baseline: str,
+    adopted: date,
+    until: date | None = None,
+    happened: Mapping[date, Sequence[str]] | None = None,
+) -> list[Replayed]:
+    """Every day with evidence from `adopted` on, oldest first; days before it are history only.
+
+    Counting live days in parallel begins at `adopted`, among days whose evidence was computed on that very day. Days on
+    which something `happened` without evidence are not decided on and do not appear.
+    """
+    rows = sorted(evidence, key=lambda row: row.prediction_date)
+    by_day = {day: tuple(group) for day, group in groupby(rows, lambda row: row.prediction_date)}
+    history = history_of(rows, candidate=candidate, baseline=baseline, policy=policy, evaluation=evaluation)
+    standing = Standing(Phase.PARALLEL, baseline, candidate, baseline, adopted, adopted, adopted)
+    live_days, told = 0, []
+    for day in sorted(by_day):
+        if day < adopted or (until and day > until):
+            continue
+        live_days += not history[day].retrospective
+        past = {earlier: one for earlier, one in history.items() if earlier < day}
+        standing = replace(standing, today=day)
+        today = (*history[day].gates, *_assumed(live_days, policy.promotion.min_parallel_days))
+        decision = decide(standing, today, past, policy, _circumstances(by_day[day], standing))
+        words = tuple((happened or {}).get(day, ()))
+        told.append(Replayed(day, standing.phase, decision, history[day].retrospective, words))
+        standing = _after(standing, decision.action)
+    return told
+
+
+def as_text(days: Sequence[Replayed]) -> str:
+    """The days on which something would have been done or was, and why; then where it ended."""
+    if not days:
+        return "There is no evidence to replay."
+    lines = []
+    for one in days:
+        if one.acts:
+            lines.append(f"{one.day}  would {one.decision.action.value}: {one.decision.reason}")
+        lines += [f"{one.day}  happened: {words}" for words in one.happened]
+    last = days[-1]
+    acted = sum(one.acts for one in days)
+    times = "once" if acted == 1 else f"{acted} times"
+    ended = AFTER.get(last.decision.action, last.phase).value
+    lines.append(
+        f"{len(days)} days with evidence, {days[0].day} to {last.day}; it would have acted {times} and ended in "
+        f"the phase {ended}. On {last.day}: {last.decision.reason}"
+    )
+    return "\n".join(lines)
+
+
+def _assumed(live_days: int, needed: int) -> tuple[Gate, ...]:
+    """The gates that no evidence records."""
+    enough = Verdict.PASS if live_days >= needed else Verdict.INCONCLUSIVE
+    said = f"{live_days} of {needed} days evaluated live."
+    return (
+        Gate(MODEL_TEST_METRICS, Verdict.PASS, "The bundle's own figures are taken to pass."),
+        Gate(LIVE_PARALLEL_DAYS, enough, said, float(live_days), float(needed)),
+    )
+
+
+def _circumstances(rows: Sequence[Evidence], standing: Standing) -> Circumstances:
+    cohort = [row.cohort_from for row in rows if row.question == "rollback" and row.version == standing.candidate]
+    return Circumstances(approved=Action.PROMOTE, cohort_from=cohort[0] if cohort else None, readers_left=())
+
+
+def _after(standing: Standing, action: Action) -> Standing:
+    """Where the rollout stands once the action is carried out, on its own day."""
+    if action not in AFTER:
+        return standing
+    switches = action in (Action.PROMOTE, Action.ROLLBACK)
+    live = {Action.PROMOTE: standing.candidate, Action.ROLLBACK: standing.baseline}.get(action, standing.live)
+    since = standing.today if switches else standing.live_since
+    return replace(standing, phase=AFTER[action], live=live, live_since=since, phase_since=standing.today)

@@ -1,0 +1,247 @@
+"""What a person does with a rollout from the command line: the same jobs, the same record, another decider."""
+
+import getpass
+from dataclasses import dataclass
+from datetime import date
+from uuid import uuid4
+
+import dagster as dg
+
+from v4_assets import deployments, jobs, operate, production, verdicts
+from v4_assets.assets.archive import verify
+from v4_assets.assets.production import export_registry
+from v4_assets.deployments import Event
+from v4_assets.errors import ModelError, ModelIntegrityError, PolicyError
+from v4_assets.evidence import digest
+from v4_assets.evidence_store import evidence_rows
+from v4_assets.graph import build
+from v4_assets.operate import Outcome
+from v4_assets.resources.connect import registry, warehouse
+from v4_assets.resources.registry import ModelRegistry
+from v4_assets.rollout import alerts, sensor
+from v4_assets.rollout.assess import Assessment, assess
+from v4_assets.rollout.orders import ACTION_TAG, Kind, Order, order_id
+from v4_assets.settings import Settings
+
+RUN_KEY_TAG = "dagster/run_key"
+SENSOR_TAG = "dagster/sensor_name"
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What one look of the rollout sensor came to."""
+
+    said: str
+    outcomes: tuple[Outcome, ...] = ()
+
+
+def look(settings: Settings) -> Assessment:
+    """Where the rollout stands now, and what would be done."""
+    with operate.dagster_instance(settings) as instance:
+        return assess(instance, warehouse(settings), settings.rollout, settings.clock)
+
+
+def tick(settings: Settings, name: str = sensor.NAME) -> Tick:
+    """One look of a sensor, and the runs it asks for, in this process: what the daemon does, once."""
+    definitions = build(settings)
+    key = f"v4_tick:{name}"
+    with operate.dagster_instance(settings) as instance:
+        storage = instance.daemon_cursor_storage
+        context = dg.build_sensor_context(
+            instance=instance,
+            cursor=storage.get_cursor_values({key}).get(key),
+            repository_def=definitions.get_repository_def(),
+            sensor_name=name,
+            resources=definitions.resources,
+        )
+        with context:
+            result = definitions.resolve_sensor_def(name).evaluate_tick(context)
+        if result.cursor is not None:
+            storage.set_cursor_values({key: result.cursor})
+        requests = [one for one in result.run_requests or [] if not _launched(instance, name, one)]
+    outcomes = tuple(_carried_out(settings, name, one) for one in requests)
+    return Tick(result.skip_message or "; ".join(str(one.run_key) for one in requests), outcomes)
+
+
+def alert(settings: Settings) -> Tick:
+    """One look of the alert sensor."""
+    return tick(settings, alerts.NAME)
+
+
+def order(settings: Settings, kind: Kind, version: str, reason: str) -> Outcome:
+    """Carry out a person's order now, in this process. Raises PolicyError when it makes no sense as things stand."""
+    events, live = _now(settings)
+    if live is None:
+        raise PolicyError("Nothing is adopted yet. `v4 init` adopts the baseline.")
+    state = deployments.state_after(events)
+    if state.unfinished:
+        raise PolicyError(
+            f"{state.unfinished.event} of {state.unfinished.day} is not completed. Complete it with `v4 resume`."
+        )
+    problem = _nonsense(settings, kind, version, live.version, state)
+    if problem:
+        raise PolicyError(problem)
+    if kind == "promotion":
+        _verify_scored(settings, version)
+    return _run(
+        settings,
+        Order(
+            event_id=order_id(kind, version, live.event_id, reason),
+            kind=kind,
+            version=version,
+            previous=live.version if kind != "sunset" else None,
+            expected_event_id=live.event_id,
+            reason=reason,
+            decided_by=who(),
+        ),
+    )
+
+
+def resume(settings: Settings) -> Outcome:
+    """Carry through what is unfinished, however often it failed. Raises PolicyError when nothing is."""
+    unfinished = deployments.state_after(_now(settings)[0]).unfinished
+    if unfinished is None:
+        raise PolicyError("Nothing is unfinished; `v4 history` shows what was done.")
+    return _run(settings, Order.again(unfinished))
+
+
+def approve(settings: Settings, evidence_sha256: str) -> Event:
+    """Agree to what the sensor asks for, on exactly the evidence it asked about. Raises PolicyError otherwise."""
+    assessment = look(settings)
+    today, decision = assessment.standing.today, assessment.decision
+    if decision.wanted is None:
+        raise PolicyError(f"Nothing waits for an approval: {decision.reason}")
+    rows = evidence_rows(warehouse(settings), settings.rollout.catalogue, today, today)
+    if len(evidence_sha256) < 8 or not digest(rows).startswith(evidence_sha256):
+        raise PolicyError(
+            f"The evidence of {today} is {digest(rows)[:12]}, not {evidence_sha256[:12]}. An approval is for what was "
+            f"seen: look again, then `v4 approve {digest(rows)[:12]}`."
+        )
+    promoting = decision.wanted.value == "promote"
+    version = settings.rollout.candidate if promoting else settings.rollout.baseline
+    return _record(settings, "approved", version, decision.reason, evidence_day=today, evidence_sha256=digest(rows))
+
+
+def allow(settings: Settings, version: str, reason: str) -> Event:
+    """Let the candidate compete again: after its rollback, or when its time ran out. Raises PolicyError otherwise."""
+    rollout = settings.rollout
+    live = deployments.state_after(_now(settings)[0]).live
+    if version != rollout.candidate or (live and live.version == version):
+        raise PolicyError(
+            f"{version} has nothing to be allowed: rollout.yaml's candidate is {rollout.candidate}, live is "
+            f"{live.version if live else 'nothing'}. Only a candidate that is not live competes."
+        )
+    return _record(settings, "allowed", version, reason)
+
+
+def restore(settings: Settings, version: str, reason: str) -> Event:
+    """Bring an archived version back, its bundle verified. Raises PolicyError, ModelIntegrityError."""
+    archived = deployments.state_after(_now(settings)[0]).archived
+    if version not in archived:
+        raise PolicyError(f"{version} is not archived; archived are: {', '.join(sorted(archived)) or 'none'}.")
+    folders = sorted(settings.places.archive.glob(f"{version}-*"))
+    if not folders:
+        raise ModelIntegrityError(
+            f"There is no {settings.places.archive}/{version}-…: bring back the folder that was there."
+        )
+    sums, models = verify(folders[-1]), registry(settings)
+    if not _is_whole(models, version, sums):
+        files = {name: (folders[-1] / name).read_bytes() for name in sums}
+        models.add(version, files, {"restored_from": str(folders[-1])}, replace=True)
+    return _record(settings, "restored", version, reason)
+
+
+def _is_whole(models: ModelRegistry, version: str, sums: dict[str, str]) -> bool:
+    """Whether the registry still holds exactly the bundle that was archived, undamaged."""
+    try:
+        models.load(version)
+        return dict(models.entry(version).files) == sums
+    except ModelError:
+        return False
+
+
+def who() -> str:
+    """The person at the keyboard, as the machine knows them."""
+    return f"{getpass.getuser()} (v4)"
+
+
+def _nonsense(settings: Settings, kind: Kind, version: str, live: str, state: deployments.State) -> str | None:
+    """Why an order cannot be meant."""
+    rollout = settings.rollout
+    if version not in rollout.versions:
+        return f"There is no version {version} in rollout.yaml; it has {', '.join(sorted(rollout.versions))}."
+    if kind == "sunset":
+        return f"{version} is live; what is live is not archived." if version == live else None
+    if version == live:
+        return f"{version} is live already."
+    if version in state.archived:
+        return f"{version} is archived. Bring it back first: `v4 restore {version} --reason …`."
+    if kind == "promotion" and version in state.rolled_back:
+        return f"{version} was rolled back. Allow it first: `v4 allow {version} --reason …`."
+    return None
+
+
+def _verify_scored(settings: Settings, version: str) -> None:
+    """Nobody is promoted whose scores of today are not there or not good: readers would see nothing from then on."""
+    today = settings.clock.today()
+    problems = verdicts.unpassed(warehouse(settings), settings.rollout.catalogue, today, version)
+    if problems:
+        raise PolicyError(
+            f"{version} has no scores of {today} that passed every check: {'; '.join(problems)}. "
+            f"`v4 run --date {today}` makes them."
+        )
+
+
+def _now(settings: Settings) -> tuple[list[Event], production.Production | None]:
+    house, catalogue = warehouse(settings), settings.rollout.catalogue
+    with house.session():
+        return production.history(house, catalogue), production.current(house, catalogue)
+
+
+def _record(
+    settings: Settings,
+    kind: str,
+    version: str,
+    reason: str,
+    *,
+    evidence_day: date | None = None,
+    evidence_sha256: str | None = None,
+) -> Event:
+    event = Event(
+        event_id=uuid4().hex,
+        happened_at=settings.clock.now(),
+        event=kind,
+        version=version,
+        reason=reason,
+        decided_by=who(),
+        evidence_day=evidence_day,
+        evidence_sha256=evidence_sha256,
+    )
+    house, catalogue = warehouse(settings), settings.rollout.catalogue
+    with house.session():
+        production.record(house, catalogue, [event])
+        events, live = production.history(house, catalogue), production.current(house, catalogue)
+    statuses = deployments.statuses(events, settings.rollout.versions, settings.rollout.candidate)
+    export_registry(settings.places.registry, statuses, live)
+    return event
+
+
+def _run(settings: Settings, wanted: Order) -> Outcome:
+    config = {"ops": {jobs.BEGINS[wanted.kind]: {"config": wanted.config}}}
+    tags = {ACTION_TAG: wanted.event_id}
+    return operate.run_job(
+        settings, jobs.ACTIONS[wanted.kind], tags=tags, partition=settings.clock.today(), config=config
+    )
+
+
+def _launched(instance: dg.DagsterInstance, name: str, wanted: dg.RunRequest) -> bool:
+    tags = {RUN_KEY_TAG: str(wanted.run_key), SENSOR_TAG: name}
+    return bool(instance.get_runs(dg.RunsFilter(tags=tags), limit=1))
+
+
+def _carried_out(settings: Settings, name: str, wanted: dg.RunRequest) -> Outcome:
+    tags = {**wanted.tags, RUN_KEY_TAG: str(wanted.run_key), SENSOR_TAG: name}
+    partition = date.fromisoformat(str(wanted.partition_key))
+    return operate.run_job(
+        settings, str(wanted.job_name), tags=tags, partition=partition, config=dict(wanted.run_config)
+    )

@@ -1,0 +1,30 @@
+"""Production's own sync must not wait for the challenger: when the day's run ended without it, it is run by itself."""
+
+from datetime import date
+
+import dagster as dg
+
+from v4_assets import jobs, verdicts
+from v4_assets.resources.warehouse import Warehouse
+from v4_assets.rollout.evaluations import SALESFORCE_SYNC
+from v4_assets.rollout.runs import at_work
+from v4_assets.rollout_file import Rollout
+
+ATTEMPTS = 3
+
+
+def action_id(day: date) -> str:
+    """What the runs of a day's owed sync are tagged with."""
+    return f"sync-{day}"
+
+
+def is_owed(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, day: date, live: str | None) -> bool:
+    """Whether the day's run is over, the live version's scores are good, and Salesforce has not got them."""
+    partition = day.isoformat()
+    done = dg.AssetRecordsFilter(asset_key=dg.AssetKey(SALESFORCE_SYNC), asset_partitions=[partition])
+    if live is None or instance.fetch_materializations(done, limit=1).records:
+        return False
+    runs = instance.get_runs(dg.RunsFilter(job_name=jobs.DAILY, tags={"dagster/partition": partition}), limit=1)
+    if not runs or at_work(instance, runs[0]):
+        return False
+    return not verdicts.unpassed(warehouse, rollout.catalogue, day, live)

@@ -1,0 +1,36 @@
+"""Requests to the stand-in org and its answers, as HTTP carries them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request, read."""
+
+    method: str
+    path: str
+    """With its query string."""
+    headers: Mapping[str, str]
+    """Names in small letters."""
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json;charset=UTF-8"
+
+
+def as_json(status: int, said: object) -> Answer:
+    """An answer in JSON."""
+    return Answer(status, json.dumps(said, ensure_ascii=False).encode())
+
+
+def refusal(status: int, code: str, message: str) -> Answer:
+    """An error as the API tells it: a list of one."""
+    return as_json(status, [{"message": message, "errorCode": code}])

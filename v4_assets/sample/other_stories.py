@@ -1,0 +1,94 @@
+"""The other two stories: the market falls for both versions, and a column of the firm's data goes silent."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from v4_assets.decision import TOP_DECILE_CONVERSION, Action, Gate
+from v4_assets.resources.connect import warehouse
+from v4_assets.rollout import by_hand
+from v4_assets.sample import stories
+from v4_assets.sample.load import silence
+from v4_assets.sample.stage import LOOK_AT, Morning, Stage, must
+from v4_assets.sample.telling import chapter, entry, figures, in_short, more, troubles
+from v4_assets.sample.world import World
+
+Say = Callable[[str], None]
+
+MARKET = (
+    "Another team. A person has put v4.1.0 live. All winter this team's whole market converts at two fifths of the "
+    "usual rate, and so the tenth that is called first converts below the guide's 5 %. Is that the model's fault?"
+)
+SILENCE = (
+    "The same team on the next morning. The vendor delivers the advisor table without the dates on which advisors "
+    "moved to their present firm, which v4.1.0 lives on."
+)
+BY_HAND = "The head of sales wants it at once."
+MATURED_AFTER_DAYS = 44
+
+
+def tell_market(stage: Stage, world: World, say: Say) -> None:
+    """The better version stays although it misses a line. Raises StoryError where it goes otherwise."""
+    rollout, first = stage.settings.rollout, stories.MARKET_PROMOTION
+    say(chapter("2. The whole market falls, and the model is not blamed", MARKET))
+    with warehouse(stage.settings).session():
+        stage.adopt(world, first)
+        stage.score(*stories.MARKET_SCORED, on=first)
+        outcome = stage.run(first)
+        must(outcome.success, f"the run of {first} failed: {outcome.errors}")
+        promoted = by_hand.order(stage.at(first, LOOK_AT), "promotion", rollout.candidate, BY_HAND)
+        must(promoted.success and stage.live() == rollout.candidate, f"the promotion by hand failed: {promoted.errors}")
+        say(entry(first, f"{rollout.candidate} is made live by hand. {BY_HAND}"))
+        for day in (*stories.MARKET_SUNDAYS, stories.MARKET_MONDAY):
+            morning = stage.morning(day)
+            gate = _told_of_market(stage, morning)
+            say(entry(day, f"{figures(stage.evidence(day), 'rollback', rollout.versions)}"))
+            say(more(f"Nothing is changed, and people are told. {gate.reason}"))
+        _by_the_letter(stage, say)
+    stage.stop_clock(stories.MARKET_MONDAY)
+
+
+def tell_silence(stage: Stage, world: World, say: Say) -> None:
+    """A check stops the day before anything is scored. Raises StoryError where it goes otherwise."""
+    rollout, day = stage.settings.rollout, stories.SILENT_DAY
+    say(chapter("3. A column goes silent", SILENCE))
+    with warehouse(stage.settings).session():
+        silence(warehouse(stage.settings), rollout.catalogue, world, stories.SILENT_SOURCE, stories.SILENT_COLUMN)
+        morning = stage.morning(day)
+        found = [one for one in morning.outcome.checks_failed if one.severity == "ERROR"]
+        must(
+            not morning.outcome.success and any(stories.SILENT_COLUMN in one.description for one in found),
+            f"no check stopped the silent column: {morning.outcome}",
+        )
+        must(not any(stage.scored(day, version) for version in rollout.versions), f"{day} was scored all the same")
+        must(morning.decision.action is Action.HOLD and not morning.acted, f"{day} did not hold: {morning.decision}")
+        must(stage.live() == rollout.candidate, f"{stage.live()} is live")
+        say(entry(day, "The day's run stops. Nothing is scored, and Salesforce keeps yesterday's scores."))
+        for trouble in troubles(morning.outcome):
+            say(more(trouble))
+        say(more(f"Nothing is changed, and people are told. {in_short(morning.decision.reason)}"))
+        seen = day + timedelta(days=MATURED_AFTER_DAYS)
+        say(more(f"The outcomes of leads scored without that column would have shown it from {seen} on."))
+    stage.stop_clock(day)
+
+
+def _told_of_market(stage: Stage, morning: Morning) -> Gate:
+    """The gate by which the day holds and alerts."""
+    candidate = stage.settings.rollout.candidate
+    must(morning.outcome.success, f"the run of {morning.day} failed: {morning.outcome.errors}")
+    must(not morning.acted and stage.live() == candidate, f"{morning.day} did not hold: {morning.decision}")
+    told = [gate for gate in morning.decision.gates if gate.name == TOP_DECILE_CONVERSION and gate.alert]
+    must(bool(told) and morning.decision.alert, f"nobody is told of the market on {morning.day}: {morning.decision}")
+    return told[0]
+
+
+def _by_the_letter(stage: Stage, say: Say) -> None:
+    """What the same sensor would do on the same evidence by the guide's letter. It only looks."""
+    rollout, day = stage.settings.rollout, stories.MARKET_MONDAY
+    rule = rollout.policy.rollback.model_copy(update={"on_champion_also_failing": "rollback"})
+    policy = rollout.policy.model_copy(update={"rollback": rule})
+    changed = stage.at(day, LOOK_AT).model_copy(update={"rollout": rollout.model_copy(update={"policy": policy})})
+    decision = by_hand.look(changed).decision
+    must(decision.action is Action.ROLLBACK, f"by the guide's letter {day} would not roll back: {decision.reason}")
+    say(
+        more(f"By the guide's letter {rollout.baseline} would be live again today, whose top tenth converts even less.")
+    )

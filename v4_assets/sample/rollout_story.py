@@ -1,0 +1,111 @@
+"""The first story: v4.1.0 earns its promotion, loses what it lived on, and is taken back, in Salesforce, too."""
+
+from collections.abc import Callable
+from datetime import date
+
+from v4_assets import jobs, operate
+from v4_assets.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Action
+from v4_assets.evidence import Question
+from v4_assets.resources.connect import warehouse
+from v4_assets.sample import stories
+from v4_assets.sample.load import lead_ids
+from v4_assets.sample.org import StandInOrg
+from v4_assets.sample.stage import Morning, Stage, carried, fails, must
+from v4_assets.sample.telling import chapter, decided, entry, figures, gates, more, troubles
+from v4_assets.sample.world import World
+
+Say = Callable[[str], None]
+
+
+def tell(stage: Stage, world: World, say: Say) -> None:
+    """From adoption to rollback. Raises StoryError where it goes otherwise."""
+    # One session for the whole story: every look would open and close the file otherwise.
+    with warehouse(stage.settings).session(), StandInOrg(stage.settings.stand_in_org, lead_ids(world)) as org:
+        _adopt(stage, world, say)
+        _side_by_side(stage, say)
+        _promote(stage, org, say)
+        _watch(stage, say)
+        _roll_back(stage, org, say)
+
+
+def _adopt(stage: Stage, world: World, say: Say) -> None:
+    first, scored = stories.SIDE_BY_SIDE[0], stories.ROLLOUT_SCORED
+    say(chapter("1. Promoted for its lift, rolled back when it lost it", "Monday, v4.1.0 is put beside v4.0.0."))
+    counts = stage.adopt(world, first)
+    rows = ", ".join(f"{count:,} rows of {table}" for table, count in counts.items())
+    say(entry(first, f"{stage.live()} is adopted as what is live. {rows}."))
+    checklist = operate.run_job(stage.at(first), jobs.CHECKLIST)
+    must(checklist.success and not checklist.checks_failed, f"the pre-deployment checklist failed: {checklist}")
+    say(more(f"The pre-deployment checklist passes: {checklist.checks_passed} checks of both models."))
+    say(more(f"Both score the mornings of {scored[0]} to {scored[1]} afterwards; every row is marked as such …"))
+    stage.score(*scored, on=first)
+    stage.judge(stories.ROLLOUT_JUDGED, on=first)
+    say(more(f"As of Sunday {stories.ROLLOUT_JUDGED}: {_figures(stage, stories.ROLLOUT_JUDGED, 'promotion')}"))
+
+
+def _side_by_side(stage: Stage, say: Say) -> None:
+    say("\nA week side by side: v4.0.0's scores are called by, v4.1.0's are only compared.\n")
+    for day in stories.SIDE_BY_SIDE:
+        _held(stage, stage.morning(day), stage.settings.rollout.baseline, say)
+    say(more(_figures(stage, stories.SIDE_BY_SIDE[-1], "promotion")))
+
+
+def _promote(stage: Stage, org: StandInOrg, say: Say) -> None:
+    say("\nSeven days have been seen, and two weeks have closed.\n")
+    _acted(stage, org, stage.morning(stories.PROMOTION), Action.PROMOTE, say)
+
+
+def _watch(stage: Stage, say: Say) -> None:
+    candidate = stage.settings.rollout.candidate
+    say(
+        "\nv4.1.0 is watched. From here on the demo steps from Sunday to Sunday; a week is judged when it has closed.\n"
+    )
+    for day in stories.HEALTHY_SUNDAYS:
+        morning = stage.morning(day)
+        must(not any(fails(morning.outcome, gate) for gate in ROLLBACK_GATES), f"{day} does not look healthy")
+        _held(stage, morning, candidate, say)
+        say(more(_figures(stage, day, "rollback")))
+    say(
+        "\nWhat nobody could know before: recent movers, whom only v4.1.0 ranks first, convert less than others instead"
+        f"\nof more, if they were contacted on {stories.FALL} or later.\n"
+    )
+    for day in stories.FALLEN_SUNDAYS:
+        morning = stage.morning(day)
+        must(fails(morning.outcome, TOP_DECILE_LIFT), f"the lift of {day} does not fail")
+        _held(stage, morning, candidate, say)
+        say(more(_figures(stage, day, "rollback")))
+
+
+def _roll_back(stage: Stage, org: StandInOrg, say: Say) -> None:
+    say("\nTwo weeks running have closed below the line, by more than chance explains.\n")
+    _acted(stage, org, stage.morning(stories.ROLLBACK), Action.ROLLBACK, say)
+    say(more(f"The report: {stage.report(stories.ROLLBACK, 'rollback')}"))
+
+
+def _held(stage: Stage, morning: Morning, live: str, say: Say) -> None:
+    """The morning changed nothing, and this version is live."""
+    must(morning.outcome.success, f"the run of {morning.day} failed: {morning.outcome.errors}")
+    must(not morning.acted and stage.live() == live, f"{stage.live()} is live on {morning.day} instead of {live}")
+    say(entry(morning.day, decided(morning)))
+    for trouble in troubles(morning.outcome):
+        say(more(trouble))
+
+
+def _acted(stage: Stage, org: StandInOrg, morning: Morning, action: Action, say: Say) -> None:
+    """The sensor did it by itself, in the warehouse and in the org."""
+    rollout = stage.settings.rollout
+    to = rollout.candidate if action is Action.PROMOTE else rollout.baseline
+    must(morning.decision.action is action, f"on {morning.day} the decision is {morning.decision}")
+    must(bool(morning.acted) and all(one.success for one in morning.acted), f"{action.value} failed: {morning.acted}")
+    must(stage.live() == to, f"{stage.live()} is live on {morning.day} instead of {to}")
+    say(entry(morning.day, decided(morning)))
+    say(more(f"Decided by: {gates(morning.decision)}."))
+    for trouble in troubles(morning.outcome):
+        say(more(trouble))
+    versions = carried(org, stage.scored(morning.day, to))
+    must(set(versions) == {to}, f"leads in the org carry {dict(versions)} after the {action.value} to {to}")
+    say(more(f"In Salesforce all {versions[to]:,} open leads carry {to}'s scores now."))
+
+
+def _figures(stage: Stage, day: date, question: Question) -> str:
+    return figures(stage.evidence(day), question, stage.settings.rollout.versions)

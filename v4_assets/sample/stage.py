@@ -1,0 +1,132 @@
+"""The stage of a story: one team's V4_HOME, whose clock is moved from morning to morning, and the real jobs on it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from io import StringIO
+from pathlib import Path
+
+from v4_assets import operate, production, tables
+from v4_assets.clock import NEW_YORK
+from v4_assets.decision import Decision
+from v4_assets.errors import V4Error
+from v4_assets.evidence import Evidence
+from v4_assets.evidence_store import evidence_rows
+from v4_assets.operate import Outcome
+from v4_assets.resources.connect import warehouse
+from v4_assets.rollout import by_hand
+from v4_assets.sample.load import fill
+from v4_assets.sample.org import StandInOrg
+from v4_assets.sample.world import World
+from v4_assets.settings import Settings
+
+RUN_AT, LOOK_AT = time(6, 30), time(8)
+"""When the daily job runs and when the sensors look, New York. By the latter a day without a run is missing."""
+
+
+class StoryError(V4Error):
+    """A story of the demo did not go as it must."""
+
+
+def must(happened: bool, otherwise: str) -> None:
+    """Go on only when it happened. Raises StoryError."""
+    if not happened:
+        raise StoryError(otherwise)
+
+
+@dataclass(frozen=True)
+class Morning:
+    """One day: its run, what was decided on it and done, and what a person was told."""
+
+    day: date
+    outcome: Outcome
+    decision: Decision
+    acted: tuple[Outcome, ...]
+    """The runs the sensor asked for."""
+    news: str
+    """What the alert sensor said."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A team: where everything about it is kept."""
+
+    settings: Settings
+
+    def at(self, day: date, when: time = RUN_AT) -> Settings:
+        """The settings with the clock stopped at that time of that day, New York."""
+        return self.settings.model_copy(update={"now": datetime.combine(day, when, NEW_YORK).isoformat()})
+
+    def adopt(self, world: World, day: date) -> dict[str, int]:
+        """Fill the sources and adopt the baseline. Returns rows per source."""
+        counts = fill(warehouse(self.settings), self.settings.rollout.catalogue, world)
+        operate.init(self.at(day))
+        return counts
+
+    def score(self, first: date, last: date, on: date) -> Outcome:
+        """Scores of past days, computed on a later day in one run. Raises StoryError when it fails."""
+        outcomes = [outcome for _, _, outcome in operate.backfill(self.at(on), first, last)]
+        must(
+            len(outcomes) == 1 and outcomes[0].success,
+            f"scoring {first} to {last} afterwards failed: {[outcome.errors for outcome in outcomes]}",
+        )
+        return outcomes[0]
+
+    def judge(self, day: date, on: date) -> None:
+        """Compare the versions as of a past day. Raises StoryError when it fails."""
+        outcomes = [outcome for _, _, outcome in operate.evaluate(self.at(on), [day])]
+        must(len(outcomes) == 1 and outcomes[0].success, f"{day} could not be judged: {outcomes}")
+
+    def run(self, day: date) -> Outcome:
+        """The day's run."""
+        return operate.run_day(self.at(day), day)
+
+    def morning(self, day: date) -> Morning:
+        """The day's run, then both sensors' looks, and the runs they ask for."""
+        outcome = self.run(day)
+        later = self.at(day, LOOK_AT)
+        decision = by_hand.look(later).decision
+        acted = by_hand.tick(later).outcomes
+        # What an alert says is told by the story; its log would stand on the terminal beside it.
+        with redirect_stderr(StringIO()):
+            news = by_hand.alert(later).said
+        return Morning(day, outcome, decision, acted, news)
+
+    def evidence(self, day: date) -> list[Evidence]:
+        """What the day knew about the versions."""
+        return evidence_rows(warehouse(self.settings), self.settings.rollout.catalogue, day, day)
+
+    def live(self) -> str | None:
+        """The version in production."""
+        return production.live_version(warehouse(self.settings), self.settings.rollout.catalogue)
+
+    def scored(self, day: date, version: str) -> list[str]:
+        """Ids of the leads the version scored on the day."""
+        catalogue, key = self.settings.rollout.catalogue, tables.scores_key(self.settings.rollout.versions[version].key)
+        query = catalogue.query("daily_scores", {"prediction_date": day}, daily_scores=key)
+        return warehouse(self.settings).read(query)["lead_id"].to_pylist()  # type: ignore[no-any-return]
+
+    def report(self, day: date, action: str) -> Path:
+        """The page that was written about an action of the day. Raises StoryError when there is none."""
+        found = sorted(self.settings.places.reports.glob(f"{day}-{action}-*.md"))
+        must(len(found) == 1, f"{len(found)} reports on the {action} of {day} lie in {self.settings.places.reports}")
+        return found[0]
+
+    def stop_clock(self, day: date) -> None:
+        """From now on it is that morning in this V4_HOME."""
+        self.settings.demo_clock_file.write_text(self.at(day, LOOK_AT).clock.now().isoformat(), encoding="utf-8")
+
+
+def fails(outcome: Outcome, gate: str) -> bool:
+    """Whether the gate's verdict in this run is FAIL."""
+    return any(
+        (one.asset, one.check, one.severity) == (tables.LIFT_COMPARISON, gate, "ERROR") for one in outcome.checks_failed
+    )
+
+
+def carried(org: StandInOrg, leads: Iterable[str]) -> Counter[str]:
+    """Version to how many of the leads carry its score in the org; "none" for those without."""
+    rows = org.rows()
+    return Counter(str(rows[lead]["V4_Model_Version__c"] or "none") for lead in leads)

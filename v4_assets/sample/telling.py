@@ -1,0 +1,91 @@
+"""The words of the demo: what happened on a morning, for somebody who leads sales. Pure."""
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from datetime import date
+
+from v4_assets import tables
+from v4_assets.decision import Action, Decision
+from v4_assets.evidence import Evidence, Question
+from v4_assets.operate import Outcome
+from v4_assets.sample.stage import Morning
+
+WIDTH, INDENT = 116, 16
+SHORT, LONG = 230, 460
+"""Characters of a reason that are told; all of it stands in Dagster, in `v4 look` and in `v4 history`."""
+DID: Mapping[Action, str] = {
+    Action.HOLD: "Nothing is changed.",
+    Action.ASK: "A person is asked.",
+    Action.PROMOTE: "PROMOTED.",
+    Action.ROLLBACK: "ROLLED BACK.",
+    Action.SUNSET: "ARCHIVED.",
+}
+
+
+def chapter(title: str, text: str) -> str:
+    """A heading, and what it is about."""
+    return f"\n{title}\n{'=' * len(title)}\n{textwrap.fill(text, WIDTH)}\n"
+
+
+def entry(day: date | str, text: str) -> str:
+    """A line of the timeline; a day is named by its weekday, too."""
+    label = f"{day:%a %Y-%m-%d}" if isinstance(day, date) else day
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=label.ljust(INDENT),
+        subsequent_indent=" " * INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def more(text: str) -> str:
+    """What else there is to say of the same day."""
+    return entry("", text)
+
+
+def decided(morning: Morning) -> str:
+    """What the sensor did and why, in short when it held."""
+    decision = morning.decision
+    return f"{DID[decision.action]} {in_short(decision.reason, LONG if morning.acted else SHORT)}"
+
+
+def gates(decision: Decision) -> str:
+    """The figures decided by, each beside its line."""
+    measured = [gate for gate in decision.gates if gate.actual is not None and gate.threshold is not None]
+    return "; ".join(f"{gate.name} {gate.actual:.3g} (line {gate.threshold:g})" for gate in measured)
+
+
+def in_short(text: str, length: int = SHORT) -> str:
+    """The beginning of a long text."""
+    return textwrap.shorten(text, length, placeholder=" …")
+
+
+def figures(rows: Iterable[Evidence], question: Question, versions: Iterable[str]) -> str:
+    """The day's cohort in words: who was judged, and how the versions' first tenths did. "" without evidence."""
+    mine = {row.version: row for row in rows if row.question == question}
+    told = [mine[version] for version in versions if version in mine]
+    if not told:
+        return ""
+    one = told[0]
+    tops = ", ".join(
+        f"{row.version} {row.top_decile_conversion:.1%} (lift {row.lift:.2f})"
+        for row in told
+        if row.lift is not None and row.top_decile_conversion is not None
+    )
+    share = f" ({one.base_rate:.1%})" if one.base_rate is not None else ""
+    return (
+        f"Of {one.leads:,} leads contacted {one.cohort_from} to {one.cohort_to}, {one.conversions}{share} had a call "
+        f"within 43 days. Of the tenth a version ranks first: {tops or 'nothing can be said'}."
+    )
+
+
+def troubles(outcome: Outcome) -> list[str]:
+    """Checks that did not pass, and steps that failed. Gates are left out: decisions tell of them."""
+    failed = [
+        f"{one.severity} {one.asset}.{one.check}: {one.description}"
+        for one in outcome.checks_failed
+        if one.asset != tables.LIFT_COMPARISON
+    ]
+    return [in_short(text) for text in [*failed, *outcome.errors]]

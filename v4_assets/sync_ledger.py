@@ -1,0 +1,214 @@
+"""The ledger of what is sent: jobs, their rows, and what each lead of the org is known to carry.
+
+Every change is one transaction, and every transaction asks whether the job is still unsettled. So whoever dies between
+two of them leaves something the next run can finish, and of two runs that work on the same job one is told so.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from v4_assets import tables
+from v4_assets.clock import Clock
+from v4_assets.errors import ConcurrentWriteError, SalesforceError, StaleDecisionError
+from v4_assets.resources.warehouse import Statement, Warehouse, arrow_schema
+from v4_assets.sync_errors import all_alike
+from v4_assets.tables import Catalogue
+
+PLANNED = "PLANNED"
+"""Code of a row that is on its way."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row of salesforce_jobs."""
+
+    job_key: str
+    job_id: str | None
+    org_id: str
+    sync_id: str
+    prediction_date: date
+    model_version: str
+    attempt: int
+    row_count: int
+    planned_at: datetime
+    run_id: str | None
+    settled_at: datetime | None = None
+    org_state: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Sync:
+    """One sync: which day's scores of which version go to which org, and the switch that made the version live."""
+
+    org_id: str
+    day: date
+    version: str
+    event_id: str
+    run_id: str | None = None
+    sync_id: str = ""
+
+    @classmethod
+    def begun(cls, org_id: str, day: date, version: str, event_id: str, run_id: str | None) -> "Sync":
+        """A sync with an id of its own."""
+        return cls(org_id, day, version, event_id, run_id, uuid4().hex)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger in the warehouse."""
+
+    warehouse: Warehouse
+    catalogue: Catalogue
+    clock: Clock
+
+    def jobs(self, org_id: str) -> list[Job]:
+        """Every job of an org, oldest first."""
+        found = self.warehouse.read(self.catalogue.query(tables.SALESFORCE_JOBS))
+        return [Job(**row) for row in found.to_pylist() if row["org_id"] == org_id]
+
+    def latest_org(self) -> str | None:
+        """The org that was last written to."""
+        found = self.warehouse.read(self.catalogue.query(tables.SALESFORCE_JOBS))["org_id"].to_pylist()
+        return found[-1] if found else None
+
+    def state(self, org_id: str) -> pa.Table:
+        """What the leads of an org are known to carry: the columns of salesforce_state."""
+        found = self.warehouse.read(self.catalogue.query(tables.SALESFORCE_STATE, {"org_id": org_id}))
+        return found.cast(arrow_schema(self.catalogue[tables.SALESFORCE_STATE]))
+
+    def seed(self, org_id: str, rows: pa.Table) -> None:
+        """Replace all that is known of an org by what was read from it."""
+        table = self.catalogue[tables.SALESFORCE_STATE]
+        rows = _completed(rows, {}, arrow_schema(table))
+        self.warehouse.replace_slice(table, "org_id", org_id, rows.to_batches())
+
+    def plan(self, sync: Sync, attempt: int, rows: pa.Table) -> Job:
+        """Enter a job and its rows, if production is still what the sync was begun for and no other job is under way.
+
+        Raises StaleDecisionError otherwise; then nothing was changed.
+        """
+        job = Job(
+            job_key=uuid4().hex,
+            job_id=None,
+            org_id=sync.org_id,
+            sync_id=sync.sync_id,
+            prediction_date=sync.day,
+            model_version=sync.version,
+            attempt=attempt,
+            row_count=len(rows),
+            planned_at=self.clock.now(),
+            run_id=sync.run_id,
+        )
+        names = ("job_key", "org_id", "sync_id", "prediction_date", "model_version", "attempt", "row_count")
+        row = {name: getattr(job, name) for name in (*names, "planned_at", "run_id")}
+        try:
+            self.warehouse.transact(
+                [
+                    # In the same transaction, so that no switch can come between the look and the job.
+                    self._one("confirm_production", {"expected_event_id": sync.event_id}),
+                    self._one("salesforce_plan_job", row),
+                ]
+            )
+        except ConcurrentWriteError as error:
+            raise StaleDecisionError(
+                f"Production is no longer {sync.version} by event {sync.event_id[:12]}, or another run is writing to "
+                "the org. No further job was made; run the sync again to send what is live now."
+            ) from error
+        self.log(job, all_alike(rows, "pending", PLANNED))
+        return job
+
+    def name(self, job: Job, job_id: str) -> None:
+        """Note the org's id of a job, before anything is uploaded to it.
+
+        Raises StaleDecisionError when another run has given the job up meanwhile.
+        """
+        try:
+            self.warehouse.transact([self._one("salesforce_name_job", {"job_key": job.job_key, "job_id": job_id})])
+        except ConcurrentWriteError as error:
+            raise StaleDecisionError(
+                f"Another run took job {job.job_key[:12]} over before it had an id. Its rows are that run's to send."
+            ) from error
+
+    def rows_of(self, job: Job) -> pa.Table:
+        """What the log says of the rows of a job."""
+        params = {"job_key": job.job_key, "prediction_date": job.prediction_date}
+        return self.warehouse.read(self.catalogue.query(tables.SALESFORCE_SYNC_LOG, params))
+
+    def log(self, job: Job, outcomes: pa.Table) -> None:
+        """Say what became of the rows of a job; what was said of them before is replaced."""
+        table = self.catalogue[tables.SALESFORCE_SYNC_LOG]
+        constants = {
+            "job_key": job.job_key,
+            "job_id": job.job_id,
+            "org_id": job.org_id,
+            "sync_id": job.sync_id,
+            "prediction_date": job.prediction_date,
+            "attempt": job.attempt,
+            "logged_at": self.clock.now(),
+        }
+        self.warehouse.replace_slice(
+            table, "job_key", job.job_key, _completed(outcomes, constants, arrow_schema(table)).to_batches()
+        )
+
+    def settle(self, job: Job, org_state: str, message: str | None) -> None:
+        """Take over what the log says of a job's leads and close the job; harmless when another run has done so."""
+        now = self.clock.now()
+        closed = {"job_key": job.job_key, "settled_at": now, "org_state": org_state, "message": message}
+        try:
+            self.warehouse.transact([self._one("salesforce_settle_job", closed), *self._taken_over(job, now)])
+        except ConcurrentWriteError:
+            if not any(one.job_key == job.job_key and one.settled_at for one in self.jobs(job.org_id)):
+                raise
+
+    def note(self, sync: Sync, what: str, outcomes: pa.Table, *, take_over: bool) -> None:
+        """Log rows that no job carries, under the name `what`; `take_over` lets the state follow them."""
+        job = Job(f"{what}-{sync.sync_id}", None, sync.org_id, sync.sync_id, sync.day, sync.version, 0, len(outcomes),
+                  self.clock.now(), sync.run_id)  # fmt: skip
+        self.log(job, outcomes)
+        if take_over:
+            self.warehouse.transact(self._taken_over(job, self.clock.now()))
+
+    def accounts(self, sync: Sync) -> list[dict[str, Any]]:
+        """What became of the leads a sync sent: the rows of salesforce_accounts."""
+        params = {"sync_id": sync.sync_id, "prediction_date": sync.day}
+        found = self.warehouse.read(self.catalogue.query("salesforce_accounts", params)).to_pylist()
+        return sorted(found, key=lambda row: (row["outcome"], row["code"] or ""))
+
+    def _taken_over(self, job: Job, now: datetime) -> list[Statement]:
+        key = {"job_key": job.job_key, "prediction_date": job.prediction_date}
+        return [
+            Statement(self.catalogue.query("salesforce_forget", {**key, "org_id": job.org_id})),
+            Statement(self.catalogue.query("salesforce_confirm", {**key, "known_at": now})),
+        ]
+
+    def _one(self, file: str, params: Mapping[str, object]) -> Statement:
+        return Statement(self.catalogue.query(file, params), expected_rows=1)
+
+
+def unsettled(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs whose results are still owed. Raises SalesforceError when there are several, which cannot be."""
+    found = [job for job in jobs if job.settled_at is None]
+    if len(found) > 1:
+        raise SalesforceError(
+            f"{len(found)} jobs of the ledger are unsettled, at most one can be: {[job.job_key for job in found]}. "
+            "Somebody edited the ledger by hand; undo that."
+        )
+    return found
+
+
+def _completed(rows: pa.Table, constants: Mapping[str, object], schema: pa.Schema) -> pa.Table:
+    """The rows with constants in the columns they lack, in the order and the types of `schema`."""
+    columns = []
+    for field in schema:
+        if field.name in constants:
+            columns.append(pa.repeat(pa.scalar(constants[field.name], field.type), len(rows)))
+        else:
+            columns.append(pc.cast(rows[field.name], field.type))
+    return pa.table(columns, schema=schema)

@@ -1,0 +1,174 @@
+"""Reading the org: what it carried before the first sync, and whether it carries what it confirmed."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from v4_assets.errors import SalesforceSetupError
+from v4_assets.resources.salesforce import Org, OrgIdentity
+from v4_assets.sync import aligned
+from v4_assets.sync_errors import CONVERTED, NOT_IN_ORG
+from v4_assets.sync_fields import Fields
+from v4_assets.sync_rows import ROW, VALUES, deciles, rounded
+
+ROWS_PER_BATCH = 20_000
+IDS_PER_QUERY = 200
+"""A query is part of the address, which may be 16 kB long."""
+REFUSAL = pa.schema({"refused_code": pa.string(), "refused_message": pa.string(), "refused_on": pa.date32()})
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """What the org shows of leads whose values it confirmed."""
+
+    asked: int
+    """Leads that were looked at."""
+    everything: bool
+    """Whether these are all, or a sample."""
+    differing: pa.Table
+    """ROW of the leads that carry something else, as they should be."""
+    examples: tuple[str, ...]
+    """A sentence for the first of them."""
+    deciles: tuple[tuple[int, int, int], ...]
+    """(decile, leads expected in it, leads the org shows in it), 1 to 10."""
+    deprioritized: tuple[int, int]
+    """Leads not to be called: expected, shown."""
+    mean_score: tuple[float, float]
+
+
+def seed(org: Org, identity: OrgIdentity, fields: Fields, target: pa.Table, day: date, now: datetime) -> pa.Table:
+    """What the org carries before the first sync, as the columns of salesforce_state.
+
+    It tells of every lead of `target`, and of every other that carries a score and is not converted. Leads of `target`
+    that are converted, or not there, are marked as refused, so that they are never sent. Raises
+    SalesforceSetupError when most leads are not there though it is a production org: then it is not ours.
+    """
+    carried = _carried(org.read_leads([*(name for name, _ in fields.columns), "IsConverted"]), fields, target)
+    missing = target.filter(pc.invert(pc.is_in(target["lead_id"], carried["lead_id"].combine_chunks())))
+    if 2 * len(missing) > len(target) and not identity.is_sandbox:
+        raise SalesforceSetupError(
+            f"{len(missing):,} of {len(target):,} scored leads are not in org {identity.org_id}. Nothing was sent: "
+            "this is another company's org, or our user may not see the leads. Correct V4_SALESFORCE_DOMAIN and "
+            "V4_SALESFORCE_ORG_ID, or give the user read access to all leads."
+        )
+    converted = carried.filter(carried["converted"])
+    wanted = converted.filter(pc.is_in(converted["lead_id"], target["lead_id"].combine_chunks()))
+    version = target["model_version"][0]
+    kept = _refused(carried.filter(pc.invert(carried["converted"])).drop_columns("converted"), None, None, day)
+    excluded = [
+        _refused(_blank(wanted, version), CONVERTED, "converted before it was sent", day),
+        _refused(_blank(missing, version), NOT_IN_ORG, "deleted, or never there", day),
+    ]
+    rows = pa.concat_tables([kept, *excluded])
+    constants = {
+        "org_id": pa.scalar(identity.org_id),
+        "as_of": pa.scalar(None, pa.date32()),
+        "known_at": pa.scalar(now, pa.timestamp("us", tz="UTC")),
+    }
+    for name, value in constants.items():
+        rows = rows.append_column(name, pa.repeat(value, len(rows)))
+    return rows
+
+
+def read_back(org: Org, fields: Fields, expected: pa.Table, sent: pa.Table, leads: int | None, salt: str) -> ReadBack:
+    """Look whether the org carries `expected` (ROW): all of it, or with `leads` a sample, half of it from `sent`."""
+    asked = expected if leads is None else _sample(expected, sent, leads, salt)
+    shown = _carried(_rows(org, fields, None if leads is None else asked["lead_id"].to_pylist()), fields, asked)
+    known = aligned(asked, shown)
+    keys = [key for _, key in fields.columns if key in ROW.names]
+    equal = {key: pc.fill_null(pc.equal(known[key], asked[key]), False).to_numpy() for key in keys}
+    wrong = ~np.logical_and.reduce(list(equal.values()))
+    return ReadBack(
+        asked=len(asked),
+        everything=leads is None,
+        differing=asked.filter(wrong),
+        examples=tuple(_difference(asked, known, keys, int(at)) for at in np.flatnonzero(wrong)[:10]),
+        deciles=_by_decile(asked, known),
+        deprioritized=(_count(asked["deprioritize"]), _count(known["deprioritize"])),
+        mean_score=(pc.mean(asked["score"]).as_py() or 0.0, pc.mean(known["score"]).as_py() or 0.0),
+    )
+
+
+def _rows(org: Org, fields: Fields, ids: Sequence[str] | None) -> Iterator[Mapping[str, object]]:
+    names = [*(name for name, _ in fields.columns), "IsConverted"]
+    if ids is None:
+        yield from org.read_leads(names)
+        return
+    for start in range(0, len(ids), IDS_PER_QUERY):
+        listed = ", ".join(f"'{one}'" for one in ids[start : start + IDS_PER_QUERY])
+        yield from org.read_leads(names, f"Id IN ({listed})")
+
+
+def _carried(rows: Iterable[Mapping[str, object]], fields: Fields, wanted: pa.Table) -> pa.Table:
+    """ROW and `converted` of every lead that is wanted or carries a score, values as they would have been sent."""
+    schema = ROW.append(pa.field("converted", pa.bool_()))
+    names = {key: name for name, key in fields.columns}
+    ids = wanted["lead_id"].combine_chunks()
+    batches, part = [], list[dict[str, Any]]()
+    for row in rows:
+        part.append(
+            {key: row.get(names[key]) if key in names else None for key in ROW.names}
+            | {"lead_id": row["Id"], "converted": bool(row.get("IsConverted"))}
+        )
+        if len(part) == ROWS_PER_BATCH:
+            batches.append(_kept(part, ids, schema))
+            part = []
+    return pa.Table.from_batches([*batches, _kept(part, ids, schema)], schema)
+
+
+def _kept(rows: list[dict[str, Any]], wanted: pa.Array, schema: pa.Schema) -> pa.RecordBatch:
+    for row in rows:
+        row["percentile"] = None if row["percentile"] is None else round(row["percentile"])
+        row["score"] = None if row["score"] is None else float(row["score"])
+    batch = pa.RecordBatch.from_pylist(rows, schema=schema)
+    score = pa.array(rounded(batch["score"].to_numpy(zero_copy_only=False).astype(float)), from_pandas=True)
+    batch = batch.set_column(schema.get_field_index("score"), "score", score)
+    return batch.filter(pc.or_(pc.is_valid(batch["score"]), pc.is_in(batch["lead_id"], wanted)))
+
+
+def _refused(rows: pa.Table, code: str | None, message: str | None, day: date) -> pa.Table:
+    values = {"refused_code": code, "refused_message": message, "refused_on": day if code else None}
+    for field in REFUSAL:
+        rows = rows.append_column(field, pa.repeat(pa.scalar(values[field.name], field.type), len(rows)))
+    return rows
+
+
+def _blank(rows: pa.Table, version: pa.Scalar) -> pa.Table:
+    empty = {name: pa.nulls(len(rows), ROW.field(name).type) for name in VALUES}
+    columns = {"lead_id": rows["lead_id"], **empty, "model_version": pa.repeat(version, len(rows))}
+    return pa.table(columns, schema=ROW)
+
+
+def _sample(expected: pa.Table, sent: pa.Table, leads: int, salt: str) -> pa.Table:
+    """At most `leads` of `expected`, drawn by `salt`; half of them from `sent` where there are so many."""
+    seed_ = np.frombuffer(sha256(salt.encode()).digest()[:8], dtype=np.uint64)
+    drawn = np.random.default_rng(seed_).permutation(len(expected))
+    was_sent = pc.is_in(expected["lead_id"], sent["lead_id"].combine_chunks()).to_numpy()[drawn]
+    first = drawn[was_sent][: (leads + 1) // 2]
+    rest = drawn[~np.isin(drawn, first)][: leads - len(first)]
+    return expected.take(np.sort(np.concatenate([first, rest])))
+
+
+def _by_decile(asked: pa.Table, known: pa.Table) -> tuple[tuple[int, int, int], ...]:
+    counts = [
+        np.bincount(pc.drop_null(deciles(rows["percentile"])).to_numpy().astype(int), minlength=11)
+        for rows in (asked, known)
+    ]
+    return tuple((decile, int(counts[0][decile]), int(counts[1][decile])) for decile in range(1, 11))
+
+
+def _count(flags: pa.ChunkedArray) -> int:
+    return int(pc.sum(flags).as_py() or 0)
+
+
+def _difference(asked: pa.Table, known: pa.Table, keys: Sequence[str], at: int) -> str:
+    wanted = {key: asked[key][at].as_py() for key in keys}
+    shown = {key: known[key][at].as_py() for key in keys}
+    said = ", ".join(f"{key} {shown[key]} instead of {wanted[key]}" for key in keys if shown[key] != wanted[key])
+    return f"{asked['lead_id'][at]}: {said}"

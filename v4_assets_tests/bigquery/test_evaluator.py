@@ -1,0 +1,168 @@
+"""What DuckDB makes of our GoogleSQL is what Google's reference evaluator makes of it, cell by cell.
+
+Worlds made for the features and for the evaluation reach their borders. Random rows in every table reach the rest: each
+file of sql/ that asks is compared, whatever it is for, as soon as it is there.
+"""
+
+import random
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from v4_assets import sql, tables
+from v4_assets.assets.training import first_morning
+from v4_assets.clock import cutoff
+from v4_assets.resources import duckdb, duckdb_sql
+from v4_assets.resources.warehouse import arrow_schema
+from v4_assets.sql import Column
+from v4_assets.tables import Table
+from v4_assets.writes import PartitionWrite
+from v4_assets_tests import cohort_worlds, worlds
+from v4_assets_tests.bigquery.compare import assert_same
+from v4_assets_tests.bigquery.googlesql import declared_parameters
+from v4_assets_tests.bigquery.test_googlesql import ALIASES, QUERIES
+from v4_assets_tests.bigquery.twin import TwinWarehouse, answered, catalogue, new_twin
+
+BUILT = (*tables.SHARED, tables.SOURCE_OBSERVATIONS, "features_v40", "features_v41")
+WRITTEN_AT = datetime(2025, 7, 15, 10, tzinfo=UTC)
+COHORT_DAYS = (date(2025, 4, 20), date(2025, 12, 10), date(2026, 1, 12))
+"""The first two have a change of clocks between contact and call."""
+
+
+# --- the daily chain and the evaluation ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("day", worlds.INTERESTING_DAYS, ids=str)
+def test_google_agrees_on_every_table_of_the_daily_chain(tmp_path, day):
+    twin = new_twin(tmp_path)
+    with twin.session():
+        for key, rows in worlds.tables(worlds.random_world(random.Random(f"twin {day}"), day)).items():
+            twin.replace_table(catalogue()[key], rows.to_batches())
+        params = {"prediction_date": day, "cutoff": cutoff(day), "retrospective": False}
+        for key in BUILT:
+            write = PartitionWrite(catalogue()[key].name, day, WRITTEN_AT, False, "0" * 64, "run")
+            log = catalogue()[tables.PARTITION_WRITES]
+            twin.replace_partition(catalogue()[key], write, catalogue().query(key, params), log)
+        twin.read(first_morning(catalogue(), day, 43))
+    compared = dict(answered(twin.path))
+    assert set(compared) == {*BUILT, tables.TRAINING_SET}
+    assert compared["features_v40"] == compared["features_v41"] == compared[tables.SCORED_LEADS] > 10
+
+
+@pytest.mark.parametrize("day", COHORT_DAYS, ids=str)
+def test_google_agrees_on_everything_the_evaluation_asks(tmp_path, monkeypatch, day):
+    monkeypatch.setattr(cohort_worlds, "DuckDBWarehouse", TwinWarehouse)
+    house = cohort_worlds.house(tmp_path)
+    with house.warehouse.session():
+        world = cohort_worlds.random_world(random.Random(f"twin {day}"), day, house.rollout.evaluation, leads=40)
+        house.fill(world)
+        evidence = house.evaluator(day).compare()
+    assert len(evidence) == 4
+    compared = dict(answered(house.warehouse.path))
+    assert {"lead_outcomes", "cohort_leads", "cohort_scores", "call_days", "top_decile_churn"} <= set(compared)
+    assert compared["cohort_leads"] > 10
+
+
+# --- random rows in every table ------------------------------------------------------------------------------------
+
+DAYS = tuple(date(2026, 1, 1) + timedelta(days=number) for number in range(6))
+INSTANTS = (*(cutoff(day) for day in DAYS), *(cutoff(day) - timedelta(microseconds=1) for day in DAYS))
+WORDS = ("a", "b", "c")
+SCORES = "daily_scores_v41"
+_LITERAL = re.compile(r"'([^'\n]{1,40})'")
+
+
+def words_of(file: str, columns: tuple[Column, ...]) -> list[str]:
+    """Texts that a query may look for: those it names itself, and the categories of its columns."""
+    named = _LITERAL.findall(sql.load(file).body)
+    return [*WORDS, *named, *(word for column in columns for word in column.categories)]
+
+
+def random_value(rng: random.Random, kind: str, words: list[str]) -> Any:
+    if kind == "STRING":
+        return rng.choice(words)
+    if kind == "DATE":
+        return rng.choice(DAYS)
+    if kind == "TIMESTAMP":
+        return rng.choice(INSTANTS)
+    if kind == "BOOL":
+        return rng.random() < 0.5
+    return rng.choice((0, 1, 2, 3, 10)) if kind == "INT64" else rng.choice((0.0, 0.25, 0.5, 1.0, rng.random()))
+
+
+def random_rows(rng: random.Random, file: str, table: Table) -> pa.Table:
+    """Rows that keep the grain the table's contract declares: columns of the grain are never NULL and never repeat."""
+    contract = sql.load(contract_of(table)) if not table.is_source else None
+    grain = [one.name for one in table.columns if contract and re.search(rf"\b{one.name}\b", contract.grain)]
+    rows = dict[tuple[Any, ...], dict[str, Any]]()
+    for number in range(30):
+        row = {
+            one.name: None
+            if one.name not in grain and rng.random() < 0.15
+            else random_value(rng, one.type, words_of(file, (one,)))
+            for one in table.columns
+        }
+        one_row = contract is not None and contract.grain == "one row"
+        rows[tuple(row[name] for name in grain) if grain else (0 if one_row else number,)] = row
+    return pa.Table.from_pylist(list(rows.values()), schema=arrow_schema(table))
+
+
+def contract_of(table: Table) -> str:
+    """The file whose header the columns of a table come from."""
+    [*files] = [name for name in (table.key, "daily_scores", "feature_profile") if name in QUERIES]
+    return next(name for name in files if sql.load(name).columns == table.columns)
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwinWarehouse]:
+    made = new_twin(tmp_path_factory.mktemp("twin"))
+    with made.session():
+        yield made
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("name", QUERIES)
+def test_google_agrees_on_random_rows(twin, name, seed):
+    rng, file = random.Random(f"{name} {seed}"), sql.load(name)
+    aliases = {key: ALIASES.get(key, SCORES) for key in file.inputs if key not in catalogue()}
+    aliases |= {"actual": "daily_scores_v40"} if "actual" in aliases else {}
+    used = [catalogue()[aliases.get(key, key)] for key in file.inputs]
+    for table in used:
+        twin.replace_table(table, random_rows(rng, name, table).to_batches())
+    words = words_of(name, tuple(column for table in used for column in table.columns))
+    declared = declared_parameters(name)
+    params = {key: random_value(rng, kind, words) for key, kind in sorted(declared.items())}
+    days = sorted(key for key, kind in declared.items() if kind == "DATE")
+    params |= dict(zip(days, sorted(params[key] for key in days), strict=True))
+    twin.read(catalogue().query(name, params, **aliases))
+
+
+def test_the_comparison_tells_types_cells_and_rows_apart():
+    table = pa.table({"n": pa.array([1, 2]), "x": pa.array([0.5, None])})
+    assert_same(table, table.take([1, 0]), "turned round")
+    wrong = {
+        "another number": table.set_column(0, "n", pa.array([1, 3])),
+        "another type": table.set_column(0, "n", pa.array([1.0, 2.0])),
+        "no null": table.set_column(1, "x", pa.array([0.5, 0.0])),
+        "a row more": pa.concat_tables([table, table.slice(0, 1)]),
+        "another name": table.rename_columns(["m", "x"]),
+    }
+    for what, other in wrong.items():
+        with pytest.raises(AssertionError, match=what):
+            assert_same(table, other, what)
+
+
+def test_a_query_that_means_something_else_on_duckdb_is_noticed(twin, monkeypatch):
+    def mistaken(text: str) -> str:
+        return duckdb_sql.to_duckdb(text).replace("COUNT(*)", "COUNT(*) + 1")
+
+    monkeypatch.setattr(duckdb, "to_duckdb", mistaken)
+    query = catalogue().query(
+        "top_decile_churn", {"prediction_date": DAYS[1], "day_before": DAYS[0]}, daily_scores=SCORES
+    )
+    with pytest.raises(AssertionError, match="top_decile_churn, row 0, top_count"):
+        twin.read(query)

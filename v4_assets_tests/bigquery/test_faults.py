@@ -1,0 +1,236 @@
+"""The service fails in the middle of things: a partition is the old or the new one, and what is done is done once."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from v4_assets.errors import ConcurrentWriteError, TableMissingError, WarehouseError
+from v4_assets.resources.warehouse import Statement
+from v4_assets.settings import PROJECT
+from v4_assets.sql import Query
+from v4_assets_tests.bigquery.emulator import HOW_TO_GET_IT, Emulator
+from v4_assets_tests.bigquery.house import DAY, YESTERDAY, House, new_house, warehouse
+from v4_assets_tests.bigquery.proxy import BUSY, LOST, RATE, Answer, Fault, Proxy, proxied
+
+PATIENCE = 60.0
+STAGE, LOAD, SWAP, RESULT = "stage", "load", "swap", "result"
+
+
+def kind(method: str, path: str, body: bytes) -> str:
+    """Which step of a write a request belongs to."""
+    if urlsplit(path).path.startswith("/upload/"):
+        return LOAD
+    if method == "POST" and b"BEGIN TRANSACTION" in body:
+        return SWAP
+    if method == "POST" and b"CREATE TABLE" in body:
+        return STAGE
+    return RESULT if "/queries/" in path else f"{method} {path.rpartition('/')[2].partition('?')[0]}"
+
+
+def once(step: str, fault: Fault) -> Callable[[str, str, bytes], Fault]:
+    """The first request of a step meets the fault."""
+    met = []
+
+    def judge(method: str, path: str, body: bytes) -> Fault:
+        if kind(method, path, body) == step and not met:
+            met.append(path)
+            return fault
+        return None
+
+    return judge
+
+
+def always(answer: Answer) -> Callable[[str, str, bytes], Fault]:
+    return lambda method, path, body: answer
+
+
+@pytest.fixture
+def proxy(emulator: Emulator) -> Iterator[Proxy]:
+    with proxied(urlsplit(emulator.endpoint).netloc) as proxy:
+        yield proxy
+
+
+def through(house: House, emulator: Emulator, proxy: Proxy) -> House:
+    """The same house, its requests by way of the proxy."""
+    return House(warehouse(emulator, proxy.endpoint), house.dataset)
+
+
+# --- answers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [STAGE, LOAD, SWAP, RESULT])
+@pytest.mark.parametrize("answer", [BUSY, RATE], ids=["503", "429"])
+def test_a_service_that_is_busy_once_is_asked_again(house, emulator, proxy, step, answer):
+    proxy.judge = once(step, answer)
+    assert through(house, emulator, proxy).put([house.batch("cde")], sequence=2).row_count == 3
+    assert [fault for _, _, fault in proxy.seen if fault] == [answer]
+    assert (house.leads(), [done.sequence for done in house.logged()]) == (["c", "d", "e"], [1, 1, 2])
+
+
+@pytest.mark.parametrize("step", [SWAP, RESULT])
+def test_a_write_whose_answer_was_lost_is_done_once_and_known_to_be_done(house, emulator, proxy, step):
+    proxy.judge = once(step, LOST)
+    assert through(house, emulator, proxy).put([house.batch("cde")], sequence=2).row_count == 3
+    assert [fault for _, _, fault in proxy.seen if fault] == [LOST]
+    assert (house.leads(), [done.sequence for done in house.logged()]) == (["c", "d", "e"], [1, 1, 2])
+
+
+def test_an_insert_whose_answer_was_lost_is_not_repeated(house, emulator, proxy):
+    proxy.judge = once(SWAP, LOST)
+    insert = f"INSERT INTO {house.name} (prediction_date, lead_id, score) VALUES (DATE '2026-01-05', 'c', 0.5)"
+    through(house, emulator, proxy).warehouse.transact([Statement(Query("insert", insert), 1)])
+    assert Counter(house.leads()) == {"a": 1, "b": 1, "c": 1}
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        pytest.param(
+            Answer(403, "quotaExceeded", "Quota exceeded: Your project exceeded quota for concurrent queries."),
+            r"^all met a limit of the project: .*exceeded quota.*max_concurrent_runs",
+            id="quota",
+        ),
+        pytest.param(
+            Answer(403, "accessDenied", "Access Denied: Project v4-test: User does not have bigquery.jobs.create"),
+            r"^all is not allowed: .* needs roles/bigquery\.jobUser on the project V4_BIGQUERY_PROJECT",
+            id="no-jobs",
+        ),
+        pytest.param(
+            Answer(
+                403, "accessDenied", "Access Denied: Table v4-test:x.Lead: User does not have permission to query table"
+            ),
+            r"^all is not allowed: .* needs roles/bigquery\.dataViewer on the dataset it names",
+            id="no-reading",
+        ),
+        pytest.param(
+            Answer(400, "bytesBilledLimitExceeded", "Query exceeded limit for bytes billed: 53687091200"),
+            r"^all would read more than is allowed: .* raise V4_BIGQUERY_MAXIMUM_BYTES_BILLED",
+            id="too-many-bytes",
+        ),
+        pytest.param(
+            Answer(404, "notFound", "Not found: Dataset v4-test:x was not found in location EU"),
+            r"What lies in another location is not found either: see V4_BIGQUERY_LOCATION",
+            id="other-location",
+        ),
+    ],
+)
+def test_a_refusal_says_what_to_do(still, emulator, proxy, answer, message):
+    proxy.judge = always(answer)
+    with pytest.raises(WarehouseError, match=message):
+        through(still, emulator, proxy).warehouse.read(still.all)
+
+
+def test_the_views_of_a_dataset_that_is_not_found_are_none(still, emulator, proxy):
+    proxy.judge = always(Answer(404, "notFound", "Not found: Dataset v4-test:x was not found in location US"))
+    house = through(still, emulator, proxy)
+    assert house.warehouse.view_texts("x") == {}
+    with pytest.raises(TableMissingError):
+        house.warehouse.read(still.all)
+
+
+# --- deaths -------------------------------------------------------------------------------------------------------
+
+
+def child_writes(endpoint: str, storage_endpoint: str, dataset: str) -> None:
+    """Replaces the rows of DAY by `c`, in a process of its own."""
+    template = warehouse(Emulator(Path()), endpoint).model_copy(update={"storage_endpoint": storage_endpoint})
+    house = House(template, dataset)
+    house.put([house.batch("c")], sequence=2)
+
+
+@pytest.mark.parametrize("carried_out", [False, True], ids=["before-the-swap", "after-the-swap"])
+def test_a_run_killed_at_the_swap_leaves_the_old_partition_or_the_new_one(house, emulator, proxy, carried_out):
+    dead = threading.Event()
+
+    def judge(method: str, path: str, body: bytes) -> Fault:
+        step = kind(method, path, body)
+        if not dead.is_set() and step == (RESULT if carried_out else SWAP):
+            child.kill()
+            child.wait(PATIENCE)
+            dead.set()
+            return BUSY
+        return None
+
+    proxy.judge = judge
+    script = f"import sys; from {__name__} import child_writes; child_writes(*sys.argv[1:])"
+    arguments = [proxy.endpoint, emulator.storage_endpoint, house.dataset]
+    child = subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=PROJECT, stderr=subprocess.DEVNULL)
+    try:
+        assert dead.wait(PATIENCE)
+    finally:
+        child.kill()
+        child.wait(PATIENCE)
+    tables = emulator.client().list_tables(house.dataset)
+    [staging] = [table for table in tables if table.table_id.startswith("v4_staging_")]
+    left = emulator.client().get_table(staging.reference).expires.timestamp() - time.time()
+    assert 0 < left <= 24 * 3600
+    assert (house.leads(), house.leads(YESTERDAY)) == (["c"] if carried_out else ["a", "b"], ["y"])
+    if carried_out:
+        with pytest.raises(ConcurrentWriteError):
+            house.put([house.batch("d")], sequence=2)
+    house.put([house.batch("d")], sequence=3 if carried_out else 2)
+    assert (house.leads(), house.leads(YESTERDAY)) == (["d"], ["y"])
+
+
+@pytest.fixture(scope="module")
+def mortal(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An emulator that only these tests use, and kill."""
+    assert emulator.process is not None, HOW_TO_GET_IT
+    mortal = Emulator(tmp_path_factory.mktemp("mortal") / "data")
+    mortal.start()
+    yield mortal
+    mortal.kill()
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds"),
+    [
+        pytest.param(LOAD, None, id="before-loading"),
+        pytest.param(SWAP, None, id="between-staging-and-swap"),
+        pytest.param(SWAP, 0.05, id="in-the-swap"),
+        pytest.param(RESULT, None, id="before-the-result"),
+    ],
+)
+def test_an_emulator_killed_in_the_middle_has_the_old_partition_or_the_new_one(mortal, step, seconds):
+    """`seconds` after the step's request was passed on; None is before."""
+    house, killed = new_house(mortal), threading.Event()
+
+    def restart() -> None:
+        mortal.kill()
+        mortal.start()
+
+    def judge(method: str, path: str, body: bytes) -> Fault:
+        if killed.is_set() or kind(method, path, body) != step:
+            return None
+        killed.set()
+        if seconds is None:
+            restart()
+        else:
+            threads.append(threading.Timer(seconds, restart))
+            threads[0].start()
+        return None
+
+    threads: list[threading.Timer] = []
+    with proxied(urlsplit(mortal.endpoint).netloc) as proxy:
+        proxy.judge = judge
+        try:
+            through(house, mortal, proxy).put([house.batch("cd")], sequence=2)
+            said = "written"
+        except WarehouseError as error:
+            said = str(error)
+        for thread in threads:
+            thread.join(PATIENCE)
+    assert killed.is_set()
+    writes = [done.sequence for done in house.logged() if done.prediction_date == DAY]
+    assert (house.leads(), writes) in ((["a", "b"], [1]), (["c", "d"], [1, 2])), said
+    assert (said == "written") <= (writes == [1, 2])
+    assert house.leads(YESTERDAY) == ["y"]
+    assert house.put([house.batch("e")], sequence=len(writes) + 1).row_count == 1
+    assert (house.leads(), house.leads(YESTERDAY)) == (["e"], ["y"])

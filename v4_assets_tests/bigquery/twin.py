@@ -1,0 +1,68 @@
+"""A DuckDB warehouse in which Google's reference evaluator answers every query of sql/ as well, and must agree."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from v4_assets import sql
+from v4_assets.resources.duckdb import DuckDBWarehouse
+from v4_assets.settings import load
+from v4_assets.sql import Query
+from v4_assets.tables import Catalogue
+from v4_assets_tests.bigquery.compare import assert_same
+from v4_assets_tests.bigquery.googlesql import GoogleSQL, declared_parameters
+
+FILES = tuple(sorted(path.stem for path in sql.SQL_DIR.glob("*.sql")))
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The tables of rollout.yaml."""
+    return load({}).rollout.catalogue
+
+
+@cache
+def parameter_types() -> dict[str, str]:
+    """Type of every parameter of sql/; a name means the same everywhere."""
+    return {name: kind for file in FILES for name, kind in declared_parameters(file).items()}
+
+
+class TwinWarehouse(DuckDBWarehouse):
+    """Compares every answer to a query made from a file of sql/, be it read or written into a partition."""
+
+    def read(self, query: Query) -> pa.Table:
+        found = super().read(query)
+        if query.name in FILES:
+            assert_same(found, self.google(query), query.name)
+            answered(self.path).append((query.name, found.num_rows))
+        return found
+
+    def replace_partition(self, table: Any, write: Any, rows: Any, log: Any) -> Any:
+        if isinstance(rows, Query):
+            self.read(rows)
+        return super().replace_partition(table, write, rows, log)
+
+    def google(self, query: Query) -> pa.Table:
+        """The evaluator's answer over what the tables hold now."""
+        used = tuple(table for table in catalogue().values() if table.full_name in query.text)
+        rows = {
+            table.key: super(TwinWarehouse, self).read(Query("all", f"SELECT * FROM {table.full_name}"))
+            for table in used
+        }
+        types = {name: parameter_types()[name] for name in query.params}
+        return GoogleSQL(used).evaluate(query, types, rows)
+
+
+@cache
+def answered(path: str) -> list[tuple[str, int]]:
+    """The queries compared in a warehouse, each with the rows of its answer."""
+    return []
+
+
+def new_twin(folder: Path) -> TwinWarehouse:
+    """Empty, with every table."""
+    twin = TwinWarehouse(path=str(folder / "warehouse.duckdb"))
+    twin.create(catalogue().values(), catalogue().views)
+    return twin

@@ -1,0 +1,143 @@
+"""The written report says why, with every number, and what it cannot say; its charts are pictures of the evidence."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from v4_assets.decision import Gate, Phase, Standing, Verdict
+from v4_assets.deployments import Event
+from v4_assets.rollout import charts
+from v4_assets.rollout.orders import Order, completed, gates_json, order_id
+from v4_assets.rollout.report import Report, as_markdown, gates_of, name_of
+from v4_assets.settings import load
+from v4_assets_tests.evidences import evidence
+
+DAY = date(2026, 1, 12)
+NOW = datetime(2026, 1, 12, 11, 30, tzinfo=UTC)
+GATES = (
+    Gate("top_decile_lift", Verdict.FAIL, "lift 1.21 | bound 1.38 lies below 1.5", 1.21, 1.5, 1.38),
+    Gate("auc", Verdict.PASS, "AUC 0.61", 0.61, 0.59, 0.64),
+)
+ROLLBACK = Event(
+    event_id="0123456789abcdef",
+    happened_at=NOW,
+    event="rollback_started",
+    version="v4.0.0",
+    previous="v4.1.0",
+    reason="top_decile_lift failed at 2 week-closes running.",
+    decided_by="rollout_sensor",
+    action_id="0123456789abcdef",
+    gates=gates_json(GATES),
+    evidence_day=DAY,
+    evidence_sha256="e" * 64,
+)
+STANDING = Standing(Phase.ROLLED_BACK, "v4.0.0", "v4.1.0", "v4.0.0", DAY, live_since=DAY, phase_since=DAY)
+EVIDENCE = [evidence(), evidence(version="v4.0.0", lift=1.44, lift_low=1.1, lift_high=1.9)]
+
+
+def report(**changes: object) -> Report:
+    made = Report(
+        standing=STANDING,
+        statuses={"v4.0.0": "production", "v4.1.0": "deprecated"},
+        events=[ROLLBACK],
+        evidence=EVIDENCE,
+        evidence_sha256="e" * 64,
+        gates=GATES,
+        action=ROLLBACK,
+        sync={"coverage": "ok: found 5000"},
+        charts={"Lift over time": "page-2.png"},
+    )
+    return replace(made, **changes)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "# Rollback: v4.0.0 (was v4.1.0), 2026-01-12",
+        "**Why.** top_decile_lift failed at 2 week-closes running.",
+        "**Decided by** rollout_sensor, 2026-01-12 11:30 UTC",
+        "v4.0.0 production, v4.1.0 deprecated",
+        f"sha256 `{'e' * 64}`",
+        "| top_decile_lift | FAIL | 1.21 | 1.5 | 1.38 | lift 1.21 \\| bound 1.38 lies below 1.5 |",
+        "|  | v4.0.0 | v4.1.0 |",
+        "| top-decile lift | 1.44 (1.10 to 1.90) | 2.10 (1.70 to 2.50) |",
+        "Leads contacted 2025-11-20 to 2025-11-29",
+        "![Lift over time](page-2.png)",
+        "| coverage | ok: found 5000 |",
+        "Who is live changes outcomes",
+        "| 2026-01-12 11:30 UTC | rollback_started | v4.0.0 | rollout_sensor |",
+    ],
+)
+def test_the_page_holds(said):
+    assert said in as_markdown(report())
+
+
+def test_what_was_computed_afterwards_is_said():
+    assert "Up to 25% of the first scores were computed after their day" in as_markdown(
+        report(evidence=[evidence(live_share=0.75)])
+    )
+    assert "computed after their day" not in as_markdown(report())
+
+
+def test_a_person_s_decision_has_no_gates_and_says_so():
+    assert "None was asked: a person decided." in as_markdown(report(gates=()))
+
+
+def test_a_day_without_evidence_is_a_page_too():
+    page = as_markdown(report(action=None, evidence=[], gates=(), evidence_sha256=None, charts={}, sync={}))
+    assert page.startswith("# Rollout on 2026-01-12\n")
+    assert "## Gates" not in page
+
+
+def test_gates_come_back_as_they_were_kept():
+    assert gates_of(ROLLBACK) == list(GATES)
+    assert gates_of(replace(ROLLBACK, gates=None)) == []
+
+
+def test_actions_have_pages_of_their_own():
+    assert name_of(ROLLBACK, DAY) == "2026-01-12-rollback-v4.0.0-01234567"
+    assert name_of(None, DAY) == "2026-01-12-daily"
+
+
+def test_charts_are_pictures():
+    days = [
+        evidence(prediction_date=DAY + timedelta(days=number), version=version, lift=lift)
+        for number in range(3)
+        for version, lift in (("v4.0.0", 1.4), ("v4.1.0", 2.0))
+    ]
+    over_time = charts.lift_over_time(days, [ROLLBACK], load({}).rollout.policy)
+    deciles = [
+        {
+            "version": version,
+            "decile": decile,
+            "conversion_rate": decile / 200 if decile > 1 else None,
+            "conversion_rate_low": decile / 300,
+            "conversion_rate_high": decile / 150,
+        }
+        for version in ("v4.0.0", "v4.1.0")
+        for decile in range(1, 11)
+    ]
+    by_decile = charts.lift_by_decile(deciles, "a cohort")
+    assert over_time[:8] == by_decile[:8] == b"\x89PNG\r\n\x1a\n"
+    assert over_time != charts.lift_over_time(days[:2], [], load({}).rollout.policy)
+    assert by_decile != charts.lift_by_decile(deciles[:10], "a cohort")
+
+
+def test_the_same_world_gives_the_same_order():
+    assert order_id("rollback", "v4.0.0", "a", "b") == order_id("rollback", "v4.0.0", "a", "b")
+    ids = {
+        order_id("rollback", "v4.0.0", "a", "b"),
+        order_id("promotion", "v4.0.0", "a", "b"),
+        order_id("rollback", "v4.1.0", "a", "b"),
+        order_id("rollback", "v4.0.0", "c", "b"),
+        order_id("rollback", "v4.0.0", "a", "c"),
+    }
+    assert len(ids) == 5
+
+
+def test_an_order_resumed_begins_the_same_event():
+    again = Order.again(ROLLBACK)
+    assert (again.event_id, again.kind, again.version) == (ROLLBACK.event_id, "rollback", "v4.0.0")
+    through = completed(ROLLBACK, NOW, "run", "done")
+    assert (through.event, through.action_id) == ("rollback_completed", ROLLBACK.event_id)
