@@ -32,21 +32,22 @@ import pyarrow as pa
 import requests
 from requests.adapters import HTTPAdapter
 
-from v4_assets import syncing, tables
+from v4_assets import tables
 from v4_assets.clock import Clock, cutoff
 from v4_assets.production import prepare as create_tables
 from v4_assets.ranking import deprioritized, percentiles
-from v4_assets.record_ids import to_18
 from v4_assets.resources.connect import warehouse
 from v4_assets.resources.crm import CRM
 from v4_assets.resources.salesforce_client import SalesforceClient
 from v4_assets.resources.warehouse import arrow_schema
+from v4_assets.salesforce import syncing
+from v4_assets.salesforce.fields import examine
+from v4_assets.salesforce.record_ids import to_18
+from v4_assets.salesforce.rows import as_sent
+from v4_assets.salesforce.shipment import Shipment
 from v4_assets.sample.org import StandInOrg, api, local_target, switch
 from v4_assets.sample.org.messages import as_json
 from v4_assets.settings import Settings, load
-from v4_assets.shipment import Shipment
-from v4_assets.sync_fields import examine
-from v4_assets.sync_rows import as_sent
 
 DAY = date(2026, 1, 12)
 CLOCK = Clock(cutoff(date(2026, 1, 13)))

@@ -5,10 +5,11 @@ from datetime import date, datetime
 
 import click
 
-from v4_assets import deployments, lift, production
+from v4_assets import deployments, production
 from v4_assets.cli_words import DAY, json_option, say, told
 from v4_assets.clock import cutoff, parse_instant
 from v4_assets.deployments import Event
+from v4_assets.evaluation import lift
 from v4_assets.resources.connect import warehouse
 from v4_assets.rollout import by_hand
 from v4_assets.rollout.orders import Kind

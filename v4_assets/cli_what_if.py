@@ -7,16 +7,18 @@ from pathlib import Path
 
 import click
 
-from v4_assets import odds, production, sync_preview
-from v4_assets import replay as replaying
+from v4_assets import production
 from v4_assets.cli_words import DAY, json_option, say
 from v4_assets.errors import PolicyError
-from v4_assets.evidence_store import evidence_rows
-from v4_assets.odds_rules import Assumptions
+from v4_assets.evaluation.store import evidence_rows
+from v4_assets.policy import odds
+from v4_assets.policy import replay as replaying
+from v4_assets.policy.odds_rules import Assumptions
+from v4_assets.policy.simulated import Strength
 from v4_assets.resources.connect import warehouse
 from v4_assets.rollout_file import Rollout, read_rollout
+from v4_assets.salesforce import preview as sync_preview
 from v4_assets.settings import load
-from v4_assets.simulated import Strength
 
 DEFAULT = Assumptions()
 MOVES = ("enters_top_decile", "leaves_top_decile", "enters_deprioritized", "leaves_deprioritized")

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from v4_assets.clock import NEW_YORK
-from v4_assets.decision import Phase, Standing
+from v4_assets.policy.decision import Phase, Standing
 
 SWITCHES = ("adopted", "promotion_started", "rollback_started")
 """Events after which another version is live."""

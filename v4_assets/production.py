@@ -10,8 +10,8 @@ from v4_assets.assets.partition import latest_writes
 from v4_assets.clock import Clock
 from v4_assets.deployments import Event
 from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, StaleDecisionError, V4Error
-from v4_assets.evidence import digest
-from v4_assets.evidence_store import evidence_rows
+from v4_assets.evaluation.evidence import digest
+from v4_assets.evaluation.store import evidence_rows
 from v4_assets.model import Bundle
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Statement, Warehouse

@@ -1,4 +1,4 @@
-"""The numbers by which versions are judged: the `evaluation` and `policy` sections of rollout.yaml, validated and frozen."""
+"""The numbers by which versions are judged: `evaluation` and `policy` of rollout.yaml, validated and frozen."""
 
 from typing import Annotated, Literal
 

@@ -15,7 +15,7 @@ from v4_assets.clock import Clock, parse_instant
 from v4_assets.errors import SettingsError
 from v4_assets.rollout_file import Rollout, explain, read_rollout
 from v4_assets.rollout_policy import Frozen
-from v4_assets.salesforce_settings import SalesforceTarget, from_environment
+from v4_assets.salesforce.target import SalesforceTarget, from_environment
 
 DEMO_CLOCK = "demo-clock"
 PROJECT = Path(__file__).resolve().parent.parent

@@ -197,7 +197,7 @@ class Catalogue(Mapping[str, Table]):
 
     @property
     def views(self) -> tuple[View, ...]:
-        """The guide's names, each version's features on the latest day; and what readers use whichever version is live."""
+        """The guide's names, each version's features on the latest day; and views that follow what is live."""
         scores = [self.query("production_scores", daily_scores=scores_key(one.key)) for one in self._versions.values()]
         every = Query("production_scores", "\nUNION ALL\n".join(query.text for query in scores))
         return (

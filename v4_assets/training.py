@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xgboost as xgb
 
-from v4_assets import metrics
 from v4_assets.errors import EmptyPartitionError
+from v4_assets.evaluation import metrics
 from v4_assets.model import Feature, Matrix, Vector, encode
 from v4_assets.profile import Numbers, profile_of
 from v4_assets.sql import Column

@@ -1,7 +1,7 @@
 """Which written rows have passed their blocking checks. What is about to be sent or promoted is asked here first.
 
 A failed blocking check stops the run it is in, but not a later run of one asset alone. So every judgement is kept
-beside the write it judged, and who ships rows asks whether exactly those rows, and all they were made from, have passed.
+beside the write it judged, and who ships rows asks whether exactly those, and all they were made from, have passed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -15,10 +15,9 @@ import numpy as np
 import pyarrow as pa
 from pydantic import SecretStr
 
-from v4_assets import syncing, tables
+from v4_assets import tables
 from v4_assets.clock import Clock
 from v4_assets.ranking import deciles, deprioritized, percentiles
-from v4_assets.record_ids import to_18
 from v4_assets.resources.crm import CRM, Wait
 from v4_assets.resources.duckdb import DuckDBWarehouse
 from v4_assets.resources.salesforce import Org
@@ -26,11 +25,13 @@ from v4_assets.resources.salesforce_client import SalesforceClient
 from v4_assets.resources.salesforce_http import Patience
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.rollout_file import Rollout
+from v4_assets.salesforce import syncing
+from v4_assets.salesforce.fields import examine
+from v4_assets.salesforce.ledger import Ledger
+from v4_assets.salesforce.record_ids import to_18
+from v4_assets.salesforce.shipment import verified
 from v4_assets.sample.org import SeedLead, StandInOrg, local_target
 from v4_assets.settings import load
-from v4_assets.shipment import verified
-from v4_assets.sync_fields import examine
-from v4_assets.sync_ledger import Ledger
 
 DAY, NEXT_DAY = date(2026, 1, 12), date(2026, 1, 13)
 OLD, NEW = "v4.0.0", "v4.1.0"

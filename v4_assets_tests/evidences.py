@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 from datetime import date
 
-from v4_assets.evidence import Evidence
+from v4_assets.evaluation.evidence import Evidence
 
 HEALTHY = {
     "prediction_date": date(2026, 1, 12),

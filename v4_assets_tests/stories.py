@@ -24,11 +24,11 @@ from v4_assets.assets.cohorts import Evaluator
 from v4_assets.assets.partition import Day, Desk, latest_writes
 from v4_assets.checks import Finding
 from v4_assets.checks.scores import DISTINCT
-from v4_assets.comparison import Judged
 from v4_assets.deployments import Event
-from v4_assets.evidence import QUESTIONS, Evidence, digest
-from v4_assets.evidence_store import evidence_rows
-from v4_assets.intervals import wilson
+from v4_assets.evaluation.comparison import Judged
+from v4_assets.evaluation.evidence import QUESTIONS, Evidence, digest
+from v4_assets.evaluation.intervals import wilson
+from v4_assets.evaluation.store import evidence_rows
 from v4_assets.model import Bundle
 from v4_assets.operate import Outcome
 from v4_assets.production import Production

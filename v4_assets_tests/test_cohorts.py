@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from v4_assets import sql, tables
 from v4_assets.clock import cutoff
-from v4_assets.cohorts import Reach, first_contact, longest_silence, widest
+from v4_assets.evaluation.cohorts import Reach, first_contact, longest_silence, widest
 from v4_assets.sql import Query
 from v4_assets_tests.cohort_worlds import (
     BASELINE,

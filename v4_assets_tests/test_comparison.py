@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 from v4_assets import sql
 from v4_assets.checks.evaluation import COHORT_SOUND, RANKINGS_AGREE
 from v4_assets.checks.evaluation import judge as check
-from v4_assets.cohorts import Cohort, Reach
-from v4_assets.comparison import (
+from v4_assets.evaluation.cohorts import Cohort, Reach
+from v4_assets.evaluation.comparison import (
     Occasion,
     Served,
     as_served_lift,
@@ -22,10 +22,16 @@ from v4_assets.comparison import (
     was_called,
     week_of,
 )
-from v4_assets.deciles import top_change, top_change_by_chance
-from v4_assets.evidence import Evidence
-from v4_assets.intervals import bonett_price_lift_difference, lift_interval, logit_auc_interval, wilson
-from v4_assets.metrics import auc_difference, auc_standard_error, decile_membership, membership, top_decile_lift
+from v4_assets.evaluation.deciles import top_change, top_change_by_chance
+from v4_assets.evaluation.evidence import Evidence
+from v4_assets.evaluation.intervals import bonett_price_lift_difference, lift_interval, logit_auc_interval, wilson
+from v4_assets.evaluation.metrics import (
+    auc_difference,
+    auc_standard_error,
+    decile_membership,
+    membership,
+    top_decile_lift,
+)
 from v4_assets_tests.cohort_worlds import BASELINE, CANDIDATE, evaluation
 
 DAY, MONDAY = date(2026, 1, 12), date(2025, 11, 17)

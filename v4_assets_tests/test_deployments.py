@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from v4_assets import deployments
-from v4_assets.decision import Phase
 from v4_assets.deployments import Event, state_after
+from v4_assets.policy.decision import Phase
 
 OLD, NEW = "v4.0.0", "v4.1.0"
 START = datetime(2026, 1, 5, 11, tzinfo=UTC)
@@ -35,7 +35,7 @@ ALLOWED = event(60, "allowed", NEW)
 RESTORED = event(70, "restored", OLD)
 
 
-def standing(events: list[Event], production: tuple[str, str] | None | str = "as the events say"):
+def standing(events: list[Event], production: tuple[str, str] | str | None = "as the events say"):
     live = state_after(events).live
     row = (live.version, live.event_id) if live else None
     return deployments.standing(

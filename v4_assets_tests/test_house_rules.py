@@ -10,12 +10,14 @@ import v4_assets
 
 PACKAGE = Path(v4_assets.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PURE = (
-    *("audit", "cohorts", "comparison", "deciles", "evidence", "intervals", "metrics", "model", "policy", "profile"),
-    *("ranking", "scoring", "sql", "sync", "sync_errors", "sync_fields", "sync_rows", "training", "writes"),
-)
-PURE_FILES = [PACKAGE / f"{name}.py" for name in PURE] + [
-    path for path in (PACKAGE / "checks").glob("*.py") if path.name != "__init__.py"
+PURE = ("audit", "model", "profile", "ranking", "scoring", "sql", "training", "writes")
+PURE_FILES = [
+    *(PACKAGE / f"{name}.py" for name in PURE),
+    *(path for path in (PACKAGE / "checks").glob("*.py") if path.name != "__init__.py"),
+    *(path for path in (PACKAGE / "evaluation").glob("*.py") if path.name not in ("store.py", "lift.py")),
+    *(PACKAGE / "policy").glob("*.py"),
+    *(PACKAGE / "salesforce" / f"{name}.py" for name in ("changes", "fields", "record_ids", "refusals", "rows")),
+    PACKAGE / "rollout" / "report.py",
 ]
 CLIENTS = ("dagster", "duckdb", "google", "requests", "v4_assets.clock", "v4_assets.resources", "v4_assets.assets")
 TABLE_NAME = re.compile(r"\bml_features\b|\bSavvyGTMData\b|\bFinTrx_data_CA\b")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from v4_assets.intervals import (
+from v4_assets.evaluation.intervals import (
     Interval,
     bonett_price_bounds,
     bonett_price_lift_difference,
@@ -20,7 +20,7 @@ from v4_assets.intervals import (
     wilson,
     wilson_bounds,
 )
-from v4_assets.metrics import auc_standard_error, decile_membership
+from v4_assets.evaluation.metrics import auc_standard_error, decile_membership
 
 LEVELS = st.floats(0.01, 0.99)
 HISTORIES = 4000

@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from v4_assets.intervals import Interval
-from v4_assets.metrics import (
+from v4_assets.evaluation.intervals import Interval
+from v4_assets.evaluation.metrics import (
     auc,
     auc_difference,
     auc_standard_error,

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from v4_assets.assets.odds import policy_odds
-from v4_assets.decision import GATE_NAMES, ROLLBACK_GATES, Action, Gate, Phase, Standing, Verdict
-from v4_assets.intervals import lift_bounds, logit_auc_bounds
-from v4_assets.odds import as_dict, as_text, odds_of, simulate
-from v4_assets.odds_chart import png
-from v4_assets.odds_rules import (
+from v4_assets.evaluation.intervals import lift_bounds, logit_auc_bounds
+from v4_assets.policy.decide import decide
+from v4_assets.policy.decision import GATE_NAMES, ROLLBACK_GATES, Action, Gate, Phase, Standing, Verdict
+from v4_assets.policy.gates import history_of
+from v4_assets.policy.odds import as_dict, as_text, odds_of, simulate
+from v4_assets.policy.odds_chart import png
+from v4_assets.policy.odds_rules import (
     FALLEN,
     HEALTHY,
     NEVER,
@@ -31,12 +33,11 @@ from v4_assets.odds_rules import (
     trial,
     watched,
 )
-from v4_assets.policy import decide, history_of
-from v4_assets.replay import replay
+from v4_assets.policy.replay import replay
+from v4_assets.policy.simulated import TOP, Strength, Sums, cohorts, draw
 from v4_assets.rollout_file import read_rollout
 from v4_assets.rollout_policy import Evaluation, Policy
 from v4_assets.settings import PROJECT
-from v4_assets.simulated import TOP, Strength, Sums, cohorts, draw
 from v4_assets_tests.evidences import evidence
 
 FILE = read_rollout(PROJECT / "rollout.yaml")

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from v4_assets.checks import Finding
 from v4_assets.checks import models as model_checks
-from v4_assets.criteria import RATE, judge
-from v4_assets.decision import EVIDENCE_GATES, ROLLBACK_GATES
 from v4_assets.errors import SettingsError
-from v4_assets.evidence import Evidence
-from v4_assets.gates import TEST_METRICS, evidence_gates
-from v4_assets.intervals import lift_interval, logit_auc_interval, wilson
-from v4_assets.policy import (
+from v4_assets.evaluation.evidence import Evidence
+from v4_assets.evaluation.intervals import lift_interval, logit_auc_interval, wilson
+from v4_assets.policy.criteria import RATE, judge
+from v4_assets.policy.decide import decide
+from v4_assets.policy.decision import (
+    EVIDENCE_GATES,
     GATE_NAMES,
+    ROLLBACK_GATES,
     Action,
     Circumstances,
     Decision,
@@ -27,13 +28,11 @@ from v4_assets.policy import (
     Phase,
     Standing,
     Verdict,
-    decide,
-    gates,
-    history_of,
 )
+from v4_assets.policy.gates import TEST_METRICS, evidence_gates, gates, history_of
+from v4_assets.policy.weeks import closes, name_of, running
 from v4_assets.rollout_file import read_rollout
 from v4_assets.settings import PROJECT
-from v4_assets.weeks import closes, name_of, running
 from v4_assets_tests.evidences import evidence
 
 ROLLOUT = PROJECT / "rollout.yaml"

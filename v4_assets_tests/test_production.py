@@ -10,7 +10,7 @@ import pytest
 from v4_assets import deployments, operate, production, tables
 from v4_assets.deployments import Event
 from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, StaleDecisionError
-from v4_assets.evidence import Evidence, digest
+from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.settings import Settings, load

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from v4_assets.decision import Gate, Phase, Standing, Verdict
 from v4_assets.deployments import Event
+from v4_assets.policy.decision import Gate, Phase, Standing, Verdict
 from v4_assets.rollout import charts
 from v4_assets.rollout.orders import Order, completed, gates_json, order_id
 from v4_assets.rollout.report import Report, as_markdown, gates_of, name_of

@@ -27,12 +27,12 @@ from v4_assets.errors import (
     SalesforceSetupError,
     SettingsError,
 )
-from v4_assets.record_ids import to_18
 from v4_assets.resources import connect, salesforce_client
 from v4_assets.resources.salesforce import JobState, JobStatus, LeadField, OrgIdentity, RowFailure
 from v4_assets.resources.salesforce_client import SalesforceClient
 from v4_assets.resources.salesforce_http import LoopbackAdapter, Patience
-from v4_assets.salesforce_settings import SalesforceTarget, from_environment
+from v4_assets.salesforce.record_ids import to_18
+from v4_assets.salesforce.target import SalesforceTarget, from_environment
 from v4_assets.sample.org import V4, OrgField, SeedLead, StandInOrg
 from v4_assets.sample.org.login import ORG_ID, Login
 from v4_assets.settings import PROJECT, load

@@ -16,8 +16,8 @@ from v4_assets.errors import EmptyPartitionError, SettingsError
 from v4_assets.partitions import daily_partitions
 from v4_assets.resources.crm import CRM
 from v4_assets.resources.salesforce import Org
+from v4_assets.salesforce.preview import preview
 from v4_assets.sample.org import OrgField, StandInOrg
-from v4_assets.sync_preview import preview
 from v4_assets_tests.crm_world import (
     DAY,
     NEW,

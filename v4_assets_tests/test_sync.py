@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v4_assets import sync_errors as errors
 from v4_assets.errors import SalesforceError, SettingsError, SyncHeldError
-from v4_assets.record_ids import to_18
 from v4_assets.rollout_file import read_rollout
 from v4_assets.rollout_salesforce import FieldNames
+from v4_assets.salesforce import refusals as errors
+from v4_assets.salesforce.changes import changes, hold_if_too_many
+from v4_assets.salesforce.fields import examine
+from v4_assets.salesforce.record_ids import to_18
+from v4_assets.salesforce.refusals import Reaction, account, is_hopeless, outcome_of, reaction, to_retry
+from v4_assets.salesforce.rows import ROW, as_sent, csv, rounded
 from v4_assets.settings import PROJECT
-from v4_assets.sync import changes, hold_if_too_many
-from v4_assets.sync_errors import Reaction, account, is_hopeless, outcome_of, reaction, to_retry
-from v4_assets.sync_fields import examine
-from v4_assets.sync_rows import ROW, as_sent, csv, rounded
 
 DAY = date(2026, 1, 12)
 NOW = datetime(2026, 1, 12, 11, 30, 0, 7000, UTC)

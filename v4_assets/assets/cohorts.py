@@ -9,11 +9,11 @@ import pyarrow as pa
 from v4_assets import deployments, sql, tables
 from v4_assets.assets.partition import Day, Desk, latest_writes
 from v4_assets.clock import cutoff
-from v4_assets.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest
-from v4_assets.comparison import Judged, Occasion, compare, served
 from v4_assets.deployments import Event
 from v4_assets.errors import EmptyPartitionError
-from v4_assets.evidence import QUESTIONS, Question
+from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest
+from v4_assets.evaluation.comparison import Judged, Occasion, compare, served
+from v4_assets.evaluation.evidence import QUESTIONS, Question
 from v4_assets.partitions import days_between
 from v4_assets.rollout_file import Rollout
 from v4_assets.writes import PartitionWrite

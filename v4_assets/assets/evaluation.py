@@ -17,13 +17,13 @@ from v4_assets.checks import evaluation as checks
 from v4_assets.checks import leads as lead_checks
 from v4_assets.checks import models as model_checks
 from v4_assets.clock import Clock
-from v4_assets.cohorts import last_matured, widest
-from v4_assets.comparison import Judged
-from v4_assets.decision import Gate
 from v4_assets.deployments import Event
 from v4_assets.errors import V4Error
-from v4_assets.evidence import Evidence, digest
-from v4_assets.gates import gates
+from v4_assets.evaluation.cohorts import last_matured, widest
+from v4_assets.evaluation.comparison import Judged
+from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.policy.decision import Gate
+from v4_assets.policy.gates import gates
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse, arrow_schema
 from v4_assets.rollout_file import Rollout

@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from v4_assets.decision import Gate
-from v4_assets.evidence import Evidence, digest
+from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.policy.decision import Gate
 
 PLOTTED = (
     "lift",

@@ -5,9 +5,9 @@ from base64 import b64encode
 import dagster as dg
 from pydantic import Field
 
-from v4_assets.odds import as_text, simulate
-from v4_assets.odds_chart import png
-from v4_assets.odds_rules import Assumptions
+from v4_assets.policy.odds import as_text, simulate
+from v4_assets.policy.odds_chart import png
+from v4_assets.policy.odds_rules import Assumptions
 from v4_assets.rollout_file import Rollout
 
 GROUP = "evaluation"

@@ -14,8 +14,8 @@ from v4_assets.assets.production import ALIAS, GROUP, export_registry, only_toda
 from v4_assets.clock import Clock
 from v4_assets.deployments import Event
 from v4_assets.errors import ConcurrentWriteError, SalesforceError
-from v4_assets.evidence import Evidence, digest
-from v4_assets.evidence_store import evidence_rows
+from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.evaluation.store import evidence_rows
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout import charts
 from v4_assets.rollout.evaluations import SALESFORCE_SYNC, checks_of_run, gates_of_run, owed_by_sync

@@ -6,19 +6,20 @@ from typing import Any
 
 import dagster as dg
 
-from v4_assets import syncing, tables
+from v4_assets import tables
 from v4_assets.assets.production import ALIAS, only_today
 from v4_assets.checks import Finding, specs
 from v4_assets.checks import salesforce as checks
 from v4_assets.clock import Clock
-from v4_assets.dry_run import DryRun, dry_run
 from v4_assets.errors import SalesforceError, SalesforceSetupError
 from v4_assets.resources.crm import CRM
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout_file import Rollout
-from v4_assets.shipment import Shipment, verified
-from v4_assets.sync_fields import examine
-from v4_assets.syncing import Report
+from v4_assets.salesforce import syncing
+from v4_assets.salesforce.dry_run import DryRun, dry_run
+from v4_assets.salesforce.fields import examine
+from v4_assets.salesforce.shipment import Shipment, verified
+from v4_assets.salesforce.syncing import Report
 
 GROUP = "salesforce"
 SYNC = "salesforce_sync"

@@ -6,8 +6,8 @@ from datetime import date
 
 import dagster as dg
 
-from v4_assets.decision import GATE_NAMES, PROMOTION_GATES, Gate, Verdict
-from v4_assets.evidence import Evidence
+from v4_assets.evaluation.evidence import Evidence
+from v4_assets.policy.decision import GATE_NAMES, PROMOTION_GATES, Gate, Verdict
 
 SHOWN_DETAILS = 3
 """So many details stand in a result's sentence; all stand in its metadata."""

@@ -15,7 +15,7 @@ from simple_salesforce.login import SalesforceLogin
 from v4_assets.errors import SalesforceSetupError
 from v4_assets.resources.salesforce_errors import scrub
 from v4_assets.resources.salesforce_http import LoginSession, Patience
-from v4_assets.salesforce_settings import SalesforceTarget
+from v4_assets.salesforce.target import SalesforceTarget
 
 LAST_VERSION_WITH_PASSWORD = "64.0"
 _log = logging.getLogger(__name__)

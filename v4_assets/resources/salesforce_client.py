@@ -17,11 +17,11 @@ from simple_salesforce.api import Salesforce
 from simple_salesforce.bulk2 import Operation
 
 from v4_assets.errors import AmbiguousAnswerError, OrgRefusedError, SalesforceError, SalesforceSetupError
-from v4_assets.record_ids import to_18
 from v4_assets.resources.salesforce import JobResults, JobState, JobStatus, LeadField, OrgIdentity, RowFailure
 from v4_assets.resources.salesforce_auth import Login
 from v4_assets.resources.salesforce_http import OrgSession, Patience
-from v4_assets.salesforce_settings import SalesforceTarget
+from v4_assets.salesforce.record_ids import to_18
+from v4_assets.salesforce.target import SalesforceTarget
 
 LARGEST_UPLOAD = 100 * 1024 * 1024
 """Bytes of CSV that one job takes."""

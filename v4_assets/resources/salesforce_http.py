@@ -25,7 +25,7 @@ from v4_assets.resources.salesforce_errors import (
     unanswered,
     was_not_sent,
 )
-from v4_assets.salesforce_settings import SalesforceTarget, is_loopback
+from v4_assets.salesforce.target import SalesforceTarget, is_loopback
 
 _USAGE = re.compile(r"api-usage=(\d+)/(\d+)")
 

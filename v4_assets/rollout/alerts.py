@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from v4_assets import production
 from v4_assets.clock import Clock
-from v4_assets.decision import Action
 from v4_assets.errors import V4Error
+from v4_assets.policy.decision import Action
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.assess import Assessment, assess
 from v4_assets.rollout.attempts import next_attempt

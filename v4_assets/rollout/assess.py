@@ -8,12 +8,14 @@ from datetime import date, datetime, time, timedelta
 
 import dagster as dg
 
-from v4_assets import deployments, gates, policy, production, references, verdicts
+from v4_assets import deployments, production, references, verdicts
 from v4_assets.clock import NEW_YORK, Clock
-from v4_assets.decision import Action, Circumstances, Decision, Phase, Standing
 from v4_assets.deployments import Event, State
-from v4_assets.evidence import Evidence, digest
-from v4_assets.evidence_store import evidence_rows
+from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.evaluation.store import evidence_rows
+from v4_assets.policy import gates
+from v4_assets.policy.decide import decide
+from v4_assets.policy.decision import Action, Circumstances, Decision, Phase, Standing
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.evaluations import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.rollout.orders import KIND, Order, gates_json, order_id
@@ -67,7 +69,7 @@ def assess(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout,
                 f"{digest(rows)[:12]}; run the day again"
             )
             return Assessment(standing, Decision(Action.HOLD, reason, alert=True), matter=f"evidence of {today}")
-        decision = policy.decide(
+        decision = decide(
             standing,
             evaluation.gates,
             gates.history_of(

@@ -12,8 +12,8 @@ from v4_assets.assets.archive import verify
 from v4_assets.assets.production import export_registry
 from v4_assets.deployments import Event
 from v4_assets.errors import ModelError, ModelIntegrityError, PolicyError
-from v4_assets.evidence import digest
-from v4_assets.evidence_store import evidence_rows
+from v4_assets.evaluation.evidence import digest
+from v4_assets.evaluation.store import evidence_rows
 from v4_assets.graph import build
 from v4_assets.operate import Outcome
 from v4_assets.resources.connect import registry, warehouse

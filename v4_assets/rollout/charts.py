@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from v4_assets.deployments import SWITCHES, Event
-from v4_assets.evidence import Evidence
+from v4_assets.evaluation.evidence import Evidence
 from v4_assets.rollout_policy import Policy
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from v4_assets.decision import Gate, Standing, Verdict
 from v4_assets.deployments import Event
-from v4_assets.evidence import QUESTIONS, Evidence
+from v4_assets.evaluation.evidence import QUESTIONS, Evidence
+from v4_assets.policy.decision import Gate, Standing, Verdict
 
 
 @dataclass(frozen=True)

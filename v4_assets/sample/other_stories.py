@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from v4_assets.decision import TOP_DECILE_CONVERSION, Action, Gate
+from v4_assets.policy.decision import TOP_DECILE_CONVERSION, Action, Gate
 from v4_assets.resources.connect import warehouse
 from v4_assets.rollout import by_hand
 from v4_assets.sample import stories

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import date
 
 from v4_assets import jobs, operate
-from v4_assets.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Action
-from v4_assets.evidence import Question
+from v4_assets.evaluation.evidence import Question
+from v4_assets.policy.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Action
 from v4_assets.resources.connect import warehouse
 from v4_assets.sample import stories
 from v4_assets.sample.load import lead_ids

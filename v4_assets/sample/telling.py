@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 
 from v4_assets import tables
-from v4_assets.decision import Action, Decision
-from v4_assets.evidence import Evidence, Question
+from v4_assets.evaluation.evidence import Evidence, Question
 from v4_assets.operate import Outcome
+from v4_assets.policy.decision import Action, Decision
 from v4_assets.sample.stage import Morning
 
 WIDTH, INDENT = 116, 16

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from v4_assets.salesforce_settings import is_loopback
+from v4_assets.salesforce.target import is_loopback
 from v4_assets.sample.org.api import Api
 from v4_assets.sample.org.faults import Faults, Operation
 from v4_assets.sample.org.messages import Answer, Request

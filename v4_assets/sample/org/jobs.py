@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from v4_assets.clock import Clock
-from v4_assets.record_ids import to_18
+from v4_assets.salesforce.record_ids import to_18
 from v4_assets.sample.org.faults import Faults, JobFault
 from v4_assets.sample.org.rows import Group, lines, save, unknown_column
 from v4_assets.sample.org.store import Job, Store

@@ -13,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from v4_assets.record_ids import to_18
+from v4_assets.salesforce.record_ids import to_18
 from v4_assets.sample.org.messages import Answer, Request, as_json
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"

@@ -8,7 +8,7 @@ import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from v4_assets.record_ids import is_record_id, to_18
+from v4_assets.salesforce.record_ids import is_record_id, to_18
 from v4_assets.sample.org.faults import Faults
 from v4_assets.sample.org.fields import OrgField, RowError, Value, reader
 from v4_assets.sample.org.store import Store

@@ -13,7 +13,7 @@ import requests
 from pydantic import SecretStr
 
 from v4_assets.errors import SalesforceError, SalesforceSetupError
-from v4_assets.salesforce_settings import SalesforceTarget, is_loopback
+from v4_assets.salesforce.target import SalesforceTarget, is_loopback
 from v4_assets.sample.org.api import Api
 from v4_assets.sample.org.faults import Faults, Operation
 from v4_assets.sample.org.fields import V4, OrgField, Value

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from v4_assets.record_ids import to_18
+from v4_assets.salesforce.record_ids import to_18
 from v4_assets.sample.org.fields import OrgField, Value, utc
 
 _TOKEN = re.compile(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from v4_assets.errors import SalesforceSetupError
-from v4_assets.record_ids import is_record_id, to_18
+from v4_assets.salesforce.record_ids import is_record_id, to_18
 from v4_assets.sample.org.fields import STANDARD, OrgField, Value
 
 _COLUMN = {"id": "TEXT", "double": "REAL", "boolean": "INTEGER", "string": "TEXT", "datetime": "TEXT"}

@@ -3,7 +3,7 @@
 from datetime import date
 
 from v4_assets import tables
-from v4_assets.evidence import Evidence
+from v4_assets.evaluation.evidence import Evidence
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.tables import Catalogue
 

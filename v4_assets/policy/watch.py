@@ -2,9 +2,9 @@
 
 from datetime import date
 
-from v4_assets.case import Case
-from v4_assets.decision import ROLLBACK_GATES, Action, Decision, Gate, Verdict
-from v4_assets.weeks import without_verdict
+from v4_assets.policy.case import Case
+from v4_assets.policy.decision import ROLLBACK_GATES, Action, Decision, Gate, Verdict
+from v4_assets.policy.weeks import without_verdict
 
 WEEKS_WITHOUT_VERDICT = 2
 """So many closed weeks running without a verdict of a rollback gate are told to a person."""

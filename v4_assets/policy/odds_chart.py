@@ -5,7 +5,7 @@ from io import BytesIO
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from v4_assets.odds import CAUGHT_WITHIN, FALSE_WITHIN, Odds
+from v4_assets.policy.odds import CAUGHT_WITHIN, FALSE_WITHIN, Odds
 
 
 def png(odds: Odds) -> bytes:

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from v4_assets.errors import SettingsError
-from v4_assets.record_ids import to_18
 from v4_assets.rollout_policy import Frozen
+from v4_assets.salesforce.record_ids import to_18
 
 PREFIX = "V4_SALESFORCE_"
 Auth = Literal["jwt", "client-credentials", "password"]

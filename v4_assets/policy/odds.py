@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from v4_assets.decision import ROLLBACK_GATES
-from v4_assets.odds_rules import (
+from v4_assets.policy.decision import ROLLBACK_GATES
+from v4_assets.policy.odds_rules import (
     FALL_DAY,
     NEVER,
     WATCHED_WEEKS,
@@ -21,8 +21,8 @@ from v4_assets.odds_rules import (
     trial,
     watched,
 )
+from v4_assets.policy.simulated import Strength
 from v4_assets.rollout_policy import Evaluation, Policy
-from v4_assets.simulated import Strength
 
 __all__ = [
     "Assumptions",

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 
-from v4_assets.decision import (
+from v4_assets.evaluation.evidence import Evidence
+from v4_assets.policy.decide import decide
+from v4_assets.policy.decision import (
     LIVE_PARALLEL_DAYS,
     MODEL_TEST_METRICS,
     Action,
@@ -22,9 +24,7 @@ from v4_assets.decision import (
     Standing,
     Verdict,
 )
-from v4_assets.evidence import Evidence
-from v4_assets.gates import history_of
-from v4_assets.policy import decide
+from v4_assets.policy.gates import history_of
 from v4_assets.rollout_policy import Evaluation, Policy
 
 AFTER = {Action.PROMOTE: Phase.WATCH, Action.ROLLBACK: Phase.ROLLED_BACK, Action.SUNSET: Phase.SUNSET}

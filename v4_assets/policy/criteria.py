@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from v4_assets.decision import Gate, Verdict
-from v4_assets.evidence import Evidence
-from v4_assets.intervals import (
+from v4_assets.evaluation.evidence import Evidence
+from v4_assets.evaluation.intervals import (
     ROUNDING,
     Interval,
     bonett_price_lift_difference,
@@ -16,6 +15,7 @@ from v4_assets.intervals import (
     logit_auc_interval,
     wilson,
 )
+from v4_assets.policy.decision import Gate, Verdict
 from v4_assets.rollout_policy import Evaluation
 
 Numbers = np.ndarray[Any, np.dtype[Any]]

@@ -10,11 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from v4_assets.criteria import judge
-from v4_assets.decision import AUC, ROLLBACK_GATES, TOP_DECILE_CONVERSION, TOP_DECILE_LIFT, Verdict
-from v4_assets.intervals import lift_bounds, lift_difference_bounds, logit_auc_bounds, one_sided, wilson_bounds
+from v4_assets.evaluation.intervals import (
+    lift_bounds,
+    lift_difference_bounds,
+    logit_auc_bounds,
+    one_sided,
+    wilson_bounds,
+)
+from v4_assets.policy.criteria import judge
+from v4_assets.policy.decision import AUC, ROLLBACK_GATES, TOP_DECILE_CONVERSION, TOP_DECILE_LIFT, Verdict
+from v4_assets.policy.simulated import TOP, Strength, Sums, cohorts, draw
 from v4_assets.rollout_policy import Evaluation, Policy
-from v4_assets.simulated import TOP, Strength, Sums, cohorts, draw
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
 

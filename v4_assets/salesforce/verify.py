@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from v4_assets.errors import SalesforceSetupError
 from v4_assets.resources.salesforce import Org, OrgIdentity
-from v4_assets.sync import aligned
-from v4_assets.sync_errors import CONVERTED, NOT_IN_ORG
-from v4_assets.sync_fields import Fields
-from v4_assets.sync_rows import ROW, VALUES, deciles, rounded
+from v4_assets.salesforce.changes import aligned
+from v4_assets.salesforce.fields import Fields
+from v4_assets.salesforce.refusals import CONVERTED, NOT_IN_ORG
+from v4_assets.salesforce.rows import ROW, VALUES, deciles, rounded
 
 ROWS_PER_BATCH = 20_000
 IDS_PER_QUERY = 200

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from v4_assets.decision import Action, Circumstances, Decision, Gate, History, Standing, Verdict
+from v4_assets.policy.decision import Action, Circumstances, Decision, Gate, History, Standing, Verdict
+from v4_assets.policy.weeks import Close, closes, running
 from v4_assets.rollout_policy import Policy
-from v4_assets.weeks import Close, closes, running
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from v4_assets.intervals import Interval, bonett_price_lift_difference, wilson
+from v4_assets.evaluation.intervals import Interval, bonett_price_lift_difference, wilson
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
 

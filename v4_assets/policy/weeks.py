@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from v4_assets.decision import Evaluated, Gate, History, Verdict
+from v4_assets.policy.decision import Evaluated, Gate, History, Verdict
 
 WEEK = timedelta(days=7)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from v4_assets.intervals import Interval, wald
+from v4_assets.evaluation.intervals import Interval, wald
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets.errors import SalesforceError
-from v4_assets.record_ids import is_record_id, to_18
+from v4_assets.salesforce.record_ids import is_record_id, to_18
 
 ROW = pa.schema(
     {

@@ -7,10 +7,10 @@ from pathlib import Path
 from v4_assets.clock import Clock
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout_file import Rollout
-from v4_assets.shipment import Shipment
-from v4_assets.sync import Changes, changes
-from v4_assets.sync_ledger import Ledger
-from v4_assets.sync_rows import csv
+from v4_assets.salesforce.changes import Changes, changes
+from v4_assets.salesforce.ledger import Ledger
+from v4_assets.salesforce.rows import csv
+from v4_assets.salesforce.shipment import Shipment
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets.errors import SyncHeldError
-from v4_assets.sync_rows import ROW, VALUES, deciles
+from v4_assets.salesforce.rows import ROW, VALUES, deciles
 
 DECILES_MOVED = 2
 """A decile that moves by so many counts as changed for the limit."""

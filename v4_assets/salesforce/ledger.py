@@ -17,7 +17,7 @@ from v4_assets import tables
 from v4_assets.clock import Clock
 from v4_assets.errors import ConcurrentWriteError, SalesforceError, StaleDecisionError
 from v4_assets.resources.warehouse import Statement, Warehouse, arrow_schema
-from v4_assets.sync_errors import all_alike
+from v4_assets.salesforce.refusals import all_alike
 from v4_assets.tables import Catalogue
 
 PLANNED = "PLANNED"

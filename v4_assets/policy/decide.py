@@ -3,41 +3,23 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from v4_assets.case import Case, Rule
-from v4_assets.decision import (
+from v4_assets.policy.case import Case, Rule
+from v4_assets.policy.decision import (
     EVIDENCE_GATES,
     GATE_NAMES,
     PROMOTION_LIFT,
     Action,
     Circumstances,
     Decision,
-    Evaluated,
     Gate,
     History,
     Phase,
     Standing,
     Verdict,
 )
-from v4_assets.gates import gates, history_of
+from v4_assets.policy.watch import breach_after_sunset, rollback, sunset
+from v4_assets.policy.weeks import closes, running
 from v4_assets.rollout_policy import Policy
-from v4_assets.watch import breach_after_sunset, rollback, sunset
-from v4_assets.weeks import closes, running
-
-__all__ = [
-    "GATE_NAMES",
-    "Action",
-    "Circumstances",
-    "Decision",
-    "Evaluated",
-    "Gate",
-    "History",
-    "Phase",
-    "Standing",
-    "Verdict",
-    "decide",
-    "gates",
-    "history_of",
-]
 
 
 def decide(

@@ -13,13 +13,13 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets import sync_errors as errors
 from v4_assets.errors import AmbiguousAnswerError, ApiLimitError, SalesforceError, SalesforceSetupError
 from v4_assets.resources.crm import Wait
 from v4_assets.resources.salesforce import JobState, JobStatus, Org
 from v4_assets.rollout_salesforce import SalesforceSync
-from v4_assets.sync_ledger import Job, Ledger, Sync, unsettled
-from v4_assets.sync_rows import ROW, csv
+from v4_assets.salesforce import refusals as errors
+from v4_assets.salesforce.ledger import Job, Ledger, Sync, unsettled
+from v4_assets.salesforce.rows import ROW, csv
 
 CREATE_TRIES = 3
 ROWS_PER_SECOND = 50_000

@@ -14,10 +14,10 @@ from v4_assets.clock import Clock
 from v4_assets.errors import SalesforceSetupError, SettingsError
 from v4_assets.resources.warehouse import Warehouse, arrow_schema
 from v4_assets.rollout_file import Rollout
-from v4_assets.shipment import scores_of
-from v4_assets.sync import Changes, aligned, changes
-from v4_assets.sync_ledger import Ledger
-from v4_assets.sync_rows import as_sent, deciles
+from v4_assets.salesforce.changes import Changes, aligned, changes
+from v4_assets.salesforce.ledger import Ledger
+from v4_assets.salesforce.rows import as_sent, deciles
+from v4_assets.salesforce.shipment import scores_of
 from v4_assets.tables import SALESFORCE_STATE
 
 TOP_DECILE = 10

@@ -11,20 +11,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets import sync_errors as errors
-from v4_assets import sync_verify
 from v4_assets.clock import Clock
 from v4_assets.resources.crm import CRM
 from v4_assets.resources.salesforce import Org, OrgIdentity
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout_file import Rollout
-from v4_assets.sending import Sender
-from v4_assets.shipment import Shipment
-from v4_assets.sync import Changes, changes, hold_if_too_many
-from v4_assets.sync_fields import Fields
-from v4_assets.sync_ledger import Job, Ledger, Sync
-from v4_assets.sync_rows import ROW
-from v4_assets.sync_verify import ReadBack
+from v4_assets.salesforce import refusals as errors
+from v4_assets.salesforce import verify as sync_verify
+from v4_assets.salesforce.changes import Changes, changes, hold_if_too_many
+from v4_assets.salesforce.fields import Fields
+from v4_assets.salesforce.ledger import Job, Ledger, Sync
+from v4_assets.salesforce.rows import ROW
+from v4_assets.salesforce.sending import Sender
+from v4_assets.salesforce.shipment import Shipment
+from v4_assets.salesforce.verify import ReadBack
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from v4_assets.errors import (
 from v4_assets.production import Production
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout_file import Rollout
-from v4_assets.sync_rows import AsSent, as_sent
+from v4_assets.salesforce.rows import AsSent, as_sent
 from v4_assets.writes import PartitionWrite
 
 READ = ("lead_id", "score", "percentile", "deprioritize")
