@@ -1,7 +1,9 @@
 """The command `v4`: what Dagster's own command line does not do well. Words and options only; the work is elsewhere."""
 
 import os
+import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -19,6 +21,7 @@ from v4_assets.resources.connect import registry, warehouse
 from v4_assets.sample import demo as demo_story
 from v4_assets.sample import world
 from v4_assets.sample.load import fill
+from v4_assets.sample.org import StandInOrg
 from v4_assets.settings import PROJECT, load, with_environment
 from v4_assets.status import as_text, status
 
@@ -127,29 +130,23 @@ def demo() -> None:
 @cli.command()
 @click.option("--port", default=3000, show_default=True)
 def dev(port: int) -> None:
-    """The Dagster UI on V4_HOME, with the clock where the demo stopped it."""
+    """The Dagster UI on V4_HOME, with the clock, and the stand-in org, where the demo left them."""
     settings = load()
-    # `dagster dev` warns of its successor; nobody here can act on it.
-    changes = {"DAGSTER_HOME": str(settings.dagster_home), "PYTHONWARNINGS": "ignore"}
     if settings.now:
         where = settings.demo_clock_file if settings.demo_clock_file.exists() else "V4_NOW"
         click.echo(f"The clock stands at {settings.clock.today()} by {where}. Remove it for the real time.")
     with operate.dagster_instance(settings):
         pass  # made before the web server looks for it
     click.echo(f"Dagster at http://127.0.0.1:{port}, Ctrl-C ends it.")
-    command = [
-        sys.executable,
-        "-m",
-        "dagster",
-        "dev",
-        "-w",
-        str(PROJECT / "workspace.yaml"),
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(port),
-    ]
-    os.execve(sys.executable, command, with_environment(**changes))
+    workspace = ["-w", str(PROJECT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "dagster", "dev", *workspace]
+    # `dagster dev` warns of its successor; nobody here can act on it.
+    environment = with_environment(DAGSTER_HOME=str(settings.dagster_home), PYTHONWARNINGS="ignore")
+    if settings.salesforce != "local":
+        os.execve(sys.executable, command, environment)
+    with StandInOrg(settings.stand_in_org) as org, suppress(KeyboardInterrupt):
+        click.echo(f"The stand-in Salesforce org answers at {org.url}.")
+        subprocess.run(command, env=environment, check=False)
 
 
 for command in (*cli_rollout.COMMANDS, *cli_what_if.COMMANDS):

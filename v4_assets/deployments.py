@@ -5,7 +5,6 @@ phase a rollout is in, what status each model has. Nothing here is stored; it is
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from v4_assets.clock import NEW_YORK
 from v4_assets.policy.decision import Phase, Standing
@@ -168,8 +167,3 @@ def statuses(events: Sequence[Event], versions: Iterable[str], candidate: str) -
 def live_at(events: Sequence[Event], instant: datetime) -> Event | None:
     """The switch in force at an instant; None before the first."""
     return next((one for one in reversed(events) if one.event in SWITCHES and one.happened_at <= instant), None)
-
-
-def as_rows(events: Iterable[Event]) -> list[dict[str, Any]]:
-    """The events as plain values, oldest first."""
-    return [vars(event) for event in events]

@@ -18,6 +18,7 @@ from v4_assets.rollout_policy import Frozen
 from v4_assets.salesforce.target import SalesforceTarget, from_environment
 
 DEMO_CLOCK = "demo-clock"
+STAND_IN_ORG = "org"
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -92,7 +93,7 @@ class Settings(Frozen):
     @property
     def stand_in_org(self) -> Path:
         """What the stand-in Salesforce org keeps."""
-        return self.home / "org"
+        return self.home / STAND_IN_ORG
 
     @property
     def dagster_home(self) -> Path:
@@ -117,7 +118,7 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
             warehouse_lock_seconds=env.get("V4_WAREHOUSE_LOCK_SECONDS") or "120",  # type: ignore[arg-type]
             warehouse_memory=env.get("V4_WAREHOUSE_MEMORY") or "1GB",
             bigquery=_bigquery(env),
-            salesforce=env.get("V4_SALESFORCE") or "dry-run",  # type: ignore[arg-type]
+            salesforce=env.get("V4_SALESFORCE") or _demo_org(home),  # type: ignore[arg-type]
             salesforce_target=from_environment(env) if env.get("V4_SALESFORCE") == "salesforce" else None,
             now=env.get("V4_NOW") or _demo_clock(home),
             schedule=env.get("V4_SCHEDULE") or "off",  # type: ignore[arg-type]
@@ -147,6 +148,11 @@ def with_environment(**changes: str) -> dict[str, str]:
 def _demo_clock(home: Path) -> str | None:
     file = home / DEMO_CLOCK
     return file.read_text(encoding="utf-8").strip() if file.is_file() else None
+
+
+def _demo_org(home: Path) -> str:
+    """Where scores go unless somebody says: into the stand-in org of a finished demo, otherwise nowhere."""
+    return "local" if (home / DEMO_CLOCK).is_file() and (home / STAND_IN_ORG).is_dir() else "dry-run"
 
 
 def _bigquery(env: Mapping[str, str]) -> BigQueryTarget | None:

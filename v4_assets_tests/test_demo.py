@@ -1,6 +1,7 @@
 """The demo's worlds hold what its stories need, and a story that goes otherwise fails the demo."""
 
 import shutil
+from contextlib import nullcontext
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -232,8 +233,13 @@ def test_the_demo_reaches_no_real_org_and_alerts_nobody(tmp_path, monkeypatch):
         rollout_story, "tell", lambda stage, world, say: seen.append(stage.settings) or must(False, "x")
     )
     monkeypatch.setattr(demo, "build", lambda spec: spec)
+    monkeypatch.setattr(demo, "_beside", lambda *stages: seen.extend(one.settings for one in stages) or nullcontext())
     assert told(asked)[0] == 1
-    assert [(one.salesforce, one.salesforce_target, one.slack_webhook) for one in seen] == [("local", None, None)]
+    assert [(one.salesforce, one.salesforce_target, one.slack_webhook) for one in seen] == [
+        ("dry-run", None, None),
+        ("dry-run", None, None),
+        ("local", None, None),
+    ]
 
 
 def test_a_story_that_goes_otherwise_fails_the_demo_and_leaves_it_unfinished(tmp_path, monkeypatch):
@@ -242,11 +248,36 @@ def test_a_story_that_goes_otherwise_fails_the_demo_and_leaves_it_unfinished(tmp
 
     monkeypatch.setattr(rollout_story, "tell", goes_otherwise)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
+    monkeypatch.setattr(demo, "_beside", lambda market, silent: nullcontext(list))
     settings = load({"V4_HOME": str(tmp_path)})
     code, said = told(settings)
     assert code == 1
     assert said.endswith("The story went otherwise: nobody was promoted")
     assert not settings.demo_clock_file.exists()
+
+
+def test_another_story_that_goes_otherwise_fails_the_demo_too(tmp_path, monkeypatch):
+    def goes_otherwise():
+        must(False, "the market's fall convicted the model")
+
+    monkeypatch.setattr(rollout_story, "tell", lambda stage, world, say: say("The first story."))
+    monkeypatch.setattr(demo, "build", lambda spec: spec)
+    monkeypatch.setattr(demo, "_beside", lambda market, silent: nullcontext(goes_otherwise))
+    settings = load({"V4_HOME": str(tmp_path)})
+    code, said = told(settings)
+    assert code == 1
+    assert said.endswith("The first story.\n\nThe story went otherwise: the market's fall convicted the model")
+    assert not settings.demo_clock_file.exists()
+
+
+def test_a_process_of_its_own_hands_over_what_went_otherwise(tmp_path):
+    """Stages and errors survive the way there and back: a home that cannot be made ends the story at once."""
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    stage = Stage(load({"V4_HOME": str(tmp_path / "file" / "home")}))
+    with demo._beside(stage, stage) as others, pytest.raises(NotADirectoryError):
+        others()
+    error = pickle.loads(pickle.dumps(StoryError("nobody was promoted")))
+    assert (type(error), str(error)) == (StoryError, "nobody was promoted")
 
 
 # --- a small team, on which v4.1.0 was put by hand

@@ -3,11 +3,15 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import dagster as dg
 import pytest
 
+from v4_assets.assets.report import verify_through
 from v4_assets.deployments import Event
+from v4_assets.errors import SalesforceError
 from v4_assets.policy.decision import Gate, Phase, Standing, Verdict
 from v4_assets.rollout import charts
+from v4_assets.rollout.evaluations import owed_by_sync
 from v4_assets.rollout.orders import Order, completed, gates_json, order_id
 from v4_assets.rollout.report import Report, as_markdown, gates_of, name_of
 from v4_assets.settings import load
@@ -141,3 +145,31 @@ def test_an_order_resumed_begins_the_same_event():
     assert (again.event_id, again.kind, again.version) == (ROLLBACK.event_id, "rollback", "v4.0.0")
     through = completed(ROLLBACK, NOW, "run", "done")
     assert (through.event, through.action_id) == ("rollback_completed", ROLLBACK.event_id)
+
+
+@pytest.mark.parametrize(
+    ("checks", "pending", "owed"),
+    [
+        ({"all_accounted_for": True, "read_back_equals_warehouse": True, "coverage": False}, 0, ()),
+        ({"all_accounted_for": True, "read_back_equals_warehouse": True}, 3, ("3 leads are pending",)),
+        ({"all_accounted_for": True, "read_back_equals_warehouse": False}, 0, ("read_back_equals_warehouse: said",)),
+        ({}, None, ()),
+    ],
+    ids=["refused for good", "pending", "shown otherwise", "dry run"],
+)
+def test_a_switch_is_not_through_while_salesforce_owes_it(checks, pending, owed):
+    @dg.asset(check_specs=[dg.AssetCheckSpec(name, asset="salesforce_sync") for name in checks])
+    def salesforce_sync() -> dg.MaterializeResult:
+        said = [
+            dg.AssetCheckResult(check_name=name, passed=passed, description="said") for name, passed in checks.items()
+        ]
+        return dg.MaterializeResult(check_results=said, metadata={} if pending is None else {"pending": pending})
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = dg.materialize([salesforce_sync], instance=instance, raise_on_error=False)
+        assert owed_by_sync(instance, run.run_id) == owed
+        if owed:
+            with pytest.raises(SalesforceError, match=r"rollback_started to v4\.0\.0 is not through: .* is resumed"):
+                verify_through(instance, ROLLBACK, run.run_id)
+        else:
+            verify_through(instance, ROLLBACK, run.run_id)

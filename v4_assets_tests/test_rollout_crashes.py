@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
@@ -89,12 +90,18 @@ def killed(environment: Environment, step: str) -> None:
         by_hand.tick(load(environment))
 
 
+OUTRUN = 3
+
+
 def looks(environment: Environment, together: Barrier) -> None:
-    """One look of the sensor, begun when everybody is ready."""
+    """One look of the sensor, begun when everybody is ready. Exit code: 0 for a run that went through or none at all,
+    OUTRUN for one that failed; an error of the look itself ends the process otherwise."""
     together.wait()
     with impatient():
         outcomes = by_hand.tick(load(environment)).outcomes
-    os._exit(0 if all(one.success for one in outcomes) else 1)
+    for one in outcomes:
+        print(*one.errors, sep="\n", file=sys.stderr, flush=True)
+    os._exit(0 if all(one.success for one in outcomes) else OUTRUN)
 
 
 @contextmanager
@@ -260,7 +267,9 @@ def test_two_sensors_that_look_at_once_switch_once(story, undisturbed, processes
             child.start()
         for child in children:
             child.join(120)
-        assert [child.exitcode for child in children] == [0, 0]
+        # The slower run may find the other's job open, or its order carried out; it then fails and changes nothing.
+        codes = [child.exitcode for child in children]
+        assert (0 in codes, set(codes) <= {0, OUTRUN}) == (True, True), codes
         assert told.tick().outcomes == ()
         assert end_of(told, org) == undisturbed("rollback")
 

@@ -54,6 +54,8 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
             action = deployments.state_after(events).unfinished
             if action and action.event == "sunset_started" and not is_archived(places.archive, action.version):
                 action = None  # the day's own run: the sunset's is to come
+            if action:
+                verify_through(context.instance, action, context.run_id)
             through = through_with(action, clock, context.run_id) if action else None
             told = [*events, through] if through else events
             report = gather(context.instance, warehouse, rollout, told, action, clock.today(), context.run_id)

@@ -111,8 +111,9 @@ class Org(Protocol):
     def status(self, job_id: str) -> JobStatus:
         """The job now; state GONE when the org does not know it."""
 
-    def results(self, job_id: str) -> JobResults:
-        """The three result files of a final job."""
+    def results(self, job_id: str, expected: int | None = None) -> JobResults:
+        """The three result files of a final job. Where `expected` leads, each once, stand in the first, that is all
+        there is to know, and the others are not asked for."""
 
     def abort(self, job_id: str) -> None:
         """Abort a job that is not final; nothing happens to one that is."""

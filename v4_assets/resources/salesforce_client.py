@@ -42,13 +42,19 @@ class SalesforceClient:
         self._given = target
         self._patience = patience or Patience()
         self._host = ""
-        self._is_verified = False
+        self._identity: OrgIdentity | None = None
 
     def __repr__(self) -> str:
         return f"SalesforceClient({'found later' if callable(self._given) else self._given.domain})"
 
     def identity(self) -> OrgIdentity:
-        """Org id and whether it is a sandbox."""
+        """Org id and whether it is a sandbox: asked once per login. A refreshed sandbox is another org, and its
+        tokens are others."""
+        if self._identity is None:
+            self._identity = self._asked_identity()
+        return self._identity
+
+    def _asked_identity(self) -> OrgIdentity:
         found = list(self._org.query_all_iter("SELECT Id, IsSandbox FROM Organization"))
         if len(found) != 1:
             raise SalesforceSetupError(f"{self._target.domain} does not say which org it is: {len(found)} answers.")
@@ -130,10 +136,13 @@ class SalesforceClient:
         processed, failed = (int(said.get(name) or 0) for name in COUNTS)
         return JobStatus(job_id, state, processed, failed, said.get("errorMessage"))
 
-    def results(self, job_id: str) -> JobResults:
-        """The three result files of a final job."""
+    def results(self, job_id: str, expected: int | None = None) -> JobResults:
+        """The result files of a final job; only the first where `expected` leads, each once, stand in it."""
+        succeeded = [_lead_id(row) for row in self._rows(job_id, "successfulResults")]
+        if len(succeeded) == len(set(succeeded)) == expected:
+            return JobResults(succeeded, failed=(), unprocessed=())
         return JobResults(
-            succeeded=[_lead_id(row) for row in self._rows(job_id, "successfulResults")],
+            succeeded=succeeded,
             failed=[_failure(row) for row in self._rows(job_id, "failedResults")],
             unprocessed=[_lead_id(row) for row in self._rows(job_id, "unprocessedrecords")],
         )
@@ -173,6 +182,7 @@ class SalesforceClient:
 
     def _token(self) -> str:
         token, self._host = self._login.token()
+        self._identity = None
         return token
 
     @cached_property
@@ -185,8 +195,6 @@ class SalesforceClient:
 
     def _verify(self) -> None:
         """Before anything is written: the org is the configured one."""
-        if self._is_verified:
-            return
         found, target = self.identity(), self._target
         if found != OrgIdentity(target.org_id_18, target.sandbox):
             kinds = {True: "sandbox", False: "production org"}
@@ -195,7 +203,6 @@ class SalesforceClient:
                 f"V4_SALESFORCE_SANDBOX name the {kinds[target.sandbox]} {target.org_id_18}. Nothing was written; set "
                 "the variables of the org you mean."
             )
-        self._is_verified = True
 
     def _set_state(self, job_id: str, ask: Any, *wrong: JobState) -> JobState:
         """Ask until the job has left the states that are wrong; the state it is in then."""

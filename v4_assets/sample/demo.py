@@ -2,8 +2,10 @@
 from morning to morning. It tells what happens, and it fails when a story does not end as it must.
 """
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
 import click
@@ -38,13 +40,12 @@ def tell(settings: Settings, say: Callable[[str], None] = click.echo) -> int:
         return 1
     team = _stage(settings, settings.home, salesforce="local")
     market, silent = (_stage(settings, settings.home / "stories" / name) for name in ("market", "silent-column"))
+    say(chapter("Two versions of a model, and who decides between them", INTRODUCTION))
     try:
-        say(chapter("Two versions of a model, and who decides between them", INTRODUCTION))
-        rollout_story.tell(team, build(stories.ROLLOUT_WORLD), say)
-        other = build(stories.MARKET_WORLD)
-        other_stories.tell_market(market, other, say)
-        shutil.copytree(market.settings.home, silent.settings.home)
-        other_stories.tell_silence(silent, other, say)
+        with _beside(market, silent) as others:
+            rollout_story.tell(team, build(stories.ROLLOUT_WORLD), say)
+            for text in others():
+                say(text)
     except V4Error as error:
         say(f"\nThe story went otherwise: {error}")
         return 1
@@ -57,6 +58,13 @@ def _stage(settings: Settings, home: Path, salesforce: str = "dry-run") -> Stage
     """A stage that can reach nobody: no real org, and no webhook for alerts about sample data."""
     reach = {"salesforce": salesforce, "salesforce_target": None, "slack_webhook": None}
     return Stage(settings.model_copy(update={"home": home, **reach}))
+
+
+@contextmanager
+def _beside(market: Stage, silent: Stage) -> Iterator[Callable[[], list[str]]]:
+    """The other stories go on in a process of their own, on the other core; what is yielded waits for their words."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        yield process.submit(other_stories.tell, market, silent).result
 
 
 def _where_to_look(team: Stage, market: Stage, silent: Stage) -> str:

@@ -1,7 +1,10 @@
 """The other two stories: the market falls for both versions, and a column of the firm's data goes silent."""
 
+import shutil
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from datetime import timedelta
+from io import StringIO
 
 from v4_assets.policy.decision import TOP_DECILE_CONVERSION, Action, Gate
 from v4_assets.resources.connect import warehouse
@@ -10,7 +13,7 @@ from v4_assets.sample import stories
 from v4_assets.sample.load import silence
 from v4_assets.sample.stage import LOOK_AT, Morning, Stage, must
 from v4_assets.sample.telling import chapter, entry, figures, in_short, more, troubles
-from v4_assets.sample.world import World
+from v4_assets.sample.world import World, build
 
 Say = Callable[[str], None]
 
@@ -24,6 +27,21 @@ SILENCE = (
 )
 BY_HAND = "The head of sales wants it at once."
 MATURED_AFTER_DAYS = 44
+
+
+def tell(market: Stage, silent: Stage) -> list[str]:
+    """Both stories, the second on a copy of the first one's team. Returns what is to be said of them.
+
+    Raises StoryError where one goes otherwise.
+    """
+    said: list[str] = []
+    world = build(stories.MARKET_WORLD)
+    # Nothing of it is shown while another story is on the terminal: progress bars would mix with it.
+    with redirect_stderr(StringIO()):
+        tell_market(market, world, said.append)
+        shutil.copytree(market.settings.home, silent.settings.home)
+        tell_silence(silent, world, said.append)
+    return said
 
 
 def tell_market(stage: Stage, world: World, say: Say) -> None:
@@ -61,6 +79,7 @@ def tell_silence(stage: Stage, world: World, say: Say) -> None:
         )
         must(not any(stage.scored(day, version) for version in rollout.versions), f"{day} was scored all the same")
         must(morning.decision.action is Action.HOLD and not morning.acted, f"{day} did not hold: {morning.decision}")
+        must(_is_told(morning), f"nobody is told that {day} stopped: {morning.news}")
         must(stage.live() == rollout.candidate, f"{stage.live()} is live")
         say(entry(day, "The day's run stops. Nothing is scored, and Salesforce keeps yesterday's scores."))
         for trouble in troubles(morning.outcome):
@@ -77,8 +96,13 @@ def _told_of_market(stage: Stage, morning: Morning) -> Gate:
     must(morning.outcome.success, f"the run of {morning.day} failed: {morning.outcome.errors}")
     must(not morning.acted and stage.live() == candidate, f"{morning.day} did not hold: {morning.decision}")
     told = [gate for gate in morning.decision.gates if gate.name == TOP_DECILE_CONVERSION and gate.alert]
-    must(bool(told) and morning.decision.alert, f"nobody is told of the market on {morning.day}: {morning.decision}")
+    must(bool(told) and _is_told(morning), f"nobody is told of the market on {morning.day}: {morning}")
     return told[0]
+
+
+def _is_told(morning: Morning) -> bool:
+    """Whether the alert sensor said what was decided."""
+    return morning.decision.reason in morning.news
 
 
 def _by_the_letter(stage: Stage, say: Say) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
+from v4_assets.sample.org import bulk_v1
 from v4_assets.sample.org.faults import Faults, Operation, RequestFault
 from v4_assets.sample.org.fields import OrgField, Value
 from v4_assets.sample.org.jobs import KINDS, Jobs, Refused, info
@@ -78,18 +79,22 @@ class Api:
     sandbox: bool
     page_size: int = 2000
     jobs: Jobs = field(init=False)
+    v1: bulk_v1.BulkV1 = field(init=False)
     used: int = 0
     """API requests so far."""
     _cursors: dict[str, _Cursor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(self.store, self.faults)
+        self.v1 = bulk_v1.BulkV1(self.store, self.faults)
 
     def operation(self, request: Request) -> Operation:
         """What a request is, for faults and counting; `any` is nothing there is."""
         path = urlsplit(request.path).path
         if path.startswith(("/services/oauth2/token", "/services/Soap/u/")):
             return "login"
+        if path.startswith(bulk_v1.AT):
+            return bulk_v1.route(request)[0]
         if request.method == "PATCH" and b'"Aborted"' in request.body:
             return "abort"
         route, _ = self._route(request.method, path)
@@ -106,12 +111,14 @@ class Api:
             return soap(self.login, request, self.base)
         if fault and fault.kind == "expired_token":
             self.login.expire()
-        if request.headers.get("authorization", "").removeprefix("Bearer ") not in self.login.tokens:
+        is_v1 = path.startswith(bulk_v1.AT)
+        token = request.headers.get(bulk_v1.SESSION if is_v1 else "authorization", "")
+        if token.removeprefix("Bearer ") not in self.login.tokens:
             return refusal(401, "INVALID_SESSION_ID", "Session expired or invalid")
         self.used += 1
         if not self.faults.spend_request() or (fault and fault.kind == "request_limit"):
             return refusal(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
-        return self._served(request, path)
+        return self.v1.answer(request) if is_v1 else self._served(request, path)
 
     def limits(self) -> tuple[int, int]:
         """API requests of the last day: used, and allowed."""
