@@ -15,7 +15,7 @@ dev: $(READY)  ## the Dagster UI on what the demo made
 
 test: $(READY)  ## the tests; those against the BigQuery emulator need a Python 3.13 beside, and say so where there is none
 	-@$(MAKE) --no-print-directory emulator
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint test  ## format, lint, types, definitions, tests; CI also verifies the models and runs the demo
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DAILY = "daily_scoring"
 SCORING = "score_range"
 EVALUATION = "evaluate_day"
+PAST_DAY = "past_day"
 SYNC = "sync_salesforce"
 TRAINING = "train_models"
 CHECKLIST = "pre_deployment_checks"
@@ -66,6 +67,11 @@ def parts(rollout: Rollout, archived: Iterable[str]) -> "list[AssetJob]":
             EVALUATION,
             selection=dg.AssetSelection.assets(*EVALUATED),
             description="Compare the versions as of one day, from scores that are there.",
+        ),
+        dg.define_asset_job(
+            PAST_DAY,
+            selection=scored(rollout, archived) | dg.AssetSelection.assets(*EVALUATED),
+            description="Scores and comparison of a day that is over; production and Salesforce are only ever today's.",
         ),
         dg.define_asset_job(
             SYNC,

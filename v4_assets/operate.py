@@ -68,12 +68,16 @@ def init(settings: Settings) -> production.Production:
 
 
 def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -> Outcome:
-    """The daily job for one day. `replace_live` is the reason for giving up what was written on that day, if any."""
+    """The daily job for today; for a day that is over, all of it but production, Salesforce and the report.
+
+    `replace_live` is the reason for giving up what was written on that day, if any.
+    """
     _verify_days(settings, day, day)
     tags = {REPLACE_LIVE_TAG: replace_live} if replace_live else {}
     # One session for the whole day: every asset would open and close the file otherwise.
     with warehouse(settings).session():
-        return run_job(settings, jobs.DAILY, tags=tags, partition=day)
+        name = jobs.DAILY if day == settings.clock.today() else jobs.PAST_DAY
+        return run_job(settings, name, tags=tags, partition=day)
 
 
 def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, date, Outcome]]:

@@ -102,7 +102,7 @@ def test_every_asset_and_every_check_of_the_job_reports_to_dagster(home: Path) -
             assert record.asset_materialization is not None
             assert record.asset_materialization.partition == "2026-01-12"
             assert record.asset_materialization.metadata["dagster/row_count"].value == len(rows(settings, name, DAY))
-    assert outcome.checks_passed + len(outcome.checks_failed) == 30
+    assert outcome.checks_passed + len(outcome.checks_failed) == 40
 
 
 def test_a_rerun_keeps_what_was_written_on_the_day(home: Path) -> None:
@@ -306,14 +306,17 @@ def test_the_schedule_asks_for_today_at_six_in_new_york(home: Path) -> None:
     schedule = definitions.resolve_schedule_def(f"{jobs.DAILY}_schedule")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * *", "America/New_York")
     assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
-    with operate.dagster_instance(at(home, DAY)) as instance:
-        context = dg.build_schedule_context(
+    with (
+        operate.dagster_instance(at(home, DAY)) as instance,
+        # A context that is not left keeps its instance as the current one of the process.
+        dg.build_schedule_context(
             instance=instance,
             scheduled_execution_time=dg.DailyPartitionsDefinition("2026-01-01", timezone="America/New_York")
             .time_window_for_partition_key("2026-01-12")
             .start.replace(hour=6),
             repository_def=definitions.get_repository_def(),
-        )
+        ) as context,
+    ):
         [request] = schedule.evaluate_tick(context).run_requests or []
     assert request.partition_key == "2026-01-12"
 

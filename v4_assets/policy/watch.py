@@ -62,7 +62,7 @@ def sunset(case: Case) -> Decision:
         return case.act(Action.SUNSET, asked.approval, reason, case.today)
     seen = _seen(case, f"roll back to {standing.baseline}")
     said = f"{seen} The sunset of {standing.baseline} waits for {'; '.join(awaited)}.".strip()
-    return case.hold(said, case.bad(*ROLLBACK_GATES), alert=_unheard(case))
+    return case.hold(said, case.bad(*ROLLBACK_GATES), alert=_unheard(case) or _on_its_way(case))
 
 
 def _failing_days(case: Case, live_since: date) -> list[date]:
@@ -95,6 +95,11 @@ def _silent(case: Case, name: str) -> tuple[str, ...]:
     """The latest weeks without a verdict of one gate; no more are named than it takes to tell a person."""
     since = case.standing.live_since or case.standing.today
     return without_verdict(case.watched, case.standing.today, since, name, at_most=WEEKS_WITHOUT_VERDICT)
+
+
+def _on_its_way(case: Case) -> bool:
+    """A week has closed with a rollback gate failing, and one more like it may convict."""
+    return any(case.failing(name) for name in ROLLBACK_GATES)
 
 
 def _unheard(case: Case) -> bool:

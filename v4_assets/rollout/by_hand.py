@@ -139,15 +139,16 @@ def restore(settings: Settings, version: str, reason: str) -> Event:
     archived = deployments.state_after(_now(settings)[0]).archived
     if version not in archived:
         raise PolicyError(f"{version} is not archived; archived are: {', '.join(sorted(archived)) or 'none'}.")
-    folders = sorted(settings.places.archive.glob(f"{version}-*"))
+    folders = list(settings.places.archive.glob(f"{version}-*"))
     if not folders:
         raise ModelIntegrityError(
             f"There is no {settings.places.archive}/{version}-…: bring back the folder that was there."
         )
-    sums, models = verify(folders[-1]), registry(settings)
+    folder = max(folders, key=lambda one: one.stat().st_mtime)
+    sums, models = verify(folder), registry(settings)
     if not _is_whole(models, version, sums):
-        files = {name: (folders[-1] / name).read_bytes() for name in sums}
-        models.add(version, files, {"restored_from": str(folders[-1])}, replace=True)
+        files = {name: (folder / name).read_bytes() for name in sums}
+        models.add(version, files, {"restored_from": str(folder)}, replace=True)
     return _record(settings, "restored", version, reason)
 
 

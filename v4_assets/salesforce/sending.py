@@ -131,7 +131,8 @@ class Sender:
         if status.state is JobState.GONE:
             outcomes = _as_logged(logged)
         else:
-            found = self.org.results(job.job_id)
+            is_clean = status.state is JobState.JOB_COMPLETE and not status.failed
+            found = self.org.results(job.job_id, expected=job.row_count if is_clean else None)
             outcomes = errors.account(
                 rows,
                 found.succeeded,
