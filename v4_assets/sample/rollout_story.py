@@ -45,8 +45,12 @@ def _adopt(stage: Stage, world: World, say: Say) -> None:
 
 def _side_by_side(stage: Stage, say: Say) -> None:
     say("\nA week side by side: v4.0.0's scores are called by, v4.1.0's are only compared.\n")
-    for day in stories.SIDE_BY_SIDE:
-        _held(stage, stage.morning(day), stage.settings.rollout.baseline, say)
+    first, *between, last = stories.SIDE_BY_SIDE
+    _held(stage, stage.morning(first), stage.settings.rollout.baseline, say)
+    for day in between:
+        _held(stage, stage.morning(day), stage.settings.rollout.baseline, lambda text: None)
+        say(entry(day, "The same."))
+    _held(stage, stage.morning(last), stage.settings.rollout.baseline, say)
     say(more(_figures(stage, stories.SIDE_BY_SIDE[-1], "promotion")))
 
 

@@ -70,22 +70,30 @@ def figures(rows: Iterable[Evidence], question: Question, versions: Iterable[str
         return ""
     one = told[0]
     tops = ", ".join(
-        f"{row.version} {row.top_decile_conversion:.1%} (lift {row.lift:.2f})"
+        f"{row.version}'s {_percent(row.top_decile_conversion)} (lift {row.lift:.2f})"
         for row in told
         if row.lift is not None and row.top_decile_conversion is not None
     )
-    share = f" ({one.base_rate:.1%})" if one.base_rate is not None else ""
+    share = f" ({_percent(one.base_rate)})" if one.base_rate is not None else ""
     return (
         f"Of {one.leads:,} leads contacted {one.cohort_from} to {one.cohort_to}, {one.conversions}{share} had a call "
-        f"within 43 days. Of the tenth a version ranks first: {tops or 'nothing can be said'}."
+        f"within 43 days. Of the tenth that each ranks first: {tops or 'nothing can be said'}."
     )
 
 
 def troubles(outcome: Outcome) -> list[str]:
-    """Checks that did not pass, and steps that failed. Gates are left out: decisions tell of them."""
-    failed = [
-        f"{one.severity} {one.asset}.{one.check}: {one.description}"
-        for one in outcome.checks_failed
-        if one.asset != tables.LIFT_COMPARISON
-    ]
-    return [in_short(text) for text in [*failed, *outcome.errors]]
+    """Checks that did not pass, each once for all assets of which it says the same, and steps that failed without one.
+
+    Gates are left out: decisions tell of them.
+    """
+    failed: dict[tuple[str, str, str], list[str]] = {}
+    for one in outcome.checks_failed:
+        if one.asset != tables.LIFT_COMPARISON:
+            failed.setdefault((one.severity, one.check, one.description), []).append(one.asset)
+    told = [f"{severity} {check} of {', '.join(assets)}: {said}" for (severity, check, said), assets in failed.items()]
+    stopped = any(severity == "ERROR" for severity, _, _ in failed)
+    return [in_short(text) for text in [*told, *(() if stopped else outcome.errors)]]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -17,8 +17,8 @@ what can go wrong.
 It imitates: login by JWT bearer (signature, issuer, audience, user, expiry), client credentials, and SOAP up to API
 version 64; expiry of tokens; the daily request limit and its header; describe with field-level security; SOQL as far as
 soql.py says, page by page; Bulk API 2.0 ingest jobs that update Lead from CSV with their states, counts, errors, limits
-on repetition and three result files; row errors; values as Salesforce keeps them (numbers unrounded). Of Bulk API 1.0 it
-imitates what it takes to measure the old way of sending (bulk_v1.py).
+on repetition and three result files; row errors; values as Salesforce keeps them (numbers unrounded). Of Bulk API 1.0
+it imitates what it takes to measure the old way of sending (bulk_v1.py).
 
 It does not imitate: other objects and operations, triggers, flows, sharing, validation rules of its own (a fault plays
 them), the other limits, result files that disappear after a week, the exact wording of every message, and time: a job
