@@ -1,17 +1,16 @@
-"""Every lead's scores to Salesforce after a switch: our sync against 200 records per call, on the stand-in org.
+"""Every lead's scores to Salesforce after a switch: our sync against three hand-run ways, on the stand-in org.
 
 The org is a process of its own, so that neither its memory nor its processor time count as ours, and waits 50 ms before
 it answers any request, about what a real one does. `ours` is the whole sync: identity, ledger, job, row results,
-state, read-back of a sample; by its real waits, too. `again` is the same sync once more. `by_hand` is the way it was
-done before: all scores in memory, simple-salesforce, 200 records per call of the composite API, errors printed and
-forgotten. The stand-in is taught that one call here; it is otherwise as it is.
+state, read-back of a sample; by its real waits, too. The hand-run ways are those of by_hand.py, which record nothing
+and read nothing back; the composite call of one of them is taught to the stand-in here.
 
 python -m benchmarks.salesforce prepare FOLDER ROWS
 python -m benchmarks.salesforce serve FOLDER
-python -m benchmarks.salesforce ours|by_hand FOLDER
+python -m benchmarks.salesforce ours|by_hand|batches|collections FOLDER
 
-The last two print JSON: seconds, bytes, peak_mb, requests, those of them that write, and `again_requests`: those of the
-sync that followed.
+The last prints JSON: seconds, bytes, peak_mb, requests, those of them that write, and `again_requests`: those of the
+same once more.
 """
 
 import json
@@ -19,8 +18,9 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
@@ -32,6 +32,7 @@ import pyarrow as pa
 import requests
 from requests.adapters import HTTPAdapter
 
+from benchmarks.by_hand import WAYS, Send, library
 from v4_assets import tables
 from v4_assets.clock import Clock, cutoff
 from v4_assets.production import prepare as create_tables
@@ -53,7 +54,6 @@ DAY = date(2026, 1, 12)
 CLOCK = Clock(cutoff(date(2026, 1, 13)))
 OLD, NEW = "v4.0.0", "v4.1.0"
 LATENCY_SECONDS = 0.05
-RECORDS_PER_CALL = 200
 
 
 class Traffic:
@@ -61,13 +61,14 @@ class Traffic:
 
     def __init__(self) -> None:
         self.requests = self.writes = self.bytes = 0
-        send = HTTPAdapter.send
+        send, lock = HTTPAdapter.send, threading.Lock()
 
         def counted(adapter: HTTPAdapter, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
             answer = send(adapter, request, *args, **kwargs)
-            self.requests += 1
-            self.writes += request.method != "GET" and "/oauth2/" not in (request.url or "")
-            self.bytes += len(request.body or b"") + len(answer.content)
+            with lock:
+                self.requests += 1
+                self.writes += request.method != "GET" and "/oauth2/" not in (request.url or "")
+                self.bytes += len(request.body or b"") + len(answer.content)
             return answer
 
         HTTPAdapter.send = counted  # type: ignore[method-assign]
@@ -139,27 +140,29 @@ def ours(folder: str, count: int) -> Iterator[int]:
         yield len(sync(settings, org, goods).changes.rows)
 
 
-def by_hand(folder: str, count: int) -> Iterator[int]:
-    """Whatever scores there are, 200 records per call; every time the same."""
+def by_hand(send: Send, folder: str, count: int) -> Iterator[int]:
+    """Whatever scores there are; every time the same."""
     goods = shipment(count, NEW).sent.rows
     for _ in range(2):
-        client = SalesforceClient(partial(local_target, Path(folder) / "org"))._org
         records = [
             {
-                "attributes": {"type": "Lead"},
-                "id": row["lead_id"],
+                "Id": row["lead_id"],
                 "V4_Score__c": row["score"],
                 "V4_Score_Percentile__c": row["percentile"],
                 "V4_Deprioritize__c": row["deprioritize"],
             }
             for row in goods.to_pylist()
         ]
-        for start in range(0, len(records), RECORDS_PER_CALL):
-            some = {"allOrNone": False, "records": records[start : start + RECORDS_PER_CALL]}
-            for told in client.restful("composite/sobjects", method="PATCH", json=some):
-                if not told["success"]:
-                    print(told["errors"], file=sys.stderr)
-        yield len(records)
+        taken = sum(told["success"] for told in send(library(local_target(Path(folder) / "org")), records))
+        if taken != len(records):
+            raise RuntimeError(f"{len(records) - taken} of {len(records)} leads were not taken.")
+        yield taken
+
+
+RIVALS: dict[str, Callable[[str, int], Iterator[int]]] = {
+    "ours": ours,
+    **{name: partial(by_hand, send) for name, send in WAYS.items()},
+}
 
 
 def measured(rival: Any, folder: str) -> None:
@@ -206,10 +209,10 @@ def serve(folder: str) -> None:
 
 def _collection(org: api.Api, call: Any) -> Any:
     records = call.asked["records"]
-    names = [name for name in records[0] if name not in ("attributes", "id")]
-    changes = [[part for name in names for part in (True, row[name])] + [row["id"]] for row in records]
+    names = [name for name in records[0] if name not in ("attributes", "Id")]
+    changes = [[part for name in names for part in (True, row[name])] + [row["Id"]] for row in records]
     org.store.update(names, changes)
-    return as_json(200, [{"id": row["id"], "success": True, "errors": []} for row in records])
+    return as_json(200, [{"id": row["Id"], "success": True, "errors": []} for row in records])
 
 
 def main(what: str, folder: str, *arguments: str) -> None:
@@ -220,7 +223,7 @@ def main(what: str, folder: str, *arguments: str) -> None:
         serve(folder)
     else:
         copy = shutil.copytree(folder, Path(folder) / f"{what}-copy", ignore=shutil.ignore_patterns("*-copy"))
-        measured({"ours": ours, "by_hand": by_hand}[what], str(copy))
+        measured(RIVALS[what], str(copy))
         shutil.rmtree(copy)
 
 

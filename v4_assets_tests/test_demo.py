@@ -313,7 +313,7 @@ def test_a_silent_column_stops_the_day_before_anything_is_scored(small, small_wo
     said: list[str] = []
     other_stories.tell_silence(small, small_world, said.append)
     text = " ".join(" ".join(said).split())
-    assert "ERROR source_observations.source_nulls_steady" in text
+    assert "ERROR source_nulls_steady of source_observations" in text
     assert "ria_contacts_current.PRIMARY_FIRM_START_DATE: +8" in text
     assert "would have shown it from 2026-03-12 on" in text
     assert small.live() == "v4.1.0"
@@ -367,8 +367,8 @@ def test_a_figure_is_told_for_both_versions_on_the_same_leads():
     other = evidence(version="v4.0.0", question="rollback", top_decile_conversion=0.06, lift=1.5)
     asked = evidence(version="v4.1.0", question="promotion", top_decile_conversion=0.5, lift=9.9)
     assert figures([own, asked, other], "rollback", ["v4.0.0", "v4.1.0"]) == (
-        "Of 5,000 leads contacted 2025-11-20 to 2025-11-29, 200 (4.0%) had a call within 43 days. Of the tenth a "
-        "version ranks first: v4.0.0 6.0% (lift 1.50), v4.1.0 8.4% (lift 2.10)."
+        "Of 5,000 leads contacted 2025-11-20 to 2025-11-29, 200 (4.0 %) had a call within 43 days. Of the tenth "
+        "that each ranks first: v4.0.0's 6.0 % (lift 1.50), v4.1.0's 8.4 % (lift 2.10)."
     )
 
 
@@ -378,7 +378,7 @@ def test_without_evidence_nothing_is_told():
 
 def test_a_cohort_without_conversions_has_no_figures():
     row = evidence(conversions=0, lift=None, top_decile_conversion=None, base_rate=0.0)
-    assert figures([row], "rollback", ["v4.1.0"]).endswith("Of the tenth a version ranks first: nothing can be said.")
+    assert figures([row], "rollback", ["v4.1.0"]).endswith("Of the tenth that each ranks first: nothing can be said.")
 
 
 def test_every_action_has_a_word():
@@ -405,11 +405,21 @@ def test_gates_are_no_troubles_and_failed_steps_are():
     failed = (
         FailedCheck("lift_comparison", "auc", "ERROR", "told by the decision"),
         FailedCheck("features_v40", "feature_drift", "WARN", "found 0.4"),
+        FailedCheck("features_v41", "feature_drift", "WARN", "found 0.4"),
     )
     outcome = Outcome("run", False, 0, failed, ("salesforce_sync: the org is down",))
-    assert troubles(outcome) == ["WARN features_v40.feature_drift: found 0.4", "salesforce_sync: the org is down"]
+    assert troubles(outcome) == [
+        "WARN feature_drift of features_v40, features_v41: found 0.4",
+        "salesforce_sync: the org is down",
+    ]
     assert fails(outcome, "auc")
     assert not fails(outcome, "feature_drift")
+
+
+def test_a_step_that_a_check_stopped_is_told_by_the_check():
+    failed = (FailedCheck("source_observations", "source_nulls_steady", "ERROR", "found +85 %"),)
+    stopped = Outcome("run", False, 0, failed, ("source_observations: 1 blocking asset check failed",))
+    assert troubles(stopped) == ["ERROR source_nulls_steady of source_observations: found +85 %"]
 
 
 def test_a_line_of_the_timeline_names_the_day_and_hangs():

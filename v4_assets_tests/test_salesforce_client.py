@@ -203,6 +203,20 @@ def test_counts_and_results_are_passed_on_as_they_lie(org, client):
     assert len(client.results(finished(client)).succeeded) == 3
 
 
+@pytest.mark.parametrize(
+    ("fault", "expected", "files"), [(None, 5, 1), (None, None, 3), (None, 6, 3), ("row", 5, 3), ("lose", 5, 3)]
+)
+def test_the_other_result_files_are_read_unless_the_first_accounts_for_every_row(org, client, fault, expected, files):
+    if fault == "row":
+        org.faults.row("UNABLE_TO_LOCK_ROW", [LEADS[3]])
+    elif fault:
+        org.faults.job(fault, rows=1)
+    found = client.results(finished(client), expected)
+    assert org.requests["results"] == files
+    assert len(found.succeeded) == (4 if fault else 5)
+    assert [one.lead_id for one in found.failed] == ([LEADS[3]] if fault == "row" else [])
+
+
 def test_a_column_the_org_does_not_know_fails_the_job_with_all_rows_unprocessed(client):
     job = finished(client, rows().replace(b"V4_Score__c", b"V4_Skore__c"))
     assert client.status(job) == JobStatus(
@@ -276,6 +290,18 @@ def test_fields_are_told_as_the_user_sees_them(org, client):
 
 def test_a_sandbox_says_so(org, client):
     assert client.identity() == OrgIdentity(ORG_ID, True)
+
+
+def test_which_org_it_is_is_asked_once_per_login(org, client):
+    client.identity()
+    finished(client)
+    assert (client.identity(), org.requests["query"]) == (OrgIdentity(ORG_ID, True), 1)
+    org.faults.request("expired_token", on="limits")
+    client.requests_left()
+    org.api.sandbox = False  # the token is another's: a sandbox that was refreshed is another org
+    with pytest.raises(SalesforceSetupError, match="is the production org"):
+        client.create_job()
+    assert (client.identity().is_sandbox, org.requests["query"]) == (False, 2)
 
 
 # --- the token

@@ -124,6 +124,44 @@ def test_the_library_logs_in_again_when_its_token_expires(org):
     assert org.requests["login"] == 2
 
 
+def test_the_library_sends_the_old_way_in_batches_of_three_requests_each(org):
+    sf = library(org)
+    org.faults.row("UNABLE_TO_LOCK_ROW", [LEADS[2]])
+    records = [{"Id": lead, "V4_Score__c": at / 8, "V4_Deprioritize__c": at == 1} for at, lead in enumerate(LEADS)]
+    records[5] = {"Id": LEADS[5], "V4_Score__c": None, "V4_Model_Version__c": "größer"}
+    told = sf.bulk.Lead.update(records, batch_size=2)
+    assert [(one["id"], one["success"]) for one in told] == [
+        (None if lead == LEADS[2] else lead, lead != LEADS[2]) for lead in LEADS
+    ]
+    [error] = told[2]["errors"]
+    assert (error["statusCode"], error["message"][:16]) == ("UNABLE_TO_LOCK_ROW", "unable to obtain")
+    shown = org.rows()
+    assert [shown[lead]["V4_Score__c"] for lead in LEADS] == [0.0, 0.125, None, 0.375, 0.5, None]
+    assert [shown[lead]["V4_Deprioritize__c"] for lead in LEADS] == [False, True, False, False, False, False]
+    assert shown[LEADS[5]]["V4_Model_Version__c"] == "größer"
+    asked = {name: org.requests[name] for name in ("create", "upload", "poll", "results", "close")}
+    assert asked == {"create": 1, "upload": 3, "poll": 3, "results": 3, "close": 1}
+
+
+def test_the_old_way_is_refused_in_its_own_words(org, session):
+    header = {"X-SFDC-Session": session.session.headers["Authorization"].removeprefix("Bearer ")}
+
+    def post(path, said, **headers):
+        return session("POST", f"/services/async/66.0{path}", json=said, headers=header | headers)
+
+    wanted = {"object": "Lead", "operation": "update", "contentType": "JSON"}
+    assert post("/job", wanted, **{"X-SFDC-Session": "made-up"}).status_code == 401
+    other = post("/job", wanted | {"object": "Contact"})
+    assert (other.status_code, other.json()["exceptionCode"]) == (400, "InvalidJob")
+    at = f"/job/{post('/job', wanted).json()['id']}"
+    batch = post(f"{at}/batch", [{"Id": LEADS[0], "V4_Skore__c": 1}]).json()
+    found = session("GET", f"/services/async/66.0{at}/batch/{batch['id']}", headers=header).json()
+    assert (found["state"], found["stateMessage"]) == ("Failed", "InvalidBatch : Field name not found : V4_Skore__c")
+    assert post(at, {"state": "Closed"}).json()["state"] == "Closed"
+    assert post(f"{at}/batch", []).json()["exceptionCode"] == "InvalidJobState"
+    assert org.updates() == {}
+
+
 def test_the_library_raises_what_the_org_refuses(org):
     with pytest.raises(SalesforceMalformedRequest, match="INVALID_FIELD"):
         library(org).query("SELECT Name FROM Lead")

@@ -20,8 +20,12 @@ import pyarrow as pa
 
 from v4_assets.errors import WarehouseBusyError, WarehouseError
 
-SETTINGS = "SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET checkpoint_threshold = '256MB'"
-"""The default would rewrite the file at nearly every partition of a large day."""
+SETTINGS = (
+    "SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET checkpoint_threshold = '256MB'; "
+    "SET enable_progress_bar = false"
+)
+"""By default the file would be rewritten at nearly every partition of a large day, and a process without a script, such
+as a spawned one, would draw bars on its output."""
 
 
 @dataclass

@@ -23,7 +23,7 @@ from v4_assets.salesforce.rows import ROW, csv
 
 CREATE_TRIES = 3
 ROWS_PER_SECOND = 50_000
-"""What an org is given before it is first asked; asking earlier only costs requests."""
+"""What an org is given before it is asked again; asking earlier only costs requests."""
 LONGEST_PAUSE = 30.0
 ABORT_GRACE_SECONDS = 300.0
 """How long an aborted job may take to say so."""

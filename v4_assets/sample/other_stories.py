@@ -18,7 +18,7 @@ from v4_assets.sample.world import World, build
 Say = Callable[[str], None]
 
 MARKET = (
-    "Another team. A person has put v4.1.0 live. All winter this team's whole market converts at two fifths of the "
+    "Another team, which puts v4.1.0 live by hand. All winter this team's whole market converts at two fifths of the "
     "usual rate, and so the tenth that is called first converts below the guide's 5 %. Is that the model's fault?"
 )
 SILENCE = (
@@ -81,7 +81,7 @@ def tell_silence(stage: Stage, world: World, say: Say) -> None:
         must(morning.decision.action is Action.HOLD and not morning.acted, f"{day} did not hold: {morning.decision}")
         must(_is_told(morning), f"nobody is told that {day} stopped: {morning.news}")
         must(stage.live() == rollout.candidate, f"{stage.live()} is live")
-        say(entry(day, "The day's run stops. Nothing is scored, and Salesforce keeps yesterday's scores."))
+        say(entry(day, "The day's run stops. Nothing is scored and nothing is sent: yesterday's scores stay."))
         for trouble in troubles(morning.outcome):
             say(more(trouble))
         say(more(f"Nothing is changed, and people are told. {in_short(morning.decision.reason)}"))

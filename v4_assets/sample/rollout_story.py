@@ -46,11 +46,12 @@ def _adopt(stage: Stage, world: World, say: Say) -> None:
 def _side_by_side(stage: Stage, say: Say) -> None:
     say("\nA week side by side: v4.0.0's scores are called by, v4.1.0's are only compared.\n")
     first, *between, last = stories.SIDE_BY_SIDE
-    _held(stage, stage.morning(first), stage.settings.rollout.baseline, say)
+    baseline = stage.settings.rollout.baseline
+    _held(stage, stage.morning(first), baseline, say)
     for day in between:
-        _held(stage, stage.morning(day), stage.settings.rollout.baseline, lambda text: None)
-        say(entry(day, "The same."))
-    _held(stage, stage.morning(last), stage.settings.rollout.baseline, say)
+        morning = stage.morning(day)
+        _held(stage, morning, baseline, say, " ".join(gate.reason for gate in morning.decision.gates))
+    _held(stage, stage.morning(last), baseline, say)
     say(more(_figures(stage, stories.SIDE_BY_SIDE[-1], "promotion")))
 
 
@@ -86,11 +87,11 @@ def _roll_back(stage: Stage, org: StandInOrg, say: Say) -> None:
     say(more(f"The report: {stage.report(stories.ROLLBACK, 'rollback')}"))
 
 
-def _held(stage: Stage, morning: Morning, live: str, say: Say) -> None:
-    """The morning changed nothing, and this version is live."""
+def _held(stage: Stage, morning: Morning, live: str, say: Say, told: str | None = None) -> None:
+    """The morning changed nothing, and this version is live. `told` is said instead of the whole decision."""
     must(morning.outcome.success, f"the run of {morning.day} failed: {morning.outcome.errors}")
     must(not morning.acted and stage.live() == live, f"{stage.live()} is live on {morning.day} instead of {live}")
-    say(entry(morning.day, decided(morning)))
+    say(entry(morning.day, told or decided(morning)))
     for trouble in troubles(morning.outcome):
         say(more(trouble))
 
