@@ -55,7 +55,7 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
             live = production.current(warehouse, rollout.catalogue)
         statuses = deployments.statuses(events, rollout.versions, rollout.candidate)
         export_registry(places.registry, statuses, live)
-        return dg.MaterializeResult(metadata=_metadata(events, live, statuses))
+        return dg.MaterializeResult(metadata={**_metadata(events, live, statuses), **_under_way(events, order)})
 
     return asset
 
@@ -139,9 +139,16 @@ def _metadata(
         "live": live.version if live else "nothing adopted yet: `v4 init`",
         "since": state.live.happened_at.isoformat() if state.live else "–",
         "why": state.live.reason if state.live else "–",
-        "unfinished": state.unfinished.event if state.unfinished else "–",
         "registry": dg.MetadataValue.json(statuses),
     }
+
+
+def _under_way(events: list[deployments.Event], order: Order | None) -> dict[str, str]:
+    """The order this run carries out; or what another run has left unfinished."""
+    if order:
+        return {"order": f"{order.kind} to {order.version}, completed by rollout_report"}
+    unfinished = deployments.state_after(events).unfinished
+    return {"unfinished": unfinished.event if unfinished else "–"}
 
 
 def _name(rollout: Rollout, key: str) -> str:
