@@ -14,6 +14,7 @@ from v4_assets.errors import V4Error
 from v4_assets.partitions import days_of
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse
+from v4_assets.rollout.runs import PROCESS_TAG, this_process
 from v4_assets.rollout_file import Rollout
 from v4_assets.tables import Table
 
@@ -26,6 +27,9 @@ ONLY_GAPS_TAG = "v4/only_gaps"
 def days(context: dg.AssetExecutionContext, clock: Clock) -> tuple[Day, ...]:
     """The days of a run, oldest first. Raises V4Error for a day that has not begun."""
     tags = context.run.tags
+    if tags.get(PROCESS_TAG) != this_process():
+        # Dagster launched the run, or repeats one: without this nobody could tell that its process was killed.
+        context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
     reason, only_gaps = tags.get(REPLACE_LIVE_TAG), tags.get(ONLY_GAPS_TAG) == "true"
     dates = days_of(context)
     if dates[-1] > clock.today():

@@ -18,6 +18,8 @@ from v4_assets.policy.decision import Action
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.assess import Assessment, assess
 from v4_assets.rollout.attempts import next_attempt
+from v4_assets.rollout.missing import missing
+from v4_assets.rollout.runs import end_left_over
 from v4_assets.rollout_file import Rollout
 
 NAME = "alert_sensor"
@@ -28,12 +30,42 @@ SLACK_SECONDS = 10
 
 
 @dataclass(frozen=True)
+class Kind:
+    """A kind of alert; docs/runbook.md tells of each under `says`."""
+
+    says: str
+    """Words of its text, by which the runbook lists it."""
+    do: str
+    """The command to begin with; empty where there is nothing to do."""
+
+
+KINDS = {
+    "run": Kind("failed. See docs/runbook.md", "`v4 run --date today`, once the failed check's cause is mended"),
+    "missing": Kind("is missing:", "`v4 run --date today`"),
+    "scores": Kind("has no scores of", "`v4 run --date today`"),
+    "sync": Kind("Salesforce has not got", "`v4 run --date today`: it sends what is missing"),
+    "held": Kind("Held in", "`v4 look`"),
+    "ask": Kind("A person must decide", "`v4 look`, then `v4 approve EVIDENCE`"),
+    "unfinished": Kind("is not through", "wait for the sensor's next attempt, or `v4 resume`"),
+    "exhausted": Kind("was given up", "mend the cause its runs name, then `v4 resume`"),
+    "no look": Kind("could not be looked at", "`v4 doctor`"),
+    "event": Kind("promotion started", ""),
+}
+"""Every kind of alert, by how its conditions' keys begin."""
+
+
+@dataclass(frozen=True)
 class Condition:
     """Something a person should know. It is told when it appears, and again when it was gone for a day."""
 
     key: str
-    """The same as long as it is the same matter."""
+    """The same as long as it is the same matter; it begins with a name of KINDS and a colon."""
     text: str
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of alert it is."""
+        return KINDS[self.key.partition(":")[0]]
 
 
 def alert_sensor(rollout: Rollout, webhook: SecretStr | None, *, running: bool) -> dg.SensorDefinition:
@@ -50,6 +82,7 @@ def alert_sensor(rollout: Rollout, webhook: SecretStr | None, *, running: bool) 
         warehouse: dg.ResourceParam[Warehouse],
         clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
+        end_left_over(context.instance)
         known: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
         found = conditions(context.instance, warehouse, rollout, clock)
         news = [one for one in found if one.key not in known]
@@ -78,6 +111,7 @@ def conditions(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Roll
         assessment = assess(instance, warehouse, rollout, clock)
         found += _held(assessment)
         found += _unfinished(instance, assessment, rollout)
+        found += _missing(instance, warehouse, rollout, clock, assessment)
         found += _actions(warehouse, rollout)
     except V4Error as error:
         found.append(Condition(f"no look:{type(error).__name__}", f"The rollout could not be looked at: {error}"))
@@ -143,6 +177,14 @@ def _unfinished(instance: dg.DagsterInstance, assessment: Assessment, rollout: R
         )
     elif assessment.unfinished and attempt.number and attempt.number > 1:
         yield Condition(f"unfinished:{order.event_id}", f"The {what} is not through: {attempt.reason} follows.")
+
+
+def _missing(
+    instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock, assessment: Assessment
+) -> Iterator[Condition]:
+    found = missing(instance, warehouse, rollout, clock, assessment)
+    if found:
+        yield Condition(f"{found.what}:{assessment.standing.today}", found.text)
 
 
 def _actions(warehouse: Warehouse, rollout: Rollout) -> Iterator[Condition]:

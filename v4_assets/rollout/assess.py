@@ -100,24 +100,24 @@ def _to_be_resumed(
     if not problems:
         return Assessment(standing, Decision(Action.HOLD, said), begun, order)
     reason = f"{said}, and waits for scores of {today} that passed: {'; '.join(problems)}"
-    decision = Decision(Action.HOLD, reason, alert=clock.now() >= _due(rollout, today))
+    decision = Decision(Action.HOLD, reason, alert=clock.now() >= due(rollout, today))
     return Assessment(standing, decision, begun, matter=f"scores of {today}")
 
 
-def _due(rollout: Rollout, day: date) -> datetime:
+def due(rollout: Rollout, day: date) -> datetime:
     """From when on a day without its run is missing."""
     return datetime.combine(day, RUN_AT, NEW_YORK) + timedelta(minutes=rollout.policy.grace_minutes)
 
 
 def _without(evaluation: NotEvaluated, standing: Standing, rollout: Rollout, clock: Clock) -> Assessment:
-    due = _due(rollout, standing.today)
+    from_then = due(rollout, standing.today)
     if standing.phase is Phase.NOT_ADOPTED:
         return Assessment(standing, Decision(Action.HOLD, "nothing is adopted yet; `v4 init` adopts the baseline"))
     if evaluation.in_flight:
         return Assessment(standing, Decision(Action.HOLD, evaluation.reason))
-    if clock.now() < due:
+    if clock.now() < from_then:
         return Assessment(
-            standing, Decision(Action.HOLD, f"{evaluation.reason}; it is due at 06:00, missing from {due:%H:%M} on")
+            standing, Decision(Action.HOLD, f"{evaluation.reason}; it is due at 06:00, missing from {from_then:%H:%M} on")
         )
     return Assessment(standing, Decision(Action.HOLD, evaluation.reason, alert=True), missing_day=standing.today)
 

@@ -18,13 +18,18 @@ def action_id(day: date) -> str:
     return f"sync-{day}"
 
 
+def is_done(instance: dg.DagsterInstance, day: date) -> bool:
+    """Whether a sync of the day went through; a dry run is one, too."""
+    done = dg.AssetRecordsFilter(asset_key=dg.AssetKey(SALESFORCE_SYNC), asset_partitions=[day.isoformat()])
+    return bool(instance.fetch_materializations(done, limit=1).records)
+
+
 def is_owed(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, day: date, live: str | None) -> bool:
     """Whether the day's run is over, the live version's scores are good, and Salesforce has not got them."""
-    partition = day.isoformat()
-    done = dg.AssetRecordsFilter(asset_key=dg.AssetKey(SALESFORCE_SYNC), asset_partitions=[partition])
-    if live is None or instance.fetch_materializations(done, limit=1).records:
+    if live is None or is_done(instance, day):
         return False
-    runs = instance.get_runs(dg.RunsFilter(job_name=jobs.DAILY, tags={"dagster/partition": partition}), limit=1)
+    tags = {"dagster/partition": day.isoformat()}
+    runs = instance.get_runs(dg.RunsFilter(job_name=jobs.DAILY, tags=tags), limit=1)
     if not runs or at_work(instance, runs[0]):
         return False
     return not verdicts.unpassed(warehouse, rollout.catalogue, day, live)

@@ -2,11 +2,21 @@
 
 import os
 import socket
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from v4_assets.clock import Clock
+
 PROCESS_TAG = "v4/process"
 """Run tag with host:pid of the process a run works in."""
+LONGEST_RUN = timedelta(hours=2)
+"""max_runtime_seconds of deploy/*.yaml. What has not ended by then is not waited for, whatever its host says."""
+UNFINISHED = tuple(
+    status
+    for status in dg.DagsterRunStatus
+    if status not in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+)
 
 
 def this_process() -> str:
@@ -15,17 +25,43 @@ def this_process() -> str:
 
 
 def at_work(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether a run goes on. One whose process is gone is reported failed, so that nobody waits for it."""
+    """Whether a run goes on. One that nobody carries out any more is reported failed, so that nobody waits for it."""
     if run.is_finished:
         return False
+    reason = why_gone(instance, run)
+    if reason:
+        instance.report_run_failed(run, reason)
+    return reason is None
+
+
+def unfinished(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Runs that have not ended, at work or left over, newest first. Reads only."""
+    return list(instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED))))
+
+
+def end_left_over(instance: dg.DagsterInstance) -> None:
+    """Report every run failed that nobody carries out any more: left alone, it would fill a place of the run queue."""
+    for run in unfinished(instance):
+        at_work(instance, run)
+
+
+def why_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """Why nobody carries out an unfinished run any more; None while somebody may. Reads only."""
     if _is_dead(run.tags.get(PROCESS_TAG, "")):
-        instance.report_run_failed(run, "The process that carried out this run is gone.")
-        return False
-    return True
+        return "The process that carried out this run is gone."
+    record = instance.get_run_record_by_id(run.run_id)
+    if record is None:
+        return "The run was deleted."
+    # Dagster stamps runs by the machine's time, whatever V4_NOW says.
+    begun = record.start_time or record.create_timestamp.timestamp()
+    if Clock().now() - datetime.fromtimestamp(begun, UTC) > LONGEST_RUN:
+        hours = int(LONGEST_RUN.total_seconds() // 3600)
+        return f"The run has not ended within {hours} hours; what carried it out is taken to be gone."
+    return None
 
 
 def _is_dead(process: str) -> bool:
-    """It ran on this host and is no more. Of another host only Dagster's run monitoring knows."""
+    """It ran on this host and is no more. Of another host only the time says."""
     host, _, pid = process.rpartition(":")
     if host != socket.gethostname() or int(pid) == os.getpid():
         return False

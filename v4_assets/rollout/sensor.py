@@ -12,6 +12,7 @@ from v4_assets.rollout import owed_sync
 from v4_assets.rollout.assess import Assessment, assess
 from v4_assets.rollout.attempts import next_attempt
 from v4_assets.rollout.orders import ACTION_TAG, Order
+from v4_assets.rollout.runs import end_left_over
 from v4_assets.rollout_file import Rollout
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
         warehouse: dg.ResourceParam[Warehouse],
         clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
+        end_left_over(context.instance)
         assessment = assess(context.instance, warehouse, rollout, clock)
         if assessment.order is None and _sync_is_owed(context, warehouse, rollout, assessment):
             return _owed(context, assessment)
