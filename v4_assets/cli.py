@@ -12,7 +12,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from v4_assets import cli_rollout, cli_what_if, files, operate
+from v4_assets import cli_operate, cli_rollout, cli_what_if, files, operate
 from v4_assets.cli_words import DAY, json_option, say, told
 from v4_assets.errors import V4Error
 from v4_assets.partitions import days_between
@@ -23,7 +23,6 @@ from v4_assets.sample import world
 from v4_assets.sample.load import fill
 from v4_assets.sample.org import StandInOrg
 from v4_assets.settings import PROJECT, load, with_environment
-from v4_assets.status import as_text, status
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -113,14 +112,6 @@ def register(version: str, booster: Path, features: Path, metrics: Path | None, 
     click.echo(f"{version} is registered: {entry.path} ({entry.files['model.json'][:12]})")
 
 
-@cli.command("status")
-@json_option
-def show_status(as_json: bool) -> None:
-    """Which version is live, what was scored last, which models there are."""
-    content = status(load())
-    say(content, as_text(content), as_json)
-
-
 @cli.command()
 def demo() -> None:
     """Sample data, the baseline adopted, and the daily job for several days under a fixed clock."""
@@ -149,7 +140,7 @@ def dev(port: int) -> None:
         subprocess.run(command, env=environment, check=False)
 
 
-for command in (*cli_rollout.COMMANDS, *cli_what_if.COMMANDS):
+for command in (*cli_operate.COMMANDS, *cli_rollout.COMMANDS, *cli_what_if.COMMANDS):
     cli.add_command(command)
 
 

@@ -14,12 +14,12 @@ from v4_assets import jobs, production, tables
 from v4_assets.assets.daily import ONLY_GAPS_TAG, REPLACE_LIVE_TAG
 from v4_assets.assets.partition import latest_writes
 from v4_assets.assets.production import archived_versions
-from v4_assets.errors import V4Error
+from v4_assets.errors import SettingsError, V4Error
 from v4_assets.graph import build
 from v4_assets.partitions import contiguous, days_between
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.rollout.runs import PROCESS_TAG, this_process
-from v4_assets.settings import PROJECT, Settings
+from v4_assets.settings import Settings
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -54,7 +54,11 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     config = settings.dagster_home / "dagster.yaml"
     if not config.exists():
-        shutil.copy(PROJECT / "deploy" / "dagster.local.yaml", config)
+        if not settings.dagster_yaml.is_file():
+            raise SettingsError(
+                f"V4_DAGSTER_YAML: there is no {settings.dagster_yaml}. deploy/ holds two to choose from."
+            )
+        shutil.copy(settings.dagster_yaml, config)
     with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
         yield instance
 

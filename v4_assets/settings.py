@@ -66,6 +66,8 @@ class Settings(Frozen):
     """Whether the rollout's sensors run as soon as Dagster does."""
     slack_webhook: SecretStr | None
     """Where alerts are posted beside the log."""
+    dagster_yaml: Path
+    """What a new Dagster instance under V4_HOME is made of."""
     rollout: Rollout
 
     @property
@@ -124,6 +126,9 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
             schedule=env.get("V4_SCHEDULE") or "off",  # type: ignore[arg-type]
             sensors=env.get("V4_SENSORS") or "off",  # type: ignore[arg-type]
             slack_webhook=env.get("V4_SLACK_WEBHOOK") or None,  # type: ignore[arg-type]
+            dagster_yaml=Path(env.get("V4_DAGSTER_YAML") or PROJECT / "deploy" / "dagster.local.yaml")
+            .expanduser()
+            .resolve(),
             rollout=read_rollout(Path(env.get("V4_ROLLOUT") or PROJECT / "rollout.yaml")),
         )
     except ValidationError as error:

@@ -299,6 +299,12 @@ def weekly(house: House) -> pa.Table:
     return rows
 
 
+def zones(house: House) -> pa.Table:
+    rows = house.read("time_zones", cutoff=cutoff(DAY))
+    assert rows.to_pylist() == [{"session_hour": cutoff(DAY).hour, "new_york_hour": 0, "new_york_date": DAY}]
+    return rows
+
+
 def built(name: str, house: House) -> pa.Table:
     rows = house.read(name, **{key: value for key, value in of_day(DAY).items() if key in sql.load(name).params})
     assert by_key(rows.to_pylist()) == house.stored(house.catalogue[name])
@@ -321,6 +327,7 @@ EXECUTIONS = {name: partial(built, name) for name in BUILT} | {
     "production_features": latest_features,
     "recent_source_observations": observations,
     "score_ranks": ranks,
+    "time_zones": zones,
     "top_decile_churn": churn,
     "training_set": trained,
     "weekly_lift_by_decile": weekly,

@@ -34,15 +34,16 @@ def judge(
     before = [row for row in observations if row["prediction_date"] < day]
     sources = {row["source"]: row for row in today}
     return [
-        _columns(declared),
-        _filled(sources),
+        columns(declared),
+        filled(sources),
         _rows_steady(sources, before, limits.row_count_change),
         _nulls_steady(today, before, limits.missing_rate_change),
-        _fresh(sources, known_at, limits.source_age_days),
+        fresh(sources, known_at, limits.source_age_days),
     ]
 
 
-def _columns(declared: Iterable[tuple[Table, Mapping[str, str]]]) -> Finding:
+def columns(declared: Iterable[tuple[Table, Mapping[str, str]]]) -> Finding:
+    """Does every source have its declared columns? `declared` as in `judge`."""
     wrong = [
         f"{table.name}.{column.name} is {found.get(column.name, 'missing')}, expected {column.type}"
         for table, found in declared
@@ -52,7 +53,8 @@ def _columns(declared: Iterable[tuple[Table, Mapping[str, str]]]) -> Finding:
     return Finding(COLUMNS, not wrong, f"{len(wrong)} columns differ", "0 columns differ", tuple(wrong))
 
 
-def _filled(sources: Mapping[str, Observation]) -> Finding:
+def filled(sources: Mapping[str, Observation]) -> Finding:
+    """Is no source empty? `sources` has a row of source_observations for each."""
     empty = sorted(name for name, row in sources.items() if row["row_count"] == 0)
     return Finding(FILLED, not empty, f"{len(empty)} empty", "0 empty", tuple(empty))
 
@@ -79,7 +81,8 @@ def _nulls_steady(today: Sequence[Observation], before: Sequence[Observation], l
     return _largest_change(NULLS_STEADY, changes, limit)
 
 
-def _fresh(sources: Mapping[str, Observation], known_at: datetime, limits: Mapping[str, int]) -> Finding:
+def fresh(sources: Mapping[str, Observation], known_at: datetime, limits: Mapping[str, int]) -> Finding:
+    """Is the newest entry of each source young enough? `limits` are days before `known_at`."""
     ages = {
         name: (known_at - sources[name]["latest_at"]).total_seconds() / 86_400
         for name in limits

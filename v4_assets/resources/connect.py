@@ -11,6 +11,7 @@ from v4_assets.settings import Settings
 
 if TYPE_CHECKING:
     from v4_assets.resources.bigquery import BigQueryWarehouse
+    from v4_assets.resources.salesforce_http import Patience
 
 
 def warehouse(settings: Settings) -> "DuckDBWarehouse | BigQueryWarehouse":
@@ -38,7 +39,7 @@ def crm(settings: Settings) -> CRM:
     return CRM(settings.salesforce, salesforce(settings), settings.home / "salesforce", wait)
 
 
-def salesforce(settings: Settings) -> Org | None:
+def salesforce(settings: Settings, patience: "Patience | None" = None) -> Org | None:
     """The configured org, not looked for before it is used; None for a dry run."""
     if settings.salesforce == "dry-run":
         return None
@@ -46,7 +47,7 @@ def salesforce(settings: Settings) -> Org | None:
     from v4_assets.resources.salesforce_client import SalesforceClient  # noqa: PLC0415
 
     if settings.salesforce_target is not None:
-        return SalesforceClient(settings.salesforce_target)
+        return SalesforceClient(settings.salesforce_target, patience)
     from v4_assets.sample.org import local_target  # noqa: PLC0415
 
-    return SalesforceClient(partial(local_target, settings.stand_in_org))
+    return SalesforceClient(partial(local_target, settings.stand_in_org), patience)

@@ -117,7 +117,8 @@ def _without(evaluation: NotEvaluated, standing: Standing, rollout: Rollout, clo
         return Assessment(standing, Decision(Action.HOLD, evaluation.reason))
     if clock.now() < from_then:
         return Assessment(
-            standing, Decision(Action.HOLD, f"{evaluation.reason}; it is due at 06:00, missing from {from_then:%H:%M} on")
+            standing,
+            Decision(Action.HOLD, f"{evaluation.reason}; it is due at 06:00, missing from {from_then:%H:%M} on"),
         )
     return Assessment(standing, Decision(Action.HOLD, evaluation.reason, alert=True), missing_day=standing.today)
 

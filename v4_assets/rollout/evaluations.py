@@ -109,6 +109,13 @@ def gates_of_run(instance: dg.DagsterInstance, run_id: str) -> tuple[Gate, ...]:
     return tuple(_gate(found[name]) for name in GATE_NAMES) if all(name in found for name in GATE_NAMES) else ()
 
 
+def gates_of_day(instance: dg.DagsterInstance, day: date) -> tuple[Gate, ...]:
+    """The gates of the run that judged a day last; none where it was not judged."""
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(tables.LIFT_COMPARISON), asset_partitions=[day.isoformat()])
+    records = instance.fetch_materializations(wanted, limit=1).records
+    return gates_of_run(instance, records[0].run_id) if records else ()
+
+
 def checks_of_run(instance: dg.DagsterInstance, run_id: str) -> Evaluations:
     """Everything a run's checks said so far."""
     found: dict[str, dict[str, dg.AssetCheckEvaluation]] = {}

@@ -1,0 +1,43 @@
+"""The commands of who keeps it running: how things stand, whether all is there that a morning needs."""
+
+import sys
+
+import click
+
+from v4_assets import doctor
+from v4_assets.cli_words import json_option, say
+from v4_assets.doctor import house, rollout
+from v4_assets.errors import SettingsError
+from v4_assets.settings import load
+from v4_assets.status import status
+from v4_assets.status_words import as_text
+
+
+@click.command("status")
+@json_option
+def show_status(as_json: bool) -> None:
+    """What is live, whether today is scored and sent, what is to be done. Exit code 1 when anything is."""
+    content = status(load())
+    say(content, as_text(content), as_json)
+    sys.exit(1 if content["to_do"] else 0)
+
+
+@click.command("doctor")
+@json_option
+def show_doctor(as_json: bool) -> None:
+    """Is everything there that a morning needs? Changes nothing. Exit code 1 when anything fails."""
+    told = _examined()
+    say(told, doctor.as_text(told), as_json)
+    sys.exit(1 if doctor.failed(told) else 0)
+
+
+def _examined() -> list[doctor.Told]:
+    try:
+        settings = load()
+    except SettingsError as error:
+        return [doctor.Told("settings", doctor.Verdict.FAIL, str(error), "Nothing else can be asked before.")]
+    said = doctor.Answer(doctor.Verdict.OK, f"{settings.warehouse}, {settings.salesforce}; rollout.yaml is sound")
+    return doctor.examine({"settings": lambda: said, **house.probes(settings), **rollout.probes(settings)})
+
+
+COMMANDS = (show_status, show_doctor)

@@ -1,0 +1,75 @@
+"""The status for a person: a line for each thing, what is to be done last. Pure."""
+
+from collections.abc import Iterator
+from typing import Any
+
+SHORT = 8
+
+
+def as_text(content: dict[str, Any]) -> str:
+    """The page `v4 status` prints."""
+    return "\n".join(_lines(content))
+
+
+def _lines(content: dict[str, Any]) -> Iterator[str]:
+    clock = " (the clock is fixed)" if content["clock_fixed"] else ""
+    yield f"Today      {content['today']} in New York{clock}"
+    yield f"Warehouse  {content['warehouse']}"
+    yield from _live(content)
+    for version, days in content["days"].items():
+        yield f"Scores     {version}: {_scores(content, version, days)}"
+    if content["rollout"]:
+        yield from _rollout(content["rollout"])
+    if content["salesforce"]:
+        yield from _salesforce(content["salesforce"])
+    for run in content["runs"]:
+        yield f"Run        {run['run_id']} {run['job']} of {run['day'] or 'no day'}: {run['status']}, {run['why']}"
+    for version, model in content["models"].items():
+        yield f"Model      {version}: {model['sha256'][:12]}  {model['path']}"
+    for one in content["to_do"]:
+        yield f"To do      {one['what']}"
+        yield f"           → {one['do']}"
+
+
+def _live(content: dict[str, Any]) -> Iterator[str]:
+    if not content["live"]:
+        yield "Live       nothing yet; `v4 init` adopts the baseline"
+        return
+    since = content["since"]
+    said = f" since {since['happened_at']:%Y-%m-%d %H:%M} UTC: {since['reason']}" if since else ""
+    yield f"Live       {content['live']['version']}{said}"
+    if content["unfinished"]:
+        begun = content["unfinished"]
+        yield f"Unfinished {begun['event']} to {begun['version']} of {begun['happened_at']:%Y-%m-%d %H:%M} UTC"
+
+
+def _scores(content: dict[str, Any], version: str, days: list[dict[str, Any]]) -> str:
+    if not days:
+        return "nothing scored lately"
+    last, today = days[-1], content["scored"].get(version)
+    said = f"{last['rows']} leads on {last['day']} ({last['kind']})"
+    if today is None:
+        return f"{said}; nothing of {content['today']}"
+    run = (today["run_id"] or "")[:SHORT]
+    return f"{said}, {today['at']:%Y-%m-%d %H:%M} UTC by {today['by']}, run {run}"
+
+
+def _rollout(said: dict[str, Any]) -> Iterator[str]:
+    wanted = f" ({said['wanted']})" if said["wanted"] else ""
+    yield f"Phase      {said['phase']} since {said['phase_since']}"
+    yield f"Next       {said['action']}{wanted}: {said['reason']}"
+    for gate in said["gates_failing"]:
+        yield f"Failing    {gate['name']}: {gate['reason']}"
+
+
+def _salesforce(said: dict[str, Any]) -> Iterator[str]:
+    done = "today's sync went through" if said["today_done"] else "no sync of today went through"
+    last = said["last_sent"]
+    sent = (
+        f"; last sent {last['at']:%Y-%m-%d %H:%M} UTC to {last['org']}: {last['sent']} leads of {last['version']} of "
+        f"{last['day']}, {last['confirmed']} confirmed, {last['pending']} pending, {last['failed']} failed, "
+        f"{last['quarantined']} quarantined"
+        if last
+        else "; nothing was ever sent"
+    )
+    yield f"Salesforce {said['target']}: {done}{sent}"
