@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from v4_assets import doctor
+from v4_assets import doctor, prune
 from v4_assets.cli_words import json_option, say
 from v4_assets.doctor import house, rollout
 from v4_assets.errors import SettingsError
@@ -31,6 +31,19 @@ def show_doctor(as_json: bool) -> None:
     sys.exit(1 if doctor.failed(told) else 0)
 
 
+@click.command("prune")
+@click.option("--keep-days", default=400, show_default=True, help="What is younger stays.")
+@click.option("--yes", is_flag=True, help="Delete; without it only what would go is said.")
+def prune_old(keep_days: int, yes: bool) -> None:
+    """Delete Dagster's old runs and old daily files. Tables, models, archive and everything about actions stay."""
+    settings = load()
+    found = prune.old(settings, keep_days)
+    if yes:
+        prune.remove(settings, found)
+    said = "deleted" if yes else "would be deleted; --yes does it"
+    click.echo(f"{len(found.run_ids)} runs and {len(found.files)} files older than {keep_days} days: {said}.")
+
+
 def _examined() -> list[doctor.Told]:
     try:
         settings = load()
@@ -40,4 +53,4 @@ def _examined() -> list[doctor.Told]:
     return doctor.examine({"settings": lambda: said, **house.probes(settings), **rollout.probes(settings)})
 
 
-COMMANDS = (show_status, show_doctor)
+COMMANDS = (show_status, show_doctor, prune_old)
