@@ -5,13 +5,13 @@ from datetime import date, datetime
 
 import click
 
-from v4_assets import deployments, production
+from v4_assets import deployments, operate, production
 from v4_assets.cli_words import DAY, json_option, say, told
 from v4_assets.clock import cutoff, parse_instant
 from v4_assets.deployments import Event
 from v4_assets.evaluation import lift
 from v4_assets.resources.connect import warehouse
-from v4_assets.rollout import by_hand
+from v4_assets.rollout import by_hand, publishing
 from v4_assets.rollout.orders import Kind
 from v4_assets.settings import load
 
@@ -118,6 +118,7 @@ def approve(evidence_sha256: str) -> None:
     click.echo(
         f"{event.version}: approved on evidence {str(event.evidence_sha256)[:12]}. The sensor acts on its next look."
     )
+    _rewrite_page()
 
 
 @click.command()
@@ -127,6 +128,7 @@ def allow(version: str, reason: str) -> None:
     """Let a version that was rolled back be promoted again."""
     by_hand.allow(load(), version, reason)
     click.echo(f"{version} may be promoted again.")
+    _rewrite_page()
 
 
 @click.command()
@@ -136,6 +138,17 @@ def restore(version: str, reason: str) -> None:
     """Bring an archived version back: its bundle is verified, and the next day scores with it."""
     by_hand.restore(load(), version, reason)
     click.echo(f"{version} is back: it is scored from the next run on.")
+    _rewrite_page()
+
+
+@click.command()
+def report() -> None:
+    """Write the rollout page anew, as things stand now, and say where it is."""
+    settings = load()
+    with operate.dagster_instance(settings) as instance:
+        click.echo(
+            publishing.publish_now(instance, warehouse(settings), settings.rollout, settings.clock, settings.places)
+        )
 
 
 @click.command("lift")
@@ -147,6 +160,12 @@ def show_lift(day: date, weeks: bool, as_json: bool) -> None:
     settings = load()
     rows = lift.by_decile(warehouse(settings), settings.rollout.catalogue, None if weeks else day)
     say(rows, lift.as_text(rows) or f"{day} was not evaluated; `v4 run --date {day}` does.", as_json)
+
+
+def _rewrite_page() -> None:
+    settings = load()
+    with operate.dagster_instance(settings) as instance:
+        click.echo(publishing.rewrite(instance, warehouse(settings), settings.rollout, settings.clock, settings.places))
 
 
 def _order(kind: Kind, version: str, reason: str) -> None:
@@ -169,4 +188,4 @@ def _instant(text: str) -> datetime:
         return parse_instant(text)
 
 
-COMMANDS = (history, live, look, tick, promote, rollback, sunset, resume, approve, allow, restore, show_lift)
+COMMANDS = (history, live, look, tick, promote, rollback, sunset, resume, approve, allow, restore, report, show_lift)

@@ -19,6 +19,7 @@ from v4_assets.assets import (
 from v4_assets.freshness import expected
 from v4_assets.partitions import daily_partitions
 from v4_assets.resources.connect import crm, registry, warehouse
+from v4_assets.rollout import publishing
 from v4_assets.rollout.alerts import alert_sensor
 from v4_assets.rollout.sensor import rollout_sensor
 from v4_assets.settings import Settings
@@ -65,7 +66,7 @@ def build(settings: Settings) -> dg.Definitions:
         schedules=[jobs.daily_schedule(daily, running=settings.schedule)],
         sensors=[
             rollout_sensor(rollout, [*parts, *actions], running=settings.sensors),
-            alert_sensor(rollout, settings.slack_webhook, running=settings.sensors),
+            alert_sensor(rollout, settings.slack_webhook, publishing.rewrite, running=settings.sensors),
         ],
         resources={
             "warehouse": warehouse(settings),

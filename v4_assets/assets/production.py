@@ -14,6 +14,7 @@ from v4_assets.errors import PolicyError
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.orders import ACTION_TAG, Order, OrderConfig
+from v4_assets.rollout.report import PAGE
 from v4_assets.rollout.runs import PROCESS_TAG, this_process
 from v4_assets.rollout_file import Rollout
 from v4_assets.settings import Places
@@ -55,7 +56,8 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
             live = production.current(warehouse, rollout.catalogue)
         statuses = deployments.statuses(events, rollout.versions, rollout.candidate)
         export_registry(places.registry, statuses, live)
-        return dg.MaterializeResult(metadata={**_metadata(events, live, statuses), **_under_way(events, order)})
+        page = {"page": dg.MetadataValue.path(str(places.reports / PAGE))}
+        return dg.MaterializeResult(metadata={**_metadata(events, live, statuses), **_under_way(events, order), **page})
 
     return asset
 

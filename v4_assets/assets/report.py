@@ -1,9 +1,7 @@
 """The last step of every run: write down what happened, and mark an action that is through as completed."""
 
 from dataclasses import replace
-from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
@@ -14,22 +12,24 @@ from v4_assets.assets.production import ALIAS, GROUP, export_registry, only_toda
 from v4_assets.clock import Clock
 from v4_assets.deployments import Event
 from v4_assets.errors import ConcurrentWriteError, SalesforceError
-from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.evaluation.evidence import digest
 from v4_assets.evaluation.store import evidence_rows
 from v4_assets.resources.warehouse import Warehouse
-from v4_assets.rollout import charts
-from v4_assets.rollout.evaluations import SALESFORCE_SYNC, checks_of_run, gates_of_run, owed_by_sync
+from v4_assets.rollout.charts import Chart
+from v4_assets.rollout.evaluations import SALESFORCE_SYNC, owed_by_sync
+from v4_assets.rollout.headline import gates_of
 from v4_assets.rollout.orders import completed
-from v4_assets.rollout.report import Report, as_markdown, gates_of, name_of
+from v4_assets.rollout.publishing import draw, gather, publish, write
+from v4_assets.rollout.report import PAGE, Report
 from v4_assets.rollout_file import Rollout
 from v4_assets.settings import Places
 
 NAME = "rollout_report"
-WEEKS_CHARTED = 26
+DRAWN = "page_drawn"
 
 
 def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    """The report of the day, or of the action that was just carried through."""
+    """The report of the day, or of the action that was just carried through, and the page of how things stand."""
 
     @dg.asset(
         name=NAME,
@@ -37,9 +37,20 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
         partitions_def=partitions,
         group_name=GROUP,
         kinds={"markdown"},
+        check_specs=[
+            dg.AssetCheckSpec(
+                DRAWN,
+                asset=NAME,
+                description=(
+                    "The charts and the rollout page could be made. When not, the report is without charts and the "
+                    "page is that of an earlier run; `v4 report` tries again."
+                ),
+            )
+        ],
         description=(
-            "Who is live and why, every gate's numbers for both versions, charts, timeline: Markdown under "
-            "`reports/`. An action that reached this step is completed by it."
+            "Who is live and why, every gate's numbers for both versions, charts, history: Markdown under "
+            "`reports/`, and how things stand as one page, `reports/rollout.html`. An action that reached this step "
+            "is completed by it."
         ),
     )
     def asset(
@@ -57,22 +68,50 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
             if action:
                 verify_through(context.instance, action, context.run_id)
             through = through_with(action, clock, context.run_id) if action else None
-            told = [*events, through] if through else events
-            report = gather(context.instance, warehouse, rollout, told, action, clock.today(), context.run_id)
-            path = write(places.reports, report, warehouse, rollout)
+            report = gather(context.instance, warehouse, rollout, clock, asking=context.run_id, through=through)
+            drawn, page, undrawn = _drawn(report, rollout, places.reports)
+            own = of_action(report, action, warehouse, rollout) if action else report
+            path = write(places.reports, replace(own, undrawn=undrawn), drawn)
             export_registry(places.registry, dict(report.statuses), production.current(warehouse, rollout.catalogue))
             # Last of all: what is completed is never looked at again, so nothing may be left to do.
             if through:
                 complete(warehouse, rollout, through)
         return dg.MaterializeResult(
             metadata={
+                "page": dg.MetadataValue.path(str(page)),
                 "report": dg.MetadataValue.path(str(path)),
-                "page": dg.MetadataValue.md(path.read_text(encoding="utf-8")),
+                "text": dg.MetadataValue.md(path.read_text(encoding="utf-8")),
                 "action": action.event if action else "–",
-            }
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=DRAWN,
+                    passed=not undrawn,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description=undrawn or "ok: the page was written",
+                )
+            ],
         )
 
     return asset
+
+
+def _drawn(report: Report, rollout: Rollout, folder: Path) -> tuple[dict[str, Chart], Path, str]:
+    """Charts, where the page is, and why it could not be made; what is only looked at keeps nobody from completing."""
+    drawn: dict[str, Chart] = {}
+    try:
+        drawn = draw(report, rollout)
+        return drawn, publish(folder, report, drawn), ""
+    except Exception as error:
+        return drawn, folder / PAGE, f"not ok: {type(error).__name__}: {error}"
+
+
+def of_action(report: Report, action: Event, warehouse: Warehouse, rollout: Rollout) -> Report:
+    """The same for an action: with the gates and the evidence it was decided by."""
+    day = action.evidence_day or report.standing.today
+    rows = evidence_rows(warehouse, rollout.catalogue, day, day)
+    sha256 = digest(rows) if rows else None
+    return replace(report, action=action, gates=gates_of(action), evidence=rows, evidence_sha256=sha256)
 
 
 def through_with(action: Event, clock: Clock, run_id: str) -> Event:
@@ -99,65 +138,3 @@ def complete(warehouse: Warehouse, rollout: Rollout, through: Event) -> None:
         known = production.history(warehouse, rollout.catalogue)
         if not any(event.event_id == through.event_id for event in known):
             raise
-
-
-def gather(
-    instance: dg.DagsterInstance,
-    warehouse: Warehouse,
-    rollout: Rollout,
-    events: list[Event],
-    action: Event | None,
-    today: date,
-    run_id: str,
-) -> Report:
-    """Everything a report tells of."""
-    live = production.current(warehouse, rollout.catalogue)
-    day = action.evidence_day or today if action else today
-    rows = evidence_rows(warehouse, rollout.catalogue, day, day)
-    said = checks_of_run(instance, run_id)
-    return Report(
-        standing=deployments.standing(
-            events,
-            baseline=rollout.baseline,
-            candidate=rollout.candidate,
-            today=today,
-            production=(live.version, live.event_id) if live else None,
-        ),
-        statuses=deployments.statuses(events, rollout.versions, rollout.candidate),
-        events=events,
-        evidence=rows,
-        evidence_sha256=digest(rows) if rows else None,
-        gates=gates_of(action) if action else gates_of_run(instance, run_id),
-        action=action,
-        sync={name: one.description or "" for name, one in said.get(SALESFORCE_SYNC, {}).items()},
-    )
-
-
-def write(folder: Path, report: Report, warehouse: Warehouse, rollout: Rollout) -> Path:
-    """Report and charts into the folder; the page is moved into place when it is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = name_of(report.action, report.standing.today)
-    drawn = _drawn(report, warehouse, rollout) if report.evidence else {}
-    files = {}
-    for number, (caption, png) in enumerate(drawn.items(), start=1):
-        (folder / f"{name}-{number}.png").write_bytes(png)
-        files[caption] = f"{name}-{number}.png"
-    path = folder / f"{name}.md"
-    beside = path.with_suffix(".md.new")
-    beside.write_text(as_markdown(replace(report, charts=files)), encoding="utf-8")
-    beside.replace(path)
-    return path
-
-
-def _drawn(report: Report, warehouse: Warehouse, rollout: Rollout) -> dict[str, bytes]:
-    day = report.evidence[0].prediction_date
-    since = day - timedelta(weeks=WEEKS_CHARTED)
-    recorded: list[Evidence] = evidence_rows(warehouse, rollout.catalogue, since, day)
-    query = rollout.catalogue.query(tables.LIFT_BY_DECILE, {"first_day": day, "last_day": day})
-    deciles: list[dict[str, Any]] = [
-        row for row in warehouse.read(query).to_pylist() if row["question"] == "rollback" and row["ranking"] == "cohort"
-    ]
-    return {
-        "Conversion by decile": charts.lift_by_decile(deciles, f"Matured cohort of {day}"),
-        "Lift over time": charts.lift_over_time(recorded, report.events, rollout.policy),
-    }

@@ -59,7 +59,7 @@ def salesforce_sync(
         shipment = verified(warehouse, rollout, clock.today())
         if salesforce.org is None:
             written = dry_run(warehouse, rollout, clock, salesforce.folder, shipment)
-            yield dg.MaterializeResult(metadata=_of_dry_run(written, shipment))
+            yield dg.MaterializeResult(metadata=_of_dry_run(written, shipment) | _looked_at(clock))
             return
         fields = examine(rollout.salesforce.fields, salesforce.org.lead_fields(), list(rollout.versions))
         yield _result(checks.fields_exist(fields.wrong, fields.absent), warn=not fields.wrong)
@@ -83,9 +83,14 @@ def salesforce_sync(
         yield from map(partial(_result, warn=False), _judge(report, rollout, len(shipment.sent.rows)))
         if report.problems:
             raise SalesforceError(f"Everything that happened is recorded, but {'; '.join(report.problems)}.")
-        yield dg.MaterializeResult(metadata=_of(report, shipment, salesforce.target))
+        yield dg.MaterializeResult(metadata=_of(report, shipment, salesforce.target) | _looked_at(clock))
 
     return asset
+
+
+def _looked_at(clock: Clock) -> dict[str, Any]:
+    """When, by our clock: the event log has only the machine's."""
+    return {"looked_at": dg.MetadataValue.timestamp(clock.now())}
 
 
 def _judge(report: Report, rollout: Rollout, leads: int) -> Sequence[Finding]:

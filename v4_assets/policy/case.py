@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from v4_assets.policy.decision import Action, Circumstances, Decision, Gate, History, Standing, Verdict
+from v4_assets.policy.decision import (
+    PROMOTION_LIFT,
+    Action,
+    Circumstances,
+    Decision,
+    Gate,
+    History,
+    Standing,
+    Verdict,
+)
 from v4_assets.policy.weeks import Close, closes, running
 from v4_assets.rollout_policy import Policy
 
@@ -27,6 +36,12 @@ class Case:
         if since is None:
             return {}
         return closes(self.history, self.standing.today, lambda day, one: not one.retrospective and day > since)
+
+    @cached_property
+    def earned(self) -> tuple[Close, ...]:
+        """The closed weeks running, up to the latest, with the lift a promotion asks for; oldest first."""
+        closed = closes(self.history, self.standing.today, lambda day, one: True)
+        return running(closed, self.standing.today, PROMOTION_LIFT, Verdict.PASS)
 
     def failing(self, name: str) -> tuple[Close, ...]:
         """The watched weeks running, up to the latest, that one gate failed."""

@@ -15,10 +15,8 @@ from v4_assets.policy.decision import (
     History,
     Phase,
     Standing,
-    Verdict,
 )
 from v4_assets.policy.watch import breach_after_sunset, rollback, sunset
-from v4_assets.policy.weeks import closes, running
 from v4_assets.rollout_policy import Policy
 
 
@@ -70,8 +68,7 @@ def _kept_out(case: Case) -> Decision | None:
 
 def _promotion(case: Case) -> Decision:
     asked, standing = case.policy.promotion, case.standing
-    closed = closes(case.history, standing.today, lambda day, one: True)
-    weeks = running(closed, standing.today, PROMOTION_LIFT, Verdict.PASS)
+    weeks = case.earned
     awaited = _briefly(case.bad(*GATE_NAMES))
     if len(weeks) < asked.weeks_running:
         done = f" ({', '.join(close.week for close in weeks)})" if weeks else ""

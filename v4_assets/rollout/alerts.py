@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +21,7 @@ from v4_assets.rollout.attempts import next_attempt
 from v4_assets.rollout.missing import missing
 from v4_assets.rollout.runs import end_left_over
 from v4_assets.rollout_file import Rollout
+from v4_assets.settings import Places
 
 NAME = "alert_sensor"
 SECONDS_BETWEEN_LOOKS = 300
@@ -68,8 +69,14 @@ class Condition:
         return KINDS[self.key.partition(":")[0]]
 
 
-def alert_sensor(rollout: Rollout, webhook: SecretStr | None, *, running: bool) -> dg.SensorDefinition:
-    """The sensor, on or off as configured."""
+Rewrite = Callable[[dg.DagsterInstance, Warehouse, Rollout, Clock, Places], str]
+"""Writes the rollout page anew and says what became of that; it does not raise."""
+
+
+def alert_sensor(
+    rollout: Rollout, webhook: SecretStr | None, rewrite: Rewrite, *, running: bool
+) -> dg.SensorDefinition:
+    """The sensor, on or off as configured. With every piece of news the rollout page is written anew."""
 
     @dg.sensor(
         name=NAME,
@@ -81,6 +88,7 @@ def alert_sensor(rollout: Rollout, webhook: SecretStr | None, *, running: bool) 
         context: dg.SensorEvaluationContext,
         warehouse: dg.ResourceParam[Warehouse],
         clock: dg.ResourceParam[Clock],
+        places: dg.ResourceParam[Places],
     ) -> dg.SensorResult:
         end_left_over(context.instance)
         known: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
@@ -90,6 +98,9 @@ def alert_sensor(rollout: Rollout, webhook: SecretStr | None, *, running: bool) 
             context.log.warning(one.text)
         if news and webhook:
             post(webhook, [one.text for one in news])
+        if news:
+            # No run tells of a day that is missing, or of an order that was given up.
+            context.log.info(rewrite(context.instance, warehouse, rollout, clock, places))
         # Only after the posting: what could not be told is told at the next look.
         told = json.dumps(still_known(known, found, clock.now()))
         said = "; ".join(one.text for one in news) or "nothing new to tell"
@@ -109,8 +120,8 @@ def conditions(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Roll
     found = list(_failed_runs(instance))
     try:
         assessment = assess(instance, warehouse, rollout, clock)
-        found += _held(assessment)
-        found += _unfinished(instance, assessment, rollout)
+        found += held(assessment)
+        found += unfinished(instance, assessment, rollout)
         found += _missing(instance, warehouse, rollout, clock, assessment)
         found += _actions(warehouse, rollout)
     except V4Error as error:
@@ -152,7 +163,8 @@ def _failed_runs(instance: dg.DagsterInstance) -> Iterator[Condition]:
         )
 
 
-def _held(assessment: Assessment) -> Iterator[Condition]:
+def held(assessment: Assessment) -> Iterator[Condition]:
+    """A day that is missing, a question to a person, or a hold that is worth telling."""
     decision, today = assessment.decision, assessment.standing.today
     if assessment.missing_day:
         yield Condition(f"missing:{today}", f"The day {today} is missing: {decision.reason}.")
@@ -165,7 +177,8 @@ def _held(assessment: Assessment) -> Iterator[Condition]:
         yield Condition(f"held:{kind}", f"Held in {assessment.standing.phase.value}: {decision.reason}")
 
 
-def _unfinished(instance: dg.DagsterInstance, assessment: Assessment, rollout: Rollout) -> Iterator[Condition]:
+def unfinished(instance: dg.DagsterInstance, assessment: Assessment, rollout: Rollout) -> Iterator[Condition]:
+    """An order that was given up, or that takes more than one attempt."""
     order = assessment.order
     if order is None:
         return

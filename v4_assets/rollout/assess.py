@@ -14,6 +14,7 @@ from v4_assets.deployments import Event, State
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.store import evidence_rows
 from v4_assets.policy import gates
+from v4_assets.policy.case import Case
 from v4_assets.policy.decide import decide
 from v4_assets.policy.decision import Action, Circumstances, Decision, Phase, Standing
 from v4_assets.resources.warehouse import Warehouse
@@ -39,14 +40,24 @@ class Assessment:
     """A day whose run should be over and is not there."""
     matter: str = "decision"
     """What a hold is about: other matters of the same week are told, too."""
+    case: Case | None = None
+    """All that was looked at; None where nothing could be decided."""
 
 
-def assess(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock) -> Assessment:
-    """Look once."""
+def assess(
+    instance: dg.DagsterInstance,
+    warehouse: Warehouse,
+    rollout: Rollout,
+    clock: Clock,
+    *,
+    asking: str | None = None,
+    through: Event | None = None,
+) -> Assessment:
+    """Look once. A run that looks at its last step is `asking`, and `through` is what it records afterwards."""
     today = clock.today()
     catalogue = rollout.catalogue
     with warehouse.session():
-        events = production.history(warehouse, catalogue)
+        events = [*production.history(warehouse, catalogue), *([through] if through else [])]
         live = production.current(warehouse, catalogue)
         standing = deployments.standing(
             events,
@@ -58,7 +69,7 @@ def assess(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout,
         state = deployments.state_after(events)
         if state.unfinished:
             return _to_be_resumed(warehouse, rollout, standing, state.unfinished, clock)
-        evaluation = evaluation_of(instance, rollout, today, compared(rollout, state))
+        evaluation = evaluation_of(instance, rollout, today, compared(rollout, state), asking)
         if isinstance(evaluation, NotEvaluated):
             return _without(evaluation, standing, rollout, clock)
         recorded = evidence_rows(warehouse, catalogue, _first_day_looked_at(rollout, today), today)
@@ -69,20 +80,18 @@ def assess(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout,
                 f"{digest(rows)[:12]}; run the day again"
             )
             return Assessment(standing, Decision(Action.HOLD, reason, alert=True), matter=f"evidence of {today}")
-        decision = decide(
-            standing,
-            evaluation.gates,
-            gates.history_of(
-                recorded,
-                candidate=rollout.candidate,
-                baseline=rollout.baseline,
-                policy=rollout.policy,
-                evaluation=rollout.evaluation,
-            ),
-            rollout.policy,
-            _circumstances(warehouse, rollout, state, standing, events, evaluation, rows, clock.now()),
+        history = gates.history_of(
+            recorded,
+            candidate=rollout.candidate,
+            baseline=rollout.baseline,
+            policy=rollout.policy,
+            evaluation=rollout.evaluation,
         )
-    return Assessment(standing, decision, order=_order(decision, standing, rollout, state, rows, evaluation))
+        seen = _circumstances(warehouse, rollout, state, standing, events, evaluation, rows, clock.now())
+        case = Case(standing, evaluation.gates, history, rollout.policy, seen)
+        decision = decide(standing, case.today, history, rollout.policy, seen)
+    order = _order(decision, standing, rollout, state, rows, evaluation)
+    return Assessment(standing, decision, order=order, case=case)
 
 
 def compared(rollout: Rollout, state: State) -> tuple[str, ...]:

@@ -44,9 +44,12 @@ class NotEvaluated:
 
 
 def evaluation_of(
-    instance: dg.DagsterInstance, rollout: Rollout, day: date, compared: Sequence[str]
+    instance: dg.DagsterInstance, rollout: Rollout, day: date, compared: Sequence[str], asking: str | None = None
 ) -> DayEvaluation | NotEvaluated:
-    """The evaluation of a day by the run that judged it last. `compared` are the versions whose data checks count."""
+    """The evaluation of a day by the run that judged it last. `compared` are the versions whose data checks count.
+
+    `asking` is the run that asks: at its last step it is at work still, and counts as one that went well.
+    """
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(tables.LIFT_COMPARISON), asset_partitions=[day.isoformat()])
     records = instance.fetch_materializations(wanted, limit=1).records
     if not records:
@@ -54,14 +57,15 @@ def evaluation_of(
     run = instance.get_run_by_id(records[0].run_id)
     if run is None:
         return NotEvaluated(f"the run that evaluated {day} was deleted from Dagster; run the day again")
-    if at_work(instance, run):
+    if run.run_id != asking and at_work(instance, run):
         return NotEvaluated(f"run {run.run_id} of {day} is still at work", in_flight=True)
-    later = _later(instance, day, run)
+    later = [one for one in _later(instance, day, run) if one.run_id != asking]
     for one in later:
         if at_work(instance, one):
             return NotEvaluated(f"run {one.run_id} ({one.job_name}) of {day} is at work again", in_flight=True)
     run = instance.get_run_by_id(run.run_id) or run
-    judged = _judged(rollout, day, compared, run, checks_of_run(instance, run.run_id))
+    well = run.is_success or run.run_id == asking
+    judged = _judged(rollout, day, compared, run, checks_of_run(instance, run.run_id), well=well)
     if isinstance(judged, NotEvaluated):
         return judged
     broken = [one for one in map(instance.get_run_by_id, (one.run_id for one in later)) if one and not one.is_success]
@@ -77,7 +81,7 @@ def _later(instance: dg.DagsterInstance, day: date, run: dg.DagsterRun) -> list[
 
 
 def _judged(
-    rollout: Rollout, day: date, compared: Sequence[str], run: dg.DagsterRun, found: Evaluations
+    rollout: Rollout, day: date, compared: Sequence[str], run: dg.DagsterRun, found: Evaluations, *, well: bool
 ) -> DayEvaluation | NotEvaluated:
     """What one run found, if it answers for everything."""
     gates = found.get(tables.LIFT_COMPARISON, {})
@@ -98,7 +102,7 @@ def _judged(
         for name, one in found.get(asset, {}).items()
         if not one.passed and one.severity == dg.AssetCheckSeverity.ERROR
     ]
-    if not run.is_success:
+    if not well:
         failing.append(f"run {run.run_id} ended as {run.status.value}")
     return DayEvaluation(run.run_id, tuple(_gate(gates[name]) for name in GATE_NAMES), shas.pop(), tuple(failing))
 

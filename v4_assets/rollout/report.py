@@ -1,13 +1,30 @@
-"""The written report, in Markdown: who is live and why, every gate's numbers, charts, the timeline. Pure."""
+"""The written report, in Markdown: who is live and why, what comes next, every figure, the history. Pure.
 
-import json
+The report of a day is the source of the page that people open (page.py); an action has a report of its own beside it.
+"""
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 from v4_assets.deployments import Event
-from v4_assets.evaluation.evidence import QUESTIONS, Evidence
-from v4_assets.policy.decision import Gate, Standing, Verdict
+from v4_assets.evaluation.evidence import Evidence
+from v4_assets.policy.decision import Gate, Standing
+from v4_assets.rollout.figures import of_cohorts, of_deciles, of_gates
+from v4_assets.rollout.headline import headline, in_brief, switched
+from v4_assets.rollout.outlook import Outlook
+from v4_assets.rollout.told_sync import Sync, as_section, in_a_line
+from v4_assets.rollout.words import free, moment, table
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A chart beside the report."""
+
+    file: str
+    alt: str
+    """What it shows, with its numbers."""
 
 
 @dataclass(frozen=True)
@@ -18,33 +35,50 @@ class Report:
     statuses: Mapping[str, str]
     events: Sequence[Event]
     evidence: Sequence[Evidence]
-    """Of the day reported on."""
+    """Of the latest day that was evaluated."""
     evidence_sha256: str | None
     gates: Sequence[Gate]
+    at: datetime
+    """When it was written, New York."""
+    outlook: Outlook
+    problems: Sequence[str] = ()
+    """Open ones, in words."""
+    sync: Sync | None = None
     action: Event | None = None
     """The action the report is of; None for a day's report."""
-    sync: Mapping[str, str] = field(default_factory=dict)
-    """Check of salesforce_sync to what it said."""
-    charts: Mapping[str, str] = field(default_factory=dict)
-    """Caption to the file beside the report."""
+    checks: Mapping[str, str] = field(default_factory=dict)
+    """Check of salesforce_sync to what it said in this run."""
+    deciles: Sequence[Mapping[str, Any]] = ()
+    """Rows of v4_lift_by_decile of the evidence's day, ranked within the cohort that rollback is judged by."""
+    charts: Mapping[str, Picture] = field(default_factory=dict)
+    """Heading to the picture."""
+    recorded: Sequence[Evidence] = ()
+    """Of the weeks before, the latest day included."""
+    undrawn: str = ""
+    """Why charts or page are missing, if they could not be made."""
 
 
+PAGE = "rollout.html"
+"""The page of how things stand, among the reports."""
 TREATMENT = (
     "Who is live changes outcomes: the top decile is called first and the lowest fifth not at all, which flatters the "
     "live version. A small random slice that is always called would show by how much."
 )
+DECILES, WEEKS = "Conversion by decile", "Lift over the weeks"
 
 
 def as_markdown(report: Report) -> str:
     """The report as a page."""
+    details = [_gates(report), of_cohorts(report.evidence)]
     parts = [
-        _head(report),
-        _gates(report),
-        _figures(report.evidence),
-        _charts(report.charts),
-        _sync(report.sync),
+        *([_action(report), *details] if report.action else [_head(report)]),
+        _outlook(report),
+        _problems(report.problems),
+        _charts(report),
+        as_section(report.sync, report.checks),
         _limits(report.evidence),
-        _timeline(report.events),
+        _history(report.events),
+        *([] if report.action else details),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -56,99 +90,75 @@ def name_of(action: Event | None, day: date) -> str:
     return f"{action.day}-{action.event.replace('_started', '')}-{action.version}-{action.event_id[:8]}"
 
 
-def gates_of(event: Event) -> list[Gate]:
-    """The gates kept beside an event."""
-    return [Gate(**{**one, "verdict": Verdict[one["verdict"]]}) for one in json.loads(event.gates or "[]")]
-
-
 def _head(report: Report) -> str:
-    standing, action = report.standing, report.action
-    lines = []
-    if action:
-        kind = action.event.replace("_started", "").capitalize()
-        back = f" (was {action.previous})" if action.previous else ""
-        lines += [
-            f"# {kind}: {action.version}{back}, {action.day}",
+    """The first thing people see: live, since, why, and a line each for what comes next, Salesforce and problems."""
+    switch, standing = switched(report.events), report.standing
+    why = in_brief(switch) if switch else "`v4 init` adopts the baseline."
+    problems = f"{len(report.problems)} open" if report.problems else "none open"
+    return "\n".join(
+        [
+            f"# {headline(standing)}",
             "",
-            f"**Why.** {action.reason}",
+            why,
             "",
-            f"**Decided by** {action.decided_by}, {action.happened_at:%Y-%m-%d %H:%M} UTC, order `{action.event_id}`.",
+            f"- **Next decision** {report.outlook.said}",
+            f"- **Salesforce** {in_a_line(report.sync)}",
+            f"- **Problems** {problems}.",
+            f"- **As of** {moment(report.at)}. Every run and every action rewrites this page.",
+            "",
+            _registry(report),
         ]
-    else:
-        lines.append(f"# Rollout on {standing.today}")
-    lines += [
-        "",
+    )
+
+
+def _action(report: Report) -> str:
+    action = report.action
+    assert action is not None
+    kind = action.event.replace("_started", "").capitalize()
+    back = f" (was {action.previous})" if action.previous else ""
+    standing, when = report.standing, f"{action.happened_at:%Y-%m-%d %H:%M} UTC"
+    lines = [
+        f"# {kind}: {action.version}{back}, {action.day}",
+        f"**Why.** {free(action.reason)}",
+        f"**Decided by** {free(action.decided_by)}, {when}, order `{action.event_id}`.",
         f"**Live:** {standing.live or 'nothing'} since {standing.live_since}. **Phase:** {standing.phase.value}.",
-        "",
-        "**Registry:** "
-        + ", ".join(f"{version} {status}" for version, status in sorted(report.statuses.items()))
-        + ".",
+        _registry(report),
     ]
-    if report.evidence_sha256:
-        lines += ["", f"**Evidence:** sha256 `{report.evidence_sha256}`."]
-    return "\n".join(lines)
+    return "\n\n".join(lines)
+
+
+def _registry(report: Report) -> str:
+    versions = ", ".join(f"{version} {status}" for version, status in sorted(report.statuses.items()))
+    sha = f" **Evidence:** sha256 `{report.evidence_sha256}`." if report.evidence_sha256 else ""
+    return f"**Registry:** {versions}.{sha}"
+
+
+def _outlook(report: Report) -> str:
+    outlook = report.outlook
+    rows = [[one.asked, one.found, one.stands] for one in outlook.criteria]
+    asked = table(["asked", "found", "stands"], rows) if rows else ""
+    return "\n\n".join(part for part in ("## The next decision", outlook.said, asked) if part)
+
+
+def _problems(problems: Sequence[str]) -> str:
+    said = "\n".join(f"- {free(one)}" for one in problems) or "None."
+    return f"## Open problems\n\n{said}"
 
 
 def _gates(report: Report) -> str:
-    if not report.gates:
-        return "## Gates\n\nNone was asked: a person decided." if report.action else ""
-    rows = [
-        [gate.name, gate.verdict.name, _number(gate.actual), _number(gate.threshold), _number(gate.bound), gate.reason]
-        for gate in report.gates
-    ]
-    return "## Gates\n\n" + _table(["gate", "verdict", "found", "line", "bound", "reason"], rows)
+    if report.gates:
+        return f"## Gates\n\n{of_gates(report.gates)}"
+    return "## Gates\n\nNone was asked: a person decided." if report.action else ""
 
 
-FIGURES = (
-    ("leads", "leads", "{:,}"),
-    ("conversions", "conversions", "{:,}"),
-    ("base rate", "base_rate", "{:.2%}"),
-    ("top-decile lift", "lift", "{:.2f}"),
-    ("… within the week of contact", "within_week_lift", "{:.2f}"),
-    ("… as served", "as_served_lift", "{:.2f}"),
-    ("… among leads that were called", "called_lift", "{:.2f}"),
-    ("top decile converts", "top_decile_conversion", "{:.2%}"),
-    ("AUC", "auc", "{:.3f}"),
-    ("lift minus the baseline's", "lift_difference", "{:+.2f}"),
-    ("AUC minus the baseline's", "auc_difference", "{:+.3f}"),
-    ("churn of the top decile", "top_decile_churn", "{:.1%}"),
-    ("scored on the day itself", "live_share", "{:.0%}"),
-    ("leads without a score in time", "uncovered", "{:,}"),
-    ("called before they could be scored", "converted_before_scored", "{:,}"),
-)
-"""Label, field of Evidence, format. A field with `_low` and `_high` beside it is shown with its interval."""
-
-
-def _figures(evidence: Sequence[Evidence]) -> str:
+def _charts(report: Report) -> str:
     parts = []
-    for question in QUESTIONS:
-        rows = sorted((row for row in evidence if row.question == question), key=lambda row: row.version)
-        if not rows:
-            continue
-        cohort = f"Leads contacted {rows[0].cohort_from} to {rows[0].cohort_to}, matured on {rows[0].prediction_date}."
-        table = _table(
-            ["", *(row.version for row in rows)],
-            [[label, *(_figure(row, name, form) for row in rows)] for label, name, form in FIGURES],
-        )
-        parts.append(f"## The cohort asked for {question}\n\n{cohort}\n\n{table}")
+    for caption, picture in report.charts.items():
+        numbers = f"\n\n{of_deciles(report.deciles)}" if caption == DECILES else ""
+        parts.append(f"## {caption}\n\n![{free(picture.alt)}]({picture.file}){numbers}")
+    if report.undrawn:
+        parts.append(f"## Charts and page\n\nNot all could be made: {free(report.undrawn)}")
     return "\n\n".join(parts)
-
-
-def _figure(row: Evidence, name: str, form: str) -> str:
-    value, low, high = getattr(row, name), getattr(row, f"{name}_low", None), getattr(row, f"{name}_high", None)
-    if value is None:
-        return "–"
-    shown = form.format(value)
-    return shown if low is None or high is None else f"{shown} ({form.format(low)} to {form.format(high)})"
-
-
-def _charts(charts: Mapping[str, str]) -> str:
-    return "\n\n".join(f"## {caption}\n\n![{caption}]({file})" for caption, file in charts.items())
-
-
-def _sync(sync: Mapping[str, str]) -> str:
-    rows = [[name, said] for name, said in sync.items()]
-    return "## Salesforce\n\n" + _table(["check", "said"], rows) if rows else ""
 
 
 def _limits(evidence: Sequence[Evidence]) -> str:
@@ -162,19 +172,9 @@ def _limits(evidence: Sequence[Evidence]) -> str:
     return f"## What the numbers cannot say\n\n{TREATMENT}{retrospective}"
 
 
-def _timeline(events: Sequence[Event]) -> str:
+def _history(events: Sequence[Event]) -> str:
     rows = [
-        [f"{one.happened_at:%Y-%m-%d %H:%M} UTC", one.event, one.version, one.decided_by, one.reason] for one in events
+        [f"{one.happened_at:%Y-%m-%d %H:%M} UTC", one.event, one.version, free(one.decided_by), free(one.reason)]
+        for one in events
     ]
-    return "## Timeline\n\n" + _table(["when", "what", "version", "by", "why"], rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
-
-    return "\n".join([line(head), line(["---"] * len(head)), *(line(row) for row in rows)])
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+    return "## History\n\n" + table(["when", "what", "version", "by", "why"], rows)

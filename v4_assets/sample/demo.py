@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from v4_assets.errors import V4Error
+from v4_assets.rollout.report import PAGE
 from v4_assets.sample import other_stories, rollout_story, stories
 from v4_assets.sample.stage import Stage
 from v4_assets.sample.telling import chapter
@@ -75,6 +76,7 @@ def _where_to_look(team: Stage, market: Stage, silent: Stage) -> str:
         "  .venv/bin/v4 history     what was done to production, and why\n"
         "  .venv/bin/v4 lift        conversion by decile, both versions\n"
         f"  {report}\n"
+        f"  {team.settings.places.reports / PAGE}: how things stand, for a browser\n"
         "and at the others with V4_HOME set:\n"
         f"  V4_HOME={market.settings.home} make dev\n"
         f"  V4_HOME={silent.settings.home} make dev"

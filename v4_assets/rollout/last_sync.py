@@ -1,0 +1,63 @@
+"""What is on record of the last sync: Dagster knows when it was looked, the ledger what became of the rows."""
+
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from v4_assets import tables
+from v4_assets.clock import NEW_YORK
+from v4_assets.resources.warehouse import Warehouse
+from v4_assets.rollout.evaluations import SALESFORCE_SYNC
+from v4_assets.rollout.told_sync import Sync
+from v4_assets.rollout_file import Rollout
+
+
+def last_sync(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout) -> Sync | None:
+    """The last sync that came to its end, and the rows that were sent last, by whatever sync; None before the first."""
+    looked = _looked(instance)
+    sent = _sent(warehouse, rollout)
+    if looked is None and not sent:
+        return None
+    at, said = looked or (None, {})
+    return Sync(
+        at=at,
+        target=str(said.get("target", "salesforce")),
+        version=str(said.get("version", "")),
+        kept_back=int(said.get("quarantined", 0)),
+        **sent,
+    )
+
+
+def _looked(instance: dg.DagsterInstance) -> tuple[datetime, dict[str, Any]] | None:
+    """When it was, and the metadata it left."""
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(SALESFORCE_SYNC))
+    for record in instance.fetch_materializations(wanted, limit=1).records:
+        made = record.asset_materialization
+        if made is not None:
+            said: dict[str, Any] = {name: one.value for name, one in made.metadata.items()}
+            # A sync of before this was noted has only the machine's time.
+            return datetime.fromtimestamp(said.get("looked_at", record.timestamp), NEW_YORK), said
+    return None
+
+
+def _sent(warehouse: Warehouse, rollout: Rollout) -> dict[str, Any]:
+    """When rows were sent last, and how many of that sync ended how; empty when none ever were."""
+    jobs = warehouse.read(rollout.catalogue.query(tables.SALESFORCE_JOBS)).to_pylist()
+    if not jobs:
+        return {}
+    last = jobs[-1]
+    params = {"sync_id": last["sync_id"], "prediction_date": last["prediction_date"]}
+    accounts = warehouse.read(rollout.catalogue.query("salesforce_accounts", params)).to_pylist()
+
+    def ended(*outcomes: str) -> int:
+        return sum(row["lead_count"] for row in accounts if row["outcome"] in outcomes)
+
+    return {
+        "sent_at": last["planned_at"].astimezone(NEW_YORK),
+        "sent": sum(row["lead_count"] for row in accounts),
+        "confirmed": ended("confirmed"),
+        "pending": ended("pending"),
+        "failed": ended("failed"),
+        "quarantined": ended("quarantined"),
+    }
