@@ -28,7 +28,7 @@ from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse, arrow_schema
 from v4_assets.rollout_file import Rollout
 
-GROUP = "evaluation"
+GROUP = "5_evaluation"
 
 
 def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:

@@ -18,7 +18,7 @@ from v4_assets.rollout.runs import PROCESS_TAG, this_process
 from v4_assets.rollout_file import Rollout
 from v4_assets.settings import Places
 
-GROUP = "production"
+GROUP = "6_production"
 ALIAS = "production_alias"
 
 

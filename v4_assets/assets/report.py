@@ -36,7 +36,7 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
         deps=[tables.LIFT_COMPARISON, ALIAS, SALESFORCE_SYNC, ARCHIVE],
         partitions_def=partitions,
         group_name=GROUP,
-        kinds={"markdown"},
+        kinds={"report"},
         description=(
             "Who is live and why, every gate's numbers for both versions, charts, timeline: Markdown under "
             "`reports/`. An action that reached this step is completed by it."

@@ -21,7 +21,7 @@ from v4_assets.salesforce.fields import examine
 from v4_assets.salesforce.shipment import Shipment, verified
 from v4_assets.salesforce.syncing import Report
 
-GROUP = "salesforce"
+GROUP = "7_salesforce"
 SYNC = "salesforce_sync"
 ALLOW_CHANGES_TAG = "v4/allow_changes"
 """Run tag with a person's reason for sending more changes than rollout.yaml allows."""

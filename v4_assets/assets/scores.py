@@ -18,7 +18,7 @@ from v4_assets.scoring import ROWS_AT_ONCE, score_rows
 from v4_assets.sql import Query
 from v4_assets.tables import Table
 
-GROUP = "scores"
+GROUP = "4_scores"
 
 
 def scores_asset(
