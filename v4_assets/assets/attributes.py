@@ -68,9 +68,7 @@ def _code(name: str, stage: str, url: str | None) -> dg.CodeReferencesMetadataVa
     """The asset's SQL, where it has any, and its module."""
     contract = "daily_scores" if name.startswith("daily_scores_") else name
     files = [SQL_DIR / f"{contract}.sql", PROJECT / "v4_assets" / "assets" / f"{MODULES.get(name, stage)}.py"]
-    return dg.CodeReferencesMetadataValue(
-        code_references=[_reference(file, url) for file in files if file.is_file()]
-    )
+    return dg.CodeReferencesMetadataValue(code_references=[_reference(file, url) for file in files if file.is_file()])
 
 
 def _reference(file: Path, url: str | None) -> Any:

@@ -45,7 +45,12 @@ def scores_asset(
         partitions=partitions,
         group=GROUP,
         deps=[features, tables.SCORED_LEADS],
-        description=f"Score, percentile and decile of every open lead by {version}, once a day.",
+        description=(
+            f"Score, percentile and decile of every open lead by {version}, once a day.\n\n"
+            "- **Grain:** one row per prediction_date and lead_id\n"
+            f"- **Made by:** the registered bundle of {version}, verified by its sha256\n"
+            "- **Decile 10** is called first; the lowest fifth is not called."
+        ),
         kinds={"xgboost"},
         checks=checks.CHECKS,
         work=work,
