@@ -5,6 +5,7 @@ import dagster as dg
 from v4_assets import jobs
 from v4_assets.assets import (
     archive,
+    attributes,
     evaluation,
     features,
     leads,
@@ -34,27 +35,30 @@ def build(settings: Settings) -> dg.Definitions:
     org = crm(settings)
     daily, parts, actions = jobs.daily_job(rollout, archived), jobs.parts(rollout, archived), jobs.action_jobs()
     return dg.Definitions(
-        assets=[
-            *sources.source_specs(rollout),
-            sources.source_observations(rollout, days),
-            leads.scored_leads(rollout, days),
-            *features.snapshot_assets(rollout, days),
-            *(features.features_asset(version, entry, rollout, days) for version, entry in versions),
-            *(
-                made if version in archived else expected(made, rollout)
-                for version, entry in versions
-                for made in [scores.scores_asset(version, entry, rollout, days)]
-            ),
-            evaluation.lead_outcomes(rollout, days),
-            expected(evaluation.lift_comparison(rollout, days), rollout),
-            odds.policy_odds(rollout),
-            production.production_alias(rollout, days),
-            archive.champion_archive(rollout, days),
-            expected(salesforce_sync.salesforce_sync(rollout, days, sends=org.org is not None), rollout),
-            report.rollout_report(rollout, days),
-            training.training_set(rollout),
-            *(training.model_asset(version, entry, rollout) for version, entry in versions),
-        ],
+        assets=attributes.attributed(
+            [
+                *sources.source_specs(rollout),
+                sources.source_observations(rollout, days),
+                leads.scored_leads(rollout, days),
+                *features.snapshot_assets(rollout, days),
+                *(features.features_asset(version, entry, rollout, days) for version, entry in versions),
+                *(
+                    made if version in archived else expected(made, rollout)
+                    for version, entry in versions
+                    for made in [scores.scores_asset(version, entry, rollout, days)]
+                ),
+                evaluation.lead_outcomes(rollout, days),
+                expected(evaluation.lift_comparison(rollout, days), rollout),
+                odds.policy_odds(rollout),
+                production.production_alias(rollout, days),
+                archive.champion_archive(rollout, days),
+                expected(salesforce_sync.salesforce_sync(rollout, days, sends=org.org is not None), rollout),
+                report.rollout_report(rollout, days),
+                training.training_set(rollout),
+                *(training.model_asset(version, entry, rollout) for version, entry in versions),
+            ],
+            settings,
+        ),
         asset_checks=[training.model_checks(version, entry, rollout) for version, entry in versions],
         jobs=[
             daily,

@@ -31,6 +31,9 @@ ACTIONS = {"promotion": "promote_production", "rollback": "rollback_production",
 BEGINS = {"promotion": production.ALIAS, "rollback": production.ALIAS, "sunset": archive.NAME}
 """Kind of order to the asset of its job that begins it."""
 
+PART_TAG = "v4/part"
+"""Tag of every job: what part of the rollout it is."""
+
 SCORING_GROUPS = (sources.GROUP, leads.GROUP, features.GROUP, scores.GROUP)
 EVALUATED = (tables.LEAD_OUTCOMES, tables.LIFT_COMPARISON)
 
@@ -47,6 +50,7 @@ def daily_job(rollout: Rollout, archived: Iterable[str]) -> "AssetJob":
     rest = (*EVALUATED, production.ALIAS, salesforce_sync.SYNC, report.NAME)
     return dg.define_asset_job(
         DAILY,
+        tags={PART_TAG: "daily"},
         selection=scored(rollout, archived) | dg.AssetSelection.assets(*rest),
         description=(
             "Look at the sources, list the open leads, build the features, score with every version, compare them on "
@@ -60,21 +64,25 @@ def parts(rollout: Rollout, archived: Iterable[str]) -> "list[AssetJob]":
     return [
         dg.define_asset_job(
             SCORING,
+            tags={PART_TAG: "past"},
             selection=scored(rollout, archived),
             description="Scores only, one day or a range of days in one run: what a backfill is made of.",
         ),
         dg.define_asset_job(
             EVALUATION,
+            tags={PART_TAG: "past"},
             selection=dg.AssetSelection.assets(*EVALUATED),
             description="Compare the versions as of one day, from scores that are there.",
         ),
         dg.define_asset_job(
             PAST_DAY,
+            tags={PART_TAG: "past"},
             selection=scored(rollout, archived) | dg.AssetSelection.assets(*EVALUATED),
             description="Scores and comparison of a day that is over; production and Salesforce are only ever today's.",
         ),
         dg.define_asset_job(
             SYNC,
+            tags={PART_TAG: "salesforce"},
             selection=dg.AssetSelection.assets(production.ALIAS, salesforce_sync.SYNC),
             description="Bring today's scores of the live version to Salesforce, and nothing else.",
         ),
@@ -87,16 +95,19 @@ def action_jobs() -> "list[AssetJob]":
     return [
         dg.define_asset_job(
             ACTIONS["promotion"],
+            tags={PART_TAG: "action"},
             selection=switch,
             description="Make the candidate live, bring its scores to Salesforce, read them back, report.",
         ),
         dg.define_asset_job(
             ACTIONS["rollback"],
+            tags={PART_TAG: "action"},
             selection=switch,
             description="Make the baseline live again, bring its scores to Salesforce, read them back, report why.",
         ),
         dg.define_asset_job(
             ACTIONS["sunset"],
+            tags={PART_TAG: "action"},
             selection=dg.AssetSelection.assets(archive.NAME, report.NAME),
             description="Archive the baseline's bundle with its hashes and stop scoring with it.",
         ),
@@ -107,6 +118,7 @@ def training_job() -> "AssetJob":
     """Training set and models. Run by hand."""
     return dg.define_asset_job(
         TRAINING,
+        tags={PART_TAG: "training"},
         selection=dg.AssetSelection.groups(training_assets.GROUP).materializable(),
         description="Train every version that is trained here.",
     )
@@ -117,6 +129,7 @@ def checklist_job(rollout: Rollout) -> "AssetJob":
     models = [f"model_{entry.key}" for entry in rollout.versions.values()]
     return dg.define_asset_job(
         CHECKLIST,
+        tags={PART_TAG: "training"},
         selection=dg.AssetSelection.checks_for_assets(*models),
         description="The guide's pre-deployment checklist on the registered models.",
     )
@@ -128,5 +141,10 @@ def daily_schedule(job: "AssetJob", *, running: bool) -> "Schedule":
         job,
         hour_of_day=6,
         minute_of_hour=0,
+        description=(
+            "06:00 in New York, for the day that began at midnight. Off unless `V4_SCHEDULE=on`; a day that was missed "
+            "is made up for by `v4 run` or `v4 backfill`."
+        ),
+        tags={PART_TAG: "daily"},
         default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
     )

@@ -84,6 +84,10 @@ class Training(Frozen):
 class Rollout(Frozen):
     """rollout.yaml, validated."""
 
+    owners: tuple[Annotated[str, Field(pattern=r"^team:\w[\w.-]*$|^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = ()
+    """Named beside every asset: team:NAME or an e-mail address."""
+    code_url: Annotated[str, Field(pattern=r"^https?://\S+[^/]$")] | None = None
+    """Where the project's root can be read in a browser; None links to the files of this machine."""
     first_day: date
     baseline: str
     candidate: str

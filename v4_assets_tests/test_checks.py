@@ -672,8 +672,8 @@ def test_no_two_checks_of_an_asset_have_one_name():
 
 # --- findings as Dagster's results
 
-STOP = Check("stop", "Stops what follows.", blocking=True)
-WARN = Check("warn", "Only warns.", blocking=False)
+STOP = Check("stop", "Stops what follows.", blocking=True, remedy="Mend it.")
+WARN = Check("warn", "Only warns.", blocking=False, remedy="Look at it.")
 
 
 def finding(check: Check, passed: bool, actual: int = 1, details: tuple[str, ...] = ()) -> Finding:
@@ -690,6 +690,13 @@ def test_a_blocking_check_is_an_error_and_any_other_a_warning():
     assert found == {"stop": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
     blocking = {spec.name: spec.blocking for spec in specs([STOP, WARN], "asset")}
     assert blocking == {"stop": True, "warn": False}
+
+
+def test_a_check_says_what_it_asks_and_what_to_do_when_it_fails():
+    assert [spec.description for spec in specs([STOP, WARN], "asset")] == [
+        "Stops what follows.\n\n**When it fails:** Mend it.",
+        "Only warns.\n\n**When it fails:** Look at it.",
+    ]
 
 
 def test_drift_and_freshness_are_the_only_checks_that_do_not_block():

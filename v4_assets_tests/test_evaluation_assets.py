@@ -13,7 +13,7 @@ import pytest
 from v4_assets import production, tables, verdicts
 from v4_assets.assets import evaluation as assets
 from v4_assets.assets.partition import latest_writes
-from v4_assets.checks import GATES_ASK, gate_results
+from v4_assets.checks import GATES_ASK, GATES_REMEDY, gate_results
 from v4_assets.clock import Clock
 from v4_assets.deployments import Event
 from v4_assets.evaluation.evidence import digest
@@ -138,12 +138,12 @@ def test_the_page_plots_plain_floats_and_shows_the_deciles(filled):
     [made] = result.asset_materializations_for_node(tables.LIFT_COMPARISON)
     rows = {(row["question"], row["version"]): row for row in stored(filled, tables.LIFT_COMPARISON)}
     for version in VERSIONS:
-        for name in ("lift", "auc", "top_decile_conversion"):
-            shown = made.metadata[f"{version}: {name}"].value
+        for shown_as, name in (("lift", "lift"), ("AUC", "auc"), ("top decile converts", "top_decile_conversion")):
+            shown = made.metadata[f"{shown_as} {version}"].value
             assert type(shown) is float
             assert shown == pytest.approx(rows["rollback", version][name])
     assert made.metadata["conversions"].value == rows["rollback", CANDIDATE]["conversions"]
-    assert made.metadata["base_rate"].value == pytest.approx(rows["rollback", CANDIDATE]["base_rate"])
+    assert made.metadata["base rate"].value == pytest.approx(rows["rollback", CANDIDATE]["base_rate"])
     assert made.metadata["dagster/row_count"].value == 4
     assert [record.data["decile"] for record in made.metadata["deciles"].records] == [*range(10, 0, -1)] * 2
 
@@ -322,6 +322,7 @@ def test_a_gate_fails_as_an_error_and_is_inconclusive_as_a_warning(verdict, pass
     [found] = gate_results([gate], [], "f" * 64, "lift_comparison")
     assert (found.passed, found.severity, found.description) == (passed, severity, "AUC is 0.58.")
     values = {name: one.value for name, one in found.metadata.items()}
+    assert values.pop("distance") == pytest.approx(-0.01)
     assert values == {
         **{"actual": 0.58, "threshold": 0.59, "verdict": verdict.name, "alert": True},
         **{"cohort": "none", "evidence_sha256": "f" * 64},
@@ -329,7 +330,7 @@ def test_a_gate_fails_as_an_error_and_is_inconclusive_as_a_warning(verdict, pass
 
 
 def test_every_gate_says_what_it_asks():
-    assert set(GATES_ASK) == set(GATE_NAMES)
+    assert set(GATES_ASK) == set(GATES_REMEDY) == set(GATE_NAMES)
 
 
 # --- days in parallel ----------------------------------------------------------------------------------------------

@@ -121,12 +121,18 @@ def table_asset(
         partitions=partitions,
         group=group,
         deps=upstream(file),
-        description=f"{file.purpose}\n\nGrain: {file.grain}. Made by `sql/{key}.sql`.",
+        description=about(file),
         kinds=kinds,
         checks=checks,
         work=work,
         observe=observe,
     )
+
+
+def about(file: sql.SqlFile) -> str:
+    """What the page says of a table that a SQL file makes, in Markdown; the first line stands in lists, too."""
+    reads = ", ".join(f"`{name}`" for name in file.inputs)
+    return f"{file.purpose}\n\n- **Grain:** {file.grain}\n- **Made by:** `sql/{file.name}.sql`\n- **Reads:** {reads}"
 
 
 def upstream(file: sql.SqlFile) -> set[str]:

@@ -1,7 +1,7 @@
 """What became of the leads, and how well each version had ranked them: outcomes, comparison, and the guide's gates."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 
 import dagster as dg
@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from v4_assets import deployments, production, sql, tables, verdicts
 from v4_assets.assets.cohorts import Evaluator
-from v4_assets.assets.daily import column_schema, daily_asset, days, upstream
-from v4_assets.assets.evaluation_page import page
+from v4_assets.assets.daily import about, column_schema, daily_asset, days, upstream
+from v4_assets.assets.evaluation_page import Seen, about_gates, page
 from v4_assets.assets.partition import Day, Desk, Written, coverage, write_partition
 from v4_assets.checks import Finding, gate_results, gate_specs, results, specs
 from v4_assets.checks import evaluation as checks
@@ -22,13 +22,16 @@ from v4_assets.errors import V4Error
 from v4_assets.evaluation.cohorts import last_matured, widest
 from v4_assets.evaluation.comparison import Judged
 from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.evaluation.plots import Numbers
+from v4_assets.evaluation.store import evidence_rows
 from v4_assets.policy.decision import Gate
 from v4_assets.policy.gates import gates
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse, arrow_schema
 from v4_assets.rollout_file import Rollout
 
-GROUP = "evaluation"
+GROUP = "5_evaluation"
+WEEKS_CHARTED = 26
 
 
 def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -46,7 +49,7 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
         partitions=partitions,
         group=GROUP,
         deps=upstream(file),
-        description=f"{file.purpose}\n\nGrain: {file.grain}. Made by `sql/{key}.sql`.",
+        description=about(file),
         kinds={"sql"},
         checks=(lead_checks.ONE_ROW_PER_LEAD,),
         work=work,
@@ -78,7 +81,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
         # What decides is read from one run: one day each.
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         group_name=GROUP,
-        description=f"{table.description}\n\nSee `sql/{key}.sql` for its columns and `sql/lift_by_decile.sql`.",
+        description=f"{table.description}\n\n{about_gates(rollout)}",
         kinds={"python"},
         check_specs=[*gate_specs(key), *specs(checks.CHECKS, key)],
         metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
@@ -98,10 +101,10 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
             rows = stored(desk, day)
             evidence = [Evidence.from_row(row) for row in rows]
             judged = judge(desk, rollout, day, events, evidence)
-            deciles = desk.warehouse.read(desk.catalogue.query(tables.LIFT_BY_DECILE, one_day(day))).to_pylist()
+            seen = look(evaluator, evidence, judged)
         findings = checks.judge(rows, rollout.evaluation)
         return dg.MaterializeResult(
-            metadata={**written.metadata, **page(evidence, judged, deciles)},
+            metadata={**written.metadata, **page(seen, rollout)},
             check_results=[
                 *gate_results(judged, evidence, digest(evidence), key),
                 *results(checks.CHECKS, {day.date: findings}, key),
@@ -109,6 +112,28 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
         )
 
     return asset
+
+
+def look(evaluator: Evaluator, evidence: Sequence[Evidence], judged: Sequence[Gate]) -> Seen:
+    """Everything the page of the day is made from, as it stands in the warehouse."""
+    desk, day = evaluator.desk, evaluator.day
+    return Seen(
+        day=day.date,
+        evidence=evidence,
+        recorded=evidence_rows(desk.warehouse, desk.catalogue, day.date - timedelta(weeks=WEEKS_CHARTED), day.date),
+        gates=judged,
+        deciles=desk.warehouse.read(desk.catalogue.query(tables.LIFT_BY_DECILE, one_day(day))).to_pylist(),
+        events=[event for event in evaluator.events if event.day <= day.date],
+        scores={version: scores_of(desk, evaluator.rollout, version, day) for version in evaluator.versions},
+    )
+
+
+def scores_of(desk: Desk, rollout: Rollout, version: str, day: Day) -> Numbers:
+    """A version's scores of the day, float, shape (n,)."""
+    key = tables.scores_key(rollout.versions[version].key)
+    query = desk.catalogue.query("score_ranks", {"prediction_date": day.date}, daily_scores=key)
+    scores: Numbers = desk.warehouse.read(query)["score"].to_numpy()
+    return scores
 
 
 def only_day(context: dg.AssetExecutionContext, clock: Clock) -> Day:

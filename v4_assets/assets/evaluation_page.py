@@ -1,52 +1,146 @@
-"""What the Dagster page of lift_comparison shows and plots: figures of both versions, bounds, deciles."""
+"""What the Dagster page of lift_comparison shows and plots: charts, figures of both versions, gates, deciles."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
+from v4_assets.deployments import SWITCHES, Event
+from v4_assets.evaluation import plots
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.policy.decision import Gate
+from v4_assets.rollout_file import Rollout
 
-PLOTTED = (
-    "lift",
-    "lift_low",
-    "lift_high",
-    "within_week_lift",
-    "as_served_lift",
-    "called_lift",
-    "auc",
-    "top_decile_conversion",
-    "top_decile_churn",
-    "live_share",
+PLOTTED = {
+    "lift": "lift",
+    "lift low": "lift_low",
+    "lift high": "lift_high",
+    "lift within week": "within_week_lift",
+    "lift as served": "as_served_lift",
+    "lift of called": "called_lift",
+    "AUC": "auc",
+    "top decile converts": "top_decile_conversion",
+    "top decile is new": "top_decile_churn",
+    "live share": "live_share",
+}
+"""Name on the page, followed by the version, to the field of Evidence; on the cohort that rollback is judged by."""
+OF_THE_COHORT = {
+    "base rate": "base_rate",
+    "leads": "leads",
+    "conversions": "conversions",
+    "uncovered": "uncovered",
+    "converted before scored": "converted_before_scored",
+    "longest silence, days": "longest_silence_days",
+}
+ABOUT = (
+    "The checks of this asset are the gates: what they say here is what the sensor acts on, at the close of a week. "
+    "They never block. A gate that fails is an error; one whose evidence is short, or whose miss chance may explain, "
+    "is a warning.\n\nCohorts are leads contacted so long ago that their outcome is known. Lift is the conversion of "
+    "a version's top decile over that of all leads. `docs/rollout.md` tells the whole."
 )
-"""Of each version, on the cohort that rollback is judged by."""
-OF_THE_COHORT = ("leads", "conversions", "uncovered", "converted_before_scored", "longest_silence_days", "base_rate")
+DECILES = ("version", "decile", "leads", "conversions", "converts %", "low %", "high %", "lift")
 
 
-def page(evidence: Sequence[Evidence], gates: Sequence[Gate], deciles: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Metadata of a day. Figures are plain floats, which Dagster plots by day; what is not known is left out."""
+@dataclass(frozen=True)
+class Seen:
+    """What the page of a day is made from."""
+
+    day: date
+    evidence: Sequence[Evidence]
+    """Of the day."""
+    recorded: Sequence[Evidence]
+    """Of the weeks before, and of the day."""
+    gates: Sequence[Gate]
+    deciles: Sequence[Mapping[str, Any]]
+    """Rows of v4_lift_by_decile of the day."""
+    events: Sequence[Event]
+    scores: Mapping[str, plots.Numbers]
+    """Version to its scores of the day."""
+
+
+def page(seen: Seen, rollout: Rollout) -> dict[str, Any]:
+    """Metadata of a day, in the order in which it is read. Figures are plain floats, which Dagster plots by day; what
+    is not known is left out."""
     return {
-        **{name: float(value) for name, value in _figures(evidence) if value is not None},
-        **{f"{gate.name}: bound": float(gate.bound) for gate in gates if gate.bound is not None},
-        "evidence_sha256": digest(evidence),
-        "deciles": _table(deciles),
+        **{name: dg.MetadataValue.md(picture) for name, picture in _charts(seen, rollout) if picture},
+        **{name: float(value) for name, value in _figures(seen.evidence) if value is not None},
+        **{name: float(value) for name, value in _gates(seen.gates) if value is not None},
+        "deciles": _table(seen.deciles),
+        "report": dg.MetadataValue.asset(dg.AssetKey("rollout_report")),
+        "evidence_sha256": digest(seen.evidence),
     }
 
 
+def about_gates(rollout: Rollout) -> str:
+    """What the asset's description says of its checks, in Markdown."""
+    return f"{rules(rollout)}\n\n{ABOUT}"
+
+
+def rules(rollout: Rollout) -> str:
+    """What the gates ask, as a table in Markdown: the numbers the sensor decides by."""
+    back, forth = rollout.policy.rollback, rollout.policy.promotion
+    by = f"{back.confidence:.0%} upper bound" if back.judge_by == "upper_bound" else "estimate"
+    lines = [
+        ("top_decile_lift", f"lift < {back.lift_below:g}", by, back.weeks_running.top_decile_lift),
+        ("auc", f"AUC < {back.auc_below:g}", by, back.weeks_running.auc),
+        (
+            "top_decile_conversion",
+            f"top decile converts < {back.top_decile_conversion_below:.0%}",
+            by,
+            back.weeks_running.top_decile_conversion,
+        ),
+    ]
+    rows = [f"| roll back | `{name}` | {line} | {judged} | {weeks} |" for name, line, judged, weeks in lines]
+    return "\n".join(
+        [
+            "| to | gate | when | judged by | week-closes running |",
+            "|---|---|---|---|---|",
+            *rows,
+            f"| promote | `promotion_lift` | lift ≥ {forth.lift_at_least:g} | estimate | {forth.weeks_running} |",
+            f"| promote | `not_behind_baseline` | lift ≥ {rollout.baseline}'s | estimate | {forth.weeks_running} |",
+            "| promote | `model_test_metrics` | the bundle's own test figures | – | – |",
+            f"| promote | `live_parallel_days` | ≥ {forth.min_parallel_days} days side by side | – | – |",
+        ]
+    )
+
+
+def _charts(seen: Seen, rollout: Rollout) -> Iterator[tuple[str, str | None]]:
+    policy = rollout.policy
+    lines = {"promote at": policy.promotion.lift_at_least, "roll back below": policy.rollback.lift_below}
+    happened = [(one.day, one.event.replace("_started", "")) for one in seen.events if one.event in SWITCHES]
+    yield "chart: lift by decile", plots.lift_by_decile(_judged(seen.deciles), rollout.evaluation.interval_level)
+    yield "chart: lift over weeks", plots.lift_over_weeks(seen.recorded, lines, happened)
+    yield "chart: scores of the day", plots.scores_of_day(seen.scores, seen.day)
+
+
 def _figures(evidence: Sequence[Evidence]) -> Iterator[tuple[str, float | None]]:
+    watched = sorted((row for row in evidence if row.question == "rollback"), key=lambda row: row.version)
+    for name, attribute in PLOTTED.items():
+        yield from ((f"{name} {row.version}", getattr(row, attribute)) for row in watched)
+    for row in watched:
+        yield from ((name, getattr(row, attribute)) for name, attribute in OF_THE_COHORT.items())
     for row in evidence:
-        if row.question == "rollback":
-            yield from ((f"{row.version}: {name}", getattr(row, name)) for name in PLOTTED)
-            yield from ((name, getattr(row, name)) for name in OF_THE_COHORT)
-        else:
-            yield f"{row.version}: promotion_lift", row.lift
-            yield "promotion_conversions", row.conversions
+        if row.question == "promotion":
+            yield f"promotion lift {row.version}", row.lift
+            yield "promotion conversions", row.conversions
+
+
+def _gates(gates: Sequence[Gate]) -> Iterator[tuple[str, float | None]]:
+    """The bound a verdict was taken by, and the distance of the figure to its line: positive is the good side."""
+    for gate in gates:
+        yield f"to line {gate.name}", gate.distance
+        yield f"bound {gate.name}", gate.bound
+
+
+def _judged(deciles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Ranked within the cohort that rollback is judged by."""
+    return [row for row in deciles if row["question"] == "rollback" and row["ranking"] == "cohort"]
 
 
 def _table(deciles: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """Conversion and lift by decile, ranked within the cohort that rollback is judged by; top first."""
-    rows = [row for row in deciles if row["question"] == "rollback" and row["ranking"] == "cohort"]
+    """Conversion and lift by decile; top first."""
     records = [
         dg.TableRecord(
             {
@@ -54,16 +148,15 @@ def _table(deciles: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
                 "decile": row["decile"],
                 "leads": round(row["leads"], 1),
                 "conversions": round(row["conversions"], 1),
-                "conversion %": _percent(row["conversion_rate"]),
+                "converts %": _percent(row["conversion_rate"]),
                 "low %": _percent(row["conversion_rate_low"]),
                 "high %": _percent(row["conversion_rate_high"]),
                 "lift": "" if row["lift"] is None else f"{row['lift']:.2f}",
             }
         )
-        for row in sorted(rows, key=lambda row: (row["version"], -row["decile"]))
+        for row in sorted(_judged(deciles), key=lambda row: (row["version"], -row["decile"]))
     ]
-    columns = ("version", "decile", "leads", "conversions", "conversion %", "low %", "high %", "lift")
-    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in columns]))
+    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in DECILES]))
 
 
 def _percent(rate: float | None) -> str:

@@ -15,7 +15,7 @@ from v4_assets.model import Bundle
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.rollout_file import Rollout, Version
 
-GROUP = "features"
+GROUP = "3_features"
 
 
 def snapshot_assets(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:

@@ -11,7 +11,7 @@ from v4_assets.checks import Finding
 from v4_assets.checks import leads as checks
 from v4_assets.rollout_file import Rollout
 
-GROUP = "leads"
+GROUP = "2_leads"
 
 
 def scored_leads(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:

@@ -10,7 +10,7 @@ from v4_assets.policy.odds_chart import png
 from v4_assets.policy.odds_rules import Assumptions
 from v4_assets.rollout_file import Rollout
 
-GROUP = "evaluation"
+GROUP = "5_evaluation"
 
 
 class Volume(dg.Config):

@@ -9,18 +9,19 @@ import dagster as dg
 
 from v4_assets import deployments, production
 from v4_assets.assets.daily import days
-from v4_assets.clock import Clock
+from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.errors import PolicyError
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.orders import ACTION_TAG, Order, OrderConfig
-from v4_assets.rollout.report import PAGE
+from v4_assets.rollout.report import PAGE, name_of
 from v4_assets.rollout.runs import PROCESS_TAG, this_process
 from v4_assets.rollout_file import Rollout
 from v4_assets.settings import Places
 
-GROUP = "production"
+GROUP = "6_production"
 ALIAS = "production_alias"
+SHOWN_EVENTS = 20
 
 
 def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -33,8 +34,11 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
         group_name=GROUP,
         kinds={"sql"},
         description=(
-            "Which version is live, since when and why. Readers follow `v4_production_scores`; a switch is one "
-            "transaction of the production row and the event that says why."
+            "Which version is live, since when and why.\n\n"
+            "- Readers follow the view `v4_production_scores`; nobody's query is edited at a switch.\n"
+            "- A switch is one transaction of the row of `v4_production` and the event that says why.\n"
+            "- Promotion and rollback are the jobs `promote_production` and `rollback_production`, launched by "
+            "`rollout_sensor`, or by a person with `v4 promote` and `v4 rollback`."
         ),
         metadata={"dagster/table_name": _name(rollout, "production")},
     )
@@ -56,8 +60,13 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
             live = production.current(warehouse, rollout.catalogue)
         statuses = deployments.statuses(events, rollout.versions, rollout.candidate)
         export_registry(places.registry, statuses, live)
-        page = {"page": dg.MetadataValue.path(str(places.reports / PAGE))}
-        return dg.MaterializeResult(metadata={**_metadata(events, live, statuses), **_under_way(events, order), **page})
+        return dg.MaterializeResult(
+            metadata={
+                **_metadata(events, live, statuses),
+                **_under_way(events, order),
+                **_links(events, places.reports, clock),
+            }
+        )
 
     return asset
 
@@ -151,6 +160,42 @@ def _under_way(events: list[deployments.Event], order: Order | None) -> dict[str
         return {"order": f"{order.kind} to {order.version}, completed by rollout_report"}
     unfinished = deployments.state_after(events).unfinished
     return {"unfinished": unfinished.event if unfinished else "–"}
+
+
+def _links(events: list[deployments.Event], reports: Path, clock: Clock) -> dict[str, Any]:
+    """The report and the run of the last switch, the report of the day, and everything that was done."""
+    live = deployments.state_after(events).live
+    links: dict[str, Any] = {
+        "page": dg.MetadataValue.path(str(reports / PAGE)),
+        "report of the day": dg.MetadataValue.path(str(reports / _page(None, clock))),
+    }
+    if live and live.event != "adopted":
+        links["report of the switch"] = dg.MetadataValue.path(str(reports / _page(live, clock)))
+    if live and live.run_id:
+        links["run of the switch"] = dg.MetadataValue.dagster_run(live.run_id)
+    return {**links, "history": _history(events)}
+
+
+def _page(action: deployments.Event | None, clock: Clock) -> str:
+    return f"{name_of(action, clock.today())}.md"
+
+
+def _history(events: list[deployments.Event]) -> dg.TableMetadataValue:
+    """What was done to production, newest first."""
+    records = [
+        dg.TableRecord(
+            {
+                "when": f"{one.happened_at.astimezone(NEW_YORK):%Y-%m-%d %H:%M}",
+                "what": one.event,
+                "version": one.version,
+                "by": one.decided_by,
+                "why": one.reason,
+            }
+        )
+        for one in reversed(events[-SHOWN_EVENTS:])
+    ]
+    columns = ("when", "what", "version", "by", "why")
+    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in columns]))
 
 
 def _name(rollout: Rollout, key: str) -> str:

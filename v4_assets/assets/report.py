@@ -36,7 +36,7 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
         deps=[tables.LIFT_COMPARISON, ALIAS, SALESFORCE_SYNC, ARCHIVE],
         partitions_def=partitions,
         group_name=GROUP,
-        kinds={"markdown"},
+        kinds={"report"},
         check_specs=[
             dg.AssetCheckSpec(
                 DRAWN,

@@ -1,6 +1,6 @@
 """The live version's scores in Salesforce. In the daily job and after every switch it is the same asset."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from v4_assets.salesforce.fields import examine
 from v4_assets.salesforce.shipment import Shipment, verified
 from v4_assets.salesforce.syncing import Report
 
-GROUP = "salesforce"
+GROUP = "7_salesforce"
 SYNC = "salesforce_sync"
 ALLOW_CHANGES_TAG = "v4/allow_changes"
 """Run tag with a person's reason for sending more changes than rollout.yaml allows."""
@@ -44,8 +44,11 @@ def salesforce_sync(
         kinds={"salesforce"},
         check_specs=specs(checks.CHECKS, SYNC) if sends else [],
         description=(
-            "Brings the leads of Salesforce to carry today's scores of the version that is live. Only what differs "
-            "from what the org has confirmed is sent; every row is accounted for in `v4_salesforce_sync_log`."
+            "Brings the leads of Salesforce to carry today's scores of the version that is live.\n\n"
+            "- Only what differs from what the org has confirmed is sent.\n"
+            "- Every row is accounted for in `v4_salesforce_sync_log`.\n"
+            "- What Salesforce refuses for good is kept out for some days, and listed below with its reason.\n"
+            "- The run is green only when every row is accounted for; `docs/salesforce.md` tells the whole."
         ),
         metadata={"dagster/table_name": catalogue[tables.SALESFORCE_SYNC_LOG].full_name.replace("`", "")},
     )
@@ -82,6 +85,9 @@ def salesforce_sync(
         )
         yield from map(partial(_result, warn=False), _judge(report, rollout, len(shipment.sent.rows)))
         if report.problems:
+            # A failed step materializes nothing, and who mends it wants the refused leads most.
+            shown = _of(report, shipment, salesforce.target)
+            context.log_event(dg.AssetObservation(SYNC, partition=context.partition_key, metadata=shown))
             raise SalesforceError(f"Everything that happened is recorded, but {'; '.join(report.problems)}.")
         yield dg.MaterializeResult(metadata=_of(report, shipment, salesforce.target) | _looked_at(clock))
 
@@ -121,34 +127,41 @@ def _result(finding: Finding, *, warn: bool) -> dg.AssetCheckResult:
 
 
 def _of(report: Report, shipment: Shipment, target: str) -> dict[str, Any]:
-    refused = report.remaining.quarantined.slice(0, SHOWN_REFUSED).to_pylist()
     return {
-        "target": target,
-        "org": report.org_id,
         "version": report.version,
-        "jobs": report.jobs,
+        "target": target,
         "sent": len(report.changes.rows),
         "confirmed": report.leads("confirmed"),
         "pending": report.leads("pending"),
         "refused": report.leads("quarantined", "failed"),
-        "failure_rate": report.failure_rate,
-        "changed_share": report.changes.changed_share,
+        "refused_leads": _refused_leads(report.remaining.quarantined.slice(0, SHOWN_REFUSED).to_pylist()),
+        "failure_rate": float(report.failure_rate),
+        "changed_share": round(report.changes.changed_share, 4),
+        "jobs": report.jobs,
+        "org": report.org_id,
         "limit_not_applied": report.exempt or "–",
         "malformed_ids": len(shipment.sent.malformed),
         "duplicates": shipment.sent.twice,
         **{name: count for name, count in report.changes.counts.items() if name != "to_send"},
         "read_back": f"{report.read_back.asked:,} leads, {'all' if report.read_back.everything else 'a sample'}",
-        "refused_leads": dg.MetadataValue.table(
-            [
-                dg.TableRecord(
-                    {"lead": row["lead_id"], "code": row["refused_code"], "reason": row["refused_message"] or "–",
-                     "since": str(row["refused_on"])}
-                )
-                for row in refused
-            ],
-            schema=dg.TableSchema([dg.TableColumn(name) for name in ("lead", "code", "reason", "since")]),
-        ),
-    }  # fmt: skip
+    }
+
+
+def _refused_leads(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """The leads that are kept out for now, and Salesforce's own reason for each."""
+    records = [
+        dg.TableRecord(
+            {
+                "lead": row["lead_id"],
+                "code": row["refused_code"],
+                "reason": row["refused_message"] or "–",
+                "since": str(row["refused_on"]),
+            }
+        )
+        for row in rows
+    ]
+    columns = ("lead", "code", "reason", "since")
+    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in columns]))
 
 
 def _of_dry_run(written: DryRun, shipment: Shipment) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from v4_assets.scoring import ROWS_AT_ONCE, score_rows
 from v4_assets.sql import Query
 from v4_assets.tables import Table
 
-GROUP = "scores"
+GROUP = "4_scores"
 
 
 def scores_asset(
@@ -45,7 +45,12 @@ def scores_asset(
         partitions=partitions,
         group=GROUP,
         deps=[features, tables.SCORED_LEADS],
-        description=f"Score, percentile and decile of every open lead by {version}, once a day.",
+        description=(
+            f"Score, percentile and decile of every open lead by {version}, once a day.\n\n"
+            "- **Grain:** one row per prediction_date and lead_id\n"
+            f"- **Made by:** the registered bundle of {version}, verified by its sha256\n"
+            "- **Decile 10** is called first; the lowest fifth is not called."
+        ),
         kinds={"xgboost"},
         checks=checks.CHECKS,
         work=work,

@@ -14,7 +14,7 @@ from v4_assets.checks import sources as checks
 from v4_assets.clock import cutoff
 from v4_assets.rollout_file import Rollout
 
-GROUP = "sources"
+GROUP = "1_sources"
 
 
 def source_specs(rollout: Rollout) -> list[dg.AssetSpec]:
@@ -24,7 +24,7 @@ def source_specs(rollout: Rollout) -> list[dg.AssetSpec]:
             table.key,
             group_name=GROUP,
             description=f"{table.description}. Written by the firm's own systems.",
-            kinds={"bigquery"},
+            kinds={"table"},
             metadata={"dagster/table_name": f"{table.dataset}.{table.name}"},
         )
         for table in rollout.catalogue.sources

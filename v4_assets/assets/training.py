@@ -25,7 +25,7 @@ from v4_assets.rollout_file import Rollout, Version
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue
 
-GROUP = "training"
+GROUP = "8_training"
 
 FIRST_MORNING = (
     ("scored_leads", "scored_leads"),
@@ -45,7 +45,7 @@ def training_set(rollout: Rollout) -> dg.AssetsDefinition:
         deps=list(tables.SOURCES),
         kinds={"sql"},
         description=table.description,
-        metadata={"dagster/column_schema": column_schema(table)},
+        metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
     )
     def asset(warehouse: dg.ResourceParam[Warehouse], clock: dg.ResourceParam[Clock]) -> dg.MaterializeResult:  # type: ignore[type-arg]
         _verify_matured(rollout, clock.today())

@@ -24,6 +24,22 @@ GATES_ASK = {
 }
 """What each gate asks, as the page shows it."""
 
+CONVICTS = (
+    "Nothing at once: the sensor rolls back when the gate fails at as many week-closes running as rollout.yaml asks. "
+    "`v4 look` says what it waits for; `v4 rollback` does not wait."
+)
+WAITS = "Nothing: the candidate is not promoted, and the sensor asks again tomorrow. `v4 look` says what is missing."
+GATES_REMEDY = {
+    "top_decile_lift": CONVICTS,
+    "auc": CONVICTS,
+    "top_decile_conversion": f"{CONVICTS} Where the baseline's converts worse still, the market fell: ask sales.",
+    "promotion_lift": WAITS,
+    "not_behind_baseline": WAITS,
+    "model_test_metrics": "The checks of the model's own asset name the figure. Train or register another bundle.",
+    "live_parallel_days": f"{WAITS} A day counts when both versions scored it on the day and passed every check.",
+}
+"""What a person does when a gate does not pass."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -32,6 +48,8 @@ class Check:
     name: str
     description: str
     blocking: bool
+    remedy: str
+    """What a person does when it fails."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +66,19 @@ class Finding:
 def specs(checks: Iterable[Check], asset: str) -> list[dg.AssetCheckSpec]:
     """Dagster's declarations of the checks of an asset."""
     return [
-        dg.AssetCheckSpec(check.name, asset=asset, description=check.description, blocking=check.blocking)
+        dg.AssetCheckSpec(
+            check.name,
+            asset=asset,
+            description=with_remedy(check.description, check.remedy),
+            blocking=check.blocking,
+        )
         for check in checks
     ]
+
+
+def with_remedy(asked: str, remedy: str) -> str:
+    """What the page says of a check, in Markdown."""
+    return f"{asked}\n\n**When it fails:** {remedy}"
 
 
 def results(
@@ -81,7 +109,12 @@ def results(
 
 def gate_specs(asset: str) -> list[dg.AssetCheckSpec]:
     """Dagster's declarations of the gates. None blocks: a failing gate must not stop production's own scores."""
-    return [dg.AssetCheckSpec(name, asset=asset, description=GATES_ASK[name], blocking=False) for name in GATE_NAMES]
+    return [
+        dg.AssetCheckSpec(
+            name, asset=asset, description=with_remedy(GATES_ASK[name], GATES_REMEDY[name]), blocking=False
+        )
+        for name in GATE_NAMES
+    ]
 
 
 def gate_results(
@@ -90,7 +123,12 @@ def gate_results(
     """One result per gate: what a person sees is what the sensor reads. FAIL is an error, INCONCLUSIVE a warning."""
     for gate in gates:
         question = "promotion" if gate.name in PROMOTION_GATES else "rollback"
-        numbers = {"actual": gate.actual, "threshold": gate.threshold, "bound": gate.bound}
+        numbers = {
+            "actual": gate.actual,
+            "threshold": gate.threshold,
+            "bound": gate.bound,
+            "distance": gate.distance,
+        }
         yield dg.AssetCheckResult(
             check_name=gate.name,
             asset_key=asset,

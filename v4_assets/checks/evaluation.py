@@ -12,12 +12,19 @@ COHORT_SOUND = Check(
     "cohort_sound",
     "The cohorts hold enough conversions, their leads were scored in time by one artifact, and calls keep coming in.",
     blocking=False,
+    remedy=(
+        "The details say what is short. Are calls coming in, and is every lead scored within three days of its contact?"
+    ),
 )
 RANKINGS_AGREE = Check(
     "rankings_agree",
     "Ranking within the week of contact puts about the same leads on top as ranking the whole cohort: scores did not "
     "shift from week to week.",
     blocking=False,
+    remedy=(
+        "The level of the scores shifts from week to week, which costs lift. Look at `score_drift` and at the "
+        "features that drift."
+    ),
 )
 CHECKS = (COHORT_SOUND, RANKINGS_AGREE)
 

@@ -21,15 +21,32 @@ EXACT_SET = Check(
     "feature_set_exact",
     "The table has exactly the model's features, in its order and types, none removed.",
     blocking=True,
+    remedy="The SQL file and the bundle disagree. Deploy the bundle that belongs to the SQL file.",
 )
 ONE_PER_LEAD = Check(
-    "one_row_per_scored_lead", "Every scored lead has one row of features, nobody else.", blocking=True
+    "one_row_per_scored_lead",
+    "Every scored lead has one row of features, nobody else.",
+    blocking=True,
+    remedy="Rows were doubled or lost: a bug or a table edited by hand. Do not serve the day.",
 )
-VALUES_ALLOWED = Check("values_allowed", "No NULL, no unknown category, no number out of range.", blocking=True)
+VALUES_ALLOWED = Check(
+    "values_allowed",
+    "No NULL, no unknown category, no number out of range.",
+    blocking=True,
+    remedy="The details name the feature; look at its source column.",
+)
 MISSING_STEADY = Check(
-    "missing_rates_steady", 'No feature went silent: shares of "not known" are as on the days before.', blocking=True
+    "missing_rates_steady",
+    'No feature went silent: shares of "not known" are as on the days before.',
+    blocking=True,
+    remedy="The details name the feature; look at its source column.",
 )
-DRIFT = Check("feature_drift", "Features are distributed as in training (population stability index).", blocking=False)
+DRIFT = Check(
+    "feature_drift",
+    "Features are distributed as in training (population stability index).",
+    blocking=False,
+    remedy="Nothing at once: expected after a shift of the market. A reason to retrain, not to stop.",
+)
 CHECKS = (EXACT_SET, ONE_PER_LEAD, VALUES_ALLOWED, MISSING_STEADY, DRIFT)
 
 KEY_COLUMNS = ("prediction_date", "lead_id", "advisor_crd", "tie_break")

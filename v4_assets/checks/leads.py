@@ -6,8 +6,21 @@ from statistics import median
 from v4_assets.checks import Check, Finding
 from v4_assets.rollout_file import CheckLimits
 
-ONE_ROW_PER_LEAD = Check("one_row_per_lead", "Every lead stands in the list once.", blocking=True)
-COUNT_STEADY = Check("lead_count_steady", "There are leads, and about as many as on the days before.", blocking=True)
+ONE_ROW_PER_LEAD = Check(
+    "one_row_per_lead",
+    "Every lead stands in the list once.",
+    blocking=True,
+    remedy="Rows were doubled: a bug or a table edited by hand. Do not serve the day.",
+)
+COUNT_STEADY = Check(
+    "lead_count_steady",
+    "There are leads, and about as many as on the days before.",
+    blocking=True,
+    remedy=(
+        "After a real bulk import raise `row_count_change` for a day, or wait until the median has followed. "
+        "Otherwise look at the CRM copy."
+    ),
+)
 CHECKS = (ONE_ROW_PER_LEAD, COUNT_STEADY)
 
 

@@ -9,15 +9,36 @@ from v4_assets.model import Bundle, Matrix
 from v4_assets.profile import Profile
 from v4_assets.rollout_file import PreDeployment
 
-FEATURE_COUNT = Check("feature_count", "The model takes as many features as its SQL file makes.", blocking=True)
+FEATURE_COUNT = Check(
+    "feature_count",
+    "The model takes as many features as its SQL file makes.",
+    blocking=True,
+    remedy="Register the bundle that belongs to the SQL file of the version.",
+)
 AUC_ABOVE = Check(
-    "test_auc_above_baseline", "Test AUC is above the baseline's; the baseline's own is above chance.", blocking=True
+    "test_auc_above_baseline",
+    "Test AUC is above the baseline's; the baseline's own is above chance.",
+    blocking=True,
+    remedy="Do not roll this model out; train or choose another.",
 )
-LIFT_ABOVE = Check("test_lift", "Top-decile lift on the test period is above the guide's line.", blocking=True)
+LIFT_ABOVE = Check(
+    "test_lift",
+    "Top-decile lift on the test period is above the guide's line.",
+    blocking=True,
+    remedy="Do not roll this model out; train or choose another.",
+)
 AUC_GAP = Check(
-    "auc_gap", "Train AUC exceeds test AUC by no more than the guide allows: no overfitting.", blocking=True
+    "auc_gap",
+    "Train AUC exceeds test AUC by no more than the guide allows: no overfitting.",
+    blocking=True,
+    remedy="The model learned its training period by heart. Train a simpler one.",
 )
-ADDITIVE = Check("treeshap_additive", "TreeSHAP values and bias add up to the model's margin.", blocking=True)
+ADDITIVE = Check(
+    "treeshap_additive",
+    "TreeSHAP values and bias add up to the model's margin.",
+    blocking=True,
+    remedy="Reasons beside the scores cannot be trusted. Was the bundle made by another XGBoost?",
+)
 EVERY_MODEL = (FEATURE_COUNT, AUC_ABOVE, AUC_GAP, ADDITIVE)
 CHALLENGER = (*EVERY_MODEL, LIFT_ABOVE)
 TEST_FIGURES = (AUC_ABOVE, LIFT_ABOVE, AUC_GAP)

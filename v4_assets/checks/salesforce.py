@@ -8,16 +8,54 @@ from typing import Any
 
 from v4_assets.checks import Check, Finding
 
-FIELDS = Check("fields_exist", "Every field of rollout.yaml is there and fit for what is sent.", blocking=False)
-ACCOUNTED = Check("all_accounted_for", "Sent = confirmed + failed + pending, and no row is in doubt.", blocking=False)
-FAILURES = Check("failure_rate", "Few of the leads sent were refused for good.", blocking=False)
-READ_BACK = Check("read_back_equals_warehouse", "The org shows what it confirmed.", blocking=False)
+FIELDS = Check(
+    "fields_exist",
+    "Every field of rollout.yaml is there and fit for what is sent.",
+    blocking=False,
+    remedy="An admin makes the fields and gives us the right to edit them: `docs/salesforce.md`.",
+)
+ACCOUNTED = Check(
+    "all_accounted_for",
+    "Sent = confirmed + failed + pending, and no row is in doubt.",
+    blocking=False,
+    remedy=(
+        "Rows in doubt are sent again by the next run. If they stay in doubt, look at the job in Salesforce "
+        "under Bulk Data Load Jobs."
+    ),
+)
+FAILURES = Check(
+    "failure_rate",
+    "Few of the leads sent were refused for good.",
+    blocking=False,
+    remedy=(
+        "The details and the table of refused leads give Salesforce's own reasons. Mend the rule or the "
+        "leads; they are tried again after the quarantine."
+    ),
+)
+READ_BACK = Check(
+    "read_back_equals_warehouse",
+    "The org shows what it confirmed.",
+    blocking=False,
+    remedy=(
+        "Something else writes these fields: a flow, a trigger, a person. Find it. The next run sends what "
+        "differs again."
+    ),
+)
 DISTRIBUTION = Check(
     "distribution_as_expected",
     "As many leads in each decile, and as many not to be called, as the warehouse has.",
     blocking=False,
+    remedy="See `read_back_equals_warehouse`: the org shows other values than it confirmed.",
 )
-COVERAGE = Check("coverage", "Every open lead carries a score of the day by the version that is live.", blocking=False)
+COVERAGE = Check(
+    "coverage",
+    "Every open lead carries a score of the day by the version that is live.",
+    blocking=False,
+    remedy=(
+        "Pending and refused leads carry old scores or none. The table of refused leads says why; the next run sends "
+        "what is pending."
+    ),
+)
 CHECKS = (FIELDS, ACCOUNTED, FAILURES, READ_BACK, DISTRIBUTION, COVERAGE)
 
 

@@ -10,22 +10,42 @@ from v4_assets.profile import Histogram, Numbers, psi
 from v4_assets.ranking import DEPRIORITIZED_UP_TO
 from v4_assets.rollout_file import CheckLimits
 
-IN_RANGE = Check("scores_in_range", "Every score is a number in [0, 1].", blocking=True)
+IN_RANGE = Check(
+    "scores_in_range",
+    "Every score is a number in [0, 1].",
+    blocking=True,
+    remedy="The model or its features are broken. Compare the model's sha256 with the registry.",
+)
 ONE_PER_FEATURED = Check(
-    "one_score_per_featured_lead", "Every row of features has one score, nobody else.", blocking=True
+    "one_score_per_featured_lead",
+    "Every row of features has one score, nobody else.",
+    blocking=True,
+    remedy="Rows were doubled or lost: a bug or a table edited by hand. Do not serve the day.",
 )
 SAME_LEADS = Check(
     "same_leads_in_every_version",
     "The version scored exactly the day's scored leads, as every other must.",
     blocking=True,
+    remedy="Rows were doubled or lost: a bug or a table edited by hand. Do not serve the day.",
 )
-DISTINCT = Check("distinct_scores", "Scores tell leads apart.", blocking=True)
+DISTINCT = Check(
+    "distinct_scores",
+    "Scores tell leads apart.",
+    blocking=True,
+    remedy="The model or its features are broken. Compare the model's sha256 with the registry.",
+)
 RANKED = Check(
     "ranked_exactly",
     "Percentiles are 1 to 100, follow the scores, and put exactly the lowest fifth at 20 or below.",
     blocking=True,
+    remedy="Rows were edited after they were ranked. Replace the day with a reason: `v4 run --replace-live`.",
 )
-DRIFT = Check("score_drift", "Scores are distributed as in training (population stability index).", blocking=False)
+DRIFT = Check(
+    "score_drift",
+    "Scores are distributed as in training (population stability index).",
+    blocking=False,
+    remedy="Nothing at once: expected after a shift of the market. A reason to retrain, not to stop.",
+)
 CHECKS = (IN_RANGE, ONE_PER_FEATURED, SAME_LEADS, DISTINCT, RANKED, DRIFT)
 
 

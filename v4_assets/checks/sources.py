@@ -9,13 +9,39 @@ from v4_assets.checks import Check, Finding
 from v4_assets.rollout_file import CheckLimits
 from v4_assets.tables import Table
 
-COLUMNS = Check("source_columns", "Every source has the declared columns in the declared types.", blocking=True)
-FILLED = Check("sources_filled", "No source is empty.", blocking=True)
-ROWS_STEADY = Check("source_rows_steady", "A source has about as many rows as on the days before.", blocking=True)
-NULLS_STEADY = Check(
-    "source_nulls_steady", "No column went silent: shares of NULL are as on the days before.", blocking=True
+COLUMNS = Check(
+    "source_columns",
+    "Every source has the declared columns in the declared types.",
+    blocking=True,
+    remedy=("Talk to whoever loads the table: the details name each column, what it is and what it was declared as."),
 )
-FRESH = Check("sources_fresh", "The newest entry of a source is recent.", blocking=False)
+FILLED = Check(
+    "sources_filled",
+    "No source is empty.",
+    blocking=True,
+    remedy="Wait for the load, then run the day again; the sources are looked at anew.",
+)
+ROWS_STEADY = Check(
+    "source_rows_steady",
+    "A source has about as many rows as on the days before.",
+    blocking=True,
+    remedy="A load is missing or half done. Wait for it, then run the day again.",
+)
+NULLS_STEADY = Check(
+    "source_nulls_steady",
+    "No column went silent: shares of NULL are as on the days before.",
+    blocking=True,
+    remedy=(
+        "Repair the feed of the column named, then run the day again. Do not widen the limit to get through "
+        "the morning."
+    ),
+)
+FRESH = Check(
+    "sources_fresh",
+    "The newest entry of a source is recent.",
+    blocking=False,
+    remedy="Ask whether the feed stopped. Scores go on with what there is.",
+)
 CHECKS = (COLUMNS, FILLED, ROWS_STEADY, NULLS_STEADY, FRESH)
 
 Observation = Mapping[str, Any]

@@ -67,6 +67,12 @@ class Gate:
     alert: bool = False
     """Worth telling a person, whatever the verdict."""
 
+    @property
+    def distance(self) -> float | None:
+        """From the line to the figure, in the figure's units: positive on the good side, which is above for every
+        gate; None where either is unknown."""
+        return None if self.actual is None or self.threshold is None else self.actual - self.threshold
+
 
 @dataclass(frozen=True)
 class Standing:
