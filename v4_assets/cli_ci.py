@@ -90,14 +90,14 @@ def _ordered(rows: Iterable[Row]) -> list[Row]:
 
 
 def _verdict(report: Report) -> str:
-    breaking = [f"{row.asset}.{row.check}" for row in report.rows if row.breaks]
+    failed = [f"{row.asset}.{row.check}" for row in report.rows if row.breaks and row.result == ci.FAILED]
     warned = sum(row.result == ci.FAILED and not row.breaks for row in report.rows)
-    said = f"{report.count(ci.PASSED)} of {len(report.rows)} checks passed and {warned} warned or are gates"
-    where = f"on {report.day}, {report.where}"
+    where = f"{report.day}, {report.where}"
+    counts = f"{report.count(ci.PASSED)} checks passed, {warned} warn or are gates"
     if report.passed:
-        return f"PASSED: {said} ({where})."
-    steps = [f"{len(report.errors)} failed steps"] if report.errors else []
-    return f"FAILED by {', '.join([*steps, *breaking])}: {said} ({where})."
+        return f"PASSED on {where}: {counts}."
+    why = ", ".join(failed) or "a step that failed"
+    return f"FAILED on {where} by {why}: {counts}, {report.count(ci.NOT_RUN)} were not run."
 
 
 COMMANDS = (check_build,)

@@ -40,7 +40,7 @@ the project's own file says; an entry without a default must be there. `*` stand
 """
 NAME = re.compile(r"[A-Z][A-Z0-9_]+")
 EMPTY = {"V4_HOME": "/nowhere", "V4_BIGQUERY_PROJECT": "–"}
-"""An environment that says nothing: a home without a demo, whose clock would be told, and a project without a default."""
+"""An environment that says nothing: a home without a demo, whose clock would count, and a name to leave out."""
 NOT_ENVIRONMENT = "loopback"  # of SalesforceTarget; set by the stand-in org only
 
 

@@ -77,7 +77,7 @@ def _verify_matured(rollout: Rollout, today: date) -> None:
 
 
 def on_the_spot() -> tuple[tuple[str, str], ...]:
-    """What training computes on the spot, as (table, file): the daily chain up to the features training_set.sql reads."""
+    """What training computes on the spot, as (table, file): the daily chain up to the features of training_set.sql."""
     features = (key for key in sql.load(tables.TRAINING_SET).inputs if key.startswith(tables.features_key("")))
     return (*NARROWED, *((key, key) for key in (*tables.SHARED[1:], *features)))
 
