@@ -17,23 +17,36 @@ class HyperParameters(Frozen):
     """XGBoost's parameters of one version. scale_pos_weight is always negatives / positives of the rows trained on."""
 
     max_depth: Annotated[int, Field(ge=1)]
+    """Of a tree."""
     min_child_weight: Annotated[float, Field(ge=0)]
+    """Least sum of weights in a leaf."""
     reg_alpha: Annotated[float, Field(ge=0)]
+    """L1 penalty on leaf values."""
     reg_lambda: Annotated[float, Field(ge=0)]
+    """L2 penalty on leaf values."""
     gamma: Annotated[float, Field(ge=0)] = 0.0
+    """Least gain of a split."""
     learning_rate: Share
+    """How much of each tree is kept."""
     n_estimators: Annotated[int, Field(ge=1)]
+    """Most trees there may be."""
     early_stopping_rounds: Annotated[int, Field(ge=1)]
+    """Trees without a better validation loss after which training stops."""
     subsample: Share
+    """Share of the rows each tree sees."""
     colsample_bytree: Share
+    """Share of the features each tree sees."""
 
 
 class Version(Frozen):
     """One model version: the end of its asset names, and what the guide calls its view and table."""
 
     key: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    """Ends the asset names and the SQL file's: v41 of features_v41."""
     features_view: Annotated[str, Field(pattern=r"^\w+$")]
+    """The view of the latest day's features."""
     scores_table: Annotated[str, Field(pattern=r"^\w+$")]
+    """The table of its scores."""
     train: HyperParameters | None = None
     """None for a version that is registered ready-made."""
 
@@ -42,8 +55,11 @@ class DatasetNames(Frozen):
     """The datasets of the CRM copy, the advisor data, and the tables this project writes."""
 
     crm: str
+    """The copy of the CRM: leads, Broker Protocol members."""
     advisors: str
+    """Advisors and their employments."""
     features: str
+    """Everything this project writes."""
 
 
 class CheckLimits(Frozen):
@@ -63,6 +79,7 @@ class PreDeployment(Frozen):
 
     test_lift_above: Annotated[float, Field(gt=0)]
     auc_gap_at_most: Share
+    """Train AUC minus test AUC."""
     additivity_tolerance: Annotated[float, Field(gt=0)]
 
 
@@ -70,9 +87,13 @@ class Training(Frozen):
     """The training period [train_from, test_from) and the test period [test_from, until], by date of contact."""
 
     train_from: date
+    """First day of contact in the training period."""
     test_from: date
+    """First day of contact in the test period; the training period ends before it."""
     until: date
+    """Last day of contact in the test period."""
     validation_share: Annotated[float, Field(gt=0, lt=0.5)]
+    """Last part in time of the training period, by which early stopping decides."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "Training":

@@ -19,16 +19,21 @@ class MinConversions(Frozen):
     """Conversions a cohort must hold to carry a verdict, by the question asked of it."""
 
     promotion: Annotated[int, Field(ge=0)]
+    """Where promotion is asked."""
     rollback: Annotated[int, Field(ge=0)]
+    """Where rollback is asked."""
 
 
 class Evaluation(Frozen):
     """Which leads judge a version on a day: the latest matured cohort."""
 
     min_days: Annotated[int, Field(ge=1)]
+    """Least days of contact in a cohort; at high volume that is the guide's one week."""
     max_days: Annotated[int, Field(ge=1, le=366)]
+    """Most days of contact in a cohort; at low volume it goes back as far as needed, and no further."""
     min_conversions: MinConversions
     label_lag_days: Annotated[int, Field(ge=0, le=60)]
+    """Days after the outcome window until a call is surely in the warehouse."""
     max_uncovered_share: AnyShare
     max_silent_days: Annotated[int, Field(ge=1)]
     """Longest run of days without a single call anywhere; more means the feed of outcomes stopped."""
@@ -46,16 +51,22 @@ class WeeksRunning(Frozen):
     """In how many calendar-adjacent week-closes the same criterion must fail before it convicts."""
 
     top_decile_lift: Weeks
+    """For the lift."""
     auc: Weeks
+    """For the AUC."""
     top_decile_conversion: Weeks
+    """For the conversion of the top decile."""
 
 
 class RollbackPolicy(Frozen):
     """The guide's three criteria, and how much evidence is asked before one convicts."""
 
     lift_below: Annotated[float, Field(gt=0)]
+    """Conversion of the top decile over that of all: the criterion fails below this."""
     auc_below: Annotated[float, Field(gt=0, lt=1)]
+    """AUC on matured leads: the criterion fails below this."""
     top_decile_conversion_below: Share
+    """Conversion of the top decile: the criterion fails below this."""
     judge_by: Literal["upper_bound", "estimate"]
     """upper_bound: fails when chance does not explain the miss; estimate: the guide's letter."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)]
@@ -69,21 +80,30 @@ class PromotionPolicy(Frozen):
     """What the candidate must show before it goes live."""
 
     min_parallel_days: Annotated[int, Field(ge=1)]
+    """Days on which both versions were scored live over the same leads, every check passed."""
     lift_at_least: Annotated[float, Field(gt=0)]
+    """Lift of the top decile at which the promotion gate passes."""
     weeks_running: Weeks
+    """In how many week-closes running it must pass; and today."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)]
     """Of the one-sided bound below which a shortfall is called a failure."""
     min_live_share: AnyShare
+    """Least share of the cohort's first scores that were written on their own day."""
     expires_after_weeks: Weeks
+    """A trial that has not got there by then ends; a person decides."""
     approval: Literal["auto", "manual"]
+    """auto: the sensor promotes; manual: it asks, and `v4 approve` answers."""
     approval_valid_hours: Annotated[int, Field(ge=1)]
+    """So long an approval holds."""
 
 
 class SunsetPolicy(Frozen):
     """When the baseline may be archived."""
 
     approval: Literal["auto", "manual"]
+    """auto: the sensor archives; manual: it asks, and `v4 approve` answers."""
     healthy_days: Annotated[int, Field(ge=1)]
+    """Days of the candidate live without a failing gate."""
 
 
 class Policy(Frozen):

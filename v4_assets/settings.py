@@ -26,8 +26,11 @@ class BigQueryTarget(Frozen):
     """Where BigQuery is. Credentials come from the client's own defaults (ADC) and are never settings of ours."""
 
     project: str
+    """The project queries are run and billed in; needed with V4_WAREHOUSE=bigquery."""
     location: str
+    """Where the datasets are: US, EU, or a region."""
     maximum_bytes_billed: Annotated[int, Field(gt=0)]
+    """Limit of one query, in bytes; the service refuses a larger one before it costs anything."""
     endpoint: str | None = None
     """REST address of an emulator; None is Google's."""
     storage_endpoint: str | None = None
@@ -52,7 +55,9 @@ class Settings(Frozen):
     models: Path
     """The shipped bundles and their catalogue; never written at run time."""
     warehouse: Literal["duckdb", "bigquery"]
+    """Where tables are: the embedded file under V4_HOME, or BigQuery."""
     warehouse_lock_seconds: Annotated[float, Field(ge=0)]
+    """How long to wait for another process that uses the embedded warehouse, in seconds."""
     warehouse_memory: Annotated[str, Field(pattern=r"^\d+(MB|GB)$")]
     """What the embedded warehouse may hold in memory before it writes to disk."""
     bigquery: BigQueryTarget | None
@@ -61,14 +66,19 @@ class Settings(Frozen):
     salesforce_target: SalesforceTarget | None
     """The Salesforce org; None for the other two."""
     now: str | None
+    """A fixed clock, New York time, like 2026-01-12T06:30, to replay a past morning. Never set it in production."""
     schedule: bool
+    """Whether the daily job starts at 06:00 New York as soon as Dagster runs."""
     sensors: bool
     """Whether the rollout's sensors run as soon as Dagster does."""
     slack_webhook: SecretStr | None
     """Where alerts are posted beside the log."""
     dagster_yaml: Path
     """What a new Dagster instance under V4_HOME is made of."""
+    step_summary: Path | None
+    """The page of a GitHub Actions step, to which `v4 ci` appends."""
     rollout: Rollout
+    """What is rolled out, and by which numbers."""
 
     @property
     def clock(self) -> Clock:
@@ -129,6 +139,7 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
             dagster_yaml=Path(env.get("V4_DAGSTER_YAML") or PROJECT / "deploy" / "dagster.local.yaml")
             .expanduser()
             .resolve(),
+            step_summary=env.get("GITHUB_STEP_SUMMARY") or None,  # type: ignore[arg-type]
             rollout=read_rollout(Path(env.get("V4_ROLLOUT") or PROJECT / "rollout.yaml")),
         )
     except ValidationError as error:

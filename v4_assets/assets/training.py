@@ -27,12 +27,8 @@ from v4_assets.tables import Catalogue
 
 GROUP = "8_training"
 
-FIRST_MORNING = (
-    ("scored_leads", "scored_leads"),
-    ("scored_leads", "leads_contacted_yesterday"),
-    *((key, key) for key in (*tables.SHARED[1:], "features_v40", "features_v41")),
-)
-"""What training computes on the spot: the daily chain, narrowed to the leads contacted the day before."""
+NARROWED = (("scored_leads", "scored_leads"), ("scored_leads", "leads_contacted_yesterday"))
+"""The daily chain's leads, narrowed to those contacted the day before."""
 
 
 def training_set(rollout: Rollout) -> dg.AssetsDefinition:
@@ -80,6 +76,12 @@ def _verify_matured(rollout: Rollout, today: date) -> None:
         )
 
 
+def on_the_spot() -> tuple[tuple[str, str], ...]:
+    """What training computes on the spot, as (table, file): the daily chain up to the features of training_set.sql."""
+    features = (key for key in sql.load(tables.TRAINING_SET).inputs if key.startswith(tables.features_key("")))
+    return (*NARROWED, *((key, key) for key in (*tables.SHARED[1:], *features)))
+
+
 def first_morning(catalogue: Catalogue, morning: date, window_days: int) -> Query:
     """training_set of the leads contacted the day before `morning`."""
     params = {
@@ -88,7 +90,7 @@ def first_morning(catalogue: Catalogue, morning: date, window_days: int) -> Quer
         "retrospective": True,
         "window_days": window_days,
     }
-    return sql.compose(tables.TRAINING_SET, FIRST_MORNING, catalogue.names(), params)
+    return sql.compose(tables.TRAINING_SET, on_the_spot(), catalogue.names(), params)
 
 
 def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefinition | dg.AssetSpec:

@@ -32,15 +32,25 @@ class SalesforceTarget(Frozen):
     domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.sandbox)?\.my$")]
     """My Domain without .salesforce.com: mydomain.my, mydomain--sbx.sandbox.my."""
     org_id: Annotated[str, Field(pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$")]
+    """From Setup, Company Information; compared with what the org says of itself before anything is written."""
     sandbox: bool
+    """Whether it is a sandbox; compared, too."""
     auth: Auth = "jwt"
+    """How we log in; password is a legacy login."""
     username: str | None = None
+    """Of the integration user, for jwt and password."""
     consumer_key: SecretStr | None = None
+    """Of the External Client App, for jwt and client-credentials."""
     private_key_file: Path | None = None
+    """The private key whose certificate the app knows, for jwt."""
     consumer_secret: SecretStr | None = None
+    """For client-credentials."""
     password: SecretStr | None = None
+    """For password."""
     security_token: SecretStr | None = None
+    """For password."""
     api_version: Annotated[str, Field(pattern=r"^\d{2}\.0$")] = "66.0"
+    """Of Salesforce's APIs."""
     request_floor: Annotated[int, Field(ge=0)] = 1000
     """So many of the org's daily API requests are left to others."""
     loopback: str | None = None
