@@ -42,13 +42,17 @@ def judge(
     ]
 
 
-def _columns(declared: Iterable[tuple[Table, Mapping[str, str]]]) -> Finding:
-    wrong = [
+def differences(table: Table, found: Mapping[str, str]) -> list[str]:
+    """Declared columns that a table does not have, or has in another type; a sentence each. Others do not matter."""
+    return [
         f"{table.name}.{column.name} is {found.get(column.name, 'missing')}, expected {column.type}"
-        for table, found in declared
         for column in table.columns
         if found.get(column.name) != column.type
     ]
+
+
+def _columns(declared: Iterable[tuple[Table, Mapping[str, str]]]) -> Finding:
+    wrong = [line for table, found in declared for line in differences(table, found)]
     return Finding(COLUMNS, not wrong, f"{len(wrong)} columns differ", "0 columns differ", tuple(wrong))
 
 
