@@ -111,8 +111,8 @@ _RULES = (
     _Rule(Forbidden, "", WarehouseError, "{name} is not allowed: {said}. The account it runs as needs {role}."),
     _Rule(
         BadRequest,
-        "unrecognized name|not found inside|no matching signature|cannot be inserted|could not cast|cannot coerce"
-        "|no such field|does not have a schema field|invalid cast|provided schema does not match",
+        r"unrecognized name|not found inside|no matching signature|could not cast|invalid cast|cannot coerce"
+        r"|no such field|\bcolumn\b|\btypes?\b|\bschema\b",
         SchemaDriftError,
         "{name} reads a column that is not there or of another type: {said}. Compare the source with "
         "v4_assets/tables.py.",

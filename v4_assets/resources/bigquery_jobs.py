@@ -58,7 +58,7 @@ def job_ids(name: str, asker: Asker | None) -> Iterator[str]:
 
     They are new in this process. A process that takes the step up again after a crash may meet its predecessor's.
     """
-    origin = (asker.run_id, _part(asker.step), str(asker.attempt)) if asker else (uuid4().hex,)
+    origin = (_part(asker.run_id), _part(asker.step), str(asker.attempt)) if asker else (uuid4().hex,)
     for number in _NUMBERS:
         yield "-".join(("v4", *origin, _part(name), str(number)))
 
