@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
 
 from v4_assets.clock import Clock, parse_instant
 from v4_assets.errors import SettingsError
@@ -23,7 +23,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 class BigQueryTarget(Frozen):
-    """Where BigQuery is. Credentials come from the client's own defaults (ADC) and are never settings of ours."""
+    """Where BigQuery is, and as whom it is asked: the client's own defaults (ADC) unless a key file is named."""
 
     project: str
     """The project queries are run and billed in; needed with V4_WAREHOUSE=bigquery."""
@@ -31,10 +31,23 @@ class BigQueryTarget(Frozen):
     """Where the datasets are: US, EU, or a region."""
     maximum_bytes_billed: Annotated[int, Field(gt=0)]
     """Limit of one query, in bytes; the service refuses a larger one before it costs anything."""
+    key_file: FilePath | None = None
+    """JSON key of a service account."""
+    impersonate: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.gserviceaccount\.com$")] | None = None
+    """The service account in whose name everything is done."""
     endpoint: str | None = None
     """REST address of an emulator; None is Google's."""
     storage_endpoint: str | None = None
     """host:port of an emulator's Storage API; None is Google's, or REST where `endpoint` is an emulator."""
+
+    @model_validator(mode="after")
+    def _no_credentials_for_an_emulator(self) -> "BigQueryTarget":
+        if self.endpoint and (self.key_file or self.impersonate):
+            raise ValueError(
+                "V4_BIGQUERY_ENDPOINT is an emulator, which is asked without credentials: unset "
+                "V4_BIGQUERY_KEY_FILE and V4_BIGQUERY_IMPERSONATE, or the endpoint"
+            )
+        return self
 
 
 class Places(Frozen):
@@ -185,6 +198,8 @@ def _bigquery_target(env: Mapping[str, str]) -> BigQueryTarget:
         project=env["V4_BIGQUERY_PROJECT"],
         location=env.get("V4_BIGQUERY_LOCATION", "US"),
         maximum_bytes_billed=env.get("V4_BIGQUERY_MAXIMUM_BYTES_BILLED", str(50 * 2**30)),  # type: ignore[arg-type]
+        key_file=env.get("V4_BIGQUERY_KEY_FILE") or None,  # type: ignore[arg-type] # validated
+        impersonate=env.get("V4_BIGQUERY_IMPERSONATE") or None,
         endpoint=env.get("V4_BIGQUERY_ENDPOINT") or None,
         storage_endpoint=env.get("V4_BIGQUERY_STORAGE_ENDPOINT") or None,
     )

@@ -38,9 +38,7 @@ class Server:
 
     def ask(self, text: str) -> list[tuple[object, ...]]:
         """The answer to a query."""
-        connection = psycopg2.connect(
-            host="127.0.0.1", port=self.port, dbname="postgres", user=USER, password=PASSWORD
-        )
+        connection = psycopg2.connect(host="127.0.0.1", port=self.port, dbname="postgres", user=USER, password=PASSWORD)
         try:
             with connection.cursor() as cursor:
                 cursor.execute(text)

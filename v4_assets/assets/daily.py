@@ -81,7 +81,7 @@ def daily_asset(
         judged = []
         wanted = days(context, clock)
         for day in tqdm(wanted, desc=key, unit="day", disable=None if len(wanted) > 1 else True):
-            with warehouse.session():
+            with warehouse.session(), warehouse.metered() as cost:
                 written, findings[day.date] = work(desk, day)
                 for observation in observe(desk, day):
                     context.log_event(observation)
@@ -90,7 +90,7 @@ def daily_asset(
                 judged.append(verdicts.Verdict(written.write, failed, clock.now(), context.run_id))
             if written.kept:
                 context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
-            context.add_asset_metadata(written.metadata, partition_key=day.date.isoformat())
+            context.add_asset_metadata({**written.metadata, **cost}, partition_key=day.date.isoformat())
         verdicts.record(warehouse, rollout.catalogue, judged)
         return dg.MaterializeResult(check_results=list(results(checks, findings, key)))
 

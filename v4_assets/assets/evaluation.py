@@ -94,7 +94,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         day = only_day(context, clock)
         desk = Desk(warehouse, registry, rollout.catalogue, rollout.checks)
-        with warehouse.session():
+        with warehouse.session(), warehouse.metered() as cost:
             events = production.history(warehouse, rollout.catalogue)
             evaluator = Evaluator.of(desk, rollout, day, compared(rollout, events, day.date), events)
             written = write_evidence(evaluator)
@@ -104,7 +104,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
             seen = look(evaluator, evidence, judged)
         findings = checks.judge(rows, rollout.evaluation)
         return dg.MaterializeResult(
-            metadata={**written.metadata, **page(seen, rollout)},
+            metadata={**written.metadata, **cost, **page(seen, rollout)},
             check_results=[
                 *gate_results(judged, evidence, digest(evidence), key),
                 *results(checks.CHECKS, {day.date: findings}, key),

@@ -10,8 +10,9 @@ import dagster as dg
 import pyarrow as pa
 
 from v4_assets import sql, tables
+from v4_assets.checks.sources import differences
 from v4_assets.clock import Clock, cutoff
-from v4_assets.errors import ConcurrentWriteError
+from v4_assets.errors import ConcurrentWriteError, SchemaDriftError
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout_file import CheckLimits
@@ -144,6 +145,8 @@ def write_partition(
             now = latest_writes(desk.warehouse, desk.catalogue, day.date, day.date)
             if now.get((table.name, day.date)) == latest:
                 raise
+        except SchemaDriftError as error:
+            raise SchemaDriftError(f"{error}{_drifted(desk)}") from error
         else:
             return Written(done, kept=False, seconds=time.monotonic() - started)
 
@@ -154,3 +157,10 @@ def latest_writes(
     """The latest write of every partition from `first` to `last`, by table name and day."""
     found = warehouse.read(catalogue.query(tables.PARTITION_WRITES, {"first_day": first, "last_day": last}))
     return {(row["table_name"], row["prediction_date"]): PartitionWrite(**row) for row in found.to_pylist()}
+
+
+def _drifted(desk: Desk) -> str:
+    """Which columns of the sources are not as declared: an engine names the column, and seldom its table."""
+    found = ((table, desk.warehouse.columns(table)) for table in desk.catalogue.sources)
+    wrong = [f"{table.dataset}.{line}" for table, columns in found for line in differences(table, columns)]
+    return f" The sources differ from it in: {'; '.join(wrong)}." if wrong else " The sources are as it says."

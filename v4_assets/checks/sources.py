@@ -68,14 +68,18 @@ def judge(
     ]
 
 
-def columns(declared: Iterable[tuple[Table, Mapping[str, str]]]) -> Finding:
-    """Does every source have its declared columns? `declared` as in `judge`."""
-    wrong = [
+def differences(table: Table, found: Mapping[str, str]) -> list[str]:
+    """Declared columns that a table does not have, or has in another type; a sentence each. Others do not matter."""
+    return [
         f"{table.name}.{column.name} is {found.get(column.name, 'missing')}, expected {column.type}"
-        for table, found in declared
         for column in table.columns
         if found.get(column.name) != column.type
     ]
+
+
+def columns(declared: Iterable[tuple[Table, Mapping[str, str]]]) -> Finding:
+    """Does every source have its declared columns? `declared` as in `judge`."""
+    wrong = [line for table, found in declared for line in differences(table, found)]
     return Finding(COLUMNS, not wrong, f"{len(wrong)} columns differ", "0 columns differ", tuple(wrong))
 
 

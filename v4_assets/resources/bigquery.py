@@ -8,30 +8,24 @@ check inside its transaction says whether somebody was there first.
 
 import json
 import random
-import re
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import replace
-from functools import cache
 from typing import IO
 from uuid import uuid4
 
-import dagster as dg
-import grpc  # type: ignore[import-untyped]
 import pyarrow as pa
-from google.api_core.exceptions import BadRequest, Conflict, GoogleAPIError, NotFound
-from google.auth.credentials import AnonymousCredentials
+from google.api_core.exceptions import BadRequest, GoogleAPIError, NotFound
 from google.cloud import bigquery
-from google.cloud.bigquery.table import RowIterator
-from google.cloud.bigquery_storage import BigQueryReadClient
-from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
 from v4_assets.errors import TableMissingError
+from v4_assets.resources import bigquery_jobs as jobs
 from v4_assets.resources.bigquery_batches import resliced, spool
-from v4_assets.resources.bigquery_errors import explained, is_aborted
-from v4_assets.resources.bigquery_scripts import parameters, partition_script, statements_script, table_script
+from v4_assets.resources.bigquery_connection import BigQueryConnection
+from v4_assets.resources.bigquery_errors import explained, is_aborted, verify_location
+from v4_assets.resources.bigquery_scripts import partition_script, statements_script, table_script
 from v4_assets.resources.bigquery_tables import declared, reference, schema, types
 from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema, verify_columns
 from v4_assets.sql import Query
@@ -40,32 +34,26 @@ from v4_assets.writes import PartitionWrite
 
 TRIES = 6
 """How often a transaction aborted for another one is tried, over about a minute."""
-CALL = "v4_call"
-"""Label by which a job is known to be the one just asked for."""
 READ_STREAMS = 2
 """Streams and waiting pages of a large answer: what bounds its memory."""
 
 
-class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The Warehouse protocol on BigQuery. Credentials are the client's own defaults."""
-
-    project: str
-    location: str = "US"
-    maximum_bytes_billed: int = 50 * 2**30
-    endpoint: str | None = None
-    """REST address of an emulator; None is Google's."""
-    storage_endpoint: str | None = None
-    """host:port of the emulator's Storage Read API; without it an emulator is read page by page."""
+class BigQueryWarehouse(BigQueryConnection):
+    """The Warehouse protocol on BigQuery."""
 
     @contextmanager
     def session(self) -> Iterator[None]:
         """Nothing to keep open: one client serves the process."""
         yield
 
+    def metered(self) -> AbstractContextManager[Mapping[str, int]]:
+        """Bytes estimated, processed and billed, and the number of jobs."""
+        return jobs.metered()
+
     def read(self, query: Query) -> pa.Table:
         """A small answer, whole."""
         with explained(query.name):
-            return self._rows(query).to_arrow(bqstorage_client=self._storage(), create_bqstorage_client=False)
+            return self._rows(query).to_arrow(bqstorage_client=self._storage, create_bqstorage_client=False)
 
     @contextmanager
     def stream(self, query: Query, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[Iterable[pa.RecordBatch]]:
@@ -91,23 +79,25 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         self, table: Table, write: PartitionWrite, rows: Query | Iterable[pa.RecordBatch], log: Table
     ) -> PartitionWrite:
         """Replace one partition and record the write, in one transaction."""
-        turn = re.sub(r"[^\w-]", "_", f"v4-{table.dataset}-{table.name}-{write.prediction_date}-{write.sequence}")
+        turn = jobs.turn_ids(table.dataset, table.name, write.prediction_date, write.sequence)
+        if isinstance(rows, Query):
+            self._verify_affordable(rows)
         with self._staged(table, rows) as source:
             return replace(write, row_count=self._commit(partition_script(table, write, source, log), turn))
 
     def replace_table(self, table: Table, rows: Iterable[pa.RecordBatch]) -> int:
         """Replace a table as a whole, in one transaction."""
         with self._staged(table, rows) as source:
-            return self._commit(table_script(table, source), f"v4-{uuid4().hex}")
+            return self._commit(table_script(table, source))
 
     def replace_slice(self, table: Table, column: str, value: str, rows: Iterable[pa.RecordBatch]) -> int:
         """Replace the rows in which `column` is `value`, in one transaction."""
         with self._staged(table, rows) as source:
-            return self._commit(table_script(table, source, {column: value}), f"v4-{uuid4().hex}")
+            return self._commit(table_script(table, source, {column: value}))
 
     def transact(self, statements: Sequence[Statement]) -> None:
         """Run statements in one transaction that stands only if each changed what it should."""
-        self._commit(statements_script(statements), f"v4-{uuid4().hex}")
+        self._commit(statements_script(statements))
 
     def columns(self, table: Table) -> dict[str, str]:
         """Columns and GoogleSQL types as they really are."""
@@ -126,56 +116,27 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             return {}
         return dict(zip(found["table_name"].to_pylist(), found["view_definition"].to_pylist(), strict=True))
 
-    @property
-    def _client(self) -> bigquery.Client:
-        return _client(self.project, self.location, self.endpoint)
-
-    def _storage(self) -> BigQueryReadClient | None:
-        """The client of the Storage Read API; None for an emulator without one."""
-        return _storage_client(self.storage_endpoint) if self.storage_endpoint or not self.endpoint else None
-
-    def _config(self, query: Query) -> bigquery.QueryJobConfig:
-        return bigquery.QueryJobConfig(
-            query_parameters=parameters(query.params),
-            maximum_bytes_billed=self.maximum_bytes_billed,
-            labels={"v4": re.sub(r"[^a-z0-9_-]", "_", query.name.lower())[:63]},
-        )
-
-    def _rows(self, query: Query) -> RowIterator:
-        return self._client.query_and_wait(query.text, job_config=self._config(query))
-
     def _pages(self, query: Query) -> Iterator[pa.RecordBatch]:
         return self._rows(query).to_arrow_iterable(
-            self._storage(), max_queue_size=READ_STREAMS, max_stream_count=READ_STREAMS
+            self._storage, max_queue_size=READ_STREAMS, max_stream_count=READ_STREAMS
         )
 
     def _run(self, query: Query) -> None:
         with explained(query.name):
             self._rows(query)
 
-    def _commit(self, script: Query, turn: str) -> int:
+    def _commit(self, script: Query, turn: Iterator[str] | None = None) -> int:
         """Run a transaction and return the number its script ends with.
 
         Transactions of the same `turn` never overlap: the next job id is only asked for when the job that took the one
-        before it is done and its effect visible. A job id that is taken may be our own job's, whose answer was lost.
+        before it is done and its effect visible.
         """
-        attempt = aborted = 0
-        config, call = self._config(script), uuid4().hex
-        config.labels = {**config.labels, CALL: call}
+        aborted = 0
+        ids = turn or jobs.job_ids(script.name, jobs.Asker.current())
         with explained(script.name):
             while True:
-                attempt += 1
-                job_id = f"{turn}-{attempt}"
                 try:
-                    job = self._client.query(script.text, config, job_id=job_id, job_retry=None)
-                except Conflict:
-                    taken = self._client.get_job(job_id)
-                    if not isinstance(taken, bigquery.QueryJob) or taken.labels.get(CALL) != call:
-                        taken.exception()  # type: ignore[no-untyped-call] # waits
-                        continue
-                    job = taken
-                try:
-                    return int(next(iter(job.result(job_retry=None)))[0])
+                    return int(next(iter(self._result(self._job(script, ids))))[0])
                 except BadRequest as error:
                     aborted += 1
                     if not is_aborted(error) or aborted == TRIES:
@@ -194,50 +155,44 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         options = "OPTIONS (expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY))"
         with tempfile.TemporaryFile(suffix=".parquet") as file:
             spool(rows, arrow_schema(table), file)
-            self._run(Query(f"stage_{table.name}", f"CREATE TABLE {staging.full_name} ({columns}) {options}"))
+            self._run(
+                Query(f"stage_{table.name}", f"CREATE TABLE IF NOT EXISTS {staging.full_name} ({columns}) {options}")
+            )
             try:
-                self._load(staging, file)
+                self._load(staging, table.name, file)
                 yield Query(table.name, f"SELECT * FROM {staging.full_name}")
             finally:
                 with suppress(GoogleAPIError):  # it expires anyhow, and the rows are written or the error is another
                     self._client.delete_table(reference(staging, self.project), not_found_ok=True)
 
-    def _load(self, table: Table, file: IO[bytes]) -> None:
-        config = bigquery.LoadJobConfig(
-            source_format=bigquery.SourceFormat.PARQUET,
-            schema=schema(table),
-            write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
-            labels={"v4": "stage"},
-        )
-        with explained(table.name):
+    def _load(self, table: Table, name: str, file: IO[bytes]) -> None:
+        """Append the Parquet file, by a job called after the table `name` its rows are meant for."""
+
+        def start(job_id: str, labels: dict[str, str]) -> bigquery.LoadJob:
+            config = bigquery.LoadJobConfig(
+                source_format=bigquery.SourceFormat.PARQUET,
+                schema=schema(table),
+                write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+                labels=labels,
+            )
             target = reference(table, self.project)
-            self._client.load_table_from_file(file, target, rewind=True, job_config=config).result()
+            return self._client.load_table_from_file(file, target, rewind=True, job_id=job_id, job_config=config)
+
+        asker, name = jobs.Asker.current(), f"load_{name}"
+        with explained(name):
+            job = jobs.started(self._client, start, jobs.job_ids(name, asker), jobs.labels(name, asker))
+            job.result()
+            jobs.charge_job(job)
 
     def _verify_dataset(self, dataset: str) -> None:
         place = bigquery.DatasetReference.from_string(dataset, default_project=self.project)
         with explained(dataset):
             try:
-                self._client.get_dataset(place)
+                found = self._client.get_dataset(place)
             except NotFound as error:
                 name = f"{place.project}:{place.dataset_id}"
                 raise TableMissingError(
                     f"There is no dataset {name}, and creating one is the project owner's decision. Create it with "
                     f"`bq mk --dataset --location={self.location} {name}`, or correct `datasets` in rollout.yaml."
                 ) from error
-
-
-@cache
-def _client(project: str, location: str, endpoint: str | None) -> bigquery.Client:
-    """One client per process and place; it may be shared by threads."""
-    if endpoint is None:
-        return bigquery.Client(project=project, location=location)
-    anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call]
-    return bigquery.Client(project, anonymous, location=location, client_options={"api_endpoint": endpoint})
-
-
-@cache
-def _storage_client(endpoint: str | None) -> BigQueryReadClient:
-    if endpoint is None:
-        return BigQueryReadClient()  # type: ignore[no-untyped-call]
-    channel = grpc.insecure_channel(endpoint, options=[("grpc.max_receive_message_length", -1)])
-    return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))  # type: ignore[no-untyped-call]
+        verify_location(f"{place.project}:{place.dataset_id}", found.location, self.location)

@@ -68,17 +68,51 @@ _RULES = (
         "instance), or have the quota raised under IAM & Admin > Quotas.",
     ),
     _Rule(
+        GoogleAPIError,
+        "has not been used in project|has not enabled bigquery|api is not enabled|not found: project|invalid project",
+        WarehouseError,
+        "{name} cannot use the project: {said}. Compare V4_BIGQUERY_PROJECT, and enable BigQuery there with `gcloud "
+        "services enable bigquery.googleapis.com bigquerystorage.googleapis.com`.",
+    ),
+    _Rule(
+        GoogleAPIError,
+        "billing",
+        WarehouseError,
+        "{name} needs a project with billing, without which nothing can be changed: {said}. Link a billing account to "
+        "V4_BIGQUERY_PROJECT.",
+    ),
+    _Rule(
+        GoogleAPIError,
+        r"not found in location|different locations?|in location .* not found",
+        TableMissingError,
+        "{name} looks for a dataset where it is not: {said}. It does not exist, or it lies in another location than "
+        "V4_BIGQUERY_LOCATION; `bq show DATASET` tells its location. All datasets must lie in one.",
+    ),
+    _Rule(
+        NotFound,
+        "not found: dataset",
+        TableMissingError,
+        "{name} reads or writes a dataset that is not there: {said}. Compare `datasets` in rollout.yaml; "
+        "docs/bigquery.md tells how this project's own is made, the others are the firm's.",
+    ),
+    _Rule(
+        NotFound,
+        "not found: job",
+        WarehouseError,
+        "{name} was begun and its job is not found any more: {said}. Run it again; what was done is recorded.",
+    ),
+    _Rule(
         NotFound,
         "",
         TableMissingError,
         "{name} reads or writes a table that is not there: {said}. `v4 init` creates the tables this project writes; "
-        "sources come from the firm's systems. What lies in another location is not found either: see "
-        "V4_BIGQUERY_LOCATION.",
+        "sources come from the firm's systems.",
     ),
     _Rule(Forbidden, "", WarehouseError, "{name} is not allowed: {said}. The account it runs as needs {role}."),
     _Rule(
         BadRequest,
-        "unrecognized name|not found inside|no matching signature|cannot be inserted|could not cast",
+        r"unrecognized name|not found inside|no matching signature|could not cast|invalid cast|cannot coerce"
+        r"|no such field|\bcolumn\b|\btypes?\b|\bschema\b",
         SchemaDriftError,
         "{name} reads a column that is not there or of another type: {said}. Compare the source with "
         "v4_assets/tables.py.",
@@ -91,6 +125,25 @@ def refusal(condition: str, error: type[WarehouseError], text: str, *values: str
     """GoogleSQL that ends a script with `error` if `condition` holds; `values` are expressions for the %d of `text`."""
     message = json.dumps(f"[v4:{error.__name__}] {text}", ensure_ascii=False)
     return f"IF {condition} THEN RAISE USING MESSAGE = FORMAT({', '.join((message, *values))}); END IF;"
+
+
+def verify_affordable(name: str, estimated: int, allowed: int) -> None:
+    """Raise WarehouseError when a query would process more bytes than one query may be billed for."""
+    if estimated > allowed:
+        raise WarehouseError(
+            f"{name} would process {estimated:,} bytes by the service's estimate, more than the {allowed:,} that "
+            "V4_BIGQUERY_MAXIMUM_BYTES_BILLED allows for one query. Nothing was run. If that is right, raise the "
+            "limit; if not, look at what the query reads."
+        )
+
+
+def verify_location(dataset: str, found: str, wanted: str) -> None:
+    """Raise WarehouseError when a dataset lies elsewhere than jobs are run."""
+    if found.lower() != wanted.lower():
+        raise WarehouseError(
+            f"The dataset {dataset} lies in {found}, and V4_BIGQUERY_LOCATION is {wanted}: a job only sees what lies "
+            f"in its own location. Set V4_BIGQUERY_LOCATION={found} if all datasets lie there; a dataset is not moved."
+        )
 
 
 def is_aborted(error: GoogleAPICallError) -> bool:
@@ -107,8 +160,9 @@ def explained(name: str) -> Iterator[None]:
         raise translated(name, error) from error
     except GoogleAuthError as error:
         raise WarehouseError(
-            f"{name} has no credentials for BigQuery: {error}. Run `gcloud auth application-default login`, or run "
-            "where a service account is attached."
+            f"{name} has no credentials for BigQuery: {str(error).rstrip('.')}. Run `gcloud auth application-default "
+            "login`, run where a service account is attached, or name a key in V4_BIGQUERY_KEY_FILE. Who asks in the "
+            "name of V4_BIGQUERY_IMPERSONATE needs roles/iam.serviceAccountTokenCreator on that account."
         ) from error
 
 

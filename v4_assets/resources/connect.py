@@ -20,7 +20,7 @@ def warehouse(settings: Settings) -> "DuckDBWarehouse | BigQueryWarehouse":
         # Google's client takes half a second to import, which every embedded run would wait for.
         from v4_assets.resources.bigquery import BigQueryWarehouse  # noqa: PLC0415
 
-        return BigQueryWarehouse(**settings.bigquery.model_dump())
+        return BigQueryWarehouse(**settings.bigquery.model_dump(mode="json"))
     return DuckDBWarehouse(
         path=str(settings.duckdb_file),
         lock_seconds=settings.warehouse_lock_seconds,

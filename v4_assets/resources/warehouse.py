@@ -43,6 +43,9 @@ class Warehouse(Protocol):
     def session(self) -> AbstractContextManager[None]:
         """Keep one connection open for the calls inside. Never needed, saves reconnecting."""
 
+    def metered(self) -> AbstractContextManager[Mapping[str, int]]:
+        """What the calls inside cost by the end, as metadata of an asset; empty where reading costs nothing."""
+
     def read(self, query: Query) -> pa.Table:
         """A small answer, whole. Raises TableMissingError, WarehouseError."""
 

@@ -1,4 +1,4 @@
-"""A proxy before the emulator's REST address that can answer in its place, lose an answer, or stop at a request."""
+"""A proxy before the emulator's REST address: it answers in its place or otherwise, loses an answer, or waits."""
 
 import http.client
 import threading
@@ -40,14 +40,20 @@ class Proxy:
     target: str
     """host:port."""
     judge: Callable[[str, str, bytes], Fault] = lambda method, path, body: None
+    revise: Callable[[str, bytes, bytes], bytes] = lambda path, body, content: content
+    """What becomes of an answer: path and body of the request, content of the answer."""
     seen: list[tuple[str, str, Fault]] = field(default_factory=list)
     """Method, path and fault of each request."""
+    bodies: list[bytes] = field(default_factory=list)
+    """Bodies of the requests for jobs."""
     endpoint: str = ""
 
     def carry_out(self, handler: BaseHTTPRequestHandler) -> None:
         """Pass one request on, or let it fail."""
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         fault = self.judge(handler.command, handler.path, body)
+        if handler.command == "POST" and handler.path.partition("?")[0].endswith("/jobs"):
+            self.bodies.append(body)
         self.seen.append((handler.command, handler.path, fault))
         if isinstance(fault, Answer):
             reply(handler, fault.status, [("Content-Type", "application/json")], fault.body)
@@ -64,6 +70,7 @@ class Proxy:
             return
         # Where an upload goes on is told by address, which must lead through here again.
         address = self.endpoint.removeprefix("http://")
+        content = self.revise(handler.path, body, content)
         kept = [(name, value.replace(self.target, address)) for name, value in found if name.lower() not in DROPPED]
         reply(handler, answer.status, kept, content)
 

@@ -116,8 +116,87 @@ def test_an_insert_whose_answer_was_lost_is_not_repeated(house, emulator, proxy)
         ),
         pytest.param(
             Answer(404, "notFound", "Not found: Dataset v4-test:x was not found in location EU"),
-            r"What lies in another location is not found either: see V4_BIGQUERY_LOCATION",
+            r"^all looks for a dataset where it is not: .* lies in another location than V4_BIGQUERY_LOCATION",
             id="other-location",
+        ),
+        pytest.param(
+            Answer(400, "invalid", "Cannot read and write in different locations: source: EU, destination: US"),
+            r"^all looks for a dataset where it is not: .*source: EU, destination: US\. .*All datasets must lie in one",
+            id="two-locations",
+        ),
+        pytest.param(
+            Answer(404, "notFound", "Not found: Dataset v4-test:x"),
+            r"^all reads or writes a dataset that is not there: Not found: Dataset v4-test:x\. Compare `datasets`",
+            id="no-dataset",
+        ),
+        pytest.param(
+            Answer(404, "notFound", "Not found: Table v4-test:x.Lead was not found in location US"),
+            r"^all looks for a dataset where it is not: Not found: Table v4-test:x\.Lead",
+            id="no-table-there",
+        ),
+        pytest.param(
+            Answer(404, "notFound", "Not found: Table v4-test:x.Lead"),
+            r"^all reads or writes a table that is not there: .*`v4 init` creates the tables this project writes",
+            id="no-table",
+        ),
+        pytest.param(
+            Answer(404, "notFound", "Not found: Project v4-tset"),
+            r"^all cannot use the project: Not found: Project v4-tset\. Compare V4_BIGQUERY_PROJECT",
+            id="no-project",
+        ),
+        pytest.param(
+            Answer(
+                403,
+                "accessNotConfigured",
+                "BigQuery API has not been used in project 1 before or it is disabled. Enable it by visiting a page.",
+            ),
+            r"^all cannot use the project: .*gcloud services enable bigquery\.googleapis\.com",
+            id="no-api",
+        ),
+        pytest.param(
+            Answer(
+                403,
+                "billingNotEnabled",
+                "Access Denied: BigQuery BigQuery: Billing has not been enabled for this project. DML queries are not "
+                "allowed in the free tier.",
+            ),
+            r"^all needs a project with billing, .* Link a billing account to V4_BIGQUERY_PROJECT",
+            id="no-billing",
+        ),
+        pytest.param(
+            Answer(
+                403,
+                "accessDenied",
+                "Access Denied: Table v4-test:x.scores: Permission bigquery.tables.updateData denied on table "
+                "v4-test:x.scores (or it may not exist).",
+            ),
+            r"^all is not allowed: .* needs roles/bigquery\.dataEditor on the dataset of the tables",
+            id="no-writing",
+        ),
+        pytest.param(
+            Answer(
+                403,
+                "quotaExceeded",
+                "Custom quota exceeded: Your usage exceeded the custom quota for QueryUsagePerDay, which is set by "
+                "your administrator.",
+            ),
+            r"^all met a limit of the project: Custom quota exceeded.* IAM & Admin > Quotas",
+            id="own-quota",
+        ),
+        pytest.param(
+            Answer(400, "invalidQuery", "Unrecognized name: Compny; Did you mean Company? at [4:7]"),
+            r"^all reads a column that is not there or of another type: Unrecognized name: Compny; .*tables\.py",
+            id="no-column",
+        ),
+        pytest.param(
+            Answer(
+                400,
+                "invalidQuery",
+                "No matching signature for operator < for argument types: STRING, TIMESTAMP. Supported signature: "
+                "ANY < ANY at [9:3]",
+            ),
+            r"^all reads a column that is not there or of another type: No matching signature for operator <",
+            id="other-type",
         ),
     ],
 )

@@ -1,0 +1,71 @@
+"""As whom BigQuery is asked, and Google's clients for it: one of each per process."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import google.auth
+import grpc  # type: ignore[import-untyped]
+from google.auth import impersonated_credentials
+from google.auth.credentials import AnonymousCredentials, Credentials
+from google.cloud import bigquery
+from google.cloud.bigquery_storage import BigQueryReadClient
+from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
+from google.oauth2 import service_account
+
+from v4_assets.errors import WarehouseError
+
+SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+"""What a token may be used for; what it really may is for IAM to say."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where BigQuery is and who asks: the defaults (ADC) or a key file, in the name of another account if one is given.
+
+    An emulator, named by its addresses, is asked without credentials.
+    """
+
+    project: str
+    location: str
+    key_file: str | None = None
+    impersonate: str | None = None
+    endpoint: str | None = None
+    storage_endpoint: str | None = None
+
+
+def credentials(access: Access) -> Credentials:
+    """Who asks. Raises WarehouseError for a key file that is none, GoogleAuthError where there are no credentials."""
+    if access.endpoint:
+        return AnonymousCredentials()  # type: ignore[no-untyped-call]
+    own = _from_key(access.key_file) if access.key_file else google.auth.default(scopes=SCOPES)[0]
+    if not access.impersonate:
+        return own
+    return impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
+        source_credentials=own, target_principal=access.impersonate, target_scopes=list(SCOPES)
+    )
+
+
+@cache
+def client(access: Access) -> bigquery.Client:
+    """The client of the REST API; it may be shared by threads."""
+    options = {"api_endpoint": access.endpoint} if access.endpoint else None
+    return bigquery.Client(access.project, credentials(access), location=access.location, client_options=options)
+
+
+@cache
+def storage_client(access: Access) -> BigQueryReadClient | None:
+    """The client of the Storage Read API; None for an emulator without one, which is read page by page."""
+    if access.storage_endpoint:
+        channel = grpc.insecure_channel(access.storage_endpoint, options=[("grpc.max_receive_message_length", -1)])
+        return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))  # type: ignore[no-untyped-call]
+    return None if access.endpoint else BigQueryReadClient(credentials=credentials(access))  # type: ignore[no-untyped-call]
+
+
+def _from_key(path: str) -> Credentials:
+    try:
+        return service_account.Credentials.from_service_account_file(path, scopes=SCOPES)  # type: ignore[no-untyped-call,no-any-return]
+    except (OSError, ValueError) as error:
+        raise WarehouseError(
+            f"{path}, the key file of V4_BIGQUERY_KEY_FILE, cannot be used: {error}. Expected is the JSON key of a "
+            "service account; without the setting the client's own defaults (ADC) count."
+        ) from error

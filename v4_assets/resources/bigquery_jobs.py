@@ -1,0 +1,131 @@
+"""Jobs that can be traced: ids and labels that say which run, step and attempt asks, and what the jobs cost."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import dagster as dg
+from google.api_core.exceptions import Conflict, NotFound
+from google.api_core.retry import Retry, if_exception_type
+from google.cloud import bigquery
+
+ESTIMATED, PROCESSED, BILLED, JOBS = "bytes_estimated", "bytes_processed", "bytes_billed", "bigquery_jobs"
+"""Of asset metadata: by the dry runs of what is written, really read, paid for; and by how many jobs."""
+CALL = "v4_call"
+"""Label by which a job is known to be the one just asked for."""
+LABEL_LENGTH, PART_LENGTH = 63, 300
+"""The service's limit of a label's value; and what a part of a job id may take of its 1024 characters."""
+
+Job = TypeVar("Job", bigquery.QueryJob, bigquery.LoadJob)
+_NUMBERS = count(1)
+_SPENT: ContextVar[tuple[Counter[str], ...]] = ContextVar("v4_spent", default=())
+# A job that was just refused as taken may not be visible yet.
+_until_visible = Retry(if_exception_type(NotFound), timeout=60.0)
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A step of a run, in one of its attempts."""
+
+    run_id: str
+    step: str
+    attempt: int
+    """0 at first, then counted by Dagster's retries."""
+    asset: str
+    """The asset it makes, or whose check it answers; empty for a step that does neither."""
+
+    @classmethod
+    def current(cls) -> "Asker | None":
+        """The step that is running here; None outside one, as in a sensor or on the command line."""
+        try:
+            context = dg.OpExecutionContext.get()
+        except dg.DagsterInvariantViolationError:
+            return None
+        keys = context.selected_asset_keys or {check.asset_key for check in context.selected_asset_check_keys}
+        step = context.get_step_execution_context().step.key
+        asset = "_".join(sorted(key.to_python_identifier() for key in keys))
+        return cls(context.run_id, step, context.retry_number, asset)
+
+
+def job_ids(name: str, asker: Asker | None) -> Iterator[str]:
+    """Ids for the jobs of the query `name`, no two the same: run, step, attempt, query and a running number.
+
+    They are new in this process. A process that takes the step up again after a crash may meet its predecessor's.
+    """
+    origin = (_part(asker.run_id), _part(asker.step), str(asker.attempt)) if asker else (uuid4().hex,)
+    for number in _NUMBERS:
+        yield "-".join(("v4", *origin, _part(name), str(number)))
+
+
+def turn_ids(*parts: object) -> Iterator[str]:
+    """Ids that everybody who writes the same thing asks for in the same order, so that they take turns."""
+    turn = "-".join(("v4", *(_part(str(part)) for part in parts)))
+    return (f"{turn}-{number}" for number in count(1))
+
+
+def labels(name: str, asker: Asker | None) -> dict[str, str]:
+    """What a job says about itself in the console and in INFORMATION_SCHEMA.JOBS."""
+    if asker is None:
+        return {"v4": label(name)}
+    of_run = {"v4_run": label(asker.run_id), "v4_attempt": str(asker.attempt)}
+    of_asset = {"v4_asset": label(asker.asset)} if asker.asset else {}
+    return {"v4": label(name), **of_asset, **of_run}
+
+
+def label(text: str) -> str:
+    """A text as the value of a label: small letters, digits, _ and -, at most 63."""
+    return re.sub(r"[^a-z0-9_-]", "_", text.lower())[:LABEL_LENGTH]
+
+
+def started(
+    client: bigquery.Client, start: Callable[[str, dict[str, str]], Job], ids: Iterator[str], said: Mapping[str, str]
+) -> Job:
+    """The job of this call under the first free id: `start` asks for it with an id and labels.
+
+    The service gives an id away once. One that is taken is our own job's, whose answer was lost, if it carries our
+    label. Otherwise it is somebody else's, who is let through first: who waits in turn sees what was done.
+    """
+    call = uuid4().hex
+    while True:
+        job_id = next(ids)
+        try:
+            return start(job_id, {**said, CALL: call})
+        except Conflict:
+            taken: Any = _until_visible(client.get_job)(job_id)
+            if taken.labels.get(CALL) == call:
+                return taken  # type: ignore[no-any-return] # it carries our label
+            taken.exception()  # waits
+
+
+@contextmanager
+def metered() -> Iterator[Mapping[str, int]]:
+    """What the jobs inside cost, as asset metadata. An estimate only stands there when something was estimated."""
+    spent = Counter({PROCESSED: 0, BILLED: 0, JOBS: 0})
+    token = _SPENT.set((*_SPENT.get(), spent))
+    try:
+        yield spent
+    finally:
+        _SPENT.reset(token)
+
+
+def charge(**amounts: int | None) -> None:
+    """Add to every meter that runs. None is nothing."""
+    for spent in _SPENT.get():
+        spent.update({name: amount or 0 for name, amount in amounts.items()})
+
+
+def charge_job(job: bigquery.QueryJob | bigquery.LoadJob) -> None:
+    """Add a job that is done. A script's job counts what its statements read; a load job reads no table."""
+    charge(**{JOBS: 1})
+    if isinstance(job, bigquery.QueryJob):
+        charge(**{PROCESSED: job.total_bytes_processed, BILLED: job.total_bytes_billed})
+
+
+def _part(text: str) -> str:
+    return re.sub(r"[^\w-]", "_", text, flags=re.ASCII)[:PART_LENGTH]

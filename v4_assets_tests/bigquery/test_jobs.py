@@ -1,0 +1,221 @@
+"""Every job can be traced to the step and attempt that asked for it, none is taken for another, and each is counted."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from urllib.parse import urlsplit
+
+import dagster as dg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from v4_assets import tables
+from v4_assets.assets.partition import Day, Desk, write_query
+from v4_assets.clock import Clock, parse_instant
+from v4_assets.errors import SchemaDriftError, WarehouseError
+from v4_assets.resources.bigquery_jobs import Asker, job_ids, label, labels, turn_ids
+from v4_assets.resources.connect import registry
+from v4_assets.settings import load
+from v4_assets.sql import Column, Query
+from v4_assets.tables import Catalogue, Datasets, VersionNames
+from v4_assets_tests.bigquery.emulator import Emulator
+from v4_assets_tests.bigquery.house import DAY, House, new_house, warehouse
+from v4_assets_tests.bigquery.proxy import Answer, Proxy, proxied
+
+ASKER = Asker("1f0c", "features_v41", 1, "features_v41")
+
+
+@pytest.fixture
+def proxy(emulator: Emulator) -> Iterator[Proxy]:
+    with proxied(urlsplit(emulator.endpoint).netloc) as proxy:
+        yield proxy
+
+
+# --- ids and labels ------------------------------------------------------------------------------------------------
+
+
+@given(st.text(min_size=1), st.text(min_size=1), st.text(max_size=2000))
+def test_an_id_and_a_label_are_what_the_service_takes_whatever_things_are_called(run_id, step, name):
+    asker = Asker(run_id[:36], step, 0, step)
+    for job_id in (*islice(job_ids(name, asker), 2), *islice(job_ids(name, None), 2), *islice(turn_ids(name, step), 2)):
+        assert re.fullmatch(r"[A-Za-z0-9_-]{1,1024}", job_id)
+    for value in labels(name, asker).values():
+        assert re.fullmatch(r"[a-z0-9_-]{0,63}", value)
+
+
+def test_an_id_says_run_step_attempt_and_query_and_never_comes_twice():
+    first, second = islice(job_ids("features_v41", ASKER), 2)
+    assert re.fullmatch(r"v4-1f0c-features_v41-1-features_v41-\d+", first)
+    assert len({first, second, *islice(job_ids("features_v41", ASKER), 2)}) == 4
+    assert len({job_id.rsplit("-", 1)[0] for job_id in (next(job_ids("look", None)), next(job_ids("look", None)))}) == 2
+
+
+def test_writers_of_one_thing_ask_for_the_same_ids_in_the_same_order():
+    assert list(islice(turn_ids("firm.ml", "scores", DAY, 2), 2)) == [
+        "v4-firm_ml-scores-2026-01-05-2-1",
+        "v4-firm_ml-scores-2026-01-05-2-2",
+    ]
+
+
+def test_labels_name_query_asset_run_and_attempt():
+    assert labels("Features", ASKER) == {
+        **{"v4": "features", "v4_asset": "features_v41", "v4_run": "1f0c", "v4_attempt": "1"},
+    }
+    assert labels("look", None) == {"v4": "look"}
+    assert label("Ärger in Z/" + "x" * 80) == ("_rger_in_z_" + "x" * 80)[:63]
+
+
+def test_a_retry_asks_under_its_own_attempt_and_a_check_for_its_asset(still):
+    asked = []
+
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1))
+    def scores() -> None:
+        asked.append(Asker.current())
+        still.warehouse.read(still.all)
+        if len(asked) == 1:
+            raise dg.RetryRequested(max_retries=1)
+
+    @dg.asset_check(asset=scores)
+    def filled() -> dg.AssetCheckResult:
+        asked.append(Asker.current())
+        return dg.AssetCheckResult(passed=True)
+
+    assert Asker.current() is None
+    result = dg.materialize([scores, filled])
+    first, second, check = asked
+    assert first == Asker(result.run_id, "scores", 0, "scores")
+    assert second == replace(first, attempt=1)
+    assert (check.step, check.asset) == ("scores_filled", "scores")
+    ids = {job.job_id for job in still.warehouse._client.list_jobs() if job.labels.get("v4_run") == result.run_id}
+    assert {job_id.rpartition("-")[0] for job_id in ids} == {f"v4-{result.run_id}-scores-{n}-all" for n in (0, 1)}
+
+
+# --- ids that are taken --------------------------------------------------------------------------------------------
+
+
+def test_a_job_of_somebody_else_under_our_id_is_never_taken_for_ours(still, monkeypatch):
+    """A process that takes a step up again begins with its dead predecessor's numbers."""
+    taken = f"v4-taken-{still.dataset}"
+    still.warehouse._client.query("SELECT 'not ours' AS said", job_id=f"{taken}-1", job_retry=None).result()
+    monkeypatch.setattr(
+        "v4_assets.resources.bigquery_jobs.job_ids", lambda name, asker: turn_ids("taken", still.dataset)
+    )
+    assert still.warehouse.read(Query("said", "SELECT 'ours' AS said")).to_pylist() == [{"said": "ours"}]
+    assert still.warehouse._client.get_job(f"{taken}-2").labels["v4"] == "said"
+
+
+def test_a_job_the_service_lost_is_asked_again_as_another_job(still, emulator, proxy):
+    """A job that has failed keeps its id and its failure for ever."""
+    lost = []
+
+    def revise(path: str, body: bytes, content: bytes) -> bytes:
+        if b'"jobReference"' not in body or lost:
+            return content
+        lost.append(path)
+        error = {"reason": "jobBackendError", "message": "The job was lost. Retry."}
+        status = {"state": "DONE", "errorResult": error, "errors": [error]}
+        return json.dumps(json.loads(content) | {"status": status}).encode()
+
+    proxy.revise = revise
+    house = House(warehouse(emulator, proxy.endpoint), still.dataset)
+    assert house.leads() == ["a", "b"]
+    asked = [json.loads(body)["jobReference"]["jobId"] for body in proxy.bodies if b'"jobReference"' in body]
+    assert (len(lost), len(asked), len(set(asked))) == (1, 2, 2)
+
+
+# --- what they cost ------------------------------------------------------------------------------------------------
+
+
+def counting(proxy: Proxy, estimated: int, billed: int) -> None:
+    """The service's own counting of bytes, which the emulator does not do."""
+
+    def revise(path: str, body: bytes, content: bytes) -> bytes:
+        said = json.loads(content) if content else {}
+        if "query" in said.get("statistics", {}):
+            count = estimated if b'"dryRun": true' in body else billed - 1
+            said["statistics"]["query"] |= {"totalBytesProcessed": str(count), "totalBytesBilled": str(billed)}
+        return json.dumps(said).encode() if said else content
+
+    proxy.revise = revise
+
+
+def copied(house: House) -> Query:
+    text = f"SELECT @day AS prediction_date, lead_id, score FROM {house.name} WHERE prediction_date < @day"
+    return Query("copied", text, {"day": DAY})
+
+
+def test_a_filled_partition_tells_what_was_estimated_processed_and_billed_by_how_many_jobs(house, emulator, proxy):
+    counting(proxy, estimated=700, billed=1000)
+    costly = House(warehouse(emulator, proxy.endpoint), house.dataset)
+    with costly.warehouse.metered() as all_of_it:
+        with costly.warehouse.metered() as cost:
+            costly.put(copied(house), sequence=2)
+        assert cost == {"bytes_estimated": 700, "bytes_processed": 999, "bytes_billed": 1000, "bigquery_jobs": 1}
+        costly.put([house.batch("c")], sequence=3)
+    # The staging table and the transaction read; the load job between them is free.
+    assert all_of_it == {**cost, "bytes_processed": 3 * 999, "bytes_billed": 3000, "bigquery_jobs": 4}
+    costly.leads()
+    assert cost["bigquery_jobs"] == 1
+
+
+def test_a_partition_that_would_read_too_much_is_refused_before_anything_runs(house, emulator, proxy):
+    counting(proxy, estimated=10**12, billed=0)
+    limited = warehouse(emulator, proxy.endpoint).model_copy(update={"maximum_bytes_billed": 5 * 10**9})
+    with pytest.raises(WarehouseError) as caught:
+        House(limited, house.dataset).put(copied(house), sequence=2)
+    assert str(caught.value).startswith(
+        "copied would process 1,000,000,000,000 bytes by the service's estimate, more than the 5,000,000,000 that "
+        "V4_BIGQUERY_MAXIMUM_BYTES_BILLED allows for one query. Nothing was run."
+    )
+    assert house.leads() == ["a", "b"]
+    assert [b'"dryRun": true' in body for body in proxy.bodies] == [True]
+
+
+# --- a source that changed -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [
+        pytest.param(None, r"Lead\.Company is missing, expected STRING", id="missing"),
+        pytest.param(
+            Column("stage_entered_contacting__c", "BOOL"), r"contacting__c is BOOL, expected TIMESTAMP", id="type"
+        ),
+    ],
+)
+def test_a_column_of_a_source_that_changed_is_named_with_its_table(emulator, tmp_path, column, found):
+    house = new_house(emulator)
+    names = VersionNames("v40", "features", "scores_v40")
+    catalogue = Catalogue(Datasets(house.dataset, house.dataset, house.dataset), {"v4.0.0": names})
+    lead = catalogue[tables.LEAD]
+    dropped = column.name if column else "Company"
+    columns = tuple(one for one in lead.columns if one.name != dropped) + ((column,) if column else ())
+    needed = [catalogue[key] for key in (*tables.SOURCES[1:], tables.SCORED_LEADS, tables.PARTITION_WRITES)]
+    house.warehouse.create([replace(lead, columns=columns), *needed])
+    settings = load({"V4_HOME": str(tmp_path)})
+    desk = Desk(house.warehouse, registry(settings), catalogue, settings.rollout.checks)
+    day = Day(DAY, Clock(parse_instant("2026-01-05T06:30")))
+    with pytest.raises(SchemaDriftError, match=rf"^scored_leads reads a column .* The sources differ .*{found}\.$"):
+        write_query(desk, tables.SCORED_LEADS, day)
+
+
+def test_a_dataset_in_another_location_is_named_with_both_places(still, proxy, emulator):
+    def revise(path: str, body: bytes, content: bytes) -> bytes:
+        return content.replace(b'"location":"US"', b'"location":"europe-west3"')
+
+    proxy.revise = revise
+    house = House(warehouse(emulator, proxy.endpoint), still.dataset)
+    with pytest.raises(WarehouseError, match=rf"v4-test:{still.dataset} lies in europe-west3, and .*LOCATION is US: "):
+        house.warehouse.create([house.scores])
+
+
+def test_a_missing_dataset_is_told_before_a_partition_is_filled(house, emulator, proxy):
+    proxy.judge = lambda method, path, body: (
+        Answer(404, "notFound", "Not found: Dataset v4-test:x") if b'"dryRun": true' in body else None
+    )
+    with pytest.raises(WarehouseError, match=r"^copied reads or writes a dataset that is not there"):
+        House(warehouse(emulator, proxy.endpoint), house.dataset).put(copied(house), sequence=2)
+    assert (house.leads(), len(proxy.bodies)) == (["a", "b"], 1)
