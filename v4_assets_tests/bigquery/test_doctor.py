@@ -14,7 +14,7 @@ from v4_assets.sample.world import WorldSpec, build
 from v4_assets.settings import PROJECT, load
 from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
 
-WORLD = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 1, 18))
+WORLD = WorldSpec(scale=0.002, leads_per_week=40, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 1, 18))
 NAMES = ("SavvyGTMData", "FinTrx_data_CA", "ml_features")
 
 
@@ -60,6 +60,7 @@ def tables_of(emulator: Emulator, env: dict[str, str]) -> list[str]:
 def test_a_healthy_project_is_ok_everywhere_and_nothing_is_made(emulator, environment):
     before = tables_of(emulator, environment)
     told = asked(environment)
+    assert told["sources fresh"].verdict is Verdict.OK, told["sources fresh"].found
     assert not_ok(told) == {"time zones": Verdict.WARN, "Dagster": Verdict.WARN}  # the clock is fixed, nothing was run
     features = load(environment).rollout.datasets.features
     assert told[f"dataset {features}"].found == "in US"
