@@ -1,5 +1,6 @@
 """The last step of every run: write down what happened, and mark an action that is through as completed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from v4_assets.evaluation.store import evidence_rows
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout import charts
 from v4_assets.rollout.evaluations import SALESFORCE_SYNC, checks_of_run, gates_of_run, owed_by_sync
-from v4_assets.rollout.orders import completed
+from v4_assets.rollout.orders import ACTION_TAG, completed
 from v4_assets.rollout.report import Report, as_markdown, gates_of, name_of
 from v4_assets.rollout_file import Rollout
 from v4_assets.settings import Places
@@ -51,6 +52,10 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
         only_today(context, clock)
         with warehouse.session():
             events = production.history(warehouse, rollout.catalogue)
+            done = carried_through(context.instance, context.run_id, events)
+            page = places.reports / f"{name_of(done, clock.today())}.md" if done else None
+            if done and page and page.is_file():
+                return result(page, f"{done.event}, carried through by another run")
             action = deployments.state_after(events).unfinished
             if action and action.event == "sunset_started" and not is_archived(places.archive, action.version):
                 action = None  # the day's own run: the sunset's is to come
@@ -64,15 +69,23 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
             # Last of all: what is completed is never looked at again, so nothing may be left to do.
             if through:
                 complete(warehouse, rollout, through)
-        return dg.MaterializeResult(
-            metadata={
-                "report": dg.MetadataValue.path(str(path)),
-                "page": dg.MetadataValue.md(path.read_text(encoding="utf-8")),
-                "action": action.event if action else "–",
-            }
-        )
+        return result(path, action.event if action else "–")
 
     return asset
+
+
+def result(path: Path, action: str) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """A report as the step shows it."""
+    page = dg.MetadataValue.md(path.read_text(encoding="utf-8"))
+    return dg.MaterializeResult(metadata={"report": dg.MetadataValue.path(str(path)), "page": page, "action": action})
+
+
+def carried_through(instance: dg.DagsterInstance, run_id: str, events: Sequence[Event]) -> Event | None:
+    """The beginning of the action this run was ordered, when another run of the order has completed it; else None."""
+    run = instance.get_run_by_id(run_id)
+    order = run.tags.get(ACTION_TAG) if run else None
+    told = [event for event in events if order and event.action_id == order]
+    return told[0] if any(event.event.endswith(deployments.COMPLETED) for event in told) else None
 
 
 def through_with(action: Event, clock: Clock, run_id: str) -> Event:
