@@ -5,8 +5,10 @@ import sys
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
-from v4_assets.rollout.attempts import next_attempt
+from v4_assets.errors import PolicyError
+from v4_assets.rollout.attempts import await_turn, next_attempt
 from v4_assets.rollout.orders import ACTION_TAG
 from v4_assets.rollout.runs import PROCESS_TAG, at_work, this_process
 
@@ -22,7 +24,9 @@ def instance():
 def run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, process: str | None = None) -> dg.DagsterRun:
     """A run of the order in Dagster's storage."""
     tags = {ACTION_TAG: ORDER, **({PROCESS_TAG: process} if process else {})}
-    return instance.create_run_for_job(dg.GraphDefinition("job", node_defs=[]).to_job(), tags=tags, status=status)
+    # Dagster has a queued run only of a job that a daemon could load.
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "repository"), "job")
+    return instance.add_run(dg.DagsterRun("job", tags=tags, status=status, remote_job_origin=origin))
 
 
 def dead_process() -> str:
@@ -76,3 +80,45 @@ def test_another_order_does_not_wait_for_the_last_ones_pause(instance):
     cursor = next_attempt(instance, ORDER, None, 6).cursor
     assert next_attempt(instance, ORDER, cursor, 6).number is None
     assert next_attempt(instance, "another order", cursor, 6).number == 1
+
+
+def waits(instance: dg.DagsterInstance, own: dg.DagsterRun, ends: dg.DagsterRun | None = None) -> list[str]:
+    """What a run is told while it waits for its turn; `ends` is over after the first pause."""
+    told: list[str] = []
+
+    def pause(_: float) -> None:
+        assert ends is not None, "it waits for ever"
+        instance.report_run_canceled(ends)
+
+    await_turn(instance, own.run_id, ORDER, minutes=1.0, tell=told.append, sleep=pause)
+    return told
+
+
+def test_of_two_runs_at_once_the_later_waits_for_the_end_of_the_earlier(instance):
+    earlier = run(instance, dg.DagsterRunStatus.STARTED, "elsewhere:1")
+    later = run(instance, dg.DagsterRunStatus.STARTED, this_process())
+    assert waits(instance, earlier) == []
+    said = f"Run {earlier.run_id} carries out the same order; this one waits for its end."
+    assert waits(instance, later, ends=earlier) == [said]
+
+
+@pytest.mark.parametrize(
+    ("status", "process"),
+    [
+        (dg.DagsterRunStatus.SUCCESS, "elsewhere:1"),
+        (dg.DagsterRunStatus.FAILURE, "elsewhere:1"),
+        (dg.DagsterRunStatus.QUEUED, None),
+        (dg.DagsterRunStatus.STARTED, "killed"),
+    ],
+    ids=["over", "failed", "queued", "killed"],
+)
+def test_nobody_waits_for_a_run_that_is_not_at_work(instance, status, process):
+    run(instance, status, dead_process() if process == "killed" else process)
+    assert waits(instance, run(instance, dg.DagsterRunStatus.STARTED, this_process())) == []
+
+
+def test_a_run_that_does_not_end_is_given_up_with_its_name(instance):
+    stuck = run(instance, dg.DagsterRunStatus.STARTED, "elsewhere:1")
+    own = run(instance, dg.DagsterRunStatus.STARTED, this_process())
+    with pytest.raises(PolicyError, match=f"Run {stuck.run_id} has been carrying out the same order for 0 minutes"):
+        await_turn(instance, own.run_id, ORDER, minutes=0.0, tell=lambda _: None)

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from v4_assets import deployments, production
-from v4_assets.assets.production import GROUP, mark_at_work, only_today, start
+from v4_assets.assets.production import GROUP, only_today, start, take_turn
 from v4_assets.clock import Clock
 from v4_assets.errors import ModelIntegrityError
 from v4_assets.model import BUNDLE_FILES, file_sha256
@@ -44,9 +44,10 @@ def champion_archive(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         only_today(context, clock)
         order = Order.of(config)
+        if order:
+            take_turn(context, order, rollout)
         with warehouse.session():
             if order:
-                mark_at_work(context, order.event_id)
                 start(warehouse, rollout, registry, order, clock, context.run_id)
             state = deployments.state_after(production.history(warehouse, rollout.catalogue))
         if state.unfinished and state.unfinished.event == "sunset_started":

@@ -13,6 +13,7 @@ from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.errors import PolicyError
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse
+from v4_assets.rollout.attempts import await_turn
 from v4_assets.rollout.orders import ACTION_TAG, Order, OrderConfig
 from v4_assets.rollout.report import PAGE, name_of
 from v4_assets.rollout.runs import PROCESS_TAG, this_process
@@ -52,9 +53,10 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         only_today(context, clock)
         order = Order.of(config)
+        if order:
+            take_turn(context, order, rollout)
         with warehouse.session():
             if order:
-                mark_at_work(context, order.event_id)
                 start(warehouse, rollout, registry, order, clock, context.run_id)
             events = production.history(warehouse, rollout.catalogue)
             live = production.current(warehouse, rollout.catalogue)
@@ -116,9 +118,15 @@ def only_today(context: dg.AssetExecutionContext, clock: Clock) -> None:
             )
 
 
-def mark_at_work(context: dg.AssetExecutionContext, action_id: str) -> None:
-    """Say in the run's tags what it carries out and in which process, so that the sensor can tell a killed run."""
-    context.instance.add_run_tags(context.run_id, {ACTION_TAG: action_id, PROCESS_TAG: this_process()})
+def take_turn(context: dg.AssetExecutionContext, order: Order, rollout: Rollout) -> None:
+    """Say in the run's tags what it carries out and in which process, so that the sensor can tell a killed run; then
+    wait for an earlier run of the same order. Not inside a session, which would keep the warehouse from that run.
+
+    Raises PolicyError when that run does not end. Its longest step is the sync, whose deadline is taken for both.
+    """
+    context.instance.add_run_tags(context.run_id, {ACTION_TAG: order.event_id, PROCESS_TAG: this_process()})
+    minutes = rollout.salesforce.poll_deadline_minutes
+    await_turn(context.instance, context.run_id, order.event_id, minutes=minutes, tell=context.log.info)
 
 
 def export_registry(path: Path, statuses: dict[str, str], live: production.Production | None) -> None:

@@ -1,5 +1,6 @@
 """The last step of every run: write down what happened, and mark an action that is through as completed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.charts import Chart
 from v4_assets.rollout.evaluations import SALESFORCE_SYNC, owed_by_sync
 from v4_assets.rollout.headline import gates_of
-from v4_assets.rollout.orders import completed
+from v4_assets.rollout.orders import ACTION_TAG, completed
 from v4_assets.rollout.publishing import draw, gather, publish, write
-from v4_assets.rollout.report import PAGE, Report
+from v4_assets.rollout.report import PAGE, Report, name_of
 from v4_assets.rollout_file import Rollout
 from v4_assets.settings import Places
 
@@ -62,6 +63,10 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
         only_today(context, clock)
         with warehouse.session():
             events = production.history(warehouse, rollout.catalogue)
+            done = carried_through(context.instance, context.run_id, events)
+            told = places.reports / f"{name_of(done, clock.today())}.md" if done else None
+            if done and told and told.is_file():
+                return result(places.reports / PAGE, told, f"{done.event}, carried through by another run", "")
             action = deployments.state_after(events).unfinished
             if action and action.event == "sunset_started" and not is_archived(places.archive, action.version):
                 action = None  # the day's own run: the sunset's is to come
@@ -76,24 +81,37 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
             # Last of all: what is completed is never looked at again, so nothing may be left to do.
             if through:
                 complete(warehouse, rollout, through)
-        return dg.MaterializeResult(
-            metadata={
-                "page": dg.MetadataValue.path(str(page)),
-                "report": dg.MetadataValue.path(str(path)),
-                "text": dg.MetadataValue.md(path.read_text(encoding="utf-8")),
-                "action": action.event if action else "–",
-            },
-            check_results=[
-                dg.AssetCheckResult(
-                    check_name=DRAWN,
-                    passed=not undrawn,
-                    severity=dg.AssetCheckSeverity.WARN,
-                    description=undrawn or "ok: the page was written",
-                )
-            ],
-        )
+        return result(page, path, action.event if action else "–", undrawn)
 
     return asset
+
+
+def result(page: Path, path: Path, action: str, undrawn: str) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """The page and a report as the step shows them. `undrawn` says why the page could not be made."""
+    return dg.MaterializeResult(
+        metadata={
+            "page": dg.MetadataValue.path(str(page)),
+            "report": dg.MetadataValue.path(str(path)),
+            "text": dg.MetadataValue.md(path.read_text(encoding="utf-8")),
+            "action": action,
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=DRAWN,
+                passed=not undrawn,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=undrawn or "ok: the page was written",
+            )
+        ],
+    )
+
+
+def carried_through(instance: dg.DagsterInstance, run_id: str, events: Sequence[Event]) -> Event | None:
+    """The beginning of the action this run was ordered, when another run of the order has completed it; else None."""
+    run = instance.get_run_by_id(run_id)
+    order = run.tags.get(ACTION_TAG) if run else None
+    told = [event for event in events if order and event.action_id == order]
+    return told[0] if any(event.event.endswith(deployments.COMPLETED) for event in told) else None
 
 
 def _drawn(report: Report, rollout: Rollout, folder: Path) -> tuple[dict[str, Chart], Path, str]:

@@ -2,15 +2,23 @@
 
 The sensor daemon never launches a run key twice, not even when its run failed. So every attempt has a key of its own,
 and looks are skipped between them, twice as many each time.
+
+Two sensors that look at once both see nobody at it and start a run each. The later run waits for the earlier one and
+finds the action carried out, or carries through what is missing.
 """
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import dagster as dg
 
+from v4_assets.errors import PolicyError
 from v4_assets.rollout.orders import ACTION_TAG
 from v4_assets.rollout.runs import at_work
+
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,40 @@ def next_attempt(instance: dg.DagsterInstance, action_id: str, cursor: str | Non
         return Attempt(None, f"attempt {made + 1} comes after {skips} more looks", _cursor(action_id, skips - 1))
     # Looks skipped before the attempts: none before the 1st and 2nd, then 1, 3, 7, …
     return Attempt(made + 1, f"attempt {made + 1}", _cursor(action_id, 2**made - 1 if made else 0))
+
+
+def await_turn(
+    instance: dg.DagsterInstance,
+    run_id: str,
+    action_id: str,
+    *,
+    minutes: float,
+    tell: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until no earlier run of an action is at work. Raises PolicyError when one still is after `minutes`."""
+    deadline = time.monotonic() + minutes * 60
+    told = ""
+    while ahead := _ahead(instance, run_id, action_id):
+        if time.monotonic() >= deadline:
+            raise PolicyError(
+                f"Run {ahead.run_id} has been carrying out the same order for {minutes:g} minutes and is not over. "
+                "Nothing was changed. If it works no more, terminate it on its page in Dagster, then `v4 resume`."
+            )
+        if ahead.run_id != told:
+            told = ahead.run_id
+            tell(f"Run {told} carries out the same order; this one waits for its end.")
+        sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _ahead(instance: dg.DagsterInstance, run_id: str, action_id: str) -> dg.DagsterRun | None:
+    """A run of the action that was recorded before this one and is not over. Of two, exactly one sees the other."""
+    records = instance.get_run_records(dg.RunsFilter(tags={ACTION_TAG: action_id}))
+    own = next(one.storage_id for one in records if one.dagster_run.run_id == run_id)
+    earlier = (one.dagster_run for one in records if one.storage_id < own)
+    # A queued one may itself be waiting for a place that this run holds.
+    begun = (run for run in earlier if run.status is not dg.DagsterRunStatus.QUEUED)
+    return next((run for run in begun if at_work(instance, run)), None)
 
 
 def _cursor(action_id: str, skips: int) -> str:
