@@ -11,10 +11,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from v4_assets import operate
+from v4_assets import jobs, operate
 from v4_assets.clock import Clock
 from v4_assets.errors import V4Error
-from v4_assets.rollout.orders import ACTION_TAG
 from v4_assets.rollout.runs import UNFINISHED
 from v4_assets.settings import Settings
 
@@ -42,7 +41,7 @@ def old(settings: Settings, keep_days: int) -> Old:
     before = Clock().now() - timedelta(days=keep_days)
     with operate.dagster_instance(settings) as instance:
         runs = instance.get_runs(dg.RunsFilter(statuses=FINISHED, created_before=before))
-    return Old(tuple(run.run_id for run in runs if ACTION_TAG not in run.tags), files)
+    return Old(tuple(run.run_id for run in runs if run.job_name not in jobs.ACTIONS.values()), files)
 
 
 def remove(settings: Settings, what: Old) -> None:

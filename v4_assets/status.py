@@ -47,6 +47,7 @@ def status(settings: Settings) -> dict[str, Any]:
         "warehouse": str(settings.duckdb_file) if settings.warehouse == "duckdb" else settings.warehouse,
         "live": asdict(live) if live else None,
         "since": asdict(since) if since else None,
+        "days_shown": DAYS_SHOWN,
         "days": {
             version: _days(writes, catalogue[tables.scores_key(entry.key)].name)
             for version, entry in settings.rollout.versions.items()

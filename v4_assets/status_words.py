@@ -45,7 +45,7 @@ def _live(content: dict[str, Any]) -> Iterator[str]:
 
 def _scores(content: dict[str, Any], version: str, days: list[dict[str, Any]]) -> str:
     if not days:
-        return "nothing scored lately"
+        return f"nothing scored in {content['days_shown']} days"
     last, today = days[-1], content["scored"].get(version)
     said = f"{last['rows']} leads on {last['day']} ({last['kind']})"
     if today is None:

@@ -13,10 +13,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from v4_assets import operate
+from v4_assets import jobs, operate
 from v4_assets.errors import V4Error
 from v4_assets.graph import build
+from v4_assets.resources.connect import warehouse
 from v4_assets.rollout import alerts
+from v4_assets.status import status
 from v4_assets_tests.stories import FALLEN, GOOD, SINCE, WATCHED, Story, root_of, tell
 
 SECRET = "T0000-B0000-nobodyshallseethis"
@@ -199,6 +201,43 @@ def test_every_action_is_told_with_its_reason(told):
         "rollback started: v4.0.0 (rollout_sensor). top_decile_lift failed at 2 week-closes running."
     )
     assert "; rollback completed: v4.0.0 (rollout_sensor). " in said
+
+
+def test_a_day_that_was_compared_but_never_sent_is_told_once_it_is_due(told):
+    told.alerts()
+    told.goes_on(WATCHED.replace(day=3), "07:29")
+    with told.measured():
+        outcome = operate.run_job(told.settings, jobs.PAST_DAY, partition=told.day)
+    assert outcome.success, outcome.errors
+    assert told.alerts() == ""
+    told.goes_on(time="07:30")
+    said = "Salesforce has not got v4.1.0's scores of 2026-02-03: no sync of the day went through."
+    assert told.alerts() == said
+    assert {"what": said, "do": alerts.KINDS["sync"].do} in status(told.settings)["to_do"]
+    assert operate.run_job(told.settings, jobs.SYNC, partition=told.day).success
+    assert said not in [one["what"] for one in status(told.settings)["to_do"]]
+
+
+def test_live_scores_that_nobody_has_judged_are_told_once_they_are_due(told):
+    told.alerts()
+    told.change("DELETE FROM ml_features.v4_partition_verdicts WHERE table_name = 'v4_daily_scores_v41'")
+    assert told.alerts() == ""
+    told.goes_on(time="07:30")
+    assert told.alerts().startswith(
+        "v4.1.0, which is live, has no scores of 2026-02-02 that passed: v4_daily_scores_v41"
+    )
+
+
+def test_every_alert_says_the_words_by_which_the_runbook_lists_its_kind(told):
+    told.goes_on(WATCHED.replace(day=3), "07:30")
+    settings = told.settings
+    with told.broken("v4.1.0"):
+        assert not told.run().success
+    with operate.dagster_instance(settings) as instance:
+        found = alerts.conditions(instance, warehouse(settings), settings.rollout, settings.clock)
+    kinds = {one.key.partition(":")[0] for one in found}
+    assert {"run", "missing", "event"} <= kinds
+    assert [one.text for one in found if not one.key.startswith("event:") and one.kind.says not in one.text] == []
 
 
 def test_another_matter_is_told_in_a_week_in_which_something_was_told_already(told):

@@ -93,7 +93,7 @@ def test_an_unknown_command_is_a_mistake_in_use(v4):
 
 def test_the_status_before_init_says_that_nothing_is_live(home, shipped, v4):
     code, out, err = v4("status")
-    assert (code, err) == (0, "")
+    assert (code, err) == (1, "")
     assert out.splitlines() == [
         "Today      2026-01-12 in New York (the clock is fixed)",
         f"Warehouse  {home / 'warehouse.duckdb'}",
@@ -101,25 +101,34 @@ def test_the_status_before_init_says_that_nothing_is_live(home, shipped, v4):
         "Scores     v4.0.0: nothing scored in 14 days",
         "Scores     v4.1.0: nothing scored in 14 days",
         f"Model      v4.0.0: {shipped['model.json'][:12]}  {home.parent / 'shipped' / 'v4.0.0'}",
+        "To do      Nothing is live.",
+        "           → `v4 init`",
     ]
 
 
 def test_the_status_before_init_for_scripts(home, shipped, v4):
     code, out, _ = v4("status", "--json")
-    assert code == 0
+    assert code == 1
     assert json.loads(out) == {
         "today": "2026-01-12",
         "clock_fixed": True,
         "warehouse": str(home / "warehouse.duckdb"),
         "live": None,
         "since": None,
+        "days_shown": 14,
         "days": {"v4.0.0": [], "v4.1.0": []},
         "models": {"v4.0.0": {"path": str(home.parent / "shipped" / "v4.0.0"), "sha256": shipped["model.json"]}},
+        "unfinished": None,
+        "scored": {},
+        "rollout": None,
+        "salesforce": None,
+        "runs": [],
+        "to_do": [{"what": "Nothing is live.", "do": "`v4 init`"}],
     }
 
 
 def test_looking_at_the_status_makes_nothing(home, v4):
-    assert v4("status")[0] == 0
+    assert v4("status")[0] == 1
     assert not home.exists()
 
 

@@ -16,7 +16,6 @@ from v4_assets.doctor import examine, rollout
 from v4_assets.errors import V4Error
 from v4_assets.graph import build
 from v4_assets.rollout import runs
-from v4_assets.rollout.orders import ACTION_TAG
 from v4_assets.settings import PROJECT, load
 from v4_assets.status import status
 from v4_assets.status_words import as_text
@@ -88,16 +87,17 @@ def _pruned(told: Story) -> None:
     assert prune.old(settings, 30) == prune.Old((), ())
     with operate.dagster_instance(settings) as instance:
         known = [run.run_id for run in instance.get_runs()]
-        instance.add_run_tags(known[0], {ACTION_TAG: "an order"})
+        job = dg.GraphDefinition(jobs.ACTIONS["rollback"], node_defs=[]).to_job()
+        action = instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
     told.goes_on(ADOPTED + timedelta(days=32))
     with patch.object(prune, "Clock", lambda: told.settings.clock.__class__(runs.Clock().now() + timedelta(days=31))):
         found = prune.old(told.settings, 30)
-    assert found.run_ids == tuple(known[1:])
+    assert found.run_ids == tuple(known)
     names = {file.name for file in found.files}
     assert {f"{ADOPTED}-daily.md", f"{ADOPTED}_v4.0.0_job1.csv"} <= names
     prune.remove(told.settings, found)
     with operate.dagster_instance(settings) as instance:
-        assert [run.run_id for run in instance.get_runs()] == known[:1]
+        assert [run.run_id for run in instance.get_runs()] == [action.run_id]
     assert not any(file.exists() for file in found.files)
 
 

@@ -30,7 +30,7 @@ def environment(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) ->
     (home / "rollout.yaml").write_text(text, encoding="utf-8")
     env = {
         "V4_HOME": str(home),
-        "V4_NOW": "2026-01-12T06:30",
+        "V4_NOW": "2026-01-09T06:30",
         "V4_ROLLOUT": str(home / "rollout.yaml"),
         "V4_WAREHOUSE": "bigquery",
         "V4_BIGQUERY_PROJECT": GOOGLE_PROJECT,
