@@ -14,8 +14,8 @@ from v4_assets.graph import build
 from v4_assets.policy.decision import Verdict
 from v4_assets.rollout import by_hand
 from v4_assets.rollout.evaluations import NotEvaluated, evaluation_of
-from v4_assets.rollout.orders import Order
 from v4_assets.rollout.headline import gates_of
+from v4_assets.rollout.orders import Order
 from v4_assets.rollout.runs import PROCESS_TAG, this_process
 from v4_assets_tests.stories import (
     BEFORE,
