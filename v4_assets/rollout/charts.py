@@ -57,7 +57,7 @@ def lift_by_decile(deciles: Sequence[Mapping[str, Any]], caption: str) -> Chart:
             [100 * max(0.0, row["conversion_rate_high"] - row["conversion_rate"]) for row in rows],
         ]
         axes.bar(x, y, width=0.34, color=COLOURS[number % len(COLOURS)], label=version)
-        axes.errorbar(x, y, yerr=spans, fmt="none", ecolor=INK, elinewidth=0.8, capsize=2)
+        axes.errorbar(x, y, yerr=spans, fmt="none", color=INK, ecolor=INK, elinewidth=0.8, capsize=2)
         said.append(f"{version} from decile 1 to 10: {', '.join(f'{rate:.1f}' for rate in y)} %")
     axes.set_xticks(range(1, 11))
     axes.set_xlabel("decile, 10 = top")
@@ -161,7 +161,9 @@ def _drawn(figure: "Figure", alt: str) -> Chart:
 def for_page(svg: str, alt: str) -> str:
     """The drawing as an element of an HTML page: nothing of the file around it, ids of its own, the page's colours."""
     own = f"c{sha256(alt.encode()).hexdigest()[:8]}-"
-    body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    body = re.sub(
+        r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL
+    )
     body = re.sub(r' id="', f' id="{own}', body)
     body = re.sub(r"(url\(#|xlink:href=\"#)", lambda found: found[1].replace("xlink:", "") + own, body)
     for colour, role in ROLES.items():
