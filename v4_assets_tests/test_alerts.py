@@ -18,6 +18,7 @@ from v4_assets.errors import V4Error
 from v4_assets.graph import build
 from v4_assets.resources.connect import warehouse
 from v4_assets.rollout import alerts
+from v4_assets.rollout.report import PAGE
 from v4_assets.status import status
 from v4_assets_tests.stories import FALLEN, GOOD, SINCE, WATCHED, Story, root_of, tell
 
@@ -100,6 +101,7 @@ def test_a_day_that_is_missing_is_told_alone_and_a_hold_that_goes_on_afterwards_
     told.goes_on(WATCHED.replace(day=3), "07:30")
     missing = "The day 2026-02-03 is missing: lift_comparison of 2026-02-03 was not evaluated."
     assert told.alerts() == missing
+    assert missing in (told.settings.places.reports / PAGE).read_text(encoding="utf-8")
     assert slack.told[1:] == [missing]
     assert told.run().success
     assert told.tick().said.startswith("hold: top_decile_lift had no verdict")

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from v4_assets.cli import cli, main
 from v4_assets.rollout import by_hand
+from v4_assets.rollout.report import PAGE
 from v4_assets_tests.stories import (
     BEFORE,
     CLOSE_BEFORE_LATE,
@@ -178,7 +179,14 @@ def test_a_person_promotes_rolls_back_and_allows_with_reasons_that_stay(story):
     told = story("seventh")
     assert text(told, "promote", "--reason", "the board wants it").startswith("promotion to v4.1.0: done, ")
     assert text(told, "rollback", "--reason", "the phones are silent").startswith("rollback to v4.0.0: done, ")
-    assert text(told, "allow", NEW, "--reason", "they were not") == "v4.1.0 may be promoted again.\n"
+    page = told.settings.places.reports / PAGE
+    assert text(told, "allow", NEW, "--reason", "they were not") == (
+        f"v4.1.0 may be promoted again.\nThe rollout page: {page}\n"
+    )
+    assert "v4.1.0 is tried beside it</h1>" in page.read_text(encoding="utf-8")
+    page.unlink()
+    assert text(told, "report") == f"{page}\n"
+    assert "they were not" in page.read_text(encoding="utf-8")
     kinds = ("promotion_started", "promotion_completed", "rollback_started", "rollback_completed", "allowed")
     events = told.events[1:]
     assert tuple(event.event for event in events) == kinds

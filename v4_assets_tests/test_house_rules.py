@@ -17,7 +17,8 @@ PURE_FILES = [
     *(path for path in (PACKAGE / "evaluation").glob("*.py") if path.name not in ("store.py", "lift.py")),
     *(PACKAGE / "policy").glob("*.py"),
     *(PACKAGE / "salesforce" / f"{name}.py" for name in ("changes", "fields", "record_ids", "refusals", "rows")),
-    PACKAGE / "rollout" / "report.py",
+    *(PACKAGE / "rollout" / f"{name}.py" for name in ("report", "figures", "headline", "outlook", "page", "told_sync")),
+    PACKAGE / "rollout" / "words.py",
 ]
 CLIENTS = ("dagster", "duckdb", "google", "requests", "v4_assets.clock", "v4_assets.resources", "v4_assets.assets")
 TABLE_NAME = re.compile(r"\bml_features\b|\bSavvyGTMData\b|\bFinTrx_data_CA\b")

@@ -7,13 +7,17 @@ import dagster as dg
 import pytest
 
 from v4_assets.assets.report import verify_through
+from v4_assets.clock import NEW_YORK
 from v4_assets.deployments import Event
 from v4_assets.errors import SalesforceError
 from v4_assets.policy.decision import Gate, Phase, Standing, Verdict
 from v4_assets.rollout import charts
 from v4_assets.rollout.evaluations import owed_by_sync
+from v4_assets.rollout.headline import gates_of
 from v4_assets.rollout.orders import Order, completed, gates_json, order_id
-from v4_assets.rollout.report import Report, as_markdown, gates_of, name_of
+from v4_assets.rollout.outlook import Criterion, Outlook
+from v4_assets.rollout.report import Picture, Report, as_markdown, name_of
+from v4_assets.rollout.told_sync import Sync
 from v4_assets.settings import load
 from v4_assets_tests.evidences import evidence
 
@@ -48,9 +52,13 @@ def report(**changes: object) -> Report:
         evidence=EVIDENCE,
         evidence_sha256="e" * 64,
         gates=GATES,
+        at=NOW.astimezone(NEW_YORK),
+        outlook=Outlook("v4.1.0 was rolled back.", (Criterion("lift of at least 2", "2.10", "met"),)),
+        problems=("The day 2026-01-12 is missing.",),
+        sync=Sync(NOW.astimezone(NEW_YORK), "local", "v4.0.0", NOW.astimezone(NEW_YORK), 5000, 4997, 0, 1, 2, 7),
         action=ROLLBACK,
-        sync={"coverage": "ok: found 5000"},
-        charts={"Lift over time": "page-2.png"},
+        checks={"coverage": "ok: found 5000"},
+        charts={"Lift over the weeks": Picture("page-2.png", "Lift by day. v4.1.0: 2.00.")},
     )
     return replace(made, **changes)
 
@@ -64,10 +72,17 @@ def report(**changes: object) -> Report:
         "v4.0.0 production, v4.1.0 deprecated",
         f"sha256 `{'e' * 64}`",
         "| top_decile_lift | FAIL | 1.21 | 1.5 | 1.38 | lift 1.21 \\| bound 1.38 lies below 1.5 |",
-        "|  | v4.0.0 | v4.1.0 |",
+        "| figure | v4.0.0 | v4.1.0 |",
         "| top-decile lift | 1.44 (1.10 to 1.90) | 2.10 (1.70 to 2.50) |",
         "Leads contacted 2025-11-20 to 2025-11-29",
-        "![Lift over time](page-2.png)",
+        "![Lift by day. v4.1.0: 2.00.](page-2.png)",
+        "| lift of at least 2 | 2.10 | met |",
+        "- The day 2026-01-12 is missing.",
+        "| sent | 5,000 |",
+        "| failed | 1 |",
+        "| quarantined | 2 |",
+        "| kept back, refused lately | 7 |",
+        "| rows last sent | 12 January 2026, 06:30 in New York |",
         "| coverage | ok: found 5000 |",
         "Who is live changes outcomes",
         "| 2026-01-12 11:30 UTC | rollback_started | v4.0.0 | rollout_sensor |",
@@ -89,9 +104,25 @@ def test_a_person_s_decision_has_no_gates_and_says_so():
 
 
 def test_a_day_without_evidence_is_a_page_too():
-    page = as_markdown(report(action=None, evidence=[], gates=(), evidence_sha256=None, charts={}, sync={}))
-    assert page.startswith("# Rollout on 2026-01-12\n")
+    nothing = {"evidence": [], "gates": (), "evidence_sha256": None, "charts": {}, "sync": None, "problems": ()}
+    page = as_markdown(report(action=None, **nothing))
+    assert page.startswith("# v4.0.0 has been live since 12 January 2026, v4.1.0 was rolled back\n")
+    assert "- **Salesforce** No sync is on record." in page
+    assert "- **Problems** None open." in page
     assert "## Gates" not in page
+
+
+def test_a_day_begins_with_why_and_the_numbers_that_decided():
+    page = as_markdown(report(action=None))
+    assert "v4.1.0 was rolled back: its top-decile lift was 1.21, where at least 1.5 is asked for" in page
+    assert "- **Next decision** v4.1.0 was rolled back." in page
+    assert "It has v4.0.0's scores of 12 January 2026, 06:30 in New York; 5,000 leads sent last, 3 refused." in page
+    assert "- **Problems** 1 open." in page
+
+
+def test_a_person_s_reason_is_told_in_their_words():
+    by_hand = replace(ROLLBACK, decided_by="ann (v4)", reason="Sales *asked*\nfor it", gates=None)
+    assert "\nSales \\*asked\\* for it\n" in as_markdown(report(action=None, events=[by_hand]))
 
 
 def test_gates_come_back_as_they_were_kept():
@@ -123,7 +154,10 @@ def test_charts_are_pictures():
         for decile in range(1, 11)
     ]
     by_decile = charts.lift_by_decile(deciles, "a cohort")
-    assert over_time[:8] == by_decile[:8] == b"\x89PNG\r\n\x1a\n"
+    assert over_time.png[:8] == by_decile.png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert "v4.1.0: 2.00 on 2026-01-12, 2.00 on 2026-01-14; rollback of v4.0.0 on 2026-01-12" in over_time.alt
+    assert "Promotion asks for 2, below 1.5 it is rolled back" in over_time.alt
+    assert "v4.0.0 from decile 1 to 10: 1.0, 1.5" in by_decile.alt
     assert over_time != charts.lift_over_time(days[:2], [], load({}).rollout.policy)
     assert by_decile != charts.lift_by_decile(deciles[:10], "a cohort")
 

@@ -12,10 +12,11 @@ from v4_assets.assets import report
 from v4_assets.errors import PolicyError
 from v4_assets.graph import build
 from v4_assets.policy.decision import Verdict
-from v4_assets.rollout import by_hand
+from v4_assets.rollout import by_hand, charts
 from v4_assets.rollout.evaluations import NotEvaluated, evaluation_of
 from v4_assets.rollout.headline import gates_of
 from v4_assets.rollout.orders import Order
+from v4_assets.rollout.report import PAGE
 from v4_assets.rollout.runs import PROCESS_TAG, this_process
 from v4_assets_tests.stories import (
     BEFORE,
@@ -102,6 +103,9 @@ def test_on_the_seventh_day_with_two_good_weeks_the_candidate_goes_live_with_its
     assert told.exported == {OLD: "retired", NEW: "production"}
     assert served(told) == {NEW}
     assert told.reports == [f"2026-01-11-promotion-v4.1.0-{started.event_id[:8]}.md"]
+    page = (told.settings.places.reports / PAGE).read_text(encoding="utf-8")
+    assert "<h1>v4.1.0 has been live since 11 January 2026 in place of v4.0.0, under watch</h1>" in page
+    assert "v4.1.0 earned its promotion: its top-decile lift was 2.10, where at least 2 is asked for" in page
 
 
 def test_after_a_promotion_the_next_look_does_nothing(story):
@@ -199,7 +203,33 @@ def test_two_bad_weeks_roll_back_everything_and_say_why(story):
     assert started.reason in page
     assert f"sha256 `{told.evidence_sha256}`" in page
     assert "rollback_completed" in page
+    assert_page_tells_of_the_rollback(told)
     assert_stays_out_until_allowed(told)
+
+
+def assert_page_tells_of_the_rollback(told: Story) -> None:
+    page = (told.settings.places.reports / PAGE).read_text(encoding="utf-8")
+    assert "<h1>v4.0.0 has been live since 2 February 2026, v4.1.0 was rolled back</h1>" in page
+    assert "v4.1.0 was rolled back: its top-decile lift was 1.20 and 1.20 at 2 week-closes running" in page
+    assert page.count("<svg") == 2
+    assert "<li><strong>Problems</strong> None open.</li>" in page
+
+
+def test_an_action_that_cannot_be_drawn_is_completed_and_says_so(story):
+    told = story("watched")
+    for day in SINCE[1:]:
+        told.write(day, FALLEN)
+    before = (told.settings.places.reports / PAGE).read_bytes()
+    with patch.object(charts, "lift_over_time", side_effect=ValueError("no font")):
+        [outcome] = told.tick().outcomes
+    assert outcome.success, outcome.errors
+    assert told.happened == ROLLED_BACK
+    [failed] = outcome.checks_failed
+    assert (failed.check, failed.severity, failed.description) == ("page_drawn", "WARN", "not ok: ValueError: no font")
+    assert "Not all could be made: not ok: ValueError: no font" in (
+        told.settings.places.reports / told.reports[-1]
+    ).read_text(encoding="utf-8")
+    assert (told.settings.places.reports / PAGE).read_bytes() == before
 
 
 def assert_stays_out_until_allowed(told: Story) -> None:

@@ -57,7 +57,7 @@ def lift_by_decile(deciles: Sequence[Mapping[str, Any]], caption: str) -> Chart:
             [100 * max(0.0, row["conversion_rate_high"] - row["conversion_rate"]) for row in rows],
         ]
         axes.bar(x, y, width=0.34, color=COLOURS[number % len(COLOURS)], label=version)
-        axes.errorbar(x, y, yerr=spans, fmt="none", ecolor=INK, elinewidth=0.8, capsize=2)
+        axes.errorbar(x, y, yerr=spans, fmt="none", color=INK, ecolor=INK, elinewidth=0.8, capsize=2)
         said.append(f"{version} from decile 1 to 10: {', '.join(f'{rate:.1f}' for rate in y)} %")
     axes.set_xticks(range(1, 11))
     axes.set_xlabel("decile, 10 = top")
@@ -89,7 +89,7 @@ def lift_over_time(evidence: Sequence[Evidence], events: Sequence[Event], policy
         said.append(f"{version}: {lifts[0]:.2f} on {days[0]}, {lifts[-1]:.2f} on {days[-1]}")
     promote, roll_back = policy.promotion.lift_at_least, policy.rollback.lift_below
     _line(axes, promote, "promote at")
-    _line(axes, roll_back, "roll back below")
+    _line(axes, roll_back, "roll back\nbelow")
     said += _mark(axes, events, min((row.prediction_date for row in rows), default=None))
     axes.set_ylabel("top-decile lift")
     if rows:
@@ -112,8 +112,8 @@ def _mark(axes: "Axes", events: Sequence[Event], since: date | None) -> list[str
 
 def _line(axes: "Axes", height: float, label: str) -> None:
     axes.axhline(height, color=QUIET, linewidth=1, linestyle="--")
-    place = ("axes fraction", "data")
-    axes.annotate(f"{label} {height:g}", (0.005, height), xycoords=place, fontsize=8, va="bottom", color=QUIET)
+    look = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 8, "color": QUIET}
+    axes.annotate(f"{label} {height:g}", (1.01, height), **look)  # type: ignore[arg-type] # mixed keywords
 
 
 def _legend(axes: "Axes") -> None:
@@ -122,11 +122,11 @@ def _legend(axes: "Axes") -> None:
 
 
 def _short_dates(axes: "Axes") -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415 # paid by those who draw
+    from matplotlib.dates import AutoDateLocator, DateFormatter  # noqa: PLC0415 # paid by those who draw
 
     locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call] # matplotlib leaves it untyped
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call] # the same
+    axes.xaxis.set_major_formatter(DateFormatter("%d %b"))  # type: ignore[no-untyped-call] # the same
 
 
 def _figure() -> "tuple[Figure, Axes]":
@@ -161,7 +161,9 @@ def _drawn(figure: "Figure", alt: str) -> Chart:
 def for_page(svg: str, alt: str) -> str:
     """The drawing as an element of an HTML page: nothing of the file around it, ids of its own, the page's colours."""
     own = f"c{sha256(alt.encode()).hexdigest()[:8]}-"
-    body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    body = re.sub(
+        r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL
+    )
     body = re.sub(r' id="', f' id="{own}', body)
     body = re.sub(r"(url\(#|xlink:href=\"#)", lambda found: found[1].replace("xlink:", "") + own, body)
     for colour, role in ROLES.items():

@@ -28,11 +28,11 @@ def headline(standing: Standing) -> str:
         return "Nothing is live yet"
     since = day(standing.live_since)
     return {
-        Phase.PARALLEL: f"{standing.live} is live since {since}, {standing.candidate} is tried beside it",
-        Phase.WATCH: f"{standing.live} is live since {since} in the place of {standing.baseline}, and is watched",
-        Phase.ROLLED_BACK: f"{standing.live} is live since {since}, {standing.candidate} was rolled back",
-        Phase.SUNSET: f"{standing.live} is live since {since}, {standing.baseline} is archived",
-        Phase.NOT_ADOPTED: f"{standing.live} is live since {since}",
+        Phase.PARALLEL: f"{standing.live} has been live since {since}, {standing.candidate} is tried beside it",
+        Phase.WATCH: f"{standing.live} has been live since {since} in place of {standing.baseline}, under watch",
+        Phase.ROLLED_BACK: f"{standing.live} has been live since {since}, {standing.candidate} was rolled back",
+        Phase.SUNSET: f"{standing.live} has been live since {since}, {standing.baseline} is archived",
+        Phase.NOT_ADOPTED: f"{standing.live} has been live since {since}",
     }[standing.phase]
 
 

@@ -1,5 +1,6 @@
 """The next decision: what it asks, how far that is, and when it falls. In plain words. Pure."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -172,7 +173,9 @@ def _listed(parts: list[str]) -> str:
 
 def _sentence(text: str) -> str:
     said = free(text)
-    return said[:1].upper() + said[1:] + ("" if said.endswith((".", "…", "`")) else ".")
+    # A version's name keeps its v.
+    first = said[:1] if re.match(r"v\d", said) else said[:1].upper()
+    return first + said[1:] + ("" if said.endswith((".", "…", "`")) else ".")
 
 
 SAID: dict[Phase, Callable[[Decision, Case], str]] = {

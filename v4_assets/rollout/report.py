@@ -94,7 +94,7 @@ def _head(report: Report) -> str:
     """The first thing people see: live, since, why, and a line each for what comes next, Salesforce and problems."""
     switch, standing = switched(report.events), report.standing
     why = in_brief(switch) if switch else "`v4 init` adopts the baseline."
-    problems = f"{len(report.problems)} open" if report.problems else "none open"
+    problems = f"{len(report.problems)} open" if report.problems else "None open"
     return "\n".join(
         [
             f"# {headline(standing)}",
@@ -134,10 +134,11 @@ def _registry(report: Report) -> str:
 
 
 def _outlook(report: Report) -> str:
+    """The head of a day's report has said it already; its criteria are left to show."""
     outlook = report.outlook
     rows = [[one.asked, one.found, one.stands] for one in outlook.criteria]
-    asked = table(["asked", "found", "stands"], rows) if rows else ""
-    return "\n\n".join(part for part in ("## The next decision", outlook.said, asked) if part)
+    parts = [*([outlook.said] if report.action else []), *([table(["asked", "found", "stands"], rows)] if rows else [])]
+    return "\n\n".join(["## The next decision", *parts]) if parts else ""
 
 
 def _problems(problems: Sequence[str]) -> str:

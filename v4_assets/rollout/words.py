@@ -7,7 +7,7 @@ from datetime import date, datetime
 from v4_assets.policy import decision
 from v4_assets.policy.decision import Gate
 
-_MARKUP = re.compile(r"[\\<>\[\]*&~]|(?<!\w)_|_(?!\w)")
+_MARKUP = re.compile(r"[\\<>\[\]*&~]|(?<![^\W_])_|_(?![^\W_])")
 LABELS = {
     decision.TOP_DECILE_LIFT: ("top-decile lift", "{:.2f}"),
     decision.AUC: ("AUC", "{:.3f}"),
