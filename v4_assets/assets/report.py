@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from v4_assets import deployments, production, tables
+from v4_assets import deployments, production, references, tables
 from v4_assets.assets.archive import NAME as ARCHIVE
 from v4_assets.assets.archive import is_archived
 from v4_assets.assets.production import ALIAS, GROUP, export_registry, only_today
@@ -69,6 +69,7 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
                 "report": dg.MetadataValue.path(str(path)),
                 "page": dg.MetadataValue.md(path.read_text(encoding="utf-8")),
                 "action": action.event if action else "–",
+                "readers": report.readers or "–",
             }
         )
 
@@ -129,6 +130,7 @@ def gather(
         evidence_sha256=digest(rows) if rows else None,
         gates=gates_of(action) if action else gates_of_run(instance, run_id),
         action=action,
+        readers=references.left_behind(warehouse, rollout, action) if action else "",
         sync={name: one.description or "" for name, one in said.get(SALESFORCE_SYNC, {}).items()},
     )
 

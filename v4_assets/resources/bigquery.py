@@ -6,7 +6,6 @@ which the service gives away once. Changes of one table conflict whatever their 
 check inside its transaction says whether somebody was there first.
 """
 
-import json
 import random
 import re
 import tempfile
@@ -29,10 +28,11 @@ from google.cloud.bigquery_storage import BigQueryReadClient
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
 from v4_assets.errors import TableMissingError
+from v4_assets.resources import bigquery_texts
 from v4_assets.resources.bigquery_batches import resliced, spool
 from v4_assets.resources.bigquery_errors import explained, is_aborted
 from v4_assets.resources.bigquery_scripts import parameters, partition_script, statements_script, table_script
-from v4_assets.resources.bigquery_tables import declared, reference, schema, types
+from v4_assets.resources.bigquery_tables import declared, reference, schema, types, view_ddl
 from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema, verify_columns
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
@@ -83,9 +83,7 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 found = self._client.create_table(declared(table, self.project), exists_ok=True)
             verify_columns(table, types(found.schema))
         for view in views:
-            name = Table(view.name, view.dataset, view.name, ()).full_name
-            options = f"OPTIONS (description = {json.dumps(view.description, ensure_ascii=False)})"
-            self._run(Query(view.name, f"CREATE OR REPLACE VIEW {name} {options} AS\n{view.query.text}"))
+            self._run(Query(view.name, view_ddl(view)))
 
     def replace_partition(
         self, table: Table, write: PartitionWrite, rows: Query | Iterable[pa.RecordBatch], log: Table
@@ -118,13 +116,22 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 return {}
 
     def view_texts(self, dataset: str) -> dict[str, str]:
-        """Every view of a dataset and its text."""
+        """Every view of a dataset and its text, materialized ones included."""
         place = Table("VIEWS", f"{dataset}.INFORMATION_SCHEMA", "VIEWS", ()).full_name
         try:
             found = self.read(Query("view_texts", f"SELECT table_name, view_definition FROM {place}"))
+            with explained(dataset):
+                materialized = bigquery_texts.materialized_views(self._client, self._place(dataset))
         except TableMissingError:
             return {}
-        return dict(zip(found["table_name"].to_pylist(), found["view_definition"].to_pylist(), strict=True))
+        views = dict(zip(found["table_name"].to_pylist(), found["view_definition"].to_pylist(), strict=True))
+        return views | materialized
+
+    def routine_texts(self, dataset: str) -> dict[str, str]:
+        """Every routine of a dataset and its text."""
+        self._verify_dataset(dataset)
+        with explained(dataset):
+            return bigquery_texts.routines(self._client, self._place(dataset))
 
     @property
     def _client(self) -> bigquery.Client:
@@ -213,8 +220,11 @@ class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             target = reference(table, self.project)
             self._client.load_table_from_file(file, target, rewind=True, job_config=config).result()
 
+    def _place(self, dataset: str) -> bigquery.DatasetReference:
+        return bigquery.DatasetReference.from_string(dataset, default_project=self.project)
+
     def _verify_dataset(self, dataset: str) -> None:
-        place = bigquery.DatasetReference.from_string(dataset, default_project=self.project)
+        place = self._place(dataset)
         with explained(dataset):
             try:
                 self._client.get_dataset(place)

@@ -25,6 +25,8 @@ class Report:
     """The action the report is of; None for a day's report."""
     sync: Mapping[str, str] = field(default_factory=dict)
     """Check of salesforce_sync to what it said."""
+    readers: str = ""
+    """Who still reads the version that the action turned away from."""
     charts: Mapping[str, str] = field(default_factory=dict)
     """Caption to the file beside the report."""
 
@@ -43,6 +45,7 @@ def as_markdown(report: Report) -> str:
         _figures(report.evidence),
         _charts(report.charts),
         _sync(report.sync),
+        f"## Readers by name\n\n{report.readers}" if report.readers else "",
         _limits(report.evidence),
         _timeline(report.events),
     ]
