@@ -27,7 +27,7 @@ _DECLARED = f"""\
 DECLARE v4_prediction_date DATE DEFAULT {_TODAY};
 -- What happened before 00:00 of the day in New York is known on it.
 DECLARE v4_cutoff TIMESTAMP DEFAULT TIMESTAMP(v4_prediction_date, '{TIME_ZONE}');
-DECLARE v4_retrospective BOOL DEFAULT v4_prediction_date <> {_TODAY};
+DECLARE v4_retrospective BOOL DEFAULT (v4_prediction_date <> {_TODAY});
 DECLARE v4_replace_live STRING DEFAULT NULL;
 DECLARE v4_written_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP();
 DECLARE v4_run_id STRING DEFAULT CONCAT('console: ', SESSION_USER());"""

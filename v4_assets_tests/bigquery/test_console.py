@@ -64,7 +64,7 @@ class Reading:
             self.statement(text[found.end() :])
         elif found := re.fullmatch(r"IF (.+?) THEN RAISE USING MESSAGE = (.+)", text, re.DOTALL):
             assert self.kinds(f"{found[1]}, {found[2]}") == ["BOOL", "STRING"]
-        elif found := re.fullmatch(r"DECLARE ([\w, ]+) ([A-Z0-9]+)(?: DEFAULT (.+))?", text, re.DOTALL):
+        elif found := re.fullmatch(r"DECLARE ([\w, ]+?) ([A-Z0-9]+)(?: DEFAULT (.+))?", text, re.DOTALL):
             if found[3] and found[3] != "NULL":
                 assert self.kinds(found[3]) == [found[2]], found[1]
             self.types |= dict.fromkeys(found[1].split(", "), found[2])
@@ -82,7 +82,9 @@ class Reading:
         return re.sub(rf"(?<![@\w`'])({'|'.join(self.types) or 'v4_'})\b", r"@\1", text)
 
 
-@pytest.mark.parametrize(("name", "least"), [("tables", 24), ("views", 5), *((one, 50) for one in list(TEXTS)[2:])])
+@pytest.mark.parametrize(
+    ("name", "least"), [("tables", 23), ("views", 5), ("production_scoring_v40", 30), ("production_scoring_v41", 30)]
+)
 def test_every_statement_of_a_script_is_googlesql(name, least):
     reading = Reading()
     reading.script(TEXTS[name])
