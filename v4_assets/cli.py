@@ -12,7 +12,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from v4_assets import cli_ci, cli_operate, cli_rollout, cli_what_if, files, operate
+from v4_assets import cli_ci, cli_operate, cli_rollout, cli_sql, cli_what_if, files, operate
 from v4_assets.cli_words import DAY, json_option, say, told
 from v4_assets.errors import V4Error
 from v4_assets.partitions import days_between
@@ -140,7 +140,13 @@ def dev(port: int) -> None:
         subprocess.run(command, env=environment, check=False)
 
 
-for command in (*cli_operate.COMMANDS, *cli_rollout.COMMANDS, *cli_what_if.COMMANDS, *cli_ci.COMMANDS):
+for command in (
+    *cli_operate.COMMANDS,
+    *cli_rollout.COMMANDS,
+    *cli_what_if.COMMANDS,
+    *cli_sql.COMMANDS,
+    *cli_ci.COMMANDS,
+):
     cli.add_command(command)
 
 

@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 import click
 
-from v4_assets import deployments, operate, production
+from v4_assets import deployments, operate, production, references
 from v4_assets.cli_words import DAY, json_option, say, told
 from v4_assets.clock import cutoff, parse_instant
 from v4_assets.deployments import Event
@@ -169,8 +169,11 @@ def _rewrite_page() -> None:
 
 
 def _order(kind: Kind, version: str, reason: str) -> None:
-    outcome = by_hand.order(load(), kind, version, reason)
+    settings = load()
+    outcome = by_hand.order(settings, kind, version, reason)
     click.echo(told(outcome, f"{kind} to {version}" if kind != "sunset" else f"sunset of {version}"))
+    if outcome.success:
+        click.echo(references.left_behind(warehouse(settings), settings.rollout, _events()[-1]))
     if not outcome.success:
         click.echo("What has begun is carried through by the sensor, or by `v4 resume`.")
     sys.exit(0 if outcome.success else 1)

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from v4_assets.errors import SettingsError
 from v4_assets.rollout_policy import Evaluation, Frozen, Policy, Share
+from v4_assets.rollout_references import FOLDER, ReferencePlaces
 from v4_assets.rollout_salesforce import SalesforceSync
 from v4_assets.tables import Catalogue, Datasets, VersionNames
 
@@ -122,6 +123,7 @@ class Rollout(Frozen):
     evaluation: Evaluation
     policy: Policy
     salesforce: SalesforceSync
+    references: ReferencePlaces = ReferencePlaces()
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Rollout":
@@ -168,7 +170,7 @@ def read_rollout(path: Path) -> Rollout:
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} is not YAML: {error}") from error
     try:
-        return Rollout.model_validate(content)
+        return Rollout.model_validate(content, context={FOLDER: path.parent})
     except ValidationError as error:
         raise SettingsError(explain(str(path), error)) from error
 

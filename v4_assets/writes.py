@@ -58,9 +58,10 @@ def to_write(
 
 
 def fingerprint(parts: Sequence[str]) -> str:
-    """sha256 over the parts of a definition, in order."""
-    digest = sha256()
-    for part in parts:
-        digest.update(part.encode())
-        digest.update(b"\0")
-    return digest.hexdigest()
+    """sha256 over the sha256 of every part of a definition, in order. resources/bigquery_console.py does it in SQL."""
+    return text_sha256("".join(text_sha256(part) for part in parts))
+
+
+def text_sha256(text: str) -> str:
+    """sha256 of a text in UTF-8, in hexadecimal digits."""
+    return sha256(text.encode()).hexdigest()

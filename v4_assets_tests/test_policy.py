@@ -648,6 +648,7 @@ def test_a_failing_day_begins_the_healthy_days_anew(failed, due, retrospective):
         pytest.param({"cohort_from": None}, "a matured cohort contacted wholly after 2026-01-04", id="no cohort"),
         pytest.param({"cohort_from": date(2026, 1, 4)}, "wholly after 2026-01-04", id="contacted on the day itself"),
         pytest.param({"readers_left": ("report.sql",)}, "names: report.sql", id="a reader left"),
+        pytest.param({"readers_unknown": "no right"}, "who reads v4.0.0's names: no right", id="nobody may look"),
         pytest.param({"readers_left": None}, "somebody to say that nothing reads v4.0.0's names", id="nobody looked"),
     ],
 )

@@ -16,6 +16,7 @@ from v4_assets.resources.connect import registry, warehouse
 from v4_assets.rollout import by_hand
 from v4_assets.settings import PROJECT
 from v4_assets_tests.stories import CLOSE_BEFORE_LATE, FALLEN, LATE, NEW, OLD, Story, root_of, tell
+from v4_assets_tests.test_references import with_references
 
 SUNSET = [
     "adopted", "promotion_started", "promotion_completed", "approved", "sunset_started", "sunset_completed",
@@ -66,6 +67,17 @@ def test_a_view_that_still_reads_the_old_scores_keeps_the_sunset_back(story):
     with pytest.raises(PolicyError, match="Nothing waits for an approval"):
         by_hand.approve(told.settings, told.evidence_sha256)
     told.change("DROP VIEW ml_features.sales_sheet")
+    assert told.tick().said.startswith("ask: ")
+
+
+def test_a_file_named_in_rollout_yaml_keeps_the_sunset_back_and_so_does_one_that_is_gone(story, tmp_path):
+    job = tmp_path / "job.py"
+    told = story("late", V4_ROLLOUT=str(with_references(tmp_path, paths=["job.py"])))
+    job.write_text("x = 1\nMODEL = 'v4/models/v4.0.0'\n", encoding="utf-8")
+    assert f"waits for the end of what still reads v4.0.0's names: {job}:2." in told.tick().said
+    job.unlink()
+    assert f"waits for a look at who reads v4.0.0's names: There is no {job}, so nobody knows" in told.tick().said
+    job.write_text("MODEL = 'v4/models/v4.1.0'\n", encoding="utf-8")
     assert told.tick().said.startswith("ask: ")
 
 

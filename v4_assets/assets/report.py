@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from v4_assets import deployments, production, tables
+from v4_assets import deployments, production, references, tables
 from v4_assets.assets.archive import NAME as ARCHIVE
 from v4_assets.assets.archive import is_archived
 from v4_assets.assets.production import ALIAS, GROUP, export_registry, only_today
@@ -66,7 +66,7 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
             done = carried_through(context.instance, context.run_id, events)
             told = places.reports / f"{name_of(done, clock.today())}.md" if done else None
             if done and told and told.is_file():
-                return result(places.reports / PAGE, told, f"{done.event}, carried through by another run", "")
+                return result(places.reports / PAGE, told, f"{done.event}, carried through by another run")
             action = deployments.state_after(events).unfinished
             if action and action.event == "sunset_started" and not is_archived(places.archive, action.version):
                 action = None  # the day's own run: the sunset's is to come
@@ -81,12 +81,12 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
             # Last of all: what is completed is never looked at again, so nothing may be left to do.
             if through:
                 complete(warehouse, rollout, through)
-        return result(page, path, action.event if action else "–", undrawn)
+        return result(page, path, action.event if action else "–", undrawn, own.readers)
 
     return asset
 
 
-def result(page: Path, path: Path, action: str, undrawn: str) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def result(page: Path, path: Path, action: str, undrawn: str = "", readers: str = "") -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The page and a report as the step shows them. `undrawn` says why the page could not be made."""
     return dg.MaterializeResult(
         metadata={
@@ -94,6 +94,7 @@ def result(page: Path, path: Path, action: str, undrawn: str) -> dg.MaterializeR
             "report": dg.MetadataValue.path(str(path)),
             "text": dg.MetadataValue.md(path.read_text(encoding="utf-8")),
             "action": action,
+            "readers": readers or "–",
         },
         check_results=[
             dg.AssetCheckResult(
@@ -129,7 +130,14 @@ def of_action(report: Report, action: Event, warehouse: Warehouse, rollout: Roll
     day = action.evidence_day or report.standing.today
     rows = evidence_rows(warehouse, rollout.catalogue, day, day)
     sha256 = digest(rows) if rows else None
-    return replace(report, action=action, gates=gates_of(action), evidence=rows, evidence_sha256=sha256)
+    return replace(
+        report,
+        action=action,
+        gates=gates_of(action),
+        evidence=rows,
+        evidence_sha256=sha256,
+        readers=references.left_behind(warehouse, rollout, action),
+    )
 
 
 def through_with(action: Event, clock: Clock, run_id: str) -> Event:

@@ -105,6 +105,8 @@ class Circumstances:
     """First day of contact of the candidate's rollback cohort of today."""
     readers_left: tuple[str, ...] | None = None
     """Who still reads the baseline's names; None when nobody looked."""
+    readers_unknown: str | None = None
+    """Why nobody could look everywhere."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,9 @@ def sunset(case: Case) -> Decision:
         awaited.append(f"a matured cohort contacted wholly after {live_since}")
     if case.bad(*ROLLBACK_GATES):
         awaited.append("a cohort that passes every rollback criterion")
-    if readers is None:
+    if case.circumstances.readers_unknown:
+        awaited.append(f"a look at who reads {standing.baseline}'s names: {case.circumstances.readers_unknown}")
+    elif readers is None:
         awaited.append(f"somebody to say that nothing reads {standing.baseline}'s names any more")
     elif readers:
         awaited.append(f"the end of what still reads {standing.baseline}'s names: {', '.join(readers)}")

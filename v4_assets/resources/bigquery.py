@@ -6,7 +6,6 @@ which the service gives away once. Changes of one table conflict whatever their 
 check inside its transaction says whether somebody was there first.
 """
 
-import json
 import random
 import tempfile
 import time
@@ -22,11 +21,12 @@ from google.cloud import bigquery
 
 from v4_assets.errors import TableMissingError
 from v4_assets.resources import bigquery_jobs as jobs
+from v4_assets.resources import bigquery_texts
 from v4_assets.resources.bigquery_batches import resliced, spool
 from v4_assets.resources.bigquery_connection import BigQueryConnection
 from v4_assets.resources.bigquery_errors import explained, is_aborted, verify_location
 from v4_assets.resources.bigquery_scripts import partition_script, statements_script, table_script
-from v4_assets.resources.bigquery_tables import declared, reference, schema, types
+from v4_assets.resources.bigquery_tables import declared, reference, schema, types, view_ddl
 from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema, verify_columns
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
@@ -71,9 +71,7 @@ class BigQueryWarehouse(BigQueryConnection):
                 found = self._client.create_table(declared(table, self.project), exists_ok=True)
             verify_columns(table, types(found.schema))
         for view in views:
-            name = Table(view.name, view.dataset, view.name, ()).full_name
-            options = f"OPTIONS (description = {json.dumps(view.description, ensure_ascii=False)})"
-            self._run(Query(view.name, f"CREATE OR REPLACE VIEW {name} {options} AS\n{view.query.text}"))
+            self._run(Query(view.name, view_ddl(view)))
 
     def replace_partition(
         self, table: Table, write: PartitionWrite, rows: Query | Iterable[pa.RecordBatch], log: Table
@@ -108,13 +106,22 @@ class BigQueryWarehouse(BigQueryConnection):
                 return {}
 
     def view_texts(self, dataset: str) -> dict[str, str]:
-        """Every view of a dataset and its text."""
+        """Every view of a dataset and its text, materialized ones included."""
         place = Table("VIEWS", f"{dataset}.INFORMATION_SCHEMA", "VIEWS", ()).full_name
         try:
             found = self.read(Query("view_texts", f"SELECT table_name, view_definition FROM {place}"))
+            with explained(dataset):
+                materialized = bigquery_texts.materialized_views(self._client, self._place(dataset))
         except TableMissingError:
             return {}
-        return dict(zip(found["table_name"].to_pylist(), found["view_definition"].to_pylist(), strict=True))
+        views = dict(zip(found["table_name"].to_pylist(), found["view_definition"].to_pylist(), strict=True))
+        return views | materialized
+
+    def routine_texts(self, dataset: str) -> dict[str, str]:
+        """Every routine of a dataset and its text."""
+        self._verify_dataset(dataset)
+        with explained(dataset):
+            return bigquery_texts.routines(self._client, self._place(dataset))
 
     def _pages(self, query: Query) -> Iterator[pa.RecordBatch]:
         return self._rows(query).to_arrow_iterable(
@@ -184,8 +191,11 @@ class BigQueryWarehouse(BigQueryConnection):
             job.result()
             jobs.charge_job(job)
 
+    def _place(self, dataset: str) -> bigquery.DatasetReference:
+        return bigquery.DatasetReference.from_string(dataset, default_project=self.project)
+
     def _verify_dataset(self, dataset: str) -> None:
-        place = bigquery.DatasetReference.from_string(dataset, default_project=self.project)
+        place = self._place(dataset)
         with explained(dataset):
             try:
                 found = self._client.get_dataset(place)

@@ -27,6 +27,8 @@ _ROLES = {
     "readsessions": "roles/bigquery.readSessionUser on the project V4_BIGQUERY_PROJECT",
     "getdata": _READER,
     "datasets.get": _READER,
+    "tables.list": _READER,
+    "routines.": _READER,
     "to query table": _READER,
 }
 """What the service's message contains, in small letters, and the role that is missing then."""
@@ -122,7 +124,7 @@ _RULES = (
 
 
 def refusal(condition: str, error: type[WarehouseError], text: str, *values: str) -> str:
-    """GoogleSQL that ends a script with `error` if `condition` holds; `values` are expressions for the %d of `text`."""
+    """GoogleSQL that ends a script with `error` if `condition` holds; `values` are expressions for the % of `text`."""
     message = json.dumps(f"[v4:{error.__name__}] {text}", ensure_ascii=False)
     return f"IF {condition} THEN RAISE USING MESSAGE = FORMAT({', '.join((message, *values))}); END IF;"
 

@@ -43,25 +43,35 @@ def parameters(values: Mapping[str, object]) -> list[ScalarQueryParameter]:
 
 def partition_script(table: Table, write: PartitionWrite, rows: Query, log: Table) -> Query:
     """Replace the partition of `write` by `rows` and record it, if it follows the latest recorded write."""
+    own = {f"v4_{name}": value for name, value in asdict(write).items() if name != "row_count"}
+    return Query(rows.name, partition_text(table, rows.text, log), {**rows.params, **own})
+
+
+def partition_text(table: Table, rows: str, log: Table) -> str:
+    """The script that replaces a partition. Parameters: those of `rows`, and @v4_NAME for every NAME of a write."""
     target, day = table.full_name, f"@v4_{PARTITION_COLUMN}"
     columns = _names(table)
     logged = ", ".join("v4_written" if column.name == "row_count" else f"@v4_{column.name}" for column in log.columns)
     raced = refusal(
         "v4_found <> @v4_sequence - 1",
         ConcurrentWriteError,
-        f"{write.table_name} of {write.prediction_date} has been written %d times, not {write.sequence - 1}: another "
-        "run wrote it just now. Nothing was changed; run again to work on what that run left.",
+        "%s of %s has been written %d times, not %d: another run wrote it just now. Nothing was changed; run again to "
+        "work on what that run left.",
+        "@v4_table_name",
+        f"CAST({day} AS STRING)",
         "v4_found",
+        "@v4_sequence - 1",
     )
     strayed = refusal(
         "v4_of_day <> v4_written",
         WarehouseError,
-        f"%d rows were written to {table.name}, of which %d belong to {write.prediction_date}. A write fills exactly "
-        f"one partition; correct the rows' {PARTITION_COLUMN}.",
+        f"%d rows were written to {table.name}, of which %d belong to %s. A write fills exactly one partition; correct "
+        f"the rows' {PARTITION_COLUMN}.",
         "v4_written",
         "v4_of_day",
+        f"CAST({day} AS STRING)",
     )
-    text = f"""\
+    return f"""\
 DECLARE v4_found, v4_written, v4_of_day INT64;
 BEGIN TRANSACTION;
 SET v4_found = (
@@ -70,7 +80,7 @@ SET v4_found = (
 {raced}
 DELETE FROM {target} WHERE {PARTITION_COLUMN} = {day};
 INSERT INTO {target} ({columns}) SELECT {columns} FROM (
-{rows.text}
+{rows}
 );
 SET v4_written = @@row_count;
 SET v4_of_day = (SELECT COUNT(*) FROM {target} WHERE {PARTITION_COLUMN} = {day});
@@ -78,8 +88,6 @@ SET v4_of_day = (SELECT COUNT(*) FROM {target} WHERE {PARTITION_COLUMN} = {day})
 INSERT INTO {log.full_name} ({_names(log)}) VALUES ({logged});
 COMMIT TRANSACTION;
 SELECT v4_written;"""
-    own = {f"v4_{name}": value for name, value in asdict(write).items() if name != "row_count"}
-    return Query(rows.name, text, {**rows.params, **own})
 
 
 def table_script(table: Table, rows: Query, where: Mapping[str, str] | None = None) -> Query:

@@ -1,10 +1,11 @@
-"""Tables as BigQuery's API declares and describes them. Pure."""
+"""Tables and views as BigQuery's API and its DDL declare and describe them. Pure."""
 
+import json
 from collections.abc import Iterable
 
 from google.cloud import bigquery
 
-from v4_assets.tables import CLUSTER_COLUMN, PARTITION_COLUMN, Table
+from v4_assets.tables import CLUSTER_COLUMN, PARTITION_COLUMN, Table, View
 
 GOOGLE_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 """What the API calls a type, where GoogleSQL calls it otherwise."""
@@ -40,3 +41,30 @@ def types(fields: Iterable[bigquery.SchemaField]) -> dict[str, str]:
         kind = GOOGLE_TYPES.get(field.field_type, field.field_type)
         found[field.name] = f"ARRAY<{kind}>" if field.mode == "REPEATED" else kind
     return found
+
+
+def table_ddl(table: Table) -> str:
+    """CREATE TABLE IF NOT EXISTS of a table, as the API would be asked for it."""
+    wanted = declared(table, "any")
+    columns = ",\n".join(
+        f"  `{column.name}` {column.type} OPTIONS (description = {_quoted(column.description)})"
+        for column in table.columns
+    )
+    lines = [f"CREATE TABLE IF NOT EXISTS {table.full_name} (\n{columns}\n)"]
+    if wanted.time_partitioning:
+        lines.append(f"PARTITION BY `{wanted.time_partitioning.field}`")
+    if wanted.clustering_fields:
+        lines.append(f"CLUSTER BY {', '.join(f'`{field}`' for field in wanted.clustering_fields)}")
+    labels = ", ".join(f"({_quoted(key)}, {_quoted(value)})" for key, value in wanted.labels.items())
+    lines.append(f"OPTIONS (description = {_quoted(wanted.description or '')}, labels = [{labels}])")
+    return "\n".join(lines)
+
+
+def view_ddl(view: View) -> str:
+    """CREATE OR REPLACE VIEW of a view."""
+    name = Table(view.name, view.dataset, view.name, ()).full_name
+    return f"CREATE OR REPLACE VIEW {name} OPTIONS (description = {_quoted(view.description)}) AS\n{view.query.text}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -12,22 +12,23 @@ import pyarrow as pa
 
 from v4_assets.errors import ConcurrentWriteError, SchemaDriftError, TableMissingError, WarehouseError
 from v4_assets.resources.duckdb_file import SETTINGS, Feed, shared_connection
-from v4_assets.resources.duckdb_sql import to_duckdb
+from v4_assets.resources.duckdb_sql import (
+    GOOGLE_TYPES,
+    create_schema,
+    create_table,
+    create_view,
+    delete_partition,
+    insert_from,
+    quoted,
+    schema_name,
+    to_duckdb,
+)
 from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema, verify_columns
 from v4_assets.sql import Query
 from v4_assets.tables import PARTITION_COLUMN, Table, View
 from v4_assets.writes import PartitionWrite
 
-DUCKDB_TYPES = {
-    "STRING": "VARCHAR",
-    "INT64": "BIGINT",
-    "FLOAT64": "DOUBLE",
-    "BOOL": "BOOLEAN",
-    "DATE": "DATE",
-    "TIMESTAMP": "TIMESTAMP WITH TIME ZONE",
-}
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
-GOOGLE_TYPES = {duckdb_type: google_type for google_type, duckdb_type in DUCKDB_TYPES.items()}
 
 
 class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -72,15 +73,12 @@ class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Create missing tables and views."""
         with self._transaction("tables and views") as connection:
             for table in tables:
-                name = _quoted(table)
-                columns = ", ".join(f'"{column.name}" {DUCKDB_TYPES[column.type]}' for column in table.columns)
-                connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{_schema(table.dataset)}"')
-                connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+                connection.execute(create_schema(table.dataset))
+                connection.execute(create_table(table))
                 verify_columns(table, _columns(connection, table))
             for view in views:
-                connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{_schema(view.dataset)}"')
-                name = f'"{_schema(view.dataset)}"."{view.name}"'
-                connection.execute(f"CREATE OR REPLACE VIEW {name} AS {to_duckdb(view.query.text)}")
+                connection.execute(create_schema(view.dataset))
+                connection.execute(create_view(view))
 
     def replace_partition(
         self, table: Table, write: PartitionWrite, rows: Query | Iterable[pa.RecordBatch], log: Table
@@ -89,10 +87,10 @@ class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         day = {"day": write.prediction_date}
         with self._transaction(table.name) as connection:
             _verify_turn(connection, write, log)
-            connection.execute(f'DELETE FROM {_quoted(table)} WHERE "{PARTITION_COLUMN}" = $day', day)
+            connection.execute(delete_partition(table), day)
             inserted = _insert(connection, table, rows)
             strays = connection.execute(
-                f'SELECT COUNT(*) FROM {_quoted(table)} WHERE "{PARTITION_COLUMN}" = $day', day
+                f'SELECT COUNT(*) FROM {quoted(table)} WHERE "{PARTITION_COLUMN}" = $day', day
             ).fetchall()
             if strays != [(inserted,)]:
                 raise WarehouseError(
@@ -107,13 +105,13 @@ class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     def replace_table(self, table: Table, rows: Iterable[pa.RecordBatch]) -> int:
         """Replace a table as a whole, in one transaction."""
         with self._transaction(table.name) as connection:
-            connection.execute(f"DELETE FROM {_quoted(table)}")
+            connection.execute(f"DELETE FROM {quoted(table)}")
             return _insert(connection, table, rows)
 
     def replace_slice(self, table: Table, column: str, value: str, rows: Iterable[pa.RecordBatch]) -> int:
         """Replace the rows in which `column` is `value`, in one transaction."""
         with self._transaction(table.name) as connection:
-            connection.execute(f'DELETE FROM {_quoted(table)} WHERE "{column}" = $value', {"value": value})
+            connection.execute(f'DELETE FROM {quoted(table)} WHERE "{column}" = $value', {"value": value})
             return _insert(connection, table, rows)
 
     def transact(self, statements: Sequence[Statement]) -> None:
@@ -138,7 +136,22 @@ class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Every view of a dataset and its text."""
         with self._connection() as connection:
             query = "SELECT view_name, sql FROM duckdb_views() WHERE schema_name = $schema AND NOT internal"
-            return dict(connection.execute(query, {"schema": _schema(dataset)}).fetchall())
+            return dict(connection.execute(query, {"schema": schema_name(dataset)}).fetchall())
+
+    def routine_texts(self, dataset: str) -> dict[str, str]:
+        """Every macro of a dataset and its text, by name and parameters."""
+        schema = {"schema": schema_name(dataset)}
+        with self._connection() as connection:
+            if not connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = $schema", schema).fetchall():
+                raise TableMissingError(
+                    f"There is no dataset {dataset} in {self.path}. Correct its name: under `references` or `datasets` "
+                    "in rollout.yaml, or in --dataset."
+                )
+            query = (
+                "SELECT function_name || '(' || array_to_string(parameters, ', ') || ')', macro_definition "
+                "FROM duckdb_functions() WHERE schema_name = $schema AND NOT internal AND macro_definition IS NOT NULL"
+            )
+            return dict(connection.execute(query, schema).fetchall())
 
     @contextmanager
     def _transaction(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -176,16 +189,14 @@ def _plain(rows: Rows) -> Rows:
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: Table, rows: Query | Iterable[pa.RecordBatch]) -> int:
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    insert = f"INSERT INTO {_quoted(table)} ({names}) SELECT {names} FROM "
     if isinstance(rows, Query):
         with _explained(rows.name):
-            return _count(connection.execute(f"{insert} ({to_duckdb(rows.text)})", dict(rows.params)))
+            return _count(connection.execute(insert_from(table, f"({to_duckdb(rows.text)})"), dict(rows.params)))
     feed = Feed(rows)
     reader = pa.RecordBatchReader.from_batches(arrow_schema(table), feed)
     connection.register("incoming_rows", reader)
     try:
-        inserted = _count(connection.execute(f"{insert} incoming_rows"))
+        inserted = _count(connection.execute(insert_from(table, "incoming_rows")))
     except BaseException:
         # The name stays registered until the next write: an aborted transaction takes no further statement.
         reader.close()
@@ -203,7 +214,7 @@ def _count(result: Any) -> int:
 def _verify_turn(connection: duckdb.DuckDBPyConnection, write: PartitionWrite, log: Table) -> None:
     """The write follows the latest recorded one. Otherwise somebody wrote between our look and now."""
     found = connection.execute(
-        f"SELECT COALESCE(MAX(sequence), 0) FROM {_quoted(log)} WHERE table_name = $table AND prediction_date = $day",
+        f"SELECT COALESCE(MAX(sequence), 0) FROM {quoted(log)} WHERE table_name = $table AND prediction_date = $day",
         {"table": write.table_name, "day": write.prediction_date},
     ).fetchall()[0][0]
     if found != write.sequence - 1:
@@ -218,17 +229,9 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, s
     found = connection.execute(
         "SELECT column_name, data_type FROM information_schema.columns "
         "WHERE table_schema = $schema AND table_name = $name ORDER BY ordinal_position",
-        {"schema": _schema(table.dataset), "name": table.name},
+        {"schema": schema_name(table.dataset), "name": table.name},
     ).fetchall()
     return {name: GOOGLE_TYPES.get(data_type, data_type) for name, data_type in found}
-
-
-def _schema(dataset: str) -> str:
-    return dataset.rpartition(".")[2]
-
-
-def _quoted(table: Table) -> str:
-    return f'"{_schema(table.dataset)}"."{table.name}"'
 
 
 @contextmanager

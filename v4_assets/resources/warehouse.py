@@ -81,6 +81,12 @@ class Warehouse(Protocol):
     def view_texts(self, dataset: str) -> dict[str, str]:
         """Name and defining text of every view of a dataset, other people's included; empty when it does not exist."""
 
+    def routine_texts(self, dataset: str) -> dict[str, str]:
+        """Name and defining text of every function and procedure of a dataset, other people's included.
+
+        Raises TableMissingError when the dataset does not exist, and WarehouseError when a text may not be read.
+        """
+
 
 def verify_columns(table: Table, found: Mapping[str, str]) -> None:
     """Raise SchemaDriftError when a table's columns and types are not as declared. Their order does not count."""

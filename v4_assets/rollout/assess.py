@@ -11,6 +11,7 @@ import dagster as dg
 from v4_assets import deployments, production, references, verdicts
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.deployments import Event, State
+from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.store import evidence_rows
 from v4_assets.policy import gates
@@ -149,14 +150,23 @@ def _circumstances(
     now: datetime,
 ) -> Circumstances:
     own = [row for row in rows if row.version == rollout.candidate and row.question == "rollback"]
-    asked_of_readers = standing.phase is Phase.WATCH
+    left, unknown = _readers_left(warehouse, rollout) if standing.phase is Phase.WATCH else (None, None)
     return Circumstances(
         data_checks_failing=evaluation.failing,
         approved=_approved(events, rollout, evaluation.evidence_sha256, now),
         rolled_back_before=rollout.candidate in state.rolled_back,
         cohort_from=own[0].cohort_from if own else None,
-        readers_left=references.readers(warehouse, rollout, rollout.baseline) if asked_of_readers else None,
+        readers_left=left,
+        readers_unknown=unknown,
     )
+
+
+def _readers_left(warehouse: Warehouse, rollout: Rollout) -> tuple[tuple[str, ...] | None, str | None]:
+    """Who still reads the baseline by name, or why nobody can say, which must not keep a rollback back."""
+    try:
+        return references.named(references.readers(warehouse, rollout, rollout.baseline)), None
+    except V4Error as error:
+        return None, str(error)
 
 
 def _approved(events: list[Event], rollout: Rollout, evidence_sha256: str, now: datetime) -> Action | None:

@@ -56,6 +56,8 @@ class Report:
     """Of the weeks before, the latest day included."""
     undrawn: str = ""
     """Why charts or page are missing, if they could not be made."""
+    readers: str = ""
+    """Who still reads the version that the action turned away from."""
 
 
 PAGE = "rollout.html"
@@ -76,6 +78,7 @@ def as_markdown(report: Report) -> str:
         _problems(report.problems),
         _charts(report),
         as_section(report.sync, report.checks),
+        f"## Readers by name\n\n{free(report.readers)}" if report.readers else "",
         _limits(report.evidence),
         _history(report.events),
         *([] if report.action else details),

@@ -214,6 +214,13 @@ def test_the_views_of_a_dataset_that_is_not_found_are_none(still, emulator, prox
         house.warehouse.read(still.all)
 
 
+def test_routines_that_may_not_be_listed_are_an_error_and_not_none(still, emulator, proxy):
+    said = "Access Denied: Dataset v4-test:x: Permission bigquery.routines.list denied on dataset v4-test:x"
+    proxy.judge = always(Answer(403, "accessDenied", said))
+    with pytest.raises(WarehouseError, match=r"needs roles/bigquery\.dataViewer on the dataset it names"):
+        through(still, emulator, proxy).warehouse.routine_texts(still.dataset)
+
+
 # --- deaths -------------------------------------------------------------------------------------------------------
 
 

@@ -309,6 +309,27 @@ def test_the_texts_of_all_views_are_told_and_a_dataset_that_is_not_there_has_non
     assert house.warehouse.view_texts("no_such_dataset") == {}
 
 
+def test_the_texts_of_materialized_views_and_of_every_kind_of_routine_are_told(house, emulator):
+    client, name = emulator.client(), house.name
+    for statement in (
+        f"CREATE MATERIALIZED VIEW {house.dataset}.counted AS SELECT lead_id, COUNT(*) AS n FROM {name} GROUP BY 1",
+        f"CREATE FUNCTION {house.dataset}.f(x INT64) AS (x + (SELECT COUNT(*) FROM {name}))",
+        f"CREATE TABLE FUNCTION {house.dataset}.t(x STRING) AS SELECT * FROM {name} WHERE lead_id = x",
+        f"CREATE PROCEDURE {house.dataset}.p() BEGIN SELECT * FROM {name}; END",
+        f"CREATE FUNCTION {house.dataset}.j(x FLOAT64) RETURNS FLOAT64 LANGUAGE js AS 'return x;'",
+    ):
+        client.query_and_wait(statement)
+    assert list(house.warehouse.view_texts(house.dataset)) == ["counted"]
+    assert "scores" in house.warehouse.view_texts(house.dataset)["counted"]
+    texts = house.warehouse.routine_texts(house.dataset)
+    assert {one: "scores" in text for one, text in texts.items()} == {"f": True, "j": False, "p": True, "t": True}
+
+
+def test_the_routines_of_a_dataset_that_is_not_there_are_an_error(still):
+    with pytest.raises(TableMissingError, match="There is no dataset v4-test:no_such_dataset"):
+        still.warehouse.routine_texts("no_such_dataset")
+
+
 def test_a_dataset_that_is_not_there_is_named_with_the_command_that_makes_it(still):
     with pytest.raises(TableMissingError, match=r"bq mk --dataset --location=US v4-test:no_such_dataset`"):
         still.warehouse.create([replace(still.scores, dataset="no_such_dataset")])

@@ -1,0 +1,258 @@
+"""The scripts for the BigQuery console are GoogleSQL, run as they are pasted, and leave what the daily job leaves."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import pyarrow as pa
+import pytest
+from google.api_core.exceptions import BadRequest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+
+from v4_assets import jobs, operate, tables
+from v4_assets.resources.bigquery import BigQueryWarehouse
+from v4_assets.resources.bigquery_console import render
+from v4_assets.resources.bigquery_tables import declared
+from v4_assets.resources.connect import warehouse
+from v4_assets.resources.duckdb import DuckDBWarehouse
+from v4_assets.sample.load import fill
+from v4_assets.sample.world import build
+from v4_assets.settings import load
+from v4_assets.sql import Query
+from v4_assets.sql_scripts import scripts
+from v4_assets_tests.bigquery.compare import assert_same
+from v4_assets_tests.bigquery.emulator import Emulator
+from v4_assets_tests.bigquery.googlesql import GoogleSQL
+from v4_assets_tests.bigquery.test_graph import DAY, WORLD
+from v4_assets_tests.bigquery.twin import catalogue
+
+PROJECT = "v4-console"
+"""Of its own: another test has the datasets of rollout.yaml in the emulator's first project."""
+TEXTS = {one.name: render(one) for one in scripts(load({}).rollout)}
+FILLED = (*tables.SHARED, "features_v40", "features_v41")
+OF_THE_RUN = ["written_at", "run_id"]
+
+
+# --- Google's analyzer ---------------------------------------------------------------------------------------------
+
+
+@cache
+def google() -> GoogleSQL:
+    return GoogleSQL(tuple(catalogue().values()))
+
+
+class Reading:
+    """Looks at a script statement by statement, its variables as parameters, for the analyzer knows no scripts."""
+
+    def __init__(self) -> None:
+        self.types: dict[str, str] = {}
+        self.statements = 0
+
+    def script(self, text: str) -> None:
+        for part in re.split(r";\n|;$", text):
+            self.statement(part)
+
+    def statement(self, part: str) -> None:
+        text = re.sub(r"\A(\s*--[^\n]*\n)+", "", part.strip() + "\n").strip()
+        text = re.sub(r"; END IF\Z", "", text)
+        if found := re.match(r"BEGIN\n", text):
+            self.statement(text[found.end() :])
+        elif found := re.match(r"IF ([^\n]+) THEN\n", text):
+            assert self.kinds(found[1]) == ["BOOL"]
+            self.statement(text[found.end() :])
+        elif found := re.fullmatch(r"IF (.+?) THEN RAISE USING MESSAGE = (.+)", text, re.DOTALL):
+            assert self.kinds(f"{found[1]}, {found[2]}") == ["BOOL", "STRING"]
+        elif found := re.fullmatch(r"DECLARE ([\w, ]+?) ([A-Z0-9]+)(?: DEFAULT (.+))?", text, re.DOTALL):
+            if found[3] and found[3] != "NULL":
+                assert self.kinds(found[3]) == [found[2]], found[1]
+            self.types |= dict.fromkeys(found[1].split(", "), found[2])
+        elif found := re.fullmatch(r"SET (\w+) = (.+)", text, re.DOTALL):
+            assert self.kinds(found[2]) == [self.types[found[1]]]
+        elif text not in ("", "END", "END IF"):
+            self.statements += 1
+            google().analyzed(self.bound(text), self.types)
+
+    def kinds(self, expressions: str) -> list[str]:
+        text = self.bound(expressions).replace("@@row_count", "CAST(1 AS INT64)")
+        return [kind for _, kind in google().columns(f"SELECT {text}", self.types)]
+
+    def bound(self, text: str) -> str:
+        return re.sub(rf"(?<![@\w`'])({'|'.join(self.types) or 'v4_'})\b", r"@\1", text)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("tables", 23), ("views", 5), ("production_scoring_v40", 30), ("production_scoring_v41", 30)]
+)
+def test_every_statement_of_a_script_is_googlesql(name, least):
+    reading = Reading()
+    reading.script(TEXTS[name])
+    assert reading.statements >= least
+
+
+def test_the_reading_would_notice_a_column_that_is_not_there():
+    with pytest.raises(Exception, match="Unrecognized name: v4_no_such_thing"):
+        Reading().script(TEXTS["production_scoring_v41"].replace("v4_retrospective AS", "v4_no_such_thing AS"))
+
+
+# --- the emulator --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Console:
+    """Sources in BigQuery and a place to paste scripts into."""
+
+    client: bigquery.Client
+    warehouse: BigQueryWarehouse
+
+    def paste(self, text: str) -> list[dict[str, object]]:
+        """Run a script and return the rows of its last statement."""
+        return [dict(row) for row in self.client.query_and_wait(text)]
+
+    def rows(self, name: str) -> pa.Table:
+        return self.warehouse.read(Query("rows", f"SELECT * FROM {name}"))
+
+    def writes(self, table: str, day: str) -> list[tuple[int, bool, str | None]]:
+        """Sequence, retrospective and reason of every recorded write of a table and day."""
+        found = self.rows(catalogue()[tables.PARTITION_WRITES].full_name).to_pylist()
+        return sorted(
+            (row["sequence"], row["retrospective"], row["replace_reason"])
+            for row in found
+            if (row["table_name"], str(row["prediction_date"])) == (catalogue()[table].name, day)
+        )
+
+
+@pytest.fixture(scope="module")
+def console(emulator: Emulator) -> Iterator[Console]:
+    client = bigquery.Client(PROJECT, AnonymousCredentials(), client_options={"api_endpoint": emulator.endpoint})
+    for dataset in ("SavvyGTMData", "FinTrx_data_CA", "ml_features"):
+        client.create_dataset(dataset)
+    place = BigQueryWarehouse(project=PROJECT, endpoint=emulator.endpoint, storage_endpoint=emulator.storage_endpoint)
+    fill(place, catalogue(), build(WORLD))
+    console = Console(client, place)
+    for text in TEXTS.values():
+        console.paste(text)
+    yield console
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> DuckDBWarehouse:
+    """The embedded warehouse after the scoring job of this very day, by the machine's clock as the console's is."""
+    settings = load({"V4_HOME": str(tmp_path_factory.mktemp("embedded"))})
+    fill(warehouse(settings), catalogue(), build(WORLD))
+    operate.init(settings)
+    outcome = operate.run_job(settings, jobs.SCORING, partition=settings.clock.today())
+    assert (outcome.errors, [one for one in outcome.checks_failed if one.severity == "ERROR"]) == ((), [])
+    return warehouse(settings)
+
+
+@pytest.mark.parametrize("key", FILLED)
+def test_a_pasted_script_leaves_the_rows_of_the_daily_job(console, embedded, key):
+    name = catalogue()[key].full_name
+    found, wanted = console.rows(name), embedded.read(Query("rows", f"SELECT * FROM {name}"))
+    assert wanted.num_rows > 0
+    assert set(wanted["retrospective"].to_pylist()) == {False}
+    assert_same(found, wanted, key)
+
+
+@pytest.mark.parametrize("view", catalogue().views[:2], ids=lambda view: view.name)
+def test_a_features_view_shows_the_day(console, embedded, view):
+    name = f"`{view.dataset}`.`{view.name}`"
+    assert_same(console.rows(name), embedded.read(Query("rows", f"SELECT * FROM {name}")), view.name)
+
+
+def first_writes(rows: pa.Table) -> pa.Table:
+    """The first write of today's partition of every table a script fills, without what belongs to the run."""
+    names, today = {catalogue()[key].name for key in FILLED}, load({}).clock.today()
+    wanted = [
+        row
+        for row in rows.to_pylist()
+        if row["table_name"] in names and row["prediction_date"] == today and row["sequence"] == 1
+    ]
+    return pa.Table.from_pylist(wanted, rows.schema).drop_columns(OF_THE_RUN)
+
+
+def test_a_pasted_write_is_recorded_as_the_daily_job_records_it_so_that_either_keeps_the_other_s(console, embedded):
+    log = catalogue()[tables.PARTITION_WRITES].full_name
+    found, wanted = console.rows(log), embedded.read(Query("rows", f"SELECT * FROM {log}"))
+    assert first_writes(wanted).num_rows == len(FILLED)
+    assert_same(first_writes(found), first_writes(wanted), "log")
+    assert {row["run_id"][:9] for row in found.to_pylist()} == {"console: "}
+
+
+def test_the_script_ends_with_what_the_day_s_partitions_are_and_keeps_them(console):
+    first, again = (console.paste(TEXTS["production_scoring_v41"]) for _ in range(2))
+    assert [row["table_name"] for row in again] == sorted(
+        catalogue()[key].name for key in (*tables.SHARED, "features_v41")
+    )
+    assert {row["sequence"] for row in again} == {1}
+    assert first == again
+
+
+def test_a_live_day_of_another_definition_is_refused_until_somebody_says_why(console):
+    text = TEXTS["production_scoring_v40"]
+    today = str(load({}).clock.today())
+    before = console.rows(catalogue()["features_v40"].full_name)
+    block, changed = last_block(text)
+    with pytest.raises(
+        BadRequest, match=f"v4_features_v40 of {today} was written on its own day by another definition"
+    ):
+        console.paste(text.replace(block, changed))
+    assert_same(console.rows(catalogue()["features_v40"].full_name), before, "features_v40")
+    reason = "v4_replace_live STRING DEFAULT 'the feed of that morning was cut short'"
+    console.paste(text.replace(block, changed).replace("v4_replace_live STRING DEFAULT NULL", reason))
+    assert console.writes("features_v40", today) == [
+        (1, False, None), (2, False, "the feed of that morning was cut short"),
+    ]  # fmt: skip
+    assert_same(console.rows(catalogue()["features_v40"].full_name), before, "features_v40")
+
+
+def last_block(text: str) -> tuple[str, str]:
+    """The last partition's block of a script, and the same made by another definition."""
+    block = text[text.rindex("DECLARE v4_definition_sha256") :]
+    return block, re.sub(r"'[0-9a-f]{64}'", f"'{'0' * 64}'", block, count=1)
+
+
+def test_another_day_is_marked_retrospective_kept_when_the_same_and_made_anew_when_not(console):
+    text = TEXTS["production_scoring_v41"].replace(
+        "v4_prediction_date DATE DEFAULT CURRENT_DATE('America/New_York')",
+        f"v4_prediction_date DATE DEFAULT DATE '{DAY}'",
+    )
+    for _ in range(2):
+        console.paste(text)
+        assert console.writes("features_v41", str(DAY)) == [(1, True, None)]
+    block, changed = last_block(text)
+    console.paste(text.replace(block, changed))
+    assert console.writes("features_v41", str(DAY)) == [(1, True, None), (2, True, None)]
+    assert console.writes("scored_leads", str(DAY)) == [(1, True, None)]
+    days = console.rows(catalogue()["features_v41"].full_name)["prediction_date"].to_pylist()
+    assert len(set(days)) == 2
+
+
+@pytest.mark.parametrize("day", ["2025-09-30", "2100-01-01"])
+def test_a_day_that_cannot_be_is_refused(console, day):
+    text = TEXTS["production_scoring_v41"].replace("DEFAULT CURRENT_DATE('America/New_York')", f"DEFAULT DATE '{day}'")
+    with pytest.raises(BadRequest, match=f"{day} cannot be filled. Set v4_prediction_date to a day from 2025-10-01"):
+        console.paste(text)
+
+
+@pytest.mark.parametrize("key", [table.key for table in catalogue().made])
+def test_a_pasted_table_is_what_the_api_would_have_made(console, key):
+    wanted = declared(catalogue()[key], PROJECT)
+    found = console.client.get_table(wanted.reference)
+    assert [(one.name, one.field_type, one.description) for one in found.schema] == [
+        (
+            one.name,
+            {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}.get(one.field_type, one.field_type),
+            one.description,
+        )
+        for one in wanted.schema
+    ]
+    assert (found.description, found.labels) == (wanted.description, wanted.labels)
+    assert (found.time_partitioning, found.clustering_fields) == (wanted.time_partitioning, wanted.clustering_fields)
+
+
+def test_the_warehouse_takes_pasted_tables_for_its_own(console):
+    console.warehouse.create(catalogue().made, catalogue().views)
