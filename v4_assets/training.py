@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xgboost as xgb
 
+from v4_assets.arrays import Numbers
 from v4_assets.errors import EmptyPartitionError
 from v4_assets.evaluation import metrics
 from v4_assets.model import Feature, Matrix, Vector, encode
-from v4_assets.profile import Numbers, profile_of
+from v4_assets.profile import profile_of
 from v4_assets.sql import Column
 
 SEED = 41
@@ -53,7 +54,7 @@ class Split:
 def features_of(columns: Sequence[Column]) -> tuple[Feature, ...]:
     """The feature contract of a SQL file's feature columns."""
     return tuple(
-        Feature(column.name, column.type, column.categories, column.low, column.high, column.missing)  # type: ignore[arg-type]
+        Feature(column.name, column.type, column.categories, column.low, column.high, column.missing)  # type: ignore[arg-type] # Bundle verifies it
         for column in columns
     )
 

@@ -23,6 +23,7 @@ TRESPASSES = {
     "status.py": "import v4_assets.sample.world",
 }
 """A line to a file that breaks a contract of pyproject.toml, one for each of them."""
+SILENCED = r"^(.*# (?:noqa: [A-Z0-9, ]+|noqa|type: ignore(?:\[[a-z, -]+\])?)(?: # (\w.*))?)$"
 TABLE_NAME = re.compile(r"\bml_features\b|\bSavvyGTMData\b|\bFinTrx_data_CA\b")
 
 
@@ -76,6 +77,13 @@ def test_resources_know_no_thresholds_and_no_columns_of_features() -> None:
     for path in (PACKAGE / "resources").glob("*.py"):
         assert not {name for name in imports(path) if name.startswith("v4_assets.checks")}, path
         assert not [text for text in strings(path) if text in ("tenure_bucket", "score", "percentile")], path
+
+
+def test_whoever_silences_a_linter_says_why_on_the_line() -> None:
+    for folder in (PACKAGE, PACKAGE.parent / "benchmarks", Path(__file__).parent):
+        for path in folder.rglob("*.py"):
+            said = re.findall(SILENCED, path.read_text(encoding="utf-8"), re.MULTILINE)
+            assert [line for line, reason in said if not reason] == [], path
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -13,6 +13,7 @@ from v4_assets.assets.archive import NAME as ARCHIVE
 from v4_assets.assets.archive import is_archived
 from v4_assets.assets.production import ALIAS, GROUP, export_registry, only_today
 from v4_assets.clock import Clock
+from v4_assets.dagster_types import MaterializeResult
 from v4_assets.deployments import Event
 from v4_assets.errors import ConcurrentWriteError, SalesforceError
 from v4_assets.evaluation.evidence import Evidence, digest
@@ -48,7 +49,7 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
         warehouse: dg.ResourceParam[Warehouse],
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    ) -> MaterializeResult:
         only_today(context, clock)
         with warehouse.session():
             events = production.history(warehouse, rollout.catalogue)
@@ -74,7 +75,7 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
     return asset
 
 
-def result(path: Path, action: str) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def result(path: Path, action: str) -> MaterializeResult:
     """A report as the step shows it."""
     page = dg.MetadataValue.md(path.read_text(encoding="utf-8"))
     return dg.MaterializeResult(metadata={"report": dg.MetadataValue.path(str(path)), "page": page, "action": action})

@@ -19,7 +19,7 @@ from typing import IO
 from uuid import uuid4
 
 import dagster as dg
-import grpc  # type: ignore[import-untyped]
+import grpc  # type: ignore[import-untyped] # grpc ships no types
 import pyarrow as pa
 from google.api_core.exceptions import BadRequest, Conflict, GoogleAPIError, NotFound
 from google.auth.credentials import AnonymousCredentials
@@ -46,7 +46,7 @@ READ_STREAMS = 2
 """Streams and waiting pages of a large answer: what bounds its memory."""
 
 
-class BigQueryWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
+class BigQueryWarehouse(dg.ConfigurableResource["BigQueryWarehouse"]):
     """The Warehouse protocol on BigQuery. Credentials are the client's own defaults."""
 
     project: str
@@ -231,13 +231,14 @@ def _client(project: str, location: str, endpoint: str | None) -> bigquery.Clien
     """One client per process and place; it may be shared by threads."""
     if endpoint is None:
         return bigquery.Client(project=project, location=location)
-    anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call] # google leaves it untyped
     return bigquery.Client(project, anonymous, location=location, client_options={"api_endpoint": endpoint})
 
 
 @cache
 def _storage_client(endpoint: str | None) -> BigQueryReadClient:
     if endpoint is None:
-        return BigQueryReadClient()  # type: ignore[no-untyped-call]
+        return BigQueryReadClient()  # type: ignore[no-untyped-call] # google leaves it untyped
     channel = grpc.insecure_channel(endpoint, options=[("grpc.max_receive_message_length", -1)])
-    return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))  # type: ignore[no-untyped-call]
+    transport = BigQueryReadGrpcTransport(channel=channel)
+    return BigQueryReadClient(transport=transport)  # type: ignore[no-untyped-call] # google leaves it untyped

@@ -35,7 +35,7 @@ Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 GOOGLE_TYPES = {duckdb_type: google_type for google_type, duckdb_type in DUCKDB_TYPES.items()}
 
 
-class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
+class DuckDBWarehouse(dg.ConfigurableResource["DuckDBWarehouse"]):
     """The Warehouse protocol on one DuckDB file. Cross-process safe; reruns and crashes leave whole partitions."""
 
     path: str

@@ -49,9 +49,9 @@ def lift_over_time(evidence: Sequence[Evidence], events: Sequence[Event], policy
         own = sorted((row for row in rows if row.version == version), key=lambda row: row.prediction_date)
         days: list[date] = [row.prediction_date for row in own]
         colour = COLOURS[number % len(COLOURS)]
-        axes.plot(days, [row.lift for row in own], color=colour, marker="o", markersize=3, label=version)  # type: ignore[arg-type]
+        axes.plot(days, [row.lift for row in own], color=colour, marker="o", markersize=3, label=version)  # type: ignore[arg-type] # matplotlib takes dates
         axes.fill_between(
-            days,  # type: ignore[arg-type]
+            days,  # type: ignore[arg-type] # matplotlib takes dates
             [row.lift_low or 0.0 for row in own],
             [row.lift_high or 0.0 for row in own],
             color=colour,
@@ -63,7 +63,7 @@ def lift_over_time(evidence: Sequence[Evidence], events: Sequence[Event], policy
     shown = [event for event in events if event.event in SWITCHES and rows]
     for event in shown:
         if event.day >= min(row.prediction_date for row in rows):
-            axes.axvline(event.day, color="#888888", linewidth=1, linestyle=":")  # type: ignore[arg-type]
+            axes.axvline(event.day, color="#888888", linewidth=1, linestyle=":")  # type: ignore[arg-type] # matplotlib takes dates
             axes.annotate(
                 event.event.replace("_started", ""), (event.day, axes.get_ylim()[1]), fontsize=8, rotation=90, va="top"
             )
@@ -81,8 +81,8 @@ def _line(axes: "Axes", height: float, label: str) -> None:
 
 def _figure() -> "tuple[Figure, Axes]":
     # Half a second that only those pay who draw. No backend of pyplot is chosen, so nothing global changes.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 # paid by those who draw
+    from matplotlib.figure import Figure  # noqa: PLC0415 # paid by those who draw
 
     figure = Figure(figsize=(7.5, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
