@@ -12,7 +12,7 @@ import pytest
 
 from v4_assets import tables
 from v4_assets.assets.salesforce_sync import ALLOW_CHANGES_TAG, salesforce_sync
-from v4_assets.errors import EmptyPartitionError, SettingsError
+from v4_assets.errors import RowsMissingError, SettingsError
 from v4_assets.partitions import daily_partitions
 from v4_assets.resources.crm import CRM
 from v4_assets.resources.salesforce import Org
@@ -296,5 +296,5 @@ def test_the_preview_compares_with_the_live_versions_scores_while_nothing_was_se
 def test_a_preview_of_what_is_not_there_says_so(world: World) -> None:
     with pytest.raises(SettingsError, match="v9 is not among the versions"):
         preview(world.warehouse, world.rollout, world.clock, "v9", DAY)
-    with pytest.raises(EmptyPartitionError, match="has no rows of 2026-01-13"):
+    with pytest.raises(RowsMissingError, match="has no rows of 2026-01-13"):
         preview(world.warehouse, world.rollout, world.clock, NEW, NEXT_DAY)
