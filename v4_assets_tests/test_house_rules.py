@@ -97,6 +97,14 @@ def test_sql_names_no_dataset_of_its_own() -> None:
         assert not TABLE_NAME.search(path.read_text(encoding="utf-8")), path
 
 
+def test_scores_and_outcomes_agree_on_which_row_of_a_duplicated_lead_counts() -> None:
+    rule = re.compile(r"^WITH one_row_per_lead AS \(\n.*?^\)", re.MULTILINE | re.DOTALL)
+    files = [PACKAGE.parent / "sql" / f"{name}.sql" for name in ("scored_leads", "lead_outcomes")]
+    scored, outcomes = (rule.findall(path.read_text(encoding="utf-8")) for path in files)
+    assert len(scored) == 1
+    assert scored == outcomes
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_says_what_belongs_in_it(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
