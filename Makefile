@@ -19,10 +19,11 @@ test: $(READY)  ## the tests; those against the BigQuery emulator need a Python 
 
 check: lint test  ## format, lint, types, definitions, tests; CI also verifies the models and runs the demo
 
-lint: $(READY)  ## format, lint, types, definitions
+lint: $(READY)  ## format, lint, types, who imports whom, definitions
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/dagster definitions validate -w workspace.yaml --log-level error
 
 bench: $(READY)  ## the benchmark of docs/benchmarks.md

@@ -71,7 +71,7 @@ class Traffic:
                 self.bytes += len(request.body or b"") + len(answer.content)
             return answer
 
-        HTTPAdapter.send = counted  # type: ignore[method-assign]
+        HTTPAdapter.send = counted  # type: ignore[method-assign,assignment] # it takes whatever send takes
 
 
 def settings_in(folder: str) -> Settings:

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from v4_assets.arrays import Numbers
 from v4_assets.model import Feature, codes_of
-from v4_assets.profile import Numbers, Profile, psi
+from v4_assets.profile import Profile, psi
 
 
 @dataclass

@@ -50,7 +50,7 @@ def _renderer(engine: str) -> Callable[[Script], str]:
     if engine == "duckdb":
         return duckdb_scripts.render
     # Google's client takes half a second to import, which every command would wait for.
-    from v4_assets.resources import bigquery_console  # noqa: PLC0415
+    from v4_assets.resources import bigquery_console  # noqa: PLC0415 # half a second
 
     return bigquery_console.render
 

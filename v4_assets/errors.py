@@ -40,8 +40,8 @@ class LivePartitionError(V4Error):
     """A partition written on its own day is evidence and is not replaced without a reason."""
 
 
-class EmptyPartitionError(V4Error):
-    """A partition that must hold rows holds none."""
+class RowsMissingError(V4Error):
+    """Rows that must be there are not: a day without any, or a training set without conversions."""
 
 
 class ModelError(V4Error):

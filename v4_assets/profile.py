@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-Numbers = np.ndarray[Any, np.dtype[Any]]
+from v4_assets.arrays import Numbers
 
 SMALLEST_SHARE = 1e-4
 """Stands for an empty bin in the population stability index, which is infinite otherwise."""

@@ -4,14 +4,12 @@ Equal scores are ordered by a salted hash of the lead id, never by the id itself
 is only needed where a tie lies across a percentile's border, so everything else is read off the sorted scores.
 """
 
-from typing import Any
-
 import numpy as np
+
+from v4_assets.arrays import Numbers
 
 DEPRIORITIZED_UP_TO = 20
 """Percentiles that are not called."""
-
-Numbers = np.ndarray[Any, np.dtype[Any]]
 
 
 def percentiles(scores: Numbers, tie_break: Numbers) -> Numbers:

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from v4_assets.arrays import Numbers
 from v4_assets.model import Bundle, encode
-from v4_assets.profile import Numbers
 from v4_assets.ranking import deciles, deprioritized, percentiles
 
 ROWS_AT_ONCE = 131_072

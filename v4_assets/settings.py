@@ -140,19 +140,19 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
             home=home,
             models=Path(env.get("V4_MODELS") or PROJECT / "models").expanduser().resolve(),
             warehouse=env.get("V4_WAREHOUSE") or "duckdb",  # type: ignore[arg-type] # validated
-            warehouse_lock_seconds=env.get("V4_WAREHOUSE_LOCK_SECONDS") or "120",  # type: ignore[arg-type]
+            warehouse_lock_seconds=env.get("V4_WAREHOUSE_LOCK_SECONDS") or "120",  # type: ignore[arg-type] # validated
             warehouse_memory=env.get("V4_WAREHOUSE_MEMORY") or "1GB",
             bigquery=_bigquery(env),
-            salesforce=env.get("V4_SALESFORCE") or _demo_org(home),  # type: ignore[arg-type]
+            salesforce=env.get("V4_SALESFORCE") or _demo_org(home),  # type: ignore[arg-type] # validated
             salesforce_target=from_environment(env) if env.get("V4_SALESFORCE") == "salesforce" else None,
             now=env.get("V4_NOW") or _demo_clock(home),
-            schedule=env.get("V4_SCHEDULE") or "off",  # type: ignore[arg-type]
-            sensors=env.get("V4_SENSORS") or "off",  # type: ignore[arg-type]
-            slack_webhook=env.get("V4_SLACK_WEBHOOK") or None,  # type: ignore[arg-type]
+            schedule=env.get("V4_SCHEDULE") or "off",  # type: ignore[arg-type] # validated
+            sensors=env.get("V4_SENSORS") or "off",  # type: ignore[arg-type] # validated
+            slack_webhook=env.get("V4_SLACK_WEBHOOK") or None,  # type: ignore[arg-type] # validated
             dagster_yaml=Path(env.get("V4_DAGSTER_YAML") or PROJECT / "deploy" / "dagster.local.yaml")
             .expanduser()
             .resolve(),
-            step_summary=env.get("GITHUB_STEP_SUMMARY") or None,  # type: ignore[arg-type]
+            step_summary=env.get("GITHUB_STEP_SUMMARY") or None,  # type: ignore[arg-type] # validated
             rollout=read_rollout(Path(env.get("V4_ROLLOUT") or PROJECT / "rollout.yaml")),
         )
     except ValidationError as error:
@@ -197,7 +197,7 @@ def _bigquery_target(env: Mapping[str, str]) -> BigQueryTarget:
     return BigQueryTarget(
         project=env["V4_BIGQUERY_PROJECT"],
         location=env.get("V4_BIGQUERY_LOCATION", "US"),
-        maximum_bytes_billed=env.get("V4_BIGQUERY_MAXIMUM_BYTES_BILLED", str(50 * 2**30)),  # type: ignore[arg-type]
+        maximum_bytes_billed=env.get("V4_BIGQUERY_MAXIMUM_BYTES_BILLED", str(50 * 2**30)),  # type: ignore[arg-type] # validated
         key_file=env.get("V4_BIGQUERY_KEY_FILE") or None,  # type: ignore[arg-type] # validated
         impersonate=env.get("V4_BIGQUERY_IMPERSONATE") or None,
         endpoint=env.get("V4_BIGQUERY_ENDPOINT") or None,

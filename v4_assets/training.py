@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xgboost as xgb
 
-from v4_assets.errors import EmptyPartitionError
+from v4_assets.arrays import Numbers
+from v4_assets.errors import RowsMissingError
 from v4_assets.evaluation import metrics
 from v4_assets.model import Feature, Matrix, Vector, encode
-from v4_assets.profile import Numbers, profile_of
+from v4_assets.profile import profile_of
 from v4_assets.sql import Column
 
 SEED = 41
@@ -53,7 +54,7 @@ class Split:
 def features_of(columns: Sequence[Column]) -> tuple[Feature, ...]:
     """The feature contract of a SQL file's feature columns."""
     return tuple(
-        Feature(column.name, column.type, column.categories, column.low, column.high, column.missing)  # type: ignore[arg-type]
+        Feature(column.name, column.type, column.categories, column.low, column.high, column.missing)  # type: ignore[arg-type] # Bundle verifies it
         for column in columns
     )
 
@@ -69,7 +70,7 @@ def split_by_time(
 ) -> Split:
     """Rows of training_set by contacted_on: [train_from, v) fits, [v, test_from) stops, [test_from, until] tests.
 
-    v leaves `validation_share` of the training period's days to the validation part. Raises EmptyPartitionError when a
+    v leaves `validation_share` of the training period's days to the validation part. Raises RowsMissingError when a
     part has no row or only one outcome.
     """
     days = (test_from - train_from).days
@@ -168,7 +169,7 @@ def _period(rows: pa.Table, features: Sequence[Feature], name: str, first: date,
     part = part.sort_by([("contacted_on", "ascending"), ("lead_id", "ascending")])
     converted = part["converted"].to_numpy()
     if len(np.unique(converted)) < 2:
-        raise EmptyPartitionError(
+        raise RowsMissingError(
             f"The {name} part of the training set (contacted from {first} up to {end}, exclusive) has "
             f"{len(converted)} leads, of which {int(converted.sum())} converted; both outcomes are needed. Check "
             "training in rollout.yaml, or the source."

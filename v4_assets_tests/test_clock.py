@@ -17,7 +17,7 @@ ONE_DAY = timedelta(days=1)
 
 
 def utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
+    return datetime(*parts, tzinfo=UTC)
 
 
 # --- the cut-off ---------------------------------------------------------------------------------------------------

@@ -197,7 +197,10 @@ def test_a_later_evaluation_of_the_same_day_finds_the_same(filled):
     before = evidence_rows(filled.warehouse, filled.desk.catalogue, DAY, DAY)
     run(filled, now=DAY + timedelta(days=3), **{"v4/replace_live": "to see"})
     after = evidence_rows(filled.warehouse, filled.desk.catalogue, DAY, DAY)
-    key = lambda row: (row.question, row.version)  # noqa: E731
+
+    def key(row):
+        return row.question, row.version
+
     assert [replace(row, retrospective=False) for row in sorted(after, key=key)] == sorted(before, key=key)
 
 

@@ -129,7 +129,7 @@ def test_the_comparison_itself_tells_types_values_and_leads_apart():
 
 
 def utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
+    return datetime(*parts, tzinfo=UTC)
 
 
 def lead(**columns) -> Row:

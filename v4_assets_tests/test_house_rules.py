@@ -1,7 +1,10 @@
-"""The rules of the house that a linter cannot say: what may import what, and where names may stand."""
+"""The rules of the house that no linter has: where names may stand. Who may import whom is said in pyproject.toml."""
 
 import ast
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,17 +13,17 @@ import v4_assets
 
 PACKAGE = Path(v4_assets.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PURE = ("audit", "model", "profile", "ranking", "scoring", "sql", "training", "writes")
-PURE_FILES = [
-    *(PACKAGE / f"{name}.py" for name in PURE),
-    *(path for path in (PACKAGE / "checks").glob("*.py") if path.name != "__init__.py"),
-    *(path for path in (PACKAGE / "evaluation").glob("*.py") if path.name not in ("store.py", "lift.py")),
-    *(PACKAGE / "policy").glob("*.py"),
-    *(PACKAGE / "salesforce" / f"{name}.py" for name in ("changes", "fields", "record_ids", "refusals", "rows")),
-    *(PACKAGE / "rollout" / f"{name}.py" for name in ("report", "figures", "headline", "outlook", "page", "told_sync")),
-    PACKAGE / "rollout" / "words.py",
-]
-CLIENTS = ("dagster", "duckdb", "google", "requests", "v4_assets.clock", "v4_assets.resources", "v4_assets.assets")
+TRESPASSES = {
+    "policy/weeks.py": "import dagster",
+    "checks/scores.py": "import v4_assets.clock",
+    "evaluation/metrics.py": "import v4_assets.policy.decision",
+    "policy/case.py": "import v4_assets.salesforce.rows",
+    "resources/crm.py": "import v4_assets.verdicts, v4_assets.production",
+    "jobs.py": "import v4_assets.cli_words",
+    "status.py": "import v4_assets.sample.world",
+}
+"""A line to a file that breaks a contract of pyproject.toml, one for each of them."""
+SILENCED = r"^(.*# (?:noqa: [A-Z0-9, ]+|noqa|type: ignore(?:\[[a-z, -]+\])?)(?: # (\w.*))?)$"
 TABLE_NAME = re.compile(r"\bml_features\b|\bSavvyGTMData\b|\bFinTrx_data_CA\b")
 
 
@@ -46,22 +49,41 @@ def strings(path: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", PURE_FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_pure_module_imports_no_client_and_no_clock(path: Path) -> None:
-    wrong = [name for name in imports(path) if name.startswith(CLIENTS)]
-    assert wrong == []
+def verdicts_of_contracts(folder: Path) -> list[str]:
+    """KEPT or BROKEN for each contract of the pyproject.toml in a folder, by import-linter."""
+    lint = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
+    done = subprocess.run(
+        [sys.executable, "-c", lint, "--no-logo", "--no-cache"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    found = re.findall(r"(KEPT|BROKEN)(?: \(\d+ ignored imports?\))?$", done.stdout, re.MULTILINE)
+    assert done.returncode == ("BROKEN" in found), done.stdout + done.stderr
+    return found
 
 
-def test_the_rule_for_pure_modules_would_notice(tmp_path: Path) -> None:
-    path = tmp_path / "impure.py"
-    path.write_text("import dagster as dg\nfrom v4_assets.clock import Clock\n")
-    assert [name for name in imports(path) if name.startswith(CLIENTS)] != []
+def test_who_imports_whom_is_as_agreed() -> None:
+    assert verdicts_of_contracts(PACKAGE.parent) == ["KEPT"] * len(TRESPASSES)
+
+
+def test_every_contract_on_imports_would_notice(tmp_path: Path) -> None:
+    shutil.copy(PACKAGE.parent / "pyproject.toml", tmp_path)
+    shutil.copytree(PACKAGE, tmp_path / "v4_assets", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, line in TRESPASSES.items():
+        with (tmp_path / "v4_assets" / name).open("a", encoding="utf-8") as file:
+            file.write(f"\n{line}\n")
+    assert verdicts_of_contracts(tmp_path) == ["BROKEN"] * len(TRESPASSES)
 
 
 def test_resources_know_no_thresholds_and_no_columns_of_features() -> None:
     for path in (PACKAGE / "resources").glob("*.py"):
         assert not {name for name in imports(path) if name.startswith("v4_assets.checks")}, path
         assert not [text for text in strings(path) if text in ("tenure_bucket", "score", "percentile")], path
+
+
+def test_whoever_silences_a_linter_says_why_on_the_line() -> None:
+    for folder in (PACKAGE, PACKAGE.parent / "benchmarks", Path(__file__).parent):
+        for path in folder.rglob("*.py"):
+            said = re.findall(SILENCED, path.read_text(encoding="utf-8"), re.MULTILINE)
+            assert [line for line, reason in said if not reason] == [], path
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -73,6 +95,14 @@ def test_datasets_are_named_in_one_module(path: Path) -> None:
 def test_sql_names_no_dataset_of_its_own() -> None:
     for path in (PACKAGE.parent / "sql").glob("*.sql"):
         assert not TABLE_NAME.search(path.read_text(encoding="utf-8")), path
+
+
+def test_scores_and_outcomes_agree_on_which_row_of_a_duplicated_lead_counts() -> None:
+    rule = re.compile(r"^WITH one_row_per_lead AS \(\n.*?^\)", re.MULTILINE | re.DOTALL)
+    files = [PACKAGE.parent / "sql" / f"{name}.sql" for name in ("scored_leads", "lead_outcomes")]
+    scored, outcomes = (rule.findall(path.read_text(encoding="utf-8")) for path in files)
+    assert len(scored) == 1
+    assert scored == outcomes
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

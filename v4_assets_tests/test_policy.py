@@ -814,7 +814,10 @@ SINCE = st.dates(date(2025, 11, 1), TODAY)
 
 def convicted_by_hand(past, today: date, live_since: date) -> bool:
     """The rule in other words: day by day, gate by gate, over week numbers counted from an old Monday."""
-    number = lambda day: (day - date(2000, 1, 3)).days // 7  # noqa: E731
+
+    def number(day: date) -> int:
+        return (day - date(2000, 1, 3)).days // 7
+
     last = {}
     for day in sorted(past):
         if day > live_since and not past[day].retrospective:

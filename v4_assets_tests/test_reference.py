@@ -32,7 +32,7 @@ LEAD_ID = "00Q000000000000001"
 
 
 def utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
+    return datetime(*parts, tzinfo=UTC)
 
 
 def lead(**columns) -> Row:

@@ -12,7 +12,7 @@ import pytest
 
 from v4_assets import tables
 from v4_assets.assets.salesforce_sync import ALLOW_CHANGES_TAG, salesforce_sync
-from v4_assets.errors import EmptyPartitionError, SettingsError
+from v4_assets.errors import RowsMissingError, SettingsError
 from v4_assets.partitions import daily_partitions
 from v4_assets.resources.crm import CRM
 from v4_assets.resources.salesforce import Org
@@ -131,7 +131,7 @@ def test_any_day_but_today_refuses_before_the_org_is_asked(world: World, ago: in
     day, world.day = world.day - timedelta(days=ago), world.day
     if ago < 0:
         day, world.day = DAY + timedelta(days=1), DAY
-    result = run(world, Untouchable(), day)  # type: ignore[arg-type]
+    result = run(world, Untouchable(), day)
     assert not result.success
     said = error(result)
     assert "in New York" in said or "has not begun" in said
@@ -140,10 +140,10 @@ def test_any_day_but_today_refuses_before_the_org_is_asked(world: World, ago: in
 
 def test_a_day_without_scores_or_without_passed_checks_refuses_before_the_org_is_asked(world: World) -> None:
     world.day = NEXT_DAY
-    result = run(world, Untouchable())  # type: ignore[arg-type]
+    result = run(world, Untouchable())
     assert "v4_daily_scores has no rows of 2026-01-13" in error(result)
     world.score(OLD, spread(leads(MANY)), passed=False)
-    assert "not all that they are made from has passed" in error(run(world, Untouchable()))  # type: ignore[arg-type]
+    assert "not all that they are made from has passed" in error(run(world, Untouchable()))
 
 
 def test_all_unfit_fields_are_named_at_once_before_anything_is_written(world: World, org: StandInOrg) -> None:
@@ -242,7 +242,7 @@ def test_a_dry_run_writes_the_very_csv_and_changes_nothing(world: World, org: St
     sent: list[bytes] = []
     client = client_of(org)
     upload = client.upload
-    client.upload = lambda job_id, csv: (sent.append(csv), upload(job_id, csv))[1]  # type: ignore[method-assign]
+    client.upload = lambda job_id, csv: (sent.append(csv), upload(job_id, csv))[1]
     run(world, client)
     assert sent == [first.read_bytes(), second.read_bytes()]
     summary = json.loads((folder / "2026-01-12_v4.0.0_summary.json").read_text())
@@ -296,5 +296,5 @@ def test_the_preview_compares_with_the_live_versions_scores_while_nothing_was_se
 def test_a_preview_of_what_is_not_there_says_so(world: World) -> None:
     with pytest.raises(SettingsError, match="v9 is not among the versions"):
         preview(world.warehouse, world.rollout, world.clock, "v9", DAY)
-    with pytest.raises(EmptyPartitionError, match="has no rows of 2026-01-13"):
+    with pytest.raises(RowsMissingError, match="has no rows of 2026-01-13"):
         preview(world.warehouse, world.rollout, world.clock, NEW, NEXT_DAY)

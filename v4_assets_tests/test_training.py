@@ -15,7 +15,7 @@ import xgboost as xgb
 from sklearn.metrics import roc_auc_score
 
 from v4_assets import sql
-from v4_assets.errors import EmptyPartitionError, FeatureError
+from v4_assets.errors import FeatureError, RowsMissingError
 from v4_assets.model import BUNDLE_FILES, Feature, encode, load_bundle, read_features
 from v4_assets.training import Split, bundle_files, features_of, measure, split_by_time, train
 
@@ -200,7 +200,7 @@ def test_a_part_with_one_outcome_only_is_refused_by_name_and_numbers(part, first
     )
     rows = rows.set_column(2, "converted", pc.if_else(inside, pa.scalar(outcome), rows["converted"]))
     count = 2 * ((last - first).days + 1)
-    with pytest.raises(EmptyPartitionError) as caught:
+    with pytest.raises(RowsMissingError) as caught:
         split(rows)
     assert f"The {part} part of the training set (contacted from {first}" in str(caught.value)
     assert f"has {count} leads, of which {count if outcome else 0} converted" in str(caught.value)
@@ -209,7 +209,7 @@ def test_a_part_with_one_outcome_only_is_refused_by_name_and_numbers(part, first
 
 def test_an_empty_part_is_refused_too(rows: pa.Table):
     early = rows.filter(pc.less(rows["contacted_on"], pa.scalar(PERIOD["test_from"])))
-    with pytest.raises(EmptyPartitionError, match=r"The test part .* has 0 leads, of which 0 converted"):
+    with pytest.raises(RowsMissingError, match=r"The test part .* has 0 leads, of which 0 converted"):
         split(early)
 
 

@@ -8,6 +8,7 @@ import dagster as dg
 from v4_assets import deployments, production
 from v4_assets.assets.production import GROUP, only_today, start, take_turn
 from v4_assets.clock import Clock
+from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import ModelIntegrityError
 from v4_assets.model import BUNDLE_FILES, file_sha256
 from v4_assets.resources.registry import Entry, ModelRegistry
@@ -41,7 +42,7 @@ def champion_archive(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
         registry: ModelRegistry,
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    ) -> MaterializeResult:
         only_today(context, clock)
         order = Order.of(config)
         if order:

@@ -10,7 +10,7 @@ from v4_assets import deployments, sql, tables
 from v4_assets.assets.partition import Day, Desk, latest_writes
 from v4_assets.clock import cutoff
 from v4_assets.deployments import Event
-from v4_assets.errors import EmptyPartitionError
+from v4_assets.errors import RowsMissingError
 from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest
 from v4_assets.evaluation.comparison import Judged, Occasion, compare, served
 from v4_assets.evaluation.evidence import QUESTIONS, Question
@@ -38,11 +38,11 @@ class Evaluator:
     def of(
         cls, desk: Desk, rollout: Rollout, day: Day, versions: tuple[str, ...], events: Sequence[Event]
     ) -> "Evaluator":
-        """With the writes as they are now. Raises EmptyPartitionError where the day's outcomes were never looked up."""
+        """With the writes as they are now. Raises RowsMissingError where the day's outcomes were never looked up."""
         first = widest(day.date, rollout.outcome_window_days, rollout.evaluation).first
         writes = latest_writes(desk.warehouse, desk.catalogue, first, day.date)
         if (desk.catalogue[tables.LEAD_OUTCOMES].name, day.date) not in writes:
-            raise EmptyPartitionError(
+            raise RowsMissingError(
                 f"lead_outcomes of {day.date} was never written, so nobody would seem to have converted. Run it first: "
                 f"`v4 run --date {day.date}`."
             )

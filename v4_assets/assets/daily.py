@@ -10,6 +10,7 @@ from v4_assets import sql, tables, verdicts
 from v4_assets.assets.partition import Day, Desk, Written, write_query
 from v4_assets.checks import Check, Finding, results, specs
 from v4_assets.clock import Clock
+from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import V4Error
 from v4_assets.partitions import days_of
 from v4_assets.resources.registry import ModelRegistry
@@ -75,7 +76,7 @@ def daily_asset(
         warehouse: dg.ResourceParam[Warehouse],
         registry: ModelRegistry,
         clock: dg.ResourceParam[Clock],
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    ) -> MaterializeResult:
         desk = Desk(warehouse, registry, rollout.catalogue, rollout.checks)
         findings: dict[date, Sequence[Finding]] = {}
         judged = []

@@ -17,6 +17,7 @@ from v4_assets.checks import evaluation as checks
 from v4_assets.checks import leads as lead_checks
 from v4_assets.checks import models as model_checks
 from v4_assets.clock import Clock
+from v4_assets.dagster_types import MaterializeResult
 from v4_assets.deployments import Event
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.cohorts import last_matured, widest
@@ -91,7 +92,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
         warehouse: dg.ResourceParam[Warehouse],
         registry: ModelRegistry,
         clock: dg.ResourceParam[Clock],
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    ) -> MaterializeResult:
         day = only_day(context, clock)
         desk = Desk(warehouse, registry, rollout.catalogue, rollout.checks)
         with warehouse.session(), warehouse.metered() as cost:
@@ -214,7 +215,8 @@ def bundle_findings(desk: Desk, rollout: Rollout, versions: Sequence[str]) -> li
 def stored(desk: Desk, day: Day) -> list[dict[str, object]]:
     """The day's rows of lift_comparison: what stands in the warehouse is judged, not what was meant to be written."""
     query = desk.catalogue.query(tables.LIFT_COMPARISON, one_day(day))
-    return desk.warehouse.read(query).to_pylist()  # type: ignore[no-any-return]
+    rows: list[dict[str, object]] = desk.warehouse.read(query).to_pylist()
+    return rows
 
 
 def one_day(day: Day) -> dict[str, object]:

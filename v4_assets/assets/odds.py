@@ -5,6 +5,7 @@ from base64 import b64encode
 import dagster as dg
 from pydantic import Field
 
+from v4_assets.dagster_types import MaterializeResult
 from v4_assets.policy.odds import as_text, simulate
 from v4_assets.policy.odds_chart import png
 from v4_assets.policy.odds_rules import Assumptions
@@ -29,7 +30,7 @@ def policy_odds(rollout: Rollout) -> dg.AssetsDefinition:
         description="How often chance alone rolls a healthy version back, and how soon a fall is caught: simulated for "
         "the policy of rollout.yaml and for the guide's letter, at the volume of the run's config.",
     )
-    def policy_odds(config: Volume) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def policy_odds(config: Volume) -> MaterializeResult:
         assumptions = Assumptions(leads_per_week=config.leads_per_week, base_rate=config.base_rate)
         odds = simulate(assumptions, rollout.policy, rollout.evaluation)
         configured = odds.rules[0]

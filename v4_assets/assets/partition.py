@@ -86,7 +86,9 @@ def write_query(desk: Desk, key: str, day: Day) -> Written:
 def coverage(desk: Desk, day: Day, *, expected: str, actual: str) -> dict[str, int]:
     """The row of lead_coverage: how the leads of the table `actual` compare with those of `expected` on the day."""
     query = desk.catalogue.query("lead_coverage", day.params, expected=expected, actual=actual)
-    return desk.warehouse.read(query).to_pylist()[0]  # type: ignore[no-any-return]
+    [row] = desk.warehouse.read(query).to_pylist()
+    counted: dict[str, int] = row
+    return counted
 
 
 def range_before(day: Day, limits: CheckLimits) -> dict[str, date]:

@@ -10,6 +10,7 @@ import dagster as dg
 from v4_assets import deployments, production
 from v4_assets.assets.daily import days
 from v4_assets.clock import NEW_YORK, Clock
+from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import PolicyError
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse
@@ -50,7 +51,7 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
         registry: ModelRegistry,
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    ) -> MaterializeResult:
         only_today(context, clock)
         order = Order.of(config)
         if order:

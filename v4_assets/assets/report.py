@@ -11,6 +11,7 @@ from v4_assets.assets.archive import NAME as ARCHIVE
 from v4_assets.assets.archive import is_archived
 from v4_assets.assets.production import ALIAS, GROUP, export_registry, only_today
 from v4_assets.clock import Clock
+from v4_assets.dagster_types import MaterializeResult
 from v4_assets.deployments import Event
 from v4_assets.errors import ConcurrentWriteError, SalesforceError
 from v4_assets.evaluation.evidence import digest
@@ -59,7 +60,7 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
         warehouse: dg.ResourceParam[Warehouse],
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    ) -> MaterializeResult:
         only_today(context, clock)
         with warehouse.session():
             events = production.history(warehouse, rollout.catalogue)
@@ -86,7 +87,7 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
     return asset
 
 
-def result(page: Path, path: Path, action: str, undrawn: str = "", readers: str = "") -> dg.MaterializeResult:  # type: ignore[type-arg]
+def result(page: Path, path: Path, action: str, undrawn: str = "", readers: str = "") -> MaterializeResult:
     """The page and a report as the step shows them. `undrawn` says why the page could not be made."""
     return dg.MaterializeResult(
         metadata={

@@ -11,6 +11,7 @@ from v4_assets.assets.production import ALIAS, only_today
 from v4_assets.checks import Finding, specs
 from v4_assets.checks import salesforce as checks
 from v4_assets.clock import Clock
+from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import SalesforceError, SalesforceSetupError
 from v4_assets.resources.crm import CRM
 from v4_assets.resources.warehouse import Warehouse
@@ -27,7 +28,7 @@ ALLOW_CHANGES_TAG = "v4/allow_changes"
 """Run tag with a person's reason for sending more changes than rollout.yaml allows."""
 SHOWN_REFUSED = 50
 
-Results = Iterator[dg.AssetCheckResult | dg.MaterializeResult]  # type: ignore[type-arg]
+Results = Iterator[dg.AssetCheckResult | MaterializeResult]
 
 
 def salesforce_sync(

@@ -56,7 +56,8 @@ def _observe(desk: Desk, day: Day) -> Iterator[dg.AssetObservation]:
 
 def _observations(desk: Desk, first: date, last: date) -> list[dict[str, Any]]:
     query = desk.catalogue.query("recent_source_observations", {"first_day": first, "last_day": last})
-    return desk.warehouse.read(query).to_pylist()  # type: ignore[no-any-return]
+    rows: list[dict[str, Any]] = desk.warehouse.read(query).to_pylist()
+    return rows
 
 
 def _judge(desk: Desk, day: Day) -> Sequence[Finding]:

@@ -17,6 +17,7 @@ from v4_assets.assets.daily import column_schema
 from v4_assets.checks import models as checks
 from v4_assets.checks import results, specs
 from v4_assets.clock import Clock, cutoff
+from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import V4Error
 from v4_assets.partitions import days_between
 from v4_assets.resources.registry import ModelRegistry
@@ -43,7 +44,7 @@ def training_set(rollout: Rollout) -> dg.AssetsDefinition:
         description=table.description,
         metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
     )
-    def asset(warehouse: dg.ResourceParam[Warehouse], clock: dg.ResourceParam[Clock]) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def asset(warehouse: dg.ResourceParam[Warehouse], clock: dg.ResourceParam[Clock]) -> MaterializeResult:
         _verify_matured(rollout, clock.today())
         with warehouse.session():
             rows = warehouse.replace_table(table, training_rows(warehouse, rollout))
@@ -112,7 +113,7 @@ def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefi
         kinds={"xgboost"},
         description=f"{version}, trained on training_set and registered under V4_HOME/models.",
     )
-    def asset(warehouse: dg.ResourceParam[Warehouse], registry: ModelRegistry) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def asset(warehouse: dg.ResourceParam[Warehouse], registry: ModelRegistry) -> MaterializeResult:
         if production.live_version(warehouse, rollout.catalogue) == version:
             raise V4Error(
                 f"{version} is live, and what is live is never trained anew. Train a new version, or train first."

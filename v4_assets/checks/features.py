@@ -6,6 +6,7 @@ from typing import Any
 
 from v4_assets.audit import FeatureAudit
 from v4_assets.checks import Check, Finding
+from v4_assets.checks.steady import steady
 from v4_assets.model import Feature
 from v4_assets.rollout_file import CheckLimits
 
@@ -121,9 +122,7 @@ def _missing_steady(audits: Sequence[FeatureAudit], before: Sequence[Mapping[str
         for one in audits
         if one.feature.name in usual
     }
-    over = [f"{name}: {change:+.1%}" for name, change in changes.items() if abs(change) > limit]
-    largest = max(changes.values(), key=abs, default=0.0)
-    return Finding(MISSING_STEADY, not over, f"largest change {largest:+.1%}", f"within ±{limit:.0%}", tuple(over))
+    return steady(MISSING_STEADY, changes, limit)
 
 
 def _drift(audits: Sequence[FeatureAudit], limit: float) -> Finding:

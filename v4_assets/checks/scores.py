@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from v4_assets.arrays import Numbers
 from v4_assets.checks import Check, Finding
 from v4_assets.checks.features import covers
-from v4_assets.profile import Histogram, Numbers, psi
+from v4_assets.profile import Histogram, psi
 from v4_assets.ranking import DEPRIORITIZED_UP_TO
 from v4_assets.rollout_file import CheckLimits
 

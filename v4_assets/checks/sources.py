@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from v4_assets.checks import Check, Finding
+from v4_assets.checks.steady import steady
 from v4_assets.rollout_file import CheckLimits
 from v4_assets.tables import Table
 
@@ -96,7 +97,7 @@ def _rows_steady(sources: Mapping[str, Observation], before: Sequence[Observatio
         usual = [earlier["row_count"] for earlier in before if earlier["source"] == name]
         if usual and median(usual) > 0:
             changes[name] = row["row_count"] / median(usual) - 1
-    return _largest_change(ROWS_STEADY, changes, limit)
+    return steady(ROWS_STEADY, changes, limit)
 
 
 def _nulls_steady(today: Sequence[Observation], before: Sequence[Observation], limit: float) -> Finding:
@@ -108,7 +109,7 @@ def _nulls_steady(today: Sequence[Observation], before: Sequence[Observation], l
         for row in today
         if (row["source"], row["column_name"]) in usual
     }
-    return _largest_change(NULLS_STEADY, changes, limit)
+    return steady(NULLS_STEADY, changes, limit)
 
 
 def fresh(sources: Mapping[str, Observation], known_at: datetime, limits: Mapping[str, int]) -> Finding:
@@ -123,12 +124,6 @@ def fresh(sources: Mapping[str, Observation], known_at: datetime, limits: Mappin
     oldest = max(ages.values(), default=float("inf"))
     wanted = ", ".join(f"{name} ≤ {limit}" for name, limit in limits.items())
     return Finding(FRESH, not late + unknown, f"oldest {oldest:.1f} days", f"days: {wanted}", tuple(late + unknown))
-
-
-def _largest_change(check: Check, changes: Mapping[str, float], limit: float) -> Finding:
-    over = [f"{name}: {change:+.1%}" for name, change in changes.items() if round(abs(change), 9) > limit]
-    largest = max(changes.values(), key=abs, default=0.0)
-    return Finding(check, not over, f"largest change {largest:+.1%}", f"within ±{limit:.0%}", tuple(over))
 
 
 def _null_share(row: Observation) -> float:

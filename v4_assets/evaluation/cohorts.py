@@ -7,15 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from v4_assets.arrays import Numbers
 from v4_assets.rollout_policy import Evaluation
-
-Numbers = np.ndarray[Any, np.dtype[Any]]
 
 FIRST_SCORE_DAYS = 3
 """A lead's first score is dated at most so many days after contact; else survivors would be judged."""

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from v4_assets.arrays import Numbers
 from v4_assets.evaluation.intervals import Interval, bonett_price_lift_difference, wilson
-
-Numbers = np.ndarray[Any, np.dtype[Any]]
 
 TOP = 10
 

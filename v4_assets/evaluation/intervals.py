@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-Numbers = np.ndarray[Any, np.dtype[Any]]
+from v4_assets.arrays import Numbers
+
 Bounds = tuple[Numbers, Numbers]
 """Low and high ends."""
 

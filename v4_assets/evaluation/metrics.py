@@ -4,14 +4,11 @@ Ties across a border are credited fractionally, so that no metric depends on the
 How far chance could have moved a figure is said in intervals.py.
 """
 
-from typing import Any
-
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from v4_assets.arrays import Numbers
 from v4_assets.evaluation.intervals import Interval, wald
-
-Numbers = np.ndarray[Any, np.dtype[Any]]
 
 
 def auc(scores: Numbers, converted: Numbers) -> float | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from v4_assets.arrays import Numbers
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.intervals import (
     ROUNDING,
@@ -18,7 +19,6 @@ from v4_assets.evaluation.intervals import (
 from v4_assets.policy.decision import Gate, Verdict
 from v4_assets.rollout_policy import Evaluation
 
-Numbers = np.ndarray[Any, np.dtype[Any]]
 Measure = Callable[[Evidence, float], Interval | None]
 """A figure of a cohort with its interval at a two-sided level; None where it cannot be said."""
 

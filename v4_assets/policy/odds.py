@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from v4_assets.arrays import Numbers
 from v4_assets.policy.decision import ROLLBACK_GATES
 from v4_assets.policy.odds_rules import (
     FALL_DAY,
     NEVER,
     WATCHED_WEEKS,
     Assumptions,
-    Numbers,
     Rule,
     convictions,
     literal,

@@ -6,10 +6,10 @@ The verdicts are the gates' own (`criteria.judge`, intervals.py); only weeks and
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
 
 import numpy as np
 
+from v4_assets.arrays import Numbers
 from v4_assets.evaluation.intervals import (
     lift_bounds,
     lift_difference_bounds,
@@ -21,8 +21,6 @@ from v4_assets.policy.criteria import judge
 from v4_assets.policy.decision import AUC, ROLLBACK_GATES, TOP_DECILE_CONVERSION, TOP_DECILE_LIFT, Verdict
 from v4_assets.policy.simulated import TOP, Strength, Sums, cohorts, draw
 from v4_assets.rollout_policy import Evaluation, Policy
-
-Numbers = np.ndarray[Any, np.dtype[Any]]
 
 WATCHED_WEEKS = 26
 FALL_DAY = 3

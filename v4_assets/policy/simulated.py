@@ -9,11 +9,10 @@ outcomes, clocks and people do beside chance is not simulated: no day is missing
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-Numbers = np.ndarray[Any, np.dtype[Any]]
+from v4_assets.arrays import Numbers
 
 TOP = 0.1
 TOP_MEAN, TOP_VARIANCE = 1 - TOP / 2, TOP**2 / 12

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import google.auth
-import grpc  # type: ignore[import-untyped]
+import grpc  # type: ignore[import-untyped] # grpc ships no types
 from google.auth import impersonated_credentials
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.cloud import bigquery
@@ -36,11 +36,11 @@ class Access:
 def credentials(access: Access) -> Credentials:
     """Who asks. Raises WarehouseError for a key file that is none, GoogleAuthError where there are no credentials."""
     if access.endpoint:
-        return AnonymousCredentials()  # type: ignore[no-untyped-call]
+        return AnonymousCredentials()  # type: ignore[no-untyped-call] # google leaves it untyped
     own = _from_key(access.key_file) if access.key_file else google.auth.default(scopes=SCOPES)[0]
     if not access.impersonate:
         return own
-    return impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
+    return impersonated_credentials.Credentials(  # type: ignore[no-untyped-call] # google leaves it untyped
         source_credentials=own, target_principal=access.impersonate, target_scopes=list(SCOPES)
     )
 
@@ -57,13 +57,13 @@ def storage_client(access: Access) -> BigQueryReadClient | None:
     """The client of the Storage Read API; None for an emulator without one, which is read page by page."""
     if access.storage_endpoint:
         channel = grpc.insecure_channel(access.storage_endpoint, options=[("grpc.max_receive_message_length", -1)])
-        return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))  # type: ignore[no-untyped-call]
-    return None if access.endpoint else BigQueryReadClient(credentials=credentials(access))  # type: ignore[no-untyped-call]
+        return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))  # type: ignore[no-untyped-call] # google leaves it untyped
+    return None if access.endpoint else BigQueryReadClient(credentials=credentials(access))  # type: ignore[no-untyped-call] # google leaves it untyped
 
 
 def _from_key(path: str) -> Credentials:
     try:
-        return service_account.Credentials.from_service_account_file(path, scopes=SCOPES)  # type: ignore[no-untyped-call,no-any-return]
+        return service_account.Credentials.from_service_account_file(path, scopes=SCOPES)  # type: ignore[no-untyped-call,no-any-return] # the same
     except (OSError, ValueError) as error:
         raise WarehouseError(
             f"{path}, the key file of V4_BIGQUERY_KEY_FILE, cannot be used: {error}. Expected is the JSON key of a "

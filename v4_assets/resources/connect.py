@@ -18,7 +18,7 @@ def warehouse(settings: Settings) -> "DuckDBWarehouse | BigQueryWarehouse":
     """The configured warehouse: the embedded file, or BigQuery."""
     if settings.warehouse == "bigquery" and settings.bigquery:
         # Google's client takes half a second to import, which every embedded run would wait for.
-        from v4_assets.resources.bigquery import BigQueryWarehouse  # noqa: PLC0415
+        from v4_assets.resources.bigquery import BigQueryWarehouse  # noqa: PLC0415 # half a second
 
         return BigQueryWarehouse(**settings.bigquery.model_dump(mode="json"))
     return DuckDBWarehouse(
@@ -44,10 +44,10 @@ def salesforce(settings: Settings, patience: "Patience | None" = None) -> Org | 
     if settings.salesforce == "dry-run":
         return None
     # The client takes a quarter of a second to import, which every run without an org would wait for.
-    from v4_assets.resources.salesforce_client import SalesforceClient  # noqa: PLC0415
+    from v4_assets.resources.salesforce_client import SalesforceClient  # noqa: PLC0415 # the same
 
     if settings.salesforce_target is not None:
         return SalesforceClient(settings.salesforce_target, patience)
-    from v4_assets.sample.org import local_target  # noqa: PLC0415
+    from v4_assets.sample.org import local_target  # noqa: PLC0415 # only where there is no real org
 
     return SalesforceClient(partial(local_target, settings.stand_in_org), patience)

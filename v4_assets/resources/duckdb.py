@@ -31,7 +31,7 @@ from v4_assets.writes import PartitionWrite
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
-class DuckDBWarehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
+class DuckDBWarehouse(dg.ConfigurableResource["DuckDBWarehouse"]):
     """The Warehouse protocol on one DuckDB file. Cross-process safe; reruns and crashes leave whole partitions."""
 
     path: str

@@ -34,7 +34,7 @@ class Entry:
     """Where it comes from: kind, data, training window, documented reference figures."""
 
 
-class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
+class ModelRegistry(dg.ConfigurableResource["ModelRegistry"]):
     """Bundles by version, verified on every load."""
 
     shipped: str

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from v4_assets.arrays import Mask
 from v4_assets.errors import SyncHeldError
 from v4_assets.salesforce.rows import ROW, VALUES, deciles
 
@@ -115,7 +116,7 @@ def aligned(target: pa.Table, state: pa.Table) -> pa.Table:
     return pa.table({"lead_id": target["lead_id"], **columns})
 
 
-def _moved(target: pa.Table, known: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _moved(target: pa.Table, known: pa.Table) -> Mask:
     flipped = _true(pc.not_equal(known["deprioritize"], target["deprioritize"]))
     steps = pc.abs(pc.subtract(deciles(known["percentile"]), deciles(target["percentile"])))
     return flipped | _true(pc.greater_equal(steps, DECILES_MOVED))
@@ -132,6 +133,7 @@ def _set(rows: pa.Table) -> pa.Array:
     return rows["lead_id"].combine_chunks()
 
 
-def _true(mask: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _true(mask: pa.ChunkedArray) -> Mask:
     """A mask as NumPy has it; NULL is False."""
-    return pc.fill_null(mask, False).to_numpy()  # type: ignore[no-any-return]
+    found: Mask = pc.fill_null(mask, False).to_numpy()
+    return found

@@ -54,7 +54,7 @@ class Preview:
 
 
 def preview(warehouse: Warehouse, rollout: Rollout, clock: Clock, version: str, day: date) -> Preview:
-    """What changes in Salesforce if `version` is sent for `day`. Raises EmptyPartitionError without its scores."""
+    """What changes in Salesforce if `version` is sent for `day`. Raises RowsMissingError without its scores."""
     if version not in rollout.versions:
         raise SettingsError(f"{version} is not among the versions of rollout.yaml: {', '.join(rollout.versions)}.")
     with warehouse.session():

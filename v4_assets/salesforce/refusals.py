@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from v4_assets.arrays import Mask
+
 CONFIRMED, PENDING, QUARANTINED, FAILED = "confirmed", "pending", "quarantined", "failed"
 
 UNACCOUNTED = "UNACCOUNTED"
@@ -161,5 +163,6 @@ def _widespread(refusals: Mapping[str, tuple[str, str]], sent: int) -> set[str]:
     }
 
 
-def _among(ids: pa.ChunkedArray, found: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return pc.is_in(ids, value_set=pa.array(found, pa.string())).to_numpy()  # type: ignore[no-any-return]
+def _among(ids: pa.ChunkedArray, found: Sequence[str]) -> Mask:
+    mask: Mask = pc.is_in(ids, value_set=pa.array(found, pa.string())).to_numpy()
+    return mask

@@ -10,8 +10,8 @@ from v4_assets import production, tables, verdicts
 from v4_assets.assets.partition import latest_writes
 from v4_assets.errors import (
     ConcurrentWriteError,
-    EmptyPartitionError,
     ModelIntegrityError,
+    RowsMissingError,
     SalesforceError,
     SalesforceSetupError,
 )
@@ -62,7 +62,7 @@ def verified(warehouse: Warehouse, rollout: Rollout, day: date) -> Shipment:
 def scores_of(
     warehouse: Warehouse, rollout: Rollout, version: str, day: date, live: Production | None = None
 ) -> tuple[pa.Table, datetime]:
-    """A version's scores of the day (READ), and when they were made. Raises EmptyPartitionError without any.
+    """A version's scores of the day (READ), and when they were made. Raises RowsMissingError without any.
 
     With `live`, every row must be of its version and of its model: ModelIntegrityError otherwise.
     """
@@ -76,7 +76,7 @@ def scores_of(
             parts.append(batch.select(READ))
             stamps.append(pc.max(batch["scored_at"]).as_py())
     if not sum(map(len, parts)):
-        raise EmptyPartitionError(
+        raise RowsMissingError(
             f"{rollout.catalogue[key].name} has no rows of {day}, so none can be sent. Run the daily job of that day."
         )
     return pa.Table.from_batches(parts), max(stamps)

@@ -20,7 +20,6 @@ LARGEST = (
     ("UBS Sample Wealth", 0.012, -0.030),
     ("Stifel Sample Partners", 0.005, 0.010),
 )
-INDEPENDENT_RIA = 0
 CLASSIFICATIONS = (
     "Independent RIA",
     "Independent RIA / Multi-Family Office",

@@ -106,7 +106,8 @@ class Stage:
         """Ids of the leads the version scored on the day."""
         catalogue, key = self.settings.rollout.catalogue, tables.scores_key(self.settings.rollout.versions[version].key)
         query = catalogue.query("daily_scores", {"prediction_date": day}, daily_scores=key)
-        return warehouse(self.settings).read(query)["lead_id"].to_pylist()  # type: ignore[no-any-return]
+        leads: list[str] = warehouse(self.settings).read(query)["lead_id"].to_pylist()
+        return leads
 
     def report(self, day: date, action: str) -> Path:
         """The page that was written about an action of the day. Raises StoryError when there is none."""

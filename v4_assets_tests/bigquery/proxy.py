@@ -97,7 +97,7 @@ def proxied(target: str) -> Iterator[Proxy]:
 
     for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
         # A function, not the bound method, which would not be bound to the handler.
-        setattr(Handler, f"do_{method}", lambda handler: proxy.carry_out(handler))  # noqa: PLW0108
+        setattr(Handler, f"do_{method}", lambda handler: proxy.carry_out(handler))  # noqa: PLW0108 # a method is bound, a lambda takes the handler
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     proxy.endpoint = f"http://127.0.0.1:{server.server_port}"

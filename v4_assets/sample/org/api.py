@@ -227,7 +227,7 @@ class Api:
         return Answer(200, self.jobs.results(call.job, call.named["kind"].lower()).encode(), "text/csv")
 
 
-ROUTES = (
+ROUTES: tuple[_Route, ...] = (
     _Route("GET", "", "resources", Api.resources),
     _Route("GET", "/limits", "limits", Api.told_limits),
     _Route("GET", "/sobjects/Lead/describe", "describe", Api.describe),
