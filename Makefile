@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-READY_TARGETS := demo dev test lint bench models verify-models
+READY_TARGETS := demo dev test lint bench models verify-models screenshots
 .PHONY: $(READY_TARGETS) check lock clean
 
 demo: $(READY)  ## three stories of a rollout on sample data, by the real jobs and sensors
@@ -33,6 +33,9 @@ models: $(READY)  ## train the shipped models again; about two minutes
 
 verify-models: $(READY)  ## the shipped models are what training gives, bit for bit
 	@$(BIN)/python -m v4_assets.sample.shipped --verify
+
+screenshots: $(READY)  ## pictures of the Dagster pages of a finished demo, into docs/images
+	@$(BIN)/python -m v4_assets_tests.browser.screenshots
 
 lock: $(READY)  ## renew requirements.lock after a change of pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
