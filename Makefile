@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-READY_TARGETS := demo dev test lint bench models verify-models docs
+READY_TARGETS := demo dev test lint bench models verify-models docs screenshots
 .PHONY: $(READY_TARGETS) check lock clean
 
 demo: $(READY)  ## three stories of a rollout on sample data, by the real jobs and sensors
@@ -37,6 +37,9 @@ verify-models: $(READY)  ## the shipped models are what training gives, bit for 
 
 docs: $(READY)  ## docs/configuration.md from the settings
 	@$(BIN)/python -m v4_assets.configuration
+
+screenshots: $(READY)  ## pictures of the Dagster pages of a finished demo, into docs/images
+	@$(BIN)/python -m v4_assets_tests.browser.screenshots
 
 lock: $(READY)  ## renew requirements.lock after a change of pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv

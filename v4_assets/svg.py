@@ -77,8 +77,8 @@ class Chart:
         grid._text(LEFT - 40, TOP - 8, y_label, size=11)
         grid._text((LEFT + WIDTH - RIGHT) / 2, 16, self.title, anchor="middle", size=14)
         for number, name in enumerate(legend):
-            right = WIDTH - RIGHT - 90 * number
-            grid._text(right, TOP - 8, f"■ {name}", anchor="end", size=12, colour=COLOURS[number % len(COLOURS)])
+            left = LEFT + 40 + 90 * number
+            grid._text(left, TOP - 8, f"■ {name}", size=12, colour=COLOURS[number % len(COLOURS)])
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
             f'height="{HEIGHT}" font-family="sans-serif"><rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'
@@ -90,7 +90,9 @@ class Chart:
 
     def _text(self, x: float, y: float, text: str, *, anchor: str = "start", size: int = 12, colour: str = INK) -> None:
         place = f'x="{_short(x)}" y="{_short(y)}" font-size="{size}" fill="{colour}" text-anchor="{anchor}"'
-        self._add(f"<text {place}>{escape(text)}</text>")
+        # A white edge keeps words legible where a line crosses them.
+        edge = 'stroke="#ffffff" stroke-width="3" paint-order="stroke"'
+        self._add(f"<text {place} {edge}>{escape(text)}</text>")
 
     def _stroke(
         self, x1: float, y1: float, x2: float, y2: float, colour: str, width: float, *, dash: bool = False

@@ -133,7 +133,13 @@ def table_asset(
 def about(file: sql.SqlFile) -> str:
     """What the page says of a table that a SQL file makes, in Markdown; the first line stands in lists, too."""
     reads = ", ".join(f"`{name}`" for name in file.inputs)
-    return f"{file.purpose}\n\n- **Grain:** {file.grain}\n- **Made by:** `sql/{file.name}.sql`\n- **Reads:** {reads}"
+    made = f"- **Made by:** `sql/{file.name}.sql`\n- **Reads:** {reads}"
+    return f"{sentence(file.purpose)}\n\n- **Grain:** {file.grain}\n{made}"
+
+
+def sentence(purpose: str) -> str:
+    """The purpose of a SQL file as a sentence of its own."""
+    return purpose[:1].upper() + purpose[1:]
 
 
 def upstream(file: sql.SqlFile) -> set[str]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from v4_assets import deployments, production, sql, tables, verdicts
 from v4_assets.assets.cohorts import Evaluator
-from v4_assets.assets.daily import about, column_schema, daily_asset, days, upstream
+from v4_assets.assets.daily import about, daily_asset, days, sentence, upstream
 from v4_assets.assets.evaluation_page import Seen, about_gates, page
 from v4_assets.assets.partition import Day, Desk, Written, coverage, write_partition
 from v4_assets.checks import Finding, gate_results, gate_specs, results, specs
@@ -82,10 +82,11 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
         # What decides is read from one run: one day each.
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         group_name=GROUP,
-        description=f"{table.description}\n\n{about_gates(rollout)}",
+        description=f"{sentence(table.description)}\n\n{about_gates(rollout)}",
         kinds={"python"},
         check_specs=[*gate_specs(key), *specs(checks.CHECKS, key)],
-        metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
+        # No column schema: it would stand between a reader and the figures. The SQL file, one click away, has it.
+        metadata={"dagster/table_name": f"{table.dataset}.{table.name}"},
     )
     def asset(
         context: dg.AssetExecutionContext,
@@ -105,7 +106,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
             seen = look(evaluator, evidence, judged)
         findings = checks.judge(rows, rollout.evaluation)
         return dg.MaterializeResult(
-            metadata={**written.metadata, **cost, **page(seen, rollout)},
+            metadata={**page(seen, rollout), **written.metadata, **cost},
             check_results=[
                 *gate_results(judged, evidence, digest(evidence), key),
                 *results(checks.CHECKS, {day.date: findings}, key),

@@ -34,6 +34,8 @@ OF_THE_COHORT = {
     "converted before scored": "converted_before_scored",
     "longest silence, days": "longest_silence_days",
 }
+DECIMALS = 4
+"""Of figures on the page; the checks carry them in full."""
 ABOUT = (
     "The checks of this asset are the gates: what they say here is what the sensor acts on, at the close of a week. "
     "They never block. A gate that fails is an error; one whose evidence is short, or whose miss chance may explain, "
@@ -65,8 +67,8 @@ def page(seen: Seen, rollout: Rollout) -> dict[str, Any]:
     is not known is left out."""
     return {
         **{name: dg.MetadataValue.md(picture) for name, picture in _charts(seen, rollout) if picture},
-        **{name: float(value) for name, value in _figures(seen.evidence) if value is not None},
-        **{name: float(value) for name, value in _gates(seen.gates) if value is not None},
+        **{name: round(float(value), DECIMALS) for name, value in _figures(seen.evidence) if value is not None},
+        **{name: round(float(value), DECIMALS) for name, value in _gates(seen.gates) if value is not None},
         "deciles": _table(seen.deciles),
         "report": dg.MetadataValue.asset(dg.AssetKey("rollout_report")),
         "evidence_sha256": digest(seen.evidence),
@@ -81,27 +83,27 @@ def about_gates(rollout: Rollout) -> str:
 def rules(rollout: Rollout) -> str:
     """What the gates ask, as a table in Markdown: the numbers the sensor decides by."""
     back, forth = rollout.policy.rollback, rollout.policy.promotion
-    by = f"{back.confidence:.0%} upper bound" if back.judge_by == "upper_bound" else "estimate"
+    by = f"{back.confidence:.0%} bound" if back.judge_by == "upper_bound" else "estimate"
     lines = [
         ("top_decile_lift", f"lift < {back.lift_below:g}", by, back.weeks_running.top_decile_lift),
         ("auc", f"AUC < {back.auc_below:g}", by, back.weeks_running.auc),
         (
             "top_decile_conversion",
-            f"top decile converts < {back.top_decile_conversion_below:.0%}",
+            f"conversion < {back.top_decile_conversion_below:.0%}",
             by,
             back.weeks_running.top_decile_conversion,
         ),
     ]
-    rows = [f"| roll back | `{name}` | {line} | {judged} | {weeks} |" for name, line, judged, weeks in lines]
+    rows = [f"| rollback | `{name}` | {line} | {judged} | {weeks} |" for name, line, judged, weeks in lines]
     return "\n".join(
         [
-            "| to | gate | when | judged by | week-closes running |",
+            "| for | gate | asks for | judged by | closes running |",
             "|---|---|---|---|---|",
             *rows,
-            f"| promote | `promotion_lift` | lift ≥ {forth.lift_at_least:g} | estimate | {forth.weeks_running} |",
-            f"| promote | `not_behind_baseline` | lift ≥ {rollout.baseline}'s | estimate | {forth.weeks_running} |",
-            "| promote | `model_test_metrics` | the bundle's own test figures | – | – |",
-            f"| promote | `live_parallel_days` | ≥ {forth.min_parallel_days} days side by side | – | – |",
+            f"| promotion | `promotion_lift` | lift ≥ {forth.lift_at_least:g} | estimate | {forth.weeks_running} |",
+            f"| promotion | `not_behind_baseline` | lift ≥ {rollout.baseline}'s | estimate | {forth.weeks_running} |",
+            "| promotion | `model_test_metrics` | own test figures | – | – |",
+            f"| promotion | `live_parallel_days` | ≥ {forth.min_parallel_days} days in parallel | – | – |",
         ]
     )
 
