@@ -1,11 +1,10 @@
 """A whole rollout by the sensor on BigQuery's emulator and a running org ends as it does on DuckDB.
 
-A promotion and a rollback decided by the sensor, a person's second promotion, the sunset. The datasets have names of
-their own there and lie in three projects. What the versions are worth is told, as in stories.py; test_graph.py
-measures it.
+A promotion, the champion's sunset, its return by a person's word, and a rollback to it. The datasets have names of
+their own and lie in three projects. What the versions are worth is told, as in stories.py; test_graph.py measures it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -29,12 +28,11 @@ from v4_assets.tables import View
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
 from v4_assets_tests.bigquery.twin import catalogue
-from v4_assets_tests.stories import ADOPTED, BEFORE, FALLEN, GOOD, NEW, OLD, SINCE, WATCHED, Story
+from v4_assets_tests.stories import ADOPTED, BEFORE, CLOSE_BEFORE_LATE, FALLEN, GOOD, LATE, NEW, OLD, Story
 
-WORLD = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 3, 31))
-LATE = date(2026, 3, 30)
-"""A Monday on which leads contacted after the second promotion have matured."""
-MATURED = GOOD | {"cohort_from": date(2026, 2, 5), "cohort_to": date(2026, 2, 14)}
+WORLD = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 3, 15))
+MATURED = GOOD | {"cohort_from": date(2026, 1, 14), "cohort_to": date(2026, 1, 24)}
+"""What LATE finds: leads contacted wholly after the promotion."""
 SHORTER = (("min_parallel_days: 7", "min_parallel_days: 1"), ("max_changed_share: 0.20", "max_changed_share: 1.0"))
 """One day side by side instead of seven; and weeks lie between the days, after which most leads have changed."""
 ELSEWHERE = (
@@ -78,37 +76,36 @@ def office(story: Story) -> Iterator[StandInOrg]:
 
 
 def tell(story: Story) -> Told:
-    """From adoption to sunset."""
+    """From adoption to rollback, on two days."""
     told = Told(story)
     with office(story) as org:
 
-        def acted(outcome: Outcome) -> None:
+        def acted() -> None:
+            """The sensor asks for one run, which succeeds."""
+            [outcome] = story.tick().outcomes
             ran(outcome)
             told.carried.append((story.live, dict(carried(org, scored(story)))))
 
         told.first_run = ran(story.run()).run_id
         for day in BEFORE:
             story.write(day, GOOD, retrospective=True)
-        [promoted] = story.tick().outcomes
-        acted(promoted)
-        story.goes_on(WATCHED)
+        acted()
+        story.goes_on(LATE)
+        story.candidate = MATURED
         ran(story.run())
-        for day in SINCE[1:]:
+        wait_for_the_sheet(story)
+        by_hand.approve(story.settings, story.evidence_sha256)
+        acted()
+        by_hand.restore(story.settings, OLD, "v4.1.0 falls")
+        for day in CLOSE_BEFORE_LATE:
             story.write(day, FALLEN)
-        [rolled_back] = story.tick().outcomes
-        acted(rolled_back)
-        by_hand.allow(story.settings, NEW, "the feed was mended")
-        acted(by_hand.order(story.settings, "promotion", NEW, "it's worth another try"))
-        sunset(story, acted)
+        acted()
         told.org = org.rows()
     return told
 
 
-def sunset(story: Story, acted: Callable[[Outcome], None]) -> None:
-    """Held back by a view of somebody else's, asked for, approved, carried out."""
-    story.goes_on(LATE)
-    story.candidate = MATURED
-    ran(story.run())
+def wait_for_the_sheet(story: Story) -> None:
+    """The sunset is held back by somebody else's view, until it reads something else."""
     settings = story.settings
     scores = settings.rollout.catalogue[tables.scores_key("v40")]
 
@@ -119,10 +116,7 @@ def sunset(story: Story, acted: Callable[[Outcome], None]) -> None:
     sheet(f"SELECT lead_id FROM {scores.full_name}")
     assert f"waits for the end of what still reads v4.0.0's names: {scores.dataset}.sales_sheet." in story.tick().said
     sheet("SELECT 1 AS nothing")
-    assert story.tick().said.startswith("ask: v4.1.0 has been healthy for 56 days and nothing reads v4.0.0.")
-    by_hand.approve(settings, story.evidence_sha256)
-    [archived] = story.tick().outcomes
-    acted(archived)
+    assert story.tick().said.startswith("ask: v4.1.0 has been healthy for 63 days and nothing reads v4.0.0.")
 
 
 def scored(story: Story) -> list[str]:
@@ -180,21 +174,20 @@ def test_a_view_ends_the_same_on_both_engines(duckdb, bigquery_told, number):
     assert_same(seen(bigquery_told), seen(duckdb), str(number))
 
 
-def test_the_sensor_promoted_and_rolled_back_and_a_person_promoted_again_and_agreed_to_the_sunset(bigquery_told):
+def test_the_sensor_promoted_archived_the_champion_and_rolled_back_to_it(bigquery_told):
     events = bigquery_told.story.events
     assert [event.event for event in events] == [
-        *("adopted", "promotion_started", "promotion_completed", "rollback_started", "rollback_completed"),
-        *("allowed", "promotion_started", "promotion_completed", "approved", "sunset_started", "sunset_completed"),
+        *("adopted", "promotion_started", "promotion_completed", "approved", "sunset_started", "sunset_completed"),
+        *("restored", "rollback_started", "rollback_completed"),
     ]
     by_sensor = {event.event for event in events if event.decided_by == "rollout_sensor"}
-    assert by_sensor == {
-        f"{kind}_{end}" for kind in ("promotion", "rollback", "sunset") for end in ("started", "completed")
-    }
-    assert bigquery_told.story.exported == {OLD: "archived", NEW: "production"}
+    kinds = ("promotion", "sunset", "rollback")
+    assert by_sensor == {f"{kind}_{end}" for kind in kinds for end in ("started", "completed")}
+    assert bigquery_told.story.exported == {OLD: "production", NEW: "rolled_back"}
 
 
 def test_after_each_action_every_scored_lead_carries_the_live_version_in_the_org(duckdb, bigquery_told):
-    assert [live for live, _ in bigquery_told.carried] == [NEW, OLD, NEW, NEW]
+    assert [live for live, _ in bigquery_told.carried] == [NEW, NEW, OLD]
     for live, versions in bigquery_told.carried:
         assert set(versions) == {live}
         assert versions[live] > 100
