@@ -97,7 +97,7 @@ def rules(rollout: Rollout) -> str:
     rows = [f"| rollback | `{name}` | {line} | {judged} | {weeks} |" for name, line, judged, weeks in lines]
     return "\n".join(
         [
-            "| for | gate | asks for | judged by | closes running |",
+            "| for | gate | when | judged by | closes running |",
             "|---|---|---|---|---|",
             *rows,
             f"| promotion | `promotion_lift` | lift ≥ {forth.lift_at_least:g} | estimate | {forth.weeks_running} |",
