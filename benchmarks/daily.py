@@ -46,7 +46,7 @@ def day_of(repetition: int) -> date:
 def prepare(folder: str) -> None:
     """The homes: ours with a copy of the sample world, the others' with the job's shape; all have run FIRST_DAY."""
     from benchmarks.features import settings_in, template
-    from v4_assets import operate
+    from v4_assets.operations import operate
 
     home = Path(folder) / "ours"
     home.mkdir()
@@ -85,7 +85,7 @@ def shape() -> list[dict[str, Any]]:
 
 def run_ours(folder: str, day: date) -> None:
     """The daily job of `day`, as at 06:30 on its morning. Raises RuntimeError when the run failed."""
-    from v4_assets import operate
+    from v4_assets.operations import operate
     from v4_assets.settings import load
 
     settings = load({"V4_HOME": str(Path(folder) / "ours"), "V4_NOW": f"{day}T06:30"})
@@ -100,7 +100,7 @@ def run_ours(folder: str, day: date) -> None:
 
 def run_noop(folder: str, day: date) -> None:
     """The empty job of `day` in a process that imported what ours imports."""
-    import v4_assets.operate  # noqa: F401 # for its cost
+    import v4_assets.operations.operate  # noqa: F401 # for its cost
 
     run_empty(Path(folder) / "noop", day)
 

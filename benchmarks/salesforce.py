@@ -35,8 +35,8 @@ from requests.adapters import HTTPAdapter
 from benchmarks.by_hand import WAYS, Send, library
 from v4_assets import tables
 from v4_assets.clock import Clock, cutoff
-from v4_assets.production import prepare as create_tables
-from v4_assets.ranking import deprioritized, percentiles
+from v4_assets.modelling.ranking import deprioritized, percentiles
+from v4_assets.record.production import prepare as create_tables
 from v4_assets.resources.connect import warehouse
 from v4_assets.resources.crm import CRM
 from v4_assets.resources.salesforce_client import SalesforceClient

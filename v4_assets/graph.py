@@ -17,7 +17,6 @@ from v4_assets.assets import (
     sources,
     training,
 )
-from v4_assets.freshness import expected
 from v4_assets.partitions import daily_partitions
 from v4_assets.resources.connect import crm, registry, warehouse
 from v4_assets.rollout import publishing
@@ -42,22 +41,19 @@ def build(settings: Settings) -> dg.Definitions:
                 leads.scored_leads(rollout, days),
                 *features.snapshot_assets(rollout, days),
                 *(features.features_asset(version, entry, rollout, days) for version, entry in versions),
-                *(
-                    made if version in archived else expected(made, rollout)
-                    for version, entry in versions
-                    for made in [scores.scores_asset(version, entry, rollout, days)]
-                ),
+                *(scores.scores_asset(version, entry, rollout, days) for version, entry in versions),
                 evaluation.lead_outcomes(rollout, days),
-                expected(evaluation.lift_comparison(rollout, days), rollout),
+                evaluation.lift_comparison(rollout, days),
                 odds.policy_odds(rollout),
                 production.production_alias(rollout, days),
                 archive.champion_archive(rollout, days),
-                expected(salesforce_sync.salesforce_sync(rollout, days, sends=org.org is not None), rollout),
+                salesforce_sync.salesforce_sync(rollout, days, sends=org.org is not None),
                 report.rollout_report(rollout, days),
                 training.training_set(rollout),
                 *(training.model_asset(version, entry, rollout) for version, entry in versions),
             ],
             settings,
+            archived,
         ),
         asset_checks=[training.model_checks(version, entry, rollout) for version, entry in versions],
         jobs=[

@@ -8,7 +8,7 @@ import dagster as dg
 from v4_assets import tables
 from v4_assets.assets import archive, features, leads, production, report, salesforce_sync, scores, sources
 from v4_assets.assets import training as training_assets
-from v4_assets.rollout_file import Rollout
+from v4_assets.configuration.rollout_file import Rollout
 
 if TYPE_CHECKING:
     # Dagster returns these types from public functions but does not export their names.

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
 
 from v4_assets.clock import Clock, parse_instant
+from v4_assets.configuration.rollout_file import Rollout, explain, read_rollout
+from v4_assets.configuration.rollout_policy import Frozen
 from v4_assets.errors import SettingsError
-from v4_assets.rollout_file import Rollout, explain, read_rollout
-from v4_assets.rollout_policy import Frozen
 from v4_assets.salesforce.target import SalesforceTarget, from_environment
 
 DEMO_CLOCK = "demo-clock"

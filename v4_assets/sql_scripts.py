@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from v4_assets import sql, tables
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.errors import V4Error
-from v4_assets.rollout_file import Rollout
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue, Table, View
 

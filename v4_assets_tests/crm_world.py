@@ -17,14 +17,14 @@ from pydantic import SecretStr
 
 from v4_assets import tables
 from v4_assets.clock import Clock
-from v4_assets.ranking import deciles, deprioritized, percentiles
+from v4_assets.configuration.rollout_file import Rollout
+from v4_assets.modelling.ranking import deciles, deprioritized, percentiles
 from v4_assets.resources.crm import CRM, Wait
 from v4_assets.resources.duckdb import DuckDBWarehouse
 from v4_assets.resources.salesforce import Org
 from v4_assets.resources.salesforce_client import SalesforceClient
 from v4_assets.resources.salesforce_http import Patience
 from v4_assets.resources.warehouse import arrow_schema
-from v4_assets.rollout_file import Rollout
 from v4_assets.salesforce import syncing
 from v4_assets.salesforce.fields import examine
 from v4_assets.salesforce.ledger import Ledger

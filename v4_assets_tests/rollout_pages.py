@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from v4_assets.clock import NEW_YORK
-from v4_assets.deployments import Event
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.policy.decision import Gate, Phase, Standing, Verdict
+from v4_assets.record.deployments import Event
 from v4_assets.rollout.orders import gates_json
 from v4_assets.rollout.outlook import MET, MISSED, OPEN, Criterion, Outlook
 from v4_assets.rollout.publishing import draw, publish

@@ -18,20 +18,23 @@ from unittest.mock import patch
 import dagster as dg
 import pyarrow as pa
 
-from v4_assets import jobs, operate, production, tables
+from v4_assets import jobs, tables
 from v4_assets.assets import scores
 from v4_assets.assets.cohorts import Evaluator
 from v4_assets.assets.partition import Day, Desk, latest_writes
 from v4_assets.checks import Finding
 from v4_assets.checks.scores import DISTINCT
-from v4_assets.deployments import Event
 from v4_assets.evaluation.comparison import Judged
 from v4_assets.evaluation.evidence import QUESTIONS, Evidence, digest
 from v4_assets.evaluation.intervals import wilson
 from v4_assets.evaluation.store import evidence_rows
-from v4_assets.model import Bundle
-from v4_assets.operate import Outcome
-from v4_assets.production import Production
+from v4_assets.modelling.model import Bundle
+from v4_assets.operations import operate
+from v4_assets.operations.operate import Outcome
+from v4_assets.record import production
+from v4_assets.record.deployments import Event
+from v4_assets.record.production import Production
+from v4_assets.record.writes import PartitionWrite
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.rollout import by_hand
@@ -40,7 +43,6 @@ from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
 from v4_assets.settings import PROJECT, Settings, load
 from v4_assets.sql import Query
-from v4_assets.writes import PartitionWrite
 from v4_assets_tests.evidences import evidence
 
 OLD, NEW = "v4.0.0", "v4.1.0"

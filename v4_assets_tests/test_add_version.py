@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from v4_assets.ci import SAMPLE, SAMPLE_DAY, SAMPLE_NOW
+from v4_assets.operations.ci import SAMPLE, SAMPLE_DAY, SAMPLE_NOW
 from v4_assets.resources.connect import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build

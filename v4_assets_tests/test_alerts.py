@@ -13,13 +13,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from v4_assets import jobs, operate
+from v4_assets import jobs
 from v4_assets.errors import V4Error
 from v4_assets.graph import build
+from v4_assets.operations import operate
+from v4_assets.operations.status import status
 from v4_assets.resources.connect import warehouse
 from v4_assets.rollout import alerts
 from v4_assets.rollout.report import PAGE
-from v4_assets.status import status
 from v4_assets_tests.stories import FALLEN, GOOD, SINCE, WATCHED, Story, root_of, tell
 
 SECRET = "T0000-B0000-nobodyshallseethis"

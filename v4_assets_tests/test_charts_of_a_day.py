@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from v4_assets.evaluation.plots import lift_by_decile, lift_over_weeks, scores_of_day
-from v4_assets.svg import Chart, as_image, ticks
+from v4_assets.evaluation.svg import Chart, as_image, ticks
 from v4_assets_tests.evidences import evidence
 
 DAY = date(2026, 2, 1)

@@ -12,11 +12,11 @@ import pytest
 import xgboost as xgb
 
 from v4_assets import checks
-from v4_assets.audit import FeatureAudit
 from v4_assets.checks import Check, Finding, features, leads, models, results, scores, sources, specs
-from v4_assets.model import Bundle, Feature
-from v4_assets.profile import Histogram, Profile, profile_of
-from v4_assets.rollout_file import CheckLimits, PreDeployment
+from v4_assets.configuration.rollout_file import CheckLimits, PreDeployment
+from v4_assets.modelling.audit import FeatureAudit
+from v4_assets.modelling.model import Bundle, Feature
+from v4_assets.modelling.profile import Histogram, Profile, profile_of
 from v4_assets.sql import Column
 from v4_assets.tables import Table
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from v4_assets import ci, sql
-from v4_assets.ci import Report, Row
-from v4_assets.cli import cli
-from v4_assets.cli_ci import as_markdown
+from v4_assets import sql
+from v4_assets.cli.ci import as_markdown
+from v4_assets.cli.main import cli
 from v4_assets.errors import V4Error
+from v4_assets.operations import ci
+from v4_assets.operations.ci import Report, Row
 from v4_assets.policy.decision import GATE_NAMES
 from v4_assets.resources.connect import warehouse
 from v4_assets.sample.load import fill

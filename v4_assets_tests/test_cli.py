@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from v4_assets import operate
-from v4_assets.cli import cli, main
-from v4_assets.operate import FailedCheck, Outcome
+from v4_assets.cli.main import cli, main
+from v4_assets.operations import operate
+from v4_assets.operations.operate import FailedCheck, Outcome
 from v4_assets.settings import load
 from v4_assets_tests.test_training import leads, trained_files, write
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner, Result
 
-from v4_assets.cli import cli, main
+from v4_assets.cli.main import cli, main
 from v4_assets.rollout import by_hand
 from v4_assets.rollout.report import PAGE
 from v4_assets_tests.stories import (

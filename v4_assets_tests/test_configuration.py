@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from v4_assets import configuration, settings
-from v4_assets.configuration_entries import comments_of, entries
-from v4_assets.rollout_file import Rollout
+from v4_assets import settings
+from v4_assets.configuration import page as configuration
+from v4_assets.configuration.entries import comments_of, entries
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.salesforce import target
 from v4_assets.settings import PROJECT
 

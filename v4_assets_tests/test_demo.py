@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from v4_assets import tables
-from v4_assets.model import Bundle
-from v4_assets.operate import FailedCheck, Outcome
+from v4_assets.modelling.model import Bundle
+from v4_assets.operations.operate import FailedCheck, Outcome
 from v4_assets.policy.decision import Action, Decision, Gate, Verdict
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.rollout import by_hand

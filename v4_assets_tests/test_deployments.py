@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from v4_assets import deployments
-from v4_assets.deployments import Event, state_after
 from v4_assets.policy.decision import Phase
+from v4_assets.record import deployments
+from v4_assets.record.deployments import Event, state_after
 
 OLD, NEW = "v4.0.0", "v4.1.0"
 START = datetime(2026, 1, 5, 11, tzinfo=UTC)

@@ -12,8 +12,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from v4_assets import ci, configuration, operate
-from v4_assets.cli import cli
+from v4_assets.cli.main import cli
+from v4_assets.configuration import page as configuration
+from v4_assets.operations import ci, operate
 from v4_assets.resources.connect import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build

@@ -11,9 +11,9 @@ import filelock
 import pytest
 from click.testing import CliRunner
 
-from v4_assets import operate
-from v4_assets.cli import cli
-from v4_assets.doctor import Answer, Told, Verdict, as_text, examine, house, rollout
+from v4_assets.cli.main import cli
+from v4_assets.operations import operate
+from v4_assets.operations.doctor import Answer, Told, Verdict, as_text, examine, house, rollout
 from v4_assets.rollout.runs import PROCESS_TAG
 from v4_assets.sample.org import StandInOrg
 from v4_assets.settings import PROJECT

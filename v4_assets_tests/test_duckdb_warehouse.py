@@ -30,12 +30,12 @@ from v4_assets.errors import (
     WarehouseBusyError,
     WarehouseError,
 )
+from v4_assets.record.writes import PartitionWrite
 from v4_assets.resources.duckdb import DuckDBWarehouse
 from v4_assets.resources.warehouse import Statement, Warehouse, arrow_schema
 from v4_assets.settings import PROJECT, load
 from v4_assets.sql import Column, Query
 from v4_assets.tables import Table, View
-from v4_assets.writes import PartitionWrite
 
 DAY, YESTERDAY, TOMORROW = date(2026, 1, 5), date(2026, 1, 4), date(2026, 1, 6)
 WRITTEN_AT = datetime(2026, 1, 5, 11, 30, tzinfo=UTC)

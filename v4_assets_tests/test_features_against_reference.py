@@ -16,11 +16,11 @@ import pytest
 
 from v4_assets import sql, tables
 from v4_assets.clock import cutoff
+from v4_assets.record.writes import PartitionWrite
 from v4_assets.resources.duckdb import DuckDBWarehouse
 from v4_assets.settings import load
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue
-from v4_assets.writes import PartitionWrite
 from v4_assets_tests import reference, worlds
 from v4_assets_tests.reference import Row, World
 

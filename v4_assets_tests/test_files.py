@@ -9,10 +9,10 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from v4_assets import files
 from v4_assets.errors import FeatureError, V4Error
-from v4_assets.files import read_rows, score_file
-from v4_assets.model import Bundle, Feature, encode, load_bundle
+from v4_assets.modelling import files
+from v4_assets.modelling.files import read_rows, score_file
+from v4_assets.modelling.model import Bundle, Feature, encode, load_bundle
 from v4_assets_tests.test_training import leads, trained_files, write
 
 FORMATS = pytest.mark.parametrize("suffix", [".parquet", ".csv"])

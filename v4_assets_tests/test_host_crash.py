@@ -10,15 +10,16 @@ import dagster as dg
 import pytest
 import yaml
 
-from v4_assets import jobs, operate, prune
+from v4_assets import jobs
 from v4_assets.assets.cohorts import Evaluator
-from v4_assets.doctor import examine, rollout
 from v4_assets.errors import V4Error
 from v4_assets.graph import build
+from v4_assets.operations import operate, prune
+from v4_assets.operations.doctor import examine, rollout
+from v4_assets.operations.status import status
+from v4_assets.operations.status_words import as_text
 from v4_assets.rollout import runs
 from v4_assets.settings import PROJECT, load
-from v4_assets.status import status
-from v4_assets.status_words import as_text
 from v4_assets_tests.stories import ADOPTED, Story, root_of, tell
 
 

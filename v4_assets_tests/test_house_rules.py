@@ -18,8 +18,8 @@ TRESPASSES = {
     "checks/scores.py": "import v4_assets.clock",
     "evaluation/metrics.py": "import v4_assets.policy.decision",
     "policy/case.py": "import v4_assets.salesforce.rows",
-    "resources/crm.py": "import v4_assets.verdicts, v4_assets.production",
-    "jobs.py": "import v4_assets.cli_words",
+    "resources/crm.py": "import v4_assets.record.verdicts, v4_assets.record.production",
+    "jobs.py": "import v4_assets.cli.words",
     "status.py": "import v4_assets.sample.world",
 }
 """A line to a file that breaks a contract of pyproject.toml, one for each of them."""

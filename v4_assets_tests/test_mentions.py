@@ -5,7 +5,7 @@ import json
 import pytest
 
 from v4_assets.errors import V4Error
-from v4_assets.mentions import Bound, Mention, mentions, scheduled_queries, without_comments
+from v4_assets.references.mentions import Bound, Mention, mentions, scheduled_queries, without_comments
 
 OLD = Bound("v4.0.0", "ml_features", ("v4_production_features", "v4_daily_scores", "v4_features_v40"))
 SCORES, VIEW, MODEL, IDENTIFIER = "v4_daily_scores", "v4_production_features", "models/v4.0.0", "model_version v4.0.0"

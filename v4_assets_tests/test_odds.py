@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from v4_assets.assets.odds import policy_odds
+from v4_assets.configuration.rollout_file import read_rollout
+from v4_assets.configuration.rollout_policy import Evaluation, Policy
 from v4_assets.evaluation.intervals import lift_bounds, logit_auc_bounds
 from v4_assets.policy.decide import decide
 from v4_assets.policy.decision import GATE_NAMES, ROLLBACK_GATES, Action, Gate, Phase, Standing, Verdict
@@ -35,8 +37,6 @@ from v4_assets.policy.odds_rules import (
 )
 from v4_assets.policy.replay import replay
 from v4_assets.policy.simulated import TOP, Strength, Sums, cohorts, draw
-from v4_assets.rollout_file import read_rollout
-from v4_assets.rollout_policy import Evaluation, Policy
 from v4_assets.settings import PROJECT
 from v4_assets_tests.evidences import evidence
 

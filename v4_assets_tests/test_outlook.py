@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from v4_assets.configuration.rollout_file import read_rollout
 from v4_assets.policy.case import Case
 from v4_assets.policy.decide import decide
 from v4_assets.policy.decision import (
@@ -20,7 +21,6 @@ from v4_assets.policy.decision import (
     Verdict,
 )
 from v4_assets.rollout.outlook import MET, MISSED, OPEN, Outlook, outlook
-from v4_assets.rollout_file import read_rollout
 from v4_assets.settings import PROJECT
 
 POLICY = read_rollout(Path(PROJECT) / "rollout.yaml").policy

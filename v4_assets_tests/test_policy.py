@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from v4_assets.checks import Finding
 from v4_assets.checks import models as model_checks
+from v4_assets.configuration.rollout_file import read_rollout
 from v4_assets.errors import SettingsError
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.intervals import lift_interval, logit_auc_interval, wilson
@@ -31,7 +32,6 @@ from v4_assets.policy.decision import (
 )
 from v4_assets.policy.gates import TEST_METRICS, evidence_gates, gates, history_of
 from v4_assets.policy.weeks import closes, name_of, running
-from v4_assets.rollout_file import read_rollout
 from v4_assets.settings import PROJECT
 from v4_assets_tests.evidences import evidence
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from v4_assets import operate
+from v4_assets.operations import operate
 from v4_assets.policy.decision import GATE_NAMES
 from v4_assets.settings import PROJECT
 from v4_assets_tests.bigquery.emulator import free_port

@@ -7,15 +7,17 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from v4_assets import deployments, operate, production, tables
-from v4_assets.deployments import Event
+from v4_assets import tables
 from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, StaleDecisionError
 from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.operations import operate
+from v4_assets.record import deployments, production
+from v4_assets.record.deployments import Event
+from v4_assets.record.writes import PartitionWrite
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.settings import Settings, load
 from v4_assets.sql import Query
-from v4_assets.writes import PartitionWrite
 from v4_assets_tests.evidences import evidence
 
 DAY = date(2026, 1, 12)

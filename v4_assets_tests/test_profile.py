@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v4_assets.audit import FeatureAudit, audit, profile_rows
-from v4_assets.model import Feature, encode
-from v4_assets.profile import Histogram, Profile, histogram_of, profile_of, psi
+from v4_assets.modelling.audit import FeatureAudit, audit, profile_rows
+from v4_assets.modelling.model import Feature, encode
+from v4_assets.modelling.profile import Histogram, Profile, histogram_of, profile_of, psi
 
 NAN = float("nan")
 TIER = Feature("tier", "STRING", ("low", "middle", "high", "Unknown"), missing="Unknown")

@@ -8,13 +8,13 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from v4_assets import references
-from v4_assets.cli import cli
-from v4_assets.deployments import Event
+from v4_assets.cli.main import cli
+from v4_assets.configuration.rollout_references import ReferencePlaces
 from v4_assets.errors import TableMissingError, V4Error
-from v4_assets.reference_files import text_files
+from v4_assets.record.deployments import Event
+from v4_assets.references import readers as references
+from v4_assets.references.files import text_files
 from v4_assets.resources.connect import warehouse
-from v4_assets.rollout_references import ReferencePlaces
 from v4_assets.settings import PROJECT, Settings, load
 from v4_assets_tests.test_mentions import ENTRY, NAME
 

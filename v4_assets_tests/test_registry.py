@@ -14,17 +14,18 @@ import pytest
 import xgboost as xgb
 from click.testing import CliRunner, Result
 
-from v4_assets import production, sql, tables
-from v4_assets.cli import cli
+from v4_assets import sql, tables
+from v4_assets.cli.main import cli
 from v4_assets.errors import ModelContractError, ModelError, ModelIntegrityError, V4Error
-from v4_assets.model import BUNDLE_FILES, encode
+from v4_assets.modelling.model import BUNDLE_FILES, encode
+from v4_assets.modelling.training import as_json, features_of, plain_feature
+from v4_assets.record import production
+from v4_assets.record.writes import PartitionWrite
 from v4_assets.resources import connect
 from v4_assets.resources import registry as registry_module
 from v4_assets.resources.registry import ModelRegistry, write_catalogue
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.settings import load
-from v4_assets.training import as_json, features_of, plain_feature
-from v4_assets.writes import PartitionWrite
 from v4_assets_tests.test_training import FEATURES, leads, trained_files
 
 VERSION = "v9.0.0"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from v4_assets.configuration.rollout_file import read_rollout
 from v4_assets.policy.decision import Action, Phase
 from v4_assets.policy.replay import as_text, replay
-from v4_assets.rollout_file import read_rollout
 from v4_assets.settings import PROJECT
 from v4_assets_tests.evidences import evidence
 

@@ -21,10 +21,11 @@ from unittest.mock import patch
 
 import pytest
 
-from v4_assets import jobs, operate
+from v4_assets import jobs
 from v4_assets.assets import archive as archive_asset
 from v4_assets.assets import production as production_asset
 from v4_assets.assets import report, salesforce_sync
+from v4_assets.operations import operate
 from v4_assets.resources import connect
 from v4_assets.resources.connect import registry
 from v4_assets.resources.salesforce_client import SalesforceClient

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from v4_assets.configuration.rollout_file import read_rollout
 from v4_assets.errors import SettingsError
 from v4_assets.resources.connect import registry, warehouse
-from v4_assets.rollout_file import read_rollout
 from v4_assets.settings import PROJECT, Settings, load, with_environment
 
 ROLLOUT = PROJECT / "rollout.yaml"

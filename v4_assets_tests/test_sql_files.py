@@ -16,12 +16,12 @@ from v4_assets import sql, tables
 from v4_assets.assets.training import first_morning
 from v4_assets.clock import cutoff
 from v4_assets.errors import SqlFileError
+from v4_assets.record.writes import PartitionWrite
 from v4_assets.resources.duckdb import DuckDBWarehouse
 from v4_assets.resources.warehouse import ARROW_TYPES, arrow_schema
 from v4_assets.settings import load
 from v4_assets.sql import Query, SqlFile
 from v4_assets.tables import Catalogue, Table
-from v4_assets.writes import PartitionWrite
 from v4_assets_tests import deployment_sql, reference, salesforce_sql, worlds
 
 FILES = tuple(sorted(path.stem for path in sql.SQL_DIR.glob("*.sql")))

@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from v4_assets import tables
-from v4_assets.cli import cli
+from v4_assets.cli.main import cli
 from v4_assets.clock import cutoff
+from v4_assets.record.writes import fingerprint, text_sha256
 from v4_assets.resources import bigquery_console, duckdb_scripts
 from v4_assets.resources.connect import warehouse
 from v4_assets.resources.duckdb_file import SETTINGS
@@ -18,7 +19,6 @@ from v4_assets.sample.world import WorldSpec, build
 from v4_assets.settings import load
 from v4_assets.sql import Query
 from v4_assets.sql_scripts import chosen, scripts
-from v4_assets.writes import fingerprint, text_sha256
 
 DAY = date(2026, 1, 12)
 ALL = ["tables", "views", "production_scoring_v40", "production_scoring_v41"]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from v4_assets.configuration.rollout_file import read_rollout
+from v4_assets.configuration.rollout_salesforce import FieldNames
 from v4_assets.errors import SalesforceError, SettingsError, SyncHeldError
-from v4_assets.rollout_file import read_rollout
-from v4_assets.rollout_salesforce import FieldNames
 from v4_assets.salesforce import refusals as errors
 from v4_assets.salesforce.changes import changes, hold_if_too_many
 from v4_assets.salesforce.fields import examine

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v4_assets.errors import LivePartitionError
-from v4_assets.writes import PartitionWrite, fingerprint, to_write
+from v4_assets.record.writes import PartitionWrite, fingerprint, to_write
 
 DAY = date(2026, 1, 5)
 OLD, NEW = "a" * 64, "b" * 64

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import dagster as dg
 
-from v4_assets import deployments, production
 from v4_assets.assets.production import GROUP, only_today, start, take_turn
 from v4_assets.clock import Clock
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import ModelIntegrityError
-from v4_assets.model import BUNDLE_FILES, file_sha256
+from v4_assets.modelling.model import BUNDLE_FILES, file_sha256
+from v4_assets.record import deployments, production
 from v4_assets.resources.registry import Entry, ModelRegistry
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.orders import Order, OrderConfig
-from v4_assets.rollout_file import Rollout
 from v4_assets.settings import Places
 
 NAME = "champion_archive"

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from v4_assets.assets import freshness
 from v4_assets.settings import PROJECT, Settings
 from v4_assets.sql import SQL_DIR
 
@@ -22,9 +23,15 @@ CONSOLE = "https://console.cloud.google.com/bigquery?p={project}&d={dataset}&t={
 Asset = dg.AssetsDefinition | dg.AssetSpec
 
 
-def attributed(assets: Iterable[Asset], settings: Settings) -> list[Asset]:
+def attributed(assets: Iterable[Asset], settings: Settings, archived: Iterable[str]) -> list[Asset]:
     """The assets with everything that follows from their stage, their version and the configuration."""
-    return list(dg.map_asset_specs(lambda spec: _attributed(spec, settings), assets))
+    expected, policy = freshness.expected(settings.rollout, archived), freshness.every_morning(settings.rollout)
+
+    def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
+        told = _attributed(spec, settings)
+        return dg.apply_freshness_policy(told, policy) if spec.key.to_user_string() in expected else told
+
+    return list(dg.map_asset_specs(complete, assets))
 
 
 def stage_of(group: str) -> str:

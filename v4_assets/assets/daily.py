@@ -6,17 +6,18 @@ from datetime import date
 import dagster as dg
 from tqdm import tqdm
 
-from v4_assets import sql, tables, verdicts
+from v4_assets import sql, tables
 from v4_assets.assets.partition import Day, Desk, Written, write_query
 from v4_assets.checks import Check, Finding, results, specs
 from v4_assets.clock import Clock
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import V4Error
 from v4_assets.partitions import days_of
+from v4_assets.record import verdicts
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.runs import PROCESS_TAG, this_process
-from v4_assets.rollout_file import Rollout
 from v4_assets.tables import Table
 
 REPLACE_LIVE_TAG = "v4/replace_live"

@@ -7,7 +7,7 @@ from functools import cache
 import dagster as dg
 import pyarrow as pa
 
-from v4_assets import deployments, production, sql, tables, verdicts
+from v4_assets import sql, tables
 from v4_assets.assets.cohorts import Evaluator
 from v4_assets.assets.daily import about, daily_asset, days, sentence, upstream
 from v4_assets.assets.evaluation_page import Seen, about_gates, page
@@ -17,8 +17,8 @@ from v4_assets.checks import evaluation as checks
 from v4_assets.checks import leads as lead_checks
 from v4_assets.checks import models as model_checks
 from v4_assets.clock import Clock
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.dagster_types import MaterializeResult
-from v4_assets.deployments import Event
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.cohorts import last_matured, widest
 from v4_assets.evaluation.comparison import Judged
@@ -27,9 +27,10 @@ from v4_assets.evaluation.plots import Numbers
 from v4_assets.evaluation.store import evidence_rows
 from v4_assets.policy.decision import Gate
 from v4_assets.policy.gates import gates
+from v4_assets.record import deployments, production, verdicts
+from v4_assets.record.deployments import Event
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse, arrow_schema
-from v4_assets.rollout_file import Rollout
 
 GROUP = "5_evaluation"
 WEEKS_CHARTED = 26

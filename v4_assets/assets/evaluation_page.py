@@ -7,11 +7,11 @@ from typing import Any
 
 import dagster as dg
 
-from v4_assets.deployments import SWITCHES, Event
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.evaluation import plots
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.policy.decision import Gate
-from v4_assets.rollout_file import Rollout
+from v4_assets.record.deployments import SWITCHES, Event
 
 PLOTTED = {
     "lift": "lift",

@@ -8,12 +8,12 @@ import pyarrow as pa
 from v4_assets import tables
 from v4_assets.assets.daily import table_asset
 from v4_assets.assets.partition import Day, Desk, coverage, range_before, write_partition
-from v4_assets.audit import FeatureAudit, audit, profile_rows
 from v4_assets.checks import Check, Finding
 from v4_assets.checks import features as checks
-from v4_assets.model import Bundle
+from v4_assets.configuration.rollout_file import Rollout, Version
+from v4_assets.modelling.audit import FeatureAudit, audit, profile_rows
+from v4_assets.modelling.model import Bundle
 from v4_assets.resources.warehouse import arrow_schema
-from v4_assets.rollout_file import Rollout, Version
 
 GROUP = "3_features"
 

@@ -9,7 +9,7 @@ from v4_assets.assets.daily import table_asset
 from v4_assets.assets.partition import Day, Desk, coverage, latest_writes, range_before
 from v4_assets.checks import Finding
 from v4_assets.checks import leads as checks
-from v4_assets.rollout_file import Rollout
+from v4_assets.configuration.rollout_file import Rollout
 
 GROUP = "2_leads"
 

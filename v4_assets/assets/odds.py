@@ -5,11 +5,11 @@ from base64 import b64encode
 import dagster as dg
 from pydantic import Field
 
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.dagster_types import MaterializeResult
 from v4_assets.policy.odds import as_text, simulate
 from v4_assets.policy.odds_chart import png
 from v4_assets.policy.odds_rules import Assumptions
-from v4_assets.rollout_file import Rollout
 
 GROUP = "5_evaluation"
 

@@ -12,13 +12,13 @@ import pyarrow as pa
 from v4_assets import sql, tables
 from v4_assets.checks.sources import differences
 from v4_assets.clock import Clock, cutoff
+from v4_assets.configuration.rollout_file import CheckLimits
 from v4_assets.errors import ConcurrentWriteError, SchemaDriftError
+from v4_assets.record.writes import PartitionWrite, fingerprint, to_write
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse
-from v4_assets.rollout_file import CheckLimits
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue, Table
-from v4_assets.writes import PartitionWrite, fingerprint, to_write
 
 
 @dataclass(frozen=True)

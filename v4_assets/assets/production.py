@@ -7,18 +7,18 @@ from typing import Any
 
 import dagster as dg
 
-from v4_assets import deployments, production
 from v4_assets.assets.daily import days
 from v4_assets.clock import NEW_YORK, Clock
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import PolicyError
+from v4_assets.record import deployments, production
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.attempts import await_turn
 from v4_assets.rollout.orders import ACTION_TAG, Order, OrderConfig
 from v4_assets.rollout.report import PAGE, name_of
 from v4_assets.rollout.runs import PROCESS_TAG, this_process
-from v4_assets.rollout_file import Rollout
 from v4_assets.settings import Places
 
 GROUP = "6_production"

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import dagster as dg
 
-from v4_assets import deployments, production, references, tables
+from v4_assets import tables
 from v4_assets.assets.archive import NAME as ARCHIVE
 from v4_assets.assets.archive import is_archived
 from v4_assets.assets.production import ALIAS, GROUP, export_registry, only_today
 from v4_assets.clock import Clock
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.dagster_types import MaterializeResult
-from v4_assets.deployments import Event
 from v4_assets.errors import ConcurrentWriteError, SalesforceError
 from v4_assets.evaluation.evidence import digest
 from v4_assets.evaluation.store import evidence_rows
+from v4_assets.record import deployments, production
+from v4_assets.record.deployments import Event
+from v4_assets.references import readers as references
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.charts import Chart
 from v4_assets.rollout.evaluations import SALESFORCE_SYNC, owed_by_sync
@@ -23,7 +26,6 @@ from v4_assets.rollout.headline import gates_of
 from v4_assets.rollout.orders import ACTION_TAG, completed
 from v4_assets.rollout.publishing import draw, gather, publish, write
 from v4_assets.rollout.report import PAGE, Report, name_of
-from v4_assets.rollout_file import Rollout
 from v4_assets.settings import Places
 
 NAME = "rollout_report"

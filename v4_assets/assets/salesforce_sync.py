@@ -11,11 +11,11 @@ from v4_assets.assets.production import ALIAS, only_today
 from v4_assets.checks import Finding, specs
 from v4_assets.checks import salesforce as checks
 from v4_assets.clock import Clock
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import SalesforceError, SalesforceSetupError
 from v4_assets.resources.crm import CRM
 from v4_assets.resources.warehouse import Warehouse
-from v4_assets.rollout_file import Rollout
 from v4_assets.salesforce import syncing
 from v4_assets.salesforce.dry_run import DryRun, dry_run
 from v4_assets.salesforce.fields import examine

@@ -6,15 +6,16 @@ from functools import partial
 import dagster as dg
 import pyarrow as pa
 
-from v4_assets import production, tables
+from v4_assets import tables
 from v4_assets.assets.daily import daily_asset
 from v4_assets.assets.partition import Day, Desk, Written, coverage, write_partition
 from v4_assets.checks import Finding
 from v4_assets.checks import scores as checks
-from v4_assets.model import Bundle
+from v4_assets.configuration.rollout_file import Rollout, Version
+from v4_assets.modelling.model import Bundle
+from v4_assets.modelling.scoring import ROWS_AT_ONCE, score_rows
+from v4_assets.record import production
 from v4_assets.resources.warehouse import Warehouse, arrow_schema
-from v4_assets.rollout_file import Rollout, Version
-from v4_assets.scoring import ROWS_AT_ONCE, score_rows
 from v4_assets.sql import Query
 from v4_assets.tables import Table
 

@@ -12,7 +12,7 @@ from v4_assets.assets.partition import Day, Desk, range_before
 from v4_assets.checks import Finding
 from v4_assets.checks import sources as checks
 from v4_assets.clock import cutoff
-from v4_assets.rollout_file import Rollout
+from v4_assets.configuration.rollout_file import Rollout
 
 GROUP = "1_sources"
 

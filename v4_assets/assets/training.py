@@ -12,17 +12,19 @@ import pyarrow as pa
 import xgboost as xgb
 from tqdm import tqdm
 
-from v4_assets import production, sql, tables, training
+from v4_assets import sql, tables
 from v4_assets.assets.daily import column_schema
 from v4_assets.checks import models as checks
 from v4_assets.checks import results, specs
 from v4_assets.clock import Clock, cutoff
+from v4_assets.configuration.rollout_file import Rollout, Version
 from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import V4Error
+from v4_assets.modelling import training
 from v4_assets.partitions import days_between
+from v4_assets.record import production
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse, arrow_schema
-from v4_assets.rollout_file import Rollout, Version
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue
 

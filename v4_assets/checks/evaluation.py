@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from v4_assets.checks import Check, Finding
+from v4_assets.configuration.rollout_policy import Evaluation
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.policy.criteria import shortage
-from v4_assets.rollout_policy import Evaluation
 
 COHORT_SOUND = Check(
     "cohort_sound",

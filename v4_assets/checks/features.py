@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from v4_assets.audit import FeatureAudit
 from v4_assets.checks import Check, Finding
 from v4_assets.checks.steady import steady
-from v4_assets.model import Feature
-from v4_assets.rollout_file import CheckLimits
+from v4_assets.configuration.rollout_file import CheckLimits
+from v4_assets.modelling.audit import FeatureAudit
+from v4_assets.modelling.model import Feature
 
 REMOVED_FEATURES = (
     "industry_tenure_months",

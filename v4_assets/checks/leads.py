@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from v4_assets.checks import Check, Finding
-from v4_assets.rollout_file import CheckLimits
+from v4_assets.configuration.rollout_file import CheckLimits
 
 ONE_ROW_PER_LEAD = Check(
     "one_row_per_lead",

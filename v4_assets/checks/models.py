@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from v4_assets.checks import Check, Finding
-from v4_assets.model import Bundle, Matrix
-from v4_assets.profile import Profile
-from v4_assets.rollout_file import PreDeployment
+from v4_assets.configuration.rollout_file import PreDeployment
+from v4_assets.modelling.model import Bundle, Matrix
+from v4_assets.modelling.profile import Profile
 
 FEATURE_COUNT = Check(
     "feature_count",

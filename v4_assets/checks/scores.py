@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from v4_assets.arrays import Numbers
 from v4_assets.checks import Check, Finding
 from v4_assets.checks.features import covers
-from v4_assets.profile import Histogram, psi
-from v4_assets.ranking import DEPRIORITIZED_UP_TO
-from v4_assets.rollout_file import CheckLimits
+from v4_assets.configuration.rollout_file import CheckLimits
+from v4_assets.modelling.arrays import Numbers
+from v4_assets.modelling.profile import Histogram, psi
+from v4_assets.modelling.ranking import DEPRIORITIZED_UP_TO
 
 IN_RANGE = Check(
     "scores_in_range",

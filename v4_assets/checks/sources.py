@@ -7,7 +7,7 @@ from typing import Any
 
 from v4_assets.checks import Check, Finding
 from v4_assets.checks.steady import steady
-from v4_assets.rollout_file import CheckLimits
+from v4_assets.configuration.rollout_file import CheckLimits
 from v4_assets.tables import Table
 
 COLUMNS = Check(

@@ -7,8 +7,8 @@ How far chance could have moved a figure is said in intervals.py.
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from v4_assets.arrays import Numbers
 from v4_assets.evaluation.intervals import Interval, wald
+from v4_assets.modelling.arrays import Numbers
 
 
 def auc(scores: Numbers, converted: Numbers) -> float | None:

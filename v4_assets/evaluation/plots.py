@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.svg import COLOURS, Chart, as_image
+from v4_assets.evaluation.svg import COLOURS, Chart, as_image
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
 

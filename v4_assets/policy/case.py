@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
+from v4_assets.configuration.rollout_policy import Policy
 from v4_assets.policy.decision import (
     PROMOTION_LIFT,
     Action,
@@ -16,7 +17,6 @@ from v4_assets.policy.decision import (
     Verdict,
 )
 from v4_assets.policy.weeks import Close, closes, running
-from v4_assets.rollout_policy import Policy
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from v4_assets.arrays import Numbers
+from v4_assets.configuration.rollout_policy import Evaluation
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.intervals import (
     ROUNDING,
@@ -16,8 +16,8 @@ from v4_assets.evaluation.intervals import (
     logit_auc_interval,
     wilson,
 )
+from v4_assets.modelling.arrays import Numbers
 from v4_assets.policy.decision import Gate, Verdict
-from v4_assets.rollout_policy import Evaluation
 
 Measure = Callable[[Evidence, float], Interval | None]
 """A figure of a cohort with its interval at a two-sided level; None where it cannot be said."""

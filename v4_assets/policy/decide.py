@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from v4_assets.configuration.rollout_policy import Policy
 from v4_assets.policy.case import Case, Rule
 from v4_assets.policy.decision import (
     EVIDENCE_GATES,
@@ -17,7 +18,6 @@ from v4_assets.policy.decision import (
     Standing,
 )
 from v4_assets.policy.watch import breach_after_sunset, rollback, sunset
-from v4_assets.rollout_policy import Policy
 
 
 def decide(

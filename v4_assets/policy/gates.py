@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from v4_assets.configuration.rollout_policy import Evaluation, Policy
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.intervals import ROUNDING, one_sided
 from v4_assets.policy import criteria, decision
 from v4_assets.policy.criteria import AREA, LIFT, RATE, Measure, Scale, criterion, shortage
 from v4_assets.policy.decision import Evaluated, Gate, History, Verdict
-from v4_assets.rollout_policy import Evaluation, Policy
 
 if TYPE_CHECKING:
     from v4_assets.checks import Finding

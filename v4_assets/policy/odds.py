@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from v4_assets.arrays import Numbers
+from v4_assets.configuration.rollout_policy import Evaluation, Policy
+from v4_assets.modelling.arrays import Numbers
 from v4_assets.policy.decision import ROLLBACK_GATES
 from v4_assets.policy.odds_rules import (
     FALL_DAY,
@@ -22,7 +23,6 @@ from v4_assets.policy.odds_rules import (
     watched,
 )
 from v4_assets.policy.simulated import Strength
-from v4_assets.rollout_policy import Evaluation, Policy
 
 __all__ = [
     "Assumptions",

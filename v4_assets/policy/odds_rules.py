@@ -9,7 +9,7 @@ from math import ceil
 
 import numpy as np
 
-from v4_assets.arrays import Numbers
+from v4_assets.configuration.rollout_policy import Evaluation, Policy
 from v4_assets.evaluation.intervals import (
     lift_bounds,
     lift_difference_bounds,
@@ -17,10 +17,10 @@ from v4_assets.evaluation.intervals import (
     one_sided,
     wilson_bounds,
 )
+from v4_assets.modelling.arrays import Numbers
 from v4_assets.policy.criteria import judge
 from v4_assets.policy.decision import AUC, ROLLBACK_GATES, TOP_DECILE_CONVERSION, TOP_DECILE_LIFT, Verdict
 from v4_assets.policy.simulated import TOP, Strength, Sums, cohorts, draw
-from v4_assets.rollout_policy import Evaluation, Policy
 
 WATCHED_WEEKS = 26
 FALL_DAY = 3

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 
+from v4_assets.configuration.rollout_policy import Evaluation, Policy
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.policy.decide import decide
 from v4_assets.policy.decision import (
@@ -25,7 +26,6 @@ from v4_assets.policy.decision import (
     Verdict,
 )
 from v4_assets.policy.gates import history_of
-from v4_assets.rollout_policy import Evaluation, Policy
 
 AFTER = {Action.PROMOTE: Phase.WATCH, Action.ROLLBACK: Phase.ROLLED_BACK, Action.SUNSET: Phase.SUNSET}
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from v4_assets.arrays import Numbers
+from v4_assets.modelling.arrays import Numbers
 
 TOP = 0.1
 TOP_MEAN, TOP_VARIANCE = 1 - TOP / 2, TOP**2 / 12

@@ -20,6 +20,7 @@ from google.api_core.exceptions import BadRequest, GoogleAPIError, NotFound
 from google.cloud import bigquery
 
 from v4_assets.errors import TableMissingError
+from v4_assets.record.writes import PartitionWrite
 from v4_assets.resources import bigquery_jobs as jobs
 from v4_assets.resources import bigquery_texts
 from v4_assets.resources.bigquery_batches import resliced, spool
@@ -30,7 +31,6 @@ from v4_assets.resources.bigquery_tables import declared, reference, schema, typ
 from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema, verify_columns
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
-from v4_assets.writes import PartitionWrite
 
 TRIES = 6
 """How often a transaction aborted for another one is tried, over about a minute."""

@@ -8,12 +8,12 @@ kept here. Variables begin with `v4_`: a variable that had a column's name would
 import re
 
 from v4_assets.errors import WarehouseError
+from v4_assets.record.writes import text_sha256
 from v4_assets.resources.bigquery_errors import refusal
 from v4_assets.resources.bigquery_scripts import partition_text
 from v4_assets.resources.bigquery_tables import table_ddl, view_ddl
 from v4_assets.sql_scripts import TIME_ZONE, Fill, Script, heading
 from v4_assets.tables import Table
-from v4_assets.writes import text_sha256
 
 _PARAM = re.compile(r"(?<!@)@(?:v4_)?(\w+)")
 _TODAY = f"CURRENT_DATE('{TIME_ZONE}')"

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from v4_assets.errors import ConcurrentWriteError, SchemaDriftError, TableMissingError, WarehouseError
+from v4_assets.record.writes import PartitionWrite
 from v4_assets.resources.duckdb_file import SETTINGS, Feed, shared_connection
 from v4_assets.resources.duckdb_sql import (
     GOOGLE_TYPES,
@@ -26,7 +27,6 @@ from v4_assets.resources.duckdb_sql import (
 from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema, verify_columns
 from v4_assets.sql import Query
 from v4_assets.tables import PARTITION_COLUMN, Table, View
-from v4_assets.writes import PartitionWrite
 
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 

@@ -17,7 +17,7 @@ import dagster as dg
 import filelock
 
 from v4_assets.errors import ModelError, ModelIntegrityError
-from v4_assets.model import BUNDLE_FILES, Bundle, file_sha256, load_bundle
+from v4_assets.modelling.model import BUNDLE_FILES, Bundle, file_sha256, load_bundle
 
 CATALOGUE = "registry.json"
 

@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 import pyarrow as pa
 
 from v4_assets.errors import SchemaDriftError
+from v4_assets.record.writes import PartitionWrite
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
-from v4_assets.writes import PartitionWrite
 
 ARROW_TYPES = {
     "STRING": pa.string(),

@@ -11,16 +11,16 @@ import dagster as dg
 import requests
 from pydantic import SecretStr
 
-from v4_assets import production
 from v4_assets.clock import Clock
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.errors import V4Error
 from v4_assets.policy.decision import Action
+from v4_assets.record import production
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.assess import Assessment, assess
 from v4_assets.rollout.attempts import next_attempt
 from v4_assets.rollout.missing import missing
 from v4_assets.rollout.runs import end_left_over
-from v4_assets.rollout_file import Rollout
 from v4_assets.settings import Places
 
 NAME = "alert_sensor"

@@ -8,9 +8,8 @@ from datetime import date, datetime, time, timedelta
 
 import dagster as dg
 
-from v4_assets import deployments, production, references, verdicts
 from v4_assets.clock import NEW_YORK, Clock
-from v4_assets.deployments import Event, State
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.store import evidence_rows
@@ -18,10 +17,12 @@ from v4_assets.policy import gates
 from v4_assets.policy.case import Case
 from v4_assets.policy.decide import decide
 from v4_assets.policy.decision import Action, Circumstances, Decision, Phase, Standing
+from v4_assets.record import deployments, production, verdicts
+from v4_assets.record.deployments import Event, State
+from v4_assets.references import readers as references
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.evaluations import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.rollout.orders import KIND, Order, gates_json, order_id
-from v4_assets.rollout_file import Rollout
 
 RUN_AT = time(6)
 """When the day's run is due, New York."""

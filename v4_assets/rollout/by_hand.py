@@ -7,15 +7,17 @@ from uuid import uuid4
 
 import dagster as dg
 
-from v4_assets import deployments, jobs, operate, production, verdicts
+from v4_assets import jobs
 from v4_assets.assets.archive import verify
 from v4_assets.assets.production import export_registry
-from v4_assets.deployments import Event
 from v4_assets.errors import ModelError, ModelIntegrityError, PolicyError
 from v4_assets.evaluation.evidence import digest
 from v4_assets.evaluation.store import evidence_rows
 from v4_assets.graph import build
-from v4_assets.operate import Outcome
+from v4_assets.operations import operate
+from v4_assets.operations.operate import Outcome
+from v4_assets.record import deployments, production, verdicts
+from v4_assets.record.deployments import Event
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.rollout import alerts, sensor

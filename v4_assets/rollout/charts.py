@@ -9,9 +9,9 @@ from html import escape
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
-from v4_assets.deployments import SWITCHES, Event
+from v4_assets.configuration.rollout_policy import Policy
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.rollout_policy import Policy
+from v4_assets.record.deployments import SWITCHES, Event
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,10 @@ from typing import Any
 import dagster as dg
 
 from v4_assets import tables
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.policy.decision import GATE_NAMES, Gate, Verdict
 from v4_assets.rollout.orders import ACTION_TAG
 from v4_assets.rollout.runs import at_work
-from v4_assets.rollout_file import Rollout
 
 SALESFORCE_SYNC = "salesforce_sync"
 MUST_HOLD = ("all_accounted_for", "read_back_equals_warehouse")

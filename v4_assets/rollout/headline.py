@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from itertools import groupby
 
-from v4_assets.deployments import SWITCHES, Event
 from v4_assets.policy.decision import (
     PROMOTION_LIFT,
     Gate,
@@ -12,6 +11,7 @@ from v4_assets.policy.decision import (
     Standing,
     Verdict,
 )
+from v4_assets.record.deployments import SWITCHES, Event
 from v4_assets.rollout.words import LABELS, count, day, figure, free, line
 
 SENSOR = "rollout_sensor"

@@ -7,10 +7,10 @@ import dagster as dg
 
 from v4_assets import tables
 from v4_assets.clock import NEW_YORK
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.evaluations import SALESFORCE_SYNC
 from v4_assets.rollout.told_sync import Sync
-from v4_assets.rollout_file import Rollout
 
 
 def last_sync(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout) -> Sync | None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from v4_assets import verdicts
 from v4_assets.clock import Clock
+from v4_assets.configuration.rollout_file import Rollout
+from v4_assets.record import verdicts
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout import owed_sync
 from v4_assets.rollout.assess import Assessment, due
 from v4_assets.rollout.runs import at_work
-from v4_assets.rollout_file import Rollout
 
 RUNS_LOOKED_AT = 20
 

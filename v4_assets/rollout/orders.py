@@ -13,8 +13,8 @@ from typing import Literal
 
 import dagster as dg
 
-from v4_assets.deployments import Event
 from v4_assets.policy.decision import Action, Gate
+from v4_assets.record.deployments import Event
 
 Kind = Literal["promotion", "rollback", "sunset"]
 KIND: dict[Action, Kind] = {Action.PROMOTE: "promotion", Action.ROLLBACK: "rollback", Action.SUNSET: "sunset"}

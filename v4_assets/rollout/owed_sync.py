@@ -4,11 +4,12 @@ from datetime import date
 
 import dagster as dg
 
-from v4_assets import jobs, verdicts
+from v4_assets import jobs
+from v4_assets.configuration.rollout_file import Rollout
+from v4_assets.record import verdicts
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.evaluations import SALESFORCE_SYNC
 from v4_assets.rollout.runs import at_work
-from v4_assets.rollout_file import Rollout
 
 ATTEMPTS = 3
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.policy.decision import ROLLBACK_GATES, Phase, Verdict
 from v4_assets.rollout.alerts import held, unfinished
 from v4_assets.rollout.assess import Assessment
 from v4_assets.rollout.told_sync import Sync
 from v4_assets.rollout.words import count
-from v4_assets.rollout_file import Rollout
 
 RUNS_LOOKED_AT = 50
 WATCHED = (Phase.WATCH, Phase.SUNSET)

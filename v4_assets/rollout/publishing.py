@@ -8,11 +8,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from v4_assets import deployments, production, tables
+from v4_assets import tables
 from v4_assets.clock import NEW_YORK, Clock
-from v4_assets.deployments import Event
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.evaluation.evidence import digest
 from v4_assets.evaluation.store import evidence_rows
+from v4_assets.record import deployments, production
+from v4_assets.record.deployments import Event
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout import charts
 from v4_assets.rollout.assess import assess
@@ -23,7 +25,6 @@ from v4_assets.rollout.outlook import outlook
 from v4_assets.rollout.page import as_html
 from v4_assets.rollout.problems import problems
 from v4_assets.rollout.report import DECILES, PAGE, WEEKS, Picture, Report, as_markdown, name_of
-from v4_assets.rollout_file import Rollout
 from v4_assets.settings import Places
 
 WEEKS_CHARTED = 26

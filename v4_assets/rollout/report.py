@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from v4_assets.deployments import Event
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.policy.decision import Gate, Standing
+from v4_assets.record.deployments import Event
 from v4_assets.rollout.figures import of_cohorts, of_deciles, of_gates
 from v4_assets.rollout.headline import headline, in_brief, switched
 from v4_assets.rollout.outlook import Outlook

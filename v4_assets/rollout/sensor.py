@@ -7,13 +7,13 @@ import dagster as dg
 
 from v4_assets import jobs
 from v4_assets.clock import Clock
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout import owed_sync
 from v4_assets.rollout.assess import Assessment, assess
 from v4_assets.rollout.attempts import next_attempt
 from v4_assets.rollout.orders import ACTION_TAG, Order
 from v4_assets.rollout.runs import end_left_over
-from v4_assets.rollout_file import Rollout
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob

@@ -9,11 +9,11 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets import production
 from v4_assets.clock import Clock
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.errors import SalesforceSetupError, SettingsError
+from v4_assets.record import production
 from v4_assets.resources.warehouse import Warehouse, arrow_schema
-from v4_assets.rollout_file import Rollout
 from v4_assets.salesforce.changes import Changes, aligned, changes
 from v4_assets.salesforce.ledger import Ledger
 from v4_assets.salesforce.rows import as_sent, deciles

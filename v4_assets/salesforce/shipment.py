@@ -6,8 +6,9 @@ from datetime import date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets import production, tables, verdicts
+from v4_assets import tables
 from v4_assets.assets.partition import latest_writes
+from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.errors import (
     ConcurrentWriteError,
     ModelIntegrityError,
@@ -15,11 +16,11 @@ from v4_assets.errors import (
     SalesforceError,
     SalesforceSetupError,
 )
-from v4_assets.production import Production
+from v4_assets.record import production, verdicts
+from v4_assets.record.production import Production
+from v4_assets.record.writes import PartitionWrite
 from v4_assets.resources.warehouse import Warehouse
-from v4_assets.rollout_file import Rollout
 from v4_assets.salesforce.rows import AsSent, as_sent
-from v4_assets.writes import PartitionWrite
 
 READ = ("lead_id", "score", "percentile", "deprioritize")
 

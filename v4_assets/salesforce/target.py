@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from v4_assets.configuration.rollout_policy import Frozen
 from v4_assets.errors import SettingsError
-from v4_assets.rollout_policy import Frozen
 from v4_assets.salesforce.record_ids import to_18
 
 PREFIX = "V4_SALESFORCE_"

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from datetime import date
 
-from v4_assets import jobs, operate
+from v4_assets import jobs
 from v4_assets.evaluation.evidence import Question
+from v4_assets.operations import operate
 from v4_assets.policy.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Action
 from v4_assets.resources.connect import warehouse
 from v4_assets.sample import stories

@@ -10,8 +10,10 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
-from v4_assets import jobs, operate, production
+from v4_assets import jobs
 from v4_assets.errors import V4Error
+from v4_assets.operations import operate
+from v4_assets.record import production
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.registry import Entry, write_catalogue
 from v4_assets.sample.load import fill

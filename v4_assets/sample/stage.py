@@ -8,13 +8,15 @@ from datetime import date, datetime, time
 from io import StringIO
 from pathlib import Path
 
-from v4_assets import operate, production, tables
+from v4_assets import tables
 from v4_assets.clock import NEW_YORK
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.store import evidence_rows
-from v4_assets.operate import Outcome
+from v4_assets.operations import operate
+from v4_assets.operations.operate import Outcome
 from v4_assets.policy.decision import Decision
+from v4_assets.record import production
 from v4_assets.resources.connect import warehouse
 from v4_assets.rollout import by_hand
 from v4_assets.sample.load import fill

@@ -11,7 +11,8 @@ from google.api_core.exceptions import BadRequest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from v4_assets import jobs, operate, tables
+from v4_assets import jobs, tables
+from v4_assets.operations import operate
 from v4_assets.resources.bigquery import BigQueryWarehouse
 from v4_assets.resources.bigquery_console import render
 from v4_assets.resources.bigquery_tables import declared

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from v4_assets import operate
-from v4_assets.doctor import Told, Verdict, examine, house, rollout
+from v4_assets.operations import operate
+from v4_assets.operations.doctor import Told, Verdict, examine, house, rollout
 from v4_assets.resources.connect import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build

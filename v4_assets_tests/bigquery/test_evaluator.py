@@ -16,11 +16,11 @@ import pytest
 from v4_assets import sql, tables
 from v4_assets.assets.training import first_morning
 from v4_assets.clock import cutoff
+from v4_assets.record.writes import PartitionWrite
 from v4_assets.resources import duckdb, duckdb_sql
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.sql import Column
 from v4_assets.tables import Table
-from v4_assets.writes import PartitionWrite
 from v4_assets_tests import cohort_worlds, worlds
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.googlesql import declared_parameters

@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from v4_assets import jobs, operate, tables
+from v4_assets import jobs, tables
+from v4_assets.operations import operate
 from v4_assets.resources.connect import warehouse
 from v4_assets.rollout import by_hand
 from v4_assets.sample.load import fill

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pytest
 from google.cloud import bigquery
 
-from v4_assets import operate, tables
-from v4_assets.operate import Outcome
+from v4_assets import tables
+from v4_assets.operations import operate
+from v4_assets.operations.operate import Outcome
 from v4_assets.resources.connect import warehouse
 from v4_assets.rollout import by_hand
 from v4_assets.sample.load import fill, lead_ids

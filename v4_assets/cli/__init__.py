@@ -1,0 +1,1 @@
+"""The command `v4`, by what it is about."""

@@ -1,0 +1,169 @@
+"""The command `v4`: what Dagster's own command line does not do well. Words and options only; the work is elsewhere."""
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from v4_assets.cli import ci, operations, rollout, scripts, what_if
+from v4_assets.cli.words import DAY, json_option, say, told
+from v4_assets.errors import V4Error
+from v4_assets.modelling import files
+from v4_assets.modelling.registering import register_files
+from v4_assets.operations import operate
+from v4_assets.partitions import days_between
+from v4_assets.resources.connect import registry, warehouse
+from v4_assets.sample import demo as demo_story
+from v4_assets.sample import world
+from v4_assets.sample.load import fill
+from v4_assets.sample.org import StandInOrg
+from v4_assets.settings import PROJECT, load, with_environment
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Score leads with two model versions in parallel, compare them, promote, watch, roll back."""
+
+
+@cli.command()
+@click.option("--scale", default=0.05, show_default=True, help="1.0 is production size: 788,154 advisors.")
+@click.option("--leads-per-week", default=350, show_default=True, help="Leads newly contacted a week.")
+@click.option("--seed", default=7, show_default=True)
+@click.option("--through", type=DAY, default=None, help="Last New York date of the world.  [default: 2026-01-18]")
+def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -> None:
+    """Fill the embedded warehouse with calibrated sample data: the sources as the firm's systems would deliver them."""
+    settings = load()
+    if settings.warehouse != "duckdb":
+        raise V4Error("v4 sample writes source tables, and only the embedded warehouse's. Unset V4_WAREHOUSE.")
+    try:
+        spec = world.WorldSpec(scale, leads_per_week, seed, through=through or world.WorldSpec.through)
+    except ValueError as error:
+        raise V4Error(str(error)) from error
+    with _progress("rows", None) as bar:
+        counts = fill(
+            warehouse(settings), settings.rollout.catalogue, world.build(spec), lambda _, rows: _advance(bar, rows)
+        )
+    for table, rows in counts.items():
+        click.echo(f"{rows:>10,}  {table}")
+    click.echo(f"Sample world through {spec.through} in {settings.duckdb_file}")
+
+
+@cli.command()
+@json_option
+def init(as_json: bool) -> None:
+    """Create tables and views and adopt the baseline as live. Harmless when done before."""
+    live = operate.init(load())
+    say({"live": live.version, "event_id": live.event_id}, f"{live.version} is live.", as_json)
+
+
+@cli.command()
+@click.option("--date", "day", type=DAY, required=True, help="The day to score: a date, or today.")
+@click.option("--replace-live", metavar="REASON", help="Give up what was written on that day; the reason is recorded.")
+@json_option
+def run(day: date, replace_live: str | None, as_json: bool) -> None:
+    """The daily job for one day, in this process. Exit code 0: done and no blocking check failed."""
+    outcome = operate.run_day(load(), day, replace_live=replace_live)
+    say(outcome, told(outcome, f"{day}"), as_json)
+    sys.exit(0 if outcome.success else 1)
+
+
+@cli.command()
+@click.option("--from", "first", type=DAY, required=True)
+@click.option("--to", "last", type=DAY, required=True)
+@click.option("--evaluate", is_flag=True, help="Also compare the versions as of each of these days.")
+@json_option
+def backfill(first: date, last: date, evaluate: bool, as_json: bool) -> None:
+    """Score the days that have a gap. Existing partitions are kept; production and Salesforce are never touched."""
+    settings = load()
+    runs = operate.backfill(settings, first, last)
+    if evaluate:
+        runs += operate.evaluate(settings, days_between(first, last))
+    lines = [told(outcome, f"{start} to {end}") for start, end, outcome in runs] or ["No gaps: nothing to do."]
+    say([{"from": start, "to": end, **asdict(outcome)} for start, end, outcome in runs], "\n".join(lines), as_json)
+    sys.exit(0 if all(outcome.success for _, _, outcome in runs) else 1)
+
+
+@cli.command()
+@click.option("--model", "version", required=True, help="A registered version, such as v4.1.0.")
+@click.option("--input", "source", type=click.Path(path_type=Path), required=True, help="Parquet or CSV of features.")
+@click.option("--output", "target", type=click.Path(path_type=Path), required=True, help="Parquet or CSV of scores.")
+def score(version: str, source: Path, target: Path) -> None:
+    """Score a file of features."""
+    bundle = registry(load()).load(version)
+    with _progress("rows", None) as bar:
+        rows = files.score_file(bundle, source, target, lambda count: _advance(bar, count))
+    click.echo(f"{rows:,} rows scored by {version} ({bundle.sha256[:12]}) into {target}")
+
+
+@cli.command()
+@click.argument("version")
+@click.option("--model", "booster", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True)
+@click.option("--features", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True)
+@click.option("--metrics", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its test figures, JSON.")
+@click.option("--data", type=click.Path(path_type=Path), help="Rows to profile it on.  [default: its latest features]")
+def register(version: str, booster: Path, features: Path, metrics: Path | None, data: Path | None) -> None:
+    """Bring your own model: check it, profile it and enter it into the registry."""
+    entry = register_files(load(), version, booster, features, metrics, data)
+    click.echo(f"{version} is registered: {entry.path} ({entry.files['model.json'][:12]})")
+
+
+@cli.command()
+def demo() -> None:
+    """Sample data, the baseline adopted, and the daily job for several days under a fixed clock."""
+    sys.exit(demo_story.tell(load()))
+
+
+@cli.command()
+@click.option("--port", default=3000, show_default=True)
+def dev(port: int) -> None:
+    """The Dagster UI on V4_HOME, with the clock, and the stand-in org, where the demo left them."""
+    settings = load()
+    if settings.now:
+        where = settings.demo_clock_file if settings.demo_clock_file.exists() else "V4_NOW"
+        click.echo(f"The clock stands at {settings.clock.today()} by {where}. Remove it for the real time.")
+    with operate.dagster_instance(settings):
+        pass  # made before the web server looks for it
+    click.echo(f"Dagster at http://127.0.0.1:{port}, Ctrl-C ends it.")
+    workspace = ["-w", str(PROJECT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "dagster", "dev", *workspace]
+    # `dagster dev` warns of its successor; nobody here can act on it.
+    environment = with_environment(DAGSTER_HOME=str(settings.dagster_home), PYTHONWARNINGS="ignore")
+    if settings.salesforce != "local":
+        os.execve(sys.executable, command, environment)
+    with StandInOrg(settings.stand_in_org) as org, suppress(KeyboardInterrupt):
+        click.echo(f"The stand-in Salesforce org answers at {org.url}.")
+        subprocess.run(command, env=environment, check=False)
+
+
+for command in (
+    *operations.COMMANDS,
+    *rollout.COMMANDS,
+    *what_if.COMMANDS,
+    *scripts.COMMANDS,
+    *ci.COMMANDS,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point: errors raised on purpose are told in one sentence, without a traceback."""
+    try:
+        cli(standalone_mode=True)
+    except V4Error as error:
+        click.echo(f"v4: {error}", err=True)
+        sys.exit(2)
+
+
+def _progress(unit: str, total: int | None) -> "tqdm[Any]":
+    return tqdm(total=total, unit=f" {unit}", unit_scale=True, disable=None, leave=False)
+
+
+def _advance(bar: "tqdm[Any]", count: int) -> None:
+    bar.update(count)

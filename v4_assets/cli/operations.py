@@ -1,0 +1,56 @@
+"""The commands of who keeps it running: how things stand, whether all is there that a morning needs."""
+
+import sys
+
+import click
+
+from v4_assets.cli.words import json_option, say
+from v4_assets.errors import SettingsError
+from v4_assets.operations import doctor, prune
+from v4_assets.operations.doctor import house, rollout
+from v4_assets.operations.status import status
+from v4_assets.operations.status_words import as_text
+from v4_assets.settings import load
+
+
+@click.command("status")
+@json_option
+def show_status(as_json: bool) -> None:
+    """What is live, whether today is scored and sent, what is to be done. Exit code 1 when anything is."""
+    content = status(load())
+    say(content, as_text(content), as_json)
+    sys.exit(1 if content["to_do"] else 0)
+
+
+@click.command("doctor")
+@json_option
+def show_doctor(as_json: bool) -> None:
+    """Is everything there that a morning needs? Changes nothing. Exit code 1 when anything fails."""
+    told = _examined()
+    say(told, doctor.as_text(told), as_json)
+    sys.exit(1 if doctor.failed(told) else 0)
+
+
+@click.command("prune")
+@click.option("--keep-days", default=400, show_default=True, help="What is younger stays.")
+@click.option("--yes", is_flag=True, help="Delete; without it only what would go is said.")
+def prune_old(keep_days: int, yes: bool) -> None:
+    """Delete Dagster's old runs and old daily files. Tables, models, archive and everything about actions stay."""
+    settings = load()
+    found = prune.old(settings, keep_days)
+    if yes:
+        prune.remove(settings, found)
+    said = "deleted" if yes else "would be deleted; --yes does it"
+    click.echo(f"{len(found.run_ids)} runs and {len(found.files)} files older than {keep_days} days: {said}.")
+
+
+def _examined() -> list[doctor.Told]:
+    try:
+        settings = load()
+    except SettingsError as error:
+        return [doctor.Told("settings", doctor.Verdict.FAIL, str(error), "Nothing else can be asked before.")]
+    said = doctor.Answer(doctor.Verdict.OK, f"{settings.warehouse}, {settings.salesforce}; rollout.yaml is sound")
+    return doctor.examine({"settings": lambda: said, **house.probes(settings), **rollout.probes(settings)})
+
+
+COMMANDS = (show_status, show_doctor, prune_old)

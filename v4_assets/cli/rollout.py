@@ -1,0 +1,196 @@
+"""The commands about a rollout: what happened, what is live, promote, roll back, approve, what a policy would do."""
+
+import sys
+from datetime import date, datetime
+
+import click
+
+from v4_assets.cli.words import DAY, json_option, say, told
+from v4_assets.clock import cutoff, parse_instant
+from v4_assets.evaluation import lift
+from v4_assets.operations import operate
+from v4_assets.record import deployments, production
+from v4_assets.record.deployments import Event
+from v4_assets.references import readers as references
+from v4_assets.resources.connect import warehouse
+from v4_assets.rollout import by_hand, publishing
+from v4_assets.rollout.orders import Kind
+from v4_assets.settings import load
+
+reason_option = click.option("--reason", required=True, help="Why; it is recorded.")
+
+
+@click.command()
+@json_option
+def history(as_json: bool) -> None:
+    """Everything that was done to production, oldest first, with the reasons."""
+    events = _events()
+    lines = [
+        f"{one.happened_at:%Y-%m-%d %H:%M} UTC  {one.event:<20} {one.version}  {one.decided_by}\n    {one.reason}"
+        for one in events
+    ]
+    say(events, "\n".join(lines) or "Nothing yet; `v4 init` adopts the baseline.", as_json)
+
+
+@click.command()
+@click.option("--on", "instant", help="A day, meaning its 00:00 in New York, or an instant.  [default: now]")
+@json_option
+def live(instant: str | None, as_json: bool) -> None:
+    """What is live, or was at an instant."""
+    when = _instant(instant) if instant else load().clock.now()
+    found = deployments.live_at(_events(), when)
+    text = f"{found.version} since {found.happened_at:%Y-%m-%d %H:%M} UTC: {found.reason}" if found else "nothing"
+    say(found, f"{when:%Y-%m-%d %H:%M} UTC: {text}", as_json)
+
+
+@click.command()
+@json_option
+def look(as_json: bool) -> None:
+    """Where the rollout stands, what the sensor would do now, and what it waits for. Changes nothing."""
+    found = by_hand.look(load())
+    decision, standing = found.decision, found.standing
+    wanted = f" ({decision.wanted.value})" if decision.wanted else ""
+    lines = [
+        f"Phase     {standing.phase.value} since {standing.phase_since}",
+        f"Live      {standing.live} since {standing.live_since}",
+        f"Decision  {decision.action.value}{wanted}: {decision.reason}",
+        *(f"  {gate.verdict.name:<12} {gate.name}: {gate.reason}" for gate in decision.gates),
+    ]
+    content = {
+        "phase": standing.phase.value,
+        "live": standing.live,
+        "live_since": standing.live_since,
+        "action": decision.action.value,
+        "wanted": decision.wanted.value if decision.wanted else None,
+        "reason": decision.reason,
+        "gates": [{**vars(gate), "verdict": gate.verdict.name} for gate in decision.gates],
+    }
+    say(content, "\n".join(lines), as_json)
+
+
+@click.command()
+@click.option("--alerts", is_flag=True, help="Look as the alert sensor does, too.")
+def tick(alerts: bool) -> None:
+    """One look of the rollout sensor in this process, and the runs it asks for: for those who run no Dagster daemon."""
+    settings = load()
+    looks = [by_hand.tick(settings), *([by_hand.alert(settings)] if alerts else [])]
+    for one in looks:
+        click.echo(one.said)
+        for outcome in one.outcomes:
+            click.echo(told(outcome, "run"))
+    sys.exit(0 if all(outcome.success for one in looks for outcome in one.outcomes) else 1)
+
+
+@click.command()
+@click.option("--version", default=None, help="What to make live.  [default: the candidate]")
+@reason_option
+def promote(version: str | None, reason: str) -> None:
+    """Make a version live now, by a person's decision: the sensor's job and record, without its gates."""
+    _order("promotion", version or load().rollout.candidate, reason)
+
+
+@click.command()
+@click.option("--version", default=None, help="What to go back to.  [default: the baseline]")
+@reason_option
+def rollback(version: str | None, reason: str) -> None:
+    """Go back now, by a person's decision: warehouse, Salesforce, registry, with the reason written down."""
+    _order("rollback", version or load().rollout.baseline, reason)
+
+
+@click.command()
+@reason_option
+def sunset(reason: str) -> None:
+    """Archive the baseline and stop scoring with it, by a person's decision."""
+    _order("sunset", load().rollout.baseline, reason)
+
+
+@click.command()
+def resume() -> None:
+    """Carry through an action that has begun, however often it failed."""
+    outcome = by_hand.resume(load())
+    click.echo(told(outcome, "resumed"))
+    sys.exit(0 if outcome.success else 1)
+
+
+@click.command()
+@click.argument("evidence_sha256")
+def approve(evidence_sha256: str) -> None:
+    """Agree to what the sensor asks for. EVIDENCE_SHA256 (8 characters or more) is what it asked about."""
+    event = by_hand.approve(load(), evidence_sha256)
+    click.echo(
+        f"{event.version}: approved on evidence {str(event.evidence_sha256)[:12]}. The sensor acts on its next look."
+    )
+    _rewrite_page()
+
+
+@click.command()
+@click.argument("version")
+@reason_option
+def allow(version: str, reason: str) -> None:
+    """Let a version that was rolled back be promoted again."""
+    by_hand.allow(load(), version, reason)
+    click.echo(f"{version} may be promoted again.")
+    _rewrite_page()
+
+
+@click.command()
+@click.argument("version")
+@reason_option
+def restore(version: str, reason: str) -> None:
+    """Bring an archived version back: its bundle is verified, and the next day scores with it."""
+    by_hand.restore(load(), version, reason)
+    click.echo(f"{version} is back: it is scored from the next run on.")
+    _rewrite_page()
+
+
+@click.command()
+def report() -> None:
+    """Write the rollout page anew, as things stand now, and say where it is."""
+    settings = load()
+    with operate.dagster_instance(settings) as instance:
+        click.echo(
+            publishing.publish_now(instance, warehouse(settings), settings.rollout, settings.clock, settings.places)
+        )
+
+
+@click.command("lift")
+@click.option("--date", "day", type=DAY, default="today", show_default=True, help="The day of evaluation.")
+@click.option("--weeks", is_flag=True, help="The close of every week instead.")
+@json_option
+def show_lift(day: date, weeks: bool, as_json: bool) -> None:
+    """Conversion and lift by decile of both versions, on the leads that have matured."""
+    settings = load()
+    rows = lift.by_decile(warehouse(settings), settings.rollout.catalogue, None if weeks else day)
+    say(rows, lift.as_text(rows) or f"{day} was not evaluated; `v4 run --date {day}` does.", as_json)
+
+
+def _rewrite_page() -> None:
+    settings = load()
+    with operate.dagster_instance(settings) as instance:
+        click.echo(publishing.rewrite(instance, warehouse(settings), settings.rollout, settings.clock, settings.places))
+
+
+def _order(kind: Kind, version: str, reason: str) -> None:
+    settings = load()
+    outcome = by_hand.order(settings, kind, version, reason)
+    click.echo(told(outcome, f"{kind} to {version}" if kind != "sunset" else f"sunset of {version}"))
+    if outcome.success:
+        click.echo(references.left_behind(warehouse(settings), settings.rollout, _events()[-1]))
+    if not outcome.success:
+        click.echo("What has begun is carried through by the sensor, or by `v4 resume`.")
+    sys.exit(0 if outcome.success else 1)
+
+
+def _events() -> list[Event]:
+    settings = load()
+    return production.history(warehouse(settings), settings.rollout.catalogue)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return cutoff(date.fromisoformat(text))
+    except ValueError:
+        return parse_instant(text)
+
+
+COMMANDS = (history, live, look, tick, promote, rollback, sunset, resume, approve, allow, restore, report, show_lift)

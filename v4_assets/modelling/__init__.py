@@ -1,0 +1,1 @@
+"""One model bundle: trained, profiled, registered, scored with. Nothing here knows of days or production."""

@@ -1,0 +1,179 @@
+"""`v4 ci`: a day with every check, away from production, and what a build is told of it.
+
+Nothing of it touches production: the run's Dagster instance, and on sample data its warehouse and its Salesforce org,
+lie in a folder that is thrown away; on a warehouse of yours it writes to a dataset of its own.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from v4_assets import jobs
+from v4_assets.assets.daily import REPLACE_LIVE_TAG
+from v4_assets.errors import V4Error
+from v4_assets.graph import build
+from v4_assets.operations import operate
+from v4_assets.operations.operate import Outcome
+from v4_assets.policy.decision import GATE_NAMES
+from v4_assets.resources.connect import warehouse
+from v4_assets.rollout.evaluations import checks_of_run
+from v4_assets.sample import world
+from v4_assets.sample.load import fill, lead_ids
+from v4_assets.sample.org import StandInOrg
+from v4_assets.settings import Settings
+
+SAMPLE = world.WorldSpec(scale=0.01, leads_per_week=40, seed=5, through=date(2026, 1, 18))
+SAMPLE_DAY = date(2026, 1, 12)
+SAMPLE_NOW = f"{SAMPLE_DAY}T06:30"
+DAYS_BEFORE = 3
+"""So many days are scored first, since checks compare a day with those before it."""
+REASON = "v4 ci looks at the code of now"
+
+PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One check and what came of it."""
+
+    asset: str
+    check: str
+    severity: str
+    """ERROR or WARN."""
+    result: str
+    """passed, failed, or not run: a step before it failed."""
+    is_gate: bool
+    """It encodes a decision about a rollout, and never breaks a build."""
+    description: str
+
+    @property
+    def breaks(self) -> bool:
+        """Whether this row alone fails the build."""
+        return self.severity == "ERROR" and self.result != PASSED and not self.is_gate
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a build is told."""
+
+    where: str
+    day: date
+    rows: tuple[Row, ...]
+    errors: tuple[str, ...]
+    """What stopped a step, one sentence each."""
+
+    @property
+    def passed(self) -> bool:
+        """No step failed, and no check that breaks a build."""
+        return not self.errors and not any(row.breaks for row in self.rows)
+
+    def count(self, result: str) -> int:
+        """How many checks ended so."""
+        return sum(row.result == result for row in self.rows)
+
+
+def on_sample(settings: Settings) -> Report:
+    """The whole daily job on a small sample world, with a stand-in Salesforce org, in a folder that is thrown away."""
+    made = world.build(SAMPLE)
+    changes: dict[str, object] = {
+        "now": SAMPLE_NOW,
+        "warehouse": "duckdb",
+        "bigquery": None,
+        "salesforce": "local",
+        "salesforce_target": None,
+        # Your first day may lie after the sample's.
+        "rollout": settings.rollout.model_copy(update={"first_day": SAMPLE_DAY - timedelta(days=DAYS_BEFORE)}),
+    }
+    with _elsewhere(settings, changes) as here, StandInOrg(here.stand_in_org, lead_ids(made)):
+        fill(warehouse(here), here.rollout.catalogue, made)
+        operate.init(here)
+        before = operate.backfill(here, here.rollout.first_day, SAMPLE_DAY - timedelta(days=1))
+        broken = [(jobs.SCORING, outcome) for _, _, outcome in before if not outcome.success]
+        ran = broken or [(jobs.DAILY, operate.run_day(here, SAMPLE_DAY))]
+        return _report(here, "sample data", SAMPLE_DAY, [*ran, _checklist(here)])
+
+
+def on_dataset(settings: Settings, dataset: str, day: date) -> Report:
+    """Scores and comparison of a day of the configured sources, written to `dataset`; no production, no Salesforce.
+
+    Raises V4Error when `dataset` is the one that rollout.yaml writes to.
+    """
+    names = settings.rollout.datasets
+    if _bare(dataset) == _bare(names.features):
+        raise V4Error(
+            f"{dataset} is the dataset rollout.yaml writes to, where production is. Name one for builds with --target, "
+            f"such as {_bare(dataset)}_ci."
+        )
+    rollout = settings.rollout.model_copy(update={"datasets": names.model_copy(update={"features": dataset})})
+    changes: dict[str, object] = {"rollout": rollout, "salesforce": "dry-run", "salesforce_target": None}
+    with _elsewhere(settings, changes) as here:
+        if settings.warehouse == "duckdb":
+            _copy_warehouse(settings, here)
+        operate.init(here)
+        # The day may have been scored by an earlier build; what counts is the code of now.
+        tags = {REPLACE_LIVE_TAG: REASON}
+        with warehouse(here).session():
+            outcome = operate.run_job(here, jobs.PAST_DAY, tags=tags, partition=day)
+        return _report(here, dataset, day, [(jobs.PAST_DAY, outcome), _checklist(here)])
+
+
+def _checklist(here: Settings) -> tuple[str, Outcome]:
+    return jobs.CHECKLIST, operate.run_job(here, jobs.CHECKLIST)
+
+
+def _report(here: Settings, where: str, day: date, ran: list[tuple[str, Outcome]]) -> Report:
+    rows, errors = list[Row](), list[str]()
+    with operate.dagster_instance(here) as instance:
+        for job, outcome in ran:
+            rows += _rows(here, instance, job, outcome.run_id)
+            errors += outcome.errors
+    return Report(where, day, tuple(rows), tuple(errors))
+
+
+def _rows(here: Settings, instance: dg.DagsterInstance, job: str, run_id: str) -> Iterator[Row]:
+    """Every check the job has, whether or not the run came as far as to it."""
+    graph = build(here).resolve_job_def(job).asset_layer.asset_graph
+    found = checks_of_run(instance, run_id)
+    for key in sorted(graph.asset_check_keys, key=lambda key: (key.asset_key, key.name)):
+        asset, is_gate = key.asset_key.to_user_string(), key.name in GATE_NAMES
+        one = found.get(asset, {}).get(key.name)
+        if one is None:
+            severity = "ERROR" if graph.get_check_spec(key).blocking else "WARN"
+            yield Row(asset, key.name, severity, NOT_RUN, is_gate, "a step before it failed")
+        else:
+            result = PASSED if one.passed else FAILED
+            yield Row(asset, key.name, one.severity.value, result, is_gate, one.description or "")
+
+
+@contextmanager
+def _elsewhere(settings: Settings, changes: dict[str, object]) -> Iterator[Settings]:
+    """The settings in a home that is thrown away, with the models registered in theirs."""
+    with tempfile.TemporaryDirectory(prefix="v4-ci-") as folder:
+        home = Path(folder)
+        if settings.registered_models.is_dir():
+            shutil.copytree(settings.registered_models, home / settings.registered_models.name)
+        yield settings.model_copy(update={"home": home, **changes})
+
+
+def _copy_warehouse(settings: Settings, here: Settings) -> None:
+    if not settings.duckdb_file.is_file():
+        raise V4Error(
+            f"There is no {settings.duckdb_file} to read sources from. Fill it with `v4 sample`, set V4_WAREHOUSE, or "
+            "leave out --target to check on sample data."
+        )
+    with warehouse(settings).session():  # nobody writes meanwhile
+        for ending in ("", ".wal"):
+            source = Path(f"{settings.duckdb_file}{ending}")
+            if source.is_file():
+                shutil.copyfile(source, f"{here.duckdb_file}{ending}")
+
+
+def _bare(dataset: str) -> str:
+    """The dataset without its project; datasets of two projects that are called alike count as the same."""
+    return dataset.rpartition(".")[2]

@@ -1,0 +1,154 @@
+"""Probes of what is rolled out: the models, who is live, Salesforce, Dagster, what is unfinished, what is missing."""
+
+from functools import partial
+
+import dagster as dg
+
+from v4_assets import jobs
+from v4_assets.operations import operate
+from v4_assets.operations.doctor import Answer, Probe, Verdict
+from v4_assets.operations.doctor.house import opened
+from v4_assets.record import deployments, production
+from v4_assets.resources import connect
+from v4_assets.resources.connect import registry
+from v4_assets.resources.salesforce import OrgIdentity
+from v4_assets.resources.salesforce_http import Patience
+from v4_assets.rollout import alerts, sensor
+from v4_assets.rollout.runs import unfinished, why_gone
+from v4_assets.salesforce.fields import examine
+from v4_assets.settings import Settings
+
+IMPATIENT = Patience(connect_seconds=5.0, read_seconds=30.0, waits=(1.0,))
+"""A person waits for the answer."""
+SWITCHED = {sensor.NAME: "sensors", alerts.NAME: "sensors", f"{jobs.DAILY}_schedule": "schedule"}
+"""Schedule and sensors, and the setting that switches each."""
+
+
+def probes(settings: Settings) -> dict[str, Probe]:
+    """Name to probe."""
+    return {
+        **{f"model {version}": partial(model, settings, version) for version in settings.rollout.versions},
+        "live version": partial(live, settings),
+        "Salesforce": partial(salesforce, settings),
+        "Dagster": partial(dagster, settings),
+        "schedule and sensors": partial(switches, settings),
+        "unfinished order": partial(order, settings),
+        "runs left over": partial(runs, settings),
+    }
+
+
+def model(settings: Settings, version: str) -> Answer:
+    """A configured version is registered, and its files are the approved ones."""
+    bundle = registry(settings).load(version)
+    return Answer(Verdict.OK, f"{bundle.sha256[:12]}, hashes verified ({bundle.path})")
+
+
+def live(settings: Settings) -> Answer:
+    """Something is live, its artifact is the one that went live, and the history says the same."""
+    rollout, models = settings.rollout, registry(settings)
+    with opened(settings) as house:
+        now = production.current(house, rollout.catalogue)
+        events = production.history(house, rollout.catalogue)
+        if now is None:
+            return Answer(Verdict.FAIL, "Nothing is live.", "`v4 init` adopts the baseline.")
+        production.approved_bundle(house, rollout.catalogue, models, now.version)
+    standing = deployments.standing(
+        events,
+        baseline=rollout.baseline,
+        candidate=rollout.candidate,
+        today=settings.clock.today(),
+        production=(now.version, now.event_id),
+    )
+    if standing.disagreement:
+        return Answer(Verdict.FAIL, f"{standing.disagreement}.", "Restore the row of the latest switch (`v4 history`).")
+    return Answer(Verdict.OK, f"{now.version} ({now.model_sha256[:12]}) since {standing.live_since}")
+
+
+def salesforce(settings: Settings) -> Answer:
+    """The org is the configured one, its fields are fit, and enough of its daily requests are left."""
+    org = None if settings.salesforce == "dry-run" else connect.salesforce(settings, IMPATIENT)
+    if org is None:
+        return Answer(Verdict.OK, "dry-run: nothing is sent, the day only writes the files it would send")
+    identity, target = org.identity(), settings.salesforce_target
+    if target and identity != OrgIdentity(target.org_id_18, target.sandbox):
+        do = "Set V4_SALESFORCE_ORG_ID and V4_SALESFORCE_SANDBOX to the org you mean."
+        return Answer(Verdict.FAIL, f"{identity} answers, configured is {target.org_id_18}.", do)
+    fields = examine(settings.rollout.salesforce.fields, org.lead_fields(), list(settings.rollout.versions))
+    if fields.wrong:
+        return Answer(Verdict.FAIL, "; ".join(fields.wrong), "docs/salesforce.md tells an admin how fields are made.")
+    left, floor = org.requests_left(), target.request_floor if target else 0
+    said = f"{settings.salesforce} org {identity.org_id} ({'sandbox' if identity.is_sandbox else 'production'})"
+    if left <= floor:
+        do = "Wait for the next day, or lower V4_SALESFORCE_REQUEST_FLOOR."
+        return Answer(Verdict.FAIL, f"{said} has {left:,} requests left, {floor:,} are for others.", do)
+    if fields.absent:
+        said = f"{said}; optional fields are not there: {', '.join(fields.absent)}"
+        return Answer(Verdict.WARN, said, "Make them, or leave them out of `fields` in rollout.yaml.")
+    return Answer(Verdict.OK, f"{said}: fields are fit, {left:,} requests left")
+
+
+def dagster(settings: Settings) -> Answer:
+    """The Dagster instance answers; a daemon is alive where schedule or sensors are on."""
+    if not is_there(settings):
+        do = "The first `v4 run` or `v4 dev` makes it, of V4_DAGSTER_YAML."
+        return Answer(Verdict.WARN, f"There is no instance in {settings.dagster_home} yet.", do)
+    with operate.dagster_instance(settings) as instance:
+        latest = instance.get_runs(limit=1)
+        daemons = instance.get_daemon_statuses()
+        storage = type(instance.run_storage).__name__
+    said = f"{storage} answers, latest run {latest[0].run_id[:8] if latest else 'none'}"
+    silent = sorted(name for name, status in daemons.items() if not status.healthy)
+    if silent and (settings.schedule or settings.sensors):
+        do = "Start `dagster-daemon run` (or `v4 dev`) with this V4_HOME; until then nothing runs by itself."
+        return Answer(Verdict.FAIL, f"{said}; no sign of life of {', '.join(silent)}.", do)
+    return Answer(Verdict.OK, f"{said}, {'no daemon' if silent else 'the daemon is alive'}")
+
+
+def switches(settings: Settings) -> Answer:
+    """Which of schedule and sensors are on; what was switched in the UI holds against the settings."""
+    by_hand = {}
+    if is_there(settings):
+        with operate.dagster_instance(settings) as instance:
+            states = {state.instigator_name: state.status for state in instance.all_instigator_state()}
+        known = {"RUNNING": True, "STOPPED": False}
+        by_hand = {name: known[one.value] for name, one in states.items() if name in SWITCHED and one.value in known}
+    configured = {name: bool(getattr(settings, setting)) for name, setting in SWITCHED.items()}
+    on = configured | by_hand
+    said = ", ".join(f"{name} {'on' if is_on else 'off'}" for name, is_on in on.items())
+    against = sorted(name for name, is_on in by_hand.items() if is_on != configured[name])
+    if against:
+        do = "Switch them back on Dagster's page (Automation), or make V4_SCHEDULE and V4_SENSORS say the same."
+        return Answer(Verdict.WARN, f"{said}; {', '.join(against)} against the settings.", do)
+    return Answer(Verdict.OK, said)
+
+
+def order(settings: Settings) -> Answer:
+    """No promotion, rollback or sunset is half done."""
+    with opened(settings) as house:
+        begun = deployments.state_after(production.history(house, settings.rollout.catalogue)).unfinished
+    if begun:
+        return Answer(Verdict.WARN, f"{begun.event} of {begun.day} ({begun.version}) is not through.", "`v4 resume`")
+    return Answer(Verdict.OK, "none")
+
+
+def runs(settings: Settings) -> Answer:
+    """No run is left STARTED by a process that is gone."""
+    if not is_there(settings):
+        return Answer(Verdict.OK, "none")
+    with operate.dagster_instance(settings) as instance:
+        found = [(run, why_gone(instance, run)) for run in unfinished(instance)]
+    left = [f"run {run.run_id} ({_what(run)}) is {run.status.value}: {why}" for run, why in found if why]
+    if left:
+        return Answer(Verdict.WARN, " ".join(left), "`v4 tick` reports it failed; then `v4 run --date today`.")
+    return Answer(
+        Verdict.OK, ", ".join(f"run {run.run_id[:8]} ({_what(run)}) is at work" for run, _ in found) or "none"
+    )
+
+
+def is_there(settings: Settings) -> bool:
+    """Whether a Dagster instance was made; opening it would make one."""
+    return (settings.dagster_home / "dagster.yaml").exists()
+
+
+def _what(run: dg.DagsterRun) -> str:
+    return f"{run.job_name} of {run.tags.get('dagster/partition', 'no day')}"

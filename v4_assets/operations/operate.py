@@ -1,0 +1,197 @@
+"""Running the graph in this process: one day, a range of gaps, the checklist, training."""
+
+import gc
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from v4_assets import jobs, tables
+from v4_assets.assets.daily import ONLY_GAPS_TAG, REPLACE_LIVE_TAG
+from v4_assets.assets.partition import latest_writes
+from v4_assets.assets.production import archived_versions
+from v4_assets.errors import SettingsError, V4Error
+from v4_assets.graph import build
+from v4_assets.partitions import contiguous, days_between
+from v4_assets.record import production
+from v4_assets.resources.connect import registry, warehouse
+from v4_assets.rollout.runs import PROCESS_TAG, this_process
+from v4_assets.settings import Settings
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that did not pass."""
+
+    asset: str
+    check: str
+    severity: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    run_id: str
+    success: bool
+    checks_passed: int
+    checks_failed: tuple[FailedCheck, ...]
+    errors: tuple[str, ...]
+    """What stopped a step, one sentence each."""
+
+
+@contextmanager
+def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance under V4_HOME, made on first use."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    config = settings.dagster_home / "dagster.yaml"
+    if not config.exists():
+        if not settings.dagster_yaml.is_file():
+            raise SettingsError(
+                f"V4_DAGSTER_YAML: there is no {settings.dagster_yaml}. deploy/ holds two to choose from."
+            )
+        shutil.copy(settings.dagster_yaml, config)
+    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        yield instance
+
+
+def init(settings: Settings) -> production.Production:
+    """Create tables and views and adopt the baseline; harmless when that is done. Returns what is live."""
+    house, models = warehouse(settings), registry(settings)
+    with house.session():
+        production.prepare(house, settings.rollout.catalogue)
+        return production.adopt(house, settings.rollout, models, settings.clock)
+
+
+def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -> Outcome:
+    """The daily job for today; for a day that is over, all of it but production, Salesforce and the report.
+
+    `replace_live` is the reason for giving up what was written on that day, if any.
+    """
+    _verify_days(settings, day, day)
+    tags = {REPLACE_LIVE_TAG: replace_live} if replace_live else {}
+    # One session for the whole day: every asset would open and close the file otherwise.
+    with warehouse(settings).session():
+        name = jobs.DAILY if day == settings.clock.today() else jobs.PAST_DAY
+        return run_job(settings, name, tags=tags, partition=day)
+
+
+def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, date, Outcome]]:
+    """Scores of the days that lack a partition, one run per stretch of them. Existing partitions are kept."""
+    _verify_days(settings, first, last)
+    with warehouse(settings).session():
+        return [
+            (start, end, run_job(settings, jobs.SCORING, tags=_range_tags(start, end)))
+            for start, end in contiguous(gaps(settings, first, last, _scoring_keys(settings)))
+        ]
+
+
+def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date, Outcome]]:
+    """Compare the versions on those of the days that were not evaluated yet, one run a day, oldest first."""
+    wanted = sorted(set(days))
+    if not wanted:
+        return []
+    _verify_days(settings, wanted[0], wanted[-1])
+    missing = set(gaps(settings, wanted[0], wanted[-1], jobs.EVALUATED))
+    with warehouse(settings).session():
+        return [(day, day, run_job(settings, jobs.EVALUATION, partition=day)) for day in wanted if day in missing]
+
+
+def gaps(settings: Settings, first: date, last: date, keys: Iterable[str]) -> list[date]:
+    """Days from `first` to `last` on which one of the tables has no partition yet."""
+    catalogue = settings.rollout.catalogue
+    daily = [catalogue[key].name for key in keys]
+    written = latest_writes(warehouse(settings), catalogue, first, last)
+    return [day for day in days_between(first, last) if any((name, day) not in written for name in daily)]
+
+
+def _scoring_keys(settings: Settings) -> list[str]:
+    """The tables of the daily path up to the scores, without those of archived versions."""
+    archived = archived_versions(settings.places.registry)
+    keys = [*tables.SHARED, tables.SOURCE_OBSERVATIONS]
+    for version, entry in settings.rollout.versions.items():
+        if version not in archived:
+            keys += [tables.features_key(entry.key), tables.scores_key(entry.key)]
+    return keys
+
+
+def run_job(
+    settings: Settings,
+    name: str,
+    *,
+    tags: Mapping[str, str] | None = None,
+    partition: date | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Any job of the graph, in this process, recorded in the instance under V4_HOME."""
+    job = build(settings).resolve_job_def(name)
+    with dagster_instance(settings) as instance, _collector_spared():
+        result = job.execute_in_process(
+            instance=instance,
+            tags={PROCESS_TAG: this_process(), **(tags or {})},
+            partition_key=partition.isoformat() if partition else None,
+            run_config={**QUIET, **(config or {})},
+            raise_on_error=False,
+        )
+        return _outcome(result)
+
+
+@contextmanager
+def _collector_spared() -> Iterator[None]:
+    """What is imported and defined by now stays through the run: the collector need not look through it every time."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
+    evaluations = result.get_asset_check_evaluations()
+    failed = tuple(
+        FailedCheck(one.asset_key.to_user_string(), one.check_name, one.severity.value, one.description or "")
+        for one in evaluations
+        if not one.passed
+    )
+    return Outcome(
+        run_id=result.run_id,
+        success=result.success,
+        checks_passed=len(evaluations) - len(failed),
+        checks_failed=failed,
+        errors=tuple(_errors(result.all_events)),
+    )
+
+
+def _errors(events: Iterable[dg.DagsterEvent]) -> Iterator[str]:
+    for event in events:
+        if event.is_step_failure and event.step_failure_data.error:
+            error = event.step_failure_data.error
+            # Dagster wraps what an asset raises; the cause is what a person can act on.
+            cause = error.cause or error
+            yield f"{event.step_key}: {cause.message.strip()}"
+
+
+def _range_tags(first: date, last: date) -> dict[str, str]:
+    return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), ONLY_GAPS_TAG: "true"}
+
+
+def _verify_days(settings: Settings, first: date, last: date) -> None:
+    today = settings.clock.today()
+    if first > last:
+        raise V4Error(f"The range from {first} to {last} is empty. Give the earlier day first.")
+    if first < settings.rollout.first_day:
+        raise V4Error(
+            f"{first} lies before first_day {settings.rollout.first_day} of rollout.yaml. Move first_day, or "
+            f"start later."
+        )
+    if last > today:
+        raise V4Error(f"{last} has not begun in New York, where it is {today}. Run it on its day.")

@@ -1,0 +1,1 @@
+"""Who still names a version's own view, tables or model."""
