@@ -177,7 +177,9 @@ def test_tick_fails_where_its_run_does(story):
 
 def test_a_person_promotes_rolls_back_and_allows_with_reasons_that_stay(story):
     told = story("seventh")
-    assert text(told, "promote", "--reason", "the board wants it").startswith("promotion to v4.1.0: done, ")
+    promoted = text(told, "promote", "--reason", "the board wants it")
+    assert promoted.startswith("promotion to v4.1.0: done, ")
+    assert promoted.endswith("Nothing that was looked at reads v4.0.0 by name.\n")
     assert text(told, "rollback", "--reason", "the phones are silent").startswith("rollback to v4.0.0: done, ")
     page = told.settings.places.reports / PAGE
     assert text(told, "allow", NEW, "--reason", "they were not") == (
