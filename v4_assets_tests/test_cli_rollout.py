@@ -215,6 +215,7 @@ def test_approve_agrees_to_what_was_asked(story):
     said = text(told, "approve", told.evidence_sha256[:8])
     assert said == (
         f"v4.0.0: approved on evidence {told.evidence_sha256[:12]}. The sensor acts on its next look.\n"
+        f"The rollout page: {told.settings.places.reports / PAGE}\n"
     )  # fmt: skip
     assert content(told, "look")["action"] == "sunset"
 
@@ -224,7 +225,7 @@ def test_sunset_and_restore_by_a_person(story):
     assert text(told, "sunset", "--reason", "its feed ends").startswith("sunset of v4.0.0: done, ")
     assert told.exported[OLD] == "archived"
     assert text(told, "restore", OLD, "--reason", "it does not") == (
-        "v4.0.0 is back: it is scored from the next run on.\n"
+        f"v4.0.0 is back: it is scored from the next run on.\nThe rollout page: {told.settings.places.reports / PAGE}\n"
     )
     assert told.exported[OLD] == "retired"
 

@@ -341,9 +341,9 @@ def test_a_run_that_has_judged_but_is_still_at_work_is_waited_for(story):
     told.goes_on(WATCHED)
     seen = []
 
-    def looked_at(instance: dg.DagsterInstance, *args: object) -> object:
+    def looked_at(instance: dg.DagsterInstance, *args: object, **named: object) -> object:
         seen.append(evaluation_of(instance, told.settings.rollout, WATCHED, (OLD, NEW)))
-        return gather(instance, *args)
+        return gather(instance, *args, **named)
 
     gather = report.gather
     with patch.object(report, "gather", looked_at):

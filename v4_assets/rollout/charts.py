@@ -117,8 +117,8 @@ def _line(axes: "Axes", height: float, label: str) -> None:
 
 
 def _legend(axes: "Axes") -> None:
-    """Above the axes, where it hides nothing."""
-    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=4, fontsize=9, labelcolor=INK)
+    """Above the axes, where it hides nothing; at the left, which a phone shows first."""
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=9, labelcolor=INK)
 
 
 def _short_dates(axes: "Axes") -> None:
