@@ -96,7 +96,7 @@ def looks(environment: Environment, together: Barrier) -> None:
     real = by_hand._carried_out
 
     def at_once(*args: Any) -> operate.Outcome:
-        together.wait(60)
+        together.wait(120)
         return real(*args)
 
     with impatient(), patch.object(by_hand, "_carried_out", at_once):
@@ -267,7 +267,7 @@ def test_two_sensors_that_look_at_once_switch_once(story, undisturbed, processes
         for child in children:
             child.start()
         for child in children:
-            child.join(120)
+            child.join(240)
         assert [child.exitcode for child in children] == [0, 0]
         assert told.tick().outcomes == ()
         assert end_of(told, org) == undisturbed("rollback")
