@@ -27,7 +27,7 @@ ALLOW_CHANGES_TAG = "v4/allow_changes"
 """Run tag with a person's reason for sending more changes than rollout.yaml allows."""
 SHOWN_REFUSED = 50
 
-Results = Iterator[dg.AssetCheckResult | dg.MaterializeResult]  # type: ignore[type-arg]
+Results = Iterator[dg.AssetCheckResult | dg.AssetObservation | dg.MaterializeResult]  # type: ignore[type-arg]
 
 
 def salesforce_sync(
@@ -87,7 +87,7 @@ def salesforce_sync(
         if report.problems:
             # A failed step materializes nothing, and who mends it wants the refused leads most.
             shown = _of(report, shipment, salesforce.target)
-            context.log_event(dg.AssetObservation(SYNC, partition=context.partition_key, metadata=shown))
+            yield dg.AssetObservation(SYNC, partition=context.partition_key, metadata=shown)
             raise SalesforceError(f"Everything that happened is recorded, but {'; '.join(report.problems)}.")
         yield dg.MaterializeResult(metadata=_of(report, shipment, salesforce.target))
 
