@@ -80,7 +80,7 @@ def follow(project: Path) -> None:
     assert "v4 run --date today" in commands
     script = (
         "set -euo pipefail\n"
-        f'v4() {{ "{sys.executable}" -c "from v4_assets.cli import main; main()" "$@"; }}\n'
+        f'v4() {{ "{sys.executable}" -c "from v4_assets.cli.main import main; main()" "$@"; }}\n'
         f"\"{sys.executable}\" - <<'PYTHON'\n{block('python', 'features_v42')}PYTHON\n"
         + commands.replace("v4 run --date today", "v4 run --date today --json > run.json")
     )

@@ -180,6 +180,11 @@ def test_refusals_beyond_the_limit_fail_the_asset_after_its_checks_have_answered
     result = run(world, client_of(org))
     assert not result.success
     assert "were refused for good" in error(result)
+    [seen] = [
+        event.asset_observation_data.asset_observation for event in result.all_events if event.is_asset_observation
+    ]
+    assert len(seen.metadata["refused_leads"].records) == seen.metadata["refused"].value > 0
+    assert seen.metadata["refused_leads"].records[0].data["reason"] not in ("", "–")
     found = verdicts(result)
     assert (found["failure_rate"], found["coverage"], found["all_accounted_for"]) == (False, False, True)
     assert len([row for row in world.log() if row["outcome"] == "quarantined"]) == 4

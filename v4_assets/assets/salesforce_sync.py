@@ -28,7 +28,7 @@ ALLOW_CHANGES_TAG = "v4/allow_changes"
 """Run tag with a person's reason for sending more changes than rollout.yaml allows."""
 SHOWN_REFUSED = 50
 
-Results = Iterator[dg.AssetCheckResult | MaterializeResult]
+Results = Iterator[dg.AssetCheckResult | dg.AssetObservation | MaterializeResult]
 
 
 def salesforce_sync(
@@ -88,7 +88,7 @@ def salesforce_sync(
         if report.problems:
             # A failed step materializes nothing, and who mends it wants the refused leads most.
             shown = _of(report, shipment, salesforce.target)
-            context.log_event(dg.AssetObservation(SYNC, partition=context.partition_key, metadata=shown))
+            yield dg.AssetObservation(SYNC, partition=context.partition_key, metadata=shown)
             raise SalesforceError(f"Everything that happened is recorded, but {'; '.join(report.problems)}.")
         yield dg.MaterializeResult(metadata=_of(report, shipment, salesforce.target) | _looked_at(clock))
 
