@@ -9,9 +9,9 @@ import pytest
 from v4_assets.assets.report import verify_through
 from v4_assets.clock import NEW_YORK
 from v4_assets.errors import SalesforceError
+from v4_assets.evaluation import charts
 from v4_assets.policy.decision import Gate, Phase, Standing, Verdict
 from v4_assets.record.deployments import Event
-from v4_assets.rollout import charts
 from v4_assets.rollout.evaluations import owed_by_sync
 from v4_assets.rollout.headline import gates_of
 from v4_assets.rollout.orders import Order, completed, gates_json, order_id
@@ -153,13 +153,13 @@ def test_charts_are_pictures():
         for version in ("v4.0.0", "v4.1.0")
         for decile in range(1, 11)
     ]
-    by_decile = charts.lift_by_decile(deciles, "a cohort")
+    by_decile = charts.conversion_by_decile(deciles, "a cohort")
     assert over_time.png[:8] == by_decile.png[:8] == b"\x89PNG\r\n\x1a\n"
     assert "v4.1.0: 2.00 on 2026-01-12, 2.00 on 2026-01-14; rollback of v4.0.0 on 2026-01-12" in over_time.alt
     assert "Promotion asks for 2, below 1.5 it is rolled back" in over_time.alt
     assert "v4.0.0 from decile 1 to 10: 1.0, 1.5" in by_decile.alt
     assert over_time != charts.lift_over_time(days[:2], [], load({}).rollout.policy)
-    assert by_decile != charts.lift_by_decile(deciles[:10], "a cohort")
+    assert by_decile != charts.conversion_by_decile(deciles[:10], "a cohort")
 
 
 def test_the_same_world_gives_the_same_order():

@@ -23,8 +23,8 @@ from v4_assets.errors import V4Error
 from v4_assets.evaluation.cohorts import last_matured, widest
 from v4_assets.evaluation.comparison import Judged
 from v4_assets.evaluation.evidence import Evidence, digest
-from v4_assets.evaluation.plots import Numbers
 from v4_assets.evaluation.store import evidence_rows
+from v4_assets.modelling.arrays import Numbers
 from v4_assets.policy.decision import Gate
 from v4_assets.policy.gates import gates
 from v4_assets.record import deployments, production, verdicts

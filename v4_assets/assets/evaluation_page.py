@@ -8,10 +8,12 @@ from typing import Any
 import dagster as dg
 
 from v4_assets.configuration.rollout_file import Rollout
-from v4_assets.evaluation import plots
+from v4_assets.evaluation import charts
+from v4_assets.evaluation.charts import Chart
 from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.modelling.arrays import Numbers
 from v4_assets.policy.decision import Gate
-from v4_assets.record.deployments import SWITCHES, Event
+from v4_assets.record.deployments import Event
 
 PLOTTED = {
     "lift": "lift",
@@ -58,7 +60,7 @@ class Seen:
     deciles: Sequence[Mapping[str, Any]]
     """Rows of v4_lift_by_decile of the day."""
     events: Sequence[Event]
-    scores: Mapping[str, plots.Numbers]
+    scores: Mapping[str, Numbers]
     """Version to its scores of the day."""
 
 
@@ -66,7 +68,7 @@ def page(seen: Seen, rollout: Rollout) -> dict[str, Any]:
     """Metadata of a day, in the order in which it is read. Figures are plain floats, which Dagster plots by day; what
     is not known is left out."""
     return {
-        **{name: dg.MetadataValue.md(picture) for name, picture in _charts(seen, rollout) if picture},
+        **{name: dg.MetadataValue.md(chart.markdown) for name, chart in _charts(seen, rollout) if chart},
         **{name: round(float(value), DECIMALS) for name, value in _figures(seen.evidence) if value is not None},
         **{name: round(float(value), DECIMALS) for name, value in _gates(seen.gates) if value is not None},
         "deciles": _table(seen.deciles),
@@ -108,13 +110,11 @@ def rules(rollout: Rollout) -> str:
     )
 
 
-def _charts(seen: Seen, rollout: Rollout) -> Iterator[tuple[str, str | None]]:
-    policy = rollout.policy
-    lines = {"promote at": policy.promotion.lift_at_least, "roll back below": policy.rollback.lift_below}
-    happened = [(one.day, one.event.replace("_started", "")) for one in seen.events if one.event in SWITCHES]
-    yield "chart: lift by decile", plots.lift_by_decile(_judged(seen.deciles), rollout.evaluation.interval_level)
-    yield "chart: lift over weeks", plots.lift_over_weeks(seen.recorded, lines, happened)
-    yield "chart: scores of the day", plots.scores_of_day(seen.scores, seen.day)
+def _charts(seen: Seen, rollout: Rollout) -> Iterator[tuple[str, Chart | None]]:
+    yield "chart: lift by decile", charts.lift_by_decile(_judged(seen.deciles), rollout.evaluation.interval_level)
+    if any(row.lift is not None for row in seen.recorded):
+        yield "chart: lift over weeks", charts.lift_over_time(seen.recorded, seen.events, rollout.policy)
+    yield "chart: scores of the day", charts.scores_of_day(seen.scores, seen.day)
 
 
 def _figures(evidence: Sequence[Evidence]) -> Iterator[tuple[str, float | None]]:

@@ -1,16 +1,23 @@
-"""The charts of the report, as PNG and as SVG that takes its colours from the page. The only module that draws."""
+"""The charts of a comparison: for Dagster's pages and the reports as PNG, for the rollout page as SVG in its colours.
+
+Dagster keeps what an asset shows for every day, so a PNG is reduced to the few colours that it has.
+"""
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
 from html import escape
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from v4_assets.configuration.rollout_policy import Policy
 from v4_assets.evaluation.evidence import Evidence
+from v4_assets.modelling.arrays import Numbers
 from v4_assets.record.deployments import SWITCHES, Event
 
 if TYPE_CHECKING:
@@ -21,6 +28,9 @@ COLOURS = ("#3b6fb6", "#c2571f", "#3d8750", "#8a5fae")
 """Of the versions in the order of their names; told apart by people who see few colours, too."""
 MARKERS = ("o", "s", "^", "D")
 INK, QUIET, GRID = "#333333", "#595959", "#d9d9d9"
+COLOURS_KEPT = 64
+BINS = 50
+"""Of scores, over [0, 1]."""
 ROLES = {
     **{colour: f"version-{number}" for number, colour in enumerate(COLOURS)},
     INK: "ink",
@@ -34,37 +44,107 @@ ROLES = {
 class Chart:
     """One chart, drawn."""
 
-    png: bytes
-    """For Markdown: on white."""
-    svg: str
-    """For the page: on nothing, its colours `var(--…)`, its text text."""
     alt: str
     """What it shows, with its numbers."""
+    png: bytes
+    """For Markdown: on white, about 10 kB."""
+    figure: "Figure" = field(compare=False)
+
+    @property
+    def svg(self) -> str:
+        """For the page: on nothing, its colours `var(--…)`, its text text."""
+        import matplotlib as mpl  # noqa: PLC0415 # paid by those who draw
+
+        text = StringIO()
+        # Text stays text, and ids are the same for the same chart.
+        with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": self.alt}):
+            self.figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        return for_page(text.getvalue(), self.alt)
+
+    @property
+    def markdown(self) -> str:
+        """The PNG as an image that Markdown carries along."""
+        said = self.alt.replace("[", "(").replace("]", ")").replace("\n", " ")
+        return f"![{said}](data:image/png;base64,{b64encode(self.png).decode()})"
 
 
-def lift_by_decile(deciles: Sequence[Mapping[str, Any]], caption: str) -> Chart:
+def conversion_by_decile(deciles: Sequence[Mapping[str, Any]], caption: str) -> Chart:
     """Conversion by decile with intervals. `deciles`: rows of v4_lift_by_decile of one day, question and ranking."""
     figure, axes = _figure()
-    versions = sorted({row["version"] for row in deciles})
-    said = []
-    for number, version in enumerate(versions):
+    said = _by_decile(axes, deciles, {row["version"]: 100.0 for row in deciles})
+    axes.set_ylabel("converts, %")
+    told = [f"{version} from decile 1 to 10: {', '.join(f'{rate:.1f}' for rate in y)} %" for version, y in said.items()]
+    return _drawn(figure, f"{caption}. {'; '.join(told) or 'No decile has a rate'}.")
+
+
+def lift_by_decile(deciles: Sequence[Mapping[str, Any]], level: float) -> Chart | None:
+    """Lift of every decile with its interval; None without conversions. `deciles` as above.
+
+    The interval is that of the decile's conversion over the cohort's base rate, whose own uncertainty is left out: all
+    deciles share it.
+    """
+    bases = {version: rate for version, rate in _base_rates(deciles).items() if rate}
+    if not bases:
+        return None
+    figure, axes = _figure()
+    said = _by_decile(axes, deciles, {version: 1 / rate for version, rate in bases.items()})
+    axes.axhline(1.0, color=QUIET, linewidth=1, linestyle="--")
+    axes.set_xlabel(f"decile, 10 = called first; {level:.0%} intervals; 1 = average")
+    axes.set_ylabel("lift")
+    tops = ", ".join(f"{version} {lifts[-1]:.2f}" for version, lifts in said.items())
+    return _drawn(figure, f"Lift by decile. Top decile: {tops}.")
+
+
+def scores_of_day(scores: Mapping[str, Numbers], day: date) -> Chart | None:
+    """How the scores of a day are distributed, by version: shape (n,), in [0, 1]. None when there are none."""
+    known = {version: values[~np.isnan(values)] for version, values in sorted(scores.items())}
+    known = {version: values for version, values in known.items() if len(values)}
+    if not known:
+        return None
+    figure, axes = _figure()
+    for number, (version, values) in enumerate(known.items()):
+        share = np.full(len(values), 100 / len(values))
+        look = {"color": COLOURS[number % len(COLOURS)], "alpha": 0.55, "label": version}
+        axes.hist(values, bins=BINS, range=(0.0, 1.0), weights=share, **look)  # type: ignore[arg-type] # mixed keywords
+    axes.set_xlabel(f"score of {day}")
+    axes.set_ylabel("% of leads")
+    _legend(axes)
+    medians = ", ".join(f"{version} {np.median(values):.2f}" for version, values in known.items())
+    return _drawn(figure, f"Scores of {day}. Medians: {medians}.")
+
+
+def _by_decile(
+    axes: "Axes", deciles: Sequence[Mapping[str, Any]], scale: Mapping[str, float]
+) -> dict[str, list[float]]:
+    """Bars of the conversion rates times the version's scale, with intervals. Returns the heights by version."""
+    heights: dict[str, list[float]] = {}
+    for number, version in enumerate(sorted(scale)):
         rows = sorted((row for row in deciles if row["version"] == version), key=lambda row: row["decile"])
         rows = [row for row in rows if row["conversion_rate"] is not None]
-        x = [row["decile"] + (number - (len(versions) - 1) / 2) * 0.36 for row in rows]
-        y = [100 * row["conversion_rate"] for row in rows]
+        x = [row["decile"] + (number - (len(scale) - 1) / 2) * 0.36 for row in rows]
+        y = [scale[version] * row["conversion_rate"] for row in rows]
         spans = [
-            [100 * max(0.0, row["conversion_rate"] - row["conversion_rate_low"]) for row in rows],
-            [100 * max(0.0, row["conversion_rate_high"] - row["conversion_rate"]) for row in rows],
+            [scale[version] * max(0.0, row["conversion_rate"] - row["conversion_rate_low"]) for row in rows],
+            [scale[version] * max(0.0, row["conversion_rate_high"] - row["conversion_rate"]) for row in rows],
         ]
         axes.bar(x, y, width=0.34, color=COLOURS[number % len(COLOURS)], label=version)
         axes.errorbar(x, y, yerr=spans, fmt="none", color=INK, ecolor=INK, elinewidth=0.8, capsize=2)
-        said.append(f"{version} from decile 1 to 10: {', '.join(f'{rate:.1f}' for rate in y)} %")
+        heights[version] = y
     axes.set_xticks(range(1, 11))
     axes.set_xlabel("decile, 10 = top")
-    axes.set_ylabel("converts, %")
     if axes.has_data():
         _legend(axes)
-    return _drawn(figure, f"{caption}. {'; '.join(said) or 'No decile has a rate'}.")
+    return heights
+
+
+def _base_rates(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Version to the conversion rate of its whole cohort, 0 without leads."""
+    rates = {}
+    for version in sorted({row["version"] for row in rows}):
+        own = [row for row in rows if row["version"] == version]
+        leads = sum(row["leads"] for row in own)
+        rates[version] = sum(row["conversions"] for row in own) / leads if leads else 0.0
+    return rates
 
 
 def lift_over_time(evidence: Sequence[Evidence], events: Sequence[Event], policy: Policy) -> Chart:
@@ -148,14 +228,12 @@ def _figure() -> "tuple[Figure, Axes]":
 
 
 def _drawn(figure: "Figure", alt: str) -> Chart:
-    import matplotlib as mpl  # noqa: PLC0415 # paid by those who draw
+    from PIL import Image  # noqa: PLC0415 # paid by those who draw
 
-    pixels, text = BytesIO(), StringIO()
+    pixels, small = BytesIO(), BytesIO()
     figure.savefig(pixels, format="png", dpi=110)
-    # Text stays text, and ids are the same for the same chart.
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": alt}):
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return Chart(pixels.getvalue(), for_page(text.getvalue(), alt), alt)
+    Image.open(pixels).convert("RGB").quantize(COLOURS_KEPT).save(small, format="png", optimize=True)
+    return Chart(alt, small.getvalue(), figure)
 
 
 def for_page(svg: str, alt: str) -> str:
