@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from simple_salesforce.api import Salesforce
 
-from v4_assets.resources.salesforce_http import LoopbackAdapter
+from v4_assets.resources.salesforce.http import LoopbackAdapter
 from v4_assets.salesforce.target import SalesforceTarget
 
 RECORDS_AT_A_TIME = 200

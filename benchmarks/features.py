@@ -27,7 +27,7 @@ from v4_assets.assets.partition import Day, Desk, write_query
 from v4_assets.clock import Clock, cutoff
 from v4_assets.record.production import prepare as create_tables
 from v4_assets.resources.connect import registry, warehouse
-from v4_assets.resources.duckdb_sql import to_duckdb
+from v4_assets.resources.duckdb.sql import to_duckdb
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
 from v4_assets.settings import Settings, load

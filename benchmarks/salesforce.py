@@ -39,7 +39,7 @@ from v4_assets.modelling.ranking import deprioritized, percentiles
 from v4_assets.record.production import prepare as create_tables
 from v4_assets.resources.connect import warehouse
 from v4_assets.resources.crm import CRM
-from v4_assets.resources.salesforce_client import SalesforceClient
+from v4_assets.resources.salesforce.client import SalesforceClient
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.salesforce import syncing
 from v4_assets.salesforce.fields import examine

@@ -1,7 +1,8 @@
 """The SQL a warehouse is given, as scripts to read, review and paste: which there are and what each does. Pure.
 
 Made from the files of sql/, the catalogue of tables and the versions of rollout.yaml, so that no second copy of a
-query exists. How a script is written down is the warehouse's matter (resources/bigquery_console.py, duckdb_sql.py).
+query exists. How a script is written down is the warehouse's matter
+(resources/bigquery/console.py, resources/duckdb/scripts.py).
 """
 
 from collections.abc import Sequence

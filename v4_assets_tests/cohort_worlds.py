@@ -21,7 +21,7 @@ from v4_assets.assets.partition import Day, Desk
 from v4_assets.clock import NEW_YORK, Clock, cutoff
 from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.configuration.rollout_policy import Evaluation, MinConversions
-from v4_assets.resources.duckdb import DuckDBWarehouse
+from v4_assets.resources.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.settings import load

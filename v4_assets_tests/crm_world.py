@@ -20,10 +20,10 @@ from v4_assets.clock import Clock
 from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.modelling.ranking import deciles, deprioritized, percentiles
 from v4_assets.resources.crm import CRM, Wait
-from v4_assets.resources.duckdb import DuckDBWarehouse
-from v4_assets.resources.salesforce import Org
-from v4_assets.resources.salesforce_client import SalesforceClient
-from v4_assets.resources.salesforce_http import Patience
+from v4_assets.resources.duckdb.warehouse import DuckDBWarehouse
+from v4_assets.resources.salesforce.client import SalesforceClient
+from v4_assets.resources.salesforce.http import Patience
+from v4_assets.resources.salesforce.org import Org
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.salesforce import syncing
 from v4_assets.salesforce.fields import examine

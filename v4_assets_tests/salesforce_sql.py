@@ -9,7 +9,7 @@ import pytest
 
 from v4_assets import tables
 from v4_assets.errors import ConcurrentWriteError
-from v4_assets.resources.duckdb import DuckDBWarehouse
+from v4_assets.resources.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.resources.warehouse import Statement
 from v4_assets.tables import Catalogue
 

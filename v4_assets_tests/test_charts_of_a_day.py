@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from v4_assets.evaluation.charts import COLOURS, Chart, lift_by_decile, lift_over_time, scores_of_day
+from v4_assets.rollout.charts import COLOURS, Chart, lift_by_decile, lift_over_time, scores_of_day
 from v4_assets.settings import load
 from v4_assets_tests.evidences import evidence
 

@@ -31,7 +31,7 @@ from v4_assets.errors import (
     WarehouseError,
 )
 from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources.duckdb import DuckDBWarehouse
+from v4_assets.resources.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.resources.warehouse import Statement, Warehouse, arrow_schema
 from v4_assets.settings import PROJECT, load
 from v4_assets.sql import Column, Query

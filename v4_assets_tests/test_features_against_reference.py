@@ -17,7 +17,7 @@ import pytest
 from v4_assets import sql, tables
 from v4_assets.clock import cutoff
 from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources.duckdb import DuckDBWarehouse
+from v4_assets.resources.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.settings import load
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue

@@ -9,9 +9,9 @@ import pytest
 from v4_assets.assets.report import verify_through
 from v4_assets.clock import NEW_YORK
 from v4_assets.errors import SalesforceError
-from v4_assets.evaluation import charts
 from v4_assets.policy.decision import Gate, Phase, Standing, Verdict
 from v4_assets.record.deployments import Event
+from v4_assets.rollout import charts
 from v4_assets.rollout.evaluations import owed_by_sync
 from v4_assets.rollout.headline import gates_of
 from v4_assets.rollout.orders import Order, completed, gates_json, order_id

@@ -28,8 +28,8 @@ from v4_assets.assets import report, salesforce_sync
 from v4_assets.operations import operate
 from v4_assets.resources import connect
 from v4_assets.resources.connect import registry
-from v4_assets.resources.salesforce_client import SalesforceClient
-from v4_assets.resources.salesforce_http import Patience
+from v4_assets.resources.salesforce.client import SalesforceClient
+from v4_assets.resources.salesforce.http import Patience
 from v4_assets.rollout import by_hand
 from v4_assets.sample.org import StandInOrg, local_target
 from v4_assets.settings import Settings, load

@@ -10,11 +10,10 @@ import pytest
 from v4_assets import jobs
 from v4_assets.assets import report
 from v4_assets.errors import PolicyError
-from v4_assets.evaluation import charts
 from v4_assets.graph import build
 from v4_assets.operations import operate
 from v4_assets.policy.decision import Verdict
-from v4_assets.rollout import by_hand
+from v4_assets.rollout import by_hand, charts
 from v4_assets.rollout.evaluations import NotEvaluated, evaluation_of
 from v4_assets.rollout.headline import gates_of
 from v4_assets.rollout.orders import Order

@@ -27,10 +27,11 @@ from v4_assets.errors import (
     SalesforceSetupError,
     SettingsError,
 )
-from v4_assets.resources import connect, salesforce_client
-from v4_assets.resources.salesforce import JobState, JobStatus, LeadField, OrgIdentity, RowFailure
-from v4_assets.resources.salesforce_client import SalesforceClient
-from v4_assets.resources.salesforce_http import LoopbackAdapter, Patience
+from v4_assets.resources import connect
+from v4_assets.resources.salesforce import client as salesforce_client
+from v4_assets.resources.salesforce.client import SalesforceClient
+from v4_assets.resources.salesforce.http import LoopbackAdapter, Patience
+from v4_assets.resources.salesforce.org import JobState, JobStatus, LeadField, OrgIdentity, RowFailure
 from v4_assets.salesforce.record_ids import to_18
 from v4_assets.salesforce.target import SalesforceTarget, from_environment
 from v4_assets.sample.org import V4, OrgField, SeedLead, StandInOrg

@@ -15,7 +15,7 @@ from v4_assets.assets.salesforce_sync import ALLOW_CHANGES_TAG, salesforce_sync
 from v4_assets.errors import RowsMissingError, SettingsError
 from v4_assets.partitions import daily_partitions
 from v4_assets.resources.crm import CRM
-from v4_assets.resources.salesforce import Org
+from v4_assets.resources.salesforce.org import Org
 from v4_assets.salesforce.preview import preview
 from v4_assets.sample.org import OrgField, StandInOrg
 from v4_assets_tests.crm_world import (

@@ -12,7 +12,7 @@ import pytest
 
 from v4_assets import tables
 from v4_assets.errors import ApiLimitError, SalesforceError, SalesforceSetupError, StaleDecisionError, SyncHeldError
-from v4_assets.resources.salesforce_client import SalesforceClient
+from v4_assets.resources.salesforce.client import SalesforceClient
 from v4_assets.salesforce.ledger import Job, Sync
 from v4_assets.sample.org import OrgField, SeedLead, StandInOrg
 from v4_assets_tests.crm_world import (

@@ -17,7 +17,7 @@ from v4_assets.assets.training import first_morning
 from v4_assets.clock import cutoff
 from v4_assets.errors import SqlFileError
 from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources.duckdb import DuckDBWarehouse
+from v4_assets.resources.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.resources.warehouse import ARROW_TYPES, arrow_schema
 from v4_assets.settings import load
 from v4_assets.sql import Query, SqlFile

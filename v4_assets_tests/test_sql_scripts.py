@@ -11,9 +11,10 @@ from v4_assets import tables
 from v4_assets.cli.main import cli
 from v4_assets.clock import cutoff
 from v4_assets.record.writes import fingerprint, text_sha256
-from v4_assets.resources import bigquery_console, duckdb_scripts
+from v4_assets.resources.bigquery import console as bigquery_console
 from v4_assets.resources.connect import warehouse
-from v4_assets.resources.duckdb_file import SETTINGS
+from v4_assets.resources.duckdb import scripts as duckdb_scripts
+from v4_assets.resources.duckdb.file import SETTINGS
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
 from v4_assets.settings import load

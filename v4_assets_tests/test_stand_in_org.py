@@ -14,7 +14,7 @@ from simple_salesforce import Salesforce
 from simple_salesforce.exceptions import SalesforceMalformedRequest
 
 from v4_assets.errors import SalesforceError, SalesforceSetupError
-from v4_assets.resources.salesforce_http import LoopbackAdapter
+from v4_assets.resources.salesforce.http import LoopbackAdapter
 from v4_assets.salesforce.record_ids import to_18
 from v4_assets.sample.org import V4, OrgField, SeedLead, StandInOrg, local_target, switch
 from v4_assets.sample.org.fields import RowError, reader

@@ -19,7 +19,7 @@ import pytest
 
 from v4_assets import sql, tables
 from v4_assets.errors import SalesforceError
-from v4_assets.resources.duckdb import to_duckdb
+from v4_assets.resources.duckdb.warehouse import to_duckdb
 from v4_assets.sample.org import StandInOrg
 from v4_assets_tests.crm_world import (
     NEW,

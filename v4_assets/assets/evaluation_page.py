@@ -8,12 +8,12 @@ from typing import Any
 import dagster as dg
 
 from v4_assets.configuration.rollout_file import Rollout
-from v4_assets.evaluation import charts
-from v4_assets.evaluation.charts import Chart
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.modelling.arrays import Numbers
 from v4_assets.policy.decision import Gate
 from v4_assets.record.deployments import Event
+from v4_assets.rollout import charts
+from v4_assets.rollout.charts import Chart
 
 PLOTTED = {
     "lift": "lift",

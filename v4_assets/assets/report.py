@@ -14,13 +14,13 @@ from v4_assets.clock import Clock
 from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import ConcurrentWriteError, SalesforceError
-from v4_assets.evaluation.charts import Chart
 from v4_assets.evaluation.evidence import digest
 from v4_assets.evaluation.store import evidence_rows
 from v4_assets.record import deployments, production
 from v4_assets.record.deployments import Event
 from v4_assets.references import readers as references
 from v4_assets.resources.warehouse import Warehouse
+from v4_assets.rollout.charts import Chart
 from v4_assets.rollout.evaluations import SALESFORCE_SYNC, owed_by_sync
 from v4_assets.rollout.headline import gates_of
 from v4_assets.rollout.orders import ACTION_TAG, completed

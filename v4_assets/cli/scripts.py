@@ -9,8 +9,8 @@ import click
 from v4_assets.cli.words import json_option, say
 from v4_assets.configuration.rollout_references import ReferencePlaces
 from v4_assets.references import readers as references
-from v4_assets.resources import duckdb_scripts
 from v4_assets.resources.connect import warehouse
+from v4_assets.resources.duckdb import scripts as duckdb_scripts
 from v4_assets.settings import load
 from v4_assets.sql_scripts import Script, chosen
 
@@ -50,9 +50,9 @@ def _renderer(engine: str) -> Callable[[Script], str]:
     if engine == "duckdb":
         return duckdb_scripts.render
     # Google's client takes half a second to import, which every command would wait for.
-    from v4_assets.resources import bigquery_console  # noqa: PLC0415 # half a second
+    from v4_assets.resources.bigquery import console  # noqa: PLC0415 # half a second
 
-    return bigquery_console.render
+    return console.render
 
 
 @click.command("references")

@@ -58,7 +58,7 @@ def to_write(
 
 
 def fingerprint(parts: Sequence[str]) -> str:
-    """sha256 over the sha256 of every part of a definition, in order. resources/bigquery_console.py does it in SQL."""
+    """sha256 over the sha256 of every part of a definition, in order. resources/bigquery/console.py does it in SQL."""
     return text_sha256("".join(text_sha256(part) for part in parts))
 
 

@@ -4,21 +4,21 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from v4_assets.resources.crm import CRM, QUICK, Wait
-from v4_assets.resources.duckdb import DuckDBWarehouse
+from v4_assets.resources.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.resources.registry import ModelRegistry
-from v4_assets.resources.salesforce import Org
+from v4_assets.resources.salesforce.org import Org
 from v4_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from v4_assets.resources.bigquery import BigQueryWarehouse
-    from v4_assets.resources.salesforce_http import Patience
+    from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse
+    from v4_assets.resources.salesforce.http import Patience
 
 
 def warehouse(settings: Settings) -> "DuckDBWarehouse | BigQueryWarehouse":
     """The configured warehouse: the embedded file, or BigQuery."""
     if settings.warehouse == "bigquery" and settings.bigquery:
         # Google's client takes half a second to import, which every embedded run would wait for.
-        from v4_assets.resources.bigquery import BigQueryWarehouse  # noqa: PLC0415 # half a second
+        from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse  # noqa: PLC0415 # half a second
 
         return BigQueryWarehouse(**settings.bigquery.model_dump(mode="json"))
     return DuckDBWarehouse(
@@ -44,7 +44,7 @@ def salesforce(settings: Settings, patience: "Patience | None" = None) -> Org | 
     if settings.salesforce == "dry-run":
         return None
     # The client takes a quarter of a second to import, which every run without an org would wait for.
-    from v4_assets.resources.salesforce_client import SalesforceClient  # noqa: PLC0415 # the same
+    from v4_assets.resources.salesforce.client import SalesforceClient  # noqa: PLC0415 # the same
 
     if settings.salesforce_target is not None:
         return SalesforceClient(settings.salesforce_target, patience)

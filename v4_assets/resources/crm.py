@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from v4_assets.resources.salesforce import Org
+from v4_assets.resources.salesforce.org import Org
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ import dagster as dg
 from v4_assets import tables
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.configuration.rollout_file import Rollout
-from v4_assets.evaluation import charts
-from v4_assets.evaluation.charts import Chart
 from v4_assets.evaluation.evidence import digest
 from v4_assets.evaluation.store import evidence_rows
 from v4_assets.record import deployments, production
 from v4_assets.record.deployments import Event
 from v4_assets.resources.warehouse import Warehouse
+from v4_assets.rollout import charts
 from v4_assets.rollout.assess import assess
+from v4_assets.rollout.charts import Chart
 from v4_assets.rollout.evaluations import SALESFORCE_SYNC, checks_of_run
 from v4_assets.rollout.last_sync import last_sync
 from v4_assets.rollout.outlook import outlook

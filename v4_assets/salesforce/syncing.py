@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from v4_assets.clock import Clock
 from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.resources.crm import CRM
-from v4_assets.resources.salesforce import Org, OrgIdentity
+from v4_assets.resources.salesforce.org import Org, OrgIdentity
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.salesforce import refusals as errors
 from v4_assets.salesforce import verify as sync_verify

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets.errors import SalesforceSetupError
-from v4_assets.resources.salesforce import Org, OrgIdentity
+from v4_assets.resources.salesforce.org import Org, OrgIdentity
 from v4_assets.salesforce.changes import aligned
 from v4_assets.salesforce.fields import Fields
 from v4_assets.salesforce.refusals import CONVERTED, NOT_IN_ORG

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from v4_assets import tables
 from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources.bigquery import BigQueryWarehouse
+from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse
 from v4_assets.resources.warehouse import Statement, arrow_schema
 from v4_assets.settings import load
 from v4_assets.sql import Column, Query

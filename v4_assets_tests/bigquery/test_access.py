@@ -17,9 +17,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError, RefreshError
 
 from v4_assets.errors import SettingsError, WarehouseError
-from v4_assets.resources.bigquery import BigQueryWarehouse
-from v4_assets.resources.bigquery_access import SCOPES, Access, client, credentials
-from v4_assets.resources.bigquery_errors import explained
+from v4_assets.resources.bigquery.access import SCOPES, Access, client, credentials
+from v4_assets.resources.bigquery.errors import explained
+from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse
 from v4_assets.resources.connect import warehouse
 from v4_assets.settings import load
 

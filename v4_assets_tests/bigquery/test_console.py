@@ -13,11 +13,11 @@ from google.cloud import bigquery
 
 from v4_assets import jobs, tables
 from v4_assets.operations import operate
-from v4_assets.resources.bigquery import BigQueryWarehouse
-from v4_assets.resources.bigquery_console import render
-from v4_assets.resources.bigquery_tables import declared
+from v4_assets.resources.bigquery.console import render
+from v4_assets.resources.bigquery.tables import declared
+from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse
 from v4_assets.resources.connect import warehouse
-from v4_assets.resources.duckdb import DuckDBWarehouse
+from v4_assets.resources.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build
 from v4_assets.settings import load

@@ -17,8 +17,9 @@ from v4_assets import sql, tables
 from v4_assets.assets.training import first_morning
 from v4_assets.clock import cutoff
 from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources import duckdb, duckdb_sql
-from v4_assets.resources.duckdb import DuckDBWarehouse
+from v4_assets.resources.duckdb import sql as duckdb_sql
+from v4_assets.resources.duckdb import warehouse as duckdb
+from v4_assets.resources.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.sql import Column
 from v4_assets.tables import Table

@@ -10,7 +10,7 @@ import pytest
 from v4_assets import sql, tables
 from v4_assets.assets.training import first_morning
 from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources.bigquery_scripts import parameters, partition_script, statements_script, table_script
+from v4_assets.resources.bigquery.scripts import parameters, partition_script, statements_script, table_script
 from v4_assets.resources.warehouse import Statement
 from v4_assets.sql import Query
 from v4_assets.tables import Table

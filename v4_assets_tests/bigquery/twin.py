@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from v4_assets import sql
-from v4_assets.resources.duckdb import DuckDBWarehouse
+from v4_assets.resources.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.settings import load
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue

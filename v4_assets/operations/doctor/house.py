@@ -20,7 +20,7 @@ from v4_assets.settings import Settings
 from v4_assets.tables import Table
 
 if TYPE_CHECKING:
-    from v4_assets.resources.bigquery import BigQueryWarehouse
+    from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse
 
 LEAST_FREE_BYTES = 2**30
 LOCK_SECONDS = 2.0
@@ -93,7 +93,7 @@ def access(settings: Settings) -> Answer:
 
 def dataset(settings: Settings, name: str) -> Answer:
     """A dataset is there, in the configured location."""
-    from v4_assets.resources.bigquery_probe import location  # noqa: PLC0415 # Google's client is slow to import
+    from v4_assets.resources.bigquery.probe import location  # noqa: PLC0415 # Google's client is slow to import
 
     wanted = settings.bigquery.location if settings.bigquery else ""
     found = location(_bigquery(settings), name)
@@ -105,7 +105,7 @@ def dataset(settings: Settings, name: str) -> Answer:
 
 def readable(settings: Settings, table: Table) -> Answer:
     """The account may read a source."""
-    from v4_assets.resources.bigquery_probe import verify_readable  # noqa: PLC0415 # as above
+    from v4_assets.resources.bigquery.probe import verify_readable  # noqa: PLC0415 # as above
 
     verify_readable(_bigquery(settings), table)
     return Answer(Verdict.OK, "may be read (dry run)")
@@ -113,14 +113,14 @@ def readable(settings: Settings, table: Table) -> Answer:
 
 def writable(settings: Settings, table: Table) -> Answer:
     """The account may write where our tables are."""
-    from v4_assets.resources.bigquery_probe import verify_writable  # noqa: PLC0415 # as above
+    from v4_assets.resources.bigquery.probe import verify_writable  # noqa: PLC0415 # as above
 
     verify_writable(_bigquery(settings), table)
     return Answer(Verdict.OK, "tables may be made and changed (dry run and permissions)")
 
 
 def _bigquery(settings: Settings) -> "BigQueryWarehouse":
-    from v4_assets.resources.bigquery import BigQueryWarehouse  # noqa: PLC0415 # as above
+    from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse  # noqa: PLC0415 # as above
 
     house = warehouse(settings)
     assert isinstance(house, BigQueryWarehouse)  # asked only where V4_WAREHOUSE is bigquery

@@ -11,8 +11,8 @@ from v4_assets.operations.doctor.house import opened
 from v4_assets.record import deployments, production
 from v4_assets.resources import connect
 from v4_assets.resources.connect import registry
-from v4_assets.resources.salesforce import OrgIdentity
-from v4_assets.resources.salesforce_http import Patience
+from v4_assets.resources.salesforce.http import Patience
+from v4_assets.resources.salesforce.org import OrgIdentity
 from v4_assets.rollout import alerts, sensor
 from v4_assets.rollout.runs import unfinished, why_gone
 from v4_assets.salesforce.fields import examine

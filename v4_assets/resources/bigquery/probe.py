@@ -8,9 +8,9 @@ for the account's own permissions beside it (tables.testIamPermissions).
 from google.cloud import bigquery
 
 from v4_assets.errors import WarehouseError
-from v4_assets.resources.bigquery import BigQueryWarehouse
-from v4_assets.resources.bigquery_errors import explained
-from v4_assets.resources.bigquery_tables import reference
+from v4_assets.resources.bigquery.errors import explained
+from v4_assets.resources.bigquery.tables import reference
+from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse
 from v4_assets.tables import Table
 
 WRITING = ("bigquery.tables.getData", "bigquery.tables.updateData", "bigquery.tables.update", "bigquery.tables.delete")

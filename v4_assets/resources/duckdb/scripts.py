@@ -1,6 +1,6 @@
 """What the embedded warehouse runs, as scripts to read: GoogleSQL as sqlglot writes it for DuckDB. Pure."""
 
-from v4_assets.resources.duckdb_sql import (
+from v4_assets.resources.duckdb.sql import (
     create_schema,
     create_table,
     create_view,

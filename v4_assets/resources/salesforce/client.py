@@ -17,9 +17,9 @@ from simple_salesforce.api import Salesforce
 from simple_salesforce.bulk2 import Operation
 
 from v4_assets.errors import AmbiguousAnswerError, OrgRefusedError, SalesforceError, SalesforceSetupError
-from v4_assets.resources.salesforce import JobResults, JobState, JobStatus, LeadField, OrgIdentity, RowFailure
-from v4_assets.resources.salesforce_auth import Login
-from v4_assets.resources.salesforce_http import OrgSession, Patience
+from v4_assets.resources.salesforce.auth import Login
+from v4_assets.resources.salesforce.http import OrgSession, Patience
+from v4_assets.resources.salesforce.org import JobResults, JobState, JobStatus, LeadField, OrgIdentity, RowFailure
 from v4_assets.salesforce.record_ids import to_18
 from v4_assets.salesforce.target import SalesforceTarget
 

@@ -13,8 +13,8 @@ from simple_salesforce.exceptions import SalesforceAuthenticationFailed
 from simple_salesforce.login import SalesforceLogin
 
 from v4_assets.errors import SalesforceSetupError
-from v4_assets.resources.salesforce_errors import scrub
-from v4_assets.resources.salesforce_http import LoginSession, Patience
+from v4_assets.resources.salesforce.errors import scrub
+from v4_assets.resources.salesforce.http import LoginSession, Patience
 from v4_assets.salesforce.target import SalesforceTarget
 
 LAST_VERSION_WITH_PASSWORD = "64.0"

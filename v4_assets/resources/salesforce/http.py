@@ -16,7 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from v4_assets.errors import ApiLimitError, SalesforceSetupError
-from v4_assets.resources.salesforce_errors import (
+from v4_assets.resources.salesforce.errors import (
     RESET,
     is_expired,
     is_transient,

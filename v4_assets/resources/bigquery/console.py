@@ -9,9 +9,9 @@ import re
 
 from v4_assets.errors import WarehouseError
 from v4_assets.record.writes import text_sha256
-from v4_assets.resources.bigquery_errors import refusal
-from v4_assets.resources.bigquery_scripts import partition_text
-from v4_assets.resources.bigquery_tables import table_ddl, view_ddl
+from v4_assets.resources.bigquery.errors import refusal
+from v4_assets.resources.bigquery.scripts import partition_text
+from v4_assets.resources.bigquery.tables import table_ddl, view_ddl
 from v4_assets.sql_scripts import TIME_ZONE, Fill, Script, heading
 from v4_assets.tables import Table
 

@@ -21,13 +21,12 @@ from google.cloud import bigquery
 
 from v4_assets.errors import TableMissingError
 from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources import bigquery_jobs as jobs
-from v4_assets.resources import bigquery_texts
-from v4_assets.resources.bigquery_batches import resliced, spool
-from v4_assets.resources.bigquery_connection import BigQueryConnection
-from v4_assets.resources.bigquery_errors import explained, is_aborted, verify_location
-from v4_assets.resources.bigquery_scripts import partition_script, statements_script, table_script
-from v4_assets.resources.bigquery_tables import declared, reference, schema, types, view_ddl
+from v4_assets.resources.bigquery import jobs, texts
+from v4_assets.resources.bigquery.batches import resliced, spool
+from v4_assets.resources.bigquery.connection import BigQueryConnection
+from v4_assets.resources.bigquery.errors import explained, is_aborted, verify_location
+from v4_assets.resources.bigquery.scripts import partition_script, statements_script, table_script
+from v4_assets.resources.bigquery.tables import declared, reference, schema, types, view_ddl
 from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema, verify_columns
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
@@ -111,7 +110,7 @@ class BigQueryWarehouse(BigQueryConnection):
         try:
             found = self.read(Query("view_texts", f"SELECT table_name, view_definition FROM {place}"))
             with explained(dataset):
-                materialized = bigquery_texts.materialized_views(self._client, self._place(dataset))
+                materialized = texts.materialized_views(self._client, self._place(dataset))
         except TableMissingError:
             return {}
         views = dict(zip(found["table_name"].to_pylist(), found["view_definition"].to_pylist(), strict=True))
@@ -121,7 +120,7 @@ class BigQueryWarehouse(BigQueryConnection):
         """Every routine of a dataset and its text."""
         self._verify_dataset(dataset)
         with explained(dataset):
-            return bigquery_texts.routines(self._client, self._place(dataset))
+            return texts.routines(self._client, self._place(dataset))
 
     def _pages(self, query: Query) -> Iterator[pa.RecordBatch]:
         return self._rows(query).to_arrow_iterable(

@@ -10,10 +10,10 @@ from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 from google.cloud.bigquery.table import RowIterator
 from google.cloud.bigquery_storage import BigQueryReadClient
 
-from v4_assets.resources import bigquery_jobs as jobs
-from v4_assets.resources.bigquery_access import Access, client, storage_client
-from v4_assets.resources.bigquery_errors import explained, verify_affordable
-from v4_assets.resources.bigquery_scripts import parameters
+from v4_assets.resources.bigquery import jobs
+from v4_assets.resources.bigquery.access import Access, client, storage_client
+from v4_assets.resources.bigquery.errors import explained, verify_affordable
+from v4_assets.resources.bigquery.scripts import parameters
 from v4_assets.sql import Query
 
 

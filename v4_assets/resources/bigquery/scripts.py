@@ -15,7 +15,7 @@ from google.cloud.bigquery import ScalarQueryParameter
 
 from v4_assets.errors import ConcurrentWriteError, WarehouseError
 from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources.bigquery_errors import refusal
+from v4_assets.resources.bigquery.errors import refusal
 from v4_assets.resources.warehouse import Statement
 from v4_assets.sql import Query
 from v4_assets.tables import PARTITION_COLUMN, Table

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from v4_assets.errors import ConcurrentWriteError, SchemaDriftError, TableMissingError, WarehouseError
 from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources.duckdb_file import SETTINGS, Feed, shared_connection
-from v4_assets.resources.duckdb_sql import (
+from v4_assets.resources.duckdb.file import SETTINGS, Feed, shared_connection
+from v4_assets.resources.duckdb.sql import (
     GOOGLE_TYPES,
     create_schema,
     create_table,
