@@ -10,7 +10,7 @@ import v4_assets
 
 PACKAGE = Path(v4_assets.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PURE = ("audit", "model", "profile", "ranking", "scoring", "sql", "training", "writes")
+PURE = ("audit", "mentions", "model", "profile", "ranking", "scoring", "sql", "sql_scripts", "training", "writes")
 PURE_FILES = [
     *(PACKAGE / f"{name}.py" for name in PURE),
     *(path for path in (PACKAGE / "checks").glob("*.py") if path.name != "__init__.py"),

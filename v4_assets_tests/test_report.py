@@ -50,6 +50,7 @@ def report(**changes: object) -> Report:
         gates=GATES,
         action=ROLLBACK,
         sync={"coverage": "ok: found 5000"},
+        readers="Still reading v4.1.0 by name: sales.sheet.",
         charts={"Lift over time": "page-2.png"},
     )
     return replace(made, **changes)
@@ -69,6 +70,7 @@ def report(**changes: object) -> Report:
         "Leads contacted 2025-11-20 to 2025-11-29",
         "![Lift over time](page-2.png)",
         "| coverage | ok: found 5000 |",
+        "## Readers by name\n\nStill reading v4.1.0 by name: sales.sheet.",
         "Who is live changes outcomes",
         "| 2026-01-12 11:30 UTC | rollback_started | v4.0.0 | rollout_sensor |",
     ],
