@@ -59,6 +59,7 @@ def report(**changes: object) -> Report:
         action=ROLLBACK,
         checks={"coverage": "ok: found 5000"},
         charts={"Lift over the weeks": Picture("page-2.png", "Lift by day. v4.1.0: 2.00.")},
+        readers="Still reading v4.1.0 by name: sales.sheet.",
     )
     return replace(made, **changes)
 
@@ -84,6 +85,7 @@ def report(**changes: object) -> Report:
         "| kept back, refused lately | 7 |",
         "| rows last sent | 12 January 2026, 06:30 in New York |",
         "| coverage | ok: found 5000 |",
+        "## Readers by name\n\nStill reading v4.1.0 by name: sales.sheet.",
         "Who is live changes outcomes",
         "| 2026-01-12 11:30 UTC | rollback_started | v4.0.0 | rollout_sensor |",
     ],
