@@ -131,7 +131,7 @@ def test_an_insert_whose_answer_was_lost_is_not_repeated(house, emulator, proxy)
         ),
         pytest.param(
             Answer(404, "notFound", "Not found: Table v4-test:x.Lead was not found in location US"),
-            r"^all looks for a dataset where it is not: Not found: Table v4-test:x\.Lead",
+            r"^all reads or writes a table that is not there: .* another location than V4_BIGQUERY_LOCATION",
             id="no-table-there",
         ),
         pytest.param(

@@ -85,7 +85,7 @@ _RULES = (
     ),
     _Rule(
         GoogleAPIError,
-        r"not found in location|different locations?|in location .* not found",
+        r"dataset \S+ was not found in location|different locations?",
         TableMissingError,
         "{name} looks for a dataset where it is not: {said}. It does not exist, or it lies in another location than "
         "V4_BIGQUERY_LOCATION; `bq show DATASET` tells its location. All datasets must lie in one.",
@@ -108,13 +108,14 @@ _RULES = (
         "",
         TableMissingError,
         "{name} reads or writes a table that is not there: {said}. `v4 init` creates the tables this project writes; "
-        "sources come from the firm's systems.",
+        "sources come from the firm's systems. What lies in another location than V4_BIGQUERY_LOCATION is not found "
+        "either.",
     ),
     _Rule(Forbidden, "", WarehouseError, "{name} is not allowed: {said}. The account it runs as needs {role}."),
     _Rule(
         BadRequest,
         r"unrecognized name|not found inside|no matching signature|could not cast|invalid cast|cannot coerce"
-        r"|no such field|\bcolumn\b|\btypes?\b|\bschema\b",
+        r"|no such field|column \S+ not found|cannot be inserted|values? of type|provided schema",
         SchemaDriftError,
         "{name} reads a column that is not there or of another type: {said}. Compare the source with "
         "v4_assets/tables.py.",
