@@ -72,7 +72,8 @@ def verify_call(call: tuple[str, ...]) -> None:
     assert not [word for word in words if re.search(r"\$\{?\w|<[a-z]", word)], f"{call} was not expanded"
     if name == "v4":
         command, rest = command_of(words)
-        command.make_context(command.name, list(rest))
+        # Click keeps the help option it makes first, so it is made as under `v4`.
+        command.make_context(command.name, list(rest), parent=click.Context(cli, **cli.context_settings))
     elif name == "make":
         assert {word for word in words if "=" not in word} <= targets()
     elif name == "python" and words[:1] == ["-m"]:
