@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from pydantic import SecretStr
 
 from v4_assets import jobs
 from v4_assets.errors import V4Error
@@ -87,6 +88,16 @@ def begins(lines: list[str]) -> list[str]:
     return [line[: len(said)] for line, said in zip(lines, FIRST, strict=True)]
 
 
+def page_of(story: Story) -> str:
+    """The rollout page as it stands."""
+    return (story.settings.places.reports / PAGE).read_text(encoding="utf-8")
+
+
+def test_slack_is_told_of_no_channel_by_a_reason(slack):
+    alerts.post(SecretStr(slack.url), ["rolled back: <!channel> & <@U1>"])
+    assert slack.told == ["rolled back: &lt;!channel&gt; &amp; &lt;@U1&gt;"]
+
+
 def test_everything_is_told_once(told, slack):
     told.alerts()
     [message] = slack.told
@@ -102,7 +113,7 @@ def test_a_day_that_is_missing_is_told_alone_and_a_hold_that_goes_on_afterwards_
     told.goes_on(WATCHED.replace(day=3), "07:30")
     missing = "The day 2026-02-03 is missing: lift_comparison of 2026-02-03 was not evaluated."
     assert told.alerts() == missing
-    assert missing in (told.settings.places.reports / PAGE).read_text(encoding="utf-8")
+    assert missing in page_of(told)
     assert slack.told[1:] == [missing]
     assert told.run().success
     assert told.tick().said.startswith("hold: top_decile_lift had no verdict")
@@ -217,6 +228,7 @@ def test_a_day_that_was_compared_but_never_sent_is_told_once_it_is_due(told):
     said = "Salesforce has not got v4.1.0's scores of 2026-02-03: no sync of the day went through."
     assert told.alerts() == said
     assert {"what": said, "do": alerts.KINDS["sync"].do} in status(told.settings)["to_do"]
+    assert said.replace("'", "&#x27;") in page_of(told) or said in page_of(told)
     assert operate.run_job(told.settings, jobs.SYNC, partition=told.day).success
     assert said not in [one["what"] for one in status(told.settings)["to_do"]]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from html import escape
 
 import dagster as dg
 import requests
@@ -133,8 +134,9 @@ def post(webhook: SecretStr, texts: list[str]) -> None:
     """To Slack. Raises V4Error without the address when Slack does not take it."""
     try:
         with _unlogged():
-            text = {"text": "\n".join(texts)}
-            answer = requests.post(webhook.get_secret_value(), json=text, timeout=SLACK_SECONDS)
+            # Slack reads &, < and > as its own: a reason must not call a whole channel.
+            text = escape("\n".join(texts), quote=False)
+            answer = requests.post(webhook.get_secret_value(), json={"text": text}, timeout=SLACK_SECONDS)
         status = f"it answered {answer.status_code}" if not answer.ok else ""
     except requests.RequestException as error:
         status = f"it did not answer ({type(error).__name__})"

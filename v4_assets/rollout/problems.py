@@ -8,6 +8,7 @@ from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.policy.decision import ROLLBACK_GATES, Phase, Verdict
 from v4_assets.rollout.alerts import held, unfinished
 from v4_assets.rollout.assess import Assessment
+from v4_assets.rollout.missing import Missing
 from v4_assets.rollout.told_sync import Sync
 from v4_assets.rollout.words import count
 
@@ -17,11 +18,19 @@ WATCHED = (Phase.WATCH, Phase.SUNSET)
 
 
 def problems(
-    instance: dg.DagsterInstance, rollout: Rollout, assessment: Assessment, sync: Sync | None, asking: str | None = None
+    instance: dg.DagsterInstance,
+    rollout: Rollout,
+    assessment: Assessment,
+    sync: Sync | None,
+    *,
+    lacking: Missing | None = None,
+    asking: str | None = None,
 ) -> tuple[str, ...]:
-    """Every open problem in a sentence. `asking` is the run that asks, which has come to its last step."""
+    """Every open problem in a sentence. `lacking` is what of today is not there though it is due; `asking` is the run
+    that asks, which has come to its last step."""
     return (
         *(one.text for one in (*held(assessment), *unfinished(instance, assessment, rollout))),
+        *([lacking.text] if lacking else []),
         *_of_the_day(assessment),
         *_failed_runs(instance, assessment, asking),
         *_of_salesforce(sync),

@@ -21,6 +21,7 @@ from v4_assets.rollout.assess import assess
 from v4_assets.rollout.charts import Chart
 from v4_assets.rollout.evaluations import SALESFORCE_SYNC, checks_of_run
 from v4_assets.rollout.last_sync import last_sync
+from v4_assets.rollout.missing import missing
 from v4_assets.rollout.outlook import outlook
 from v4_assets.rollout.page import as_html
 from v4_assets.rollout.problems import problems
@@ -49,6 +50,8 @@ def gather(
         query = catalogue.query(tables.LIFT_BY_DECILE, {"first_day": latest, "last_day": latest})
         deciles = warehouse.read(query).to_pylist()
         sync = last_sync(instance, warehouse, rollout)
+        # A run that asks is about to be what was missing.
+        lacking = None if asking else missing(instance, warehouse, rollout, clock, looked)
     rows = [row for row in recorded if row.prediction_date == latest]
     said = checks_of_run(instance, asking).get(SALESFORCE_SYNC, {}) if asking else {}
     return Report(
@@ -60,7 +63,7 @@ def gather(
         gates=looked.case.today if looked.case else (),
         at=clock.now().astimezone(NEW_YORK),
         outlook=outlook(looked.decision, looked.case),
-        problems=problems(instance, rollout, looked, sync, asking),
+        problems=problems(instance, rollout, looked, sync, lacking=lacking, asking=asking),
         sync=sync,
         checks={name: one.description or "" for name, one in said.items()},
         deciles=[row for row in deciles if (row["question"], row["ranking"]) == ("rollback", "cohort")],
