@@ -21,7 +21,7 @@ import pyarrow as pa
 from v4_assets import jobs, tables
 from v4_assets.assets import scores
 from v4_assets.assets.cohorts import Evaluator
-from v4_assets.assets.partition import Day, Desk, latest_writes
+from v4_assets.assets.partition import Day, Desk
 from v4_assets.checks import Finding
 from v4_assets.checks.scores import DISTINCT
 from v4_assets.evaluation.comparison import Judged
@@ -35,6 +35,7 @@ from v4_assets.record import production
 from v4_assets.record.deployments import Event
 from v4_assets.record.production import Production
 from v4_assets.record.writes import PartitionWrite
+from v4_assets.record.written import latest_writes
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.rollout import by_hand

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 
 from v4_assets import jobs, tables
-from v4_assets.assets.partition import latest_writes
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.operations import operate
+from v4_assets.record.written import latest_writes
 from v4_assets.resources.connect import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec

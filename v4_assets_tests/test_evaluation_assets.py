@@ -12,7 +12,6 @@ import pytest
 
 from v4_assets import tables
 from v4_assets.assets import evaluation as assets
-from v4_assets.assets.partition import latest_writes
 from v4_assets.checks import GATES_ASK, GATES_REMEDY, gate_results
 from v4_assets.clock import Clock
 from v4_assets.evaluation.evidence import digest
@@ -21,6 +20,7 @@ from v4_assets.partitions import daily_partitions
 from v4_assets.policy.decision import GATE_NAMES, Gate, Verdict
 from v4_assets.record import production, verdicts
 from v4_assets.record.deployments import Event
+from v4_assets.record.written import latest_writes
 from v4_assets.resources.connect import registry
 from v4_assets.settings import load
 from v4_assets.sql import Query

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from v4_assets import jobs, tables
-from v4_assets.assets.partition import latest_writes
 from v4_assets.errors import ModelIntegrityError, PolicyError
 from v4_assets.graph import build
 from v4_assets.modelling.model import BUNDLE_FILES, file_sha256
+from v4_assets.record.written import latest_writes
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.rollout import by_hand
 from v4_assets.settings import PROJECT

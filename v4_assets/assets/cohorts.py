@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from v4_assets import sql, tables
-from v4_assets.assets.partition import Day, Desk, latest_writes
+from v4_assets.assets.partition import Day, Desk
 from v4_assets.clock import cutoff
 from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.errors import RowsMissingError
@@ -18,6 +18,7 @@ from v4_assets.partitions import days_between
 from v4_assets.record import deployments
 from v4_assets.record.deployments import Event
 from v4_assets.record.writes import PartitionWrite
+from v4_assets.record.written import latest_writes
 
 SIZING = {"min_days", "max_days", "min_conversions", "label_lag_days", "interval_level"}
 """The numbers of `evaluation` that make evidence what it is; the others only judge it."""

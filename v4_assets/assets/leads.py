@@ -6,10 +6,11 @@ import dagster as dg
 
 from v4_assets import tables
 from v4_assets.assets.daily import table_asset
-from v4_assets.assets.partition import Day, Desk, coverage, latest_writes, range_before
+from v4_assets.assets.partition import Day, Desk, coverage, range_before
 from v4_assets.checks import Finding
 from v4_assets.checks import leads as checks
 from v4_assets.configuration.rollout_file import Rollout
+from v4_assets.record.written import latest_writes
 
 GROUP = "2_leads"
 

@@ -15,6 +15,7 @@ from v4_assets.clock import Clock, cutoff
 from v4_assets.configuration.rollout_file import CheckLimits
 from v4_assets.errors import ConcurrentWriteError, SchemaDriftError
 from v4_assets.record.writes import PartitionWrite, fingerprint, to_write
+from v4_assets.record.written import latest_writes
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.sql import Query
@@ -151,14 +152,6 @@ def write_partition(
             raise SchemaDriftError(f"{error}{_drifted(desk)}") from error
         else:
             return Written(done, kept=False, seconds=time.monotonic() - started)
-
-
-def latest_writes(
-    warehouse: Warehouse, catalogue: Catalogue, first: date, last: date
-) -> dict[tuple[str, date], PartitionWrite]:
-    """The latest write of every partition from `first` to `last`, by table name and day."""
-    found = warehouse.read(catalogue.query(tables.PARTITION_WRITES, {"first_day": first, "last_day": last}))
-    return {(row["table_name"], row["prediction_date"]): PartitionWrite(**row) for row in found.to_pylist()}
 
 
 def _drifted(desk: Desk) -> str:

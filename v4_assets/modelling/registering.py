@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 
 from v4_assets import sql, tables
-from v4_assets.assets.partition import latest_writes
 from v4_assets.errors import ModelContractError, SqlFileError, TableMissingError, V4Error
 from v4_assets.modelling import files
 from v4_assets.modelling.model import Feature, read_features
 from v4_assets.record import production
+from v4_assets.record.written import latest_writes
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.registry import Entry
 from v4_assets.settings import Settings

@@ -7,13 +7,13 @@ from typing import Any
 import dagster as dg
 
 from v4_assets import tables
-from v4_assets.assets.partition import latest_writes
 from v4_assets.errors import TableMissingError
 from v4_assets.operations import operate
 from v4_assets.policy.decision import Verdict
 from v4_assets.record import production
 from v4_assets.record.deployments import state_after
 from v4_assets.record.writes import PartitionWrite
+from v4_assets.record.written import latest_writes
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout import alerts, owed_sync

@@ -6,7 +6,6 @@ from datetime import date
 from uuid import uuid4
 
 from v4_assets import tables
-from v4_assets.assets.partition import latest_writes
 from v4_assets.clock import Clock
 from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, StaleDecisionError, V4Error
@@ -15,6 +14,7 @@ from v4_assets.evaluation.store import evidence_rows
 from v4_assets.modelling.model import Bundle
 from v4_assets.record import deployments
 from v4_assets.record.deployments import Event
+from v4_assets.record.written import latest_writes
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Statement, Warehouse
 from v4_assets.tables import Catalogue

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets import tables
-from v4_assets.assets.partition import latest_writes
 from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.errors import (
     ConcurrentWriteError,
@@ -19,6 +18,7 @@ from v4_assets.errors import (
 from v4_assets.record import production, verdicts
 from v4_assets.record.production import Production
 from v4_assets.record.writes import PartitionWrite
+from v4_assets.record.written import latest_writes
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.salesforce.rows import AsSent, as_sent
 
