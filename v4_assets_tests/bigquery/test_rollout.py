@@ -184,7 +184,7 @@ def test_the_sensor_promoted_archived_the_champion_and_rolled_back_to_it(bigquer
     by_sensor = {event.event for event in events if event.decided_by == "rollout_sensor"}
     kinds = ("promotion", "sunset", "rollback")
     assert by_sensor == {f"{kind}_{end}" for kind in kinds for end in ("started", "completed")}
-    assert bigquery_told.story.exported == {OLD: "production", NEW: "rolled_back"}
+    assert bigquery_told.story.exported == {OLD: "production", NEW: "deprecated"}
 
 
 def test_after_each_action_every_scored_lead_carries_the_live_version_in_the_org(duckdb, bigquery_told):
