@@ -112,5 +112,7 @@ def test_a_module_says_what_belongs_in_it(path: Path) -> None:
 
 
 def test_no_module_is_long() -> None:
-    long = {str(path.relative_to(PACKAGE)): lines for path in MODULES if (lines := len(path.read_text().splitlines())) > 260}
+    long = {
+        str(path.relative_to(PACKAGE)): lines for path in MODULES if (lines := len(path.read_text().splitlines())) > 260
+    }
     assert long == {}
