@@ -16,7 +16,7 @@ from v4_assets.rollout.told_sync import Sync
 def last_sync(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout) -> Sync | None:
     """The last sync that came to its end, and the rows that were sent last, by whatever sync; None before the first."""
     looked = _looked(instance)
-    sent = _sent(warehouse, rollout)
+    sent = _sent(instance, warehouse, rollout)
     if looked is None and not sent:
         return None
     at, said = looked or (None, {})
@@ -41,12 +41,12 @@ def _looked(instance: dg.DagsterInstance) -> tuple[datetime, dict[str, Any]] | N
     return None
 
 
-def _sent(warehouse: Warehouse, rollout: Rollout) -> dict[str, Any]:
+def _sent(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout) -> dict[str, Any]:
     """When rows were sent last, and how many of that sync ended how; empty when none ever were."""
     jobs = warehouse.read(rollout.catalogue.query(tables.SALESFORCE_JOBS)).to_pylist()
     if not jobs:
         return {}
-    last = jobs[-1]
+    last = _last(instance, jobs)
     params = {"sync_id": last["sync_id"], "prediction_date": last["prediction_date"]}
     accounts = warehouse.read(rollout.catalogue.query("salesforce_accounts", params)).to_pylist()
 
@@ -61,3 +61,13 @@ def _sent(warehouse: Warehouse, rollout: Rollout) -> dict[str, Any]:
         "failed": ended("failed"),
         "quarantined": ended("quarantined"),
     }
+
+
+def _last(instance: dg.DagsterInstance, jobs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The job that was planned last. Under a fixed clock several are at one instant; then the later run's counts."""
+    latest = [job for job in jobs if job["planned_at"] == jobs[-1]["planned_at"]]
+    if len(latest) == 1:
+        return latest[0]
+    records = instance.get_run_records(dg.RunsFilter(run_ids=[job["run_id"] for job in latest if job["run_id"]]))
+    order = {record.dagster_run.run_id: record.storage_id for record in records}
+    return max(latest, key=lambda job: (order.get(job["run_id"], 0), job["attempt"]))

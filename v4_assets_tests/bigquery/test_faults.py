@@ -31,7 +31,10 @@ def kind(method: str, path: str, body: bytes) -> str:
         return SWAP
     if method == "POST" and b"CREATE TABLE" in body:
         return STAGE
-    return RESULT if "/queries/" in path else f"{method} {path.rpartition('/')[2].partition('?')[0]}"
+    if "/queries/" in path:
+        # The staging table is made by a job of its own, whose id says so.
+        return f"{RESULT} of {STAGE}" if "-stage_" in path else RESULT
+    return f"{method} {path.rpartition('/')[2].partition('?')[0]}"
 
 
 def once(step: str, fault: Fault) -> Callable[[str, str, bytes], Fault]:

@@ -59,11 +59,11 @@ def test_the_comparison_shows_both_versions_lift_and_its_charts(page: Page, dags
     for version, lift in ((NEW, "2.1"), (OLD, "1.5")):
         row = page.get_by_role("row", name=f"lift {version} ", exact=False)
         expect(row.first).to_contain_text(lift)
-    for number, alt in enumerate(("Lift by decile", "Lift from", "Scores of")):
+    for number, alt in enumerate(("Lift by decile", "Top-decile lift by day", "Scores of")):
         page.get_by_text("Show Markdown").nth(number).click()
         picture = page.locator(f"img[alt^='{alt}']").first
         expect(picture).to_be_visible()
-        assert picture.evaluate("image => image.complete && image.naturalWidth") == 760
+        assert picture.evaluate("image => image.complete && image.naturalWidth") == 792
         page.keyboard.press("Escape")
         expect(picture).to_be_hidden()
 
