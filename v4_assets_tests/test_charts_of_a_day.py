@@ -11,6 +11,7 @@ from PIL import Image
 from v4_assets.rollout.charts import COLOURS, Chart, lift_by_decile, lift_over_time, scores_of_day
 from v4_assets.settings import load
 from v4_assets_tests.evidences import evidence
+from v4_assets_tests.test_report import ROLLBACK
 
 DAY = date(2026, 2, 1)
 LARGEST = 30_000
@@ -66,6 +67,17 @@ def test_half_a_year_of_lift_stays_small():
     chart = lift_over_time(rows, [], load({}).rollout.policy)
     assert colours(chart)[COLOURS[1]] > 100
     assert "v4.1.0: 2.10 on 2026-02-01, 2.10 on 2026-08-01" in chart.alt
+
+
+def test_lift_over_weeks_shows_thresholds_and_only_what_happened_within_its_days():
+    rows = [evidence(prediction_date=DAY + timedelta(days=7 * week), version="v4.1.0") for week in range(3)]
+    policy = load({}).rollout.policy
+    chart = lift_over_time(rows, [ROLLBACK], policy)
+    assert "promote at 2" in chart.svg
+    assert "below 1.5" in chart.svg
+    assert "rollback" not in chart.svg.partition(">")[2]
+    earlier = [evidence(prediction_date=ROLLBACK.day, version="v4.1.0"), *rows]
+    assert "rollback" in lift_over_time(earlier, [ROLLBACK], policy).svg.partition(">")[2]
 
 
 def test_a_single_day_without_an_interval_is_drawn():
