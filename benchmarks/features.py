@@ -25,7 +25,7 @@ from benchmarks.measure import timed
 from v4_assets import sql, tables
 from v4_assets.assets.partition import Day, Desk, write_query
 from v4_assets.clock import Clock, cutoff
-from v4_assets.record.production import prepare as create_tables
+from v4_assets.record import schema
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.duckdb.sql import to_duckdb
 from v4_assets.sample.load import fill
@@ -55,7 +55,7 @@ def prepare(folder: str, scale: float) -> int:
     house, catalogue = warehouse(settings), settings.rollout.catalogue
     world = build(WorldSpec(scale=scale, leads_per_week=350, through=date(2026, 1, 18)))
     counts = fill(house, catalogue, world)
-    create_tables(house, catalogue)
+    schema.upgrade(house, catalogue, registry(settings), settings.clock)
     return counts[tables.HISTORY]
 
 

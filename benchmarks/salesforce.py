@@ -36,8 +36,8 @@ from benchmarks.by_hand import WAYS, Send, library
 from v4_assets import tables
 from v4_assets.clock import Clock, cutoff
 from v4_assets.modelling.ranking import deprioritized, percentiles
-from v4_assets.record.production import prepare as create_tables
-from v4_assets.resources.connect import warehouse
+from v4_assets.record import schema
+from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.crm import CRM
 from v4_assets.resources.salesforce.client import SalesforceClient
 from v4_assets.resources.warehouse import arrow_schema
@@ -107,7 +107,7 @@ def go_live(settings: Settings, version: str) -> None:
 def prepare(folder: str, count: int) -> None:
     """An org in which every lead carries V4.0.0's scores, a ledger that knows it, and V4.1.0 just gone live."""
     settings = settings_in(str(Path(folder) / "home"))
-    create_tables(warehouse(settings), settings.rollout.catalogue)
+    schema.upgrade(warehouse(settings), settings.rollout.catalogue, registry(settings), settings.clock)
     go_live(settings, OLD)
     (org_folder := Path(folder) / "org").mkdir()
     with StandInOrg(org_folder) as org:

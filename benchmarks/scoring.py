@@ -22,6 +22,7 @@ from v4_assets.assets.scores import scored_batches
 from v4_assets.clock import Clock, cutoff
 from v4_assets.modelling.files import score_file
 from v4_assets.modelling.model import Bundle, Matrix
+from v4_assets.record import schema
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.warehouse import arrow_schema
 from v4_assets.settings import Settings, load
@@ -41,7 +42,7 @@ def prepare(folder: str, rows: int) -> None:
     house, catalogue = warehouse(settings), settings.rollout.catalogue
     bundle = registry(settings).load(VERSION)
     table = catalogue[tables.features_key(KEY)]
-    house.create(catalogue.made)
+    schema.upgrade(house, catalogue, registry(settings), settings.clock)
     house.replace_table(table, (_drawn(bundle, arrow_schema(table), start, rows) for start in range(0, rows, 500_000)))
     query = catalogue.query("features_of_day", {"prediction_date": DAY}, features=table.key)
     with (

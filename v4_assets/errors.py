@@ -32,6 +32,10 @@ class SchemaDriftError(WarehouseError):
     """A table's columns or types are not the declared ones."""
 
 
+class SchemaVersionError(WarehouseError):
+    """The warehouse is of an older or newer schema version than this release reads and writes."""
+
+
 class ConcurrentWriteError(WarehouseError):
     """Somebody else wrote the partition between our look and our write; nothing was changed."""
 

@@ -1,7 +1,8 @@
 """Every dataset and table name, and what each table holds. The only module that knows them.
 
 Sources are declared here as the firm's systems deliver them. The tables we make take their columns from the header of
-the SQL file that builds or reads them, so that a column is described once.
+the SQL file that builds or reads them, so that a column is described once. How a column or a table is added, so that
+existing installations can be upgraded: v4_assets/record/schema.py.
 """
 
 from collections.abc import Iterator, Mapping
@@ -129,6 +130,7 @@ PARTITION_VERDICTS = "partition_verdicts"
 SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
+SCHEMA = "schema"
 
 SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
 """The one snapshot both versions see, in the order in which each reads only what stands before it."""
@@ -145,6 +147,7 @@ SINGLE = (
     SALESFORCE_STATE,
     SALESFORCE_JOBS,
     SALESFORCE_SYNC_LOG,
+    SCHEMA,
 )
 """Tables of which there is one, whatever the versions."""
 

@@ -19,7 +19,7 @@ from v4_assets.cli.main import cli
 from v4_assets.errors import ModelContractError, ModelError, ModelIntegrityError, V4Error
 from v4_assets.modelling.model import BUNDLE_FILES, encode
 from v4_assets.modelling.training import as_json, features_of, plain_feature
-from v4_assets.record import production
+from v4_assets.record import schema
 from v4_assets.record.writes import PartitionWrite
 from v4_assets.resources import connect
 from v4_assets.resources import registry as registry_module
@@ -290,7 +290,7 @@ def day_of_features(key: str, day: date, count: int = 400) -> pa.RecordBatch:
         schema=arrow_schema(table),
     )
     write = PartitionWrite(table.name, day, datetime(2026, 1, 12, tzinfo=UTC), True, "by hand", None)
-    production.prepare(house, settings.rollout.catalogue)
+    schema.upgrade(house, settings.rollout.catalogue, connect.registry(settings), settings.clock)
     house.replace_partition(table, write, [rows], settings.rollout.catalogue[tables.PARTITION_WRITES])
     return rows
 

@@ -58,9 +58,13 @@ def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -
 @cli.command()
 @json_option
 def init(as_json: bool) -> None:
-    """Create tables and views and adopt the baseline as live. Harmless when done before."""
-    live = operate.init(load())
-    say({"live": live.version, "event_id": live.event_id}, f"{live.version} is live.", as_json)
+    """Create or upgrade tables and views and adopt the baseline as live. Harmless when done before."""
+    done = operate.init(load())
+    text = f"{done.live.version} is live."
+    if done.upgraded_from:
+        text = f"The warehouse was upgraded from schema {done.upgraded_from} to {done.schema}. {text}"
+    content = {"live": done.live.version, "event_id": done.live.event_id}
+    say(content | {"schema": done.schema, "upgraded_from": done.upgraded_from}, text, as_json)
 
 
 @cli.command()

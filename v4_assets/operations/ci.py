@@ -167,7 +167,7 @@ def _copy_warehouse(settings: Settings, here: Settings) -> None:
             f"There is no {settings.duckdb_file} to read sources from. Fill it with `v4 sample`, set V4_WAREHOUSE, or "
             "leave out --target to check on sample data."
         )
-    with warehouse(settings).session():  # nobody writes meanwhile
+    with warehouse(settings, any_schema=True).session():  # nobody writes meanwhile
         for ending in ("", ".wal"):
             source = Path(f"{settings.duckdb_file}{ending}")
             if source.is_file():

@@ -16,7 +16,7 @@ from v4_assets.assets.production import archived_versions
 from v4_assets.errors import SettingsError, V4Error
 from v4_assets.graph import build
 from v4_assets.partitions import contiguous, days_between
-from v4_assets.record import production
+from v4_assets.record import production, schema
 from v4_assets.record.written import latest_writes
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.rollout.runs import PROCESS_TAG, this_process
@@ -64,12 +64,24 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def init(settings: Settings) -> production.Production:
-    """Create tables and views and adopt the baseline; harmless when that is done. Returns what is live."""
-    house, models = warehouse(settings), registry(settings)
+@dataclass(frozen=True)
+class Installed:
+    """What `v4 init` left."""
+
+    live: production.Production
+    schema: int
+    """The schema version the warehouse has now."""
+    upgraded_from: int | None
+    """The older one it had; None where nothing had to be upgraded."""
+
+
+def init(settings: Settings) -> Installed:
+    """Create or upgrade tables and views and adopt the baseline; harmless when that is done."""
+    house, models = warehouse(settings, any_schema=True), registry(settings)
     with house.session():
-        production.prepare(house, settings.rollout.catalogue)
-        return production.adopt(house, settings.rollout, models, settings.clock)
+        before = schema.upgrade(house, settings.rollout.catalogue, models, settings.clock)
+        live = production.adopt(house, settings.rollout, models, settings.clock)
+    return Installed(live, schema.NEEDED, before.version if before and before.version < schema.NEEDED else None)
 
 
 def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -> Outcome:

@@ -65,11 +65,6 @@ def approved_bundle(warehouse: Warehouse, catalogue: Catalogue, registry: ModelR
     return bundle
 
 
-def prepare(warehouse: Warehouse, catalogue: Catalogue) -> None:
-    """Create every table this project writes, and the guide's views."""
-    warehouse.create(catalogue.made, catalogue.views)
-
-
 def adopt(warehouse: Warehouse, rollout: Rollout, registry: ModelRegistry, clock: Clock) -> Production:
     """Make the baseline live when nothing is yet; otherwise change nothing. Returns what is live."""
     catalogue = rollout.catalogue

@@ -14,17 +14,23 @@ if TYPE_CHECKING:
     from v4_assets.resources.salesforce.http import Patience
 
 
-def warehouse(settings: Settings) -> "DuckDBWarehouse | BigQueryWarehouse":
-    """The configured warehouse: the embedded file, or BigQuery."""
+def warehouse(settings: Settings, *, any_schema: bool = False) -> "DuckDBWarehouse | BigQueryWarehouse":
+    """The configured warehouse: the embedded file, or BigQuery.
+
+    It refuses the tables of an older or newer release with SchemaVersionError, unless `any_schema`: for what upgrades
+    them, examines them or reads only sources.
+    """
+    dataset = None if any_schema else settings.rollout.datasets.features
     if settings.warehouse == "bigquery" and settings.bigquery:
         # Google's client takes half a second to import, which every embedded run would wait for.
         from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse  # noqa: PLC0415 # half a second
 
-        return BigQueryWarehouse(**settings.bigquery.model_dump(mode="json"))
+        return BigQueryWarehouse(**settings.bigquery.model_dump(mode="json"), features_dataset=dataset)
     return DuckDBWarehouse(
         path=str(settings.duckdb_file),
         lock_seconds=settings.warehouse_lock_seconds,
         memory_limit=settings.warehouse_memory,
+        features_dataset=dataset,
     )
 
 

@@ -7,8 +7,8 @@ from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from v4_assets.errors import SchemaDriftError
 from v4_assets.record.writes import PartitionWrite
+from v4_assets.resources.shapes import Shape
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
 
@@ -55,7 +55,11 @@ class Warehouse(Protocol):
         """A large answer in batches of about `rows_per_batch`, never whole in memory; valid inside the `with`."""
 
     def create(self, tables: Iterable[Table], views: Iterable[View] = ()) -> None:
-        """Create what does not exist yet and renew the views. Raises SchemaDriftError on a table of another shape."""
+        """Create missing tables, add missing columns, which read NULL in older rows, and renew the views.
+
+        Harmless when done before; one that stopped half way is finished by the next. Raises SchemaDriftError, changing
+        nothing and naming every other difference.
+        """
 
     def replace_partition(
         self, table: Table, write: PartitionWrite, rows: Query | Iterable[pa.RecordBatch], log: Table
@@ -75,6 +79,9 @@ class Warehouse(Protocol):
     def transact(self, statements: Sequence[Statement]) -> None:
         """Run statements in one transaction. Raises ConcurrentWriteError, changing nothing, on an unexpected count."""
 
+    def shape(self, table: Table) -> Shape | None:
+        """What stands under the table's name; None when nothing does."""
+
     def columns(self, table: Table) -> dict[str, str]:
         """Column names and GoogleSQL types as the table really has them; empty when it does not exist."""
 
@@ -86,17 +93,6 @@ class Warehouse(Protocol):
 
         Raises TableMissingError when the dataset does not exist, and WarehouseError when a text may not be read.
         """
-
-
-def verify_columns(table: Table, found: Mapping[str, str]) -> None:
-    """Raise SchemaDriftError when a table's columns and types are not as declared. Their order does not count."""
-    expected = {column.name: column.type for column in table.columns}
-    if dict(found) != expected:
-        wrong = sorted(set(found.items()) ^ set(expected.items()))
-        raise SchemaDriftError(
-            f"{table.dataset}.{table.name} differs from its contract in {wrong}. Rename the old table, let `v4 init` "
-            "make the new one, and copy the rows that are still wanted."
-        )
 
 
 def arrow_schema(table: Table) -> pa.Schema:

@@ -13,7 +13,7 @@ from pathlib import Path
 from v4_assets import jobs
 from v4_assets.errors import V4Error
 from v4_assets.operations import operate
-from v4_assets.record import production
+from v4_assets.record import schema
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.registry import Entry, write_catalogue
 from v4_assets.sample.load import fill
@@ -56,7 +56,7 @@ def train_shipped(target: Path) -> dict[str, Entry]:
     with tempfile.TemporaryDirectory() as home:
         settings = load({"V4_HOME": home, "V4_MODELS": str(Path(home) / "none")})
         fill(warehouse(settings), settings.rollout.catalogue, build(TRAINING_WORLD))
-        production.prepare(warehouse(settings), settings.rollout.catalogue)
+        schema.upgrade(warehouse(settings), settings.rollout.catalogue, registry(settings), settings.clock)
         outcome = operate.run_job(settings, jobs.TRAINING)
         if not outcome.success:
             raise V4Error("Training failed: " + "; ".join(outcome.errors))

@@ -12,10 +12,12 @@ from v4_assets import tables
 from v4_assets.checks import Finding
 from v4_assets.checks import sources as checks
 from v4_assets.clock import NEW_YORK, cutoff
-from v4_assets.errors import SchemaDriftError, TableMissingError
+from v4_assets.errors import TableMissingError
 from v4_assets.operations.doctor import Answer, Probe, Verdict
+from v4_assets.record import schema
+from v4_assets.resources import shapes
 from v4_assets.resources.connect import warehouse
-from v4_assets.resources.warehouse import Warehouse, verify_columns
+from v4_assets.resources.warehouse import Warehouse
 from v4_assets.settings import Settings
 from v4_assets.tables import Table
 
@@ -38,6 +40,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
         **{f"source {table.name}": partial(source, settings, table) for table in catalogue.sources},
         "sources filled": partial(filled, settings),
         "sources fresh": partial(fresh, settings),
+        "schema version": partial(schema_version, settings),
         "tables and views": partial(made, settings),
         "time zones": partial(time_zones, settings),
     }
@@ -76,7 +79,7 @@ def opened(settings: Settings) -> Iterator[Warehouse]:
             f"There is no {settings.duckdb_file}. `v4 init` makes one; `v4 sample` fills it with sample data."
         )
     seconds = min(settings.warehouse_lock_seconds, LOCK_SECONDS)
-    house = warehouse(settings.model_copy(update={"warehouse_lock_seconds": seconds}))
+    house = warehouse(settings.model_copy(update={"warehouse_lock_seconds": seconds}), any_schema=True)
     with house.session():
         yield house
 
@@ -122,7 +125,7 @@ def writable(settings: Settings, table: Table) -> Answer:
 def _bigquery(settings: Settings) -> "BigQueryWarehouse":
     from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse  # noqa: PLC0415 # as above
 
-    house = warehouse(settings)
+    house = warehouse(settings, any_schema=True)
     assert isinstance(house, BigQueryWarehouse)  # asked only where V4_WAREHOUSE is bigquery
     return house
 
@@ -159,27 +162,38 @@ def _observed(settings: Settings) -> Mapping[str, Mapping[str, Any]]:
     return {row["source"]: row for row in rows}
 
 
+def schema_version(settings: Settings) -> Answer:
+    """The tables are of the schema version this release needs; otherwise an upgrade is due."""
+    with opened(settings) as house:
+        there = schema.found(house, settings.rollout.catalogue)
+    if there is None:
+        return Answer(Verdict.FAIL, "There are no tables of this project yet.", "`v4 init` makes them.")
+    schema.verify_version(there)
+    return Answer(Verdict.OK, f"schema {there.version}, as release {schema.RELEASE} needs")
+
+
 def made(settings: Settings) -> Answer:
     """Our tables are there in the declared shape, and our views are there."""
-    catalogue, problems = settings.rollout.catalogue, list[str]()
+    catalogue, lacking, wrong = settings.rollout.catalogue, list[str](), list[str]()
     with opened(settings) as house:
         for table in catalogue.made:
-            found = house.columns(table)
-            if not found:
-                problems.append(f"{table.dataset}.{table.name} is not there")
+            name, shape = f"{table.dataset}.{table.name}", house.shape(table)
+            if shape is None:
+                lacking.append(f"{name} is not there")
                 continue
-            try:
-                verify_columns(table, found)
-            except SchemaDriftError as error:
-                problems.append(str(error))
+            wrong += shapes.differences(table, shape)
+            lacking += [f"{name}.{column.name} is not there" for column in shapes.missing_columns(table, shape)]
         views = {name: house.view_texts(name) for name in {view.dataset for view in catalogue.views}}
-    problems += [
+    lacking += [
         f"the view {view.dataset}.{view.name} is not there"
         for view in catalogue.views
         if view.name not in views[view.dataset]
     ]
-    if problems:
-        return Answer(Verdict.FAIL, "; ".join(problems), "`v4 init` makes what is missing; it changes no rows.")
+    if wrong:
+        do = "Repair what a table has beside its declaration as it says; `v4 init` makes what is missing."
+        return Answer(Verdict.FAIL, "; ".join([*wrong, *lacking]), do)
+    if lacking:
+        return Answer(Verdict.FAIL, "; ".join(lacking), "`v4 init` makes what is missing; it changes no rows.")
     return Answer(Verdict.OK, f"{len(catalogue.made)} tables and {len(catalogue.views)} views as declared")
 
 

@@ -93,6 +93,9 @@ def dagster(settings: Settings) -> Answer:
         do = "The first `v4 run` or `v4 dev` makes it, of V4_DAGSTER_YAML."
         return Answer(Verdict.WARN, f"There is no instance in {settings.dagster_home} yet.", do)
     with operate.dagster_instance(settings) as instance:
+        if outdated := _outdated(instance):
+            do = f"Stop its processes, then `DAGSTER_HOME={settings.dagster_home} dagster instance migrate`."
+            return Answer(Verdict.FAIL, f"Its storage of {', '.join(outdated)} is of an earlier Dagster.", do)
         latest = instance.get_runs(limit=1)
         daemons = instance.get_daemon_statuses()
         storage = type(instance.run_storage).__name__
@@ -148,6 +151,13 @@ def runs(settings: Settings) -> Answer:
 def is_there(settings: Settings) -> bool:
     """Whether a Dagster instance was made; opening it would make one."""
     return (settings.dagster_home / "dagster.yaml").exists()
+
+
+def _outdated(instance: dg.DagsterInstance) -> list[str]:
+    """What the instance keeps in tables older than this Dagster's."""
+    kept = {"runs": instance.run_storage, "events": instance.event_log_storage, "schedules": instance.schedule_storage}
+    versions = {name: storage.alembic_version() for name, storage in kept.items() if storage is not None}
+    return [name for name, version in versions.items() if version is not None and version[0] != version[1]]
 
 
 def _what(run: dg.DagsterRun) -> str:

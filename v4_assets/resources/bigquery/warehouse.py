@@ -20,25 +20,43 @@ from google.api_core.exceptions import BadRequest, GoogleAPIError, NotFound
 from google.cloud import bigquery
 
 from v4_assets.errors import TableMissingError
+from v4_assets.record import schema
 from v4_assets.record.writes import PartitionWrite
+from v4_assets.resources import shapes
 from v4_assets.resources.bigquery import jobs, texts
+from v4_assets.resources.bigquery.access import Access
 from v4_assets.resources.bigquery.batches import resliced, spool
 from v4_assets.resources.bigquery.connection import BigQueryConnection
 from v4_assets.resources.bigquery.errors import explained, is_aborted, verify_location
 from v4_assets.resources.bigquery.scripts import partition_script, statements_script, table_script
-from v4_assets.resources.bigquery.tables import declared, reference, schema, types, view_ddl
-from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema, verify_columns
+from v4_assets.resources.bigquery.tables import (
+    add_columns_ddl,
+    declared,
+    fields,
+    reference,
+    shape,
+    view_ddl,
+)
+from v4_assets.resources.shapes import Shape
+from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
 
 TRIES = 6
 """How often a transaction aborted for another one is tried, over about a minute."""
+VERIFIED_SECONDS = 300.0
+"""How long a process takes the schema version it found for the warehouse's."""
 READ_STREAMS = 2
 """Streams and waiting pages of a large answer: what bounds its memory."""
+
+_verified_until: dict[tuple[Access, str], float] = {}
 
 
 class BigQueryWarehouse(BigQueryConnection):
     """The Warehouse protocol on BigQuery."""
+
+    features_dataset: str | None = None
+    """The dataset whose schema version is verified before a job is run; None verifies nothing."""
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -61,14 +79,18 @@ class BigQueryWarehouse(BigQueryConnection):
             yield batches
 
     def create(self, tables: Iterable[Table], views: Iterable[View] = ()) -> None:
-        """Create missing tables and renew the views, in datasets that exist."""
+        """Create missing tables, add missing columns and renew the views, in datasets that exist."""
         tables, views = tuple(tables), tuple(views)
         for dataset in sorted({table.dataset for table in tables} | {view.dataset for view in views}):
             self._verify_dataset(dataset)
-        for table in tables:
-            with explained(table.name):
-                found = self._client.create_table(declared(table, self.project), exists_ok=True)
-            verify_columns(table, types(found.schema))
+        found = [(table, self.shape(table)) for table in tables]
+        shapes.verify(found, [(view, self.shape(shapes.place(view))) for view in views])
+        for table, there in found:
+            if there is None:
+                with explained(table.name):
+                    self._client.create_table(declared(table, self.project), exists_ok=True)
+            elif lacking := shapes.missing_columns(table, there):
+                self._run(Query(f"add_columns_{table.name}", add_columns_ddl(table, lacking)))
         for view in views:
             self._run(Query(view.name, view_ddl(view)))
 
@@ -96,13 +118,18 @@ class BigQueryWarehouse(BigQueryConnection):
         """Run statements in one transaction that stands only if each changed what it should."""
         self._commit(statements_script(statements))
 
-    def columns(self, table: Table) -> dict[str, str]:
-        """Columns and GoogleSQL types as they really are."""
+    def shape(self, table: Table) -> Shape | None:
+        """What stands under the table's name."""
         with explained(table.name):
             try:
-                return types(self._client.get_table(reference(table, self.project)).schema)
+                return shape(self._client.get_table(reference(table, self.project)))
             except NotFound:
-                return {}
+                return None
+
+    def columns(self, table: Table) -> dict[str, str]:
+        """Columns and GoogleSQL types as they really are."""
+        there = self.shape(table)
+        return dict(there.columns) if there else {}
 
     def view_texts(self, dataset: str) -> dict[str, str]:
         """Every view of a dataset and its text, materialized ones included."""
@@ -121,6 +148,25 @@ class BigQueryWarehouse(BigQueryConnection):
         self._verify_dataset(dataset)
         with explained(dataset):
             return texts.routines(self._client, self._place(dataset))
+
+    def _job(self, query: Query, ids: Iterator[str]) -> bigquery.QueryJob:
+        self._verify_schema()
+        return super()._job(query, ids)
+
+    def _verify_schema(self) -> None:
+        """Raise SchemaVersionError on a warehouse of another version; asked again now and then by a long process."""
+        if self.features_dataset is None:
+            return
+        key = self._access, self.features_dataset
+        if time.monotonic() < _verified_until.get(key, 0.0):
+            return
+        # Set before asking: the question is a job as well.
+        _verified_until[key] = time.monotonic() + VERIFIED_SECONDS
+        try:
+            schema.verify(self, self.features_dataset)
+        except BaseException:
+            _verified_until.pop(key, None)
+            raise
 
     def _pages(self, query: Query) -> Iterator[pa.RecordBatch]:
         return self._rows(query).to_arrow_iterable(
@@ -177,7 +223,7 @@ class BigQueryWarehouse(BigQueryConnection):
         def start(job_id: str, labels: dict[str, str]) -> bigquery.LoadJob:
             config = bigquery.LoadJobConfig(
                 source_format=bigquery.SourceFormat.PARQUET,
-                schema=schema(table),
+                schema=fields(table),
                 write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
                 labels=labels,
             )

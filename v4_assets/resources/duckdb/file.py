@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,8 +43,13 @@ _feeding = threading.local()
 
 
 @contextmanager
-def shared_connection(path: Path, lock_seconds: float, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The connection to the file, opened unless a caller further out holds it. Raises WarehouseBusyError."""
+def shared_connection(
+    path: Path, lock_seconds: float, memory_limit: str, verify: Callable[[], None] | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The connection to the file, opened unless a caller further out holds it. Raises WarehouseBusyError.
+
+    `verify` is called where the file was opened, and may use the connection.
+    """
     if getattr(_feeding, "now", False):
         raise WarehouseError(
             "The rows of a write asked the warehouse for more while it was writing them, which would wait for itself "
@@ -59,6 +64,8 @@ def shared_connection(path: Path, lock_seconds: float, memory_limit: str) -> Ite
         lock = _acquire(path, lock_seconds)
         try:
             shared.connection = _open(path, lock_seconds, memory_limit)
+            if verify:
+                verify()
             yield shared.connection
         finally:
             if shared.connection is not None:

@@ -1,11 +1,13 @@
 """GoogleSQL as DuckDB understands it, and the statements of the embedded warehouse. Pure."""
 
+from collections.abc import Iterable
 from functools import cache
 
 import sqlglot
 from sqlglot import exp
 
 from v4_assets.errors import WarehouseError
+from v4_assets.sql import Column
 from v4_assets.tables import PARTITION_COLUMN, Table, View
 
 DUCKDB_TYPES = {
@@ -37,6 +39,14 @@ def create_table(table: Table) -> str:
     """CREATE TABLE of a table."""
     columns = ", ".join(f'"{column.name}" {DUCKDB_TYPES[column.type]}' for column in table.columns)
     return f"CREATE TABLE IF NOT EXISTS {quoted(table)} ({columns})"
+
+
+def add_columns(table: Table, columns: Iterable[Column]) -> list[str]:
+    """ALTER TABLE for each column to be added."""
+    return [
+        f'ALTER TABLE {quoted(table)} ADD COLUMN IF NOT EXISTS "{column.name}" {DUCKDB_TYPES[column.type]}'
+        for column in columns
+    ]
 
 
 def create_view(view: View, *, pretty: bool = False) -> str:

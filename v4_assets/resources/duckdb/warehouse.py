@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,10 +12,13 @@ import duckdb
 import pyarrow as pa
 
 from v4_assets.errors import ConcurrentWriteError, SchemaDriftError, TableMissingError, WarehouseError
+from v4_assets.record import schema
 from v4_assets.record.writes import PartitionWrite
+from v4_assets.resources import shapes
 from v4_assets.resources.duckdb.file import SETTINGS, Feed, shared_connection
 from v4_assets.resources.duckdb.sql import (
     GOOGLE_TYPES,
+    add_columns,
     create_schema,
     create_table,
     create_view,
@@ -24,7 +28,8 @@ from v4_assets.resources.duckdb.sql import (
     schema_name,
     to_duckdb,
 )
-from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema, verify_columns
+from v4_assets.resources.shapes import Shape
+from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema
 from v4_assets.sql import Query
 from v4_assets.tables import PARTITION_COLUMN, Table, View
 
@@ -37,6 +42,8 @@ class DuckDBWarehouse(dg.ConfigurableResource["DuckDBWarehouse"]):
     path: str
     lock_seconds: float = 120.0
     memory_limit: str = "1GB"
+    features_dataset: str | None = None
+    """The dataset whose schema version is verified whenever the file is opened; None verifies nothing."""
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -70,14 +77,18 @@ class DuckDBWarehouse(dg.ConfigurableResource["DuckDBWarehouse"]):
                 reader.close()
 
     def create(self, tables: Iterable[Table], views: Iterable[View] = ()) -> None:
-        """Create missing tables and views."""
+        """Create missing tables, add missing columns and renew the views, in one transaction."""
+        tables, views = tuple(tables), tuple(views)
         with self._transaction("tables and views") as connection:
-            for table in tables:
-                connection.execute(create_schema(table.dataset))
-                connection.execute(create_table(table))
-                verify_columns(table, _columns(connection, table))
+            found = [(table, _shape(connection, table)) for table in tables]
+            shapes.verify(found, [(view, _shape(connection, shapes.place(view))) for view in views])
+            for dataset in sorted({table.dataset for table in tables} | {view.dataset for view in views}):
+                connection.execute(create_schema(dataset))
+            for table, shape in found:
+                lacking = shapes.missing_columns(table, shape) if shape else ()
+                for statement in add_columns(table, lacking) if shape else [create_table(table)]:
+                    connection.execute(statement)
             for view in views:
-                connection.execute(create_schema(view.dataset))
                 connection.execute(create_view(view))
 
     def replace_partition(
@@ -127,10 +138,15 @@ class DuckDBWarehouse(dg.ConfigurableResource["DuckDBWarehouse"]):
                         "else was there first. Nothing was changed; look at `v4 status` and decide again."
                     )
 
+    def shape(self, table: Table) -> Shape | None:
+        """What stands under the table's name."""
+        with self._connection() as connection:
+            return _shape(connection, table)
+
     def columns(self, table: Table) -> dict[str, str]:
         """Columns and GoogleSQL types as they really are."""
-        with self._connection() as connection:
-            return _columns(connection, table)
+        shape = self.shape(table)
+        return dict(shape.columns) if shape else {}
 
     def view_texts(self, dataset: str) -> dict[str, str]:
         """Every view of a dataset and its text."""
@@ -168,7 +184,9 @@ class DuckDBWarehouse(dg.ConfigurableResource["DuckDBWarehouse"]):
                 raise
 
     def _connection(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        return shared_connection(Path(self.path), self.lock_seconds, self.memory_limit)
+        dataset = self.features_dataset
+        verify = partial(schema.verify, self, dataset) if dataset else None
+        return shared_connection(Path(self.path), self.lock_seconds, self.memory_limit, verify)
 
 
 def _batches(reader: pa.RecordBatchReader, what: str) -> Iterator[pa.RecordBatch]:
@@ -225,13 +243,24 @@ def _verify_turn(connection: duckdb.DuckDBPyConnection, write: PartitionWrite, l
         )
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, str]:
+def _shape(connection: duckdb.DuckDBPyConnection, table: Table) -> Shape | None:
+    name = {"schema": schema_name(table.dataset), "name": table.name}
     found = connection.execute(
-        "SELECT column_name, data_type FROM information_schema.columns "
-        "WHERE table_schema = $schema AND table_name = $name ORDER BY ordinal_position",
-        {"schema": schema_name(table.dataset), "name": table.name},
+        "SELECT column_name, data_type, is_nullable FROM information_schema.columns "
+        "WHERE lower(table_schema) = lower($schema) AND lower(table_name) = lower($name) ORDER BY ordinal_position",
+        name,
     ).fetchall()
-    return {name: GOOGLE_TYPES.get(data_type, data_type) for name, data_type in found}
+    is_view = connection.execute(
+        "SELECT 1 FROM duckdb_views() WHERE lower(schema_name) = lower($schema) AND lower(view_name) = lower($name)",
+        name,
+    ).fetchall()
+    if not found:
+        return None
+    return Shape(
+        columns={column: GOOGLE_TYPES.get(data_type, data_type) for column, data_type, _ in found},
+        required=frozenset(column for column, _, is_nullable in found if is_nullable == "NO"),
+        is_table=not is_view,
+    )
 
 
 @contextmanager
