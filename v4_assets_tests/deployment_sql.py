@@ -132,6 +132,22 @@ def _write(sequence: int) -> dict[str, Any]:
     }
 
 
+def versions(house: House) -> pa.Table:
+    """Each version once, whoever records it again."""
+    house.put(tables.SCHEMA, [])
+    row = {"recorded_at": AT, "release": "0.2.0", "recorded_by": "v4 init"}
+    second = row | {"schema_version": 2, "previous_schema": None, "facts": None}
+    third = row | {"schema_version": 3, "previous_schema": "2", "facts": '{"it\'s": 1}'}
+    for version, changes in ((third, 1), (second, 1), (third, 0)):
+        change(house, "record_schema", version, changes)
+    rows = house.read(tables.SCHEMA)
+    assert rows.to_pylist() == [
+        row | {"version": 2, "previous": None, "facts": None},
+        row | {"version": 3, "previous": 2, "facts": '{"it\'s": 1}'},
+    ]
+    return rows
+
+
 EXECUTIONS: dict[str, Callable[[Any], pa.Table]] = {
     "adopt_production": adopted,
     "confirm_production": confirmed,
@@ -141,7 +157,9 @@ EXECUTIONS: dict[str, Callable[[Any], pa.Table]] = {
     "production_periods": periods,
     "production_scores": production_scores,
     "record_event": recorded,
+    "record_schema": versions,
     "record_verdict": judged,
+    "schema": versions,
     "switch_production": switched,
 }
 ABRIDGED = {
@@ -149,6 +167,7 @@ ABRIDGED = {
     "confirm_production",
     "production_scores",
     "record_event",
+    "record_schema",
     "record_verdict",
     "switch_production",
 }

@@ -1,6 +1,6 @@
 """What a table is in the warehouse beside what is declared: what `v4 init` adds, and what it refuses. Pure.
 
-Names are compared without case, as both engines compare them; the order of columns does not count.
+Names are compared without case, as both engines resolve them; the order of columns does not count.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,6 +30,8 @@ class Shape:
     """Column to GoogleSQL type, in order."""
     required: frozenset[str] = frozenset()
     """Columns that refuse NULL."""
+    answers_as_spelt: bool = False
+    """Whether the engine names a column in an answer as the table spells it, and not as the query does."""
     is_table: bool = True
     layout: Layout | None = None
     """None where the engine does not divide tables."""
@@ -46,15 +48,18 @@ def differences(table: Table, shape: Shape) -> list[str]:
     name = f"{table.dataset}.{table.name}"
     if not shape.is_table:
         return [f"{name} is a view where a table belongs (rename it, run `v4 init`)"]
-    declared = {column.name.lower(): column.type for column in table.columns}
+    declared = {column.name.lower(): (column.name, column.type) for column in table.columns}
     found = []
     for column, kind in shape.columns.items():
-        wanted = declared.get(column.lower())
-        if wanted is None:
+        spelling, wanted = declared.get(column.lower(), ("", ""))
+        if not wanted:
             drop = f"ALTER TABLE {table.full_name} DROP COLUMN `{column}`"
             found.append(f"{name}.{column} ({kind}) is not a column of this release ({drop})")
         elif kind != wanted:
             found.append(f"{name}.{column} is {kind}, expected {wanted} ({COPY})")
+        elif shape.answers_as_spelt and column != spelling:
+            rename = f"ALTER TABLE {table.full_name} RENAME COLUMN `{column}` TO `{spelling}`"
+            found.append(f"{name}.{column} is spelt otherwise than {spelling} ({rename})")
         elif column in shape.required:
             allow = f"ALTER TABLE {table.full_name} ALTER COLUMN `{column}` DROP NOT NULL"
             found.append(f"{name}.{column} is NOT NULL, expected nullable ({allow})")

@@ -72,14 +72,15 @@ def home(settings: Settings) -> Answer:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Warehouse]:
-    """The warehouse, never made by looking at it. Raises TableMissingError without a file, WarehouseBusyError."""
+def opened(settings: Settings, *, any_schema: bool = True) -> Iterator[Warehouse]:
+    """The warehouse, never made by looking at it. Raises TableMissingError without a file, WarehouseBusyError, and
+    SchemaVersionError on the tables of another release unless `any_schema`."""
     if settings.warehouse == "duckdb" and not settings.duckdb_file.exists():
         raise TableMissingError(
             f"There is no {settings.duckdb_file}. `v4 init` makes one; `v4 sample` fills it with sample data."
         )
     seconds = min(settings.warehouse_lock_seconds, LOCK_SECONDS)
-    house = warehouse(settings.model_copy(update={"warehouse_lock_seconds": seconds}), any_schema=True)
+    house = warehouse(settings.model_copy(update={"warehouse_lock_seconds": seconds}), any_schema=any_schema)
     with house.session():
         yield house
 

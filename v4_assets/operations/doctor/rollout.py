@@ -46,7 +46,7 @@ def model(settings: Settings, version: str) -> Answer:
 def live(settings: Settings) -> Answer:
     """Something is live, its artifact is the one that went live, and the history says the same."""
     rollout, models = settings.rollout, registry(settings)
-    with opened(settings) as house:
+    with opened(settings, any_schema=False) as house:
         now = production.current(house, rollout.catalogue)
         events = production.history(house, rollout.catalogue)
         if now is None:
@@ -127,7 +127,7 @@ def switches(settings: Settings) -> Answer:
 
 def order(settings: Settings) -> Answer:
     """No promotion, rollback or sunset is half done."""
-    with opened(settings) as house:
+    with opened(settings, any_schema=False) as house:
         begun = deployments.state_after(production.history(house, settings.rollout.catalogue)).unfinished
     if begun:
         return Answer(Verdict.WARN, f"{begun.event} of {begun.day} ({begun.version}) is not through.", "`v4 resume`")

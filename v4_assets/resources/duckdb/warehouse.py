@@ -259,6 +259,7 @@ def _shape(connection: duckdb.DuckDBPyConnection, table: Table) -> Shape | None:
     return Shape(
         columns={column: GOOGLE_TYPES.get(data_type, data_type) for column, data_type, _ in found},
         required=frozenset(column for column, _, is_nullable in found if is_nullable == "NO"),
+        answers_as_spelt=True,
         is_table=not is_view,
     )
 

@@ -1,0 +1,144 @@
+"""`v4 init` on BigQuery adds missing columns and tables, refuses what it cannot add, and records the version."""
+
+from dataclasses import replace
+from datetime import date
+from uuid import uuid4
+
+import pytest
+
+from v4_assets import tables
+from v4_assets.errors import SchemaDriftError, SchemaVersionError
+from v4_assets.operations import operate
+from v4_assets.record import production, schema
+from v4_assets.record.schema import NEEDED
+from v4_assets.resources.bigquery import warehouse as module
+from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse
+from v4_assets.resources.connect import warehouse
+from v4_assets.settings import PROJECT, Settings, load
+from v4_assets.sql import Column, Query
+from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
+
+pytestmark = pytest.mark.extended
+NAMES = ("SavvyGTMData", "FinTrx_data_CA", "ml_features")
+DAY = date(2026, 1, 5)
+
+
+@pytest.fixture(scope="module")
+def settings(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """An installation with datasets of its own, made by this release."""
+    home = tmp_path_factory.mktemp("upgrade")
+    ending = uuid4().hex[:8]
+    text = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
+    for name in NAMES:
+        text = text.replace(f": {name}\n", f": {name}_{ending}\n")
+        emulator.client().create_dataset(f"{name}_{ending}")
+    (home / "rollout.yaml").write_text(text, encoding="utf-8")
+    settings = load(
+        {
+            "V4_HOME": str(home),
+            "V4_NOW": f"{DAY}T06:30",
+            "V4_ROLLOUT": str(home / "rollout.yaml"),
+            "V4_WAREHOUSE": "bigquery",
+            "V4_BIGQUERY_PROJECT": GOOGLE_PROJECT,
+            "V4_BIGQUERY_ENDPOINT": emulator.endpoint,
+            "V4_BIGQUERY_STORAGE_ENDPOINT": emulator.storage_endpoint,
+        }
+    )
+    operate.init(settings)
+    return settings
+
+
+@pytest.fixture(autouse=True)
+def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a process that has not asked for the version yet."""
+    monkeypatch.setattr(module, "_verified_until", {})
+
+
+def change(settings: Settings, *statements: str) -> None:
+    house = warehouse(settings, any_schema=True)
+    assert isinstance(house, BigQueryWarehouse)
+    for statement in statements:
+        house._run(Query("change", statement))
+
+
+def age(settings: Settings) -> None:
+    """Make it a warehouse of release 0.1 that lacks a column and a table beside the versions."""
+    catalogue = settings.rollout.catalogue
+    change(
+        settings,
+        f"DROP TABLE {catalogue[tables.SCHEMA].full_name}",
+        f"DROP TABLE {catalogue[tables.LEAD_OUTCOMES].full_name}",
+        f"ALTER TABLE {catalogue[tables.DEPLOYMENTS].full_name} DROP COLUMN run_id",
+    )
+
+
+def test_an_upgrade_adds_what_is_missing_and_is_due_until_then(settings):
+    catalogue = settings.rollout.catalogue
+    before = {table.name: warehouse(settings).shape(table) for table in catalogue.made}
+    age(settings)
+    with pytest.raises(SchemaVersionError, match=f"is of schema 1, this release needs {NEEDED}: run `v4 init`"):
+        production.live_version(warehouse(settings), catalogue)
+    assert operate.init(settings).upgraded_from == 1
+    assert operate.init(settings).upgraded_from is None
+    after = {table.name: warehouse(settings).shape(table) for table in catalogue.made}
+    # An added column stands last.
+    columns = {name: dict(shape.columns) for name, shape in after.items() if shape}
+    assert columns == {name: dict(shape.columns) for name, shape in before.items() if shape}
+    assert {name: shape.layout for name, shape in after.items() if shape} == {
+        name: shape.layout for name, shape in before.items() if shape
+    }
+    [event] = production.history(warehouse(settings), catalogue)
+    assert (event.event, event.run_id) == ("adopted", None)
+    found = schema.found(warehouse(settings), catalogue)
+    assert found == schema.Found(NEEDED, schema.RELEASE)
+
+
+def test_an_added_column_is_described_nullable_and_added_once(settings, emulator):
+    table = settings.rollout.catalogue[tables.LEAD_OUTCOMES]
+    wider = replace(table, columns=(*table.columns, Column("note", "STRING", 'what "one" noted')))
+    house = warehouse(settings, any_schema=True)
+    for _ in range(2):
+        house.create([wider])
+    [field] = [one for one in emulator.client().get_table(f"{table.dataset}.{table.name}").schema if one.name == "note"]
+    assert (field.field_type, field.mode, field.description) == ("STRING", "NULLABLE", 'what "one" noted')
+    change(settings, f"ALTER TABLE {table.full_name} DROP COLUMN note")
+
+
+def test_names_that_differ_in_case_are_the_same_column(settings):
+    table = settings.rollout.catalogue[tables.LEAD_OUTCOMES]
+    louder = replace(table, columns=tuple(replace(column, name=column.name.upper()) for column in table.columns))
+    house = warehouse(settings, any_schema=True)
+    before = house.columns(table)
+    house.create([louder])
+    assert house.columns(table) == before
+
+
+def test_every_other_difference_is_named_in_one_error_and_nothing_is_changed(settings):
+    catalogue, house = settings.rollout.catalogue, warehouse(settings, any_schema=True)
+    outcomes, scored = catalogue[tables.LEAD_OUTCOMES], catalogue[tables.SCORED_LEADS]
+    beside = replace(outcomes, name="beside")
+    narrower = replace(outcomes, columns=outcomes.columns[1:])
+    retyped = replace(catalogue[tables.PRODUCTION], columns=(Column("version", "INT64"),))
+    loose = replace(scored, columns=tuple(one for one in scored.columns if one.name != "lead_id"))
+    with pytest.raises(SchemaDriftError) as refused:
+        house.create([beside, narrower, retyped, loose])
+    said = str(refused.value)
+    assert f"{outcomes.name}.{outcomes.columns[0].name} (" in said
+    assert "v4_production.version is STRING, expected INT64" in said
+    assert "v4_scored_leads is clustered by lead_id, expected nothing" in said
+    assert house.shape(beside) is None
+
+
+def test_a_newer_warehouse_is_refused(settings):
+    catalogue = settings.rollout.catalogue
+    name = catalogue[tables.SCHEMA].full_name
+    change(
+        settings,
+        f"INSERT INTO {name} (version, previous, recorded_at, release, recorded_by) "
+        f"VALUES ({NEEDED + 1}, {NEEDED}, CURRENT_TIMESTAMP(), '9.1.0', 'x')",
+    )
+    for refused in (lambda: production.live_version(warehouse(settings), catalogue), lambda: operate.init(settings)):
+        with pytest.raises(SchemaVersionError, match=r"needs \d+: run release 9\.1\.0"):
+            refused()
+    change(settings, f"DELETE FROM {name} WHERE version = {NEEDED + 1}")
+    assert production.live_version(warehouse(settings), catalogue) == "v4.0.0"
