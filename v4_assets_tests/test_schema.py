@@ -3,13 +3,14 @@
 import json
 import sqlite3
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner, Result
 
-from v4_assets import tables
+from v4_assets import jobs, tables
 from v4_assets.cli.main import cli
 from v4_assets.errors import SchemaDriftError, SchemaVersionError
 from v4_assets.operations import operate
@@ -42,8 +43,17 @@ READING = {
     "rollback": ("--reason", "why"),
     "resume": (),
     "references": (),
+    "look": (),
+    "replay": ("--from", "2026-01-05"),
+    "sync": ("preview",),
+    "sunset": ("--reason", "why"),
+    "approve": ("0" * 64,),
+    "allow": ("v4.1.0", "--reason", "why"),
+    "restore": ("v4.0.0", "--reason", "why"),
 }
-"""Commands that read the warehouse, with the arguments they need."""
+"""Commands that read our tables, with the arguments they need."""
+NOT_READING = {"ci", "demo", "dev", "doctor", "init", "odds", "prune", "register", "sample", "score", "sql"}
+"""Commands that make their own warehouse, upgrade or examine it, or need none; `v4 sample` fills sources."""
 
 
 @pytest.fixture
@@ -255,6 +265,17 @@ def test_a_command_that_reads_an_old_warehouse_asks_for_the_upgrade(settings, co
     assert isinstance(result.exception, SchemaVersionError), result.output
     assert str(result.exception) == OLDER
     assert content(settings) == before
+
+
+def test_every_command_reads_our_tables_or_is_known_not_to():
+    assert set(READING) | NOT_READING == set(cli.commands)
+
+
+def test_a_run_of_dagster_s_own_on_an_old_warehouse_ends_with_the_same_sentence(settings):
+    age(settings)
+    outcome = operate.run_job(settings, jobs.SCORING, partition=date(2026, 1, 5))
+    assert not outcome.success
+    assert any(OLDER in error for error in outcome.errors), outcome.errors
 
 
 @pytest.mark.parametrize("command", ["status", "tick", "init"])

@@ -11,8 +11,9 @@ from v4_assets import sql, tables
 from v4_assets.assets.training import first_morning
 from v4_assets.record.writes import PartitionWrite
 from v4_assets.resources.bigquery.scripts import parameters, partition_script, statements_script, table_script
+from v4_assets.resources.bigquery.tables import add_columns_ddl
 from v4_assets.resources.warehouse import Statement
-from v4_assets.sql import Query
+from v4_assets.sql import Column, Query
 from v4_assets.tables import Table
 from v4_assets_tests.bigquery.googlesql import GoogleSQL, declared_parameters
 from v4_assets_tests.bigquery.twin import FILES, catalogue, parameter_types
@@ -77,6 +78,19 @@ def test_a_change_fits_the_table_it_changes(name):
 @pytest.mark.parametrize("view", catalogue().views, ids=lambda view: view.name)
 def test_a_view_is_googlesql(view):
     assert google().columns(view.query.text, {}) != []
+
+
+def test_adding_columns_is_googlesql():
+    table = catalogue()[tables.DEPLOYMENTS]
+    added = (Column("note", "STRING", 'a "note"'), Column("count", "INT64", "how many"))
+    resolved = google().analyzed(add_columns_ddl(table, added), {})
+    found = [(action.is_if_not_exists, action.column_definition) for action in resolved.alter_action_list]
+    assert [(once, column.name, column.annotations.not_null) for once, column in found] == [
+        (True, "note", False),
+        (True, "count", False),
+    ]
+    [described] = found[0][1].annotations.option_list
+    assert (described.name, described.value.value.value.string_value) == ("description", 'a "note"')
 
 
 def test_the_composed_training_day_is_googlesql():

@@ -14,20 +14,15 @@ import pyarrow as pa
 from v4_assets.errors import ConcurrentWriteError, SchemaDriftError, TableMissingError, WarehouseError
 from v4_assets.record import schema
 from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources import shapes
 from v4_assets.resources.duckdb.file import SETTINGS, Feed, shared_connection
 from v4_assets.resources.duckdb.sql import (
-    GOOGLE_TYPES,
-    add_columns,
-    create_schema,
-    create_table,
-    create_view,
     delete_partition,
     insert_from,
     quoted,
     schema_name,
     to_duckdb,
 )
+from v4_assets.resources.duckdb.tables import create, shape_of
 from v4_assets.resources.shapes import Shape
 from v4_assets.resources.warehouse import ROWS_PER_BATCH, Statement, arrow_schema
 from v4_assets.sql import Query
@@ -78,18 +73,8 @@ class DuckDBWarehouse(dg.ConfigurableResource["DuckDBWarehouse"]):
 
     def create(self, tables: Iterable[Table], views: Iterable[View] = ()) -> None:
         """Create missing tables, add missing columns and renew the views, in one transaction."""
-        tables, views = tuple(tables), tuple(views)
         with self._transaction("tables and views") as connection:
-            found = [(table, _shape(connection, table)) for table in tables]
-            shapes.verify(found, [(view, _shape(connection, shapes.place(view))) for view in views])
-            for dataset in sorted({table.dataset for table in tables} | {view.dataset for view in views}):
-                connection.execute(create_schema(dataset))
-            for table, shape in found:
-                lacking = shapes.missing_columns(table, shape) if shape else ()
-                for statement in add_columns(table, lacking) if shape else [create_table(table)]:
-                    connection.execute(statement)
-            for view in views:
-                connection.execute(create_view(view))
+            create(connection, tuple(tables), tuple(views))
 
     def replace_partition(
         self, table: Table, write: PartitionWrite, rows: Query | Iterable[pa.RecordBatch], log: Table
@@ -141,7 +126,7 @@ class DuckDBWarehouse(dg.ConfigurableResource["DuckDBWarehouse"]):
     def shape(self, table: Table) -> Shape | None:
         """What stands under the table's name."""
         with self._connection() as connection:
-            return _shape(connection, table)
+            return shape_of(connection, table)
 
     def columns(self, table: Table) -> dict[str, str]:
         """Columns and GoogleSQL types as they really are."""
@@ -241,27 +226,6 @@ def _verify_turn(connection: duckdb.DuckDBPyConnection, write: PartitionWrite, l
             f"{write.sequence - 1}: another run wrote it just now. Nothing was changed; run again to work on what "
             "that run left."
         )
-
-
-def _shape(connection: duckdb.DuckDBPyConnection, table: Table) -> Shape | None:
-    name = {"schema": schema_name(table.dataset), "name": table.name}
-    found = connection.execute(
-        "SELECT column_name, data_type, is_nullable FROM information_schema.columns "
-        "WHERE lower(table_schema) = lower($schema) AND lower(table_name) = lower($name) ORDER BY ordinal_position",
-        name,
-    ).fetchall()
-    is_view = connection.execute(
-        "SELECT 1 FROM duckdb_views() WHERE lower(schema_name) = lower($schema) AND lower(view_name) = lower($name)",
-        name,
-    ).fetchall()
-    if not found:
-        return None
-    return Shape(
-        columns={column: GOOGLE_TYPES.get(data_type, data_type) for column, data_type, _ in found},
-        required=frozenset(column for column, _, is_nullable in found if is_nullable == "NO"),
-        answers_as_spelt=True,
-        is_table=not is_view,
-    )
 
 
 @contextmanager
