@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from v4_assets.cli.main import cli, main
 from v4_assets.operations import operate
 from v4_assets.operations.operate import FailedCheck, Outcome
+from v4_assets.record import schema
 from v4_assets.settings import load
 from v4_assets_tests.test_training import leads, trained_files, write
 
@@ -136,7 +137,8 @@ def test_init_adopts_the_baseline_once_and_the_status_shows_it(home, shipped, v4
     assert v4("init") == (0, "v4.0.0 is live.\n", "")
     first = json.loads(v4("status", "--json")[1])
     again = json.loads(v4("init", "--json")[1])
-    assert again == {"live": "v4.0.0", "event_id": first["live"]["event_id"]}
+    adopted = {"live": "v4.0.0", "event_id": first["live"]["event_id"]}
+    assert again == adopted | {"schema": schema.NEEDED, "upgraded_from": None}
     assert first["live"]["model_sha256"] == shipped["model.json"]
     assert first["since"]["event"] == "adopted"
     assert datetime.fromisoformat(first["since"]["happened_at"]) == datetime(2026, 1, 12, 11, 30, tzinfo=UTC)
