@@ -22,15 +22,15 @@ from v4_assets.policy.decision import (
     GATE_NAMES,
     ROLLBACK_GATES,
     Action,
-    Circumstances,
     Decision,
     Evaluated,
     Gate,
     Phase,
-    Standing,
+    RolloutStatus,
     Verdict,
 )
 from v4_assets.policy.gates import TEST_METRICS, evidence_gates, gates, history_of
+from v4_assets.policy.state import State
 from v4_assets.policy.weeks import closes, name_of, running
 from v4_assets.settings import PROJECT
 from v4_assets_tests.evidences import evidence
@@ -444,7 +444,7 @@ def test_the_last_evaluated_day_of_a_week_speaks_for_it():
 # --- watching
 
 
-def standing(phase: Phase = Phase.WATCH, **changes) -> Standing:
+def status(phase: Phase = Phase.WATCH, **changes) -> RolloutStatus:
     known = {
         "phase": phase,
         "live": "v4.1.0" if phase in (Phase.WATCH, Phase.SUNSET) else "v4.0.0",
@@ -453,11 +453,11 @@ def standing(phase: Phase = Phase.WATCH, **changes) -> Standing:
         "phase_since": date(2026, 1, 4),
         **VERSIONS,
     }
-    return Standing(**{**known, **changes})
+    return RolloutStatus(**{**known, **changes})
 
 
-def watch(past, found=None, policy=POLICY, circumstances=None, **changes) -> Decision:
-    return decide(standing(**changes), found or day_gates(), past, policy, circumstances)
+def watch(past, found=None, policy=POLICY, facts=None, **changes) -> Decision:
+    return decide(State(status(**changes), found or day_gates(), past, policy, **(facts or {})))
 
 
 @pytest.mark.parametrize("name", ROLLBACK_GATES)
@@ -589,8 +589,8 @@ def test_weeks_without_a_verdict_are_named():
 def test_what_a_gate_of_today_finds_worth_telling_is_told(phase):
     market = gate("top_decile_conversion", INCONCLUSIVE, alert=True)
     today = tuple(market if one.name == market.name else one for one in day_gates())
-    assert decide(standing(phase), today, CALM, POLICY).alert
-    assert not decide(standing(phase), day_gates(auc=INCONCLUSIVE), CALM, POLICY).alert
+    assert decide(State(status(phase), today, CALM, POLICY)).alert
+    assert not decide(State(status(phase), day_gates(auc=INCONCLUSIVE), CALM, POLICY)).alert
 
 
 def test_a_live_version_of_unknown_age_is_left_alone():
@@ -600,25 +600,25 @@ def test_a_live_version_of_unknown_age_is_left_alone():
 
 # --- sunset
 
-DUE = Circumstances(cohort_from=date(2026, 1, 5), readers_left=(), approved=Action.SUNSET)
+DUE = {"cohort_from": date(2026, 1, 5), "baseline_readers": (), "approved": Action.SUNSET}
 CALM = history(W02={}, W03={}, W04={})
 
 
 def test_a_sunset_that_is_due_and_approved_is_carried_out():
-    assert watch(CALM, circumstances=DUE).action == Action.SUNSET
+    assert watch(CALM, facts=DUE).action == Action.SUNSET
 
 
 def test_a_sunset_is_asked_for_unless_the_policy_says_otherwise():
-    waiting = Circumstances(cohort_from=date(2026, 1, 5), readers_left=())
-    asked = watch(CALM, circumstances=waiting)
+    waiting = {"cohort_from": date(2026, 1, 5), "baseline_readers": ()}
+    asked = watch(CALM, facts=waiting)
     assert (asked.action, asked.wanted) == (Action.ASK, Action.SUNSET)
     assert "`v4 approve`" in asked.reason
-    assert watch(CALM, circumstances=waiting, policy=changed("sunset", approval="auto")).action == Action.SUNSET
+    assert watch(CALM, facts=waiting, policy=changed("sunset", approval="auto")).action == Action.SUNSET
 
 
 def test_the_approval_of_a_promotion_is_none_of_a_sunset():
-    other = Circumstances(cohort_from=date(2026, 1, 5), readers_left=(), approved=Action.PROMOTE)
-    assert watch(CALM, circumstances=other).action == Action.ASK
+    other = {"cohort_from": date(2026, 1, 5), "baseline_readers": (), "approved": Action.PROMOTE}
+    assert watch(CALM, facts=other).action == Action.ASK
 
 
 @pytest.mark.parametrize(
@@ -627,8 +627,8 @@ def test_the_approval_of_a_promotion_is_none_of_a_sunset():
     ids=["13 days", "14 days", "15 days"],
 )
 def test_a_sunset_waits_for_two_healthy_weeks(live_since, due):
-    circumstances = Circumstances(cohort_from=date(2026, 1, 20), readers_left=(), approved=Action.SUNSET)
-    decision = watch(CALM, circumstances=circumstances, live_since=live_since)
+    facts = {"cohort_from": date(2026, 1, 20), "baseline_readers": (), "approved": Action.SUNSET}
+    decision = watch(CALM, facts=facts, live_since=live_since)
     assert (decision.action == Action.SUNSET) == due
     assert due or "waits for 13 of 14 healthy days" in decision.reason
 
@@ -639,7 +639,7 @@ def test_a_sunset_waits_for_two_healthy_weeks(live_since, due):
 @pytest.mark.parametrize("retrospective", [False, True])
 def test_a_failing_day_begins_the_healthy_days_anew(failed, due, retrospective):
     past = CALM | {failed: Evaluated(day_gates(EVIDENCE_GATES, auc=FAIL), retrospective)}
-    assert (watch(past, circumstances=DUE).action == Action.SUNSET) == due
+    assert (watch(past, facts=DUE).action == Action.SUNSET) == due
 
 
 @pytest.mark.parametrize(
@@ -647,21 +647,23 @@ def test_a_failing_day_begins_the_healthy_days_anew(failed, due, retrospective):
     [
         pytest.param({"cohort_from": None}, "a matured cohort contacted wholly after 2026-01-04", id="no cohort"),
         pytest.param({"cohort_from": date(2026, 1, 4)}, "wholly after 2026-01-04", id="contacted on the day itself"),
-        pytest.param({"readers_left": ("report.sql",)}, "names: report.sql", id="a reader left"),
-        pytest.param({"readers_unknown": "no right"}, "who reads v4.0.0's names: no right", id="nobody may look"),
-        pytest.param({"readers_left": None}, "somebody to say that nothing reads v4.0.0's names", id="nobody looked"),
+        pytest.param({"baseline_readers": ("report.sql",)}, "names: report.sql", id="a reader left"),
+        pytest.param({"unchecked_readers": "no right"}, "who reads v4.0.0's names: no right", id="nobody may look"),
+        pytest.param(
+            {"baseline_readers": None}, "somebody to say that nothing reads v4.0.0's names", id="nobody looked"
+        ),
     ],
 )
 def test_a_sunset_says_what_it_waits_for(changes, awaited):
-    known = {"cohort_from": date(2026, 1, 5), "readers_left": (), "approved": Action.SUNSET}
-    decision = watch(CALM, circumstances=Circumstances(**{**known, **changes}))
+    known = {"cohort_from": date(2026, 1, 5), "baseline_readers": (), "approved": Action.SUNSET}
+    decision = watch(CALM, facts={**known, **changes})
     assert (decision.action, awaited in decision.reason) == (Action.HOLD, True)
 
 
 @pytest.mark.parametrize("verdict", [INCONCLUSIVE, FAIL])
 @pytest.mark.parametrize("name", ROLLBACK_GATES)
 def test_nothing_is_archived_on_a_day_that_does_not_pass(name, verdict):
-    assert watch(CALM, day_gates(**{name: verdict}), circumstances=DUE).action == Action.HOLD
+    assert watch(CALM, day_gates(**{name: verdict}), facts=DUE).action == Action.HOLD
 
 
 def test_after_sunset_a_breach_is_told_and_v4_restore_is_named():
@@ -678,8 +680,8 @@ def test_after_sunset_a_breach_is_told_and_v4_restore_is_named():
 GOOD = history(W03={}, W04={}, retrospective=True)
 
 
-def parallel(past=GOOD, found=None, policy=POLICY, circumstances=None, **changes) -> Decision:
-    return decide(standing(Phase.PARALLEL, **changes), found or day_gates(), past, policy, circumstances)
+def parallel(past=GOOD, found=None, policy=POLICY, facts=None, **changes) -> Decision:
+    return decide(State(status(Phase.PARALLEL, **changes), found or day_gates(), past, policy, **(facts or {})))
 
 
 def test_a_candidate_that_shows_everything_is_promoted():
@@ -738,25 +740,25 @@ def test_a_phase_of_unknown_age_promotes_nobody():
 
 
 def test_failing_data_checks_stand_in_the_way_of_promotion_but_not_of_rollback():
-    failing = Circumstances(data_checks_failing=("daily_scores_v41/one_row_per_lead",))
-    decision = parallel(circumstances=failing)
+    failing = {"failing_checks": ("daily_scores_v41/one_row_per_lead",)}
+    decision = parallel(facts=failing)
     assert (decision.action, "daily_scores_v41/one_row_per_lead" in decision.reason) == (Action.HOLD, True)
     bad = history(W03={"auc": FAIL}, W04={"auc": FAIL})
-    assert watch(bad, circumstances=failing).action == Action.ROLLBACK
+    assert watch(bad, facts=failing).action == Action.ROLLBACK
 
 
 def test_a_promotion_is_asked_for_when_approval_is_manual():
     policy = changed("promotion", approval="manual")
     asked = parallel(policy=policy)
     assert (asked.action, asked.wanted, asked.alert) == (Action.ASK, Action.PROMOTE, True)
-    assert parallel(policy=policy, circumstances=Circumstances(approved=Action.PROMOTE)).action == Action.PROMOTE
-    assert parallel(policy=policy, circumstances=Circumstances(approved=Action.SUNSET)).action == Action.ASK
+    assert parallel(policy=policy, facts={"approved": Action.PROMOTE}).action == Action.PROMOTE
+    assert parallel(policy=policy, facts={"approved": Action.SUNSET}).action == Action.ASK
 
 
 def test_a_version_that_was_rolled_back_is_promoted_only_when_allowed_again():
-    out = parallel(circumstances=Circumstances(rolled_back_before=True))
+    out = parallel(facts={"rolled_back_before": True})
     assert (out.action, "`v4 allow v4.1.0 --reason …`" in out.reason) == (Action.HOLD, True)
-    assert parallel(circumstances=Circumstances(rolled_back_before=False)).action == Action.PROMOTE
+    assert parallel(facts={"rolled_back_before": False}).action == Action.PROMOTE
 
 
 # --- every phase
@@ -767,14 +769,14 @@ def test_a_version_that_was_rolled_back_is_promoted_only_when_allowed_again():
 )
 def test_a_phase_without_a_next_step_says_what_a_person_can_do(phase, said):
     for past in (GOOD, history(W03={"auc": FAIL}, W04={"auc": FAIL})):
-        decision = decide(standing(phase), day_gates(), past, POLICY)
+        decision = decide(State(status(phase), day_gates(), past, POLICY))
         assert (decision.action, said in decision.reason) == (Action.HOLD, True)
 
 
 @pytest.mark.parametrize("phase", Phase)
 def test_a_disagreement_holds_and_is_told(phase):
     bad = history(W03={"auc": FAIL}, W04={"auc": FAIL})
-    decision = decide(standing(phase, disagreement="Two rows in production."), day_gates(), bad, POLICY)
+    decision = decide(State(status(phase, disagreement="Two rows in production."), day_gates(), bad, POLICY))
     assert decision == Decision(Action.HOLD, "Two rows in production.", alert=True)
 
 
@@ -791,7 +793,7 @@ def test_a_disagreement_holds_and_is_told(phase):
 )
 def test_gates_that_are_not_complete_hold(phase, today, said):
     for past in (GOOD, history(W03={"auc": FAIL}, W04={"auc": FAIL})):
-        decision = decide(standing(phase), today, past, POLICY)
+        decision = decide(State(status(phase), today, past, POLICY))
         assert (decision.action, decision.alert, said in decision.reason) == (Action.HOLD, True, True)
 
 
@@ -853,22 +855,25 @@ def test_days_computed_later_never_convict(past, today, since):
 def test_the_order_of_the_history_does_not_matter(past, today, phase, random):
     items = list(past.items())
     random.shuffle(items)
-    case = standing(phase)
-    assert decide(case, today, dict(items), POLICY, DUE) == decide(case, today, past, POLICY, DUE)
+    stands = status(phase)
+    assert decide(State(stands, today, dict(items), POLICY, **DUE)) == decide(State(stands, today, past, POLICY, **DUE))
 
 
 @settings(deadline=None)
 @given(HISTORIES, TODAYS, st.sampled_from(Phase), st.permutations(range(len(GATE_NAMES))))
 def test_the_order_of_the_gates_changes_no_action(past, today, phase, order):
-    case = standing(phase)
+    stands = status(phase)
     shuffled = tuple(today[place] for place in order)
-    assert decide(case, shuffled, past, POLICY, DUE).action == decide(case, today, past, POLICY, DUE).action
+    assert (
+        decide(State(stands, shuffled, past, POLICY, **DUE)).action
+        == decide(State(stands, today, past, POLICY, **DUE)).action
+    )
 
 
 @settings(deadline=None)
 @given(HISTORIES, TODAYS, st.sampled_from(Phase))
 def test_every_decision_says_why(past, today, phase):
-    decision = decide(standing(phase), today, past, POLICY, DUE)
+    decision = decide(State(status(phase), today, past, POLICY, **DUE))
     assert len(decision.reason) > 10
     allowed = {
         Phase.PARALLEL: {Action.HOLD, Action.PROMOTE},

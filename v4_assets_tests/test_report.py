@@ -9,7 +9,7 @@ import pytest
 from v4_assets.assets.report import verify_through
 from v4_assets.clock import NEW_YORK
 from v4_assets.errors import SalesforceError
-from v4_assets.policy.decision import Gate, Phase, Standing, Verdict
+from v4_assets.policy.decision import Gate, Phase, RolloutStatus, Verdict
 from v4_assets.record.deployments import Event
 from v4_assets.rollout import charts
 from v4_assets.rollout.evaluations import owed_by_sync
@@ -40,13 +40,13 @@ ROLLBACK = Event(
     evidence_day=DAY,
     evidence_sha256="e" * 64,
 )
-STANDING = Standing(Phase.ROLLED_BACK, "v4.0.0", "v4.1.0", "v4.0.0", DAY, live_since=DAY, phase_since=DAY)
+STATUS = RolloutStatus(Phase.ROLLED_BACK, "v4.0.0", "v4.1.0", "v4.0.0", DAY, live_since=DAY, phase_since=DAY)
 EVIDENCE = [evidence(), evidence(version="v4.0.0", lift=1.44, lift_low=1.1, lift_high=1.9)]
 
 
 def report(**changes: object) -> Report:
     made = Report(
-        standing=STANDING,
+        status=STATUS,
         statuses={"v4.0.0": "production", "v4.1.0": "deprecated"},
         events=[ROLLBACK],
         evidence=EVIDENCE,

@@ -130,7 +130,7 @@ def _drawn(report: Report, rollout: Rollout, folder: Path) -> tuple[dict[str, Ch
 
 def of_action(report: Report, action: Event, warehouse: Warehouse, rollout: Rollout) -> Report:
     """The same for an action: with the gates and the evidence it was decided by."""
-    day = action.evidence_day or report.standing.today
+    day = action.evidence_day or report.status.today
     rows = evidence_rows(warehouse, rollout.catalogue, day, day)
     sha256 = digest(rows) if rows else None
     return replace(

@@ -48,18 +48,18 @@ def live(instant: str | None, as_json: bool) -> None:
 def look(as_json: bool) -> None:
     """Where the rollout stands, what the sensor would do now, and what it waits for. Changes nothing."""
     found = by_hand.look(load())
-    decision, standing = found.decision, found.standing
+    decision, status = found.decision, found.status
     wanted = f" ({decision.wanted.value})" if decision.wanted else ""
     lines = [
-        f"Phase     {standing.phase.value} since {standing.phase_since}",
-        f"Live      {standing.live} since {standing.live_since}",
+        f"Phase     {status.phase.value} since {status.phase_since}",
+        f"Live      {status.live} since {status.live_since}",
         f"Decision  {decision.action.value}{wanted}: {decision.reason}",
         *(f"  {gate.verdict.name:<12} {gate.name}: {gate.reason}" for gate in decision.gates),
     ]
     content = {
-        "phase": standing.phase.value,
-        "live": standing.live,
-        "live_since": standing.live_since,
+        "phase": status.phase.value,
+        "live": status.live,
+        "live_since": status.live_since,
         "action": decision.action.value,
         "wanted": decision.wanted.value if decision.wanted else None,
         "reason": decision.reason,

@@ -140,11 +140,11 @@ def _scored(instance: dg.DagsterInstance, write: PartitionWrite | None) -> dict[
 
 
 def _rollout(instance: dg.DagsterInstance, settings: Settings, found: Assessment) -> dict[str, Any]:
-    standing, decision = found.standing, found.decision
-    gates = decision.gates or gates_of_day(instance, standing.today)
+    status, decision = found.status, found.decision
+    gates = decision.gates or gates_of_day(instance, status.today)
     return {
-        "phase": standing.phase.value,
-        "phase_since": standing.phase_since,
+        "phase": status.phase.value,
+        "phase_since": status.phase_since,
         "action": decision.action.value,
         "wanted": decision.wanted.value if decision.wanted else None,
         "reason": decision.reason,

@@ -75,8 +75,8 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What is known of a rollout beside the evidence."""
+class RolloutStatus:
+    """Where a rollout stands: follows from the events, the production row and rollout.yaml."""
 
     phase: Phase
     live: str | None
@@ -89,24 +89,6 @@ class Standing:
     """New York date on which the phase began: adoption, promotion, rollback, allowance, sunset."""
     disagreement: str | None = None
     """Why events, production and rollout.yaml contradict each other; None when they agree."""
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """What a decision looks at beside standing, gates and history. The defaults advance nothing."""
-
-    data_checks_failing: tuple[str, ...] = ()
-    """Checks of features, scores and salesforce_sync that fail today, by name. They stand in the way of promotion."""
-    approved: Action | None = None
-    """What a person approved on exactly this evidence, while the approval is valid. Asked for by `approval: manual`."""
-    rolled_back_before: bool = False
-    """The candidate was rolled back, and nobody has allowed it since."""
-    cohort_from: date | None = None
-    """First day of contact of the candidate's rollback cohort of today."""
-    readers_left: tuple[str, ...] | None = None
-    """Who still reads the baseline's names; None when nobody looked."""
-    readers_unknown: str | None = None
-    """Why nobody could look everywhere."""
 
 
 @dataclass(frozen=True)

@@ -167,16 +167,16 @@ def _failed_runs(instance: dg.DagsterInstance) -> Iterator[Condition]:
 
 def held(assessment: Assessment) -> Iterator[Condition]:
     """A day that is missing, a question to a person, or a hold that is worth telling."""
-    decision, today = assessment.decision, assessment.standing.today
+    decision, today = assessment.decision, assessment.status.today
     if assessment.missing_day:
         yield Condition(f"missing:{today}", f"The day {today} is missing: {decision.reason}.")
     elif decision.action is Action.ASK and decision.wanted:
         yield Condition(f"ask:{decision.wanted.value}:{today}", f"A person must decide: {decision.reason}")
     elif decision.alert:
         week = today.isocalendar()
-        matter = "disagreement" if assessment.standing.disagreement else assessment.matter
-        kind = f"{assessment.standing.phase.value}:{week.year}-W{week.week:02d}:{matter}"
-        yield Condition(f"held:{kind}", f"Held in {assessment.standing.phase.value}: {decision.reason}")
+        matter = "disagreement" if assessment.status.disagreement else assessment.matter
+        kind = f"{assessment.status.phase.value}:{week.year}-W{week.week:02d}:{matter}"
+        yield Condition(f"held:{kind}", f"Held in {assessment.status.phase.value}: {decision.reason}")
 
 
 def unfinished(instance: dg.DagsterInstance, assessment: Assessment, rollout: Rollout) -> Iterator[Condition]:
@@ -199,7 +199,7 @@ def _missing(
 ) -> Iterator[Condition]:
     found = missing(instance, warehouse, rollout, clock, assessment)
     if found:
-        yield Condition(f"{found.what}:{assessment.standing.today}", found.text)
+        yield Condition(f"{found.what}:{assessment.status.today}", found.text)
 
 
 def _actions(warehouse: Warehouse, rollout: Rollout) -> Iterator[Condition]:

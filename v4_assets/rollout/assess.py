@@ -14,11 +14,11 @@ from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.store import evidence_rows
 from v4_assets.policy import gates
-from v4_assets.policy.case import Case
 from v4_assets.policy.decide import decide
-from v4_assets.policy.decision import Action, Circumstances, Decision, Phase, Standing
+from v4_assets.policy.decision import Action, Decision, Phase, RolloutStatus
+from v4_assets.policy.state import State
 from v4_assets.record import deployments, production, verdicts
-from v4_assets.record.deployments import Event, State
+from v4_assets.record.deployments import DeploymentState, Event
 from v4_assets.references import readers as references
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout.evaluations import DayEvaluation, NotEvaluated, evaluation_of
@@ -32,7 +32,7 @@ RUN_AT = time(6)
 class Assessment:
     """What is known and what follows."""
 
-    standing: Standing
+    status: RolloutStatus
     decision: Decision
     unfinished: Event | None = None
     """An action that has begun and is carried through before anything is decided."""
@@ -42,8 +42,8 @@ class Assessment:
     """A day whose run should be over and is not there."""
     matter: str = "decision"
     """What a hold is about: other matters of the same week are told, too."""
-    case: Case | None = None
-    """All that was looked at; None where nothing could be decided."""
+    state: State | None = None
+    """What the decision was based on; None when nothing could be decided."""
 
 
 def assess(
@@ -61,19 +61,19 @@ def assess(
     with warehouse.session():
         events = [*production.history(warehouse, catalogue), *([through] if through else [])]
         live = production.current(warehouse, catalogue)
-        standing = deployments.standing(
+        status = deployments.rollout_status(
             events,
             baseline=rollout.baseline,
             candidate=rollout.candidate,
             today=today,
             production=(live.version, live.event_id) if live else None,
         )
-        state = deployments.state_after(events)
-        if state.unfinished:
-            return _to_be_resumed(warehouse, rollout, standing, state.unfinished, clock)
-        evaluation = evaluation_of(instance, rollout, today, compared(rollout, state), asking)
+        deployed = deployments.state_after(events)
+        if deployed.unfinished:
+            return _to_be_resumed(warehouse, rollout, status, deployed.unfinished, clock)
+        evaluation = evaluation_of(instance, rollout, today, compared(rollout, deployed), asking)
         if isinstance(evaluation, NotEvaluated):
-            return _without(evaluation, standing, rollout, clock)
+            return _without(evaluation, status, rollout, clock)
         recorded = evidence_rows(warehouse, catalogue, _first_day_looked_at(rollout, today), today)
         rows = [row for row in recorded if row.prediction_date == today]
         if digest(rows) != evaluation.evidence_sha256:
@@ -81,7 +81,7 @@ def assess(
                 f"the gates of {today} were taken on evidence {evaluation.evidence_sha256[:12]}, the warehouse holds "
                 f"{digest(rows)[:12]}; run the day again"
             )
-            return Assessment(standing, Decision(Action.HOLD, reason, alert=True), matter=f"evidence of {today}")
+            return Assessment(status, Decision(Action.HOLD, reason, alert=True), matter=f"evidence of {today}")
         history = gates.history_of(
             recorded,
             candidate=rollout.candidate,
@@ -89,30 +89,42 @@ def assess(
             policy=rollout.policy,
             evaluation=rollout.evaluation,
         )
-        seen = _circumstances(warehouse, rollout, state, standing, events, evaluation, rows, clock.now())
-        case = Case(standing, evaluation.gates, history, rollout.policy, seen)
-        decision = decide(standing, case.today, history, rollout.policy, seen)
-    order = _order(decision, standing, rollout, state, rows, evaluation)
-    return Assessment(standing, decision, order=order, case=case)
+        own = [row for row in rows if row.version == rollout.candidate and row.question == "rollback"]
+        readers, unchecked = _baseline_readers(warehouse, rollout) if status.phase is Phase.WATCH else (None, None)
+        state = State(
+            status,
+            evaluation.gates,
+            history,
+            rollout.policy,
+            failing_checks=evaluation.failing,
+            approved=_approved(events, rollout, evaluation.evidence_sha256, clock.now()),
+            rolled_back_before=rollout.candidate in deployed.rolled_back,
+            cohort_from=own[0].cohort_from if own else None,
+            baseline_readers=readers,
+            unchecked_readers=unchecked,
+        )
+        decision = decide(state)
+    order = _order(decision, status, rollout, deployed, rows, evaluation)
+    return Assessment(status, decision, order=order, state=state)
 
 
-def compared(rollout: Rollout, state: State) -> tuple[str, ...]:
+def compared(rollout: Rollout, deployed: DeploymentState) -> tuple[str, ...]:
     """The versions scored side by side: without those that were sunset."""
-    return tuple(version for version in (rollout.baseline, rollout.candidate) if version not in state.archived)
+    return tuple(version for version in (rollout.baseline, rollout.candidate) if version not in deployed.archived)
 
 
 def _to_be_resumed(
-    warehouse: Warehouse, rollout: Rollout, standing: Standing, begun: Event, clock: Clock
+    warehouse: Warehouse, rollout: Rollout, status: RolloutStatus, begun: Event, clock: Clock
 ) -> Assessment:
     """What has begun goes on, once there is something to go on with: attempts before the day's run would be wasted."""
-    today, order = standing.today, Order.again(begun)
+    today, order = status.today, Order.again(begun)
     said = f"{_told(begun)} is carried through before anything is decided"
     problems = verdicts.unpassed(warehouse, rollout.catalogue, today, begun.version) if order.kind != "sunset" else []
     if not problems:
-        return Assessment(standing, Decision(Action.HOLD, said), begun, order)
+        return Assessment(status, Decision(Action.HOLD, said), begun, order)
     reason = f"{said}, and waits for scores of {today} that passed: {'; '.join(problems)}"
     decision = Decision(Action.HOLD, reason, alert=clock.now() >= due(rollout, today))
-    return Assessment(standing, decision, begun, matter=f"scores of {today}")
+    return Assessment(status, decision, begun, matter=f"scores of {today}")
 
 
 def due(rollout: Rollout, day: date) -> datetime:
@@ -120,18 +132,18 @@ def due(rollout: Rollout, day: date) -> datetime:
     return datetime.combine(day, RUN_AT, NEW_YORK) + timedelta(minutes=rollout.policy.grace_minutes)
 
 
-def _without(evaluation: NotEvaluated, standing: Standing, rollout: Rollout, clock: Clock) -> Assessment:
-    from_then = due(rollout, standing.today)
-    if standing.phase is Phase.NOT_ADOPTED:
-        return Assessment(standing, Decision(Action.HOLD, "nothing is adopted yet; `v4 init` adopts the baseline"))
+def _without(evaluation: NotEvaluated, status: RolloutStatus, rollout: Rollout, clock: Clock) -> Assessment:
+    from_then = due(rollout, status.today)
+    if status.phase is Phase.NOT_ADOPTED:
+        return Assessment(status, Decision(Action.HOLD, "nothing is adopted yet; `v4 init` adopts the baseline"))
     if evaluation.in_flight:
-        return Assessment(standing, Decision(Action.HOLD, evaluation.reason))
+        return Assessment(status, Decision(Action.HOLD, evaluation.reason))
     if clock.now() < from_then:
         return Assessment(
-            standing,
+            status,
             Decision(Action.HOLD, f"{evaluation.reason}; it is due at 06:00, missing from {from_then:%H:%M} on"),
         )
-    return Assessment(standing, Decision(Action.HOLD, evaluation.reason, alert=True), missing_day=standing.today)
+    return Assessment(status, Decision(Action.HOLD, evaluation.reason, alert=True), missing_day=status.today)
 
 
 def _first_day_looked_at(rollout: Rollout, today: date) -> date:
@@ -140,30 +152,8 @@ def _first_day_looked_at(rollout: Rollout, today: date) -> date:
     return today - timedelta(days=max(7 * (weeks + 2), rollout.policy.sunset.healthy_days + 7))
 
 
-def _circumstances(
-    warehouse: Warehouse,
-    rollout: Rollout,
-    state: State,
-    standing: Standing,
-    events: list[Event],
-    evaluation: DayEvaluation,
-    rows: list[Evidence],
-    now: datetime,
-) -> Circumstances:
-    own = [row for row in rows if row.version == rollout.candidate and row.question == "rollback"]
-    left, unknown = _readers_left(warehouse, rollout) if standing.phase is Phase.WATCH else (None, None)
-    return Circumstances(
-        data_checks_failing=evaluation.failing,
-        approved=_approved(events, rollout, evaluation.evidence_sha256, now),
-        rolled_back_before=rollout.candidate in state.rolled_back,
-        cohort_from=own[0].cohort_from if own else None,
-        readers_left=left,
-        readers_unknown=unknown,
-    )
-
-
-def _readers_left(warehouse: Warehouse, rollout: Rollout) -> tuple[tuple[str, ...] | None, str | None]:
-    """Who still reads the baseline by name, or why nobody can say, which must not keep a rollback back."""
+def _baseline_readers(warehouse: Warehouse, rollout: Rollout) -> tuple[tuple[str, ...] | None, str | None]:
+    """Who still reads the baseline by name, or why that cannot be checked: it must not block a rollback."""
     try:
         return references.named(references.readers(warehouse, rollout, rollout.baseline)), None
     except V4Error as error:
@@ -181,9 +171,9 @@ def _approved(events: list[Event], rollout: Rollout, evidence_sha256: str, now: 
 
 def _order(
     decision: Decision,
-    standing: Standing,
+    status: RolloutStatus,
     rollout: Rollout,
-    state: State,
+    deployed: DeploymentState,
     rows: list[Evidence],
     evaluation: DayEvaluation,
 ) -> Order | None:
@@ -191,18 +181,18 @@ def _order(
         return None
     kind = KIND[decision.action]
     version = rollout.candidate if kind == "promotion" else rollout.baseline
-    expected = state.live.event_id if state.live else ""
+    expected = deployed.live.event_id if deployed.live else ""
     judged = {row.model_sha256 for row in rows if row.version == version}
     return Order(
         event_id=order_id(kind, version, expected, evaluation.evidence_sha256),
         kind=kind,
         version=version,
-        previous=standing.live if kind != "sunset" else None,
+        previous=status.live if kind != "sunset" else None,
         expected_event_id=expected,
         reason=decision.reason,
         decided_by="rollout_sensor",
         gates=gates_json(decision.gates),
-        evidence_day=standing.today.isoformat(),
+        evidence_day=status.today.isoformat(),
         evidence_sha256=evaluation.evidence_sha256,
         model_sha256=judged.pop() if len(judged) == 1 else None,
     )

@@ -110,7 +110,7 @@ def resume(settings: Settings) -> Outcome:
 def approve(settings: Settings, evidence_sha256: str) -> Event:
     """Agree to what the sensor asks for, on exactly the evidence it asked about. Raises PolicyError otherwise."""
     assessment = look(settings)
-    today, decision = assessment.standing.today, assessment.decision
+    today, decision = assessment.status.today, assessment.decision
     if decision.wanted is None:
         raise PolicyError(f"Nothing waits for an approval: {decision.reason}")
     rows = evidence_rows(warehouse(settings), settings.rollout.catalogue, today, today)
@@ -168,7 +168,9 @@ def who() -> str:
     return f"{getpass.getuser()} (v4)"
 
 
-def _nonsense(settings: Settings, kind: Kind, version: str, live: str, state: deployments.State) -> str | None:
+def _nonsense(
+    settings: Settings, kind: Kind, version: str, live: str, state: deployments.DeploymentState
+) -> str | None:
     """Why an order cannot be meant."""
     rollout = settings.rollout
     if version not in rollout.versions:

@@ -31,7 +31,7 @@ def missing(
     instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock, assessment: Assessment
 ) -> Missing | None:
     """The first thing that is missing; None when nothing is, it is not due, a run is at it, or it is told already."""
-    today, live = assessment.standing.today, assessment.standing.live
+    today, live = assessment.status.today, assessment.status.live
     told = assessment.missing_day or assessment.unfinished
     if live is None or told or clock.now() < due(rollout, today):
         return None

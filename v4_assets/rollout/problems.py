@@ -38,19 +38,19 @@ def problems(
 
 
 def _of_the_day(assessment: Assessment) -> Iterator[str]:
-    case = assessment.case
-    if case is None:
+    state = assessment.state
+    if state is None:
         return
-    if case.standing.phase in WATCHED:
-        failing = (one for one in case.today if one.name in ROLLBACK_GATES and one.verdict is Verdict.FAIL)
+    if state.status.phase in WATCHED:
+        failing = (one for one in state.gates if one.name in ROLLBACK_GATES and one.verdict is Verdict.FAIL)
         yield from (f"{gate.name} fails today: {gate.reason}" for gate in failing)
-    for name in case.circumstances.data_checks_failing:
+    for name in state.failing_checks:
         yield f"A check of the day fails: {name}."
 
 
 def _failed_runs(instance: dg.DagsterInstance, assessment: Assessment, asking: str | None) -> Iterator[str]:
     """Of each job the latest run of today, if it failed: what was repaired since is no problem."""
-    today = assessment.standing.today
+    today = assessment.status.today
     seen: set[str] = set()
     for run in instance.get_runs(dg.RunsFilter(tags={"dagster/partition": today.isoformat()}), limit=RUNS_LOOKED_AT):
         if run.job_name not in seen and run.run_id != asking and run.status is dg.DagsterRunStatus.FAILURE:

@@ -55,14 +55,14 @@ def gather(
     rows = [row for row in recorded if row.prediction_date == latest]
     said = checks_of_run(instance, asking).get(SALESFORCE_SYNC, {}) if asking else {}
     return Report(
-        standing=looked.standing,
+        status=looked.status,
         statuses=deployments.statuses(events, rollout.versions, rollout.candidate),
         events=events,
         evidence=rows,
         evidence_sha256=digest(rows) if rows else None,
-        gates=looked.case.today if looked.case else (),
+        gates=looked.state.gates if looked.state else (),
         at=clock.now().astimezone(NEW_YORK),
-        outlook=outlook(looked.decision, looked.case),
+        outlook=outlook(looked.decision, looked.state),
         problems=problems(instance, rollout, looked, sync, lacking=lacking, asking=asking),
         sync=sync,
         checks={name: one.description or "" for name, one in said.items()},
@@ -85,7 +85,7 @@ def draw(report: Report, rollout: Rollout) -> dict[str, Chart]:
 def write(folder: Path, report: Report, drawn: Mapping[str, Chart]) -> Path:
     """Report and charts into the folder; the report is moved into place when it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = name_of(report.action, report.standing.today)
+    name = name_of(report.action, report.status.today)
     pictures = {}
     for number, (heading, chart) in enumerate(drawn.items(), start=1):
         (folder / f"{name}-{number}.png").write_bytes(chart.png)

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.policy.decision import Gate, Standing
+from v4_assets.policy.decision import Gate, RolloutStatus
 from v4_assets.record.deployments import Event
 from v4_assets.rollout.figures import of_cohorts, of_deciles, of_gates
 from v4_assets.rollout.headline import headline, in_brief, switched
@@ -31,7 +31,7 @@ class Picture:
 class Report:
     """What a report tells of."""
 
-    standing: Standing
+    status: RolloutStatus
     statuses: Mapping[str, str]
     events: Sequence[Event]
     evidence: Sequence[Evidence]
@@ -95,12 +95,12 @@ def name_of(action: Event | None, day: date) -> str:
 
 def _head(report: Report) -> str:
     """The first thing people see: live, since, why, and a line each for what comes next, Salesforce and problems."""
-    switch, standing = switched(report.events), report.standing
+    switch, status = switched(report.events), report.status
     why = in_brief(switch) if switch else "`v4 init` adopts the baseline."
     problems = f"{len(report.problems)} open" if report.problems else "None open"
     return "\n".join(
         [
-            f"# {headline(standing)}",
+            f"# {headline(status)}",
             "",
             why,
             "",
@@ -119,12 +119,12 @@ def _action(report: Report) -> str:
     assert action is not None
     kind = action.event.replace("_started", "").capitalize()
     back = f" (was {action.previous})" if action.previous else ""
-    standing, when = report.standing, f"{action.happened_at:%Y-%m-%d %H:%M} UTC"
+    status, when = report.status, f"{action.happened_at:%Y-%m-%d %H:%M} UTC"
     lines = [
         f"# {kind}: {action.version}{back}, {action.day}",
         f"**Why.** {free(action.reason)}",
         f"**Decided by** {free(action.decided_by)}, {when}, order `{action.event_id}`.",
-        f"**Live:** {standing.live or 'nothing'} since {standing.live_since}. **Phase:** {standing.phase.value}.",
+        f"**Live:** {status.live or 'nothing'} since {status.live_since}. **Phase:** {status.phase.value}.",
         _registry(report),
     ]
     return "\n\n".join(lines)

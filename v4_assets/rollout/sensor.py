@@ -52,13 +52,13 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
 def _sync_is_owed(
     context: dg.SensorEvaluationContext, warehouse: Warehouse, rollout: Rollout, assessment: Assessment
 ) -> bool:
-    standing = assessment.standing
-    return owed_sync.is_owed(context.instance, warehouse, rollout, standing.today, standing.live)
+    status = assessment.status
+    return owed_sync.is_owed(context.instance, warehouse, rollout, status.today, status.live)
 
 
 def _owed(context: dg.SensorEvaluationContext, assessment: Assessment) -> dg.SensorResult:
     """The run that brings the live version's scores to Salesforce after the day's run ended without."""
-    day = assessment.standing.today
+    day = assessment.status.today
     action = owed_sync.action_id(day)
     attempt = next_attempt(context.instance, action, context.cursor, owed_sync.ATTEMPTS)
     if attempt.number is None:
@@ -91,7 +91,7 @@ def request(order: Order, number: int, assessment: Assessment) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=f"{order.event_id}:{number}",
         job_name=jobs.ACTIONS[order.kind],
-        partition_key=assessment.standing.today.isoformat(),
+        partition_key=assessment.status.today.isoformat(),
         run_config={"ops": {jobs.BEGINS[order.kind]: {"config": order.config}}},
         tags={ACTION_TAG: order.event_id, "v4/attempt": str(number)},
     )
