@@ -35,7 +35,7 @@ EVENTS = (
         "rollback_started",
         "v4.0.0",
         DAY,
-        "top_decile_lift failed at 2 week-closes running.",
+        "top_decile_lift failed at 2 consecutive week-closes.",
         previous="v4.1.0",
         gates=gates_json(FAILED),
     ),

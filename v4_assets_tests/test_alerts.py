@@ -212,7 +212,7 @@ def test_every_action_is_told_with_its_reason(told):
     assert told.tick().outcomes[0].success
     said = told.alerts()
     assert said.startswith(
-        "rollback started: v4.0.0 (rollout_sensor). top_decile_lift failed at 2 week-closes running."
+        "rollback started: v4.0.0 (rollout_sensor). top_decile_lift failed at 2 consecutive week-closes."
     )
     assert "; rollback completed: v4.0.0 (rollout_sensor). " in said
 

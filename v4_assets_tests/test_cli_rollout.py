@@ -109,7 +109,7 @@ def test_look_tells_phase_decision_and_what_is_awaited_and_changes_nothing(story
     told = story("seventh")
     lines = text(told, "look").splitlines()
     assert lines[:2] == ["Phase     parallel since 2026-01-05", "Live      v4.0.0 since 2026-01-05"]
-    assert lines[2].startswith("Decision  hold: v4.1.0 waits: 0 of 2 weeks running closed")
+    assert lines[2].startswith("Decision  hold: v4.1.0 waits: 0 of 2 consecutive weeks closed")
     found = content(told, "look")
     assert (found["phase"], found["live"], found["action"], found["wanted"]) == ("parallel", OLD, "hold", None)
     assert told.happened == ["adopted"]

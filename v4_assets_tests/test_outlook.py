@@ -79,7 +79,7 @@ def test_what_is_decided_is_said_before_it_is_done():
 
 def test_a_promotion_that_ran_out_of_time_waits_for_a_person():
     found = told(Phase.PARALLEL, {LAST: gates()}, phase_since=date(2025, 10, 1))
-    assert "A person decides: `v4 allow v4.1.0 --reason …` lets it compete again." in found.said
+    assert "The parallel phase has expired: `v4 allow v4.1.0 --reason …` lets it compete again." in found.said
 
 
 def test_a_bad_week_says_how_many_more_roll_back():

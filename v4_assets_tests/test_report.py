@@ -33,7 +33,7 @@ ROLLBACK = Event(
     event="rollback_started",
     version="v4.0.0",
     previous="v4.1.0",
-    reason="top_decile_lift failed at 2 week-closes running.",
+    reason="top_decile_lift failed at 2 consecutive week-closes.",
     decided_by="rollout_sensor",
     action_id="0123456789abcdef",
     gates=gates_json(GATES),
@@ -68,7 +68,7 @@ def report(**changes: object) -> Report:
     "said",
     [
         "# Rollback: v4.0.0 (was v4.1.0), 2026-01-12",
-        "**Why.** top_decile_lift failed at 2 week-closes running.",
+        "**Why.** top_decile_lift failed at 2 consecutive week-closes.",
         "**Decided by** rollout_sensor, 2026-01-12 11:30 UTC",
         "v4.0.0 production, v4.1.0 deprecated",
         f"sha256 `{'e' * 64}`",

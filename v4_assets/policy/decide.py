@@ -1,4 +1,4 @@
-"""From gates to a decision: what may happen in which phase, and what it waits for. Pure."""
+"""From gates to a decision: which rules apply in which phase. Pure."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -27,57 +27,57 @@ def decide(state: State) -> Decision:
 
 
 def _awaits_adoption(state: State) -> Decision:
-    return state.hold(f"Nothing is live yet; `v4 init` adopts {state.status.baseline}.")
+    return state.hold(f"Nothing is live yet: `v4 init` adopts {state.status.baseline}.")
 
 
 def _complete(state: State) -> Decision | None:
-    """A day that was not evaluated by every gate, each once, decides nothing."""
+    """Hold unless every gate was evaluated today exactly once."""
     names = tuple(gate.name for gate in state.gates)
     if sorted(names) == sorted(GATE_NAMES):
         return None
     missing = [name for name in GATE_NAMES if name not in names]
     unknown = sorted({name for name in names if names.count(name) > 1 or name not in GATE_NAMES})
-    said = [f"{', '.join(missing)} missing"] * bool(missing) + [f"{', '.join(unknown)} too many"] * bool(unknown)
-    return state.hold(f"Today's gates are not complete: {'; '.join(said)}.", alert=True)
+    parts = [f"{', '.join(missing)} missing"] * bool(missing) + [f"{', '.join(unknown)} unexpected"] * bool(unknown)
+    return state.hold(f"Today's gates are not complete: {'; '.join(parts)}.", alert=True)
 
 
-def _kept_out(state: State) -> Decision | None:
-    """The candidate may not be promoted, whatever it shows."""
+def _excluded(state: State) -> Decision | None:
+    """The candidate may not be promoted, whatever its gates are."""
     status, weeks = state.status, state.policy.promotion.expires_after_weeks
     again = f"`v4 allow {status.candidate} --reason …` lets it compete again."
     if state.rolled_back_before:
-        return state.hold(f"{status.candidate} was rolled back and nobody has allowed it since. {again}")
+        return state.hold(f"{status.candidate} was rolled back and has not been allowed since. {again}")
     if status.phase_since is None:
-        return state.hold("Nobody knows since when the versions run in parallel.", alert=True)
+        return state.hold("The start of the parallel phase is not recorded in v4_deployments.", alert=True)
     if status.today > status.phase_since + timedelta(weeks=weeks):
-        said = f"{status.candidate} has run in parallel since {status.phase_since} and has not earned its promotion"
-        return state.hold(f"{said} in {weeks} weeks. A person decides: {again}", alert=True)
+        tried = f"{status.candidate} has run in parallel since {status.phase_since} and has not earned its promotion"
+        return state.hold(f"{tried} in {weeks} weeks. The parallel phase has expired: {again}", alert=True)
     return None
 
 
 def _promotion(state: State) -> Decision:
     asked, status = state.policy.promotion, state.status
     weeks = state.earned
-    awaited = _briefly(state.not_passing(*GATE_NAMES))
+    awaited = _summary(state.not_passing(*GATE_NAMES))
     if len(weeks) < asked.weeks_running:
         done = f" ({', '.join(close.week for close in weeks)})" if weeks else ""
         line = f"with a lift of at least {asked.lift_at_least:g}"
-        awaited.insert(0, f"{len(weeks)} of {asked.weeks_running} weeks running closed {line}{done}.")
+        awaited.insert(0, f"{len(weeks)} of {asked.weeks_running} consecutive weeks closed {line}{done}.")
     if state.failing_checks:
         awaited.append(f"Checks fail: {', '.join(state.failing_checks)}.")
     if awaited:
         return state.hold(f"{status.candidate} waits: {' '.join(awaited)}", state.not_passing(*GATE_NAMES))
     deciding = weeks[-asked.weeks_running :]
-    said = " ".join(f"{close.week}: {close.gates[PROMOTION_LIFT].reason}" for close in deciding)
-    reason = f"{status.candidate} has earned its promotion. {said} Today every gate passes, and no check fails."
+    closes = " ".join(f"{close.week}: {close.gates[PROMOTION_LIFT].reason}" for close in deciding)
+    reason = f"{status.candidate} has earned its promotion. {closes} Today every gate passes and no check fails."
     return state.act(Action.PROMOTE, asked.approval, reason, state.gates)
 
 
-def _briefly(bad: Sequence[Gate]) -> list[str]:
-    """Which gates do not pass, and why: of those on evidence the first speaks, for they share a cohort."""
-    said = [f"Not passed today: {', '.join(f'{gate.name} ({gate.verdict.name})' for gate in bad)}."] if bad else []
+def _summary(bad: Sequence[Gate]) -> list[str]:
+    """Which gates do not pass, and why: one reason for the evidence gates, since they share a cohort."""
+    names = [f"Not passed today: {', '.join(f'{gate.name} ({gate.verdict.name})' for gate in bad)}."] if bad else []
     shared = [gate.reason for gate in bad if gate.name in EVIDENCE_GATES][:1]
-    return said + shared + [gate.reason for gate in bad if gate.name not in EVIDENCE_GATES]
+    return names + shared + [gate.reason for gate in bad if gate.name not in EVIDENCE_GATES]
 
 
 def _stays_out(state: State) -> Decision:
@@ -89,9 +89,9 @@ def _stays_out(state: State) -> Decision:
 
 RULES: dict[Phase, tuple[Rule, ...]] = {
     Phase.NOT_ADOPTED: (_awaits_adoption,),
-    Phase.PARALLEL: (_complete, _kept_out, _promotion),
+    Phase.PARALLEL: (_complete, _excluded, _promotion),
     Phase.WATCH: (_complete, rollback, sunset),
     Phase.ROLLED_BACK: (_stays_out,),
     Phase.SUNSET: (_complete, breach_after_sunset),
 }
-"""What may happen in each phase. The last rule of a phase always decides."""
+"""The rules of each phase, in order. The last one always applies."""
