@@ -205,7 +205,7 @@ def test_a_switch_is_not_through_while_salesforce_owes_it(checks, pending, owed)
         run = dg.materialize([salesforce_sync], instance=instance, raise_on_error=False)
         assert owed_by_sync(instance, run.run_id) == owed
         if owed:
-            with pytest.raises(SalesforceError, match=r"rollback_started to v4\.0\.0 is not through: .* is resumed"):
+            with pytest.raises(SalesforceError, match=r"rollback_started to v4\.0\.0 is not finished: .* is resumed"):
                 verify_through(instance, ROLLBACK, run.run_id)
         else:
             verify_through(instance, ROLLBACK, run.run_id)

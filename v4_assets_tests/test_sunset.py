@@ -56,7 +56,7 @@ def test_a_healthy_successor_asks_for_the_sunset_and_does_nothing_before_a_perso
     tick = told.tick()
     assert tick.outcomes == ()
     assert tick.said.startswith("ask: v4.1.0 has been healthy for 57 days and nothing reads v4.0.0.")
-    assert "A person must decide: v4.1.0 has been healthy" in told.alerts()
+    assert "Approval is needed: v4.1.0 has been healthy" in told.alerts()
     assert (told.happened[-1], told.settings.places.archive.exists()) == ("promotion_completed", False)
 
 

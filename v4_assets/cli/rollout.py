@@ -43,29 +43,12 @@ def live(instant: str | None, as_json: bool) -> None:
     say(found, f"{when:%Y-%m-%d %H:%M} UTC: {text}", as_json)
 
 
-@click.command()
-@json_option
-def look(as_json: bool) -> None:
-    """Where the rollout stands, what the sensor would do now, and what it waits for. Changes nothing."""
-    found = by_hand.look(load())
-    decision, status = found.decision, found.status
-    wanted = f" ({decision.wanted.value})" if decision.wanted else ""
-    lines = [
-        f"Phase     {status.phase.value} since {status.phase_since}",
-        f"Live      {status.live} since {status.live_since}",
-        f"Decision  {decision.action.value}{wanted}: {decision.reason}",
-        *(f"  {gate.verdict.name:<12} {gate.name}: {gate.reason}" for gate in decision.gates),
-    ]
-    content = {
-        "phase": status.phase.value,
-        "live": status.live,
-        "live_since": status.live_since,
-        "action": decision.action.value,
-        "wanted": decision.wanted.value if decision.wanted else None,
-        "reason": decision.reason,
-        "gates": [{**vars(gate), "verdict": gate.verdict.name} for gate in decision.gates],
-    }
-    say(content, "\n".join(lines), as_json)
+@click.command(hidden=True, context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1)
+@click.pass_context
+def look(context: click.Context, options: tuple[str, ...]) -> None:
+    """Part of `v4 status` now."""
+    context.fail("`v4 look` is part of `v4 status` now: run `v4 status`.")
 
 
 @click.command()

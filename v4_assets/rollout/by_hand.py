@@ -21,8 +21,8 @@ from v4_assets.record.deployments import Event
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.rollout import alerts, sensor
-from v4_assets.rollout.assess import Assessment, assess
 from v4_assets.rollout.orders import ACTION_TAG, Kind, Order, order_id
+from v4_assets.rollout.status import Status, read_status
 from v4_assets.settings import Settings
 
 RUN_KEY_TAG = "dagster/run_key"
@@ -37,10 +37,10 @@ class Tick:
     outcomes: tuple[Outcome, ...] = ()
 
 
-def look(settings: Settings) -> Assessment:
-    """Where the rollout stands now, and what would be done."""
+def status(settings: Settings) -> Status:
+    """The status of the rollout now."""
     with operate.dagster_instance(settings) as instance:
-        return assess(instance, warehouse(settings), settings.rollout, settings.clock)
+        return read_status(instance, warehouse(settings), settings.rollout, settings.clock)
 
 
 def tick(settings: Settings, name: str = sensor.NAME) -> Tick:
@@ -109,8 +109,8 @@ def resume(settings: Settings) -> Outcome:
 
 def approve(settings: Settings, evidence_sha256: str) -> Event:
     """Agree to what the sensor asks for, on exactly the evidence it asked about. Raises PolicyError otherwise."""
-    assessment = look(settings)
-    today, decision = assessment.status.today, assessment.decision
+    found = status(settings)
+    today, decision = found.rollout.today, found.decision
     if decision.wanted is None:
         raise PolicyError(f"Nothing waits for an approval: {decision.reason}")
     rows = evidence_rows(warehouse(settings), settings.rollout.catalogue, today, today)

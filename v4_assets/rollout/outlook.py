@@ -59,7 +59,7 @@ def _decided(decision: Decision, state: State) -> str | None:
         Action.SUNSET: f"the sunset of {status.baseline}",
     }
     if decision.action is Action.ASK and decision.wanted:
-        return f"A person must agree to {what[decision.wanted]}: `v4 look`, then `v4 approve` on today's evidence."
+        return f"A person must agree to {what[decision.wanted]}: `v4 status`, then `v4 approve` on today's evidence."
     if decision.action in what:
         return f"Decided: {what[decision.action]}. The sensor begins it at its next look."
     return None
