@@ -153,7 +153,7 @@ def verify_through(instance: dg.DagsterInstance, action: Event, run_id: str) -> 
     owed = owed_by_sync(instance, run_id)
     if owed:
         raise SalesforceError(
-            f"{action.event} to {action.version} is not through: {'; '.join(owed)}. It stays unfinished and "
+            f"{action.event} to {action.version} is not finished: {'; '.join(owed)}. It stays unfinished and "
             "is resumed, by the sensor or by `v4 resume`."
         )
 

@@ -127,7 +127,7 @@ def order(settings: Settings) -> Answer:
     with opened(settings) as house:
         begun = deployments.state_after(production.history(house, settings.rollout.catalogue)).unfinished
     if begun:
-        return Answer(Verdict.WARN, f"{begun.event} of {begun.day} ({begun.version}) is not through.", "`v4 resume`")
+        return Answer(Verdict.WARN, f"{begun.event} of {begun.day} ({begun.version}) is not finished.", "`v4 resume`")
     return Answer(Verdict.OK, "none")
 
 
