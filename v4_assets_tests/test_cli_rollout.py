@@ -194,7 +194,7 @@ def test_a_person_promotes_rolls_back_and_allows_with_reasons_that_stay(story):
     told = story("seventh")
     promoted = text(told, "promote", "--reason", "the board wants it")
     assert promoted.startswith("promotion to v4.1.0: done, ")
-    assert promoted.endswith("Nothing that was looked at reads v4.0.0 by name.\n")
+    assert promoted.endswith("Nothing that was checked reads v4.0.0 by name.\n")
     assert text(told, "rollback", "--reason", "the phones are silent").startswith("rollback to v4.0.0: done, ")
     page = told.settings.places.reports / PAGE
     assert text(told, "allow", NEW, "--reason", "they were not") == (
@@ -229,7 +229,7 @@ def test_approve_agrees_to_what_was_asked(story):
     told = story("late")
     said = text(told, "approve", told.evidence_sha256[:8])
     assert said == (
-        f"v4.0.0: approved on evidence {told.evidence_sha256[:12]}. The sensor acts on its next look.\n"
+        f"v4.0.0: approved on evidence {told.evidence_sha256[:12]}. The sensor acts on its next tick.\n"
         f"The rollout page: {told.settings.places.reports / PAGE}\n"
     )  # fmt: skip
     assert rollout_status(told)["action"] == "sunset"

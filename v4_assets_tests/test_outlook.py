@@ -73,7 +73,7 @@ def test_everything_that_is_missing_is_named():
 
 def test_what_is_decided_is_said_before_it_is_done():
     found = told(Phase.PARALLEL, {BEFORE_LAST: gates(), LAST: gates()})
-    assert found.said == "Decided: the promotion of v4.1.0. The sensor begins it at its next look."
+    assert found.said == "Decided: the promotion of v4.1.0. The sensor starts it at its next tick."
     assert {one.stands for one in found.criteria} == {MET}
 
 

@@ -82,7 +82,7 @@ def report(**changes: object) -> Report:
         "| sent | 5,000 |",
         "| failed | 1 |",
         "| quarantined | 2 |",
-        "| kept back, refused lately | 7 |",
+        "| quarantined | 7 |",
         "| rows last sent | 12 January 2026, 06:30 in New York |",
         "| coverage | ok: found 5000 |",
         "## Readers by name\n\nStill reading v4.1.0 by name: sales.sheet.",

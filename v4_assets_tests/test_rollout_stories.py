@@ -332,7 +332,7 @@ def test_a_run_on_its_way_is_waited_for_and_not_called_missing(convicted):
             tags={"dagster/partition": str(convicted.day), PROCESS_TAG: this_process()},
             status=dg.DagsterRunStatus.STARTED,
         )
-        assert_held(convicted, f"was not evaluated yet: run {run.run_id} (daily_scoring) is still at work")
+        assert_held(convicted, f"was not evaluated yet: run {run.run_id} (daily_scoring) is still executing")
         assert "missing" not in convicted.alerts()
 
 
@@ -349,7 +349,7 @@ def test_a_run_that_has_judged_but_is_still_at_work_is_waited_for(story):
     with patch.object(report, "gather", looked_at):
         outcome = told.run()
     assert outcome.success
-    assert seen == [NotEvaluated(f"run {outcome.run_id} of {WATCHED} is still at work", in_flight=True)]
+    assert seen == [NotEvaluated(f"run {outcome.run_id} of {WATCHED} is still executing", in_flight=True)]
 
 
 def test_another_partition_than_todays_is_refused_by_production_and_by_the_sync(convicted):

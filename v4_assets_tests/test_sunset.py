@@ -76,7 +76,7 @@ def test_a_file_named_in_rollout_yaml_keeps_the_sunset_back_and_so_does_one_that
     job.write_text("x = 1\nMODEL = 'v4/models/v4.0.0'\n", encoding="utf-8")
     assert f"waits for the end of what still reads v4.0.0's names: {job}:2." in told.tick().said
     job.unlink()
-    assert f"waits for a check of what reads v4.0.0's names: There is no {job}, so nobody knows" in told.tick().said
+    assert f"waits for a check of what reads v4.0.0's names: There is no {job}: correct" in told.tick().said
     job.write_text("MODEL = 'v4/models/v4.1.0'\n", encoding="utf-8")
     assert told.tick().said.startswith("ask: ")
 

@@ -101,7 +101,7 @@ def approve(evidence_sha256: str) -> None:
     """Agree to what the sensor asks for. EVIDENCE_SHA256 (8 characters or more) is what it asked about."""
     event = by_hand.approve(load(), evidence_sha256)
     click.echo(
-        f"{event.version}: approved on evidence {str(event.evidence_sha256)[:12]}. The sensor acts on its next look."
+        f"{event.version}: approved on evidence {str(event.evidence_sha256)[:12]}. The sensor acts on its next tick."
     )
     _rewrite_page()
 

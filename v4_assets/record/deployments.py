@@ -1,5 +1,5 @@
 """The history of production as events, and what follows from it: who is live since when, what is unfinished, which
-phase a rollout is in, what status each model has. Nothing here is stored; it is derived anew at every look.
+phase a rollout is in, what status each model has. Nothing here is stored; it is derived from the events.
 """
 
 from collections.abc import Iterable, Sequence
@@ -136,10 +136,10 @@ def _disagreement(
 ) -> str | None:
     live = (state.live.version, state.live.event_id) if state.live else None
     if live != production:
-        said, found = live[0] if live else "nothing", production[0] if production else "nothing"
+        recorded, found = live[0] if live else "nothing", production[0] if production else "nothing"
         return (
-            f"the last switch in the deployments made {said} live, the production row says {found}: somebody edited "
-            "one of them by hand"
+            f"the last switch in the deployments made {recorded} live, the production row says {found}: one "
+            "of them was edited by hand"
         )
     if live and live[0] not in (baseline, candidate):
         return f"{live[0]} is live, rollout.yaml is about {baseline} and {candidate}"

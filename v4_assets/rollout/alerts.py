@@ -76,7 +76,7 @@ Rewrite = Callable[[dg.DagsterInstance, Warehouse, Rollout, Clock, Places], str]
 def alert_sensor(
     rollout: Rollout, webhook: SecretStr | None, rewrite: Rewrite, *, running: bool
 ) -> dg.SensorDefinition:
-    """The sensor, on or off as configured. With every piece of news the rollout page is written anew."""
+    """The sensor, on or off as configured. Every new alert also rewrites the rollout page."""
 
     @dg.sensor(
         name=NAME,

@@ -55,10 +55,10 @@ def in_brief(event: Event) -> str:
 
 def _missed(gates: Sequence[Gate]) -> list[str]:
     """Each criterion that convicted, with its figure at every week-close."""
-    said = []
+    parts = []
     for name, group in groupby(gates, lambda one: one.name):
         closes = list(group)
         figures = " and ".join(figure(one) for one in closes)
         weeks = f" at {count(len(closes), 'week-close')} running" if len(closes) > 1 else ""
-        said.append(f"its {LABELS[name][0]} was {figures}{weeks}, where at least {line(closes[0])} is asked for")
-    return said
+        parts.append(f"its {LABELS[name][0]} was {figures}{weeks}, where at least {line(closes[0])} is asked for")
+    return parts

@@ -43,7 +43,7 @@ class Outlook:
 
 
 def outlook(decision: Decision, state: State | None) -> Outlook:
-    """What comes next. `state` is what the decision looked at, None where nothing could be decided."""
+    """What comes next. `state` is what the decision was based on, None where nothing could be decided."""
     if state is None or state.status.disagreement:
         return Outlook(_sentence(decision.reason))
     criteria = CRITERIA[state.status.phase](state)
@@ -61,7 +61,7 @@ def _decided(decision: Decision, state: State) -> str | None:
     if decision.action is Action.ASK and decision.wanted:
         return f"A person must agree to {what[decision.wanted]}: `v4 status`, then `v4 approve` on today's evidence."
     if decision.action in what:
-        return f"Decided: {what[decision.action]}. The sensor begins it at its next look."
+        return f"Decided: {what[decision.action]}. The sensor starts it at its next tick."
     return None
 
 
@@ -158,7 +158,7 @@ def _asked(gate: Gate, state: State) -> str:
 
 def _found(gate: Gate) -> str:
     if gate.actual is None:
-        return {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.INCONCLUSIVE: "cannot be said"}[gate.verdict]
+        return {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.INCONCLUSIVE: "not known"}[gate.verdict]
     return figure(gate) + (", no verdict" if gate.verdict is Verdict.INCONCLUSIVE else "")
 
 
@@ -172,10 +172,10 @@ def _listed(parts: list[str]) -> str:
 
 
 def _sentence(text: str) -> str:
-    said = free(text)
+    plain = free(text)
     # A version's name keeps its v.
-    first = said[:1] if re.match(r"v\d", said) else said[:1].upper()
-    return first + said[1:] + ("" if said.endswith((".", "…", "`")) else ".")
+    first = plain[:1] if re.match(r"v\d", plain) else plain[:1].upper()
+    return first + plain[1:] + ("" if plain.endswith((".", "…", "`")) else ".")
 
 
 SAID: dict[Phase, Callable[[Decision, State], str]] = {

@@ -47,7 +47,7 @@ def gather(
         query = catalogue.query(tables.LIFT_BY_DECILE, {"first_day": latest, "last_day": latest})
         deciles = warehouse.read(query).to_pylist()
     rows = [row for row in recorded if row.prediction_date == latest]
-    said = checks_of_run(instance, asking).get(SALESFORCE_SYNC, {}) if asking else {}
+    checks = checks_of_run(instance, asking).get(SALESFORCE_SYNC, {}) if asking else {}
     return Report(
         status=status.rollout,
         statuses=deployments.statuses(status.events, rollout.versions, rollout.candidate),
@@ -59,7 +59,7 @@ def gather(
         outlook=outlook(status.decision, status.state),
         problems=problems(instance, rollout, status, asking=asking),
         sync=status.sync,
-        checks={name: one.description or "" for name, one in said.items()},
+        checks={name: one.description or "" for name, one in checks.items()},
         deciles=[row for row in deciles if (row["question"], row["ranking"]) == ("rollback", "cohort")],
         recorded=recorded,
     )

@@ -29,7 +29,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Report:
-    """What a report tells of."""
+    """Everything a report shows."""
 
     status: RolloutStatus
     statuses: Mapping[str, str]
@@ -47,7 +47,7 @@ class Report:
     action: Event | None = None
     """The action the report is of; None for a day's report."""
     checks: Mapping[str, str] = field(default_factory=dict)
-    """Check of salesforce_sync to what it said in this run."""
+    """Check of salesforce_sync to its description in this run."""
     deciles: Sequence[Mapping[str, Any]] = ()
     """Rows of v4_lift_by_decile of the evidence's day, ranked within the cohort that rollback is judged by."""
     charts: Mapping[str, Picture] = field(default_factory=dict)
@@ -137,7 +137,7 @@ def _registry(report: Report) -> str:
 
 
 def _outlook(report: Report) -> str:
-    """The head of a day's report has said it already; its criteria are left to show."""
+    """The head of a day's report names the next decision already; only its criteria are added."""
     outlook = report.outlook
     rows = [[one.asked, one.found, one.stands] for one in outlook.criteria]
     parts = [*([outlook.said] if report.action else []), *([table(["asked", "found", "stands"], rows)] if rows else [])]
@@ -145,8 +145,8 @@ def _outlook(report: Report) -> str:
 
 
 def _problems(problems: Sequence[str]) -> str:
-    said = "\n".join(f"- {free(one)}" for one in problems) or "None."
-    return f"## Open problems\n\n{said}"
+    listed = "\n".join(f"- {free(one)}" for one in problems) or "None."
+    return f"## Open problems\n\n{listed}"
 
 
 def _gates(report: Report) -> str:

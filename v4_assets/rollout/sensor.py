@@ -1,4 +1,4 @@
-"""The sensor that promotes, rolls back and sunsets: one look, one order, one run."""
+"""The sensor that promotes, rolls back and sunsets: one tick, one order, one run."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
         minimum_interval_seconds=SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description=(
-            "Carries through what is unfinished, then reads the gates of the day's run and the closed weeks before it "
+            "Completes what is unfinished, then reads the gates of the day's run and the closed weeks before it "
             "and promotes, rolls back, sunsets or holds. Every hold says what it waits for."
         ),
     )
@@ -59,8 +59,8 @@ def _owed(context: dg.SensorEvaluationContext, status: Status) -> dg.SensorResul
     action = owed_sync.action_id(day)
     attempt = next_attempt(context.instance, action, context.cursor, owed_sync.ATTEMPTS)
     if attempt.number is None:
-        said = f"{status.decision.reason}; Salesforce has not received the scores of {day}: {attempt.reason}"
-        return dg.SensorResult(skip_reason=dg.SkipReason(said), cursor=attempt.cursor)
+        reason = f"{status.decision.reason}; Salesforce has not received the scores of {day}: {attempt.reason}"
+        return dg.SensorResult(skip_reason=dg.SkipReason(reason), cursor=attempt.cursor)
     wanted = dg.RunRequest(
         run_key=f"{action}:{attempt.number}",
         job_name=jobs.SYNC,

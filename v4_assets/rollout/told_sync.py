@@ -1,4 +1,4 @@
-"""What the report says of Salesforce: the last look, what was sent, what was refused. Pure."""
+"""The last sync, as the report shows it: when, what was sent, what was refused. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def in_a_line(sync: Sync | None) -> str:
 
 
 def as_section(sync: Sync | None, checks: Mapping[str, str]) -> str:
-    """When, what, how many, and what the checks of the run's own sync said, by name."""
+    """When, what, how many, and the checks of the run's own sync, by name."""
     parts = ["## Salesforce"]
     if sync and sync.at:
         rows = [["last compared", moment(sync.at)], ["target", sync.target], ["version", sync.version]]
