@@ -5,7 +5,7 @@ from pathlib import Path
 
 from v4_assets.clock import NEW_YORK
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.policy.decision import Gate, Phase, Standing, Verdict
+from v4_assets.policy.decision import Gate, Phase, RolloutStatus, Verdict
 from v4_assets.record.deployments import Event
 from v4_assets.rollout.orders import gates_json
 from v4_assets.rollout.outlook import MET, MISSED, OPEN, Criterion, Outlook
@@ -35,7 +35,7 @@ EVENTS = (
         "rollback_started",
         "v4.0.0",
         DAY,
-        "top_decile_lift failed at 2 week-closes running.",
+        "top_decile_lift failed at 2 consecutive week-closes.",
         previous="v4.1.0",
         gates=gates_json(FAILED),
     ),
@@ -72,7 +72,7 @@ def report() -> Report:
     there = NOW.astimezone(NEW_YORK)
     recorded = rows()
     return Report(
-        standing=Standing(Phase.ROLLED_BACK, "v4.0.0", "v4.1.0", "v4.0.0", DAY, live_since=DAY, phase_since=DAY),
+        status=RolloutStatus(Phase.ROLLED_BACK, "v4.0.0", "v4.1.0", "v4.0.0", DAY, live_since=DAY, phase_since=DAY),
         statuses={"v4.0.0": "production", "v4.1.0": "deprecated"},
         events=EVENTS,
         evidence=[row for row in recorded if row.prediction_date == DAY],

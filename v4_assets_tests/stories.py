@@ -152,7 +152,7 @@ class Story:
     def alerts(self) -> str:
         """What one look of the alert sensor tells; empty when there is no news."""
         said = by_hand.alert(self.settings).said
-        return "" if said == "nothing new to tell" else said
+        return "" if said == "nothing new to report" else said
 
     def write(
         self, day: date, candidate: Figures, champion: Figures | None = None, *, retrospective: bool = False

@@ -212,7 +212,7 @@ def test_every_action_is_told_with_its_reason(told):
     assert told.tick().outcomes[0].success
     said = told.alerts()
     assert said.startswith(
-        "rollback started: v4.0.0 (rollout_sensor). top_decile_lift failed at 2 week-closes running."
+        "rollback started: v4.0.0 (rollout_sensor). top_decile_lift failed at 2 consecutive week-closes."
     )
     assert "; rollback completed: v4.0.0 (rollout_sensor). " in said
 
@@ -225,7 +225,7 @@ def test_a_day_that_was_compared_but_never_sent_is_told_once_it_is_due(told):
     assert outcome.success, outcome.errors
     assert told.alerts() == ""
     told.goes_on(time="07:30")
-    said = "Salesforce has not got v4.1.0's scores of 2026-02-03: no sync of the day went through."
+    said = "Salesforce has not received v4.1.0's scores of 2026-02-03: no sync of the day finished."
     assert told.alerts() == said
     assert {"what": said, "do": alerts.KINDS["sync"].do} in status(told.settings)["to_do"]
     assert said.replace("'", "&#x27;") in page_of(told) or said in page_of(told)
@@ -239,7 +239,7 @@ def test_live_scores_that_nobody_has_judged_are_told_once_they_are_due(told):
     assert told.alerts() == ""
     told.goes_on(time="07:30")
     assert told.alerts().startswith(
-        "v4.1.0, which is live, has no scores of 2026-02-02 that passed: v4_daily_scores_v41"
+        "v4.1.0, the live version, has no scores of 2026-02-02 that passed: v4_daily_scores_v41"
     )
 
 
@@ -249,7 +249,7 @@ def test_every_alert_says_the_words_by_which_the_runbook_lists_its_kind(told):
     with told.broken("v4.1.0"):
         assert not told.run().success
     with operate.dagster_instance(settings) as instance:
-        found = alerts.conditions(instance, warehouse(settings), settings.rollout, settings.clock)
+        found = alerts.current(instance, warehouse(settings), settings.rollout, settings.clock)
     kinds = {one.key.partition(":")[0] for one in found}
     assert {"run", "missing", "event"} <= kinds
     assert [one.text for one in found if not one.key.startswith("event:") and one.kind.says not in one.text] == []
@@ -270,5 +270,5 @@ def test_another_matter_is_told_in_a_week_in_which_something_was_told_already(to
 def test_a_warehouse_that_cannot_be_read_is_told(told):
     told.alerts()
     told.change("DROP TABLE ml_features.v4_deployments CASCADE")
-    assert told.alerts().startswith("The rollout could not be looked at: deployments needs something that is not there")
+    assert told.alerts().startswith("The rollout could not be read: deployments needs something that is not there")
     assert told.alerts() == ""

@@ -90,7 +90,7 @@ def waits(instance: dg.DagsterInstance, own: dg.DagsterRun, ends: dg.DagsterRun 
         assert ends is not None, "it waits for ever"
         instance.report_run_canceled(ends)
 
-    await_turn(instance, own.run_id, ORDER, minutes=1.0, tell=told.append, sleep=pause)
+    await_turn(instance, own.run_id, ORDER, minutes=1.0, log=told.append, sleep=pause)
     return told
 
 
@@ -121,4 +121,4 @@ def test_a_run_that_does_not_end_is_given_up_with_its_name(instance):
     stuck = run(instance, dg.DagsterRunStatus.STARTED, "elsewhere:1")
     own = run(instance, dg.DagsterRunStatus.STARTED, this_process())
     with pytest.raises(PolicyError, match=f"Run {stuck.run_id} has been carrying out the same order for 0 minutes"):
-        await_turn(instance, own.run_id, ORDER, minutes=0.0, tell=lambda _: None)
+        await_turn(instance, own.run_id, ORDER, minutes=0.0, log=lambda _: None)

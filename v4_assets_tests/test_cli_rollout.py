@@ -56,6 +56,20 @@ def content(told: Story, *arguments: str):
     return json.loads(text(told, *arguments, "--json"))
 
 
+def status_text(told: Story) -> str:
+    """What `v4 status` prints, whether or not anything has to be done."""
+    result = v4(told, "status")
+    assert result.exit_code in (0, 1), (result.output, result.exception)
+    return result.stdout
+
+
+def rollout_status(told: Story):
+    """The rollout's part of the status, for a script."""
+    result = v4(told, "status", "--json")
+    assert result.exit_code in (0, 1), (result.output, result.exception)
+    return json.loads(result.stdout)["rollout"]
+
+
 def refused(told: Story, monkeypatch, capsys, *arguments: str) -> str:
     """The one sentence of a refusal."""
     for name, value in told.environment.items():
@@ -105,24 +119,25 @@ def test_live_tells_what_was_live_when(story, on, version):
     assert (f": {version} since 2026-01-" if version else ": nothing") in said
 
 
-def test_look_tells_phase_decision_and_what_is_awaited_and_changes_nothing(story):
+def test_the_status_names_phase_decision_and_what_is_awaited_and_changes_nothing(story):
     told = story("seventh")
-    lines = text(told, "look").splitlines()
-    assert lines[:2] == ["Phase     parallel since 2026-01-05", "Live      v4.0.0 since 2026-01-05"]
-    assert lines[2].startswith("Decision  hold: v4.1.0 waits: 0 of 2 weeks running closed")
-    found = content(told, "look")
-    assert (found["phase"], found["live"], found["action"], found["wanted"]) == ("parallel", OLD, "hold", None)
+    lines = status_text(told).splitlines()
+    assert "Phase      parallel since 2026-01-05" in lines
+    assert any(line.startswith("Live       v4.0.0 since 2026-01-05") for line in lines)
+    assert any(line.startswith("Next       hold: v4.1.0 waits: 0 of 2 consecutive weeks closed") for line in lines)
+    found = rollout_status(told)
+    assert (found["phase"], found["action"], found["wanted"]) == ("parallel", "hold", None)
     assert told.happened == ["adopted"]
 
 
-def test_look_shows_the_gates_that_decide(story):
+def test_the_status_shows_the_gates_that_decide(story):
     told = story("seventh")
     for day in BEFORE:
         told.write(day, GOOD, retrospective=True)
-    found = content(told, "look")
+    found = rollout_status(told)
     assert found["action"] == "promote"
     assert {gate["verdict"] for gate in found["gates"]} == {"PASS"}
-    assert "  PASS         promotion_lift: Top-decile lift is 2.10" in text(told, "look")
+    assert "PASS         promotion_lift: Top-decile lift is 2.10" in status_text(told)
     assert told.live == OLD
 
 
@@ -147,7 +162,7 @@ def test_a_home_without_history_says_what_to_do(story):
     assert text(told, "history") == "Nothing yet; `v4 init` adopts the baseline.\n"
     assert content(told, "history") == []
     assert text(told, "live").endswith(" UTC: nothing\n")
-    assert "`v4 init` adopts the baseline" in text(told, "look")
+    assert "`v4 init` adopts the baseline" in status_text(told)
 
 
 # --- what is done --------------------------------------------------------------------------------------------------
@@ -179,7 +194,7 @@ def test_a_person_promotes_rolls_back_and_allows_with_reasons_that_stay(story):
     told = story("seventh")
     promoted = text(told, "promote", "--reason", "the board wants it")
     assert promoted.startswith("promotion to v4.1.0: done, ")
-    assert promoted.endswith("Nothing that was looked at reads v4.0.0 by name.\n")
+    assert promoted.endswith("Nothing that was checked reads v4.0.0 by name.\n")
     assert text(told, "rollback", "--reason", "the phones are silent").startswith("rollback to v4.0.0: done, ")
     page = told.settings.places.reports / PAGE
     assert text(told, "allow", NEW, "--reason", "they were not") == (
@@ -214,10 +229,10 @@ def test_approve_agrees_to_what_was_asked(story):
     told = story("late")
     said = text(told, "approve", told.evidence_sha256[:8])
     assert said == (
-        f"v4.0.0: approved on evidence {told.evidence_sha256[:12]}. The sensor acts on its next look.\n"
+        f"v4.0.0: approved on evidence {told.evidence_sha256[:12]}. The sensor acts on its next tick.\n"
         f"The rollout page: {told.settings.places.reports / PAGE}\n"
     )  # fmt: skip
-    assert content(told, "look")["action"] == "sunset"
+    assert rollout_status(told)["action"] == "sunset"
 
 
 def test_sunset_and_restore_by_a_person(story):
@@ -298,6 +313,12 @@ def test_the_archived_champion_can_neither_come_back_unrestored_nor_be_restored_
 def test_a_day_that_has_not_run_is_looked_at_without_harm(story):
     told = story("watched")
     told.goes_on(told.day + timedelta(days=1))
-    found = content(told, "look")
+    found = rollout_status(told)
     assert found["action"] == "hold"
     assert found["reason"].startswith("lift_comparison of 2026-02-03 was not evaluated")
+
+
+def test_look_names_its_successor(story):
+    result = v4(story("adopted"), "look", "--json")
+    assert result.exit_code == 2
+    assert "`v4 status`" in result.output

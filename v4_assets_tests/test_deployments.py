@@ -35,10 +35,10 @@ ALLOWED = event(60, "allowed", NEW)
 RESTORED = event(70, "restored", OLD)
 
 
-def standing(events: list[Event], production: tuple[str, str] | str | None = "as the events say"):
+def status_of(events: list[Event], production: tuple[str, str] | str | None = "as the events say"):
     live = state_after(events).live
     row = (live.version, live.event_id) if live else None
-    return deployments.standing(
+    return deployments.rollout_status(
         events,
         baseline=OLD,
         candidate=NEW,
@@ -61,12 +61,12 @@ def standing(events: list[Event], production: tuple[str, str] | str | None = "as
     ids=["nothing", "adopted", "promoted", "rolled back", "allowed again", "sunset", "restored"],
 )
 def test_the_phase_follows_from_the_events(events, phase, live, phase_since):
-    found = standing(events)
+    found = status_of(events)
     assert (found.phase, found.live, found.phase_since, found.disagreement) == (phase, live, phase_since, None)
 
 
 def test_the_live_version_changes_when_the_switch_begins_not_when_it_is_through():
-    found = standing([ADOPTED, PROMOTION[0]])
+    found = status_of([ADOPTED, PROMOTION[0]])
     assert (found.phase, found.live, found.live_since) == (Phase.WATCH, NEW, date(2026, 1, 12))
 
 
@@ -114,17 +114,17 @@ def test_a_third_version_is_merely_registered():
     ids=["no row", "another version", "another event"],
 )
 def test_a_row_that_contradicts_the_events_is_a_disagreement(production, said):
-    assert said in str(standing([ADOPTED], production).disagreement)
+    assert said in str(status_of([ADOPTED], production).disagreement)
 
 
 def test_a_live_version_the_rollout_is_not_about_is_a_disagreement():
-    found = standing([event(0, "adopted", "v3.9.0")])
+    found = status_of([event(0, "adopted", "v3.9.0")])
     assert found.disagreement == "v3.9.0 is live, rollout.yaml is about v4.0.0 and v4.1.0"
 
 
 def test_an_evening_in_new_york_belongs_to_its_own_day():
     late = replace(ADOPTED, happened_at=datetime(2026, 1, 6, 3, tzinfo=UTC))
-    assert standing([late]).live_since == date(2026, 1, 5)
+    assert status_of([late]).live_since == date(2026, 1, 5)
 
 
 def test_what_was_live_at_an_instant():

@@ -22,7 +22,7 @@ from v4_assets.settings import PROJECT, load
 from v4_assets_tests.pages import PAGES, anchors, blocks, inline_code, links
 from v4_assets_tests.shell import play
 
-LOOKS = ("history", "live", "lift", "look", "replay", "status", "sync preview")
+LOOKS = ("history", "live", "lift", "replay", "status", "sync preview")
 """Commands that only look and are cheap: run for real wherever a page writes them."""
 PLACES = ("docs/", "sql/", "v4_assets/", "deploy/", "models/", "benchmarks/", ".github/", ".ci/")
 EXAMPLES = ("sql/features_v42.sql", ".github/workflows/v4-ci.yml", "sql/features_<key>.sql")
@@ -105,7 +105,7 @@ def test_the_shell_of_a_page_runs_in_its_order_and_calls_what_exists(page, tmp_p
     ("snippet", "said"),
     [
         ("v4 promot --reason x", "there is no command `v4 promot`"),
-        ("v4 look --jsn", "No such option"),
+        ("v4 live --jsn", "No such option"),
         ("v4 run --date monday", "is not a date"),
         ("gcloud config set project '' ", "expanded to nothing"),
         ("make nothing", "nothing"),

@@ -168,7 +168,7 @@ def test_an_order_that_is_half_done_is_told(story):
         "VALUES ('begun', '2026-01-05 12:00:00+00', 'rollback_started', 'v4.0.0', 'told', 'told', 9)"
     )
     told = asked(story)["unfinished order"]
-    assert (told.found, told.do) == ("rollback_started of 2026-01-05 (v4.0.0) is not through.", "`v4 resume`")
+    assert (told.found, told.do) == ("rollback_started of 2026-01-05 (v4.0.0) is not finished.", "`v4 resume`")
 
 
 def test_where_nothing_is_yet_everything_is_asked_and_nothing_made(tmp_path):

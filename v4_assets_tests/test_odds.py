@@ -19,7 +19,7 @@ from v4_assets.configuration.rollout_file import read_rollout
 from v4_assets.configuration.rollout_policy import Evaluation, Policy
 from v4_assets.evaluation.intervals import lift_bounds, logit_auc_bounds
 from v4_assets.policy.decide import decide
-from v4_assets.policy.decision import GATE_NAMES, ROLLBACK_GATES, Action, Gate, Phase, Standing, Verdict
+from v4_assets.policy.decision import GATE_NAMES, ROLLBACK_GATES, Action, Gate, Phase, RolloutStatus, Verdict
 from v4_assets.policy.gates import history_of
 from v4_assets.policy.odds import as_dict, as_text, odds_of, simulate
 from v4_assets.policy.odds_chart import png
@@ -37,6 +37,7 @@ from v4_assets.policy.odds_rules import (
 )
 from v4_assets.policy.replay import replay
 from v4_assets.policy.simulated import TOP, Strength, Sums, cohorts, draw
+from v4_assets.policy.state import State
 from v4_assets.settings import PROJECT
 from v4_assets_tests.evidences import evidence
 
@@ -163,8 +164,8 @@ def first_rollback(recorded: list, rule: Rule, weeks: int) -> int:
     for week in range(1, weeks + 1):
         today = MONDAY + timedelta(weeks=week)
         past = {day: one for day, one in history.items() if day < today}
-        standing = Standing(Phase.WATCH, "v4.1.0", "v4.1.0", "v4.0.0", today, eve, eve)
-        if decide(standing, PASSING, past, rule.policy).action == Action.ROLLBACK:
+        status = RolloutStatus(Phase.WATCH, "v4.1.0", "v4.1.0", "v4.0.0", today, eve, eve)
+        if decide(State(status, PASSING, past, rule.policy)).action == Action.ROLLBACK:
             return 7 * week
     return NEVER
 

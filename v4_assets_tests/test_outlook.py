@@ -6,20 +6,19 @@ from pathlib import Path
 import pytest
 
 from v4_assets.configuration.rollout_file import read_rollout
-from v4_assets.policy.case import Case
 from v4_assets.policy.decide import decide
 from v4_assets.policy.decision import (
     GATE_NAMES,
     LIVE_PARALLEL_DAYS,
     PROMOTION_LIFT,
     TOP_DECILE_LIFT,
-    Circumstances,
     Evaluated,
     Gate,
     Phase,
-    Standing,
+    RolloutStatus,
     Verdict,
 )
+from v4_assets.policy.state import State
 from v4_assets.rollout.outlook import MET, MISSED, OPEN, Outlook, outlook
 from v4_assets.settings import PROJECT
 
@@ -35,13 +34,13 @@ def gates(**verdicts: Verdict) -> tuple[Gate, ...]:
     )
 
 
-def told(phase: Phase, closes: dict[date, tuple[Gate, ...]], today=None, circumstances=None, **changes) -> Outlook:
+def told(phase: Phase, closes: dict[date, tuple[Gate, ...]], today=None, facts=None, **changes) -> Outlook:
     known = {"live_since": date(2026, 1, 1), "phase_since": date(2026, 1, 1), **changes}
     live = "v4.1.0" if phase is Phase.WATCH else "v4.0.0"
-    standing = Standing(phase, live, "v4.1.0", "v4.0.0", TODAY, **known)
+    status = RolloutStatus(phase, live, "v4.1.0", "v4.0.0", TODAY, **known)
     history = {day: Evaluated(found, retrospective=False) for day, found in closes.items()}
-    case = Case(standing, today or gates(), history, POLICY, circumstances or Circumstances())
-    return outlook(decide(standing, case.today, history, POLICY, case.circumstances), case)
+    state = State(status, today or gates(), history, POLICY, **(facts or {}))
+    return outlook(decide(state), state)
 
 
 def test_one_more_good_week_is_missing():
@@ -63,7 +62,7 @@ def test_everything_that_is_missing_is_named():
         Gate(one.name, Verdict.INCONCLUSIVE, "…", 5.0, 7.0) if one.name == LIVE_PARALLEL_DAYS else one
         for one in gates(auc=Verdict.FAIL)
     )
-    found = told(Phase.PARALLEL, {}, short, Circumstances(data_checks_failing=("features_v41.drift",)))
+    found = told(Phase.PARALLEL, {}, short, {"failing_checks": ("features_v41.drift",)})
     assert found.said.startswith(
         "The promotion of v4.1.0 needs a lift of at least 2 at 2 more week-closes, today's AUC on the good side, "
         "2 more days side by side and every check of the data passed."
@@ -74,13 +73,13 @@ def test_everything_that_is_missing_is_named():
 
 def test_what_is_decided_is_said_before_it_is_done():
     found = told(Phase.PARALLEL, {BEFORE_LAST: gates(), LAST: gates()})
-    assert found.said == "Decided: the promotion of v4.1.0. The sensor begins it at its next look."
+    assert found.said == "Decided: the promotion of v4.1.0. The sensor starts it at its next tick."
     assert {one.stands for one in found.criteria} == {MET}
 
 
 def test_a_promotion_that_ran_out_of_time_waits_for_a_person():
     found = told(Phase.PARALLEL, {LAST: gates()}, phase_since=date(2025, 10, 1))
-    assert "A person decides: `v4 allow v4.1.0 --reason …` lets it compete again." in found.said
+    assert "The parallel phase has expired: `v4 allow v4.1.0 --reason …` lets it compete again." in found.said
 
 
 def test_a_bad_week_says_how_many_more_roll_back():

@@ -113,7 +113,7 @@ def test_a_day_runs_on_postgresql_and_the_sensor_reads_its_evaluations_from_ther
         f"WHERE run_id = '{outcome.run_id}' AND asset_key = '[\"lift_comparison\"]' AND evaluation_event IS NOT NULL"
     )
     assert {*GATE_NAMES} <= {name for (name,) in gates}
-    assert told.tick().said.startswith("hold: v4.1.0 waits: 0 of 2 weeks running closed with a lift of at least 2.")
+    assert told.tick().said.startswith("hold: v4.1.0 waits: 0 of 2 consecutive weeks closed with a lift of at least 2.")
     assert told.alerts().endswith("was live before this project kept records.")
     assert told.alerts() == ""
     assert [path.name for path in told.settings.dagster_home.rglob("*.db")] == []

@@ -196,7 +196,7 @@ def test_a_row_edited_by_hand_is_a_disagreement(settings):
     with warehouse(settings)._connection() as connection:
         connection.execute("UPDATE ml_features.v4_production SET version = 'v4.1.0'")
     live = production.current(warehouse(settings), settings.rollout.catalogue)
-    found = deployments.standing(
+    found = deployments.rollout_status(
         production.history(warehouse(settings), settings.rollout.catalogue),
         baseline=OLD,
         candidate=NEW,

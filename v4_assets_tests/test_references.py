@@ -116,7 +116,7 @@ def test_files_are_told_with_the_line_whatever_they_are_written_in(house, tmp_pa
 
 
 def test_a_path_that_is_not_there_is_an_error(house, tmp_path):
-    with pytest.raises(V4Error, match=r"There is no .*/nowhere, so nobody knows who reads from there"):
+    with pytest.raises(V4Error, match=r"There is no .*/nowhere: correct the path"):
         house.readers(paths=(tmp_path / "nowhere",))
 
 
@@ -216,7 +216,7 @@ def test_after_a_switch_the_readers_of_the_version_left_behind_are_told_and_a_pl
     )  # fmt: skip
     rollout = house.settings.rollout
     assert references.left_behind(warehouse(house.settings), rollout, action) == (
-        "Nothing that was looked at reads v4.0.0 by name."
+        "Nothing that was checked reads v4.0.0 by name."
     )
     house.change(*(f"CREATE VIEW ml_features.s{n:02} AS FROM ml_features.v4_daily_scores" for n in range(12)))
     named = ", ".join(f"ml_features.s{n:02}" for n in range(10))
@@ -224,7 +224,7 @@ def test_after_a_switch_the_readers_of_the_version_left_behind_are_told_and_a_pl
         f"Still reading v4.0.0 by name: {named}, 2 more (`v4 references`)."
     )
     assert references.left_behind(warehouse(house.settings), rollout, replace(action, previous=None)) == (
-        "Nothing that was looked at reads v4.1.0 by name."
+        "Nothing that was checked reads v4.1.0 by name."
     )
     house.change('DROP SCHEMA "SavvyGTMData"')
     assert references.left_behind(warehouse(house.settings), rollout, action).startswith(

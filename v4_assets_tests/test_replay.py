@@ -125,7 +125,7 @@ def test_the_days_can_be_cut_and_what_happened_stands_beside_them():
 def test_the_reason_of_a_rollback_is_told_with_its_numbers():
     text = as_text(told(FALLEN))
     assert (
-        "2026-02-09  would rollback: top_decile_lift failed at 2 week-closes running. 2026-W05: Top-decile lift is"
+        "2026-02-09  would rollback: top_decile_lift failed at 2 consecutive week-closes. 2026-W05: Top-decile lift is"
         in text
     )
     assert "it would have acted 2 times and ended in the phase rolled_back" in text

@@ -9,7 +9,7 @@ import pytest
 from v4_assets.assets.report import verify_through
 from v4_assets.clock import NEW_YORK
 from v4_assets.errors import SalesforceError
-from v4_assets.policy.decision import Gate, Phase, Standing, Verdict
+from v4_assets.policy.decision import Gate, Phase, RolloutStatus, Verdict
 from v4_assets.record.deployments import Event
 from v4_assets.rollout import charts
 from v4_assets.rollout.evaluations import owed_by_sync
@@ -33,20 +33,20 @@ ROLLBACK = Event(
     event="rollback_started",
     version="v4.0.0",
     previous="v4.1.0",
-    reason="top_decile_lift failed at 2 week-closes running.",
+    reason="top_decile_lift failed at 2 consecutive week-closes.",
     decided_by="rollout_sensor",
     action_id="0123456789abcdef",
     gates=gates_json(GATES),
     evidence_day=DAY,
     evidence_sha256="e" * 64,
 )
-STANDING = Standing(Phase.ROLLED_BACK, "v4.0.0", "v4.1.0", "v4.0.0", DAY, live_since=DAY, phase_since=DAY)
+STATUS = RolloutStatus(Phase.ROLLED_BACK, "v4.0.0", "v4.1.0", "v4.0.0", DAY, live_since=DAY, phase_since=DAY)
 EVIDENCE = [evidence(), evidence(version="v4.0.0", lift=1.44, lift_low=1.1, lift_high=1.9)]
 
 
 def report(**changes: object) -> Report:
     made = Report(
-        standing=STANDING,
+        status=STATUS,
         statuses={"v4.0.0": "production", "v4.1.0": "deprecated"},
         events=[ROLLBACK],
         evidence=EVIDENCE,
@@ -68,7 +68,7 @@ def report(**changes: object) -> Report:
     "said",
     [
         "# Rollback: v4.0.0 (was v4.1.0), 2026-01-12",
-        "**Why.** top_decile_lift failed at 2 week-closes running.",
+        "**Why.** top_decile_lift failed at 2 consecutive week-closes.",
         "**Decided by** rollout_sensor, 2026-01-12 11:30 UTC",
         "v4.0.0 production, v4.1.0 deprecated",
         f"sha256 `{'e' * 64}`",
@@ -82,7 +82,7 @@ def report(**changes: object) -> Report:
         "| sent | 5,000 |",
         "| failed | 1 |",
         "| quarantined | 2 |",
-        "| kept back, refused lately | 7 |",
+        "| quarantined | 7 |",
         "| rows last sent | 12 January 2026, 06:30 in New York |",
         "| coverage | ok: found 5000 |",
         "## Readers by name\n\nStill reading v4.1.0 by name: sales.sheet.",
@@ -205,7 +205,7 @@ def test_a_switch_is_not_through_while_salesforce_owes_it(checks, pending, owed)
         run = dg.materialize([salesforce_sync], instance=instance, raise_on_error=False)
         assert owed_by_sync(instance, run.run_id) == owed
         if owed:
-            with pytest.raises(SalesforceError, match=r"rollback_started to v4\.0\.0 is not through: .* is resumed"):
+            with pytest.raises(SalesforceError, match=r"rollback_started to v4\.0\.0 is not finished: .* is resumed"):
                 verify_through(instance, ROLLBACK, run.run_id)
         else:
             verify_through(instance, ROLLBACK, run.run_id)

@@ -280,10 +280,10 @@ def test_a_rollback_is_completed_when_the_crm_is_back_after_three_looks(story, u
         assert [[outcome.success for outcome in tick.outcomes] for tick in (first, second, third)] == [[False]] * 2 + [
             []
         ]
-        assert third.said == "rollback to v4.0.0: attempt 3 comes after 1 more looks"
+        assert third.said == "rollback to v4.0.0: attempt 3 comes after 1 more ticks"
         assert "salesforce_sync: " in first.outcomes[0].errors[0]
         assert (told.live, told.happened[-1], carried(org)) == (OLD, "rollback_started", {NEW})
-        assert "The rollback to v4.0.0 is not through: attempt 3 follows." in told.alerts()
+        assert "The rollback to v4.0.0 is not finished: attempt 3 follows." in told.alerts()
         org.faults.clear()
         [outcome] = told.tick().outcomes
         assert outcome.success, outcome.errors

@@ -80,9 +80,9 @@ def test_six_live_days_are_too_few_however_good_the_weeks(story):
 
 def test_seven_live_days_wait_for_a_second_good_week(story):
     told = story("seventh")
-    assert "0 of 2 weeks running closed with a lift of at least 2." in told.tick().said
+    assert "0 of 2 consecutive weeks closed with a lift of at least 2." in told.tick().said
     told.write(BEFORE[1], GOOD, retrospective=True)
-    assert "1 of 2 weeks running closed with a lift of at least 2 (2026-W01)." in told.tick().said
+    assert "1 of 2 consecutive weeks closed with a lift of at least 2 (2026-W01)." in told.tick().said
     told.write(BEFORE[0], DOUBTFUL, retrospective=True)
     assert "1 of 2 weeks running" in told.tick().said
     assert (told.live, told.happened) == (OLD, ADOPTED)
@@ -167,7 +167,7 @@ def test_a_bad_week_that_is_run_again_is_still_one_bad_week(story):
     for _ in range(3):
         told.write(SINCE[2], FALLEN)
         tick = told.tick()
-    assert "2026-W05 closed with top_decile_lift failing, and it takes 1 more week like it to roll back" in tick.said
+    assert "2026-W05 closed with top_decile_lift failing; 1 more such week will roll back" in tick.said
     assert (tick.outcomes, told.live) == ((), NEW)
 
 
@@ -194,7 +194,7 @@ def test_two_bad_weeks_roll_back_everything_and_say_why(story):
     assert told.happened == ROLLED_BACK
     assert (started.version, started.previous, started.decided_by) == (OLD, NEW, "rollout_sensor")
     assert started.reason.startswith(
-        "top_decile_lift failed at 2 week-closes running. 2026-W04: Top-decile lift is 1.20"
+        "top_decile_lift failed at 2 consecutive week-closes. 2026-W04: Top-decile lift is 1.20"
     )
     assert (told.live, told.production.event_id) == (OLD, started.event_id)
     assert told.exported == {OLD: "production", NEW: "deprecated"}
@@ -332,7 +332,7 @@ def test_a_run_on_its_way_is_waited_for_and_not_called_missing(convicted):
             tags={"dagster/partition": str(convicted.day), PROCESS_TAG: this_process()},
             status=dg.DagsterRunStatus.STARTED,
         )
-        assert_held(convicted, f"was not evaluated yet: run {run.run_id} (daily_scoring) is still at work")
+        assert_held(convicted, f"was not evaluated yet: run {run.run_id} (daily_scoring) is still executing")
         assert "missing" not in convicted.alerts()
 
 
@@ -349,7 +349,7 @@ def test_a_run_that_has_judged_but_is_still_at_work_is_waited_for(story):
     with patch.object(report, "gather", looked_at):
         outcome = told.run()
     assert outcome.success
-    assert seen == [NotEvaluated(f"run {outcome.run_id} of {WATCHED} is still at work", in_flight=True)]
+    assert seen == [NotEvaluated(f"run {outcome.run_id} of {WATCHED} is still executing", in_flight=True)]
 
 
 def test_another_partition_than_todays_is_refused_by_production_and_by_the_sync(convicted):

@@ -56,7 +56,7 @@ def test_a_healthy_successor_asks_for_the_sunset_and_does_nothing_before_a_perso
     tick = told.tick()
     assert tick.outcomes == ()
     assert tick.said.startswith("ask: v4.1.0 has been healthy for 57 days and nothing reads v4.0.0.")
-    assert "A person must decide: v4.1.0 has been healthy" in told.alerts()
+    assert "Approval is needed: v4.1.0 has been healthy" in told.alerts()
     assert (told.happened[-1], told.settings.places.archive.exists()) == ("promotion_completed", False)
 
 
@@ -76,7 +76,7 @@ def test_a_file_named_in_rollout_yaml_keeps_the_sunset_back_and_so_does_one_that
     job.write_text("x = 1\nMODEL = 'v4/models/v4.0.0'\n", encoding="utf-8")
     assert f"waits for the end of what still reads v4.0.0's names: {job}:2." in told.tick().said
     job.unlink()
-    assert f"waits for a look at who reads v4.0.0's names: There is no {job}, so nobody knows" in told.tick().said
+    assert f"waits for a check of what reads v4.0.0's names: There is no {job}: correct" in told.tick().said
     job.write_text("MODEL = 'v4/models/v4.1.0'\n", encoding="utf-8")
     assert told.tick().said.startswith("ask: ")
 
@@ -136,7 +136,7 @@ def test_without_the_champion_days_run_a_breach_alerts_and_a_restore_lets_it_tak
         gone.write(day, FALLEN)
     tick = gone.tick()
     assert (tick.outcomes, gone.live) == ((), NEW)
-    assert tick.said.startswith("hold: top_decile_lift failed at 2 week-closes running.")
+    assert tick.said.startswith("hold: top_decile_lift failed at 2 consecutive week-closes.")
     assert tick.said.endswith("v4.0.0 is archived: `v4 restore v4.0.0` brings it back.")
     assert "`v4 restore v4.0.0` brings it back" in gone.alerts()
     by_hand.restore(gone.settings, OLD, "v4.1.0 fell")
@@ -157,7 +157,7 @@ def assert_the_next_day_runs_without_the_champion(gone: Story) -> None:
     written = {name for name, _ in latest_writes(warehouse(gone.settings), catalogue, gone.day, gone.day)}
     assert catalogue[tables.scores_key("v41")].name in written
     assert catalogue[tables.scores_key("v40")].name not in written
-    assert gone.tick().said.startswith("hold: v4.1.0 is alone.")
+    assert gone.tick().said.startswith("hold: v4.1.0 is the only version.")
 
 
 def test_a_restore_brings_back_what_the_registry_has_lost(gone):

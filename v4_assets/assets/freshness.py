@@ -1,7 +1,7 @@
 """By when the day's assets are expected: Dagster's freshness policies, which the asset pages show as fresh or stale.
 
 A policy asks whether an asset was made at all since midnight, whatever day it was made for. That today's own rows are
-there is asked by the alert sensor and by `v4 status` (rollout/missing.py).
+there is checked by the alert sensor and by `v4 status` (rollout/overdue.py).
 """
 
 from collections.abc import Iterable
@@ -12,8 +12,8 @@ import dagster as dg
 from v4_assets import tables
 from v4_assets.clock import NEW_YORK
 from v4_assets.configuration.rollout_file import Rollout
-from v4_assets.rollout.assess import due
 from v4_assets.rollout.evaluations import SALESFORCE_SYNC
+from v4_assets.rollout.overdue import due
 
 
 def expected(rollout: Rollout, archived: Iterable[str]) -> set[str]:

@@ -37,7 +37,7 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
         kinds={"sql"},
         description=(
             "Which version is live, since when and why.\n\n"
-            "- Readers follow the view `v4_production_scores`; nobody's query is edited at a switch.\n"
+            "- Readers use the view `v4_production_scores`; no query is edited at a switch.\n"
             "- A switch is one transaction of the row of `v4_production` and the event that says why.\n"
             "- Promotion and rollback are the jobs `promote_production` and `rollback_production`, launched by "
             "`rollout_sensor`, or by a person with `v4 promote` and `v4 rollback`."
@@ -110,7 +110,7 @@ def start(
 
 
 def only_today(context: dg.AssetExecutionContext, clock: Clock) -> None:
-    """Raise PolicyError for any partition but today's: production and the CRM have no past that could be made anew."""
+    """Raise PolicyError for any partition but today's: production and the CRM have no past that can be rebuilt."""
     for day in days(context, clock):
         if day.date != clock.today():
             raise PolicyError(
@@ -120,14 +120,14 @@ def only_today(context: dg.AssetExecutionContext, clock: Clock) -> None:
 
 
 def take_turn(context: dg.AssetExecutionContext, order: Order, rollout: Rollout) -> None:
-    """Say in the run's tags what it carries out and in which process, so that the sensor can tell a killed run; then
+    """Tag the run with its order and its process, so that the sensor recognises a killed run; then
     wait for an earlier run of the same order. Not inside a session, which would keep the warehouse from that run.
 
     Raises PolicyError when that run does not end. Its longest step is the sync, whose deadline is taken for both.
     """
     context.instance.add_run_tags(context.run_id, {ACTION_TAG: order.event_id, PROCESS_TAG: this_process()})
     minutes = rollout.salesforce.poll_deadline_minutes
-    await_turn(context.instance, context.run_id, order.event_id, minutes=minutes, tell=context.log.info)
+    await_turn(context.instance, context.run_id, order.event_id, minutes=minutes, log=context.log.info)
 
 
 def export_registry(path: Path, statuses: dict[str, str], live: production.Production | None) -> None:

@@ -1,4 +1,4 @@
-"""The last step of every run: write down what happened, and mark an action that is through as completed."""
+"""The last step of every run: write the report, and record a finished action as completed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -67,9 +67,9 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
         with warehouse.session():
             events = production.history(warehouse, rollout.catalogue)
             done = carried_through(context.instance, context.run_id, events)
-            told = places.reports / f"{name_of(done, clock.today())}.md" if done else None
-            if done and told and told.is_file():
-                return result(places.reports / PAGE, told, f"{done.event}, carried through by another run")
+            written = places.reports / f"{name_of(done, clock.today())}.md" if done else None
+            if done and written and written.is_file():
+                return result(places.reports / PAGE, written, f"{done.event}, completed by another run")
             action = deployments.state_after(events).unfinished
             if action and action.event == "sunset_started" and not is_archived(places.archive, action.version):
                 action = None  # the day's own run: the sunset's is to come
@@ -81,7 +81,7 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
             own = of_action(report, action, warehouse, rollout) if action else report
             path = write(places.reports, replace(own, undrawn=undrawn), drawn)
             export_registry(places.registry, dict(report.statuses), production.current(warehouse, rollout.catalogue))
-            # Last of all: what is completed is never looked at again, so nothing may be left to do.
+            # Last: a completed action is never resumed, so nothing may be left to do.
             if through:
                 complete(warehouse, rollout, through)
         return result(page, path, action.event if action else "–", undrawn, own.readers)
@@ -114,12 +114,12 @@ def carried_through(instance: dg.DagsterInstance, run_id: str, events: Sequence[
     """The beginning of the action this run was ordered, when another run of the order has completed it; else None."""
     run = instance.get_run_by_id(run_id)
     order = run.tags.get(ACTION_TAG) if run else None
-    told = [event for event in events if order and event.action_id == order]
-    return told[0] if any(event.event.endswith(deployments.COMPLETED) for event in told) else None
+    own = [event for event in events if order and event.action_id == order]
+    return own[0] if any(event.event.endswith(deployments.COMPLETED) for event in own) else None
 
 
 def _drawn(report: Report, rollout: Rollout, folder: Path) -> tuple[dict[str, Chart], Path, str]:
-    """Charts, where the page is, and why it could not be made; what is only looked at keeps nobody from completing."""
+    """Charts, the path of the page, and why it could not be made: a failing page must not block an action."""
     drawn: dict[str, Chart] = {}
     try:
         drawn = draw(report, rollout)
@@ -130,7 +130,7 @@ def _drawn(report: Report, rollout: Rollout, folder: Path) -> tuple[dict[str, Ch
 
 def of_action(report: Report, action: Event, warehouse: Warehouse, rollout: Rollout) -> Report:
     """The same for an action: with the gates and the evidence it was decided by."""
-    day = action.evidence_day or report.standing.today
+    day = action.evidence_day or report.status.today
     rows = evidence_rows(warehouse, rollout.catalogue, day, day)
     sha256 = digest(rows) if rows else None
     return replace(
@@ -153,7 +153,7 @@ def verify_through(instance: dg.DagsterInstance, action: Event, run_id: str) -> 
     owed = owed_by_sync(instance, run_id)
     if owed:
         raise SalesforceError(
-            f"{action.event} to {action.version} is not through: {'; '.join(owed)}. It stays unfinished and "
+            f"{action.event} to {action.version} is not finished: {'; '.join(owed)}. It stays unfinished and "
             "is resumed, by the sensor or by `v4 resume`."
         )
 

@@ -43,29 +43,12 @@ def live(instant: str | None, as_json: bool) -> None:
     say(found, f"{when:%Y-%m-%d %H:%M} UTC: {text}", as_json)
 
 
-@click.command()
-@json_option
-def look(as_json: bool) -> None:
-    """Where the rollout stands, what the sensor would do now, and what it waits for. Changes nothing."""
-    found = by_hand.look(load())
-    decision, standing = found.decision, found.standing
-    wanted = f" ({decision.wanted.value})" if decision.wanted else ""
-    lines = [
-        f"Phase     {standing.phase.value} since {standing.phase_since}",
-        f"Live      {standing.live} since {standing.live_since}",
-        f"Decision  {decision.action.value}{wanted}: {decision.reason}",
-        *(f"  {gate.verdict.name:<12} {gate.name}: {gate.reason}" for gate in decision.gates),
-    ]
-    content = {
-        "phase": standing.phase.value,
-        "live": standing.live,
-        "live_since": standing.live_since,
-        "action": decision.action.value,
-        "wanted": decision.wanted.value if decision.wanted else None,
-        "reason": decision.reason,
-        "gates": [{**vars(gate), "verdict": gate.verdict.name} for gate in decision.gates],
-    }
-    say(content, "\n".join(lines), as_json)
+@click.command(hidden=True, context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1)
+@click.pass_context
+def look(context: click.Context, options: tuple[str, ...]) -> None:
+    """Part of `v4 status` now."""
+    context.fail("`v4 look` is part of `v4 status` now: run `v4 status`.")
 
 
 @click.command()
@@ -118,7 +101,7 @@ def approve(evidence_sha256: str) -> None:
     """Agree to what the sensor asks for. EVIDENCE_SHA256 (8 characters or more) is what it asked about."""
     event = by_hand.approve(load(), evidence_sha256)
     click.echo(
-        f"{event.version}: approved on evidence {str(event.evidence_sha256)[:12]}. The sensor acts on its next look."
+        f"{event.version}: approved on evidence {str(event.evidence_sha256)[:12]}. The sensor acts on its next tick."
     )
     _rewrite_page()
 

@@ -1,7 +1,7 @@
-"""What somebody on call asks first: what is live, is today scored and sent, what is to be done (`v4 status`)."""
+"""`v4 status`: what is live, whether today is scored and synced, what has to be done."""
 
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from typing import Any
 
 import dagster as dg
@@ -16,21 +16,21 @@ from v4_assets.record.writes import PartitionWrite
 from v4_assets.record.written import latest_writes
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.warehouse import Warehouse
-from v4_assets.rollout import alerts, owed_sync
-from v4_assets.rollout.assess import Assessment, assess
+from v4_assets.rollout import alerts
 from v4_assets.rollout.evaluations import gates_of_day
 from v4_assets.rollout.runs import PROCESS_TAG, unfinished, why_gone
-from v4_assets.salesforce.ledger import Ledger, Sync
+from v4_assets.rollout.status import Status, read_status
+from v4_assets.rollout.told_sync import COUNTS
 from v4_assets.settings import Settings
 
 DAYS_SHOWN = 14
-SILENT = ("event", "run")
-"""Alerts that are told once and then are history: what was done, and failed runs of any day."""
+INFORMATIVE = ("event", "run")
+"""Kinds of alerts that need no action: what was done, and failed runs of any day."""
 
 
 def status(settings: Settings) -> dict[str, Any]:
-    """Plain values. `live` is None before `v4 init`; `to_do` holds a sentence and a command for everything that waits
-    for a person, and is empty when all is well."""
+    """Plain values. `live` is None before `v4 init`; `to_do` holds a sentence and a command for everything that needs
+    an operator, and is empty when all is well."""
     house, catalogue, today = warehouse(settings), settings.rollout.catalogue, settings.clock.today()
     try:
         if settings.warehouse == "duckdb" and not settings.duckdb_file.exists():
@@ -67,7 +67,7 @@ def status(settings: Settings) -> dict[str, Any]:
 
 
 def _nothing() -> dict[str, Any]:
-    """What there is to say of a day before anything was adopted."""
+    """The part of a status that exists only after adoption."""
     return {"scored": {}, "rollout": None, "salesforce": None, "runs": []}
 
 
@@ -78,36 +78,34 @@ def _of_today(
     writes: dict[tuple[str, date], PartitionWrite],
 ) -> dict[str, Any]:
     rollout, clock = settings.rollout, settings.clock
-    runs = list(_runs(instance, clock.today()))  # before anybody reports the left-over ones failed
-    told = alerts.conditions(instance, house, rollout, clock)
-    to_do = [
-        {"what": one.text, "do": one.kind.do} for one in told if one.kind not in map(alerts.KINDS.__getitem__, SILENT)
-    ]
+    runs = list(_runs(instance, clock.today()))  # before read_status marks abandoned runs as failed
+    found = read_status(instance, house, rollout, clock)
+    informative = [alerts.KINDS[kind] for kind in INFORMATIVE]
+    current = alerts.of_status(instance, rollout, found)
+    to_do = [{"what": one.text, "do": one.kind.do} for one in current if one.kind not in informative]
     to_do += [
         {"what": f"Run {run['run_id']} of {run['job']}: {run['why']}", "do": run["do"]} for run in runs if run["do"]
     ]
-    with house.session():
-        assessment = assess(instance, house, rollout, clock)
-        return {
-            "scored": {
-                version: _scored(instance, writes.get((rollout.catalogue[key].name, clock.today())))
-                for version, entry in rollout.versions.items()
-                for key in [tables.scores_key(entry.key)]
-            },
-            "rollout": _rollout(instance, settings, assessment),
-            "salesforce": _salesforce(instance, house, settings),
-            "runs": runs,
-            "to_do": to_do,
-        }
+    return {
+        "scored": {
+            version: _scored(instance, writes.get((rollout.catalogue[key].name, clock.today())))
+            for version, entry in rollout.versions.items()
+            for key in [tables.scores_key(entry.key)]
+        },
+        "rollout": _rollout(instance, found),
+        "salesforce": _salesforce(settings, found),
+        "runs": runs,
+        "to_do": to_do,
+    }
 
 
 def _runs(instance: dg.DagsterInstance, today: date) -> list[dict[str, Any]]:
-    """Runs that have not ended, and today's jobs whose latest run failed; `do` is empty for one that is at work."""
+    """Runs that have not ended, and today's jobs whose latest run failed; `do` is empty for one that is executing."""
     found = []
     for run in unfinished(instance):
         why = why_gone(instance, run)
         do = "`v4 tick` reports it failed; then `v4 run --date today`" if why else ""
-        found.append(_run(run, why or "it is at work", do))
+        found.append(_run(run, why or "it is executing", do))
     latest: dict[str, dg.DagsterRun] = {}
     for run in instance.get_runs(dg.RunsFilter(tags={"dagster/partition": today.isoformat()})):
         latest.setdefault(run.job_name, run)
@@ -139,42 +137,31 @@ def _scored(instance: dg.DagsterInstance, write: PartitionWrite | None) -> dict[
     return {"rows": write.row_count, "at": write.written_at, "run_id": write.run_id, "by": by}
 
 
-def _rollout(instance: dg.DagsterInstance, settings: Settings, found: Assessment) -> dict[str, Any]:
-    standing, decision = found.standing, found.decision
-    gates = decision.gates or gates_of_day(instance, standing.today)
+def _rollout(instance: dg.DagsterInstance, found: Status) -> dict[str, Any]:
+    status, decision = found.rollout, found.decision
+    gates = decision.gates or gates_of_day(instance, status.today)
     return {
-        "phase": standing.phase.value,
-        "phase_since": standing.phase_since,
+        "phase": status.phase.value,
+        "phase_since": status.phase_since,
         "action": decision.action.value,
         "wanted": decision.wanted.value if decision.wanted else None,
         "reason": decision.reason,
+        "gates": [{**vars(gate), "verdict": gate.verdict.name} for gate in decision.gates],
         "gates_failing": [{"name": one.name, "reason": one.reason} for one in gates if one.verdict is Verdict.FAIL],
     }
 
 
-def _salesforce(instance: dg.DagsterInstance, house: Warehouse, settings: Settings) -> dict[str, Any]:
-    """Whether today's sync went through, and what became of the leads of the last sync that sent any."""
-    ledger = Ledger(house, settings.rollout.catalogue, settings.clock)
-    org = ledger.latest_org()
-    content: dict[str, Any] = {
-        "target": settings.salesforce,
-        "today_done": owed_sync.is_done(instance, settings.clock.today()),
-        "last_sent": None,
-    }
-    if org:
-        last = ledger.jobs(org)[-1]
-        sync = Sync(org, last.prediction_date, last.model_version, "", sync_id=last.sync_id)
-        by_outcome: dict[str, int] = {}
-        for row in ledger.accounts(sync):
-            by_outcome[row["outcome"]] = by_outcome.get(row["outcome"], 0) + row["lead_count"]
-        outcomes = {name: by_outcome.get(name, 0) for name in ("confirmed", "pending", "failed", "quarantined")}
+def _salesforce(settings: Settings, found: Status) -> dict[str, Any]:
+    """Whether today's sync finished, and what happened to the leads that were sent last."""
+    sync = found.sync
+    content: dict[str, Any] = {"target": settings.salesforce, "today_done": found.synced_today, "last_sent": None}
+    if sync and sync.sent_at:
         content["last_sent"] = {
-            "org": org,
-            "day": last.prediction_date,
-            "version": last.model_version,
-            "at": last.planned_at,
-            "sent": sum(outcomes.values()),
-            **outcomes,
+            "org": sync.sent_org,
+            "day": sync.sent_day,
+            "version": sync.sent_version,
+            "at": sync.sent_at.astimezone(UTC),
+            **{name: getattr(sync, name) for name in COUNTS},
         }
     return content
 

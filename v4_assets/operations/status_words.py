@@ -1,4 +1,4 @@
-"""The status for a person: a line for each thing, what is to be done last. Pure."""
+"""The status as text: one line per fact, what has to be done last. Pure."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -36,8 +36,8 @@ def _live(content: dict[str, Any]) -> Iterator[str]:
         yield "Live       nothing yet; `v4 init` adopts the baseline"
         return
     since = content["since"]
-    said = f" since {since['happened_at']:%Y-%m-%d %H:%M} UTC: {since['reason']}" if since else ""
-    yield f"Live       {content['live']['version']}{said}"
+    text = f" since {since['happened_at']:%Y-%m-%d %H:%M} UTC: {since['reason']}" if since else ""
+    yield f"Live       {content['live']['version']}{text}"
     if content["unfinished"]:
         begun = content["unfinished"]
         yield f"Unfinished {begun['event']} to {begun['version']} of {begun['happened_at']:%Y-%m-%d %H:%M} UTC"
@@ -47,29 +47,32 @@ def _scores(content: dict[str, Any], version: str, days: list[dict[str, Any]]) -
     if not days:
         return f"nothing scored in {content['days_shown']} days"
     last, today = days[-1], content["scored"].get(version)
-    said = f"{last['rows']} leads on {last['day']} ({last['kind']})"
+    text = f"{last['rows']} leads on {last['day']} ({last['kind']})"
     if today is None:
-        return f"{said}; nothing of {content['today']}"
+        return f"{text}; nothing of {content['today']}"
     run = (today["run_id"] or "")[:SHORT]
-    return f"{said}, {today['at']:%Y-%m-%d %H:%M} UTC by {today['by']}, run {run}"
+    return f"{text}, {today['at']:%Y-%m-%d %H:%M} UTC by {today['by']}, run {run}"
 
 
-def _rollout(said: dict[str, Any]) -> Iterator[str]:
-    wanted = f" ({said['wanted']})" if said["wanted"] else ""
-    yield f"Phase      {said['phase']} since {said['phase_since']}"
-    yield f"Next       {said['action']}{wanted}: {said['reason']}"
-    for gate in said["gates_failing"]:
-        yield f"Failing    {gate['name']}: {gate['reason']}"
+def _rollout(found: dict[str, Any]) -> Iterator[str]:
+    wanted = f" ({found['wanted']})" if found["wanted"] else ""
+    yield f"Phase      {found['phase']} since {found['phase_since']}"
+    yield f"Next       {found['action']}{wanted}: {found['reason']}"
+    for gate in found["gates"]:
+        yield f"           {gate['verdict']:<12} {gate['name']}: {gate['reason']}"
+    for gate in found["gates_failing"]:
+        if gate["name"] not in {one["name"] for one in found["gates"]}:
+            yield f"Failing    {gate['name']}: {gate['reason']}"
 
 
-def _salesforce(said: dict[str, Any]) -> Iterator[str]:
-    done = "today's sync went through" if said["today_done"] else "no sync of today went through"
-    last = said["last_sent"]
+def _salesforce(found: dict[str, Any]) -> Iterator[str]:
+    done = "today's sync finished" if found["today_done"] else "no sync of today finished"
+    last = found["last_sent"]
     sent = (
         f"; last sent {last['at']:%Y-%m-%d %H:%M} UTC to {last['org']}: {last['sent']} leads of {last['version']} of "
         f"{last['day']}, {last['confirmed']} confirmed, {last['pending']} pending, {last['failed']} failed, "
         f"{last['quarantined']} quarantined"
         if last
-        else "; nothing was ever sent"
+        else "; nothing has been sent yet"
     )
-    yield f"Salesforce {said['target']}: {done}{sent}"
+    yield f"Salesforce {found['target']}: {done}{sent}"

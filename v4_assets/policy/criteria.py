@@ -20,14 +20,14 @@ from v4_assets.modelling.arrays import Numbers
 from v4_assets.policy.decision import Gate, Verdict
 
 Measure = Callable[[Evidence, float], Interval | None]
-"""A figure of a cohort with its interval at a two-sided level; None where it cannot be said."""
+"""A figure of a cohort with its interval at a two-sided level; None where it cannot be computed."""
 
 
 def judge(estimate: Any, upper: Any, line: float) -> Numbers:
-    """Verdicts, int, of estimates and their upper bounds against a line they must not lie below; any one shape.
+    """Verdicts (int, any one shape) of estimates and their upper bounds against a line they must not lie below.
 
-    FAIL where even the upper bound is below, INCONCLUSIVE where only the estimate is or where either is NaN, else PASS.
-    Exactly at the line is not below it. With the estimate as its own bound the estimate alone decides.
+    FAIL where the upper bound is below the line, INCONCLUSIVE where only the estimate is or either is NaN, else PASS.
+    Exactly at the line is not below it. With the estimate as its own bound, the estimate alone decides.
     """
     estimate, upper = np.asarray(estimate, dtype=float), np.asarray(upper, dtype=float)
     at_least = estimate >= line - ROUNDING
@@ -43,7 +43,7 @@ class Scale:
     percent: bool = False
 
     def write(self, value: float, line: float) -> str:
-        """With more decimals where rounding would put the figure on the line it only comes near to."""
+        """Adds decimals where rounding would show the figure on a line it does not reach."""
         factor = 100.0 if self.percent else 1.0
         for decimals in range(self.decimals, 7):
             text = f"{factor * value:.{decimals}f}"
@@ -62,21 +62,21 @@ def shortage(row: Evidence, needed: int, limits: Evaluation) -> list[str]:
     found = []
     if row.conversions < needed:
         reach = (row.cohort_to - row.cohort_from).days + 1
-        cap = f", at the longest reach of {limits.max_days} days" if reach >= limits.max_days else ""
+        cap = f", and {limits.max_days} days is the longest window" if reach >= limits.max_days else ""
         found.append(f"it holds {row.conversions} of the {needed} conversions a verdict needs{cap}")
     share = uncovered_share(row)
     if share > limits.max_uncovered_share + ROUNDING:
         allowed = RATE.write(limits.max_uncovered_share, -1)
         found.append(
-            f"{RATE.write(share, limits.max_uncovered_share)} of its leads got no score in time, {allowed} may"
+            f"{RATE.write(share, limits.max_uncovered_share)} of its leads have no score in time (limit {allowed})"
         )
     if row.longest_silence_days > limits.max_silent_days:
         found.append(
-            f"no lead anywhere was called for {row.longest_silence_days} days running, "
-            f"at most {limits.max_silent_days} are believable"
+            f"no call was recorded for {row.longest_silence_days} consecutive days (limit {limits.max_silent_days}): "
+            "check the outcome feed"
         )
     if row.leads and row.model_sha256 is None:
-        found.append("several artifacts of the version scored it")
+        found.append("several model files of the version scored it")
     return found
 
 
@@ -97,7 +97,7 @@ def area(row: Evidence, level: float) -> Interval | None:
 
 
 def conversion(row: Evidence, level: float) -> Interval | None:
-    """Conversion of the top decile; not said of a cohort in which nobody converted."""
+    """Conversion of the top decile; None for a cohort without conversions."""
     return wilson(row.top_conversions, row.top_leads, level) if row.conversions else None
 
 
@@ -119,25 +119,25 @@ def criterion(
 ) -> Gate:
     """One criterion on one cohort. `level` None: the estimate alone decides."""
     if row is None:
-        return Gate(name, Verdict.INCONCLUSIVE, f"{what}: nothing was measured.", threshold=line)
+        return Gate(name, Verdict.INCONCLUSIVE, f"{what} was not measured.", threshold=line)
     cohort = (
         f"{row.leads:,} leads contacted {row.cohort_from} to {row.cohort_to}, {row.conversions:,} of which converted"
     )
     found = measure(row, 0.0 if level is None else level)
     if found is None:
-        why = "; ".join(short) or "the cohort has none or only one kind of outcome"
-        return Gate(name, Verdict.INCONCLUSIVE, f"{what} cannot be said: {why} ({cohort}).", threshold=line)
+        why = "; ".join(short) or "the cohort has no leads, or only one kind of outcome"
+        return Gate(name, Verdict.INCONCLUSIVE, f"{what} cannot be computed: {why} ({cohort}).", threshold=line)
     bound = None if level is None else found.high
     verdict = Verdict(int(judge(found.estimate, found.estimate if bound is None else bound, line)))
     figure, limit = f"{what} is {scale.write(found.estimate, line)}", scale.write(line, line)
     if short:
-        verdict, said = Verdict.INCONCLUSIVE, f"{figure}, but the cohort is no evidence: {'; '.join(short)}"
+        verdict, text = Verdict.INCONCLUSIVE, f"{figure}, but the cohort carries no verdict: {'; '.join(short)}"
     elif verdict == Verdict.PASS:
-        said = f"{figure}, not below {limit}"
+        text = f"{figure}, not below {limit}"
     elif bound is None or level is None:
-        said = f"{figure}, below {limit}"
+        text = f"{figure}, below {limit}"
     else:
-        with_bound = f"with {50 * (1 + level):.0f} % confidence it is at most {scale.write(bound, line)}"
-        chance = "more than chance explains" if verdict == Verdict.FAIL else "as chance may explain"
-        said = f"{figure}, below {limit} by {chance}: {with_bound}"
-    return Gate(name, verdict, f"{said} ({cohort}).", found.estimate, line, bound)
+        with_bound = f"{50 * (1 + level):.0f} % upper bound {scale.write(bound, line)}"
+        chance = "by more than chance explains" if verdict == Verdict.FAIL else "within chance"
+        text = f"{figure}, below {limit} {chance}: {with_bound}"
+    return Gate(name, verdict, f"{text} ({cohort}).", found.estimate, line, bound)

@@ -1,4 +1,4 @@
-"""The words of a decision: verdicts, gates, phases, actions, where a rollout stands. Pure, and without rules."""
+"""Types of a decision: verdicts, gates, phases, actions, rollout status. Pure, no rules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from enum import Enum, IntEnum
 
 
 class Verdict(IntEnum):
-    """Ranked: the worst decides."""
+    """Ranked: the worst one decides."""
 
     PASS = 0
     INCONCLUSIVE = 1
-    """Evidence is short, or only the estimate is on the wrong side. It never advances and never convicts."""
+    """Too little evidence, or only the estimate is on the wrong side. It never promotes and never convicts."""
     FAIL = 2
 
 
 class Phase(Enum):
-    """Where a rollout stands. It follows from the events in v4_deployments alone."""
+    """Phase of a rollout, derived from the events in v4_deployments alone."""
 
     NOT_ADOPTED = "not_adopted"
     PARALLEL = "parallel"
@@ -30,7 +30,7 @@ class Action(Enum):
 
     HOLD = "hold"
     ASK = "ask"
-    """Everything speaks for it, and a person must agree (`approval: manual`)."""
+    """Every condition is met and an approval is needed (`approval: manual`)."""
     PROMOTE = "promote"
     ROLLBACK = "rollback"
     SUNSET = "sunset"
@@ -47,7 +47,7 @@ LIVE_PARALLEL_DAYS = "live_parallel_days"
 ROLLBACK_GATES = (TOP_DECILE_LIFT, AUC, TOP_DECILE_CONVERSION)
 PROMOTION_GATES = (PROMOTION_LIFT, NOT_BEHIND_BASELINE)
 EVIDENCE_GATES = (*ROLLBACK_GATES, *PROMOTION_GATES)
-"""Those that follow from evidence and policy alone."""
+"""Gates derived from evidence and policy alone."""
 GATE_NAMES = (*EVIDENCE_GATES, MODEL_TEST_METRICS, LIVE_PARALLEL_DAYS)
 """Every gate of a day, in the order in which `gates` returns them."""
 
@@ -59,24 +59,23 @@ class Gate:
     name: str
     verdict: Verdict
     reason: str
-    """In words, with the numbers."""
+    """The reason, with the numbers."""
     actual: float | None = None
     threshold: float | None = None
     bound: float | None = None
-    """The one-sided bound the verdict was taken by; None when judged by the estimate."""
+    """The one-sided bound the verdict is based on; None when judged by the estimate."""
     alert: bool = False
-    """Worth telling a person, whatever the verdict."""
+    """Raises an alert, whatever the verdict."""
 
     @property
     def distance(self) -> float | None:
-        """From the line to the figure, in the figure's units: positive on the good side, which is above for every
-        gate; None where either is unknown."""
+        """Figure minus threshold, in the figure's units: positive on the good side; None where either is unknown."""
         return None if self.actual is None or self.threshold is None else self.actual - self.threshold
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What is known of a rollout beside the evidence."""
+class RolloutStatus:
+    """Where a rollout stands: follows from the events, the production row and rollout.yaml."""
 
     phase: Phase
     live: str | None
@@ -88,25 +87,7 @@ class Standing:
     phase_since: date | None = None
     """New York date on which the phase began: adoption, promotion, rollback, allowance, sunset."""
     disagreement: str | None = None
-    """Why events, production and rollout.yaml contradict each other; None when they agree."""
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """What a decision looks at beside standing, gates and history. The defaults advance nothing."""
-
-    data_checks_failing: tuple[str, ...] = ()
-    """Checks of features, scores and salesforce_sync that fail today, by name. They stand in the way of promotion."""
-    approved: Action | None = None
-    """What a person approved on exactly this evidence, while the approval is valid. Asked for by `approval: manual`."""
-    rolled_back_before: bool = False
-    """The candidate was rolled back, and nobody has allowed it since."""
-    cohort_from: date | None = None
-    """First day of contact of the candidate's rollback cohort of today."""
-    readers_left: tuple[str, ...] | None = None
-    """Who still reads the baseline's names; None when nobody looked."""
-    readers_unknown: str | None = None
-    """Why nobody could look everywhere."""
+    """How events, production row and rollout.yaml contradict each other; None when they agree."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +98,13 @@ class Decision:
     reason: str
     gates: tuple[Gate, ...] = ()
     wanted: Action | None = None
-    """With ASK: what would be done."""
+    """With ASK: the action to approve."""
     alert: bool = False
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The gates of one day that follow from evidence, and whether they were computed on another day."""
+    """The evidence gates of one day, and whether its evidence was computed on a later day."""
 
     gates: tuple[Gate, ...]
     retrospective: bool

@@ -18,14 +18,15 @@ from v4_assets.policy.decision import (
     LIVE_PARALLEL_DAYS,
     MODEL_TEST_METRICS,
     Action,
-    Circumstances,
     Decision,
     Gate,
+    History,
     Phase,
-    Standing,
+    RolloutStatus,
     Verdict,
 )
 from v4_assets.policy.gates import history_of
+from v4_assets.policy.state import State
 
 AFTER = {Action.PROMOTE: Phase.WATCH, Action.ROLLBACK: Phase.ROLLED_BACK, Action.SUNSET: Phase.SUNSET}
 
@@ -66,19 +67,19 @@ def replay(
     rows = sorted(evidence, key=lambda row: row.prediction_date)
     by_day = {day: tuple(group) for day, group in groupby(rows, lambda row: row.prediction_date)}
     history = history_of(rows, candidate=candidate, baseline=baseline, policy=policy, evaluation=evaluation)
-    standing = Standing(Phase.PARALLEL, baseline, candidate, baseline, adopted, adopted, adopted)
+    status = RolloutStatus(Phase.PARALLEL, baseline, candidate, baseline, adopted, adopted, adopted)
     live_days, told = 0, []
     for day in sorted(by_day):
         if day < adopted or (until and day > until):
             continue
         live_days += not history[day].retrospective
         past = {earlier: one for earlier, one in history.items() if earlier < day}
-        standing = replace(standing, today=day)
+        status = replace(status, today=day)
         today = (*history[day].gates, *_assumed(live_days, policy.promotion.min_parallel_days))
-        decision = decide(standing, today, past, policy, _circumstances(by_day[day], standing))
+        decision = decide(_state(by_day[day], status, today, past, policy))
         words = tuple((happened or {}).get(day, ()))
-        told.append(Replayed(day, standing.phase, decision, history[day].retrospective, words))
-        standing = _after(standing, decision.action)
+        told.append(Replayed(day, status.phase, decision, history[day].retrospective, words))
+        status = _after(status, decision.action)
     return told
 
 
@@ -112,16 +113,26 @@ def _assumed(live_days: int, needed: int) -> tuple[Gate, ...]:
     )
 
 
-def _circumstances(rows: Sequence[Evidence], standing: Standing) -> Circumstances:
-    cohort = [row.cohort_from for row in rows if row.question == "rollback" and row.version == standing.candidate]
-    return Circumstances(approved=Action.PROMOTE, cohort_from=cohort[0] if cohort else None, readers_left=())
+def _state(
+    rows: Sequence[Evidence], status: RolloutStatus, gates: tuple[Gate, ...], history: History, policy: Policy
+) -> State:
+    cohort = [row.cohort_from for row in rows if row.question == "rollback" and row.version == status.candidate]
+    return State(
+        status,
+        gates,
+        history,
+        policy,
+        approved=Action.PROMOTE,
+        cohort_from=cohort[0] if cohort else None,
+        baseline_readers=(),
+    )
 
 
-def _after(standing: Standing, action: Action) -> Standing:
+def _after(status: RolloutStatus, action: Action) -> RolloutStatus:
     """Where the rollout stands once the action is carried out, on its own day."""
     if action not in AFTER:
-        return standing
+        return status
     switches = action in (Action.PROMOTE, Action.ROLLBACK)
-    live = {Action.PROMOTE: standing.candidate, Action.ROLLBACK: standing.baseline}.get(action, standing.live)
-    since = standing.today if switches else standing.live_since
-    return replace(standing, phase=AFTER[action], live=live, live_since=since, phase_since=standing.today)
+    live = {Action.PROMOTE: status.candidate, Action.ROLLBACK: status.baseline}.get(action, status.live)
+    since = status.today if switches else status.live_since
+    return replace(status, phase=AFTER[action], live=live, live_since=since, phase_since=status.today)

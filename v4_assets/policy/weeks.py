@@ -1,4 +1,4 @@
-"""Closed weeks: the ISO weeks that ended before today, each told by its last evaluated day. Pure.
+"""Closed weeks: ISO weeks that ended before today, each represented by its last evaluated day. Pure.
 
 A week is named by its Monday, so that adjacent weeks are seven days apart in every year, of 52 weeks or 53.
 """
@@ -14,7 +14,7 @@ WEEK = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Close:
-    """What the last evaluated day of a closed week says."""
+    """The last evaluated day of a closed week."""
 
     day: date
     gates: Mapping[str, Gate]
@@ -46,7 +46,7 @@ def closes(history: History, today: date, counts: Callable[[date, Evaluated], bo
 
 
 def running(closed: Mapping[date, Close], today: date, name: str, verdict: Verdict) -> tuple[Close, ...]:
-    """The weeks up to the latest closed one that closed with this verdict of one gate, without a gap; oldest first."""
+    """Consecutive weeks, up to the latest closed one, that closed with this verdict of one gate; oldest first."""
     found: list[Close] = []
     monday = monday_of(today) - WEEK
     while (close := closed.get(monday)) and name in close.gates and close.gates[name].verdict == verdict:
@@ -56,7 +56,7 @@ def running(closed: Mapping[date, Close], today: date, name: str, verdict: Verdi
 
 
 def without_verdict(closed: Mapping[date, Close], today: date, since: date, name: str, at_most: int) -> tuple[str, ...]:
-    """Names of the latest closed weeks running, begun after `since`, that are missing or inconclusive; oldest first."""
+    """Names of the latest consecutive weeks after `since` that are missing or inconclusive; oldest first."""
     found: list[str] = []
     monday = monday_of(today) - WEEK
     while monday > since and len(found) < at_most:

@@ -1,5 +1,5 @@
 """The history of production as events, and what follows from it: who is live since when, what is unfinished, which
-phase a rollout is in, what status each model has. Nothing here is stored; it is derived anew at every look.
+phase a rollout is in, what status each model has. Nothing here is stored; it is derived from the events.
 """
 
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from v4_assets.clock import NEW_YORK
-from v4_assets.policy.decision import Phase, Standing
+from v4_assets.policy.decision import Phase, RolloutStatus
 
 SWITCHES = ("adopted", "promotion_started", "rollback_started")
 """Events after which another version is live."""
@@ -40,7 +40,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class State:
+class DeploymentState:
     """Where production stands after all events."""
 
     live: Event | None = None
@@ -59,7 +59,7 @@ def in_order(events: Iterable[Event]) -> list[Event]:
     return sorted(events, key=lambda one: (one.sequence, one.happened_at, one.event_id))
 
 
-def state_after(events: Sequence[Event]) -> State:
+def state_after(events: Sequence[Event]) -> DeploymentState:
     """The state after events in order."""
     live = unfinished = None
     rolled_back: set[str] = set()
@@ -81,16 +81,16 @@ def state_after(events: Sequence[Event]) -> State:
             archived.add(event.version)
         elif event.event == "restored":
             archived.discard(event.version)
-    return State(live, unfinished, frozenset(rolled_back), frozenset(archived), latest)
+    return DeploymentState(live, unfinished, frozenset(rolled_back), frozenset(archived), latest)
 
 
-def standing(
+def rollout_status(
     events: Sequence[Event], *, baseline: str, candidate: str, today: date, production: tuple[str, str] | None
-) -> Standing:
-    """The rollout's standing on `today`. `production` is (version, event_id) of its row, None without one."""
+) -> RolloutStatus:
+    """The rollout's status on `today`. `production` is (version, event_id) of its row, None without one."""
     state = state_after(events)
     phase, since = _phase(state, events, baseline, candidate)
-    return Standing(
+    return RolloutStatus(
         phase=phase,
         live=state.live.version if state.live else None,
         candidate=candidate,
@@ -102,7 +102,7 @@ def standing(
     )
 
 
-def _phase(state: State, events: Sequence[Event], baseline: str, candidate: str) -> tuple[Phase, date | None]:
+def _phase(state: DeploymentState, events: Sequence[Event], baseline: str, candidate: str) -> tuple[Phase, date | None]:
     if state.live is None:
         return Phase.NOT_ADOPTED, None
     if state.live.version == candidate:
@@ -131,13 +131,15 @@ def _last(events: Sequence[Event], kind: str, version: str) -> date | None:
     return next((one.day for one in reversed(events) if one.event == kind and one.version == version), None)
 
 
-def _disagreement(state: State, baseline: str, candidate: str, production: tuple[str, str] | None) -> str | None:
+def _disagreement(
+    state: DeploymentState, baseline: str, candidate: str, production: tuple[str, str] | None
+) -> str | None:
     live = (state.live.version, state.live.event_id) if state.live else None
     if live != production:
-        said, found = live[0] if live else "nothing", production[0] if production else "nothing"
+        recorded, found = live[0] if live else "nothing", production[0] if production else "nothing"
         return (
-            f"the last switch in the deployments made {said} live, the production row says {found}: somebody edited "
-            "one of them by hand"
+            f"the last switch in the deployments made {recorded} live, the production row says {found}: one "
+            "of them was edited by hand"
         )
     if live and live[0] not in (baseline, candidate):
         return f"{live[0]} is live, rollout.yaml is about {baseline} and {candidate}"

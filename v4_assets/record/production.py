@@ -37,7 +37,7 @@ def current(warehouse: Warehouse, catalogue: Catalogue) -> Production | None:
     rows = warehouse.read(catalogue.query(tables.PRODUCTION)).to_pylist()
     if len(rows) > 1:
         raise V4Error(
-            f"{catalogue[tables.PRODUCTION].full_name} holds {len(rows)} rows, expected one. Somebody edited it by "
+            f"{catalogue[tables.PRODUCTION].full_name} holds {len(rows)} rows, expected one. It was edited by "
             "hand: delete all but the row whose event_id is the latest in the deployments table."
         )
     return Production(**rows[0]) if rows else None
@@ -135,7 +135,7 @@ def switch(
         raise StaleDecisionError(
             f"{event.event} to {event.version} was decided when {expected_event_id[:12]} was the last switch; now it "
             f"is {now.event_id[:12] if now else 'nothing'}, or the evidence was written again. Nothing was changed; "
-            "the next look decides on what is there now."
+            "the next tick decides on what is there now."
         ) from error
     return wanted
 
@@ -182,7 +182,7 @@ def _evidence_sequence(warehouse: Warehouse, catalogue: Catalogue, event: Event)
     if found != event.evidence_sha256:
         raise StaleDecisionError(
             f"The evidence of {event.evidence_day} is {found[:12]}, decided on was {str(event.evidence_sha256)[:12]}. "
-            "Nothing was changed; the next look decides on what is there now."
+            "Nothing was changed; the next tick decides on what is there now."
         )
     day: date = event.evidence_day
     return latest_writes(warehouse, catalogue, day, day)[catalogue[tables.LIFT_COMPARISON].name, day].sequence

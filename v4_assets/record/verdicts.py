@@ -19,7 +19,7 @@ from v4_assets.tables import Catalogue
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the blocking checks of an asset said of one write of its partition."""
+    """Result of an asset's blocking checks on one write of its partition."""
 
     write: PartitionWrite
     failed: tuple[str, ...]
@@ -101,17 +101,17 @@ class _Judged:
                 found.append(f"{name} has no rows of {day}")
             else:
                 verdict = self.by_write.get((name, day, write.sequence))
-                found += _problem(name, verdict, f"its latest write of {day}")
-        # The sources were looked at before the leads were listed: by the same run, since a look is not kept.
+                found += _problem(name, verdict, f"the latest write of {day}")
+        # The sources were checked before the leads were listed, by the same run: their rows are rewritten every run.
         listed = self.writes.get((self.catalogue[tables.SCORED_LEADS].name, day))
         if listed:
             name = self.catalogue[tables.SOURCE_OBSERVATIONS].name
-            look = self.by_run.get((name, day, str(listed.run_id)))
-            found += _problem(name, look, f"the look before the leads of {day} were listed")
+            checked = self.by_run.get((name, day, str(listed.run_id)))
+            found += _problem(name, checked, f"the check before the leads of {day} were listed")
         return found
 
 
 def _problem(name: str, verdict: Mapping[str, object] | None, what: str) -> list[str]:
     if verdict is None:
-        return [f"{name}: nobody judged {what}; run the day's job"]
+        return [f"{name}: {what} was never checked; rerun the daily job"]
     return [] if verdict["passed"] else [f"{name}: {verdict['failed']} failed on {what}"]

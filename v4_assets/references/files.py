@@ -1,4 +1,4 @@
-"""Text files of a folder, for those who look for names in them."""
+"""Text files of a folder, to be searched for names."""
 
 import codecs
 import os
@@ -9,7 +9,7 @@ from v4_assets.errors import V4Error
 from v4_assets.settings import PROJECT
 
 PASSED_OVER = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv"})
-"""Folders in which nobody writes by hand."""
+"""Folders of generated files."""
 OURS = frozenset(
     PROJECT / name
     for name in (
@@ -29,7 +29,7 @@ def text_files(place: Path) -> Iterator[tuple[Path, str]]:
     if any(own in (place.resolve(), *place.resolve().parents) for own in OURS):
         raise V4Error(f"{place} is this project's own, which names every version. Give the paths of those who read it.")
     if not place.exists():
-        raise V4Error(f"There is no {place}, so nobody knows who reads from there. Correct the path.")
+        raise V4Error(f"There is no {place}: correct the path.")
     for path in [place] if place.is_file() else _files(place):
         text = _text(path)
         if text is not None:
@@ -37,10 +37,10 @@ def text_files(place: Path) -> Iterator[tuple[Path, str]]:
 
 
 def text_file(path: Path) -> str:
-    """The text of one file. Raises V4Error when it is not there, cannot be read, or is no text."""
+    """The text of one file. Raises V4Error when it is not there, cannot be read, or is not text."""
     found = dict(text_files(path)) if not path.is_dir() else {}
     if path not in found:
-        raise V4Error(f"{path} is no text file. Give one.")
+        raise V4Error(f"{path} is not a text file: give one.")
     return found[path]
 
 

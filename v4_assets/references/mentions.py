@@ -71,7 +71,7 @@ def mentions(text: str, bound: Bound) -> list[Mention]:
 def without_comments(text: str) -> str:
     """GoogleSQL with its comments blanked, so that lines keep their numbers.
 
-    What stands in a comment is not run, and reads nothing. A string is no comment, for it may be run as dynamic SQL.
+    What stands in a comment is not run, and reads nothing. A string counts: it may be run as dynamic SQL.
     """
 
     def blanked(match: re.Match[str]) -> str:
@@ -85,7 +85,7 @@ def scheduled_queries(text: str, where: str) -> dict[str, str]:
 
     The text is the query and the table it writes. Raises V4Error where the file says something else.
     """
-    problem = "Make it anew: `bq ls --transfer_config --transfer_location=US --format=prettyjson > FILE`."
+    problem = "Export it again: `bq ls --transfer_config --transfer_location=US --format=prettyjson > FILE`."
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
@@ -96,7 +96,7 @@ def scheduled_queries(text: str, where: str) -> dict[str, str]:
 
 def _scheduled(entry: Any, problem: str) -> tuple[str, str]:
     if not isinstance(entry, Mapping) or "name" not in entry:
-        raise V4Error(problem.format("an entry is no transfer config with a name"))
+        raise V4Error(problem.format("an entry is not a transfer config with a name"))
     params = entry.get("params")
     is_query = entry.get("dataSourceId") == "scheduled_query"
     if not isinstance(params, Mapping) or (is_query and "query" not in params):

@@ -1,7 +1,7 @@
 """Who still reads a version by name (its view, its tables, its model) instead of following what is live.
 
 The one answer to the guide's "update references", asked by `v4 references`, at a switch, and before a sunset. What
-cannot be looked at is an error: not knowing of a reader is no evidence that there is none.
+cannot be checked is an error: an unknown reader is not a missing one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from v4_assets.references.mentions import Bound, mentions, scheduled_queries, wi
 from v4_assets.resources.warehouse import Warehouse
 
 TOLD = 10
-"""So many readers are named in a sentence."""
+"""Number of readers named in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Reader:
 
 
 def bound_to(rollout: Rollout, version: str) -> Bound:
-    """What is bound to a version. Raises V4Error when there is no such version."""
+    """The names bound to a version. Raises V4Error when there is no such version."""
     if version not in rollout.versions:
         raise V4Error(f"There is no version {version} in rollout.yaml; it has {', '.join(rollout.versions)}.")
     entry, catalogue = rollout.versions[version], rollout.catalogue
@@ -47,7 +47,7 @@ def bound_to(rollout: Rollout, version: str) -> Bound:
 
 
 def looked_at(rollout: Rollout, also: ReferencePlaces) -> list[str]:
-    """Every place that is looked at, in words."""
+    """Every place that is checked, as text."""
     queries = [str(path) for path in _scheduled(rollout, also)]
     return [
         *_datasets(rollout, also),
@@ -62,7 +62,7 @@ def readers(
     """Everybody who mentions what is bound to a version, in all places of rollout.yaml and those of `also`.
 
     Not counted: this project's own views and files, and comments of SQL, which run nothing. In other languages a
-    comment counts: only its author knows that it is one. Raises V4Error for a place that cannot be looked at.
+    comment counts: only its author knows that it is one. Raises V4Error for a place that cannot be checked.
     """
     bound, also = bound_to(rollout, version), also or ReferencePlaces()
     found: list[Reader] = []
@@ -79,21 +79,21 @@ def readers(
 
 
 def left_behind(warehouse: Warehouse, rollout: Rollout, action: Event) -> str:
-    """In words, who still reads the version that an action turned away from. A place out of sight is told, not raised.
+    """Text: who still references the replaced version. A place that cannot be checked is reported, not raised.
 
     By now the switch is made, and must not fail for it.
     """
     version = action.previous or action.version
     try:
-        return told(version, readers(warehouse, rollout, version))
+        return as_sentence(version, readers(warehouse, rollout, version))
     except V4Error as error:
         return f"Who still reads {version} by name is not known: {error}"
 
 
-def told(version: str, found: tuple[Reader, ...]) -> str:
+def as_sentence(version: str, found: tuple[Reader, ...]) -> str:
     """One sentence on the readers of a version."""
     if not found:
-        return f"Nothing that was looked at reads {version} by name."
+        return f"Nothing that was checked reads {version} by name."
     return f"Still reading {version} by name: {', '.join(named(found))}."
 
 
@@ -117,7 +117,7 @@ def _paths(rollout: Rollout, also: ReferencePlaces) -> list[Path]:
 
 
 def _in_dataset(warehouse: Warehouse, rollout: Rollout, dataset: str, bound: Bound) -> Iterator[Reader]:
-    # Asked first: it tells a dataset that is not there from one without views.
+    # First: it distinguishes a missing dataset from one without views.
     routines = warehouse.routine_texts(dataset)
     ours = {view.name for view in rollout.catalogue.views if view.dataset == dataset}
     views = {name: text for name, text in warehouse.view_texts(dataset).items() if name not in ours}

@@ -1,4 +1,4 @@
-"""The sensor that tells people: once per change of state, to the log always, to Slack where that is configured."""
+"""The alert sensor: each alert once, to the log always, to Slack where that is configured."""
 
 import json
 import logging
@@ -16,74 +16,73 @@ from v4_assets.clock import Clock
 from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.errors import V4Error
 from v4_assets.policy.decision import Action
-from v4_assets.record import production
 from v4_assets.resources.warehouse import Warehouse
-from v4_assets.rollout.assess import Assessment, assess
 from v4_assets.rollout.attempts import next_attempt
-from v4_assets.rollout.missing import missing
 from v4_assets.rollout.runs import end_left_over
+from v4_assets.rollout.status import Status, read_status
 from v4_assets.settings import Places
 
 NAME = "alert_sensor"
-SECONDS_BETWEEN_LOOKS = 300
-RUNS_LOOKED_AT = 20
+NOTHING_NEW = "nothing new to report"
+SECONDS_BETWEEN_TICKS = 300
+RUNS_READ = 20
 FORGOTTEN_AFTER = timedelta(days=1)
 SLACK_SECONDS = 10
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of alert; docs/runbook.md tells of each under `says`."""
+class AlertKind:
+    """A kind of alert; docs/runbook.md lists each under `says`."""
 
     says: str
-    """Words of its text, by which the runbook lists it."""
+    """Part of its text, under which the runbook lists it."""
     do: str
-    """The command to begin with; empty where there is nothing to do."""
+    """The command to start with; empty where there is nothing to do."""
 
 
 KINDS = {
-    "run": Kind("failed. See docs/runbook.md", "`v4 run --date today`, once the failed check's cause is mended"),
-    "missing": Kind("is missing:", "`v4 run --date today`"),
-    "scores": Kind("has no scores of", "`v4 run --date today`"),
-    "sync": Kind("Salesforce has not got", "`v4 run --date today`: it sends what is missing"),
-    "held": Kind("Held in", "`v4 look`"),
-    "ask": Kind("A person must decide", "`v4 look`, then `v4 approve EVIDENCE`"),
-    "unfinished": Kind("is not through", "wait for the sensor's next attempt, or `v4 resume`"),
-    "exhausted": Kind("was given up", "mend the cause its runs name, then `v4 resume`"),
-    "no look": Kind("could not be looked at", "`v4 doctor`"),
-    "event": Kind("promotion started", ""),
+    "run": AlertKind("failed. See docs/runbook.md", "`v4 run --date today`, once the failed check's cause is mended"),
+    "missing": AlertKind("is missing:", "`v4 run --date today`"),
+    "scores": AlertKind("has no scores of", "`v4 run --date today`"),
+    "sync": AlertKind("Salesforce has not received", "`v4 run --date today`: it sends what is missing"),
+    "held": AlertKind("Held in", "`v4 status`"),
+    "ask": AlertKind("Approval is needed", "`v4 status`, then `v4 approve EVIDENCE`"),
+    "unfinished": AlertKind("is not finished", "wait for the sensor's next attempt, or `v4 resume`"),
+    "exhausted": AlertKind("was given up", "mend the cause its runs name, then `v4 resume`"),
+    "no look": AlertKind("could not be read", "`v4 doctor`"),
+    "event": AlertKind("promotion started", ""),
 }
-"""Every kind of alert, by how its conditions' keys begin."""
+"""Every kind of alert, by the first part of its key."""
 
 
 @dataclass(frozen=True)
-class Condition:
-    """Something a person should know. It is told when it appears, and again when it was gone for a day."""
+class Alert:
+    """A condition that needs attention. It is announced when it appears, and again after a day of absence."""
 
     key: str
-    """The same as long as it is the same matter; it begins with a name of KINDS and a colon."""
+    """Identifies the condition; starts with a name of KINDS and a colon."""
     text: str
 
     @property
-    def kind(self) -> Kind:
-        """What kind of alert it is."""
+    def kind(self) -> AlertKind:
+        """The kind of alert."""
         return KINDS[self.key.partition(":")[0]]
 
 
 Rewrite = Callable[[dg.DagsterInstance, Warehouse, Rollout, Clock, Places], str]
-"""Writes the rollout page anew and says what became of that; it does not raise."""
+"""Rewrites the rollout page and returns its path or the error; never raises."""
 
 
 def alert_sensor(
     rollout: Rollout, webhook: SecretStr | None, rewrite: Rewrite, *, running: bool
 ) -> dg.SensorDefinition:
-    """The sensor, on or off as configured. With every piece of news the rollout page is written anew."""
+    """The sensor, on or off as configured. Every new alert also rewrites the rollout page."""
 
     @dg.sensor(
         name=NAME,
-        minimum_interval_seconds=SECONDS_BETWEEN_LOOKS,
+        minimum_interval_seconds=SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
-        description="Tells of failed runs, missing days, held and overdue decisions, and every action; once each.",
+        description="Announces failed runs, missing days, held and overdue decisions, and every action; once each.",
     )
     def sensor(
         context: dg.SensorEvaluationContext,
@@ -93,45 +92,52 @@ def alert_sensor(
     ) -> dg.SensorResult:
         end_left_over(context.instance)
         known: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-        found = conditions(context.instance, warehouse, rollout, clock)
+        found = current(context.instance, warehouse, rollout, clock)
         news = [one for one in found if one.key not in known]
         for one in news:
             context.log.warning(one.text)
         if news and webhook:
             post(webhook, [one.text for one in news])
         if news:
-            # No run tells of a day that is missing, or of an order that was given up.
+            # No run reports a missing day or an order that was given up, so the page is rewritten here.
             context.log.info(rewrite(context.instance, warehouse, rollout, clock, places))
-        # Only after the posting: what could not be told is told at the next look.
-        told = json.dumps(still_known(known, found, clock.now()))
-        said = "; ".join(one.text for one in news) or "nothing new to tell"
-        return dg.SensorResult(skip_reason=dg.SkipReason(said), cursor=told)
+        # Only after posting: an alert that could not be posted is announced by the next tick.
+        cursor = json.dumps(still_known(known, found, clock.now()))
+        text = "; ".join(one.text for one in news) or NOTHING_NEW
+        return dg.SensorResult(skip_reason=dg.SkipReason(text), cursor=cursor)
 
     return sensor
 
 
-def still_known(known: Mapping[str, str], found: Iterable[Condition], now: datetime) -> dict[str, str]:
-    """Key to when a condition was last seen. One that was away for a night only, until the day's run, is no news."""
+def still_known(known: Mapping[str, str], found: Iterable[Alert], now: datetime) -> dict[str, str]:
+    """Key to when an alert was last seen. A condition that reappears within a day is not announced again."""
     seen = {**known, **{one.key: now.isoformat() for one in found}}
     return {key: when for key, when in sorted(seen.items()) if now - datetime.fromisoformat(when) < FORGOTTEN_AFTER}
 
 
-def conditions(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock) -> list[Condition]:
-    """Everything worth telling now, told before or not."""
-    found = list(_failed_runs(instance))
+def current(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock) -> list[Alert]:
+    """Every alert that holds now, announced before or not."""
     try:
-        assessment = assess(instance, warehouse, rollout, clock)
-        found += held(assessment)
-        found += unfinished(instance, assessment, rollout)
-        found += _missing(instance, warehouse, rollout, clock, assessment)
-        found += _actions(warehouse, rollout)
+        status = read_status(instance, warehouse, rollout, clock)
     except V4Error as error:
-        found.append(Condition(f"no look:{type(error).__name__}", f"The rollout could not be looked at: {error}"))
-    return found
+        unreadable = Alert(f"no look:{type(error).__name__}", f"The rollout could not be read: {error}")
+        return [*_failed_runs(instance), unreadable]
+    return of_status(instance, rollout, status)
+
+
+def of_status(instance: dg.DagsterInstance, rollout: Rollout, status: Status) -> list[Alert]:
+    """Every alert that follows from a status, and every failed run."""
+    return [
+        *_failed_runs(instance),
+        *held(status),
+        *unfinished(instance, status, rollout),
+        *_overdue(status),
+        *_actions(status),
+    ]
 
 
 def post(webhook: SecretStr, texts: list[str]) -> None:
-    """To Slack. Raises V4Error without the address when Slack does not take it."""
+    """Post to Slack. Raises V4Error, without the address, when Slack refuses it."""
     try:
         with _unlogged():
             # Slack reads &, < and > as its own: a reason must not call a whole channel.
@@ -142,7 +148,9 @@ def post(webhook: SecretStr, texts: list[str]) -> None:
         status = f"it did not answer ({type(error).__name__})"
     if status:
         # The address is a secret, and an error of the library's would print it.
-        raise V4Error(f"Slack took no alert: {status}. Check V4_SLACK_WEBHOOK. Not told: {'; '.join(texts)}") from None
+        raise V4Error(
+            f"Slack refused the alert: {status}. Check V4_SLACK_WEBHOOK. Not posted: {'; '.join(texts)}"
+        ) from None
 
 
 @contextmanager
@@ -156,53 +164,48 @@ def _unlogged() -> Iterator[None]:
         logger.disabled = before
 
 
-def _failed_runs(instance: dg.DagsterInstance) -> Iterator[Condition]:
+def _failed_runs(instance: dg.DagsterInstance) -> Iterator[Alert]:
     failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE])
-    for run in instance.get_runs(failed, limit=RUNS_LOOKED_AT):
+    for run in instance.get_runs(failed, limit=RUNS_READ):
         day = run.tags.get("dagster/partition", "no day")
-        yield Condition(
-            f"run:{run.run_id}", f"Run {run.run_id} of {run.job_name} for {day} failed. See docs/runbook.md."
+        yield Alert(f"run:{run.run_id}", f"Run {run.run_id} of {run.job_name} for {day} failed. See docs/runbook.md.")
+
+
+def held(status: Status) -> Iterator[Alert]:
+    """A missing day, a request for approval, or a hold that needs attention."""
+    decision, today, phase = status.decision, status.rollout.today, status.rollout.phase
+    if status.missing_day:
+        yield Alert(f"missing:{today}", f"The day {today} is missing: {decision.reason}.")
+    elif decision.action is Action.ASK and decision.wanted:
+        yield Alert(f"ask:{decision.wanted.value}:{today}", f"Approval is needed: {decision.reason}")
+    elif decision.alert:
+        week = today.isocalendar()
+        subject = "disagreement" if status.rollout.disagreement else status.subject
+        yield Alert(
+            f"held:{phase.value}:{week.year}-W{week.week:02d}:{subject}", f"Held in {phase.value}: {decision.reason}"
         )
 
 
-def held(assessment: Assessment) -> Iterator[Condition]:
-    """A day that is missing, a question to a person, or a hold that is worth telling."""
-    decision, today = assessment.decision, assessment.standing.today
-    if assessment.missing_day:
-        yield Condition(f"missing:{today}", f"The day {today} is missing: {decision.reason}.")
-    elif decision.action is Action.ASK and decision.wanted:
-        yield Condition(f"ask:{decision.wanted.value}:{today}", f"A person must decide: {decision.reason}")
-    elif decision.alert:
-        week = today.isocalendar()
-        matter = "disagreement" if assessment.standing.disagreement else assessment.matter
-        kind = f"{assessment.standing.phase.value}:{week.year}-W{week.week:02d}:{matter}"
-        yield Condition(f"held:{kind}", f"Held in {assessment.standing.phase.value}: {decision.reason}")
-
-
-def unfinished(instance: dg.DagsterInstance, assessment: Assessment, rollout: Rollout) -> Iterator[Condition]:
+def unfinished(instance: dg.DagsterInstance, status: Status, rollout: Rollout) -> Iterator[Alert]:
     """An order that was given up, or that takes more than one attempt."""
-    order = assessment.order
+    order = status.order
     if order is None:
         return
     attempt = next_attempt(instance, order.event_id, None, rollout.policy.max_attempts)
     what = f"{order.kind} to {order.version}"
     if attempt.exhausted:
-        yield Condition(
-            f"exhausted:{order.event_id}", f"The {what} was given up, {attempt.reason}. `v4 resume` tries once more."
-        )
-    elif assessment.unfinished and attempt.number and attempt.number > 1:
-        yield Condition(f"unfinished:{order.event_id}", f"The {what} is not through: {attempt.reason} follows.")
+        text = f"The {what} was given up, {attempt.reason}. `v4 resume` tries once more."
+        yield Alert(f"exhausted:{order.event_id}", text)
+    elif status.unfinished and attempt.number and attempt.number > 1:
+        yield Alert(f"unfinished:{order.event_id}", f"The {what} is not finished: {attempt.reason} follows.")
 
 
-def _missing(
-    instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock, assessment: Assessment
-) -> Iterator[Condition]:
-    found = missing(instance, warehouse, rollout, clock, assessment)
-    if found:
-        yield Condition(f"{found.what}:{assessment.standing.today}", found.text)
+def _overdue(status: Status) -> Iterator[Alert]:
+    if status.overdue:
+        yield Alert(f"{status.overdue.what}:{status.rollout.today}", status.overdue.text)
 
 
-def _actions(warehouse: Warehouse, rollout: Rollout) -> Iterator[Condition]:
-    for event in production.history(warehouse, rollout.catalogue):
+def _actions(status: Status) -> Iterator[Alert]:
+    for event in status.events:
         text = f"{event.event.replace('_', ' ')}: {event.version} ({event.decided_by}). {event.reason}"
-        yield Condition(f"event:{event.event_id}", text)
+        yield Alert(f"event:{event.event_id}", text)

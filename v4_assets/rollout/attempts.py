@@ -1,9 +1,9 @@
-"""How often an action was tried, whether somebody is at it now, and when it is tried again.
+"""Attempts at an action: how many were made, whether one is running, when the next one starts.
 
 The sensor daemon never launches a run key twice, not even when its run failed. So every attempt has a key of its own,
-and looks are skipped between them, twice as many each time.
+and the sensor skips ticks between attempts, twice as many each time.
 
-Two sensors that look at once both see nobody at it and start a run each. The later run waits for the earlier one and
+Two concurrent sensor ticks may each find no active run and start one. The later run waits for the earlier one and
 finds the action carried out, or carries through what is missing.
 """
 
@@ -18,7 +18,7 @@ from v4_assets.errors import PolicyError
 from v4_assets.rollout.orders import ACTION_TAG
 from v4_assets.rollout.runs import at_work
 
-SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_POLLS = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,22 @@ class Attempt:
     reason: str
     cursor: str
     exhausted: bool = False
-    """Only a person can try again."""
+    """No attempt is left: only an operator can try again."""
 
 
 def next_attempt(instance: dg.DagsterInstance, action_id: str, cursor: str | None, max_attempts: int) -> Attempt:
-    """What to do about an action now. `cursor` is what the last look at it returned."""
+    """The next attempt at an action. `cursor` is what the previous call returned."""
     runs = instance.get_runs(dg.RunsFilter(tags={ACTION_TAG: action_id}))
     for run in runs:
         if at_work(instance, run):
-            return Attempt(None, f"run {run.run_id} is at it", _cursor(action_id, _skips(cursor, action_id)))
+            return Attempt(None, f"run {run.run_id} is executing it", _cursor(action_id, _skips(cursor, action_id)))
     made = len(runs)
     if made >= max_attempts:
         return Attempt(None, f"it was tried {made} times", _cursor(action_id, 0), True)
     skips = _skips(cursor, action_id)
     if skips > 0:
-        return Attempt(None, f"attempt {made + 1} comes after {skips} more looks", _cursor(action_id, skips - 1))
-    # Looks skipped before the attempts: none before the 1st and 2nd, then 1, 3, 7, …
+        return Attempt(None, f"attempt {made + 1} comes after {skips} more ticks", _cursor(action_id, skips - 1))
+    # Ticks skipped before the attempts: none before the 1st and 2nd, then 1, 3, 7, …
     return Attempt(made + 1, f"attempt {made + 1}", _cursor(action_id, 2**made - 1 if made else 0))
 
 
@@ -54,22 +54,22 @@ def await_turn(
     action_id: str,
     *,
     minutes: float,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Wait until no earlier run of an action is at work. Raises PolicyError when one still is after `minutes`."""
+    """Wait until no earlier run of an action is executing. Raises PolicyError when one still is after `minutes`."""
     deadline = time.monotonic() + minutes * 60
-    told = ""
+    logged = ""
     while ahead := _ahead(instance, run_id, action_id):
         if time.monotonic() >= deadline:
             raise PolicyError(
                 f"Run {ahead.run_id} has been carrying out the same order for {minutes:g} minutes and is not over. "
                 "Nothing was changed. If it works no more, terminate it on its page in Dagster, then `v4 resume`."
             )
-        if ahead.run_id != told:
-            told = ahead.run_id
-            tell(f"Run {told} carries out the same order; this one waits for its end.")
-        sleep(SECONDS_BETWEEN_LOOKS)
+        if ahead.run_id != logged:
+            logged = ahead.run_id
+            log(f"Run {logged} carries out the same order; this one waits for its end.")
+        sleep(SECONDS_BETWEEN_POLLS)
 
 
 def _ahead(instance: dg.DagsterInstance, run_id: str, action_id: str) -> dg.DagsterRun | None:
@@ -87,5 +87,5 @@ def _cursor(action_id: str, skips: int) -> str:
 
 
 def _skips(cursor: str | None, action_id: str) -> int:
-    said = json.loads(cursor) if cursor else {}
-    return int(said["skips"]) if said.get("action_id") == action_id else 0
+    saved = json.loads(cursor) if cursor else {}
+    return int(saved["skips"]) if saved.get("action_id") == action_id else 0

@@ -1,4 +1,4 @@
-"""What a person does with a rollout from the command line: the same jobs, the same record, another decider."""
+"""Operator actions on a rollout: the sensor's jobs and record, decided by a person."""
 
 import getpass
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from v4_assets.record.deployments import Event
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.rollout import alerts, sensor
-from v4_assets.rollout.assess import Assessment, assess
 from v4_assets.rollout.orders import ACTION_TAG, Kind, Order, order_id
+from v4_assets.rollout.status import Status, read_status
 from v4_assets.settings import Settings
 
 RUN_KEY_TAG = "dagster/run_key"
@@ -31,20 +31,20 @@ SENSOR_TAG = "dagster/sensor_name"
 
 @dataclass(frozen=True)
 class Tick:
-    """What one look of the rollout sensor came to."""
+    """Result of one sensor tick."""
 
     said: str
     outcomes: tuple[Outcome, ...] = ()
 
 
-def look(settings: Settings) -> Assessment:
-    """Where the rollout stands now, and what would be done."""
+def status(settings: Settings) -> Status:
+    """The status of the rollout now."""
     with operate.dagster_instance(settings) as instance:
-        return assess(instance, warehouse(settings), settings.rollout, settings.clock)
+        return read_status(instance, warehouse(settings), settings.rollout, settings.clock)
 
 
 def tick(settings: Settings, name: str = sensor.NAME) -> Tick:
-    """One look of a sensor, and the runs it asks for, in this process: what the daemon does, once."""
+    """One sensor tick and the runs it requests, in this process: what the daemon does, once."""
     definitions = build(settings)
     key = f"v4_tick:{name}"
     with operate.dagster_instance(settings) as instance:
@@ -66,12 +66,12 @@ def tick(settings: Settings, name: str = sensor.NAME) -> Tick:
 
 
 def alert(settings: Settings) -> Tick:
-    """One look of the alert sensor."""
+    """One tick of the alert sensor."""
     return tick(settings, alerts.NAME)
 
 
 def order(settings: Settings, kind: Kind, version: str, reason: str) -> Outcome:
-    """Carry out a person's order now, in this process. Raises PolicyError when it makes no sense as things stand."""
+    """Carry out an operator's order now, in this process. Raises PolicyError when it does not fit the current state."""
     events, live = _now(settings)
     if live is None:
         raise PolicyError("Nothing is adopted yet. `v4 init` adopts the baseline.")
@@ -80,7 +80,7 @@ def order(settings: Settings, kind: Kind, version: str, reason: str) -> Outcome:
         raise PolicyError(
             f"{state.unfinished.event} of {state.unfinished.day} is not completed. Complete it with `v4 resume`."
         )
-    problem = _nonsense(settings, kind, version, live.version, state)
+    problem = _refusal(settings, kind, version, live.version, state)
     if problem:
         raise PolicyError(problem)
     if kind == "promotion":
@@ -100,7 +100,7 @@ def order(settings: Settings, kind: Kind, version: str, reason: str) -> Outcome:
 
 
 def resume(settings: Settings) -> Outcome:
-    """Carry through what is unfinished, however often it failed. Raises PolicyError when nothing is."""
+    """Complete the unfinished action, however often it failed. Raises PolicyError when there is none."""
     unfinished = deployments.state_after(_now(settings)[0]).unfinished
     if unfinished is None:
         raise PolicyError("Nothing is unfinished; `v4 history` shows what was done.")
@@ -108,16 +108,16 @@ def resume(settings: Settings) -> Outcome:
 
 
 def approve(settings: Settings, evidence_sha256: str) -> Event:
-    """Agree to what the sensor asks for, on exactly the evidence it asked about. Raises PolicyError otherwise."""
-    assessment = look(settings)
-    today, decision = assessment.standing.today, assessment.decision
+    """Approve the requested action on exactly the evidence it was requested for. Raises PolicyError otherwise."""
+    found = status(settings)
+    today, decision = found.rollout.today, found.decision
     if decision.wanted is None:
         raise PolicyError(f"Nothing waits for an approval: {decision.reason}")
     rows = evidence_rows(warehouse(settings), settings.rollout.catalogue, today, today)
     if len(evidence_sha256) < 8 or not digest(rows).startswith(evidence_sha256):
         raise PolicyError(
-            f"The evidence of {today} is {digest(rows)[:12]}, not {evidence_sha256[:12]}. An approval is for what was "
-            f"seen: look again, then `v4 approve {digest(rows)[:12]}`."
+            f"The evidence of {today} is {digest(rows)[:12]}, not {evidence_sha256[:12]}. An approval holds for "
+            f"the evidence it names: run `v4 status`, then `v4 approve {digest(rows)[:12]}`."
         )
     promoting = decision.wanted.value == "promote"
     version = settings.rollout.candidate if promoting else settings.rollout.baseline
@@ -125,7 +125,7 @@ def approve(settings: Settings, evidence_sha256: str) -> Event:
 
 
 def allow(settings: Settings, version: str, reason: str) -> Event:
-    """Let the candidate compete again: after its rollback, or when its time ran out. Raises PolicyError otherwise."""
+    """Let the candidate be promoted again after a rollback or an expired trial. Raises PolicyError otherwise."""
     rollout = settings.rollout
     live = deployments.state_after(_now(settings)[0]).live
     if version != rollout.candidate or (live and live.version == version):
@@ -164,12 +164,12 @@ def _is_whole(models: ModelRegistry, version: str, sums: dict[str, str]) -> bool
 
 
 def who() -> str:
-    """The person at the keyboard, as the machine knows them."""
+    """The operator's user name on this machine."""
     return f"{getpass.getuser()} (v4)"
 
 
-def _nonsense(settings: Settings, kind: Kind, version: str, live: str, state: deployments.State) -> str | None:
-    """Why an order cannot be meant."""
+def _refusal(settings: Settings, kind: Kind, version: str, live: str, state: deployments.DeploymentState) -> str | None:
+    """Why an order is refused; None when it is valid."""
     rollout = settings.rollout
     if version not in rollout.versions:
         return f"There is no version {version} in rollout.yaml; it has {', '.join(sorted(rollout.versions))}."
@@ -185,7 +185,7 @@ def _nonsense(settings: Settings, kind: Kind, version: str, live: str, state: de
 
 
 def _verify_scored(settings: Settings, version: str) -> None:
-    """Nobody is promoted whose scores of today are not there or not good: readers would see nothing from then on."""
+    """Refuse to promote a version whose scores for today are missing or unchecked: readers would see no rows."""
     today = settings.clock.today()
     problems = verdicts.unpassed(warehouse(settings), settings.rollout.catalogue, today, version)
     if problems:
@@ -196,9 +196,9 @@ def _verify_scored(settings: Settings, version: str) -> None:
 
 
 def _now(settings: Settings) -> tuple[list[Event], production.Production | None]:
-    house, catalogue = warehouse(settings), settings.rollout.catalogue
-    with house.session():
-        return production.history(house, catalogue), production.current(house, catalogue)
+    tables, catalogue = warehouse(settings), settings.rollout.catalogue
+    with tables.session():
+        return production.history(tables, catalogue), production.current(tables, catalogue)
 
 
 def _record(
@@ -220,10 +220,10 @@ def _record(
         evidence_day=evidence_day,
         evidence_sha256=evidence_sha256,
     )
-    house, catalogue = warehouse(settings), settings.rollout.catalogue
-    with house.session():
-        production.record(house, catalogue, [event])
-        events, live = production.history(house, catalogue), production.current(house, catalogue)
+    tables, catalogue = warehouse(settings), settings.rollout.catalogue
+    with tables.session():
+        production.record(tables, catalogue, [event])
+        events, live = production.history(tables, catalogue), production.current(tables, catalogue)
     statuses = deployments.statuses(events, settings.rollout.versions, settings.rollout.candidate)
     export_registry(settings.places.registry, statuses, live)
     return event

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#3b6fb6", "#c2571f", "#3d8750", "#8a5fae")
-"""Of the versions in the order of their names; told apart by people who see few colours, too."""
+"""Colours of the versions in order of their names; distinguishable with colour blindness."""
 MARKERS = ("o", "s", "^", "D")
 INK, QUIET, GRID = "#333333", "#595959", "#d9d9d9"
 COLOURS_KEPT = 64
@@ -64,17 +64,19 @@ class Chart:
     @property
     def markdown(self) -> str:
         """The PNG as an image that Markdown carries along."""
-        said = self.alt.replace("[", "(").replace("]", ")").replace("\n", " ")
-        return f"![{said}](data:image/png;base64,{b64encode(self.png).decode()})"
+        alt = self.alt.replace("[", "(").replace("]", ")").replace("\n", " ")
+        return f"![{alt}](data:image/png;base64,{b64encode(self.png).decode()})"
 
 
 def conversion_by_decile(deciles: Sequence[Mapping[str, Any]], caption: str) -> Chart:
     """Conversion by decile with intervals. `deciles`: rows of v4_lift_by_decile of one day, question and ranking."""
     figure, axes = _figure()
-    said = _by_decile(axes, deciles, {row["version"]: 100.0 for row in deciles})
+    rates = _by_decile(axes, deciles, {row["version"]: 100.0 for row in deciles})
     axes.set_ylabel("converts, %")
-    told = [f"{version} from decile 1 to 10: {', '.join(f'{rate:.1f}' for rate in y)} %" for version, y in said.items()]
-    return _drawn(figure, f"{caption}. {'; '.join(told) or 'No decile has a rate'}.")
+    texts = [
+        f"{version} from decile 1 to 10: {', '.join(f'{rate:.1f}' for rate in y)} %" for version, y in rates.items()
+    ]
+    return _drawn(figure, f"{caption}. {'; '.join(texts) or 'No decile has a rate'}.")
 
 
 def lift_by_decile(deciles: Sequence[Mapping[str, Any]], level: float) -> Chart | None:
@@ -87,11 +89,11 @@ def lift_by_decile(deciles: Sequence[Mapping[str, Any]], level: float) -> Chart 
     if not bases:
         return None
     figure, axes = _figure()
-    said = _by_decile(axes, deciles, {version: 1 / rate for version, rate in bases.items()})
+    lifts_of = _by_decile(axes, deciles, {version: 1 / rate for version, rate in bases.items()})
     axes.axhline(1.0, color=QUIET, linewidth=1, linestyle="--")
     axes.set_xlabel(f"decile, 10 = called first; {level:.0%} intervals; 1 = average")
     axes.set_ylabel("lift")
-    tops = ", ".join(f"{version} {lifts[-1]:.2f}" for version, lifts in said.items())
+    tops = ", ".join(f"{version} {lifts[-1]:.2f}" for version, lifts in lifts_of.items())
     return _drawn(figure, f"Lift by decile. Top decile: {tops}.")
 
 
@@ -104,8 +106,8 @@ def scores_of_day(scores: Mapping[str, Numbers], day: date) -> Chart | None:
     figure, axes = _figure()
     for number, (version, values) in enumerate(known.items()):
         share = np.full(len(values), 100 / len(values))
-        look = {"color": COLOURS[number % len(COLOURS)], "alpha": 0.55, "label": version}
-        axes.hist(values, bins=BINS, range=(0.0, 1.0), weights=share, **look)  # type: ignore[arg-type] # mixed keywords
+        style = {"color": COLOURS[number % len(COLOURS)], "alpha": 0.55, "label": version}
+        axes.hist(values, bins=BINS, range=(0.0, 1.0), weights=share, **style)  # type: ignore[arg-type] # mixed keywords
     axes.set_xlabel(f"score of {day}")
     axes.set_ylabel("% of leads")
     _legend(axes)
@@ -151,32 +153,32 @@ def lift_over_time(evidence: Sequence[Evidence], events: Sequence[Event], policy
     """Top-decile lift of every version by day, the thresholds, and what happened when."""
     figure, axes = _figure()
     rows = [row for row in evidence if row.question == "rollback" and row.lift is not None]
-    said = []
+    texts = []
     for number, version in enumerate(sorted({row.version for row in rows})):
         own = sorted((row for row in rows if row.version == version), key=lambda row: row.prediction_date)
         days, lifts = [row.prediction_date for row in own], [row.lift or 0.0 for row in own]
-        look = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
-        axes.plot(days, lifts, markersize=3.5, linewidth=1.6, label=version, **look)  # type: ignore[arg-type] # matplotlib takes dates
+        style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+        axes.plot(days, lifts, markersize=3.5, linewidth=1.6, label=version, **style)  # type: ignore[arg-type] # matplotlib takes dates
         spanned = [row for row in own if row.lift_low is not None and row.lift_high is not None]
         axes.fill_between(
             [row.prediction_date for row in spanned],  # type: ignore[arg-type] # matplotlib takes dates
             [row.lift_low or 0.0 for row in spanned],
             [row.lift_high or 0.0 for row in spanned],
-            color=look["color"],
+            color=style["color"],
             alpha=0.14,
             linewidth=0,
         )
-        said.append(f"{version}: {lifts[0]:.2f} on {days[0]}, {lifts[-1]:.2f} on {days[-1]}")
+        texts.append(f"{version}: {lifts[0]:.2f} on {days[0]}, {lifts[-1]:.2f} on {days[-1]}")
     promote, roll_back = policy.promotion.lift_at_least, policy.rollback.lift_below
     _line(axes, promote, "promote at")
     _line(axes, roll_back, "roll back\nbelow")
-    said += _mark(axes, events, min((row.prediction_date for row in rows), default=None))
+    texts += _mark(axes, events, min((row.prediction_date for row in rows), default=None))
     axes.set_ylabel("top-decile lift")
     if rows:
         _legend(axes)
     _short_dates(axes)
     lines = f"Promotion asks for {promote:g}, below {roll_back:g} it is rolled back"
-    return _drawn(figure, f"Top-decile lift by day. {'; '.join(said) or 'Nothing was measured'}. {lines}.")
+    return _drawn(figure, f"Top-decile lift by day. {'; '.join(texts) or 'Nothing was measured'}. {lines}.")
 
 
 def _mark(axes: "Axes", events: Sequence[Event], since: date | None) -> list[str]:
@@ -192,8 +194,8 @@ def _mark(axes: "Axes", events: Sequence[Event], since: date | None) -> list[str
 
 def _line(axes: "Axes", height: float, label: str) -> None:
     axes.axhline(height, color=QUIET, linewidth=1, linestyle="--")
-    look = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 8, "color": QUIET}
-    axes.annotate(f"{label} {height:g}", (1.01, height), **look)  # type: ignore[arg-type] # mixed keywords
+    style = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 8, "color": QUIET}
+    axes.annotate(f"{label} {height:g}", (1.01, height), **style)  # type: ignore[arg-type] # mixed keywords
 
 
 def _legend(axes: "Axes") -> None:

@@ -1,4 +1,4 @@
-"""What Dagster recorded of a day's checks: the gates a person sees on the page are the gates the sensor acts on."""
+"""A day's checks as Dagster recorded them: the gates shown in the UI are the gates the sensor acts on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +16,11 @@ from v4_assets.rollout.runs import at_work
 
 SALESFORCE_SYNC = "salesforce_sync"
 MUST_HOLD = ("all_accounted_for", "read_back_equals_warehouse")
-"""Checks of the sync without which a switch is not through."""
+"""Checks of the sync that a switch must pass to be finished."""
 KEYS = (tables.features_key, tables.scores_key)
-RUNS_LOOKED_AT = 50
+RUNS_READ = 50
 Evaluations = Mapping[str, Mapping[str, dg.AssetCheckEvaluation]]
-"""Asset to check to what it said."""
+"""Asset to check to its evaluation."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class NotEvaluated:
 
     reason: str
     in_flight: bool = False
-    """It will be over by itself."""
+    """A run is executing: the day will be evaluated."""
 
 
 def evaluation_of(
@@ -48,7 +48,7 @@ def evaluation_of(
 ) -> DayEvaluation | NotEvaluated:
     """The evaluation of a day by the run that judged it last. `compared` are the versions whose data checks count.
 
-    `asking` is the run that asks: at its last step it is at work still, and counts as one that went well.
+    `asking` is the run that asks: it is still executing its last step, and counts as successful.
     """
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(tables.LIFT_COMPARISON), asset_partitions=[day.isoformat()])
     records = instance.fetch_materializations(wanted, limit=1).records
@@ -58,11 +58,11 @@ def evaluation_of(
     if run is None:
         return NotEvaluated(f"the run that evaluated {day} was deleted from Dagster; run the day again")
     if run.run_id != asking and at_work(instance, run):
-        return NotEvaluated(f"run {run.run_id} of {day} is still at work", in_flight=True)
+        return NotEvaluated(f"run {run.run_id} of {day} is still executing", in_flight=True)
     later = [one for one in _later(instance, day, run) if one.run_id != asking]
     for one in later:
         if at_work(instance, one):
-            return NotEvaluated(f"run {one.run_id} ({one.job_name}) of {day} is at work again", in_flight=True)
+            return NotEvaluated(f"run {one.run_id} ({one.job_name}) of {day} is executing again", in_flight=True)
     run = instance.get_run_by_id(run.run_id) or run
     well = run.is_success or run.run_id == asking
     judged = _judged(rollout, day, compared, run, checks_of_run(instance, run.run_id), well=well)
@@ -74,8 +74,8 @@ def evaluation_of(
 
 
 def _later(instance: dg.DagsterInstance, day: date, run: dg.DagsterRun) -> list[dg.DagsterRun]:
-    """Runs of the day begun after the one that judged it: they may have found the data broken. Actions do not judge."""
-    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": day.isoformat()}), limit=RUNS_LOOKED_AT)
+    """Runs of the day after the one that evaluated it: they may have found bad data. Actions do not evaluate."""
+    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": day.isoformat()}), limit=RUNS_READ)
     newer = takewhile(lambda one: one.run_id != run.run_id, runs)
     return [one for one in newer if ACTION_TAG not in one.tags]
 
@@ -83,7 +83,7 @@ def _later(instance: dg.DagsterInstance, day: date, run: dg.DagsterRun) -> list[
 def _judged(
     rollout: Rollout, day: date, compared: Sequence[str], run: dg.DagsterRun, found: Evaluations, *, well: bool
 ) -> DayEvaluation | NotEvaluated:
-    """What one run found, if it answers for everything."""
+    """What one run found, if it evaluated everything."""
     gates = found.get(tables.LIFT_COMPARISON, {})
     if missing := [name for name in GATE_NAMES if name not in gates]:
         return NotEvaluated(f"run {run.run_id} of {day} left out the gates {', '.join(missing)}; run the day again")
@@ -108,7 +108,7 @@ def _judged(
 
 
 def gates_of_run(instance: dg.DagsterInstance, run_id: str) -> tuple[Gate, ...]:
-    """The gates a run has evaluated so far, at work or not; none where any is missing."""
+    """The gates a run has evaluated so far; none where any is missing."""
     found = checks_of_run(instance, run_id).get(tables.LIFT_COMPARISON, {})
     return tuple(_gate(found[name]) for name in GATE_NAMES) if all(name in found for name in GATE_NAMES) else ()
 
@@ -121,7 +121,7 @@ def gates_of_day(instance: dg.DagsterInstance, day: date) -> tuple[Gate, ...]:
 
 
 def checks_of_run(instance: dg.DagsterInstance, run_id: str) -> Evaluations:
-    """Everything a run's checks said so far."""
+    """Every check evaluation of a run so far."""
     found: dict[str, dict[str, dg.AssetCheckEvaluation]] = {}
     for record in instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records:
         event = record.event_log_entry.dagster_event
@@ -132,18 +132,18 @@ def checks_of_run(instance: dg.DagsterInstance, run_id: str) -> Evaluations:
 
 
 def owed_by_sync(instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
-    """What Salesforce has not got or shows otherwise after a run's sync, in words. A dry run owes nothing.
+    """What Salesforce lacks or shows differently after a run's sync, one sentence each. A dry run owes nothing.
 
-    Rows the org refused for good are accounted for and owed by nobody.
+    Rows that the org refused permanently are recorded and not owed.
     """
     checks = checks_of_run(instance, run_id).get(SALESFORCE_SYNC, {})
-    said = [f"{name}: {one.description}" for name, one in checks.items() if name in MUST_HOLD and not one.passed]
+    owed = [f"{name}: {one.description}" for name, one in checks.items() if name in MUST_HOLD and not one.passed]
     for record in instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records:
         made = record.event_log_entry.asset_materialization
         if made is not None and made.asset_key.to_user_string() == SALESFORCE_SYNC and "pending" in made.metadata:
             pending = made.metadata["pending"].value
-            said += [f"{pending} leads are pending"] if pending else []
-    return tuple(said)
+            owed += [f"{pending} leads are pending"] if pending else []
+    return tuple(owed)
 
 
 def _gate(one: dg.AssetCheckEvaluation) -> Gate:
@@ -168,11 +168,11 @@ def _value(one: dg.AssetCheckEvaluation, name: str) -> Any:
 
 
 def _unevaluated(instance: dg.DagsterInstance, day: date) -> NotEvaluated:
-    """Why nobody has evaluated the day: a run is on its way, the last one failed before it, or there was none."""
-    tags, said = {"dagster/partition": day.isoformat()}, f"lift_comparison of {day} was not evaluated"
+    """Why the day is not evaluated: a run is executing, the last run failed before it, or there was none."""
+    tags, reason = {"dagster/partition": day.isoformat()}, f"lift_comparison of {day} was not evaluated"
     for run in instance.get_runs(dg.RunsFilter(tags=tags), limit=1):
         if at_work(instance, run):
-            return NotEvaluated(f"{said} yet: run {run.run_id} ({run.job_name}) is still at work", in_flight=True)
+            return NotEvaluated(f"{reason} yet: run {run.run_id} ({run.job_name}) is still executing", in_flight=True)
     for run in instance.get_runs(dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.FAILURE]), limit=1):
-        return NotEvaluated(f"{said}: run {run.run_id} ({run.job_name}) failed before it")
-    return NotEvaluated(said)
+        return NotEvaluated(f"{reason}: run {run.run_id} ({run.job_name}) failed before it")
+    return NotEvaluated(reason)

@@ -8,7 +8,7 @@ from v4_assets.policy.decision import (
     PROMOTION_LIFT,
     Gate,
     Phase,
-    Standing,
+    RolloutStatus,
     Verdict,
 )
 from v4_assets.record.deployments import SWITCHES, Event
@@ -22,18 +22,18 @@ def gates_of(event: Event) -> list[Gate]:
     return [Gate(**{**one, "verdict": Verdict[one["verdict"]]}) for one in json.loads(event.gates or "[]")]
 
 
-def headline(standing: Standing) -> str:
+def headline(status: RolloutStatus) -> str:
     """What is live, since when, and how the other version stands to it."""
-    if standing.live is None or standing.live_since is None:
+    if status.live is None or status.live_since is None:
         return "Nothing is live yet"
-    since = day(standing.live_since)
+    since = day(status.live_since)
     return {
-        Phase.PARALLEL: f"{standing.live} has been live since {since}, {standing.candidate} is tried beside it",
-        Phase.WATCH: f"{standing.live} has been live since {since} in place of {standing.baseline}, under watch",
-        Phase.ROLLED_BACK: f"{standing.live} has been live since {since}, {standing.candidate} was rolled back",
-        Phase.SUNSET: f"{standing.live} has been live since {since}, {standing.baseline} is archived",
-        Phase.NOT_ADOPTED: f"{standing.live} has been live since {since}",
-    }[standing.phase]
+        Phase.PARALLEL: f"{status.live} has been live since {since}, {status.candidate} is tried beside it",
+        Phase.WATCH: f"{status.live} has been live since {since} in place of {status.baseline}, under watch",
+        Phase.ROLLED_BACK: f"{status.live} has been live since {since}, {status.candidate} was rolled back",
+        Phase.SUNSET: f"{status.live} has been live since {since}, {status.baseline} is archived",
+        Phase.NOT_ADOPTED: f"{status.live} has been live since {since}",
+    }[status.phase]
 
 
 def switched(events: Sequence[Event]) -> Event | None:
@@ -55,10 +55,10 @@ def in_brief(event: Event) -> str:
 
 def _missed(gates: Sequence[Gate]) -> list[str]:
     """Each criterion that convicted, with its figure at every week-close."""
-    said = []
+    parts = []
     for name, group in groupby(gates, lambda one: one.name):
         closes = list(group)
         figures = " and ".join(figure(one) for one in closes)
         weeks = f" at {count(len(closes), 'week-close')} running" if len(closes) > 1 else ""
-        said.append(f"its {LABELS[name][0]} was {figures}{weeks}, where at least {line(closes[0])} is asked for")
-    return said
+        parts.append(f"its {LABELS[name][0]} was {figures}{weeks}, where at least {line(closes[0])} is asked for")
+    return parts

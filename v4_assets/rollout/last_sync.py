@@ -1,4 +1,4 @@
-"""What is on record of the last sync: Dagster knows when it was looked, the ledger what became of the rows."""
+"""The last sync on record: Dagster knows when it ran, the ledger what happened to the rows."""
 
 from datetime import datetime
 from typing import Any
@@ -14,35 +14,35 @@ from v4_assets.rollout.told_sync import Sync
 
 
 def last_sync(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout) -> Sync | None:
-    """The last sync that came to its end, and the rows that were sent last, by whatever sync; None before the first."""
-    looked = _looked(instance)
+    """The last sync that finished, and the rows that were sent last, by any sync; None before the first."""
+    compared = _compared(instance)
     sent = _sent(instance, warehouse, rollout)
-    if looked is None and not sent:
+    if compared is None and not sent:
         return None
-    at, said = looked or (None, {})
+    at, metadata = compared or (None, {})
     return Sync(
         at=at,
-        target=str(said.get("target", "salesforce")),
-        version=str(said.get("version", "")),
-        kept_back=int(said.get("quarantined", 0)),
+        target=str(metadata.get("target", "salesforce")),
+        version=str(metadata.get("version", "")),
+        kept_back=int(metadata.get("quarantined", 0)),
         **sent,
     )
 
 
-def _looked(instance: dg.DagsterInstance) -> tuple[datetime, dict[str, Any]] | None:
-    """When it was, and the metadata it left."""
+def _compared(instance: dg.DagsterInstance) -> tuple[datetime, dict[str, Any]] | None:
+    """When the last sync finished, and its metadata."""
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(SALESFORCE_SYNC))
     for record in instance.fetch_materializations(wanted, limit=1).records:
         made = record.asset_materialization
         if made is not None:
-            said: dict[str, Any] = {name: one.value for name, one in made.metadata.items()}
-            # A sync of before this was noted has only the machine's time.
-            return datetime.fromtimestamp(said.get("looked_at", record.timestamp), NEW_YORK), said
+            metadata: dict[str, Any] = {name: one.value for name, one in made.metadata.items()}
+            # Older syncs did not record the clock's time, only the machine's.
+            return datetime.fromtimestamp(metadata.get("looked_at", record.timestamp), NEW_YORK), metadata
     return None
 
 
 def _sent(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout) -> dict[str, Any]:
-    """When rows were sent last, and how many of that sync ended how; empty when none ever were."""
+    """When rows were sent last, and how many of that sync had which outcome; empty when none ever were."""
     jobs = warehouse.read(rollout.catalogue.query(tables.SALESFORCE_JOBS)).to_pylist()
     if not jobs:
         return {}
@@ -55,6 +55,9 @@ def _sent(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout) 
 
     return {
         "sent_at": last["planned_at"].astimezone(NEW_YORK),
+        "sent_org": last["org_id"],
+        "sent_version": last["model_version"],
+        "sent_day": last["prediction_date"],
         "sent": sum(row["lead_count"] for row in accounts),
         "confirmed": ended("confirmed"),
         "pending": ended("pending"),
@@ -64,7 +67,7 @@ def _sent(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout) 
 
 
 def _last(instance: dg.DagsterInstance, jobs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The job that was planned last. Under a fixed clock several are at one instant; then the later run's counts."""
+    """The job planned last. Under a fixed clock several share one instant; then the one of the later run."""
     latest = [job for job in jobs if job["planned_at"] == jobs[-1]["planned_at"]]
     if len(latest) == 1:
         return latest[0]

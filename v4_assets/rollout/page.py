@@ -1,4 +1,4 @@
-"""The rollout page: the report of the day as one HTML file that asks for nothing else. Pure; page.html is its look."""
+"""The rollout page: the report of the day as one self-contained HTML file. Pure; page.html is its template."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ VERDICTS = {"PASS": "good", "met": "good", "INCONCLUSIVE": "open", "open": "open
 def as_html(markdown: str, drawings: Mapping[str, str]) -> str:
     """The page of a report. `drawings`: the file a picture names to its SVG, which is put in its place.
 
-    Nothing in the Markdown becomes HTML, a link or a picture of its own, whoever typed it.
+    Nothing in the Markdown becomes HTML, a link or a picture, whatever its author typed.
     """
     parser = _parser()
     tokens = parser.parse(markdown)

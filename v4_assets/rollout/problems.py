@@ -1,4 +1,4 @@
-"""What is wrong now and waits for somebody: gates and checks, a missing day, an unfinished order, refused leads."""
+"""Open problems: gates and checks that fail, a missing day, an unfinished order, failed runs, refused leads."""
 
 from collections.abc import Iterator
 
@@ -7,52 +7,44 @@ import dagster as dg
 from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.policy.decision import ROLLBACK_GATES, Phase, Verdict
 from v4_assets.rollout.alerts import held, unfinished
-from v4_assets.rollout.assess import Assessment
-from v4_assets.rollout.missing import Missing
+from v4_assets.rollout.status import Status
 from v4_assets.rollout.told_sync import Sync
 from v4_assets.rollout.words import count
 
-RUNS_LOOKED_AT = 50
-WATCHED = (Phase.WATCH, Phase.SUNSET)
-"""Phases in which the candidate is live, and a gate it fails is a problem. Before, it is what a promotion waits for."""
+RUNS_READ = 50
+CANDIDATE_LIVE = (Phase.WATCH, Phase.SUNSET)
+"""Phases in which a gate that the candidate fails is a problem. Before, it is what a promotion waits for."""
 
 
 def problems(
-    instance: dg.DagsterInstance,
-    rollout: Rollout,
-    assessment: Assessment,
-    sync: Sync | None,
-    *,
-    lacking: Missing | None = None,
-    asking: str | None = None,
+    instance: dg.DagsterInstance, rollout: Rollout, status: Status, *, asking: str | None = None
 ) -> tuple[str, ...]:
-    """Every open problem in a sentence. `lacking` is what of today is not there though it is due; `asking` is the run
-    that asks, which has come to its last step."""
+    """Every open problem in a sentence. `asking` is the run that asks, at its last step."""
     return (
-        *(one.text for one in (*held(assessment), *unfinished(instance, assessment, rollout))),
-        *([lacking.text] if lacking else []),
-        *_of_the_day(assessment),
-        *_failed_runs(instance, assessment, asking),
-        *_of_salesforce(sync),
+        *(alert.text for alert in (*held(status), *unfinished(instance, status, rollout))),
+        *([status.overdue.text] if status.overdue else []),
+        *_of_today(status),
+        *_failed_runs(instance, status, asking),
+        *_of_salesforce(status.sync),
     )
 
 
-def _of_the_day(assessment: Assessment) -> Iterator[str]:
-    case = assessment.case
-    if case is None:
+def _of_today(status: Status) -> Iterator[str]:
+    state = status.state
+    if state is None:
         return
-    if case.standing.phase in WATCHED:
-        failing = (one for one in case.today if one.name in ROLLBACK_GATES and one.verdict is Verdict.FAIL)
+    if status.rollout.phase in CANDIDATE_LIVE:
+        failing = (one for one in state.gates if one.name in ROLLBACK_GATES and one.verdict is Verdict.FAIL)
         yield from (f"{gate.name} fails today: {gate.reason}" for gate in failing)
-    for name in case.circumstances.data_checks_failing:
-        yield f"A check of the day fails: {name}."
+    for name in state.failing_checks:
+        yield f"A check of today fails: {name}."
 
 
-def _failed_runs(instance: dg.DagsterInstance, assessment: Assessment, asking: str | None) -> Iterator[str]:
-    """Of each job the latest run of today, if it failed: what was repaired since is no problem."""
-    today = assessment.standing.today
+def _failed_runs(instance: dg.DagsterInstance, status: Status, asking: str | None) -> Iterator[str]:
+    """The latest run of each of today's jobs, if it failed: a failure that was repaired since is not a problem."""
+    today = status.rollout.today
     seen: set[str] = set()
-    for run in instance.get_runs(dg.RunsFilter(tags={"dagster/partition": today.isoformat()}), limit=RUNS_LOOKED_AT):
+    for run in instance.get_runs(dg.RunsFilter(tags={"dagster/partition": today.isoformat()}), limit=RUNS_READ):
         if run.job_name not in seen and run.run_id != asking and run.status is dg.DagsterRunStatus.FAILURE:
             yield f"Run {run.run_id} of {run.job_name} for {today} failed. See docs/runbook.md."
         seen.add(run.job_name)

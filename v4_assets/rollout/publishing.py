@@ -1,4 +1,4 @@
-"""Gathering what a report tells, drawing its charts, and writing report and page."""
+"""Gather what a report shows, draw its charts, write report and page."""
 
 import os
 from collections.abc import Mapping
@@ -13,19 +13,17 @@ from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.evaluation.evidence import digest
 from v4_assets.evaluation.store import evidence_rows
-from v4_assets.record import deployments, production
+from v4_assets.record import deployments
 from v4_assets.record.deployments import Event
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout import charts
-from v4_assets.rollout.assess import assess
 from v4_assets.rollout.charts import Chart
 from v4_assets.rollout.evaluations import SALESFORCE_SYNC, checks_of_run
-from v4_assets.rollout.last_sync import last_sync
-from v4_assets.rollout.missing import missing
 from v4_assets.rollout.outlook import outlook
 from v4_assets.rollout.page import as_html
 from v4_assets.rollout.problems import problems
 from v4_assets.rollout.report import DECILES, PAGE, WEEKS, Picture, Report, as_markdown, name_of
+from v4_assets.rollout.status import read_status
 from v4_assets.settings import Places
 
 WEEKS_CHARTED = 26
@@ -40,32 +38,28 @@ def gather(
     asking: str | None = None,
     through: Event | None = None,
 ) -> Report:
-    """Everything the report of the day tells of. A run at its last step is `asking`; `through` is what it records."""
+    """Everything a report shows. A run that reads at its last step is `asking`; `through` is its next event."""
     catalogue, today = rollout.catalogue, clock.today()
     with warehouse.session():
-        looked = assess(instance, warehouse, rollout, clock, asking=asking, through=through)
-        events = [*production.history(warehouse, catalogue), *([through] if through else [])]
+        status = read_status(instance, warehouse, rollout, clock, asking=asking, through=through)
         recorded = evidence_rows(warehouse, catalogue, today - timedelta(weeks=WEEKS_CHARTED), today)
         latest = max((row.prediction_date for row in recorded), default=today)
         query = catalogue.query(tables.LIFT_BY_DECILE, {"first_day": latest, "last_day": latest})
         deciles = warehouse.read(query).to_pylist()
-        sync = last_sync(instance, warehouse, rollout)
-        # A run that asks is about to be what was missing.
-        lacking = None if asking else missing(instance, warehouse, rollout, clock, looked)
     rows = [row for row in recorded if row.prediction_date == latest]
-    said = checks_of_run(instance, asking).get(SALESFORCE_SYNC, {}) if asking else {}
+    checks = checks_of_run(instance, asking).get(SALESFORCE_SYNC, {}) if asking else {}
     return Report(
-        standing=looked.standing,
-        statuses=deployments.statuses(events, rollout.versions, rollout.candidate),
-        events=events,
+        status=status.rollout,
+        statuses=deployments.statuses(status.events, rollout.versions, rollout.candidate),
+        events=status.events,
         evidence=rows,
         evidence_sha256=digest(rows) if rows else None,
-        gates=looked.case.today if looked.case else (),
+        gates=status.state.gates if status.state else (),
         at=clock.now().astimezone(NEW_YORK),
-        outlook=outlook(looked.decision, looked.case),
-        problems=problems(instance, rollout, looked, sync, lacking=lacking, asking=asking),
-        sync=sync,
-        checks={name: one.description or "" for name, one in said.items()},
+        outlook=outlook(status.decision, status.state),
+        problems=problems(instance, rollout, status, asking=asking),
+        sync=status.sync,
+        checks={name: one.description or "" for name, one in checks.items()},
         deciles=[row for row in deciles if (row["question"], row["ranking"]) == ("rollback", "cohort")],
         recorded=recorded,
     )
@@ -85,7 +79,7 @@ def draw(report: Report, rollout: Rollout) -> dict[str, Chart]:
 def write(folder: Path, report: Report, drawn: Mapping[str, Chart]) -> Path:
     """Report and charts into the folder; the report is moved into place when it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = name_of(report.action, report.standing.today)
+    name = name_of(report.action, report.status.today)
     pictures = {}
     for number, (heading, chart) in enumerate(drawn.items(), start=1):
         (folder / f"{name}-{number}.png").write_bytes(chart.png)
@@ -104,13 +98,13 @@ def publish(folder: Path, report: Report, drawn: Mapping[str, Chart]) -> Path:
 def publish_now(
     instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock, places: Places
 ) -> Path:
-    """The page as things stand now, from the warehouse, without a run. Returns where it is."""
+    """Write the page as of now, without a run. Returns its path."""
     report = gather(instance, warehouse, rollout, clock)
     return publish(places.reports, report, draw(report, rollout))
 
 
 def rewrite(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock, places: Places) -> str:
-    """The same for who has something else to do. Says where the page is, or why it could not be written."""
+    """Like publish_now, but never raises: returns the path or the error, as a sentence."""
     try:
         return f"The rollout page: {publish_now(instance, warehouse, rollout, clock, places)}"
     except Exception as error:
@@ -118,7 +112,7 @@ def rewrite(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout
 
 
 def _moved(path: Path, text: str) -> Path:
-    """Readers see the old file or the new one, whole."""
+    """Write atomically: readers see the old file or the new one."""
     beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)

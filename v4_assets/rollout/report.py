@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.policy.decision import Gate, Standing
+from v4_assets.policy.decision import Gate, RolloutStatus
 from v4_assets.record.deployments import Event
 from v4_assets.rollout.figures import of_cohorts, of_deciles, of_gates
 from v4_assets.rollout.headline import headline, in_brief, switched
@@ -29,9 +29,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Report:
-    """What a report tells of."""
+    """Everything a report shows."""
 
-    standing: Standing
+    status: RolloutStatus
     statuses: Mapping[str, str]
     events: Sequence[Event]
     evidence: Sequence[Evidence]
@@ -47,7 +47,7 @@ class Report:
     action: Event | None = None
     """The action the report is of; None for a day's report."""
     checks: Mapping[str, str] = field(default_factory=dict)
-    """Check of salesforce_sync to what it said in this run."""
+    """Check of salesforce_sync to its description in this run."""
     deciles: Sequence[Mapping[str, Any]] = ()
     """Rows of v4_lift_by_decile of the evidence's day, ranked within the cohort that rollback is judged by."""
     charts: Mapping[str, Picture] = field(default_factory=dict)
@@ -95,12 +95,12 @@ def name_of(action: Event | None, day: date) -> str:
 
 def _head(report: Report) -> str:
     """The first thing people see: live, since, why, and a line each for what comes next, Salesforce and problems."""
-    switch, standing = switched(report.events), report.standing
+    switch, status = switched(report.events), report.status
     why = in_brief(switch) if switch else "`v4 init` adopts the baseline."
     problems = f"{len(report.problems)} open" if report.problems else "None open"
     return "\n".join(
         [
-            f"# {headline(standing)}",
+            f"# {headline(status)}",
             "",
             why,
             "",
@@ -119,12 +119,12 @@ def _action(report: Report) -> str:
     assert action is not None
     kind = action.event.replace("_started", "").capitalize()
     back = f" (was {action.previous})" if action.previous else ""
-    standing, when = report.standing, f"{action.happened_at:%Y-%m-%d %H:%M} UTC"
+    status, when = report.status, f"{action.happened_at:%Y-%m-%d %H:%M} UTC"
     lines = [
         f"# {kind}: {action.version}{back}, {action.day}",
         f"**Why.** {free(action.reason)}",
         f"**Decided by** {free(action.decided_by)}, {when}, order `{action.event_id}`.",
-        f"**Live:** {standing.live or 'nothing'} since {standing.live_since}. **Phase:** {standing.phase.value}.",
+        f"**Live:** {status.live or 'nothing'} since {status.live_since}. **Phase:** {status.phase.value}.",
         _registry(report),
     ]
     return "\n\n".join(lines)
@@ -137,7 +137,7 @@ def _registry(report: Report) -> str:
 
 
 def _outlook(report: Report) -> str:
-    """The head of a day's report has said it already; its criteria are left to show."""
+    """The head of a day's report names the next decision already; only its criteria are added."""
     outlook = report.outlook
     rows = [[one.asked, one.found, one.stands] for one in outlook.criteria]
     parts = [*([outlook.said] if report.action else []), *([table(["asked", "found", "stands"], rows)] if rows else [])]
@@ -145,8 +145,8 @@ def _outlook(report: Report) -> str:
 
 
 def _problems(problems: Sequence[str]) -> str:
-    said = "\n".join(f"- {free(one)}" for one in problems) or "None."
-    return f"## Open problems\n\n{said}"
+    listed = "\n".join(f"- {free(one)}" for one in problems) or "None."
+    return f"## Open problems\n\n{listed}"
 
 
 def _gates(report: Report) -> str:

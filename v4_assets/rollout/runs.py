@@ -1,4 +1,4 @@
-"""Whether a run is still at work. A killed process leaves its run STARTED; nobody else would say so for hours."""
+"""Whether a run is still executing. A killed process leaves its run STARTED; Dagster notices only after hours."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from v4_assets.clock import Clock
 PROCESS_TAG = "v4/process"
 """Run tag with host:pid of the process a run works in."""
 LONGEST_RUN = timedelta(hours=2)
-"""max_runtime_seconds of deploy/*.yaml. What has not ended by then is not waited for, whatever its host says."""
+"""max_runtime_seconds of deploy/*.yaml. A run that has not ended by then is not waited for."""
 UNFINISHED = tuple(
     status
     for status in dg.DagsterRunStatus
@@ -25,7 +25,7 @@ def this_process() -> str:
 
 
 def at_work(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether a run goes on. One that nobody carries out any more is reported failed, so that nobody waits for it."""
+    """Whether the run is still executing. If its process is gone, mark it failed."""
     if run.is_finished:
         return False
     reason = why_gone(instance, run)
@@ -35,18 +35,18 @@ def at_work(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 
 
 def unfinished(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    """Runs that have not ended, at work or left over, newest first. Reads only."""
+    """Runs that have not ended, executing or abandoned, newest first. Reads only."""
     return list(instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED))))
 
 
 def end_left_over(instance: dg.DagsterInstance) -> None:
-    """Report every run failed that nobody carries out any more: left alone, it would fill a place of the run queue."""
+    """Mark every abandoned run failed: it would otherwise occupy a slot of the run queue."""
     for run in unfinished(instance):
         at_work(instance, run)
 
 
 def why_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
-    """Why nobody carries out an unfinished run any more; None while somebody may. Reads only."""
+    """Why an unfinished run is known to be abandoned; None while it may be executing. Reads only."""
     if _is_dead(run.tags.get(PROCESS_TAG, "")):
         return "The process that carried out this run is gone."
     record = instance.get_run_record_by_id(run.run_id)
@@ -56,12 +56,12 @@ def why_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
     begun = record.start_time or record.create_timestamp.timestamp()
     if Clock().now() - datetime.fromtimestamp(begun, UTC) > LONGEST_RUN:
         hours = int(LONGEST_RUN.total_seconds() // 3600)
-        return f"The run has not ended within {hours} hours; what carried it out is taken to be gone."
+        return f"The run has not ended within {hours} hours; its process is assumed to be gone."
     return None
 
 
 def _is_dead(process: str) -> bool:
-    """It ran on this host and is no more. Of another host only the time says."""
+    """True if it ran on this host and has exited. Other hosts can only be judged by age."""
     host, _, pid = process.rpartition(":")
     if host != socket.gethostname() or int(pid) == os.getpid():
         return False

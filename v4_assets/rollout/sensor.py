@@ -1,4 +1,4 @@
-"""The sensor that promotes, rolls back and sunsets: one look, one order, one run."""
+"""The sensor that promotes, rolls back and sunsets: one tick, one order, one run."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,16 +10,16 @@ from v4_assets.clock import Clock
 from v4_assets.configuration.rollout_file import Rollout
 from v4_assets.resources.warehouse import Warehouse
 from v4_assets.rollout import owed_sync
-from v4_assets.rollout.assess import Assessment, assess
 from v4_assets.rollout.attempts import next_attempt
 from v4_assets.rollout.orders import ACTION_TAG, Order
 from v4_assets.rollout.runs import end_left_over
+from v4_assets.rollout.status import Status, read_status
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
 NAME = "rollout_sensor"
-SECONDS_BETWEEN_LOOKS = 300
+SECONDS_BETWEEN_TICKS = 300
 
 
 def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running: bool) -> dg.SensorDefinition:
@@ -28,10 +28,10 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
     @dg.sensor(
         name=NAME,
         jobs=requested,
-        minimum_interval_seconds=SECONDS_BETWEEN_LOOKS,
+        minimum_interval_seconds=SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description=(
-            "Carries through what is unfinished, then reads the gates of the day's run and the closed weeks before it "
+            "Completes what is unfinished, then reads the gates of the day's run and the closed weeks before it "
             "and promotes, rolls back, sunsets or holds. Every hold says what it waits for."
         ),
     )
@@ -41,29 +41,26 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
         clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
         end_left_over(context.instance)
-        assessment = assess(context.instance, warehouse, rollout, clock)
-        if assessment.order is None and _sync_is_owed(context, warehouse, rollout, assessment):
-            return _owed(context, assessment)
-        return answer(context, assessment, rollout)
+        status = read_status(context.instance, warehouse, rollout, clock)
+        if status.order is None and _sync_is_owed(context, warehouse, rollout, status):
+            return _owed(context, status)
+        return answer(context, status, rollout)
 
     return sensor
 
 
-def _sync_is_owed(
-    context: dg.SensorEvaluationContext, warehouse: Warehouse, rollout: Rollout, assessment: Assessment
-) -> bool:
-    standing = assessment.standing
-    return owed_sync.is_owed(context.instance, warehouse, rollout, standing.today, standing.live)
+def _sync_is_owed(context: dg.SensorEvaluationContext, warehouse: Warehouse, rollout: Rollout, status: Status) -> bool:
+    return owed_sync.is_owed(context.instance, warehouse, rollout, status.rollout.today, status.rollout.live)
 
 
-def _owed(context: dg.SensorEvaluationContext, assessment: Assessment) -> dg.SensorResult:
+def _owed(context: dg.SensorEvaluationContext, status: Status) -> dg.SensorResult:
     """The run that brings the live version's scores to Salesforce after the day's run ended without."""
-    day = assessment.standing.today
+    day = status.rollout.today
     action = owed_sync.action_id(day)
     attempt = next_attempt(context.instance, action, context.cursor, owed_sync.ATTEMPTS)
     if attempt.number is None:
-        said = f"{assessment.decision.reason}; Salesforce has not got the scores of {day}: {attempt.reason}"
-        return dg.SensorResult(skip_reason=dg.SkipReason(said), cursor=attempt.cursor)
+        reason = f"{status.decision.reason}; Salesforce has not received the scores of {day}: {attempt.reason}"
+        return dg.SensorResult(skip_reason=dg.SkipReason(reason), cursor=attempt.cursor)
     wanted = dg.RunRequest(
         run_key=f"{action}:{attempt.number}",
         job_name=jobs.SYNC,
@@ -73,25 +70,25 @@ def _owed(context: dg.SensorEvaluationContext, assessment: Assessment) -> dg.Sen
     return dg.SensorResult(run_requests=[wanted], cursor=attempt.cursor)
 
 
-def answer(context: dg.SensorEvaluationContext, assessment: Assessment, rollout: Rollout) -> dg.SensorResult:
-    """The run an assessment asks for, or the reason for none."""
-    order = assessment.order
+def answer(context: dg.SensorEvaluationContext, status: Status, rollout: Rollout) -> dg.SensorResult:
+    """The run an status asks for, or the reason for none."""
+    order = status.order
     if order is None:
-        held = f"{assessment.decision.action.value}: {assessment.decision.reason}"
+        held = f"{status.decision.action.value}: {status.decision.reason}"
         return dg.SensorResult(skip_reason=dg.SkipReason(held), cursor=context.cursor)
     attempt = next_attempt(context.instance, order.event_id, context.cursor, rollout.policy.max_attempts)
     if attempt.number is None:
         reason = f"{order.kind} to {order.version}: {attempt.reason}"
         return dg.SensorResult(skip_reason=dg.SkipReason(reason), cursor=attempt.cursor)
-    return dg.SensorResult(run_requests=[request(order, attempt.number, assessment)], cursor=attempt.cursor)
+    return dg.SensorResult(run_requests=[request(order, attempt.number, status)], cursor=attempt.cursor)
 
 
-def request(order: Order, number: int, assessment: Assessment) -> dg.RunRequest:
+def request(order: Order, number: int, status: Status) -> dg.RunRequest:
     """The run that carries out an order."""
     return dg.RunRequest(
         run_key=f"{order.event_id}:{number}",
         job_name=jobs.ACTIONS[order.kind],
-        partition_key=assessment.standing.today.isoformat(),
+        partition_key=status.rollout.today.isoformat(),
         run_config={"ops": {jobs.BEGINS[order.kind]: {"config": order.config}}},
         tags={ACTION_TAG: order.event_id, "v4/attempt": str(number)},
     )

@@ -1,8 +1,8 @@
-"""What the report says of Salesforce: the last look, what was sent, what was refused. Pure."""
+"""The last sync, as the report shows it: when, what was sent, what was refused. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from v4_assets.rollout.words import count, free, moment, table
 
@@ -13,14 +13,20 @@ COUNTS = ("sent", "confirmed", "pending", "failed", "quarantined")
 
 @dataclass(frozen=True)
 class Sync:
-    """What is on record of the last time scores went to Salesforce."""
+    """The last sync on record."""
 
     at: datetime | None
-    """When it was last compared with what is live, New York; None when never."""
+    """When the org was last compared with the live scores, New York; None when never."""
     target: str
     version: str = ""
     sent_at: datetime | None = None
-    """When rows were last sent, New York; None when never. A look that finds no difference sends none."""
+    """When rows were last sent, New York; None when never. A sync that finds no difference sends none."""
+    sent_org: str = ""
+    """Id of the org they were sent to."""
+    sent_version: str = ""
+    """The version whose scores were sent."""
+    sent_day: date | None = None
+    """The day whose scores were sent."""
     sent: int = 0
     confirmed: int = 0
     pending: int = 0
@@ -28,7 +34,7 @@ class Sync:
     quarantined: int = 0
     """Of the rows sent last."""
     kept_back: int = 0
-    """Leads not sent at the last look, because the org refused them lately."""
+    """Quarantined leads: not sent by the last sync, because the org refused them recently."""
 
 
 def in_a_line(sync: Sync | None) -> str:
@@ -36,7 +42,7 @@ def in_a_line(sync: Sync | None) -> str:
     if sync is None or sync.at is None:
         return "No sync is on record."
     if sync.target.startswith(DRY_RUN):
-        return f"Dry run: nothing is sent. Last looked at {moment(sync.at)}."
+        return f"Dry run: nothing is sent. Last compared at {moment(sync.at)}."
     carries = f"has {sync.version}'s scores of {moment(sync.at)}"
     if sync.sent_at is None:
         return f"It {carries}; nothing had to be sent."
@@ -47,14 +53,14 @@ def in_a_line(sync: Sync | None) -> str:
 
 
 def as_section(sync: Sync | None, checks: Mapping[str, str]) -> str:
-    """When, what, how many, and what the checks of the run's own sync said, by name."""
+    """When, what, how many, and the checks of the run's own sync, by name."""
     parts = ["## Salesforce"]
     if sync and sync.at:
-        rows = [["last look", moment(sync.at)], ["target", sync.target], ["version", sync.version]]
+        rows = [["last compared", moment(sync.at)], ["target", sync.target], ["version", sync.version]]
         if sync.sent_at:
             rows.append(["rows last sent", moment(sync.sent_at)])
             rows += [[name, f"{getattr(sync, name):,}"] for name in COUNTS]
-        rows.append(["kept back, refused lately", f"{sync.kept_back:,}"])
+        rows.append(["quarantined", f"{sync.kept_back:,}"])
         parts.append(table(["last sync", "on record"], rows))
     else:
         parts.append("No sync is on record.")

@@ -26,7 +26,7 @@ def day(one: date, *, weekday: bool = False, year: bool = True) -> str:
 
 
 def moment(there: datetime) -> str:
-    """9 February 2026, 08:00 in New York, where the instant is told in New York's time."""
+    """9 February 2026, 08:00 in New York, the instant in New York time."""
     return f"{day(there.date())}, {there:%H:%M} in New York"
 
 
@@ -55,7 +55,7 @@ def _short(name: str, value: float) -> str:
 
 
 def free(text: str) -> str:
-    """What somebody typed, as one line of Markdown that shows just that. Code in backticks stays code."""
+    """User text as one line of Markdown that shows exactly that text. Code in backticks stays code."""
     parts = " ".join(text.split()).split("`")
     if len(parts) % 2 == 0:
         return _MARKUP.sub(r"\\\g<0>", "'".join(parts))

@@ -111,7 +111,7 @@ def _by_the_letter(stage: Stage, say: Say) -> None:
     rule = rollout.policy.rollback.model_copy(update={"on_champion_also_failing": "rollback"})
     policy = rollout.policy.model_copy(update={"rollback": rule})
     changed = stage.at(day, LOOK_AT).model_copy(update={"rollout": rollout.model_copy(update={"policy": policy})})
-    decision = by_hand.look(changed).decision
+    decision = by_hand.status(changed).decision
     must(decision.action is Action.ROLLBACK, f"by the guide's letter {day} would not roll back: {decision.reason}")
     say(
         more(f"By the guide's letter {rollout.baseline} would be live again today, whose top tenth converts even less.")

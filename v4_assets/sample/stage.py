@@ -89,7 +89,7 @@ class Stage:
         """The day's run, then both sensors' looks, and the runs they ask for."""
         outcome = self.run(day)
         later = self.at(day, LOOK_AT)
-        decision = by_hand.look(later).decision
+        decision = by_hand.status(later).decision
         acted = by_hand.tick(later).outcomes
         # What an alert says is told by the story; its log would stand on the terminal beside it.
         with redirect_stderr(StringIO()):

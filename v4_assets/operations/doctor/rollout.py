@@ -52,16 +52,16 @@ def live(settings: Settings) -> Answer:
         if now is None:
             return Answer(Verdict.FAIL, "Nothing is live.", "`v4 init` adopts the baseline.")
         production.approved_bundle(house, rollout.catalogue, models, now.version)
-    standing = deployments.standing(
+    status = deployments.rollout_status(
         events,
         baseline=rollout.baseline,
         candidate=rollout.candidate,
         today=settings.clock.today(),
         production=(now.version, now.event_id),
     )
-    if standing.disagreement:
-        return Answer(Verdict.FAIL, f"{standing.disagreement}.", "Restore the row of the latest switch (`v4 history`).")
-    return Answer(Verdict.OK, f"{now.version} ({now.model_sha256[:12]}) since {standing.live_since}")
+    if status.disagreement:
+        return Answer(Verdict.FAIL, f"{status.disagreement}.", "Restore the row of the latest switch (`v4 history`).")
+    return Answer(Verdict.OK, f"{now.version} ({now.model_sha256[:12]}) since {status.live_since}")
 
 
 def salesforce(settings: Settings) -> Answer:
@@ -130,7 +130,7 @@ def order(settings: Settings) -> Answer:
     with opened(settings, any_schema=False) as house:
         begun = deployments.state_after(production.history(house, settings.rollout.catalogue)).unfinished
     if begun:
-        return Answer(Verdict.WARN, f"{begun.event} of {begun.day} ({begun.version}) is not through.", "`v4 resume`")
+        return Answer(Verdict.WARN, f"{begun.event} of {begun.day} ({begun.version}) is not finished.", "`v4 resume`")
     return Answer(Verdict.OK, "none")
 
 
