@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from v4_assets import settings
 from v4_assets.configuration.entries import Entry, docstrings, entries, kind
@@ -110,6 +109,8 @@ def _names_read(value: ast.expr) -> list[str]:
 def _default(model: type[BaseModel], field: str, value: ast.expr) -> str:
     """A place in the project as it is written; anything else as an empty environment gives it."""
     for node in ast.walk(value):
+        if isinstance(node, ast.Name) and node.id == "DEFAULT_HOME":
+            return f"`{settings.DEFAULT_HOME.name}` in the project"
         if isinstance(node, ast.BinOp) and ast.unparse(node.left) == "PROJECT":
             return f"`{ast.literal_eval(node.right)}` in the project"
     empty = settings.load(EMPTY)
@@ -118,11 +119,12 @@ def _default(model: type[BaseModel], field: str, value: ast.expr) -> str:
 
 
 def _declared(model: type[BaseModel], field: str) -> str:
-    return _said(model.model_fields[field].get_default())
+    declared = model.model_fields[field]
+    return _said(None if declared.is_required() else declared.get_default())
 
 
 def _said(value: Any) -> str:
-    if value in (None, PydanticUndefined, "–"):
+    if value in (None, "–"):
         return "–"
     if isinstance(value, bool):
         return "`on`" if value else "`off`"
