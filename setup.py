@@ -1,4 +1,4 @@
-"""Ships what the package reads beside its modules: a wheel has it in v4_assets/_project. All else is in pyproject.toml."""
+"""Ships what the package reads beside its modules in v4_assets/_project of a wheel. All else is in pyproject.toml."""
 
 import shutil
 from pathlib import Path

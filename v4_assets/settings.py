@@ -15,8 +15,7 @@ from v4_assets.clock import Clock, parse_instant
 from v4_assets.configuration.rollout_file import Rollout, explain, read_rollout
 from v4_assets.configuration.rollout_policy import Frozen
 from v4_assets.errors import SettingsError
-from v4_assets.project import IS_CLONE
-from v4_assets.project import PROJECT as PROJECT
+from v4_assets.project import IS_CLONE, PROJECT
 from v4_assets.salesforce.target import SalesforceTarget, from_environment
 
 DEMO_CLOCK = "demo-clock"

@@ -1,4 +1,4 @@
-"""Every test has an environment of its own. So has what runs before the first and between two: imports, shared fixtures."""
+"""Every test has an environment of its own; imports and shared fixtures, which run between tests, have another."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""What a test sees of the world around it: no variable of the shell, no `.v4` of the clone, no clock of another test."""
+"""What a test sees around it: no variable of the shell, no `.v4` of the clone, no clock of another test."""
 
 import os
 import shutil

@@ -110,7 +110,7 @@ def test_what_is_declared_for_tests_is_imported_by_them():
 
 
 def test_what_runs_everywhere_is_not_declared_for_tests_again():
-    assert RUNTIME & DEV == set()
+    assert not RUNTIME & DEV
     assert EXTRAS["postgres"] <= DEV
 
 

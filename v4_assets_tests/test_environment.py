@@ -55,13 +55,13 @@ def test_what_a_demo_or_a_shell_left_is_not_seen(own_home, monkeypatch):
 @pytest.mark.parametrize("name", [*OF_A_SHELL, "V4_SOMETHING"])
 def test_a_variable_left_behind_is_noticed_and_removed(name):
     before = variables()
-    with pytest.raises(AssertionError, match=f"{name}.*Use monkeypatch.setenv"), fresh_environment():
+    with pytest.raises(AssertionError, match=rf"{name}.*Use monkeypatch\.setenv"), fresh_environment():
         os.environ[name] = "left"
     assert variables() == before
 
 
 def test_another_default_home_left_behind_is_noticed(own_home, tmp_path):
-    with pytest.raises(AssertionError, match="Use monkeypatch.setattr"), fresh_environment():
+    with pytest.raises(AssertionError, match=r"Use monkeypatch\.setattr"), fresh_environment():
         settings.DEFAULT_HOME = tmp_path
     assert own_home == settings.DEFAULT_HOME
 

@@ -17,9 +17,10 @@ from pydantic import BaseModel
 from v4_assets import settings
 from v4_assets.configuration.entries import Entry, docstrings, entries, kind
 from v4_assets.configuration.rollout_file import Rollout
+from v4_assets.project import PROJECT
 from v4_assets.salesforce import target
 
-PAGE = settings.PROJECT / "docs" / "configuration.md"
+PAGE = PROJECT / "docs" / "configuration.md"
 INTRO = """# Configuration
 
 `make docs` makes this page from the settings themselves; a test fails when the two differ.
@@ -57,7 +58,7 @@ def page() -> str:
     """The whole page."""
     environment = [(f"`{one.name}`", one.kind, one.default, one.meaning) for one in variables()]
     shipped = settings.load(EMPTY).rollout
-    source = (settings.PROJECT / "rollout.yaml").read_text(encoding="utf-8")
+    source = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
     rollout = [_cells(entry) for entry in entries(Rollout, shipped, source)]
     return (
         INTRO
