@@ -6,9 +6,10 @@ READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
 
 # uv installs in seconds what takes pip two minutes. Where it cannot be had, or does not reach the index, pip installs.
-# $(call install,PYTHON,OPTIONS)
-install = { [ -x $(BIN)/uv ] && $(BIN)/uv pip install --quiet --python $(1) $(2); } \
-  || { echo "Without uv: pip takes about two minutes …"; $(1) -m pip install --quiet --disable-pip-version-check $(2); }
+# A lock file is complete, and where hashes are required pip refuses what a package asks for with an extra: --no-deps.
+# $(call install,PYTHON,WHAT)
+install = { [ -x $(BIN)/uv ] && $(BIN)/uv pip install --quiet --python $(1) --no-deps $(2); } \
+  || { echo "Without uv: pip takes about two minutes …"; $(1) -m pip install --quiet --disable-pip-version-check --no-deps $(2); }
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -73,7 +74,7 @@ $(READY): requirements-build.lock requirements.lock pyproject.toml setup.py
 	@$(PIP) -r requirements-build.lock || { echo "uv cannot be had here."; \
 	  sed '/^uv==/,$$d' requirements-build.lock > $(VENV)/without-uv.lock && $(PIP) -r $(VENV)/without-uv.lock; }
 	@$(call install,$(BIN)/python,--require-hashes -r requirements.lock)
-	@$(call install,$(BIN)/python,--no-deps --no-build-isolation -e .)
+	@$(call install,$(BIN)/python,--no-build-isolation -e .)
 	@touch $@
 
 $(DEV_READY): $(READY) requirements-dev.lock
@@ -90,5 +91,5 @@ emulator: $(EMULATOR)/bin/installed  ## the BigQuery emulator of the tests; need
 $(EMULATOR)/bin/installed: $(EMULATOR_TESTS)/requirements.lock | $(READY)
 	@echo "Setting up $(EMULATOR) …"
 	@python="$$(PYTHON313="$(PYTHON313)" sh $(EMULATOR_TESTS)/python313)" && "$$python" -m venv --clear $(EMULATOR)
-	@$(call install,$(EMULATOR)/bin/python,--no-deps --require-hashes -r $(EMULATOR_TESTS)/requirements.lock)
+	@$(call install,$(EMULATOR)/bin/python,--require-hashes -r $(EMULATOR_TESTS)/requirements.lock)
 	@touch $@

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable
@@ -175,6 +176,11 @@ def test_the_lock_files_hold_what_is_declared():
     assert locked["-dev"] >= RUNTIME | DEV
     assert locked["-build"] == names(PYPROJECT["dependency-groups"]["build"])
     assert set(PYPROJECT["build-system"]["requires"]) <= set(PYPROJECT["dependency-groups"]["build"])
+
+
+def test_the_lock_files_are_complete():
+    done = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_tests_run_on_the_packages_of_the_product():
