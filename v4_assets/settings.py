@@ -15,11 +15,13 @@ from v4_assets.clock import Clock, parse_instant
 from v4_assets.configuration.rollout_file import Rollout, explain, read_rollout
 from v4_assets.configuration.rollout_policy import Frozen
 from v4_assets.errors import SettingsError
+from v4_assets.project import IS_CLONE, PROJECT
 from v4_assets.salesforce.target import SalesforceTarget, from_environment
 
 DEMO_CLOCK = "demo-clock"
 STAND_IN_ORG = "org"
-PROJECT = Path(__file__).resolve().parent.parent
+DEFAULT_HOME = PROJECT / ".v4" if IS_CLONE else Path("~/.v4")
+"""V4_HOME where it is not set. Tests replace it."""
 
 
 class BigQueryTarget(Frozen):
@@ -64,7 +66,8 @@ class Settings(Frozen):
     """All that is configured."""
 
     home: Path
-    """Where everything a run makes is kept: warehouse, Dagster instance, registered models."""
+    """Where everything a run makes is kept: warehouse, Dagster instance, registered models. A wheel installed without
+    the clone keeps it in `~/.v4`."""
     models: Path
     """The shipped bundles and their catalogue; never written at run time."""
     warehouse: Literal["duckdb", "bigquery"]
@@ -134,7 +137,7 @@ class Settings(Frozen):
 def load(env: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment and from rollout.yaml (V4_ROLLOUT). Raises SettingsError naming what is wrong."""
     env = os.environ if env is None else env
-    home = Path(env.get("V4_HOME") or PROJECT / ".v4").expanduser().resolve()
+    home = Path(env.get("V4_HOME") or DEFAULT_HOME).expanduser().resolve()
     try:
         settings = Settings(
             home=home,

@@ -18,12 +18,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 from v4_assets.errors import SqlFileError
+from v4_assets.project import PROJECT
 
-SQL_DIR = Path(__file__).resolve().parent.parent / "sql"
+SQL_DIR = PROJECT / "sql"
 
 Type = Literal["STRING", "INT64", "FLOAT64", "BOOL", "DATE", "TIMESTAMP"]
 Value = str | int | float | bool | None

@@ -158,9 +158,9 @@ def of(tmp_path: Path, **env: str) -> Settings:
     return load({"V4_HOME": str(tmp_path), **env})
 
 
-def test_without_an_environment_everything_is_kept_in_the_project():
+def test_without_an_environment_everything_is_kept_in_the_default_home(own_home):
     settings = load({})
-    assert settings.home == PROJECT / ".v4"
+    assert settings.home == own_home
     assert settings.models == PROJECT / "models"
     assert (settings.warehouse, settings.warehouse_lock_seconds) == ("duckdb", 120.0)
     assert (settings.bigquery, settings.now, settings.schedule) == (None, None, False)

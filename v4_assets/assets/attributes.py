@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 
 from v4_assets.assets import freshness
-from v4_assets.settings import PROJECT, Settings
+from v4_assets.project import PACKAGE
+from v4_assets.settings import Settings
 from v4_assets.sql import SQL_DIR
 
 MODULES = {
@@ -74,12 +75,13 @@ def _uri(table: str, settings: Settings) -> str:
 def _code(name: str, stage: str, url: str | None) -> dg.CodeReferencesMetadataValue:
     """The asset's SQL, where it has any, and its module."""
     contract = "daily_scores" if name.startswith("daily_scores_") else name
-    files = [SQL_DIR / f"{contract}.sql", PROJECT / "v4_assets" / "assets" / f"{MODULES.get(name, stage)}.py"]
+    files = [SQL_DIR / f"{contract}.sql", PACKAGE / "assets" / f"{MODULES.get(name, stage)}.py"]
     return dg.CodeReferencesMetadataValue(code_references=[_reference(file, url) for file in files if file.is_file()])
 
 
 def _reference(file: Path, url: str | None) -> Any:
-    label = file.relative_to(PROJECT).as_posix()
+    root = PACKAGE if file.is_relative_to(PACKAGE / "assets") else SQL_DIR
+    label = file.relative_to(root.parent).as_posix()
     if url:
         return dg.UrlCodeReference(url=f"{url}/{label}", label=label)
     return dg.LocalFileCodeReference(file_path=str(file), line_number=1, label=label)

@@ -19,12 +19,13 @@ from v4_assets.modelling import files
 from v4_assets.modelling.registering import register_files
 from v4_assets.operations import operate
 from v4_assets.partitions import days_between
+from v4_assets.project import PROJECT
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.sample import demo as demo_story
 from v4_assets.sample import world
 from v4_assets.sample.load import fill
 from v4_assets.sample.org import StandInOrg
-from v4_assets.settings import PROJECT, load, with_environment
+from v4_assets.settings import load, with_environment
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

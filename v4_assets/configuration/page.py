@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from v4_assets import settings
 from v4_assets.configuration.entries import Entry, docstrings, entries, kind
 from v4_assets.configuration.rollout_file import Rollout
+from v4_assets.project import PROJECT
 from v4_assets.salesforce import target
 
-PAGE = settings.PROJECT / "docs" / "configuration.md"
+PAGE = PROJECT / "docs" / "configuration.md"
 INTRO = """# Configuration
 
 `make docs` makes this page from the settings themselves; a test fails when the two differ.
@@ -58,7 +58,7 @@ def page() -> str:
     """The whole page."""
     environment = [(f"`{one.name}`", one.kind, one.default, one.meaning) for one in variables()]
     shipped = settings.load(EMPTY).rollout
-    source = (settings.PROJECT / "rollout.yaml").read_text(encoding="utf-8")
+    source = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
     rollout = [_cells(entry) for entry in entries(Rollout, shipped, source)]
     return (
         INTRO
@@ -110,6 +110,8 @@ def _names_read(value: ast.expr) -> list[str]:
 def _default(model: type[BaseModel], field: str, value: ast.expr) -> str:
     """A place in the project as it is written; anything else as an empty environment gives it."""
     for node in ast.walk(value):
+        if isinstance(node, ast.Name) and node.id == "DEFAULT_HOME":
+            return f"`{settings.DEFAULT_HOME.name}` in the project"
         if isinstance(node, ast.BinOp) and ast.unparse(node.left) == "PROJECT":
             return f"`{ast.literal_eval(node.right)}` in the project"
     empty = settings.load(EMPTY)
@@ -118,11 +120,12 @@ def _default(model: type[BaseModel], field: str, value: ast.expr) -> str:
 
 
 def _declared(model: type[BaseModel], field: str) -> str:
-    return _said(model.model_fields[field].get_default())
+    declared = model.model_fields[field]
+    return _said(None if declared.is_required() else declared.get_default())
 
 
 def _said(value: Any) -> str:
-    if value in (None, PydanticUndefined, "–"):
+    if value in (None, "–"):
         return "–"
     if isinstance(value, bool):
         return "`on`" if value else "`off`"

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from v4_assets.errors import V4Error
-from v4_assets.settings import PROJECT
+from v4_assets.project import PACKAGE, PROJECT
 
 PASSED_OVER = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv"})
 """Folders of generated files."""
 OURS = frozenset(
-    PROJECT / name
-    for name in (
-        *("sql", "v4_assets", "v4_assets_tests", "models", "docs", "benchmarks", "deploy", ".v4"),
-        *("rollout.yaml", "README.md", "CHANGELOG.md"),
-    )
+    [
+        PACKAGE,
+        *(PROJECT / name for name in ("sql", "v4_assets_tests", "models", "docs", "benchmarks", "deploy", ".v4")),
+        *(PROJECT / name for name in ("rollout.yaml", "README.md", "CHANGELOG.md")),
+    ]
 )
 """This project's own files name every version, and are not what must change."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

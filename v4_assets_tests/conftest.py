@@ -1,0 +1,24 @@
+"""Every test has an environment of its own; imports and shared fixtures, which run between tests, have another."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from v4_assets_tests.environment import fresh_environment
+
+SESSION = ExitStack()
+SHARED_HOME = SESSION.enter_context(fresh_environment())
+
+
+@pytest.fixture(autouse=True)
+def own_home() -> Iterator[Path]:
+    """The default home of the test. Fails when the test, or what ran before it, leaves something to those after it."""
+    assert not any(SHARED_HOME.iterdir()), f"Something wrote to the home of all tests: {list(SHARED_HOME.iterdir())}"
+    with fresh_environment() as home:
+        yield home
+
+
+def pytest_sessionfinish() -> None:
+    SESSION.close()
