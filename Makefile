@@ -7,8 +7,8 @@ READY := $(VENV)/.ready
 READY_TARGETS := demo dev test lint bench models verify-models docs screenshots
 .PHONY: $(READY_TARGETS) check lock clean
 
-demo: $(READY)  ## three stories of a rollout on sample data, by the real jobs and sensors
-	@$(BIN)/v4 demo
+demo: $(READY)  ## a rollout on sample data, by the real jobs and sensors; make demo STORIES=--all runs all three stories
+	@$(BIN)/v4 demo $(STORIES)
 
 dev: $(READY)  ## the Dagster UI on what the demo made
 	@$(BIN)/v4 dev

@@ -21,7 +21,7 @@ from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorag
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 
 BUSY_SECONDS = 30
 FILES_OPEN = 8
@@ -117,7 +117,8 @@ class KeptEvents(SqliteEventLogStorage):
         with self._db_lock:
             engine = self._files.engine(self.conn_string_for_shard(shard))
             if shard not in self._initialized_dbs:
-                self._initdb(engine)
+                if not inspect(engine).has_table("alembic_version"):
+                    self._initdb(engine)
                 self._initialized_dbs.add(shard)
             with engine.begin() as connection:
                 yield connection
@@ -147,6 +148,8 @@ class KeptStorage(DagsterSqliteStorage):
         self._schedule_storage = SqliteScheduleStorage.from_local(str(home / "schedules"))
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> "KeptStorage":  # type: ignore[override] # wider than Dagster's
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "KeptStorage":  # type: ignore[override] # wider than Dagster's
         """From `overrides`."""
         return cls(inst_data=inst_data, **config_value)

@@ -7,7 +7,6 @@ from v4_assets import jobs
 from v4_assets.evaluation.evidence import Question
 from v4_assets.operations import operate
 from v4_assets.policy.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Action
-from v4_assets.resources.connect import warehouse
 from v4_assets.sample import stories
 from v4_assets.sample.load import lead_ids
 from v4_assets.sample.org import StandInOrg
@@ -20,8 +19,7 @@ Say = Callable[[str], None]
 
 def tell(stage: Stage, world: World, say: Say) -> None:
     """From adoption to rollback. Raises StoryError where it goes otherwise."""
-    # One session for the whole story: every look would open and close the file otherwise.
-    with warehouse(stage.settings).session(), StandInOrg(stage.settings.stand_in_org, lead_ids(world)) as org:
+    with stage.session(), StandInOrg(stage.settings.stand_in_org, lead_ids(world)) as org:
         _adopt(stage, world, say)
         _side_by_side(stage, say)
         _promote(stage, org, say)

@@ -1,8 +1,8 @@
 """The stage of a story: one team's V4_HOME, whose clock is moved from morning to morning, and the real jobs on it."""
 
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import redirect_stderr
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from io import StringIO
@@ -56,6 +56,12 @@ class Stage:
     """A team: where everything about it is kept."""
 
     settings: Settings
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Keep the warehouse and Dagster's instance open for the calls inside."""
+        with warehouse(self.settings).session(), operate.dagster_instance(self.settings):
+            yield
 
     def at(self, day: date, when: time = RUN_AT) -> Settings:
         """The settings with the clock stopped at that time of that day, New York."""
