@@ -106,7 +106,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str])
 def _org(old: Path, new: Path) -> Iterator[tuple[str, int, str]]:
     """The tables of the stand-in org."""
     for table in ("lead", "field", "job", "result"):
-        before, after = (Counter(_org_rows(file, table)) for file in (old, new))
+        before, after = (Counter[object](_org_rows(file, table)) for file in (old, new))
         yield f"org's {table}", before.total(), _difference(before, after)
 
 

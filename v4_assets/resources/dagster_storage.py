@@ -139,7 +139,7 @@ class KeptStorage(DagsterSqliteStorage):
     """Dagster's default storage with the two classes above."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        DagsterStorage.__init__(self)
+        DagsterStorage.__init__(self)  # type: ignore[no-untyped-call,arg-type] # Dagster leaves it untyped
         home = Path(base_dir)
         self.base_dir = base_dir
         self._inst_data = inst_data
@@ -150,6 +150,6 @@ class KeptStorage(DagsterSqliteStorage):
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> "KeptStorage":  # type: ignore[override] # wider than Dagster's
+    ) -> "KeptStorage":
         """From `overrides`."""
         return cls(inst_data=inst_data, **config_value)
