@@ -8,6 +8,9 @@ from datetime import date, datetime, time
 from io import StringIO
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from v4_assets import tables
 from v4_assets.clock import NEW_YORK
 from v4_assets.errors import V4Error
@@ -24,6 +27,7 @@ from v4_assets.sample.org import StandInOrg
 from v4_assets.sample.world import World
 from v4_assets.settings import Settings
 
+TOP_DECILE = 10
 RUN_AT, LOOK_AT = time(6, 30), time(8)
 """When the daily job runs and when the sensors look, New York. By the latter a day without a run is missing."""
 
@@ -112,10 +116,18 @@ class Stage:
 
     def scored(self, day: date, version: str) -> list[str]:
         """Ids of the leads the version scored on the day."""
+        leads: list[str] = self._scores(day, version)["lead_id"].to_pylist()
+        return leads
+
+    def called_first(self, day: date, version: str) -> set[str]:
+        """Ids of the leads in the version's top decile of the day."""
+        rows = self._scores(day, version)
+        return set(rows.filter(pc.equal(rows["decile"], TOP_DECILE))["lead_id"].to_pylist())
+
+    def _scores(self, day: date, version: str) -> pa.Table:
         catalogue, key = self.settings.rollout.catalogue, tables.scores_key(self.settings.rollout.versions[version].key)
         query = catalogue.query("daily_scores", {"prediction_date": day}, daily_scores=key)
-        leads: list[str] = warehouse(self.settings).read(query)["lead_id"].to_pylist()
-        return leads
+        return warehouse(self.settings).read(query)
 
     def report(self, day: date, action: str) -> Path:
         """The page that was written about an action of the day. Raises StoryError when there is none."""
