@@ -6,6 +6,7 @@ commit does not wait for the disk: a killed process loses nothing, a power failu
 day is then run again. The warehouse keeps its own log.
 """
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +29,8 @@ FILES_OPEN = 8
 """Of each storage: the index, and the latest runs."""
 
 
-_shared: dict[Path, dg.DagsterInstance] = {}
+_shared: dict[tuple[int, Path], dg.DagsterInstance] = {}
+"""By process and home: SQLite connections must not cross a fork."""
 
 
 @contextmanager
@@ -38,15 +40,16 @@ def opened(home: Path) -> Iterator[dg.DagsterInstance]:
     Where dagster.yaml names no storage, it is SQLite under `home`, which is kept open.
     """
     home = home.resolve()
-    if home in _shared:
-        yield _shared[home]
+    key = (os.getpid(), home)
+    if key in _shared:
+        yield _shared[key]
         return
     with dg.DagsterInstance.from_ref(_reference(home)) as instance:
-        _shared[home] = instance
+        _shared[key] = instance
         try:
             yield instance
         finally:
-            del _shared[home]
+            del _shared[key]
 
 
 def _reference(home: Path) -> InstanceRef:
