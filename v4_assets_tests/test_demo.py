@@ -3,6 +3,7 @@
 import shutil
 from contextlib import nullcontext
 from datetime import date, timedelta
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -192,10 +193,18 @@ def test_each_story_ends_within_its_world():
 # --- refusals
 
 
-def told(settings) -> tuple[int, str]:
-    """Exit code and words of the demo."""
+def told(settings, *wanted: str) -> tuple[int, str]:
+    """Exit code and output of the demo."""
     said: list[str] = []
-    return demo.tell(settings, said.append), "\n".join(said)
+    return demo.tell(settings, said.append, wanted or ("rollout",)), "\n".join(said)
+
+
+def goes_as_it_must(stage, world, say) -> None:
+    """The rollout's story, in short: it ends with a report on the rollback."""
+    reports = stage.settings.places.reports
+    reports.mkdir(parents=True)
+    (reports / f"{stories.ROLLBACK}-rollback-1.md").touch()
+    say("The first story.")
 
 
 def test_a_finished_demo_is_not_told_again(tmp_path):
@@ -233,8 +242,12 @@ def test_the_demo_reaches_no_real_org_and_alerts_nobody(tmp_path, monkeypatch):
         rollout_story, "tell", lambda stage, world, say: seen.append(stage.settings) or must(False, "x")
     )
     monkeypatch.setattr(demo, "build", lambda spec: spec)
-    monkeypatch.setattr(demo, "_beside", lambda *stages: seen.extend(one.settings for one in stages) or nullcontext())
-    assert told(asked)[0] == 1
+    monkeypatch.setattr(
+        demo,
+        "_beside",
+        lambda work: seen.extend(one.settings for one in (*work.args, work.keywords["silent"])) or nullcontext(),
+    )
+    assert told(asked, *demo.NAMES)[0] == 1
     assert [(one.salesforce, one.salesforce_target, one.slack_webhook) for one in seen] == [
         ("dry-run", None, None),
         ("dry-run", None, None),
@@ -248,7 +261,6 @@ def test_a_story_that_goes_otherwise_fails_the_demo_and_leaves_it_unfinished(tmp
 
     monkeypatch.setattr(rollout_story, "tell", goes_otherwise)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
-    monkeypatch.setattr(demo, "_beside", lambda market, silent: nullcontext(list))
     settings = load({"V4_HOME": str(tmp_path)})
     code, said = told(settings)
     assert code == 1
@@ -260,11 +272,11 @@ def test_another_story_that_goes_otherwise_fails_the_demo_too(tmp_path, monkeypa
     def goes_otherwise():
         must(False, "the market's fall convicted the model")
 
-    monkeypatch.setattr(rollout_story, "tell", lambda stage, world, say: say("The first story."))
+    monkeypatch.setattr(rollout_story, "tell", goes_as_it_must)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
-    monkeypatch.setattr(demo, "_beside", lambda market, silent: nullcontext(goes_otherwise))
+    monkeypatch.setattr(demo, "_beside", lambda work: nullcontext(goes_otherwise))
     settings = load({"V4_HOME": str(tmp_path)})
-    code, said = told(settings)
+    code, said = told(settings, *demo.NAMES)
     assert code == 1
     assert said.endswith("The first story.\n\nThe story went otherwise: the market's fall convicted the model")
     assert not settings.demo_clock_file.exists()
@@ -274,8 +286,59 @@ def test_a_process_of_its_own_hands_over_what_went_otherwise(tmp_path):
     """A home that cannot be made ends the story at once, there and here."""
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     stage = Stage(load({"V4_HOME": str(tmp_path / "file" / "home")}))
-    with demo._beside(stage, stage) as others, pytest.raises(NotADirectoryError):
+    with demo._beside(partial(other_stories.tell, stage)) as others, pytest.raises(NotADirectoryError):
         others()
+
+
+@pytest.fixture
+def run(monkeypatch) -> list[str]:
+    """The homes' names of the stories run, in order. Each ends as it must at once."""
+    found: list[str] = []
+
+    def others(team, *, market, silent, say=None):
+        found.extend(stage.settings.home.name for stage in (team if market else None, silent) if stage)
+        for stage in (team if market else None, silent):
+            if stage:
+                stage.settings.home.mkdir(parents=True)
+                stage.stop_clock(stories.MARKET_MONDAY)
+        return ["Another story."]
+
+    def rollout(stage, world, say):
+        found.append(stage.settings.home.name)
+        goes_as_it_must(stage, world, say)
+
+    monkeypatch.setattr(rollout_story, "tell", rollout)
+    monkeypatch.setattr(other_stories, "tell", others)
+    monkeypatch.setattr(demo, "build", lambda spec: spec)
+    monkeypatch.setattr(demo, "_beside", lambda work: nullcontext(work if work else list))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        pytest.param(["rollout"], ["home"], id="the-rollout-alone"),
+        pytest.param(["market"], ["market"], id="the-market-alone"),
+        pytest.param(["silent-column"], ["market", "silent-column"], id="the-silent-column-after-its-teams-mornings"),
+        pytest.param(list(demo.NAMES), ["home", "market", "silent-column"], id="all"),
+    ],
+)
+def test_the_stories_asked_for_are_run_and_no_others(tmp_path, run, wanted, expected):
+    settings = load({"V4_HOME": str(tmp_path / "home")})
+    code, said = told(settings, *wanted)
+    assert (code, run) == (0, expected)
+    ended = "The story ended as it must." if len(expected) == 1 else f"All {len(expected)} stories ended as they must."
+    assert ended in said
+    clocks = {path.parent.name for path in tmp_path.rglob("demo-clock")}
+    assert clocks == set(expected)
+    offered = {name for name in demo.NAMES if f"v4 demo --story {name}" in said}
+    assert offered == set(demo.NAMES) - {{"home": "rollout"}.get(name, name) for name in expected}
+
+
+def test_a_story_that_is_there_is_not_run_again_and_another_is_added(tmp_path, run):
+    settings = load({"V4_HOME": str(tmp_path / "home")})
+    assert told(settings)[0] == told(settings, "silent-column")[0] == told(settings, "market")[0] == 0
+    assert run == ["home", "market", "silent-column"]
 
 
 # --- a small team, on which v4.1.0 was put by hand

@@ -120,9 +120,11 @@ def register(version: str, booster: Path, features: Path, metrics: Path | None, 
 
 
 @cli.command()
-def demo() -> None:
-    """Sample data, the baseline adopted, and the daily job for several days under a fixed clock."""
-    sys.exit(demo_story.tell(load()))
+@click.option("--story", "wanted", type=click.Choice(demo_story.NAMES), default="rollout", show_default=True)
+@click.option("--all", "every", is_flag=True, help="All stories.")
+def demo(wanted: str, every: bool) -> None:
+    """A story on sample data: the real jobs, sensors and checks under a clock that moves from morning to morning."""
+    sys.exit(demo_story.tell(load(), wanted=demo_story.NAMES if every else [wanted]))
 
 
 @cli.command()

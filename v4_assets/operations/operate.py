@@ -18,6 +18,7 @@ from v4_assets.graph import build
 from v4_assets.partitions import contiguous, days_between
 from v4_assets.record import production, schema
 from v4_assets.record.written import latest_writes
+from v4_assets.resources import dagster_storage
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.rollout.runs import PROCESS_TAG, this_process
 from v4_assets.settings import Settings
@@ -60,7 +61,7 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
                 f"V4_DAGSTER_YAML: there is no {settings.dagster_yaml}. deploy/ holds two to choose from."
             )
         shutil.copy(settings.dagster_yaml, config)
-    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+    with dagster_storage.opened(settings.dagster_home) as instance:
         yield instance
 
 

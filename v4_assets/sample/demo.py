@@ -1,12 +1,13 @@
-"""The demo: three stories on sample data, in which the real jobs and the real sensors act under a clock that is moved
-from morning to morning. It tells what happens, and it fails when a story does not end as it must.
+"""The demo: stories on sample data, in which the real jobs and the real sensors act under a clock that is moved from
+morning to morning. It tells what happens, and it fails when a story does not end as it must.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
 
 import click
 
@@ -18,6 +19,16 @@ from v4_assets.sample.telling import chapter
 from v4_assets.sample.world import build
 from v4_assets.settings import Settings
 
+
+class Story(StrEnum):
+    """What can be run. Each has a V4_HOME of its own."""
+
+    ROLLOUT = "rollout"
+    MARKET = "market"
+    SILENT_COLUMN = "silent-column"
+
+
+NAMES = tuple(story.value for story in Story)
 INTRODUCTION = (
     "A sales team contacts 5,000 advisors a week. A model scores every open lead every morning, and the tenth it ranks "
     "first is called first. v4.0.0 does it today; v4.1.0 is meant to replace it. Whether a lead was worth the call is "
@@ -25,59 +36,94 @@ INTRODUCTION = (
 )
 
 
-def tell(settings: Settings, say: Callable[[str], None] = click.echo) -> int:
-    """Run the demo into V4_HOME, saying what happens. Returns the exit code: 0 when every story ended as it must.
+def tell(settings: Settings, say: Callable[[str], None] = click.echo, wanted: Sequence[str] = (Story.ROLLOUT,)) -> int:
+    """Run the stories `wanted` into V4_HOME and print what happens. Returns 0 when each ended as it must, else 1.
 
-    A V4_HOME that holds a warehouse already is left as it is: the days written in it are evidence.
+    A home that holds a warehouse is left as it is: the days written in it are evidence.
     """
-    if settings.demo_clock_file.exists():
-        say(f"The demo is in {settings.home} already: `make dev` shows it. `make clean` removes it, to start anew.")
-        return 0
-    if settings.duckdb_file.exists():
-        say(f"{settings.duckdb_file} exists but holds no finished demo. Remove {settings.home}, or set V4_HOME.")
-        return 1
     if settings.warehouse != "duckdb":
         say("The demo writes source tables, and only the embedded warehouse's. Unset V4_WAREHOUSE.")
         return 1
-    team = _stage(settings, settings.home, salesforce="local")
-    market, silent = (_stage(settings, settings.home / "stories" / name) for name in ("market", "silent-column"))
+    stages = {story: _stage(settings, story) for story in Story}
+    missing = [story for story in _with_what_comes_before(wanted) if not _is_finished(stages[story])]
+    for story in missing:
+        file = stages[story].settings.duckdb_file
+        if file.exists():
+            say(f"{file} exists but holds no finished demo. Remove {stages[story].settings.home}, or set V4_HOME.")
+            return 1
+    if not missing:
+        say(
+            f"The demo is in {stages[Story(wanted[0])].settings.home} already: `make dev` shows it. `make clean` "
+            "removes it, to start anew."
+        )
+        return 0
     say(chapter("Two versions of a model, and who decides between them", INTRODUCTION))
     try:
-        with _beside(market, silent) as others:
-            rollout_story.tell(team, build(stories.ROLLOUT_WORLD), say)
-            for text in others():
-                say(text)
+        _run(stages, missing, say)
     except V4Error as error:
         say(f"\nThe story went otherwise: {error}")
         return 1
-    team.stop_clock(stories.ROLLBACK)
-    say(_where_to_look(team, market, silent))
+    say(_where_to_look(stages, missing))
     return 0
 
 
-def _stage(settings: Settings, home: Path, salesforce: str = "dry-run") -> Stage:
+def _with_what_comes_before(wanted: Sequence[str]) -> list[Story]:
+    """The stories in their order; the silent column is the market team's next morning."""
+    return [story for story in Story if story in wanted or (story is Story.MARKET and Story.SILENT_COLUMN in wanted)]
+
+
+def _stage(settings: Settings, story: Story) -> Stage:
     """A stage that can reach nobody: no real org, and no webhook for alerts about sample data."""
+    home = settings.home if story is Story.ROLLOUT else settings.home / "stories" / story
+    salesforce = "local" if story is Story.ROLLOUT else "dry-run"
     reach = {"salesforce": salesforce, "salesforce_target": None, "slack_webhook": None}
     return Stage(settings.model_copy(update={"home": home, **reach}))
 
 
+def _is_finished(stage: Stage) -> bool:
+    return stage.settings.demo_clock_file.exists()
+
+
+def _run(stages: dict[Story, Stage], missing: Sequence[Story], say: Callable[[str], None]) -> None:
+    """Raises V4Error when a story ends otherwise than it must."""
+    market = stages[Story.MARKET] if Story.MARKET in missing else None
+    silent = stages[Story.SILENT_COLUMN] if Story.SILENT_COLUMN in missing else None
+    others = partial(other_stories.tell, stages[Story.MARKET], market=market is not None, silent=silent)
+    if Story.ROLLOUT not in missing:
+        others(say=say)
+        return
+    team = stages[Story.ROLLOUT]
+    with _beside(others if market or silent else None) as told:
+        rollout_story.tell(team, build(stories.ROLLOUT_WORLD), say)
+        for text in told():
+            say(text)
+    team.stop_clock(stories.ROLLBACK)
+
+
 @contextmanager
-def _beside(market: Stage, silent: Stage) -> Iterator[Callable[[], list[str]]]:
-    """The other stories go on in a process of their own, on the other core; what is yielded waits for their words."""
+def _beside(work: Callable[[], list[str]] | None) -> Iterator[Callable[[], list[str]]]:
+    """`work`, if any, in a process of its own, on the other core; what is yielded waits for its lines."""
+    if work is None:
+        yield list
+        return
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        yield process.submit(other_stories.tell, market, silent).result
+        yield process.submit(work).result
 
 
-def _where_to_look(team: Stage, market: Stage, silent: Stage) -> str:
-    report = team.report(stories.ROLLBACK, "rollback")
-    return (
-        "\nAll three stories ended as they must. Look at the first:\n"
-        "  make dev                 Dagster at http://127.0.0.1:3000: lift_comparison, its checks, every run\n"
-        "  .venv/bin/v4 history     what was done to production, and why\n"
-        "  .venv/bin/v4 lift        conversion by decile, both versions\n"
-        f"  {report}\n"
-        f"  {team.settings.places.reports / PAGE}: how things stand, for a browser\n"
-        "and at the others with V4_HOME set:\n"
-        f"  V4_HOME={market.settings.home} make dev\n"
-        f"  V4_HOME={silent.settings.home} make dev"
-    )
+def _where_to_look(stages: dict[Story, Stage], told: Sequence[Story]) -> str:
+    """The commands that show what was run."""
+    ended = "The story ended as it must." if len(told) == 1 else f"All {len(told)} stories ended as they must."
+    lines = [f"\n{ended}"]
+    if Story.ROLLOUT in told:
+        team = stages[Story.ROLLOUT]
+        lines += [
+            "  make dev                 Dagster at http://127.0.0.1:3000: lift_comparison, its checks, every run",
+            "  .venv/bin/v4 history     what was done to production, and why",
+            "  .venv/bin/v4 lift        conversion by decile, both versions",
+            f"  {team.report(stories.ROLLBACK, 'rollback')}",
+            f"  {team.settings.places.reports / PAGE}: how things stand, for a browser",
+        ]
+    lines += [f"  V4_HOME={stages[story].settings.home} make dev" for story in told if story is not Story.ROLLOUT]
+    rest = [story for story in Story if not _is_finished(stages[story])]
+    lines += [f"  .venv/bin/v4 demo --story {story}: another story, about two minutes" for story in rest]
+    return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from contextlib import redirect_stderr
+from contextlib import nullcontext, redirect_stderr
 from datetime import timedelta
 from io import StringIO
 
@@ -29,26 +29,30 @@ BY_HAND = "The head of sales wants it at once."
 MATURED_AFTER_DAYS = 44
 
 
-def tell(market: Stage, silent: Stage) -> list[str]:
-    """Both stories, the second on a copy of the first one's team. Returns what is to be said of them.
+def tell(team: Stage, *, market: bool = True, silent: Stage | None = None, say: Say | None = None) -> list[str]:
+    """The story of the market, where wanted, and that of the silent column on a copy of its team, `silent`.
 
-    Raises StoryError where one goes otherwise.
+    Returns what was printed by `say`; without `say` nothing is printed meanwhile. Raises StoryError where a story goes
+    otherwise.
     """
-    said: list[str] = []
+    lines: list[str] = []
     world = build(stories.MARKET_WORLD)
-    # Nothing of it is shown while another story is on the terminal: progress bars would mix with it.
-    with redirect_stderr(StringIO()):
-        tell_market(market, world, said.append)
-        shutil.copytree(market.settings.home, silent.settings.home)
-        tell_silence(silent, world, said.append)
-    return said
+    # Progress bars would mix with the other story on the terminal.
+    with redirect_stderr(StringIO()) if say is None else nullcontext():
+        if market:
+            tell_market(team, world, say or lines.append)
+        if silent:
+            shutil.copytree(team.settings.home, silent.settings.home)
+            silent.settings.demo_clock_file.unlink()
+            tell_silence(silent, world, say or lines.append)
+    return lines
 
 
 def tell_market(stage: Stage, world: World, say: Say) -> None:
     """The better version stays although it misses a line. Raises StoryError where it goes otherwise."""
     rollout, first = stage.settings.rollout, stories.MARKET_PROMOTION
     say(chapter("2. The whole market falls, and the model is not blamed", MARKET))
-    with warehouse(stage.settings).session():
+    with stage.session():
         stage.adopt(world, first)
         stage.score(*stories.MARKET_SCORED, on=first)
         outcome = stage.run(first)
@@ -69,7 +73,7 @@ def tell_silence(stage: Stage, world: World, say: Say) -> None:
     """A check stops the day before anything is scored. Raises StoryError where it goes otherwise."""
     rollout, day = stage.settings.rollout, stories.SILENT_DAY
     say(chapter("3. A column goes silent", SILENCE))
-    with warehouse(stage.settings).session():
+    with stage.session():
         silence(warehouse(stage.settings), rollout.catalogue, world, stories.SILENT_SOURCE, stories.SILENT_COLUMN)
         morning = stage.morning(day)
         found = [one for one in morning.outcome.checks_failed if one.severity == "ERROR"]

@@ -7,7 +7,6 @@ from v4_assets import jobs
 from v4_assets.evaluation.evidence import Question
 from v4_assets.operations import operate
 from v4_assets.policy.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Action
-from v4_assets.resources.connect import warehouse
 from v4_assets.sample import stories
 from v4_assets.sample.load import lead_ids
 from v4_assets.sample.org import StandInOrg
@@ -20,8 +19,7 @@ Say = Callable[[str], None]
 
 def tell(stage: Stage, world: World, say: Say) -> None:
     """From adoption to rollback. Raises StoryError where it goes otherwise."""
-    # One session for the whole story: every look would open and close the file otherwise.
-    with warehouse(stage.settings).session(), StandInOrg(stage.settings.stand_in_org, lead_ids(world)) as org:
+    with stage.session(), StandInOrg(stage.settings.stand_in_org, lead_ids(world)) as org:
         _adopt(stage, world, say)
         _side_by_side(stage, say)
         _promote(stage, org, say)
@@ -38,10 +36,26 @@ def _adopt(stage: Stage, world: World, say: Say) -> None:
     checklist = operate.run_job(stage.at(first), jobs.CHECKLIST)
     must(checklist.success and not checklist.checks_failed, f"the pre-deployment checklist failed: {checklist}")
     say(more(f"The pre-deployment checklist passes: {checklist.checks_passed} checks of both models."))
-    say(more(f"Both score the mornings of {scored[0]} to {scored[1]} afterwards; every row is marked as such …"))
+    _one_day(stage, scored[0], first, say)
+    say(more(f"Both score every morning up to {scored[1]} afterwards; every row is marked as such …"))
     stage.score(*scored, on=first)
     stage.judge(stories.ROLLOUT_JUDGED, on=first)
     say(more(f"As of Sunday {stories.ROLLOUT_JUDGED}: {_figures(stage, stories.ROLLOUT_JUDGED, 'promotion')}"))
+
+
+def _one_day(stage: Stage, day: date, on: date, say: Say) -> None:
+    """A day scored by both versions, for a reader who has waited for seconds only."""
+    stage.score(day, day, on=on)
+    one, other = (stage.called_first(day, version) for version in stage.settings.rollout.versions)
+    versions = " and ".join(stage.settings.rollout.versions)
+    leads = len(stage.scored(day, stage.settings.rollout.candidate))
+    must(len(one) == len(other) > 0, f"{versions} rank {len(one)} and {len(other)} leads of {day} first")
+    say(
+        more(
+            f"{versions} have both scored the {leads:,} open leads of {day}. Each ranks {len(one):,} first; "
+            f"{len(one & other):,} of these are the same leads."
+        )
+    )
 
 
 def _side_by_side(stage: Stage, say: Say) -> None:

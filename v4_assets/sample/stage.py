@@ -1,12 +1,15 @@
 """The stage of a story: one team's V4_HOME, whose clock is moved from morning to morning, and the real jobs on it."""
 
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import redirect_stderr
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from io import StringIO
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from v4_assets import tables
 from v4_assets.clock import NEW_YORK
@@ -24,6 +27,7 @@ from v4_assets.sample.org import StandInOrg
 from v4_assets.sample.world import World
 from v4_assets.settings import Settings
 
+TOP_DECILE = 10
 RUN_AT, LOOK_AT = time(6, 30), time(8)
 """When the daily job runs and when the sensors look, New York. By the latter a day without a run is missing."""
 
@@ -56,6 +60,12 @@ class Stage:
     """A team: where everything about it is kept."""
 
     settings: Settings
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Keep the warehouse and Dagster's instance open for the calls inside."""
+        with warehouse(self.settings).session(), operate.dagster_instance(self.settings):
+            yield
 
     def at(self, day: date, when: time = RUN_AT) -> Settings:
         """The settings with the clock stopped at that time of that day, New York."""
@@ -106,10 +116,18 @@ class Stage:
 
     def scored(self, day: date, version: str) -> list[str]:
         """Ids of the leads the version scored on the day."""
+        leads: list[str] = self._scores(day, version)["lead_id"].to_pylist()
+        return leads
+
+    def called_first(self, day: date, version: str) -> set[str]:
+        """Ids of the leads in the version's top decile of the day."""
+        rows = self._scores(day, version)
+        return set(rows.filter(pc.equal(rows["decile"], TOP_DECILE))["lead_id"].to_pylist())
+
+    def _scores(self, day: date, version: str) -> pa.Table:
         catalogue, key = self.settings.rollout.catalogue, tables.scores_key(self.settings.rollout.versions[version].key)
         query = catalogue.query("daily_scores", {"prediction_date": day}, daily_scores=key)
-        leads: list[str] = warehouse(self.settings).read(query)["lead_id"].to_pylist()
-        return leads
+        return warehouse(self.settings).read(query)
 
     def report(self, day: date, action: str) -> Path:
         """The page that was written about an action of the day. Raises StoryError when there is none."""
