@@ -33,6 +33,7 @@ from v4_assets.resources.salesforce.http import Patience
 from v4_assets.rollout import by_hand
 from v4_assets.sample.org import StandInOrg, local_target
 from v4_assets.settings import Settings, load
+from v4_assets_tests.homes import copy, prepared
 from v4_assets_tests.stories import (
     BEFORE,
     DAYS,
@@ -44,7 +45,6 @@ from v4_assets_tests.stories import (
     WATCHED,
     Story,
     home_of,
-    root_of,
     tell,
 )
 
@@ -130,40 +130,31 @@ def processes() -> ForkServerContext:
     return context
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
-    return root_of(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-def synced(root) -> Callable[[str], Path]:
+def synced(kind: str) -> Path:
     """A prepared home whose org carries what is live, and evidence for the action to come."""
 
-    def prepared(kind: str) -> Path:
-        folder = root / f"synced-{kind}"
-        if not folder.exists():
-            begun = KINDS[kind][0]
-            told = tell(root, begun, root / f"synced-{kind}.new", V4_SALESFORCE="local")
-            decided = {"promotion": (BEFORE, GOOD), "rollback": (SINCE[1:], FALLEN)}[kind]
-            for day in decided[0]:
-                told.write(day, decided[1], retrospective=kind == "promotion")
-            leads = told.read("SELECT DISTINCT lead_id FROM `ml_features`.`v4_scored_leads`")
-            with StandInOrg(told.home / "org", [row["lead_id"] for row in leads]):
-                outcome = operate.run_job(told.settings, jobs.SYNC, partition=told.day)
-            assert outcome.success, outcome.errors
-            told.home.rename(folder)
-        return folder
+    def make(home: Path) -> None:
+        begun = KINDS[kind][0]
+        shutil.copytree(home_of(begun), home, dirs_exist_ok=True)
+        told = Story(home, DAYS[begun], env={"V4_SALESFORCE": "local"})
+        decided = {"promotion": (BEFORE, GOOD), "rollback": (SINCE[1:], FALLEN)}[kind]
+        for day in decided[0]:
+            told.write(day, decided[1], retrospective=kind == "promotion")
+        leads = told.read("SELECT DISTINCT lead_id FROM `ml_features`.`v4_scored_leads`")
+        with StandInOrg(told.home / "org", [row["lead_id"] for row in leads]):
+            outcome = operate.run_job(told.settings, jobs.SYNC, partition=told.day)
+        assert outcome.success, outcome.errors
 
-    return prepared
+    return prepared(f"synced-{kind}", make)
 
 
 @pytest.fixture
-def story(tmp_path, synced) -> Telling:
+def story(tmp_path) -> Telling:
     """Begins a story in which an action is due, with its org."""
 
     @contextmanager
     def begun(kind: str) -> Iterator[tuple[Story, StandInOrg]]:
-        home = Path(shutil.copytree(synced(kind), tmp_path / kind))
+        home = copy(synced(kind), tmp_path / kind)
         told = Story(home, DAYS[KINDS[kind][0]], env={"V4_SALESFORCE": "local"})
         with StandInOrg(home / "org") as org, impatient():
             yield told, org
@@ -187,13 +178,13 @@ def end_of(told: Story, org: StandInOrg) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(synced, tmp_path_factory) -> Callable[[str], dict[str, Any]]:
+def undisturbed(tmp_path_factory) -> Callable[[str], dict[str, Any]]:
     """How an action ends that nothing happens to."""
     known: dict[str, dict[str, Any]] = {}
 
     def end(kind: str) -> dict[str, Any]:
         if kind not in known:
-            home = Path(shutil.copytree(synced(kind), tmp_path_factory.mktemp("undisturbed") / kind))
+            home = copy(synced(kind), tmp_path_factory.mktemp("undisturbed") / kind)
             told = Story(home, DAYS[KINDS[kind][0]], env={"V4_SALESFORCE": "local"})
             with StandInOrg(home / "org") as org, impatient():
                 [outcome] = told.tick().outcomes
@@ -243,8 +234,8 @@ def test_killed_at_a_step_an_action_is_resumed_by_the_next_look_and_ends_the_sam
 
 
 @pytest.mark.parametrize("step", SUNSET_STEPS)
-def test_killed_at_a_step_a_sunset_is_resumed_by_the_next_look(root, tmp_path, processes, step):
-    told = tell(root, "late", tmp_path / "home")
+def test_killed_at_a_step_a_sunset_is_resumed_by_the_next_look(tmp_path, processes, step):
+    told = tell("late", tmp_path / "home")
     by_hand.approve(told.settings, told.evidence_sha256)
     child = processes.Process(target=killed, args=(told.environment, step))
     child.start()
@@ -325,5 +316,5 @@ def test_what_is_open_at_night_waits_for_the_next_morning_and_is_completed_by_it
         assert told.exported == {OLD: "production", NEW: "deprecated"}
 
 
-def test_the_prepared_homes_are_left_as_they_were(root):
-    assert Story(home_of(root, "watched"), WATCHED).live == NEW
+def test_the_prepared_homes_are_left_as_they_were():
+    assert Story(home_of("watched"), WATCHED).live == NEW

@@ -37,6 +37,9 @@ from v4_assets.salesforce.target import SalesforceTarget, from_environment
 from v4_assets.sample.org import V4, OrgField, SeedLead, StandInOrg
 from v4_assets.sample.org.login import ORG_ID, Login
 from v4_assets.settings import PROJECT, load
+from v4_assets_tests import sparing
+
+sparing.spared()
 
 LEADS = [to_18(f"00QSM0{number:09d}") for number in range(5)]
 WRITES = ("create", "upload", "close", "abort")
