@@ -17,7 +17,7 @@ from v4_assets.resources.connect import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec
 from v4_assets.sample.world import build as build_world
-from v4_assets.settings import Settings, load
+from v4_assets.settings import PROJECT, Settings, load
 from v4_assets.sql import Query
 from v4_assets_tests.homes import copy, prepared
 
@@ -181,7 +181,10 @@ def test_the_day_after_a_silent_column_passes(home: Path) -> None:
 
 
 def test_training_a_live_version_is_refused(home: Path) -> None:
-    outcome = operate.run_job(at(home, DAY), jobs.TRAINING)
+    text = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
+    short = home / "rollout.yaml"
+    short.write_text(text.replace("train_from: 2024-02-01", "train_from: 2025-07-01"), encoding="utf-8")
+    outcome = operate.run_job(at(home, DAY, V4_ROLLOUT=str(short)), jobs.TRAINING)
     assert not outcome.success
     assert any("v4.0.0 is live, and what is live is never trained anew" in error for error in outcome.errors)
 

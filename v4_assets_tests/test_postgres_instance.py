@@ -20,6 +20,8 @@ from v4_assets.settings import PROJECT
 from v4_assets_tests.bigquery.emulator import free_port
 from v4_assets_tests.stories import ADOPTED, tell
 
+pytestmark = pytest.mark.extended
+
 USER, PASSWORD = "dagster", "not-a-secret"
 HOW_TO_GET_IT = "`apt-get install postgresql` gives the PostgreSQL server; its programs lie in /usr/lib/postgresql."
 PATIENCE = 120.0

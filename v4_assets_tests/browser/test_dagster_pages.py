@@ -9,6 +9,8 @@ from v4_assets.rollout import by_hand
 from v4_assets_tests.browser.dagster_ui import DagsterUI
 from v4_assets_tests.stories import FALLEN, NEW, OLD, SINCE, WATCHED, Story, tell
 
+pytestmark = pytest.mark.extended
+
 SECONDS = 90
 """So long a page may take on a machine that is busy with other tests."""
 
