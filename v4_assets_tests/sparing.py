@@ -36,7 +36,7 @@ def engine_of(address: str, **_: Any) -> db.Engine:
         made = db.create_engine(address, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
         db.event.listen(made, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF").close())
         # The event log disposes of its engine after every event.
-        made.dispose = lambda close=True: None  # type: ignore[method-assign]
+        made.dispose = lambda close=True: None
         _engines[address] = made
     return _engines[address]
 
@@ -62,8 +62,8 @@ def spared() -> None:
     """Once in a process."""
     for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
         module.create_engine = engine_of
-    ScriptDirectory.from_config = migrations  # type: ignore[method-assign, assignment]
-    DagsterSqliteStorage.dispose = leave  # type: ignore[method-assign]
+    ScriptDirectory.from_config = migrations
+    DagsterSqliteStorage.dispose = leave
     read_key = lru_cache(serialization.load_pem_private_key)
     serialization.load_pem_private_key = read_key
     jwt.algorithms.load_pem_private_key = read_key
