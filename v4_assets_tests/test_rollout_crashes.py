@@ -101,7 +101,7 @@ def looks(environment: Environment, together: Barrier) -> None:
     real = by_hand._carried_out
 
     def at_once(*args: Any) -> operate.Outcome:
-        together.wait(120)
+        together.wait(300)
         return real(*args)
 
     with impatient(), patch.object(by_hand, "_carried_out", at_once):
@@ -117,7 +117,7 @@ def impatient() -> Iterator[None]:
     def client(settings: Settings) -> SalesforceClient | None:
         if settings.salesforce != "local":
             return None
-        patience = Patience(waits=(0.0,), read_seconds=5.0, sleep=lambda _: None)
+        patience = Patience(waits=(0.0,), read_seconds=60.0, sleep=lambda _: None)
         return SalesforceClient(partial(local_target, settings.stand_in_org), patience)
 
     with patch.object(connect, "salesforce", client):
@@ -228,7 +228,7 @@ def test_killed_at_a_step_an_action_is_resumed_by_the_next_look_and_ends_the_sam
     with story(kind) as (told, org):
         child = processes.Process(target=killed, args=(told.environment, step))
         child.start()
-        child.join(120)
+        child.join(300)
         assert child.exitcode == -signal.SIGKILL
         left = told.happened
         tick = told.tick()
@@ -244,7 +244,7 @@ def test_killed_at_a_step_a_sunset_is_resumed_by_the_next_look(tmp_path, process
     by_hand.approve(told.settings, told.evidence_sha256)
     child = processes.Process(target=killed, args=(told.environment, step))
     child.start()
-    child.join(120)
+    child.join(300)
     assert child.exitcode == -signal.SIGKILL
     assert (told.happened[-1], told.live) == ("sunset_started", NEW)
     [outcome] = told.tick().outcomes
@@ -263,7 +263,7 @@ def test_two_sensors_that_look_at_once_switch_once(story, undisturbed, processes
         for child in children:
             child.start()
         for child in children:
-            child.join(240)
+            child.join(300)
         assert [child.exitcode for child in children] == [0, 0]
         assert told.tick().outcomes == ()
         assert end_of(told, org) == undisturbed("rollback")
