@@ -1,4 +1,4 @@
-"""Prepared homes: made once for all workers, kept between sessions by a hash of what made them, copied by tests.
+"""Prepared homes: made once for all workers, kept for a day by a hash of what made them, copied by tests.
 
 A home lies under .pytest_cache/homes/HASH/NAME. What makes it gets a folder beside, which is renamed when it is whole:
 nothing in a home may depend on the folder it lies in.
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from filelock import FileLock
 
@@ -59,8 +60,9 @@ def _root(builder: str) -> Path:
 
 
 def _digest(builder: str) -> str:
-    """Of everything a home is made by: the project, the module that makes it and what that imports, the interpreter."""
-    found = hashlib.sha256(sys.version.encode())
+    """Of everything a home is made by: the project, the module that makes it and what that imports, the day."""
+    # Runs and files keep the real time they were made at, and some are judged by it.
+    found = hashlib.sha256(f"{sys.version} {time.strftime('%Y-%m-%d')}".encode())
     for path in (*_sources(), *_tests_own(builder)):
         found.update(f"{path.relative_to(PROJECT)}\0".encode())
         found.update(path.read_bytes())
@@ -73,7 +75,8 @@ def _tests_own(builder: str) -> list[Path]:
     while ahead:
         name = ahead.pop()
         names.add(name)
-        taken = {getattr(one, "__module__", None) or "" for one in vars(sys.modules[name]).values()}
+        own = vars(sys.modules[name]).values()
+        taken = {str(getattr(one, "__name__" if isinstance(one, ModuleType) else "__module__", "")) for one in own}
         ahead |= {one for one in taken if one.startswith("v4_assets_tests.")} - names
     return sorted(Path(str(sys.modules[one].__file__)) for one in names)
 

@@ -311,7 +311,9 @@ def _late(story: Story) -> None:
 
 def _sunset(story: Story) -> None:
     assert story.tick().said.startswith("ask: ")
-    by_hand.approve(story.settings, story.evidence_sha256)
+    # Whichever test makes the home, on whichever account.
+    with patch.object(by_hand, "who", lambda: "ada (v4)"):
+        by_hand.approve(story.settings, story.evidence_sha256)
     [outcome] = story.tick().outcomes
     assert outcome.success, outcome.errors
 
