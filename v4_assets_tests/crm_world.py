@@ -232,4 +232,4 @@ def client_at(folder: Path) -> SalesforceClient:
     """The real client to the org that runs over `folder`. It loses no time on waiting, and none on a private key."""
     quick = {"auth": "client-credentials", "consumer_secret": SecretStr("stand-in-consumer-secret")}
     target = local_target(folder).model_copy(update=quick)
-    return SalesforceClient(target, Patience(waits=(0.0, 0.0), read_seconds=5.0, sleep=lambda _: None))
+    return SalesforceClient(target, Patience(waits=(0.0, 0.0), read_seconds=60.0, sleep=lambda _: None))

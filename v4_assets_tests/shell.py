@@ -46,7 +46,7 @@ def play(script: str, folder: Path, **environment: str) -> Played:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     calls = [tuple(call.split("\037")[:-1]) for call in record.read_text(encoding="utf-8").split("\036")[:-1]]
     return Played(done.returncode, done.stdout + done.stderr, tuple(calls))

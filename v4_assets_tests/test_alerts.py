@@ -22,7 +22,7 @@ from v4_assets.operations.status import status
 from v4_assets.resources.connect import warehouse
 from v4_assets.rollout import alerts
 from v4_assets.rollout.report import PAGE
-from v4_assets_tests.stories import FALLEN, GOOD, SINCE, WATCHED, Story, root_of, tell
+from v4_assets_tests.stories import FALLEN, GOOD, SINCE, WATCHED, Story, tell
 
 SECRET = "T0000-B0000-nobodyshallseethis"
 
@@ -68,10 +68,9 @@ def slack() -> Iterator[Slack]:
 
 
 @pytest.fixture
-def told(tmp_path, tmp_path_factory, slack) -> Story:
+def told(tmp_path, slack) -> Story:
     """A promoted candidate, healthy so far, and Slack."""
-    root = root_of(tmp_path_factory.getbasetemp())
-    return tell(root, "watched", tmp_path / "home", V4_SLACK_WEBHOOK=slack.url)
+    return tell("watched", tmp_path / "home", V4_SLACK_WEBHOOK=slack.url)
 
 
 FIRST = [

@@ -21,6 +21,7 @@ from v4_assets.resources.connect import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build
 from v4_assets.settings import PROJECT, load
+from v4_assets_tests.homes import copy, prepared
 
 DAY = ci.SAMPLE_DAY
 GATE = Row("lift_comparison", "auc", "ERROR", ci.FAILED, True, "AUC 0.55, below 0.59 | by more than chance <explains>")
@@ -38,19 +39,16 @@ def environment(tmp_path, monkeypatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory) -> Path:
-    """A V4_HOME whose warehouse holds sources and nothing else; copied, never written."""
-    home = tmp_path_factory.mktemp("sources")
+def sources(home: Path) -> None:
+    """A V4_HOME whose warehouse holds sources and nothing else."""
     settings = load({"V4_HOME": str(home)})
     fill(warehouse(settings), settings.rollout.catalogue, build(ci.SAMPLE))
-    return home
 
 
 @pytest.fixture
-def own(sources, environment) -> Path:
+def own(environment) -> Path:
     """A team's own V4_HOME with sources of the day."""
-    return Path(shutil.copytree(sources, environment))
+    return copy(prepared("sources", sources), environment)
 
 
 def v4_ci(*arguments: str) -> Result:

@@ -224,7 +224,7 @@ def test_a_mistake_in_rollout_yaml_is_told_without_a_traceback(home, v4, monkeyp
 def test_a_mistake_in_the_environment_is_told_without_a_traceback_from_a_fresh_start(home, monkeypatch):
     monkeypatch.setenv("V4_WAREHOUSE", "snowflake")
     command = [sys.executable, "-c", "from v4_assets.cli.main import main; main()", "status"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert "Traceback" not in done.stderr
     assert (done.returncode, done.stdout) == (2, "")
     assert "'duckdb' or 'bigquery'" in done.stderr

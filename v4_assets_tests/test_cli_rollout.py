@@ -24,7 +24,6 @@ from v4_assets_tests.stories import (
     SEVENTH,
     SINCE,
     Story,
-    root_of,
     tell,
 )
 
@@ -33,10 +32,10 @@ Telling = Callable[..., Story]
 
 
 @pytest.fixture
-def story(tmp_path, tmp_path_factory, monkeypatch) -> Telling:
+def story(tmp_path, monkeypatch) -> Telling:
     """Begins a story with a copy of a prepared home."""
     monkeypatch.setattr(by_hand, "who", lambda: WHO)
-    return lambda name, **env: tell(root_of(tmp_path_factory.getbasetemp()), name, tmp_path / "home", **env)
+    return lambda name, **env: tell(name, tmp_path / "home", **env)
 
 
 def v4(told: Story, *arguments: str) -> Result:

@@ -17,27 +17,38 @@ from v4_assets.resources.connect import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec
 from v4_assets.sample.world import build as build_world
-from v4_assets.settings import Settings, load
+from v4_assets.settings import PROJECT, Settings, load
 from v4_assets.sql import Query
+from v4_assets_tests.homes import copy, prepared
 
 DAY = date(2026, 1, 12)
 WORLD = WorldSpec(scale=0.01, leads_per_week=40, seed=5, through=date(2026, 1, 18))
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A V4_HOME with a sample world and the baseline adopted; copied, never written by a test."""
-    home = tmp_path_factory.mktemp("prepared")
+def adopted(home: Path) -> None:
+    """A V4_HOME with a sample world and the baseline adopted."""
     settings = at(home, DAY)
     fill(warehouse(settings), settings.rollout.catalogue, build_world(WORLD))
     operate.init(settings)
-    return home
+
+
+def lived(home: Path) -> None:
+    """The same after the day's run."""
+    shutil.copytree(prepared("adopted", adopted), home, dirs_exist_ok=True)
+    outcome = operate.run_day(at(home, DAY), DAY)
+    assert (outcome.success, outcome.errors, failed(outcome)) == (True, (), set())
 
 
 @pytest.fixture
-def home(prepared: Path, tmp_path: Path) -> Path:
-    """A fresh copy of the prepared V4_HOME."""
-    return Path(shutil.copytree(prepared, tmp_path / "home"))
+def home(tmp_path: Path) -> Path:
+    """A V4_HOME before the day's run."""
+    return copy(prepared("adopted", adopted), tmp_path / "home")
+
+
+@pytest.fixture
+def after(tmp_path: Path) -> Path:
+    """A V4_HOME after the day's run."""
+    return copy(prepared("lived", lived), tmp_path / "home")
 
 
 def at(home: Path, day: date, **env: str) -> Settings:
@@ -65,10 +76,8 @@ def failed(outcome: operate.Outcome) -> set[str]:
     return {f"{one.asset}.{one.check}" for one in outcome.checks_failed if one.severity == "ERROR"}
 
 
-def test_a_day_scores_every_open_lead_with_both_versions(home: Path) -> None:
-    settings = at(home, DAY)
-    outcome = operate.run_day(settings, DAY)
-    assert (outcome.success, outcome.errors, failed(outcome)) == (True, (), set())
+def test_a_day_scores_every_open_lead_with_both_versions(after: Path) -> None:
+    settings = at(after, DAY)
     leads = {row["lead_id"] for row in rows(settings, tables.SCORED_LEADS, DAY)}
     assert len(leads) > 3000
     for version, key in (("v4.0.0", "daily_scores_v40"), ("v4.1.0", "daily_scores_v41")):
@@ -82,9 +91,8 @@ def test_a_day_scores_every_open_lead_with_both_versions(home: Path) -> None:
         assert {row["decile"] for row in scores} == set(range(1, 11))
 
 
-def test_reasons_stand_beside_the_live_versions_scores_only(home: Path) -> None:
-    settings = at(home, DAY)
-    operate.run_day(settings, DAY)
+def test_reasons_stand_beside_the_live_versions_scores_only(after: Path) -> None:
+    settings = at(after, DAY)
     live, challenger = rows(settings, "daily_scores_v40", DAY), rows(settings, "daily_scores_v41", DAY)
     assert {str(row["reason_1"]).split()[0] for row in live} == {"raises", "lowers"}
     assert {row["reason_1"] for row in challenger} == {None}
@@ -106,20 +114,18 @@ def test_every_asset_and_every_check_of_the_job_reports_to_dagster(home: Path) -
     assert outcome.checks_passed + len(outcome.checks_failed) == 41
 
 
-def test_a_rerun_keeps_what_was_written_on_the_day(home: Path) -> None:
-    settings = at(home, DAY)
-    operate.run_day(settings, DAY)
+def test_a_rerun_keeps_what_was_written_on_the_day(after: Path) -> None:
+    settings = at(after, DAY)
     before = {key: rows(settings, key, DAY) for key in ("scored_leads", "features_v41", "daily_scores_v41")}
     change_source(settings, 'UPDATE "SavvyGTMData"."Lead" SET Email = NULL')
-    later = load({"V4_HOME": str(home), "V4_NOW": "2026-01-12T15:00"})
+    later = load({"V4_HOME": str(after), "V4_NOW": "2026-01-12T15:00"})
     outcome = operate.run_day(later, DAY)
     assert outcome.success
     assert {key: rows(settings, key, DAY) for key in before} == before
 
 
-def test_a_live_day_is_replaced_only_for_a_reason_and_the_reason_is_kept(home: Path) -> None:
-    settings = at(home, DAY)
-    operate.run_day(settings, DAY)
+def test_a_live_day_is_replaced_only_for_a_reason_and_the_reason_is_kept(after: Path) -> None:
+    settings = at(after, DAY)
     change_source(
         settings, 'UPDATE "SavvyGTMData"."Lead" SET LinkedIn_Profile_Apollo__c = NULL WHERE hash(Id) % 20 = 0'
     )
@@ -129,9 +135,8 @@ def test_a_live_day_is_replaced_only_for_a_reason_and_the_reason_is_kept(home: P
     assert (write.sequence, write.replace_reason, write.run_id) == (2, "LinkedIn import was undone", outcome.run_id)
 
 
-def test_a_live_day_by_another_definition_is_refused_until_a_reason_is_given(home: Path) -> None:
-    settings = at(home, DAY)
-    operate.run_day(settings, DAY)
+def test_a_live_day_by_another_definition_is_refused_until_a_reason_is_given(after: Path) -> None:
+    settings = at(after, DAY)
     before = rows(settings, "daily_scores_v40", DAY)
     change_source(
         settings,
@@ -144,9 +149,8 @@ def test_a_live_day_by_another_definition_is_refused_until_a_reason_is_given(hom
     assert rows(settings, "daily_scores_v40", DAY) == before
 
 
-def test_scores_are_never_kept_beside_features_that_were_replaced_under_them(home: Path) -> None:
-    settings = at(home, DAY)
-    operate.run_day(settings, DAY)
+def test_scores_are_never_kept_beside_features_that_were_replaced_under_them(after: Path) -> None:
+    settings = at(after, DAY)
     change_source(
         settings,
         "UPDATE ml_features.v4_partition_writes SET sequence = 2 WHERE table_name = 'v4_features_v41'",
@@ -177,7 +181,10 @@ def test_the_day_after_a_silent_column_passes(home: Path) -> None:
 
 
 def test_training_a_live_version_is_refused(home: Path) -> None:
-    outcome = operate.run_job(at(home, DAY), jobs.TRAINING)
+    text = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
+    short = home / "rollout.yaml"
+    short.write_text(text.replace("train_from: 2024-02-01", "train_from: 2025-07-01"), encoding="utf-8")
+    outcome = operate.run_job(at(home, DAY, V4_ROLLOUT=str(short)), jobs.TRAINING)
     assert not outcome.success
     assert any("v4.0.0 is live, and what is live is never trained anew" in error for error in outcome.errors)
 

@@ -1,10 +1,10 @@
 """The demo's worlds hold what its stories need, and a story that goes otherwise fails the demo."""
 
-import shutil
 from contextlib import nullcontext
 from datetime import date, timedelta
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,7 @@ from v4_assets.sample.world import World, WorldSpec, build
 from v4_assets.settings import load
 from v4_assets.sql import Query
 from v4_assets_tests.evidences import evidence
+from v4_assets_tests.homes import copy, prepared
 
 UNKNOWN_TENURE = 5
 MATURED = timedelta(days=44)
@@ -352,24 +353,20 @@ def small_world() -> World:
     return build(SMALL)
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory, small_world) -> Stage:
-    """Two mornings before the silent day; nothing but copies of it are worked on."""
-    stage = Stage(load({"V4_HOME": str(tmp_path_factory.mktemp("small"))}))
+def before_silence(home: Path) -> None:
+    """Two mornings before the silent day."""
+    stage = Stage(load({"V4_HOME": str(home)}))
     with warehouse(stage.settings).session():
-        stage.adopt(small_world, stories.MARKET_SUNDAYS[-1])
+        stage.adopt(build(SMALL), stories.MARKET_SUNDAYS[-1])
         for day in (stories.MARKET_SUNDAYS[-1], stories.MARKET_MONDAY):
             assert stage.run(day).success
         order = by_hand.order(stage.at(day, LOOK_AT), "promotion", "v4.1.0", other_stories.BY_HAND)
     assert order.success
-    return stage
 
 
 @pytest.fixture
-def small(template, tmp_path) -> Stage:
-    home = tmp_path / "home"
-    shutil.copytree(template.settings.home, home)
-    return Stage(template.settings.model_copy(update={"home": home}))
+def small(tmp_path) -> Stage:
+    return Stage(load({"V4_HOME": str(copy(prepared("before silence", before_silence), tmp_path / "home"))}))
 
 
 def test_a_silent_column_stops_the_day_before_anything_is_scored(small, small_world):

@@ -19,6 +19,7 @@ from v4_assets.resources.connect import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build
 from v4_assets.settings import PROJECT, load
+from v4_assets_tests.homes import copy, prepared
 from v4_assets_tests.pages import PAGES, anchors, blocks, inline_code, links
 from v4_assets_tests.shell import play
 
@@ -143,16 +144,19 @@ def cheap() -> list[str]:
     return sorted(line for line in looks if "…" not in line and "DAY" not in line)
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
+def scored(home: Path) -> None:
     """A V4_HOME with a small sample world on one scored day."""
-    home = tmp_path_factory.mktemp("docs")
     settings = load({"V4_HOME": str(home), "V4_NOW": ci.SAMPLE_NOW})
     fill(warehouse(settings), settings.rollout.catalogue, build(ci.SAMPLE))
     operate.init(settings)
     assert operate.run_day(settings, ci.SAMPLE_DAY).success
     shutil.copy(PROJECT / "rollout.yaml", home / "other.yaml")
-    return home
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A copy: a look may write a page, and takes the warehouse's lock."""
+    return copy(prepared("scored", scored), tmp_path_factory.mktemp("docs") / "home")
 
 
 @pytest.mark.parametrize("line", cheap())

@@ -17,7 +17,7 @@ from v4_assets.operations.doctor import Answer, Told, Verdict, as_text, examine,
 from v4_assets.rollout.runs import PROCESS_TAG
 from v4_assets.sample.org import StandInOrg
 from v4_assets.settings import PROJECT
-from v4_assets_tests.stories import Story, root_of, tell
+from v4_assets_tests.stories import Story, tell
 from v4_assets_tests.test_attempts import dead_process
 
 CLOCK_STANDS, NO_INSTANCE = "time zones", "Dagster"
@@ -25,9 +25,9 @@ CLOCK_STANDS, NO_INSTANCE = "time zones", "Dagster"
 
 
 @pytest.fixture
-def story(tmp_path, tmp_path_factory) -> Story:
+def story(tmp_path) -> Story:
     """Sources, tables, the baseline adopted; nothing was run yet."""
-    return tell(root_of(tmp_path_factory.getbasetemp()), "adopted", tmp_path / "home")
+    return tell("adopted", tmp_path / "home")
 
 
 def asked(story: Story) -> dict[str, Told]:

@@ -20,7 +20,7 @@ from v4_assets.operations.status import status
 from v4_assets.operations.status_words import as_text
 from v4_assets.rollout import runs
 from v4_assets.settings import PROJECT, load
-from v4_assets_tests.stories import ADOPTED, Story, root_of, tell
+from v4_assets_tests.stories import ADOPTED, Story, tell
 
 
 def killed_in_the_morning(environment: dict[str, str]) -> None:
@@ -41,8 +41,8 @@ def latest(told: Story) -> dg.DagsterRun:
         return run
 
 
-def test_a_morning_killed_in_the_middle_is_named_ended_and_run_again(tmp_path, tmp_path_factory):
-    told = tell(root_of(tmp_path_factory.getbasetemp()), "adopted", tmp_path / "home")
+def test_a_morning_killed_in_the_middle_is_named_ended_and_run_again(tmp_path):
+    told = tell("adopted", tmp_path / "home")
     context = multiprocessing.get_context("forkserver")
     child = context.Process(target=killed_in_the_morning, args=(told.environment,))
     child.start()

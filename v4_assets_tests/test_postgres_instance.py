@@ -18,7 +18,9 @@ from v4_assets.operations import operate
 from v4_assets.policy.decision import GATE_NAMES
 from v4_assets.settings import PROJECT
 from v4_assets_tests.bigquery.emulator import free_port
-from v4_assets_tests.stories import ADOPTED, root_of, tell
+from v4_assets_tests.stories import ADOPTED, tell
+
+pytestmark = pytest.mark.extended
 
 USER, PASSWORD = "dagster", "not-a-secret"
 HOW_TO_GET_IT = "`apt-get install postgresql` gives the PostgreSQL server; its programs lie in /usr/lib/postgresql."
@@ -94,14 +96,11 @@ def _await(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> Non
             return
 
 
-def test_a_day_runs_on_postgresql_and_the_sensor_reads_its_evaluations_from_there(
-    server, tmp_path, tmp_path_factory, monkeypatch
-):
+def test_a_day_runs_on_postgresql_and_the_sensor_reads_its_evaluations_from_there(server, tmp_path, monkeypatch):
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)  # Dagster reads them itself
-    root = root_of(tmp_path_factory.getbasetemp())
     production = str(PROJECT / "deploy" / "dagster.production.yaml")
-    told = tell(root, "adopted", tmp_path / "home", V4_DAGSTER_YAML=production)
+    told = tell("adopted", tmp_path / "home", V4_DAGSTER_YAML=production)
     with operate.dagster_instance(told.settings) as instance:
         storages = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
         assert [type(one).__module__.partition(".")[0] for one in storages] == ["dagster_postgres"] * 3

@@ -9,7 +9,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -33,6 +33,7 @@ from v4_assets.resources.salesforce.http import Patience
 from v4_assets.rollout import by_hand
 from v4_assets.sample.org import StandInOrg, local_target
 from v4_assets.settings import Settings, load
+from v4_assets_tests.homes import copy, prepared
 from v4_assets_tests.stories import (
     BEFORE,
     DAYS,
@@ -44,7 +45,6 @@ from v4_assets_tests.stories import (
     WATCHED,
     Story,
     home_of,
-    root_of,
     tell,
 )
 
@@ -74,6 +74,11 @@ SUNSET_STEPS: dict[str, tuple[object, str, bool]] = {
 }
 
 
+def sweep(steps: Iterable[str], always: str) -> list[Any]:
+    """The steps as parameters; all but one belong to the extended tests."""
+    return [step if step == always else pytest.param(step, marks=pytest.mark.extended) for step in steps]
+
+
 # --- in a process of its own ---------------------------------------------------------------------------------------
 
 
@@ -96,7 +101,7 @@ def looks(environment: Environment, together: Barrier) -> None:
     real = by_hand._carried_out
 
     def at_once(*args: Any) -> operate.Outcome:
-        together.wait(120)
+        together.wait(300)
         return real(*args)
 
     with impatient(), patch.object(by_hand, "_carried_out", at_once):
@@ -112,7 +117,7 @@ def impatient() -> Iterator[None]:
     def client(settings: Settings) -> SalesforceClient | None:
         if settings.salesforce != "local":
             return None
-        patience = Patience(waits=(0.0,), read_seconds=5.0, sleep=lambda _: None)
+        patience = Patience(waits=(0.0,), read_seconds=60.0, sleep=lambda _: None)
         return SalesforceClient(partial(local_target, settings.stand_in_org), patience)
 
     with patch.object(connect, "salesforce", client):
@@ -130,40 +135,31 @@ def processes() -> ForkServerContext:
     return context
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
-    return root_of(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-def synced(root) -> Callable[[str], Path]:
+def synced(kind: str) -> Path:
     """A prepared home whose org carries what is live, and evidence for the action to come."""
 
-    def prepared(kind: str) -> Path:
-        folder = root / f"synced-{kind}"
-        if not folder.exists():
-            begun = KINDS[kind][0]
-            told = tell(root, begun, root / f"synced-{kind}.new", V4_SALESFORCE="local")
-            decided = {"promotion": (BEFORE, GOOD), "rollback": (SINCE[1:], FALLEN)}[kind]
-            for day in decided[0]:
-                told.write(day, decided[1], retrospective=kind == "promotion")
-            leads = told.read("SELECT DISTINCT lead_id FROM `ml_features`.`v4_scored_leads`")
-            with StandInOrg(told.home / "org", [row["lead_id"] for row in leads]):
-                outcome = operate.run_job(told.settings, jobs.SYNC, partition=told.day)
-            assert outcome.success, outcome.errors
-            told.home.rename(folder)
-        return folder
+    def make(home: Path) -> None:
+        begun = KINDS[kind][0]
+        shutil.copytree(home_of(begun), home, dirs_exist_ok=True)
+        told = Story(home, DAYS[begun], env={"V4_SALESFORCE": "local"})
+        decided = {"promotion": (BEFORE, GOOD), "rollback": (SINCE[1:], FALLEN)}[kind]
+        for day in decided[0]:
+            told.write(day, decided[1], retrospective=kind == "promotion")
+        leads = told.read("SELECT DISTINCT lead_id FROM `ml_features`.`v4_scored_leads`")
+        with StandInOrg(told.home / "org", [row["lead_id"] for row in leads]):
+            outcome = operate.run_job(told.settings, jobs.SYNC, partition=told.day)
+        assert outcome.success, outcome.errors
 
-    return prepared
+    return prepared(f"synced-{kind}", make)
 
 
 @pytest.fixture
-def story(tmp_path, synced) -> Telling:
+def story(tmp_path) -> Telling:
     """Begins a story in which an action is due, with its org."""
 
     @contextmanager
     def begun(kind: str) -> Iterator[tuple[Story, StandInOrg]]:
-        home = Path(shutil.copytree(synced(kind), tmp_path / kind))
+        home = copy(synced(kind), tmp_path / kind)
         told = Story(home, DAYS[KINDS[kind][0]], env={"V4_SALESFORCE": "local"})
         with StandInOrg(home / "org") as org, impatient():
             yield told, org
@@ -187,13 +183,13 @@ def end_of(told: Story, org: StandInOrg) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(synced, tmp_path_factory) -> Callable[[str], dict[str, Any]]:
+def undisturbed(tmp_path_factory) -> Callable[[str], dict[str, Any]]:
     """How an action ends that nothing happens to."""
     known: dict[str, dict[str, Any]] = {}
 
     def end(kind: str) -> dict[str, Any]:
         if kind not in known:
-            home = Path(shutil.copytree(synced(kind), tmp_path_factory.mktemp("undisturbed") / kind))
+            home = copy(synced(kind), tmp_path_factory.mktemp("undisturbed") / kind)
             told = Story(home, DAYS[KINDS[kind][0]], env={"V4_SALESFORCE": "local"})
             with StandInOrg(home / "org") as org, impatient():
                 [outcome] = told.tick().outcomes
@@ -224,7 +220,7 @@ def test_undisturbed_an_action_ends_with_warehouse_registry_org_and_report_on_th
     assert f"{kind}_completed" in page
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", sweep(STEPS, "in the middle of the sync"))
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_at_a_step_an_action_is_resumed_by_the_next_look_and_ends_the_same(
     story, undisturbed, processes, kind, step
@@ -232,7 +228,7 @@ def test_killed_at_a_step_an_action_is_resumed_by_the_next_look_and_ends_the_sam
     with story(kind) as (told, org):
         child = processes.Process(target=killed, args=(told.environment, step))
         child.start()
-        child.join(120)
+        child.join(300)
         assert child.exitcode == -signal.SIGKILL
         left = told.happened
         tick = told.tick()
@@ -242,13 +238,13 @@ def test_killed_at_a_step_an_action_is_resumed_by_the_next_look_and_ends_the_sam
         assert told.tick().outcomes == ()
 
 
-@pytest.mark.parametrize("step", SUNSET_STEPS)
-def test_killed_at_a_step_a_sunset_is_resumed_by_the_next_look(root, tmp_path, processes, step):
-    told = tell(root, "late", tmp_path / "home")
+@pytest.mark.parametrize("step", sweep(SUNSET_STEPS, "in the middle of the archiving"))
+def test_killed_at_a_step_a_sunset_is_resumed_by_the_next_look(tmp_path, processes, step):
+    told = tell("late", tmp_path / "home")
     by_hand.approve(told.settings, told.evidence_sha256)
     child = processes.Process(target=killed, args=(told.environment, step))
     child.start()
-    child.join(120)
+    child.join(300)
     assert child.exitcode == -signal.SIGKILL
     assert (told.happened[-1], told.live) == ("sunset_started", NEW)
     [outcome] = told.tick().outcomes
@@ -267,7 +263,7 @@ def test_two_sensors_that_look_at_once_switch_once(story, undisturbed, processes
         for child in children:
             child.start()
         for child in children:
-            child.join(240)
+            child.join(300)
         assert [child.exitcode for child in children] == [0, 0]
         assert told.tick().outcomes == ()
         assert end_of(told, org) == undisturbed("rollback")
@@ -325,5 +321,5 @@ def test_what_is_open_at_night_waits_for_the_next_morning_and_is_completed_by_it
         assert told.exported == {OLD: "production", NEW: "deprecated"}
 
 
-def test_the_prepared_homes_are_left_as_they_were(root):
-    assert Story(home_of(root, "watched"), WATCHED).live == NEW
+def test_the_prepared_homes_are_left_as_they_were():
+    assert Story(home_of("watched"), WATCHED).live == NEW

@@ -32,7 +32,6 @@ from v4_assets_tests.stories import (
     SINCE,
     WATCHED,
     Story,
-    root_of,
     tell,
 )
 
@@ -42,9 +41,9 @@ Telling = Callable[..., Story]
 
 
 @pytest.fixture
-def story(tmp_path, tmp_path_factory) -> Telling:
+def story(tmp_path) -> Telling:
     """Begins a story with a copy of a prepared home."""
-    return lambda name, **env: tell(root_of(tmp_path_factory.getbasetemp()), name, tmp_path / "home", **env)
+    return lambda name, **env: tell(name, tmp_path / "home", **env)
 
 
 def served(told: Story) -> set[str]:

@@ -20,6 +20,9 @@ from v4_assets.sample.org import V4, OrgField, SeedLead, StandInOrg, local_targe
 from v4_assets.sample.org.fields import RowError, reader
 from v4_assets.sample.org.login import DOMAIN, JWT_BEARER, ORG_ID, USER_ID, USERNAME, Login
 from v4_assets.sample.org.soql import SoqlError, parse
+from v4_assets_tests import sparing
+
+sparing.spared()
 
 LEADS = [to_18(f"00QSM0{number:09d}") for number in range(6)]
 DATA = "/services/data/v66.0"

@@ -15,7 +15,7 @@ from v4_assets.record.written import latest_writes
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.rollout import by_hand
 from v4_assets.settings import PROJECT
-from v4_assets_tests.stories import CLOSE_BEFORE_LATE, FALLEN, LATE, NEW, OLD, Story, root_of, tell
+from v4_assets_tests.stories import CLOSE_BEFORE_LATE, FALLEN, LATE, NEW, OLD, Story, tell
 from v4_assets_tests.test_references import with_references
 
 SUNSET = [
@@ -25,9 +25,9 @@ Telling = Callable[..., Story]
 
 
 @pytest.fixture
-def story(tmp_path, tmp_path_factory) -> Telling:
+def story(tmp_path) -> Telling:
     """Begins a story with a copy of a prepared home."""
-    return lambda name, **env: tell(root_of(tmp_path_factory.getbasetemp()), name, tmp_path / "home", **env)
+    return lambda name, **env: tell(name, tmp_path / "home", **env)
 
 
 @pytest.fixture

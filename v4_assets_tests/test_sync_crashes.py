@@ -148,6 +148,7 @@ def copy_of(template: Path, folder: Path) -> Iterator[tuple[World, StandInOrg]]:
         yield World(folder / "home", rules), org
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(("prepare", "writes"), [(first_sync, 1), (rollback, 2)])
 def test_killed_before_any_step_and_run_again_the_org_is_as_the_warehouse(tmp_path, victim, prepare, writes) -> None:
     tmp_path /= prepare.__name__

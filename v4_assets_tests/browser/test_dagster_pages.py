@@ -7,7 +7,9 @@ from playwright.sync_api import Page, expect
 
 from v4_assets.rollout import by_hand
 from v4_assets_tests.browser.dagster_ui import DagsterUI
-from v4_assets_tests.stories import FALLEN, NEW, OLD, SINCE, WATCHED, Story, root_of, tell
+from v4_assets_tests.stories import FALLEN, NEW, OLD, SINCE, WATCHED, Story, tell
+
+pytestmark = pytest.mark.extended
 
 SECONDS = 90
 """So long a page may take on a machine that is busy with other tests."""
@@ -16,7 +18,7 @@ SECONDS = 90
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory, chromium: object) -> Story:
     """v4.1.0 was promoted by a person, failed at two week-closes, and was taken back by the sensor."""
-    story = tell(root_of(tmp_path_factory.getbasetemp()), "adopted", tmp_path_factory.mktemp("pages") / "home")
+    story = tell("adopted", tmp_path_factory.mktemp("pages") / "home")
     assert story.run().success
     assert by_hand.order(story.settings, "promotion", NEW, "the pilot team asked for it").success
     story.goes_on(WATCHED)

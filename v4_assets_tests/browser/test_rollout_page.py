@@ -7,6 +7,8 @@ from playwright.sync_api import Page
 
 from v4_assets_tests.rollout_pages import written
 
+pytestmark = pytest.mark.extended
+
 CONTRAST = """() => {
   const context = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
   const channels = (stack) => {

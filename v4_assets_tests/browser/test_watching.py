@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+pytestmark = pytest.mark.extended
+
 WRONG = {
     "a_script_that_fails": ("<script>missing()</script>", "script: missing is not defined"),
     "an_error_on_the_console": ("<script>console.error('so')</script>", "console: so"),
