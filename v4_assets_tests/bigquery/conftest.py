@@ -17,7 +17,7 @@ ROOM = 512 * 2**20
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs the emulator is `extended`, by this one rule."""
+    """What needs the emulator is `extended`."""
     for item in items:
         if isinstance(item, pytest.Function) and "emulator" in item.fixturenames:
             item.add_marker(pytest.mark.extended)
