@@ -75,18 +75,20 @@ def service() -> ZetaSqlLocalService:
 
 
 @cache
-def language() -> LanguageOptions:
-    """All of GoogleSQL as BigQuery's users see it."""
+def language() -> Any:
+    """All of GoogleSQL as BigQuery's users see it, as a message."""
     service()
     options = LanguageOptions.maximum_features()
     options.product_mode = ProductMode.PRODUCT_EXTERNAL
     options.reserved_keywords.append("QUALIFY")
-    return options
+    # Messages are made once: the package takes them where it takes its models, and makes them slowly.
+    return options.to_proto()
 
 
 @cache
-def functions() -> ZetaSQLBuiltinFunctionOptions:
-    return ZetaSQLBuiltinFunctionOptions(language_options=language())
+def functions() -> Any:
+    """BigQuery's functions, as a message."""
+    return ZetaSQLBuiltinFunctionOptions(language_options=language()).to_proto()
 
 
 @dataclass(frozen=True)
@@ -125,13 +127,13 @@ class GoogleSQL:
         return _arrow(columns, answer.content.table_data.row)
 
     @cached_property
-    def catalog(self) -> SimpleCatalog:
-        """The tables in their datasets, and BigQuery's functions."""
+    def catalog(self) -> Any:
+        """The tables in their datasets, and BigQuery's functions, as a message."""
         datasets: dict[str, SimpleCatalog] = {}
         for table in self.tables:
             dataset = datasets.setdefault(table.dataset, SimpleCatalog(name=table.dataset))
             dataset.table.append(_table(table))
-        return SimpleCatalog(catalog=list(datasets.values()), builtin_function_options=functions())
+        return SimpleCatalog(catalog=list(datasets.values()), builtin_function_options=functions()).to_proto()
 
     @staticmethod
     def _options(types: Mapping[str, str]) -> AnalyzerOptions:

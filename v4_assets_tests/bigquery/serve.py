@@ -3,8 +3,10 @@
 The emulator keeps its tables in DuckLake, whose DuckDB extensions come from packages here, because a test machine may
 download none. Three things it does otherwise than the service, and they are mended here: two requests for one job id
 at once end in an error of its own store, a commit that lost to another one says so in DuckLake's words, and a job that
-was running when the emulator died stays RUNNING for ever. A fourth is slow: to find a table it lists all tables there
-are, and every job leaves one.
+was running when the emulator died stays RUNNING for ever.
+
+It is slow in other ways, which are mended too: to find a table or a column it lists all there are, and every job leaves
+a table; it reads its own records again and again; and each of its many small queries wakes all of DuckDB's threads.
 """
 
 import argparse
@@ -35,6 +37,14 @@ JOIN {lake}.ducklake_schema AS s ON s.schema_id = v.schema_id AND s.end_snapshot
 WHERE v.end_snapshot IS NULL AND s.schema_name = $1 AND v.view_name = $2
 """
 """A table or view by its name, in DuckLake's own tables."""
+COLUMNS = """
+SELECT c.column_name, c.nulls_allowed
+FROM {lake}.ducklake_column AS c
+JOIN {lake}.ducklake_table AS t ON t.table_id = c.table_id AND t.end_snapshot IS NULL
+JOIN {lake}.ducklake_schema AS s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+WHERE c.end_snapshot IS NULL AND c.parent_column IS NULL AND s.schema_name = $1 AND t.table_name = $2
+"""
+TEMPORARY = "SELECT table_name FROM duckdb_tables() WHERE temporary"
 
 connect_plainly = duckdb.connect
 
@@ -47,6 +57,7 @@ def connect(*args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:
     if zone:
         connection.execute(f"SET GLOBAL TimeZone = '{zone}'")
     connection.execute("LOAD ducklake")
+    connection.execute("SET threads = 1")
     return connection
 
 
@@ -85,10 +96,17 @@ def as_the_service_does() -> None:
 
 
 def found_by_name() -> None:
-    """A table is looked up by its name, not among all tables."""
-    from local_bigquery.engine import database
+    """A table and its columns are looked up by name, not among all tables."""
+    from local_bigquery.catalog import names, tabledata, tables
+    from local_bigquery.engine import database, types
+    from local_bigquery.errors import not_found
+    from local_bigquery.sql.rules import partitions
 
-    listed = database.objects
+    listed, is_hidden = database.objects, partitions._hidden
+
+    def nullable(project: str, dataset: str, table: str) -> dict[str, bool]:
+        lake = database.quote(f"__ducklake_metadata_{project}")
+        return dict(database.fetch(COLUMNS.format(lake=lake), [dataset, table]))
 
     def objects(project: str, dataset: str, table: str | None = None) -> list[tuple[str, str, int]]:
         if table is None:
@@ -102,7 +120,72 @@ def found_by_name() -> None:
             return []
         return [(table, "TABLE", rows)]
 
-    database.objects = objects
+    def columns(project: str, dataset: str, table: str) -> list[Any]:
+        catalog, schema, name = tables.physical(project, dataset, table)
+        found = nullable(catalog, schema, name) if catalog in database._attached else {}
+        with database.cursor() as cursor:
+            try:
+                relation = cursor.sql(f"SELECT * FROM {database.quote(catalog, schema, name)} LIMIT 0")
+            except duckdb.CatalogException:
+                raise not_found("Table", names.label(project, dataset, table)) from None
+            return [
+                types.field(column, kind, not found.get(column, True))
+                for column, kind in zip(relation.columns, relation.types, strict=True)
+                if column != tables.INGESTION_TIME or dataset == tables.RESULTS
+            ]
+
+    def hidden(table: Any) -> bool:
+        if table.catalog not in database._attached:
+            return table.db != tables.RESULTS and is_hidden(table)
+        return tables.INGESTION_TIME in nullable(table.catalog, table.db, table.name)
+
+    database.objects, tables.columns, partitions._hidden = objects, columns, hidden
+    tabledata.columns = columns
+
+
+class Fresh:
+    """A cursor that was just made and therefore has no temporary tables."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self.cursor = cursor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.cursor, name)
+
+    def sql(self, text: str, **how: Any) -> Any:
+        return self.cursor.sql("SELECT NULL WHERE FALSE" if text == TEMPORARY else text, **how)
+
+
+def asked_once() -> None:
+    """What the emulator wrote down is kept in memory until it writes again, and a fresh cursor is not searched."""
+    from local_bigquery.catalog import metadata
+    from local_bigquery.jobs import query
+
+    fetch, execute, run = metadata.fetch, metadata.execute, query.execute
+    kept: dict[tuple[str, ...], list[Any]] = {}
+    written = [0]
+
+    def fetch_once(text: str, keys: list[str]) -> list[Any]:
+        before, question = written[0], (text, *keys)
+        if question in kept:
+            return kept[question]
+        found = fetch(text, keys)
+        if before == written[0]:
+            kept[question] = found
+        return found
+
+    def write(text: str, values: list[Any]) -> None:
+        written[0] += 1
+        try:
+            execute(text, values)
+        finally:
+            written[0] += 1
+            kept.clear()
+
+    def run_fresh(cursor: Any, *args: Any, session: Any = None, **how: Any) -> Any:
+        return run(cursor if session else Fresh(cursor), *args, session=session, **how)
+
+    metadata.fetch, metadata.execute, query.execute = fetch_once, write, run_fresh
 
 
 def main() -> None:
@@ -119,6 +202,7 @@ def main() -> None:
 
     as_the_service_does()
     found_by_name()
+    asked_once()
     from local_bigquery import cli
 
     cli.main(

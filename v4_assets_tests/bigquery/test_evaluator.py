@@ -29,6 +29,8 @@ from v4_assets_tests.bigquery.googlesql import declared_parameters
 from v4_assets_tests.bigquery.test_googlesql import ALIASES, QUERIES
 from v4_assets_tests.bigquery.twin import TwinWarehouse, answered, catalogue, new_twin
 
+pytestmark = pytest.mark.extended
+
 BUILT = (*tables.SHARED, tables.SOURCE_OBSERVATIONS, "features_v40", "features_v41")
 WRITTEN_AT = datetime(2025, 7, 15, 10, tzinfo=UTC)
 COHORT_DAYS = (date(2025, 4, 20), date(2025, 12, 10), date(2026, 1, 12))

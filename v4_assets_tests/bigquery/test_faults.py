@@ -269,10 +269,10 @@ def test_a_run_killed_at_the_swap_leaves_the_old_partition_or_the_new_one(house,
 
 
 @pytest.fixture(scope="module")
-def mortal(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+def mortal(emulator: Emulator, emulator_folder: Path) -> Iterator[Emulator]:
     """An emulator that only these tests use, and kill."""
     assert emulator.process is not None, HOW_TO_GET_IT
-    mortal = Emulator(tmp_path_factory.mktemp("mortal") / "data")
+    mortal = Emulator(emulator_folder / "mortal")
     mortal.start()
     yield mortal
     mortal.kill()
