@@ -28,7 +28,7 @@ class Table:
     @property
     def full_name(self) -> str:
         """The name as GoogleSQL writes it, each part quoted."""
-        return ".".join(f"`{part}`" for part in (*self.dataset.split("."), self.name))
+        return _quoted(self.dataset, self.name)
 
     @property
     def is_partitioned(self) -> bool:
@@ -49,6 +49,11 @@ class View:
     name: str
     query: Query
     description: str
+
+    @property
+    def full_name(self) -> str:
+        """The name as GoogleSQL writes it, each part quoted."""
+        return _quoted(self.dataset, self.name)
 
 
 @dataclass(frozen=True)
@@ -186,6 +191,11 @@ class Catalogue(Mapping[str, Table]):
         return len(self._tables)
 
     @property
+    def versions(self) -> Mapping[str, VersionNames]:
+        """What the tables and views of every version are called."""
+        return self._versions
+
+    @property
     def sources(self) -> tuple[Table, ...]:
         """The tables other systems write."""
         return tuple(table for table in self.values() if table.is_source)
@@ -237,6 +247,10 @@ class Catalogue(Mapping[str, Table]):
         return {key: table.full_name for key, table in self.items()} | {
             placeholder: self[key].full_name for placeholder, key in aliases.items()
         }
+
+
+def _quoted(dataset: str, name: str) -> str:
+    return ".".join(f"`{part}`" for part in (*dataset.split("."), name))
 
 
 def features_key(version_key: str) -> str:

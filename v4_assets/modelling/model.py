@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,9 @@ import xgboost as xgb
 
 from v4_assets.errors import FeatureError, ModelContractError, ModelIntegrityError
 from v4_assets.modelling.profile import Profile
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BUNDLE_FILES = ("model.json", "features.json", "metrics.json", "profile.json")
 
@@ -61,9 +64,20 @@ class Bundle:
         """Names in the model's order."""
         return [feature.name for feature in self.features]
 
-    def score(self, rows: pa.RecordBatch) -> Vector:
-        """Scores in [0, 1], float32, one per row, in the rows' order. Raises FeatureError as `encode` does."""
-        return self.predict(encode(self.features, rows))
+    @overload
+    def score(self, rows: "pd.DataFrame") -> "pd.DataFrame": ...
+    @overload
+    def score(self, rows: pa.RecordBatch) -> Vector: ...
+    def score(self, rows: "pa.RecordBatch | pd.DataFrame") -> "Vector | pd.DataFrame":
+        """Scores in [0, 1], float32, one per row, in the rows' order. Raises FeatureError as `encode` does.
+
+        A pandas frame gives a frame: `frames.score_frame`.
+        """
+        if isinstance(rows, (pa.RecordBatch, pa.Table)):
+            return self.predict(encode(self.features, rows))
+        from v4_assets.modelling.frames import score_frame  # noqa: PLC0415 # frames builds on this module
+
+        return score_frame(self, rows)
 
     def predict(self, matrix: Matrix) -> Vector:
         """Scores of encoded rows, shape (rows, features)."""
