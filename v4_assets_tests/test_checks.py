@@ -15,7 +15,8 @@ from v4_assets import checks
 from v4_assets.checks import Check, Finding, features, leads, models, results, scores, sources, specs
 from v4_assets.configuration.rollout_file import CheckLimits, PreDeployment
 from v4_assets.modelling.audit import FeatureAudit
-from v4_assets.modelling.model import Bundle, Feature
+from v4_assets.modelling.contract import Feature
+from v4_assets.modelling.model import Bundle
 from v4_assets.modelling.profile import Histogram, Profile, profile_of
 from v4_assets.sql import Column
 from v4_assets.tables import Table

@@ -8,7 +8,7 @@ from v4_assets.checks import Check, Finding
 from v4_assets.checks.steady import steady
 from v4_assets.configuration.rollout_file import CheckLimits
 from v4_assets.modelling.audit import FeatureAudit
-from v4_assets.modelling.model import Feature
+from v4_assets.modelling.contract import Feature
 
 REMOVED_FEATURES = (
     "industry_tenure_months",

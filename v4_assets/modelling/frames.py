@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets.errors import FeatureError
-from v4_assets.modelling.model import Bundle, Feature, encode
+from v4_assets.modelling.contract import Feature, encode
+from v4_assets.modelling.model import Bundle
 
 if TYPE_CHECKING:
     import pandas as pd
