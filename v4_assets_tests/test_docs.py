@@ -90,7 +90,8 @@ WITH_SHELL = [page for page in PAGES if blocks(page, "sh")]
 @pytest.mark.parametrize("page", WITH_SHELL, ids=name_of)
 def test_the_shell_of_a_page_runs_in_its_order_and_calls_what_exists(page, tmp_path, monkeypatch):
     shutil.copytree(PROJECT / "docs", tmp_path / "docs")
-    for name in ("model.json", "features.json", "metrics.json", "features.parquet", "training.parquet"):
+    named = ("model.json", "features.json", "metrics.json", "features.parquet", "training.parquet", "scores.parquet")
+    for name in (*named, "final_features.json", "training_metrics.json"):
         (tmp_path / name).touch()
     script = "\n".join(f"cd {shlex.quote(str(tmp_path))}\n{block.text}" for block in blocks(page, "sh"))
     played = play(script, tmp_path, V4_HOME=str(tmp_path / "home"))

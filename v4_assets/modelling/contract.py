@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from v4_assets.errors import FeatureError, ModelContractError
 
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float32]]
-ALL_ROUNDS = "all"
+ALL_ROUNDS: Final = "all"
 Rounds = int | Literal["all"]
 
 

@@ -143,7 +143,7 @@ def _input(
             "STRING",
             words,
             missing=missing,
-            booster_name=name if name != word_column else "",  # type: ignore[arg-type] # of a text column
+            booster_name=name if name != word_column else "",
         )
     if columns is not None:
         found = by_name.get(name) or by_name.get(word_column)

@@ -132,7 +132,9 @@ def _given(
 
 def _inputs(features: Sequence[Feature], rows: pa.Table) -> tuple[pa.Table, list[Feature]]:
     """The inputs among the rows, and the features to read them by: words where their column is there, else codes."""
-    columns, adapted, absent = {}, [], []
+    columns: dict[str, pa.ChunkedArray] = {}
+    adapted: list[Feature] = []
+    absent = []
     for feature in features:
         name = feature.name if feature.name in rows.column_names else feature.trained_as
         if name not in rows.column_names:
