@@ -57,7 +57,7 @@ def figures_of(content: Any, where: str) -> dict[str, Any]:
             hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(spellings)}."
             raise ModelContractError(f"{where}: {key!r} is not a known figure. {hint} Rename or remove it.")
         name = spellings[key]
-        if figures.get(name, value) != value:
+        if name in figures and figures[name] != value:
             raise ModelContractError(f"{where} states {name} twice: {figures[name]} and {value}. Keep the right one.")
         figures[name] = value
     for name, (low, high) in CHECKLIST.items():

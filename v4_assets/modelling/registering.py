@@ -73,10 +73,10 @@ def register_files(settings: Settings, version: str, brought: Brought) -> Entry:
             raise ModelContractError(
                 f"{'; '.join(wrong)}. Correct the file, or leave `converted` out if these are not the test's rows."
             )
-    content = files.brought_bundle(
-        version, booster, contract, figures, _profile_rows(settings, version, contract, brought, answers)
-    )
-    return registry(settings).add(version, content, _provenance(settings, brought, answers, figures), replace=False)
+    rows, profiled_on = _profile_rows(settings, version, contract, brought, answers)
+    content = files.brought_bundle(version, booster, contract, figures, rows)
+    provenance = _provenance(settings, brought, answers, figures, profiled_on)
+    return registry(settings).add(version, content, provenance, replace=False)
 
 
 def draft_list(settings: Settings, version: str, booster: Path) -> tuple[dict[str, Any], list[str]]:
@@ -129,17 +129,17 @@ def _unproven(contract: Contract | None, facts: BoosterFacts, brought: Brought) 
 
 def _profile_rows(
     settings: Settings, version: str, contract: Contract, brought: Brought, answers: KnownAnswers | None
-) -> Iterator[pa.RecordBatch]:
-    """The given rows, else the known answers where they have the SQL's columns, else the newest day of features."""
+) -> tuple[Iterator[pa.RecordBatch], str]:
+    """Rows to profile on and where they are from: the given rows, else the known answers where they have the SQL's columns, else the newest day of features."""
     if brought.data:
-        return files.read_rows(brought.data, contract.features)
+        return files.read_rows(brought.data, contract.features), str(brought.data)
     if answers is not None and not contract_problems(contract.features, answers.rows.schema):
-        return iter(answers.rows.combine_chunks().to_batches())
-    return _latest_features(settings, version, contract.features)
+        return iter(answers.rows.combine_chunks().to_batches()), "its known answers"
+    return _latest_features(settings, version, contract.features), "its features in the warehouse"
 
 
 def _provenance(
-    settings: Settings, brought: Brought, answers: KnownAnswers | None, figures: Mapping[str, Any]
+    settings: Settings, brought: Brought, answers: KnownAnswers | None, figures: Mapping[str, Any], profiled_on: str
 ) -> dict[str, Any]:
     """Where the bundle comes from: what came in, by whom and when, and what it was tested on."""
     period = brought.test_period or (figures.get("test_from"), figures.get("test_until"))
@@ -152,7 +152,7 @@ def _provenance(
         "known_answers": None
         if answers is None
         else {"rows": len(answers.rows), "sha256": file_sha256(brought.expect or Path())},
-        "profiled_on": str(brought.data) if brought.data else "its known answers or its features in the warehouse",
+        "profiled_on": profiled_on,
     }
 
 
