@@ -59,12 +59,12 @@ class Store:
         if not _is_dated(relation):
             if first is not None or last is not None:
                 raise V4Error(f"{name} has no {PARTITION_COLUMN} to choose days by. Call frame({name!r}) without days.")
-            return self._frame("rows_of_table", undated=relation.full_name)
+            return self._frame("rows_of_table", undated=_full_name(relation))
         if first is None:
             raise V4Error(f"{name} has rows for every day. Call frame({name!r}, first, last) with two dates.")
         if last is not None and last < first:
             raise V4Error(f"The days run from {first} back to {last}. Give the earlier day first.")
-        return self._frame("rows_of_days", first_day=first, last_day=last or first, dated=relation.full_name)
+        return self._frame("rows_of_days", first_day=first, last_day=last or first, dated=_full_name(relation))
 
     def features(self, day: date, version: str) -> "pd.DataFrame":
         """A version's features as they were frozen on a day, one row per lead. Raises RowsMissingError without any."""
@@ -103,6 +103,10 @@ class Store:
 def open() -> Store:
     """The store of this environment: V4_HOME, V4_WAREHOUSE and rollout.yaml. Raises SettingsError."""
     return Store.of(configured.load())
+
+
+def _full_name(relation: Table | View) -> str:
+    return Table("", relation.dataset, relation.name, ()).full_name
 
 
 def _is_dated(relation: Table | View) -> bool:

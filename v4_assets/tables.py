@@ -28,7 +28,7 @@ class Table:
     @property
     def full_name(self) -> str:
         """The name as GoogleSQL writes it, each part quoted."""
-        return _quoted(self.dataset, self.name)
+        return ".".join(f"`{part}`" for part in (*self.dataset.split("."), self.name))
 
     @property
     def is_partitioned(self) -> bool:
@@ -49,11 +49,6 @@ class View:
     name: str
     query: Query
     description: str
-
-    @property
-    def full_name(self) -> str:
-        """The name as GoogleSQL writes it, each part quoted."""
-        return _quoted(self.dataset, self.name)
 
 
 @dataclass(frozen=True)
@@ -159,7 +154,7 @@ class Catalogue(Mapping[str, Table]):
 
     def __init__(self, datasets: Datasets, versions: Mapping[str, VersionNames]) -> None:
         self._datasets = datasets
-        self._versions = versions
+        self.versions = versions
         sources = [
             Table(LEAD, datasets.crm, "Lead", LEAD_COLUMNS, "Salesforce leads", is_source=True),
             Table(
@@ -191,11 +186,6 @@ class Catalogue(Mapping[str, Table]):
         return len(self._tables)
 
     @property
-    def versions(self) -> Mapping[str, VersionNames]:
-        """What the tables and views of every version are called."""
-        return self._versions
-
-    @property
     def sources(self) -> tuple[Table, ...]:
         """The tables other systems write."""
         return tuple(table for table in self.values() if table.is_source)
@@ -208,7 +198,7 @@ class Catalogue(Mapping[str, Table]):
     @property
     def views(self) -> tuple[View, ...]:
         """The guide's names, each version's features on the latest day; and views that follow what is live."""
-        scores = [self.query("production_scores", daily_scores=scores_key(one.key)) for one in self._versions.values()]
+        scores = [self.query("production_scores", daily_scores=scores_key(one.key)) for one in self.versions.values()]
         every = Query("production_scores", "\nUNION ALL\n".join(query.text for query in scores))
         return (
             *(
@@ -217,7 +207,7 @@ class Catalogue(Mapping[str, Table]):
                     self.query("production_features", features=features_key(names.key)),
                     f"Features of {version} on the latest day that has any",
                 )
-                for version, names in self._versions.items()
+                for version, names in self.versions.items()
             ),
             self._view("v4_production_scores", every, sql.load("production_scores").purpose),
             self._view(
@@ -235,7 +225,7 @@ class Catalogue(Mapping[str, Table]):
 
     def lineage(self, version: str) -> tuple[str, ...]:
         """Keys of the judged tables a version's scores are made from, its scores last."""
-        key = self._versions[version].key
+        key = self.versions[version].key
         return (SCORED_LEADS, COMMON_FEATURES, features_key(key), scores_key(key))
 
     def query(self, file: str, params: Mapping[str, object] | None = None, **aliases: str) -> Query:
@@ -247,10 +237,6 @@ class Catalogue(Mapping[str, Table]):
         return {key: table.full_name for key, table in self.items()} | {
             placeholder: self[key].full_name for placeholder, key in aliases.items()
         }
-
-
-def _quoted(dataset: str, name: str) -> str:
-    return ".".join(f"`{part}`" for part in (*dataset.split("."), name))
 
 
 def features_key(version_key: str) -> str:

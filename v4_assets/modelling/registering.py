@@ -130,7 +130,7 @@ def _unproven(contract: Contract | None, facts: BoosterFacts, brought: Brought) 
 def _profile_rows(
     settings: Settings, version: str, contract: Contract, brought: Brought, answers: KnownAnswers | None
 ) -> tuple[Iterator[pa.RecordBatch], str]:
-    """Rows to profile on and where they are from: the given rows, else the known answers where they have the SQL's columns, else the newest day of features."""
+    """Rows to profile on, and their source: the given ones, the known answers if they fit, or the newest features."""
     if brought.data:
         return files.read_rows(brought.data, contract.features), str(brought.data)
     if answers is not None and not contract_problems(contract.features, answers.rows.schema):
