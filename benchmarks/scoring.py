@@ -20,8 +20,9 @@ from v4_assets import tables
 from v4_assets.assets.partition import Day, Desk, write_partition
 from v4_assets.assets.scores import scored_batches
 from v4_assets.clock import Clock, cutoff
+from v4_assets.modelling.contract import Matrix
 from v4_assets.modelling.files import score_file
-from v4_assets.modelling.model import Bundle, Matrix
+from v4_assets.modelling.model import Bundle
 from v4_assets.record import schema
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.resources.warehouse import arrow_schema

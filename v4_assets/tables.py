@@ -157,7 +157,7 @@ class Catalogue(Mapping[str, Table]):
 
     def __init__(self, datasets: Datasets, versions: Mapping[str, VersionNames]) -> None:
         self._datasets = datasets
-        self._versions = versions
+        self.versions = versions
         sources = [
             Table(LEAD, datasets.crm, "Lead", LEAD_COLUMNS, "Salesforce leads", is_source=True),
             Table(
@@ -201,7 +201,7 @@ class Catalogue(Mapping[str, Table]):
     @property
     def views(self) -> tuple[View, ...]:
         """The guide's names, each version's features on the latest day; and views that follow what is live."""
-        scores = [self.query("production_scores", daily_scores=scores_key(one.key)) for one in self._versions.values()]
+        scores = [self.query("production_scores", daily_scores=scores_key(one.key)) for one in self.versions.values()]
         every = Query("production_scores", "\nUNION ALL\n".join(query.text for query in scores))
         return (
             *(
@@ -210,7 +210,7 @@ class Catalogue(Mapping[str, Table]):
                     self.query("production_features", features=features_key(names.key)),
                     f"Features of {version} on the latest day that has any",
                 )
-                for version, names in self._versions.items()
+                for version, names in self.versions.items()
             ),
             self._view("v4_production_scores", every, sql.load("production_scores").purpose),
             self._view(
@@ -228,7 +228,7 @@ class Catalogue(Mapping[str, Table]):
 
     def lineage(self, version: str) -> tuple[str, ...]:
         """Keys of the judged tables a version's scores are made from, its scores last."""
-        key = self._versions[version].key
+        key = self.versions[version].key
         return (SCORED_LEADS, COMMON_FEATURES, features_key(key), scores_key(key))
 
     def query(self, file: str, params: Mapping[str, object] | None = None, **aliases: str) -> Query:

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -90,7 +91,8 @@ WITH_SHELL = [page for page in PAGES if blocks(page, "sh")]
 @pytest.mark.parametrize("page", WITH_SHELL, ids=name_of)
 def test_the_shell_of_a_page_runs_in_its_order_and_calls_what_exists(page, tmp_path, monkeypatch):
     shutil.copytree(PROJECT / "docs", tmp_path / "docs")
-    for name in ("model.json", "features.json", "metrics.json", "features.parquet", "training.parquet"):
+    named = ("model.json", "features.json", "metrics.json", "features.parquet", "training.parquet", "scores.parquet")
+    for name in (*named, "final_features.json", "training_metrics.json"):
         (tmp_path / name).touch()
     script = "\n".join(f"cd {shlex.quote(str(tmp_path))}\n{block.text}" for block in blocks(page, "sh"))
     played = play(script, tmp_path, V4_HOME=str(tmp_path / "home"))
@@ -177,6 +179,25 @@ def test_the_pages_write_every_command_there_is():
     listed = " ".join([by_make, *(code for page in PAGES for code in inline_code(page))])
     missing = [name for name in cli.commands if name not in words and not re.search(rf"\b{name}\b", listed)]
     assert missing == []
+
+
+# --- the notebook
+
+
+def test_the_notebook_s_code_runs_in_its_order_and_its_scores_are_those_served(home, monkeypatch):
+    for name in ("V4_WAREHOUSE", "V4_ROLLOUT", "V4_MODELS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("V4_HOME", str(home))
+    cells: dict[str, Any] = {}
+    for block in blocks(PROJECT / "docs" / "notebook.md", "python"):
+        exec(compile(block.text, f"notebook.md:{block.line}", "exec"), cells)
+    served, again = cells["scores"].set_index("lead_id"), cells["again"].set_index("lead_id")
+    assert len(again) == len(served) > 0
+    assert (
+        again["score"].to_numpy().tobytes() == served.loc[again.index, "score"].astype("float32").to_numpy().tobytes()
+    )
+    assert cells["comparisons"]["version"].tolist()
+    assert cells["largest_change"] == 0
 
 
 # --- names

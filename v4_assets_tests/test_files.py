@@ -11,8 +11,9 @@ import pytest
 
 from v4_assets.errors import FeatureError, V4Error
 from v4_assets.modelling import files
+from v4_assets.modelling.contract import Feature, encode
 from v4_assets.modelling.files import read_rows, score_file
-from v4_assets.modelling.model import Bundle, Feature, encode, load_bundle
+from v4_assets.modelling.model import Bundle, load_bundle
 from v4_assets_tests.test_training import leads, trained_files, write
 
 FORMATS = pytest.mark.parametrize("suffix", [".parquet", ".csv"])

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v4_assets.errors import FeatureError, ModelContractError, ModelIntegrityError
-from v4_assets.modelling.model import BUNDLE_FILES, Bundle, Feature, encode, load_bundle, read_booster, read_features
+from v4_assets.modelling.contract import Feature, encode, read_features
+from v4_assets.modelling.model import BUNDLE_FILES, Bundle, load_bundle, read_booster
 from v4_assets.modelling.profile import profile_of
 from v4_assets_tests.test_training import FEATURES, leads, trained_files, write
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v4_assets.modelling.audit import FeatureAudit, audit, profile_rows
-from v4_assets.modelling.model import Feature, encode
+from v4_assets.modelling.contract import Feature, encode
 from v4_assets.modelling.profile import Histogram, Profile, histogram_of, profile_of, psi
 
 NAN = float("nan")

@@ -118,6 +118,23 @@ def features_of_day(house: House) -> pa.Table:
     return rows
 
 
+def rows_of_days(house: House) -> pa.Table:
+    table = house.catalogue["features_v41"]
+    names, days = {"dated": table.full_name}, {"first_day": DAY, "last_day": DAY}
+    rows = house.warehouse.read(sql.bind(sql.load("rows_of_days"), names, days))
+    assert by_key(rows.to_pylist()) == house.stored(table)
+    return rows
+
+
+def rows_of_table(house: House) -> pa.Table:
+    rows = [{"version": "v4.0.0", "model_sha256": "0" * 64}]
+    house.put(tables.PRODUCTION, rows)
+    names = {"undated": house.catalogue[tables.PRODUCTION].full_name}
+    found = house.warehouse.read(sql.bind(sql.load("rows_of_table"), names, {}))
+    assert found.select(["version", "model_sha256"]).to_pylist() == rows
+    return found
+
+
 def latest_features(house: House) -> pa.Table:
     rows = house.read("production_features", {"features": "features_v40"})
     assert by_key(rows.to_pylist()) == house.stored(house.catalogue["features_v40"])
@@ -326,6 +343,8 @@ EXECUTIONS = {name: partial(built, name) for name in BUILT} | {
     "partition_writes": latest_writes,
     "production_features": latest_features,
     "recent_source_observations": observations,
+    "rows_of_days": rows_of_days,
+    "rows_of_table": rows_of_table,
     "score_ranks": ranks,
     "time_zones": zones,
     "top_decile_churn": churn,
@@ -334,7 +353,7 @@ EXECUTIONS = {name: partial(built, name) for name in BUILT} | {
 }
 EXECUTIONS |= deployment_sql.EXECUTIONS | salesforce_sql.EXECUTIONS
 """File to a function that executes it, asserts its rows and returns them."""
-ABRIDGED = {"features_of_day", "leads_contacted_yesterday", "production_features"}
+ABRIDGED = {"features_of_day", "leads_contacted_yesterday", "production_features", "rows_of_days", "rows_of_table"}
 ABRIDGED |= deployment_sql.ABRIDGED | salesforce_sql.ABRIDGED
 """Files whose header names their first columns and says in words which others follow."""
 

@@ -16,7 +16,8 @@ from sklearn.metrics import roc_auc_score
 
 from v4_assets import sql
 from v4_assets.errors import FeatureError, RowsMissingError
-from v4_assets.modelling.model import BUNDLE_FILES, Feature, encode, load_bundle, read_features
+from v4_assets.modelling.contract import Feature, encode, read_features
+from v4_assets.modelling.model import BUNDLE_FILES, load_bundle
 from v4_assets.modelling.training import Split, bundle_files, features_of, measure, split_by_time, train
 
 FEATURES = (

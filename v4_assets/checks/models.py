@@ -6,7 +6,8 @@ import numpy as np
 
 from v4_assets.checks import Check, Finding
 from v4_assets.configuration.rollout_file import PreDeployment
-from v4_assets.modelling.model import Bundle, Matrix
+from v4_assets.modelling.contract import Matrix
+from v4_assets.modelling.model import Bundle
 from v4_assets.modelling.profile import Profile
 
 FEATURE_COUNT = Check(

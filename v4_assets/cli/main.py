@@ -12,11 +12,10 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from v4_assets.cli import ci, operations, rollout, scripts, what_if
+from v4_assets.cli import ci, operations, register, rollout, scripts, what_if
 from v4_assets.cli.words import DAY, json_option, say, told
 from v4_assets.errors import V4Error
 from v4_assets.modelling import files
-from v4_assets.modelling.registering import register_files
 from v4_assets.operations import operate
 from v4_assets.partitions import days_between
 from v4_assets.project import PROJECT
@@ -108,18 +107,6 @@ def score(version: str, source: Path, target: Path) -> None:
 
 
 @cli.command()
-@click.argument("version")
-@click.option("--model", "booster", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True)
-@click.option("--features", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True)
-@click.option("--metrics", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its test figures, JSON.")
-@click.option("--data", type=click.Path(path_type=Path), help="Rows to profile it on.  [default: its latest features]")
-def register(version: str, booster: Path, features: Path, metrics: Path | None, data: Path | None) -> None:
-    """Bring your own model: check it, profile it and enter it into the registry."""
-    entry = register_files(load(), version, booster, features, metrics, data)
-    click.echo(f"{version} is registered: {entry.path} ({entry.files['model.json'][:12]})")
-
-
-@cli.command()
 @click.option("--story", "wanted", type=click.Choice(demo_story.NAMES), default="rollout", show_default=True)
 @click.option("--all", "every", is_flag=True, help="All stories.")
 def demo(wanted: str, every: bool) -> None:
@@ -154,6 +141,7 @@ for command in (
     *rollout.COMMANDS,
     *what_if.COMMANDS,
     *scripts.COMMANDS,
+    *register.COMMANDS,
     *ci.COMMANDS,
 ):
     cli.add_command(command)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets.modelling.arrays import Numbers
-from v4_assets.modelling.model import Feature, codes_of
+from v4_assets.modelling.contract import Feature, codes_of
 from v4_assets.modelling.profile import Profile, psi
 
 

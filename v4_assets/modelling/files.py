@@ -6,14 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+import xgboost as xgb
 
 from v4_assets.errors import FeatureError, ModelContractError, V4Error
 from v4_assets.modelling import training
-from v4_assets.modelling.model import Bundle, Feature, encode, read_booster, read_features, verify_agreement
-from v4_assets.modelling.profile import profile_of
+from v4_assets.modelling.contract import ALL_ROUNDS, Contract, Feature, encode
+from v4_assets.modelling.model import Bundle
 from v4_assets.modelling.scoring import ROWS_AT_ONCE, read_ahead
 from v4_assets.modelling.training import Period
 from v4_assets.resources.warehouse import ARROW_TYPES
@@ -71,46 +73,34 @@ def score_file(bundle: Bundle, source: Path, target: Path, progress: Callable[[i
 
 def brought_bundle(
     version: str,
-    booster_file: Path,
-    features_file: Path,
+    booster: xgb.Booster,
+    contract: Contract,
     figures: Mapping[str, Any],
     rows: Iterator[pa.RecordBatch],
-    expected: tuple[str, ...] | None,
 ) -> dict[str, bytes]:
     """The files of a bundle for a model trained elsewhere, profiled on `rows`.
 
-    `expected` are the features its SQL file makes, when it has one. Raises ModelContractError on a pickle, on features
-    that disagree with the booster's or the SQL file's, and on fewer than MINIMUM_DISTINCT_SCORES different scores.
+    Raises ModelContractError on scores outside of [0, 1] and on fewer than MINIMUM_DISTINCT_SCORES different ones.
     """
-    booster = read_booster(booster_file)
-    features = read_features(features_file)
-    verify_agreement(features, booster, features_file)
-    names = tuple(feature.name for feature in features)
-    if expected is not None and names != expected:
-        differing = sorted(set(names) ^ set(expected)) or ["their order"]
-        raise ModelContractError(
-            f"{features_file} lists {len(names)} features, the version's SQL file makes {len(expected)}; they differ "
-            f"in {differing}. Correct the list, or the `features:` of the SQL file."
-        )
     batches = list(rows)
     if not batches:
         raise V4Error("There are no rows to profile the model on. Give some with --data.")
-    table = pa.Table.from_batches(batches)
-    matrix = encode(features, table)
-    scores = booster.inplace_predict(matrix)
+    matrix = encode(contract.features, pa.Table.from_batches(batches))
+    rounds = 0 if contract.rounds == ALL_ROUNDS else int(contract.rounds)
+    scores = booster.inplace_predict(matrix, iteration_range=(0, rounds))
     if scores.ndim != 1 or not ((scores >= 0) & (scores <= 1)).all():
         raise ModelContractError(
-            f"{booster_file} gives scores of shape {scores.shape} from {scores.min():.4g} to {scores.max():.4g}, "
+            f"{version} gives scores of shape {scores.shape} from {scores.min():.4g} to {scores.max():.4g}, "
             "expected one number in [0, 1] per lead. Train it with objective binary:logistic."
         )
-    distinct = profile_of(names, matrix, scores).distinct_scores
+    distinct = len(np.unique(scores))
     if distinct < MINIMUM_DISTINCT_SCORES:
         raise ModelContractError(
-            f"{booster_file} gives {distinct} different scores on {len(matrix)} rows of profile data, expected at "
+            f"{version} gives {distinct} different scores on {len(matrix)} rows of profile data, expected at "
             f"least {MINIMUM_DISTINCT_SCORES}: percentiles would mean nothing. Check early stopping and the class "
             "weight, or give more rows with --data."
         )
-    return training.bundle_files(version, features, booster, figures, Period(matrix, scores))
+    return training.bundle_files(version, contract.features, booster, figures, Period(matrix, scores), contract.rounds)
 
 
 def _scored(bundle: Bundle, batch: pa.RecordBatch) -> pa.RecordBatch:

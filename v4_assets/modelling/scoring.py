@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets.modelling.arrays import Numbers
-from v4_assets.modelling.model import Bundle, encode
+from v4_assets.modelling.contract import encode
+from v4_assets.modelling.model import Bundle
 from v4_assets.modelling.ranking import deciles, deprioritized, percentiles
 
 ROWS_AT_ONCE = 131_072

@@ -14,7 +14,8 @@ import xgboost as xgb
 from v4_assets.errors import RowsMissingError
 from v4_assets.evaluation import metrics
 from v4_assets.modelling.arrays import Numbers
-from v4_assets.modelling.model import Feature, Matrix, Vector, encode
+from v4_assets.modelling.contract import ALL_ROUNDS, Feature, Matrix, Rounds, encode
+from v4_assets.modelling.model import Vector
 from v4_assets.modelling.profile import profile_of
 from v4_assets.sql import Column
 
@@ -139,14 +140,23 @@ def measure(booster: xgb.Booster, split: Split) -> dict[str, Any]:
 
 
 def bundle_files(
-    version: str, features: Sequence[Feature], booster: xgb.Booster, figures: Mapping[str, Any], profiled: Period
+    version: str,
+    features: Sequence[Feature],
+    booster: xgb.Booster,
+    figures: Mapping[str, Any],
+    profiled: Period,
+    rounds: Rounds = ALL_ROUNDS,
 ) -> dict[str, bytes]:
     """The files of a bundle by name; the profile is taken on `profiled`."""
-    booster.feature_names = [feature.name for feature in features]
-    profile = profile_of(booster.feature_names, profiled.matrix, _scores(booster, profiled))
+    booster.feature_names = [feature.trained_as for feature in features]
+    names = [feature.name for feature in features]
+    iterations = (0, 0) if rounds == ALL_ROUNDS else (0, int(rounds))
+    profile = profile_of(names, profiled.matrix, booster.inplace_predict(profiled.matrix, iteration_range=iterations))
+    first = {} if rounds == ALL_ROUNDS else {"rounds": rounds}
+    listed = [plain_feature(feature) for feature in features]
     return {
         "model.json": bytes(booster.save_raw("json")),
-        "features.json": as_json({"version": version, "features": [plain_feature(feature) for feature in features]}),
+        "features.json": as_json({"version": version, **first, "features": listed}),
         "metrics.json": as_json(figures),
         "profile.json": as_json(profile.to_json()),
     }
@@ -154,7 +164,7 @@ def bundle_files(
 
 def plain_feature(feature: Feature) -> dict[str, Any]:
     """A feature as features.json has it: without what it does not have."""
-    return {key: value for key, value in asdict(feature).items() if value not in (None, ())}
+    return {key: value for key, value in asdict(feature).items() if value not in (None, (), "")}
 
 
 def as_json(content: Mapping[str, Any]) -> bytes:

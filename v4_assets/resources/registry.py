@@ -16,7 +16,8 @@ from uuid import uuid4
 import dagster as dg
 import filelock
 
-from v4_assets.errors import ModelError, ModelIntegrityError
+from v4_assets.errors import ModelContractError, ModelError, ModelIntegrityError
+from v4_assets.modelling.contract import read_contract
 from v4_assets.modelling.model import BUNDLE_FILES, Bundle, file_sha256, load_bundle
 
 CATALOGUE = "registry.json"
@@ -97,7 +98,7 @@ def write_catalogue(root: Path, entries: Mapping[str, Entry]) -> None:
             version: {
                 "path": str(entry.path.relative_to(root)),
                 "files": dict(sorted(entry.files.items())),
-                **_summary(entry.path),
+                **_summary(entry),
                 "provenance": dict(entry.provenance),
             }
             for version, entry in sorted(entries.items())
@@ -108,13 +109,16 @@ def write_catalogue(root: Path, entries: Mapping[str, Entry]) -> None:
     beside.replace(root / CATALOGUE)
 
 
-def _summary(path: Path) -> dict[str, Any]:
+def _summary(entry: Entry) -> dict[str, Any]:
     """What a reader of the catalogue wants to know without opening the bundle."""
     try:
-        features = json.loads((path / "features.json").read_text(encoding="utf-8"))["features"]
-        metrics = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
-        return {"features": [feature["name"] for feature in features], "metrics": metrics}
-    except (OSError, ValueError, KeyError, TypeError):
+        contract = read_contract(entry.path / "features.json")
+        return {
+            "bundle_sha256": contract.sha256(entry.files["model.json"]),
+            "features": [feature.name for feature in contract.features],
+            "metrics": json.loads((entry.path / "metrics.json").read_text(encoding="utf-8")),
+        }
+    except (OSError, ValueError, KeyError, ModelContractError):
         # A damaged bundle is refused when it is loaded; it does not keep another from being registered.
         return {}
 

@@ -23,7 +23,7 @@ AT = datetime(2026, 1, 5, 11, 30, tzinfo=UTC)
 SAMPLES = {"DATE": DAY, "TIMESTAMP": AT, "INT64": 1, "FLOAT64": 0.5, "BOOL": True, "STRING": None}
 """A value for a parameter of each type; a text may be NULL."""
 WRITE = PartitionWrite("scores", DAY, AT, False, "0" * 64, None, None)
-ALIASES = {"features": "features_v41", "feature_profile": "feature_profile_v41"}
+ALIASES = {"features": "features_v41", "feature_profile": "feature_profile_v41", "undated": "production"}
 """Which table a placeholder stands for that no table is called; any other is one of scores."""
 
 

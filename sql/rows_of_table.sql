@@ -1,0 +1,9 @@
+-- rows_of_table: every row of a table or view that is not kept by day.
+-- grain:   that of the table or view
+-- inputs:  {{undated}}
+-- params:  none
+-- output:
+--   version  STRING  what the row is about; the other columns are those of the table or view
+
+SELECT *
+FROM {{undated}}
