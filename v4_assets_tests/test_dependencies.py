@@ -25,7 +25,6 @@ USED_OTHERWISE = {
     "dagster-webserver": ("v4_assets/cli/main.py", '"dagster", "dev"'),
     "import-linter": ("Makefile", "$(BIN)/lint-imports"),
     "mypy": ("Makefile", "$(BIN)/mypy"),
-    "pandas": ("benchmarks/scoring.py", "import pandas"),
     "pytest-xdist": ("Makefile", "--dist"),
     "ruff": ("Makefile", "$(BIN)/ruff"),
 }
