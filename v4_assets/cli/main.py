@@ -14,11 +14,11 @@ from tqdm import tqdm
 
 from v4_assets.cli import ci, operations, rollout, scripts, what_if
 from v4_assets.cli.words import DAY, json_option, say, told
+from v4_assets.days import days_between
 from v4_assets.errors import V4Error
 from v4_assets.modelling import files
 from v4_assets.modelling.registering import register_files
 from v4_assets.operations import operate
-from v4_assets.partitions import days_between
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.sample import demo as demo_story
 from v4_assets.sample import world

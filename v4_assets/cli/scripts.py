@@ -50,7 +50,7 @@ def _renderer(engine: str) -> Callable[[Script], str]:
     if engine == "duckdb":
         return duckdb_scripts.render
     # Google's client takes half a second to import, which every command would wait for.
-    from v4_assets.resources.bigquery import console  # noqa: PLC0415 # half a second
+    from v4_assets.resources.bigquery import console  # half a second
 
     return console.render
 

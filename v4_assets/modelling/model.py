@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import xgboost as xgb
 
 from v4_assets.errors import FeatureError, ModelContractError, ModelIntegrityError
 from v4_assets.modelling.profile import Profile
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 BUNDLE_FILES = ("model.json", "features.json", "metrics.json", "profile.json")
 
@@ -49,7 +51,7 @@ class Bundle:
 
     version: str
     features: tuple[Feature, ...]
-    booster: xgb.Booster
+    booster: "xgb.Booster"
     metrics: Mapping[str, Any]
     profile: Profile
     sha256: str
@@ -77,6 +79,8 @@ class Bundle:
 
         Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for trees".
         """
+        import xgboost as xgb
+
         if len(matrix) == 0:
             return np.zeros((0, len(self.features) + 1), dtype=np.float32)
         values: Matrix = self.booster.predict(xgb.DMatrix(matrix, feature_names=self.feature_names), pred_contribs=True)
@@ -184,8 +188,10 @@ def read_features(path: Path) -> tuple[Feature, ...]:
     return features
 
 
-def read_booster(path: Path) -> xgb.Booster:
+def read_booster(path: Path) -> "xgb.Booster":
     """A booster in XGBoost's own JSON or UBJ format. Raises ModelContractError on anything else, pickles above all."""
+    import xgboost as xgb
+
     with path.open("rb") as file:
         first = file.read(2)
     if not first.startswith(b"{"):
@@ -229,7 +235,7 @@ def load_bundle(path: Path, version: str, approved: Mapping[str, str]) -> Bundle
     )
 
 
-def verify_agreement(features: Sequence[Feature], booster: xgb.Booster, where: Path) -> None:
+def verify_agreement(features: Sequence[Feature], booster: "xgb.Booster", where: Path) -> None:
     """The booster was trained on exactly these features in this order. Raises ModelContractError."""
     names = [feature.name for feature in features]
     if booster.num_features() != len(names):
