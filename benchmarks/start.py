@@ -1,5 +1,6 @@
 """What a command costs before and around its work: CPU seconds (user and system) of whole processes of `v4`."""
 
+import json
 import resource
 import statistics
 import subprocess
@@ -9,8 +10,6 @@ from pathlib import Path
 from v4_assets.settings import with_environment
 
 COMMANDS = ("--help", "status --help", "run --help", "history", "live", "lift", "status")
-LIMITS = {"--help": 1.0, "history": 1.5, "live": 1.5, "lift": 1.5, "status": 3.0}
-"""CPU seconds by the last word of a command."""
 SCRIPT = "from v4_assets.cli.main import main; main()"
 PROBLEMS_FOUND = 1
 """How `v4 status` ends when something is to be done, as in a home with nothing scored."""
@@ -37,3 +36,7 @@ def medians(home: Path, repetitions: int) -> dict[str, float]:
     cpu_seconds(home, "init")
     rounds = [{command: cpu_seconds(home, command) for command in COMMANDS} for _ in range(repetitions)]
     return {command: statistics.median(one[command] for one in rounds) for command in COMMANDS}
+
+
+if __name__ == "__main__":
+    print(json.dumps(medians(Path(sys.argv[1]), int(sys.argv[2]))))
