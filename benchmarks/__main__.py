@@ -2,7 +2,7 @@
 
 This process stays small, importing nothing heavy: on Linux a child's peak memory begins at what its parent has.
 
-python -m benchmarks [--only scoring|features|daily|salesforce] [--repetitions N] [--scales 1 3 10]
+python -m benchmarks [--only start|scoring|features|daily|salesforce] [--repetitions N] [--scales 1 3 10]
 """
 
 import argparse
@@ -23,6 +23,8 @@ ROWS = (50_000, 500_000, 5_000_000)
 SMALL_ROWS = 50_000
 LEADS = {50_925: ("ours", "by_hand", "batches", "collections"), 500_000: ("ours",)}
 """Leads sent to Salesforce, and who sends them, ours first: 200 records at a time take the larger number minutes."""
+START_LIMITS = {"--help": 1.0, "history": 1.5, "live": 1.5, "lift": 1.5, "status": 3.0}
+"""CPU seconds a command may take to do little, by its last word."""
 FEATURES = ("correlated", "ours")
 SCORING = ("raw", "file", "ours", "reasons", "by_hand")
 ONCE_ABOVE_SECONDS = 60.0
@@ -152,6 +154,14 @@ def salesforce_table() -> str:
     return table("Scores to Salesforce", heads, lines, text_columns=2)
 
 
+def start_table(folder: str, repetitions: int | None) -> str:
+    """CPU seconds of commands that do little, beside the limit of each."""
+    tell("start: adopting a baseline")
+    found: dict[str, float] = json.loads(run("benchmarks.start", folder, str(repetitions or 3)))
+    lines = [[f"`v4 {name}`", f"{cpu:.2f}", f"{START_LIMITS[name.split()[-1]]:.1f}"] for name, cpu in found.items()]
+    return table("Starting a command", ["command", "CPU seconds", "limit"], lines, text_columns=1)
+
+
 def too_large(scale: float) -> str:
     """Why a world of this size is not for this machine now; empty when it is, and for production size."""
     needed = GB_PER_SCALE * scale
@@ -220,7 +230,7 @@ def table(title: str, heads: Sequence[str], lines: Iterable[Sequence[str]], text
 def main() -> None:
     """Run what was asked for and print its tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=("scoring", "features", "daily", "salesforce"))
+    parser.add_argument("--only", choices=("start", "scoring", "features", "daily", "salesforce"))
     parser.add_argument(
         "--repetitions",
         type=int,
@@ -230,6 +240,7 @@ def main() -> None:
     parser.add_argument("--scales", type=float, nargs="+", default=[1.0, 3.0], help="of the features; 1 is production")
     asked = parser.parse_args()
     parts: dict[str, Callable[[str], str]] = {
+        "start": lambda folder: start_table(folder, asked.repetitions),
         "scoring": lambda _: scoring_table(asked.repetitions),
         "features": lambda folder: features_table(folder, asked.scales, asked.repetitions),
         "daily": lambda folder: daily_table(folder, asked.repetitions),

@@ -17,7 +17,7 @@ import duckdb
 from v4_assets import jobs
 from v4_assets.operations import operate
 from v4_assets.rollout.evaluations import checks_of_run
-from v4_assets.sample import demo
+from v4_assets.sample import Story
 from v4_assets.settings import load
 
 ASIDE = {
@@ -54,8 +54,8 @@ def main(old: Path, new: Path) -> None:
 
 def _homes(old: Path) -> Iterator[tuple[str, Path]]:
     """The stories that the older demo has finished."""
-    for story in demo.Story:
-        home = old if story is demo.Story.ROLLOUT else old / "stories" / story
+    for story in Story:
+        home = old if story is Story.ROLLOUT else old / "stories" / story
         if (home / "demo-clock").exists():
             yield story, home
 

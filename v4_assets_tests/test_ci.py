@@ -15,7 +15,7 @@ from v4_assets.cli.ci import as_markdown
 from v4_assets.cli.main import cli
 from v4_assets.errors import V4Error
 from v4_assets.operations import ci
-from v4_assets.operations.ci import Report, Row
+from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
 from v4_assets.policy.decision import GATE_NAMES
 from v4_assets.resources.connect import warehouse
 from v4_assets.sample.load import fill
@@ -24,9 +24,9 @@ from v4_assets.settings import PROJECT, load
 from v4_assets_tests.homes import copy, prepared
 
 DAY = ci.SAMPLE_DAY
-GATE = Row("lift_comparison", "auc", "ERROR", ci.FAILED, True, "AUC 0.55, below 0.59 | by more than chance <explains>")
-WARNING = Row("features_v41", "feature_drift", "WARN", ci.FAILED, False, "drifted")
-HEALTHY = Row("scored_leads", "one_row_per_lead", "ERROR", ci.PASSED, False, "ok")
+GATE = Row("lift_comparison", "auc", "ERROR", FAILED, True, "AUC 0.55, below 0.59 | by more than chance <explains>")
+WARNING = Row("features_v41", "feature_drift", "WARN", FAILED, False, "drifted")
+HEALTHY = Row("scored_leads", "one_row_per_lead", "ERROR", PASSED, False, "ok")
 
 
 @pytest.fixture
@@ -78,13 +78,13 @@ def test_the_healthy_project_passes_on_the_sample_with_every_check_of_the_daily_
     result = v4_ci("--json")
     code, checks, errors = outcome(result)
     assert (code, errors) == (0, [])
-    assert {name for name, found in checks.items() if found != ci.PASSED and name not in warning(result)} == set()
-    assert ci.NOT_RUN not in checks.values()
+    assert {name for name, found in checks.items() if found != PASSED and name not in warning(result)} == set()
+    assert NOT_RUN not in checks.values()
     gates = {row["check"] for row in json.loads(result.stdout)["rows"] if row["is_gate"]}
     assert gates == set(GATE_NAMES)
     for name in ("source_observations.source_nulls_steady", "daily_scores_v41.ranked_exactly", "model_v41.test_lift"):
-        assert checks[name] == ci.PASSED
-    assert checks["salesforce_sync.read_back_equals_warehouse"] == ci.PASSED
+        assert checks[name] == PASSED
+    assert checks["salesforce_sync.read_back_equals_warehouse"] == PASSED
     assert not environment.exists()
     page = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert page.startswith("## v4 ci\n\nPASSED on 2026-01-12, sample data: ")
@@ -131,8 +131,8 @@ def test_a_corrupted_model_fails_the_build_and_what_could_not_be_asked_is_named(
     code, checks, errors = outcome(v4_ci("--target", "ml_features_ci", "--json"))
     assert code == 1
     assert any("is not the approved v4.1.0 model" in error for error in errors)
-    assert checks["features_v41.feature_set_exact"] == ci.NOT_RUN
-    assert checks["features_v40.feature_set_exact"] == ci.PASSED
+    assert checks["features_v41.feature_set_exact"] == NOT_RUN
+    assert checks["features_v40.feature_set_exact"] == PASSED
     assert content_of(own) == before
 
 
@@ -151,7 +151,7 @@ def test_a_column_that_went_silent_since_the_build_before_fails_the_day_and_prod
             }
         report = ci.on_dataset(settings, "ml_features_ci", DAY)
     assert not report.passed
-    assert [f"{row.asset}.{row.check}" for row in report.rows if row.breaks and row.result == ci.FAILED] == [
+    assert [f"{row.asset}.{row.check}" for row in report.rows if row.breaks and row.result == FAILED] == [
         "source_observations.source_nulls_steady"
     ]
     assert "ml_features_ci" in schemas
@@ -179,8 +179,8 @@ def report_of(*rows: Row, errors: tuple[str, ...] = ()) -> Report:
         (report_of(HEALTHY), 0),
         (report_of(HEALTHY, GATE), 0),
         (report_of(HEALTHY, WARNING), 0),
-        (report_of(HEALTHY, Row("a", "b", "ERROR", ci.FAILED, False, "")), 1),
-        (report_of(HEALTHY, Row("a", "b", "ERROR", ci.NOT_RUN, False, "")), 1),
+        (report_of(HEALTHY, Row("a", "b", "ERROR", FAILED, False, "")), 1),
+        (report_of(HEALTHY, Row("a", "b", "ERROR", NOT_RUN, False, "")), 1),
         (report_of(HEALTHY, errors=("features_v41: no such column",)), 1),
     ],
     ids=["healthy", "a failing gate alone", "a warning alone", "an error", "not run", "a failed step"],

@@ -16,7 +16,7 @@ from v4_assets.operations.operate import FailedCheck, Outcome
 from v4_assets.policy.decision import Action, Decision, Gate, Verdict
 from v4_assets.resources.connect import registry, warehouse
 from v4_assets.rollout import by_hand
-from v4_assets.sample import demo, other_stories, rollout_story, stories
+from v4_assets.sample import Story, demo, other_stories, rollout_story, stories
 from v4_assets.sample.as_of import Facts
 from v4_assets.sample.days import day_number
 from v4_assets.sample.load import lead_ids, silence
@@ -248,7 +248,7 @@ def test_the_demo_reaches_no_real_org_and_alerts_nobody(tmp_path, monkeypatch):
         "_beside",
         lambda work: seen.extend(one.settings for one in (*work.args, work.keywords["silent"])) or nullcontext(),
     )
-    assert told(asked, *demo.NAMES)[0] == 1
+    assert told(asked, *Story)[0] == 1
     assert [(one.salesforce, one.salesforce_target, one.slack_webhook) for one in seen] == [
         ("dry-run", None, None),
         ("dry-run", None, None),
@@ -277,7 +277,7 @@ def test_another_story_that_goes_otherwise_fails_the_demo_too(tmp_path, monkeypa
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     monkeypatch.setattr(demo, "_beside", lambda work: nullcontext(goes_otherwise))
     settings = load({"V4_HOME": str(tmp_path)})
-    code, said = told(settings, *demo.NAMES)
+    code, said = told(settings, *Story)
     assert code == 1
     assert said.endswith("The first story.\n\nThe story went otherwise: the market's fall convicted the model")
     assert not settings.demo_clock_file.exists()
@@ -321,7 +321,7 @@ def run(monkeypatch) -> list[str]:
         pytest.param(["rollout"], ["home"], id="the-rollout-alone"),
         pytest.param(["market"], ["market"], id="the-market-alone"),
         pytest.param(["silent-column"], ["market", "silent-column"], id="the-silent-column-after-its-teams-mornings"),
-        pytest.param(list(demo.NAMES), ["home", "market", "silent-column"], id="all"),
+        pytest.param(list(Story), ["home", "market", "silent-column"], id="all"),
     ],
 )
 def test_the_stories_asked_for_are_run_and_no_others(tmp_path, run, wanted, expected):
@@ -332,8 +332,8 @@ def test_the_stories_asked_for_are_run_and_no_others(tmp_path, run, wanted, expe
     assert ended in said
     clocks = {path.parent.name for path in tmp_path.rglob("demo-clock")}
     assert clocks == set(expected)
-    offered = {name for name in demo.NAMES if f"v4 demo --story {name}" in said}
-    assert offered == set(demo.NAMES) - {{"home": "rollout"}.get(name, name) for name in expected}
+    offered = {name for name in Story if f"v4 demo --story {name}" in said}
+    assert offered == set(Story) - {{"home": "rollout"}.get(name, name) for name in expected}
 
 
 def test_a_story_that_is_there_is_not_run_again_and_another_is_added(tmp_path, run):

@@ -39,7 +39,7 @@ def champion_archive(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
         context: dg.AssetExecutionContext,
         config: OrderConfig,
         warehouse: dg.ResourceParam[Warehouse],
-        registry: ModelRegistry,
+        registry: dg.ResourceParam[ModelRegistry],
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
     ) -> MaterializeResult:

@@ -10,11 +10,11 @@ from v4_assets import sql, tables
 from v4_assets.assets.partition import Day, Desk
 from v4_assets.clock import cutoff
 from v4_assets.configuration.rollout_file import Rollout
+from v4_assets.days import days_between
 from v4_assets.errors import RowsMissingError
 from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest
 from v4_assets.evaluation.comparison import Judged, Occasion, compare, served
 from v4_assets.evaluation.evidence import QUESTIONS, Question
-from v4_assets.partitions import days_between
 from v4_assets.record import deployments
 from v4_assets.record.deployments import Event
 from v4_assets.record.writes import PartitionWrite

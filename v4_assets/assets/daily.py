@@ -75,7 +75,7 @@ def daily_asset(
     def asset(
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],
-        registry: ModelRegistry,
+        registry: dg.ResourceParam[ModelRegistry],
         clock: dg.ResourceParam[Clock],
     ) -> MaterializeResult:
         desk = Desk(warehouse, registry, rollout.catalogue, rollout.checks)

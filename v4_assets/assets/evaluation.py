@@ -92,7 +92,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
     def asset(
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],
-        registry: ModelRegistry,
+        registry: dg.ResourceParam[ModelRegistry],
         clock: dg.ResourceParam[Clock],
     ) -> MaterializeResult:
         day = only_day(context, clock)

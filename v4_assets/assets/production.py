@@ -48,7 +48,7 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
         context: dg.AssetExecutionContext,
         config: OrderConfig,
         warehouse: dg.ResourceParam[Warehouse],
-        registry: ModelRegistry,
+        registry: dg.ResourceParam[ModelRegistry],
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
     ) -> MaterializeResult:

@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-import xgboost as xgb
 from tqdm import tqdm
 
 from v4_assets import sql, tables
@@ -19,9 +18,9 @@ from v4_assets.checks import results, specs
 from v4_assets.clock import Clock, cutoff
 from v4_assets.configuration.rollout_file import Rollout, Version
 from v4_assets.dagster_types import MaterializeResult
+from v4_assets.days import days_between
 from v4_assets.errors import V4Error
 from v4_assets.modelling import training
-from v4_assets.partitions import days_between
 from v4_assets.record import production
 from v4_assets.resources.registry import ModelRegistry
 from v4_assets.resources.warehouse import Warehouse, arrow_schema
@@ -115,7 +114,7 @@ def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefi
         kinds={"xgboost"},
         description=f"{version}, trained on training_set and registered under V4_HOME/models.",
     )
-    def asset(warehouse: dg.ResourceParam[Warehouse], registry: ModelRegistry) -> MaterializeResult:
+    def asset(warehouse: dg.ResourceParam[Warehouse], registry: dg.ResourceParam[ModelRegistry]) -> MaterializeResult:
         if production.live_version(warehouse, rollout.catalogue) == version:
             raise V4Error(
                 f"{version} is live, and what is live is never trained anew. Train a new version, or train first."
@@ -134,6 +133,8 @@ def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefi
 
 def provenance(rollout: Rollout, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What a reader of the catalogue must know about a model trained here."""
+    import xgboost as xgb  # noqa: PLC0415 # seconds, with scikit-learn; paid by those who train
+
     return {
         "trained_on": f"{rollout.datasets.crm}, {rollout.datasets.advisors}",
         "training": rollout.training.model_dump(mode="json"),
@@ -148,7 +149,9 @@ def model_checks(version: str, entry: Version, rollout: Rollout) -> dg.AssetChec
     asked = checks.CHALLENGER if version != rollout.baseline else checks.EVERY_MODEL
 
     @dg.multi_asset_check(name=f"pre_deployment_{entry.key}", specs=specs(asked, asset))
-    def pre_deployment(registry: ModelRegistry, clock: dg.ResourceParam[Clock]) -> Iterator[dg.AssetCheckResult]:
+    def pre_deployment(
+        registry: dg.ResourceParam[ModelRegistry], clock: dg.ResourceParam[Clock]
+    ) -> Iterator[dg.AssetCheckResult]:
         bundle = registry.load(version)
         baseline = registry.load(rollout.baseline)
         wanted = len(sql.load(tables.features_key(entry.key)).features)

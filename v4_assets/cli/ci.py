@@ -8,8 +8,7 @@ import click
 
 from v4_assets.cli.words import DAY, say
 from v4_assets.errors import V4Error
-from v4_assets.operations import ci
-from v4_assets.operations.ci import Report, Row
+from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
 from v4_assets.settings import Settings, load
 
 HEADER = ("asset", "check", "severity", "result", "gate", "description")
@@ -37,6 +36,8 @@ def check_build(target: str | None, day: date | None, as_json: bool) -> None:
 
 
 def _report(settings: Settings, target: str | None, day: date | None) -> Report:
+    from v4_assets.operations import ci
+
     if target:
         return ci.on_dataset(settings, target, day or settings.clock.today())
     if settings.warehouse == "bigquery":
@@ -60,8 +61,8 @@ def as_table(report: Report) -> str:
 def as_markdown(report: Report) -> str:
     """The page of a build: what is not as it should be in a table, everything else folded away."""
     rows = _ordered(report.rows)
-    wrong = [row for row in reversed(rows) if row.result != ci.PASSED]
-    right = [row for row in rows if row.result == ci.PASSED]
+    wrong = [row for row in reversed(rows) if row.result != PASSED]
+    right = [row for row in rows if row.result == PASSED]
     parts = [f"## v4 ci\n\n{_verdict(report)}\n"]
     parts += [f"- {_escaped(error)}" for error in report.errors]
     parts += ["", *_markdown_table(wrong)] if wrong else []
@@ -86,18 +87,18 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _ordered(rows: Iterable[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: (row.breaks, row.result != ci.PASSED))
+    return sorted(rows, key=lambda row: (row.breaks, row.result != PASSED))
 
 
 def _verdict(report: Report) -> str:
-    failed = [f"{row.asset}.{row.check}" for row in report.rows if row.breaks and row.result == ci.FAILED]
-    warned = sum(row.result == ci.FAILED and not row.breaks for row in report.rows)
+    failed = [f"{row.asset}.{row.check}" for row in report.rows if row.breaks and row.result == FAILED]
+    warned = sum(row.result == FAILED and not row.breaks for row in report.rows)
     where = f"{report.day}, {report.where}"
-    counts = f"{report.count(ci.PASSED)} checks passed, {warned} warn or are gates"
+    counts = f"{report.count(PASSED)} checks passed, {warned} warn or are gates"
     if report.passed:
         return f"PASSED on {where}: {counts}."
     why = ", ".join(failed) or "a step that failed"
-    return f"FAILED on {where} by {why}: {counts}, {report.count(ci.NOT_RUN)} were not run."
+    return f"FAILED on {where} by {why}: {counts}, {report.count(NOT_RUN)} were not run."
 
 
 COMMANDS = (check_build,)

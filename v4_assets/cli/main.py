@@ -15,15 +15,8 @@ from tqdm import tqdm
 from v4_assets.cli import ci, operations, register, rollout, scripts, what_if
 from v4_assets.cli.words import DAY, json_option, say, told
 from v4_assets.errors import V4Error
-from v4_assets.modelling import files
-from v4_assets.operations import operate
-from v4_assets.partitions import days_between
 from v4_assets.project import PROJECT
-from v4_assets.resources.connect import registry, warehouse
-from v4_assets.sample import demo as demo_story
-from v4_assets.sample import world
-from v4_assets.sample.load import fill
-from v4_assets.sample.org import StandInOrg
+from v4_assets.sample import Story
 from v4_assets.settings import load, with_environment
 
 
@@ -39,6 +32,10 @@ def cli() -> None:
 @click.option("--through", type=DAY, default=None, help="Last New York date of the world.  [default: 2026-01-18]")
 def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -> None:
     """Fill the embedded warehouse with calibrated sample data: the sources as the firm's systems would deliver them."""
+    from v4_assets.resources.connect import warehouse
+    from v4_assets.sample import world
+    from v4_assets.sample.load import fill
+
     settings = load()
     if settings.warehouse != "duckdb":
         raise V4Error("v4 sample writes source tables, and only the embedded warehouse's. Unset V4_WAREHOUSE.")
@@ -59,6 +56,8 @@ def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -
 @json_option
 def init(as_json: bool) -> None:
     """Create or upgrade tables and views and adopt the baseline as live. Harmless when done before."""
+    from v4_assets.operations import operate
+
     done = operate.init(load())
     text = f"{done.live.version} is live."
     if done.upgraded_from:
@@ -73,6 +72,8 @@ def init(as_json: bool) -> None:
 @json_option
 def run(day: date, replace_live: str | None, as_json: bool) -> None:
     """The daily job for one day, in this process. Exit code 0: done and no blocking check failed."""
+    from v4_assets.operations import operate
+
     outcome = operate.run_day(load(), day, replace_live=replace_live)
     say(outcome, told(outcome, f"{day}"), as_json)
     sys.exit(0 if outcome.success else 1)
@@ -85,6 +86,9 @@ def run(day: date, replace_live: str | None, as_json: bool) -> None:
 @json_option
 def backfill(first: date, last: date, evaluate: bool, as_json: bool) -> None:
     """Score the days that have a gap. Existing partitions are kept; production and Salesforce are never touched."""
+    from v4_assets.days import days_between
+    from v4_assets.operations import operate
+
     settings = load()
     runs = operate.backfill(settings, first, last)
     if evaluate:
@@ -100,6 +104,9 @@ def backfill(first: date, last: date, evaluate: bool, as_json: bool) -> None:
 @click.option("--output", "target", type=click.Path(path_type=Path), required=True, help="Parquet or CSV of scores.")
 def score(version: str, source: Path, target: Path) -> None:
     """Score a file of features."""
+    from v4_assets.modelling import files
+    from v4_assets.resources.connect import registry
+
     bundle = registry(load()).load(version)
     with _progress("rows", None) as bar:
         rows = files.score_file(bundle, source, target, lambda count: _advance(bar, count))
@@ -107,17 +114,22 @@ def score(version: str, source: Path, target: Path) -> None:
 
 
 @cli.command()
-@click.option("--story", "wanted", type=click.Choice(demo_story.NAMES), default="rollout", show_default=True)
+@click.option("--story", "wanted", type=click.Choice(Story), default=Story.ROLLOUT, show_default=True)
 @click.option("--all", "every", is_flag=True, help="All stories.")
-def demo(wanted: str, every: bool) -> None:
+def demo(wanted: Story, every: bool) -> None:
     """A story on sample data: the real jobs, sensors and checks under a clock that moves from morning to morning."""
-    sys.exit(demo_story.tell(load(), wanted=demo_story.NAMES if every else [wanted]))
+    from v4_assets.sample import demo as demo_story
+
+    sys.exit(demo_story.tell(load(), wanted=list(Story) if every else [wanted]))
 
 
 @cli.command()
 @click.option("--port", default=3000, show_default=True)
 def dev(port: int) -> None:
     """The Dagster UI on V4_HOME, with the clock, and the stand-in org, where the demo left them."""
+    from v4_assets.operations import operate
+    from v4_assets.sample.org import StandInOrg
+
     settings = load()
     if settings.now:
         where = settings.demo_clock_file if settings.demo_clock_file.exists() else "V4_NOW"

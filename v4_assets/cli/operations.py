@@ -1,22 +1,25 @@
 """The commands of who keeps it running: how things stand, whether all is there that a morning needs."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from v4_assets.cli.words import json_option, say
 from v4_assets.errors import SettingsError
-from v4_assets.operations import doctor, prune
-from v4_assets.operations.doctor import house, rollout
-from v4_assets.operations.status import status
-from v4_assets.operations.status_words import as_text
 from v4_assets.settings import load
+
+if TYPE_CHECKING:
+    from v4_assets.operations.doctor import Told
 
 
 @click.command("status")
 @json_option
 def show_status(as_json: bool) -> None:
     """What is live, whether today is scored and sent, what is to be done. Exit code 1 when anything is."""
+    from v4_assets.operations.status import status
+    from v4_assets.operations.status_words import as_text
+
     content = status(load())
     say(content, as_text(content), as_json)
     sys.exit(1 if content["to_do"] else 0)
@@ -26,6 +29,8 @@ def show_status(as_json: bool) -> None:
 @json_option
 def show_doctor(as_json: bool) -> None:
     """Is everything there that a morning needs? Changes nothing. Exit code 1 when anything fails."""
+    from v4_assets.operations import doctor
+
     told = _examined()
     say(told, doctor.as_text(told), as_json)
     sys.exit(1 if doctor.failed(told) else 0)
@@ -36,6 +41,8 @@ def show_doctor(as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Delete; without it only what would go is said.")
 def prune_old(keep_days: int, yes: bool) -> None:
     """Delete Dagster's old runs and old daily files. Tables, models, archive and everything about actions stay."""
+    from v4_assets.operations import prune
+
     settings = load()
     found = prune.old(settings, keep_days)
     if yes:
@@ -44,7 +51,10 @@ def prune_old(keep_days: int, yes: bool) -> None:
     click.echo(f"{len(found.run_ids)} runs and {len(found.files)} files older than {keep_days} days: {said}.")
 
 
-def _examined() -> list[doctor.Told]:
+def _examined() -> "list[Told]":
+    from v4_assets.operations import doctor
+    from v4_assets.operations.doctor import house, rollout
+
     try:
         settings = load()
     except SettingsError as error:

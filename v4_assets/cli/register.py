@@ -9,8 +9,7 @@ import click
 
 from v4_assets.cli.words import DAY
 from v4_assets.errors import V4Error
-from v4_assets.modelling.importer import NULL_RULES, Nulls
-from v4_assets.modelling.registering import ORDER, UNUSUAL, Brought, draft_list, register_files
+from v4_assets.modelling.choices import NULL_RULES, ORDER, UNUSUAL, Nulls
 from v4_assets.settings import load
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -48,6 +47,8 @@ def register(
     data: Path | None,
 ) -> None:
     """Bring your own model: check it, profile it and enter it into the registry."""
+    from v4_assets.modelling.registering import Brought, draft_list, register_files
+
     settings = load()
     if features is None:
         content, notes = draft_list(settings, version, booster)

@@ -2,20 +2,17 @@
 
 import sys
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from v4_assets.cli.words import DAY, json_option, say, told
 from v4_assets.clock import cutoff, parse_instant
-from v4_assets.evaluation import lift
-from v4_assets.operations import operate
-from v4_assets.record import deployments, production
-from v4_assets.record.deployments import Event
-from v4_assets.references import readers as references
-from v4_assets.resources.connect import warehouse
-from v4_assets.rollout import by_hand, publishing
-from v4_assets.rollout.orders import Kind
 from v4_assets.settings import load
+
+if TYPE_CHECKING:
+    from v4_assets.record.deployments import Event
+    from v4_assets.rollout.orders import Kind
 
 reason_option = click.option("--reason", required=True, help="Why; it is recorded.")
 
@@ -37,6 +34,8 @@ def history(as_json: bool) -> None:
 @json_option
 def live(instant: str | None, as_json: bool) -> None:
     """What is live, or was at an instant."""
+    from v4_assets.record import deployments
+
     when = _instant(instant) if instant else load().clock.now()
     found = deployments.live_at(_events(), when)
     text = f"{found.version} since {found.happened_at:%Y-%m-%d %H:%M} UTC: {found.reason}" if found else "nothing"
@@ -55,6 +54,8 @@ def look(context: click.Context, options: tuple[str, ...]) -> None:
 @click.option("--alerts", is_flag=True, help="Look as the alert sensor does, too.")
 def tick(alerts: bool) -> None:
     """One look of the rollout sensor in this process, and the runs it asks for: for those who run no Dagster daemon."""
+    from v4_assets.rollout import by_hand
+
     settings = load()
     looks = [by_hand.tick(settings), *([by_hand.alert(settings)] if alerts else [])]
     for one in looks:
@@ -90,6 +91,8 @@ def sunset(reason: str) -> None:
 @click.command()
 def resume() -> None:
     """Carry through an action that has begun, however often it failed."""
+    from v4_assets.rollout import by_hand
+
     outcome = by_hand.resume(load())
     click.echo(told(outcome, "resumed"))
     sys.exit(0 if outcome.success else 1)
@@ -99,6 +102,8 @@ def resume() -> None:
 @click.argument("evidence_sha256")
 def approve(evidence_sha256: str) -> None:
     """Agree to what the sensor asks for. EVIDENCE_SHA256 (8 characters or more) is what it asked about."""
+    from v4_assets.rollout import by_hand
+
     event = by_hand.approve(load(), evidence_sha256)
     click.echo(
         f"{event.version}: approved on evidence {str(event.evidence_sha256)[:12]}. The sensor acts on its next tick."
@@ -111,6 +116,8 @@ def approve(evidence_sha256: str) -> None:
 @reason_option
 def allow(version: str, reason: str) -> None:
     """Let a version that was rolled back be promoted again."""
+    from v4_assets.rollout import by_hand
+
     by_hand.allow(load(), version, reason)
     click.echo(f"{version} may be promoted again.")
     _rewrite_page()
@@ -121,6 +128,8 @@ def allow(version: str, reason: str) -> None:
 @reason_option
 def restore(version: str, reason: str) -> None:
     """Bring an archived version back: its bundle is verified, and the next day scores with it."""
+    from v4_assets.rollout import by_hand
+
     by_hand.restore(load(), version, reason)
     click.echo(f"{version} is back: it is scored from the next run on.")
     _rewrite_page()
@@ -129,6 +138,10 @@ def restore(version: str, reason: str) -> None:
 @click.command()
 def report() -> None:
     """Write the rollout page anew, as things stand now, and say where it is."""
+    from v4_assets.operations import operate
+    from v4_assets.resources.connect import warehouse
+    from v4_assets.rollout import publishing
+
     settings = load()
     with operate.dagster_instance(settings) as instance:
         click.echo(
@@ -142,18 +155,29 @@ def report() -> None:
 @json_option
 def show_lift(day: date, weeks: bool, as_json: bool) -> None:
     """Conversion and lift by decile of both versions, on the leads that have matured."""
+    from v4_assets.evaluation import lift
+    from v4_assets.resources.connect import warehouse
+
     settings = load()
     rows = lift.by_decile(warehouse(settings), settings.rollout.catalogue, None if weeks else day)
     say(rows, lift.as_text(rows) or f"{day} was not evaluated; `v4 run --date {day}` does.", as_json)
 
 
 def _rewrite_page() -> None:
+    from v4_assets.operations import operate
+    from v4_assets.resources.connect import warehouse
+    from v4_assets.rollout import publishing
+
     settings = load()
     with operate.dagster_instance(settings) as instance:
         click.echo(publishing.rewrite(instance, warehouse(settings), settings.rollout, settings.clock, settings.places))
 
 
-def _order(kind: Kind, version: str, reason: str) -> None:
+def _order(kind: "Kind", version: str, reason: str) -> None:
+    from v4_assets.references import readers as references
+    from v4_assets.resources.connect import warehouse
+    from v4_assets.rollout import by_hand
+
     settings = load()
     outcome = by_hand.order(settings, kind, version, reason)
     click.echo(told(outcome, f"{kind} to {version}" if kind != "sunset" else f"sunset of {version}"))
@@ -164,7 +188,10 @@ def _order(kind: Kind, version: str, reason: str) -> None:
     sys.exit(0 if outcome.success else 1)
 
 
-def _events() -> list[Event]:
+def _events() -> "list[Event]":
+    from v4_assets.record import production
+    from v4_assets.resources.connect import warehouse
+
     settings = load()
     return production.history(warehouse(settings), settings.rollout.catalogue)
 

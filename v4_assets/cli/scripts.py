@@ -8,9 +8,6 @@ import click
 
 from v4_assets.cli.words import json_option, say
 from v4_assets.configuration.rollout_references import ReferencePlaces
-from v4_assets.references import readers as references
-from v4_assets.resources.connect import warehouse
-from v4_assets.resources.duckdb import scripts as duckdb_scripts
 from v4_assets.settings import load
 from v4_assets.sql_scripts import Script, chosen
 
@@ -48,11 +45,12 @@ def render(engine: str | None, version: str | None, name: str | None, output: Pa
 
 def _renderer(engine: str) -> Callable[[Script], str]:
     if engine == "duckdb":
-        return duckdb_scripts.render
-    # Google's client takes half a second to import, which every command would wait for.
-    from v4_assets.resources.bigquery import console  # noqa: PLC0415 # half a second
+        from v4_assets.resources.duckdb.scripts import render as duckdb
 
-    return console.render
+        return duckdb
+    from v4_assets.resources.bigquery.console import render as bigquery
+
+    return bigquery
 
 
 @click.command("references")
@@ -75,6 +73,9 @@ def show_references(
     as_json: bool,
 ) -> None:
     """Who still reads a version by name. Exit code 0: nobody; 1: somebody; 2: not every place could be looked at."""
+    from v4_assets.references import readers as references
+    from v4_assets.resources.connect import warehouse
+
     settings = load()
     rollout = settings.rollout
     version = version or rollout.baseline

@@ -4,21 +4,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from v4_assets.cli.words import DAY, json_option, say
 from v4_assets.configuration.rollout_file import Rollout, read_rollout
 from v4_assets.errors import PolicyError
-from v4_assets.evaluation.store import evidence_rows
-from v4_assets.policy import odds
-from v4_assets.policy import replay as replaying
 from v4_assets.policy.odds_rules import Assumptions
 from v4_assets.policy.simulated import Strength
-from v4_assets.record import production
-from v4_assets.resources.connect import warehouse
-from v4_assets.salesforce import preview as sync_preview
 from v4_assets.settings import load
+
+if TYPE_CHECKING:
+    from v4_assets.policy.replay import Replayed
 
 DEFAULT = Assumptions()
 MOVES = ("enters_top_decile", "leaves_top_decile", "enters_deprioritized", "leaves_deprioritized")
@@ -50,6 +48,8 @@ def show_odds(
     as_json: bool,
 ) -> None:
     """How often the policy errs at your volume, by simulation: false rollbacks and promotions, weeks to see a fall."""
+    from v4_assets.policy import odds
+
     rollout = load().rollout
     assumptions = replace(
         DEFAULT,
@@ -73,6 +73,8 @@ def show_odds(
 @json_option
 def show_replay(policy: Path | None, first: date | None, last: date, as_json: bool) -> None:
     """On which days a policy would have acted on the evidence that was recorded, beside what was done."""
+    from v4_assets.policy import replay as replaying
+
     settings = load()
     other = read_rollout(policy) if policy else settings.rollout
     days = _replayed(settings.rollout, other, first or settings.rollout.first_day, last)
@@ -101,6 +103,9 @@ def sync() -> None:
 @json_option
 def show_preview(version: str | None, day: date, as_json: bool) -> None:
     """How many records a switch would change, and who enters and leaves the top decile and the deprioritised set."""
+    from v4_assets.resources.connect import warehouse
+    from v4_assets.salesforce import preview as sync_preview
+
     settings = load()
     found = sync_preview.preview(
         warehouse(settings), settings.rollout, settings.clock, version or settings.rollout.candidate, day
@@ -112,7 +117,12 @@ def show_preview(version: str | None, day: date, as_json: bool) -> None:
     say({**content, "lead_ids": moves}, "\n".join(lines), as_json)
 
 
-def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> Sequence[replaying.Replayed]:
+def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Sequence[Replayed]":
+    from v4_assets.evaluation.store import evidence_rows
+    from v4_assets.policy import replay as replaying
+    from v4_assets.record import production
+    from v4_assets.resources.connect import warehouse
+
     settings = load()
     house = warehouse(settings)
     with house.session():

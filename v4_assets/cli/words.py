@@ -3,12 +3,14 @@
 import json
 from dataclasses import asdict, is_dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.operations.operate import Outcome
 from v4_assets.settings import load
+
+if TYPE_CHECKING:
+    from v4_assets.operations.operate import Outcome
 
 
 class Day(click.ParamType[date]):
@@ -32,7 +34,7 @@ DAY = Day()
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
-def told(outcome: Outcome, what: str) -> str:
+def told(outcome: "Outcome", what: str) -> str:
     """How a run ended, its failed checks and errors indented below."""
     verdict = "done" if outcome.success else "FAILED"
     lines = [f"{what}: {verdict}, {outcome.checks_passed} checks passed (run {outcome.run_id})"]

@@ -5,7 +5,6 @@ How far chance could have moved a figure is said in intervals.py.
 """
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from v4_assets.evaluation.intervals import Interval, wald
 from v4_assets.modelling.arrays import Numbers
@@ -13,6 +12,8 @@ from v4_assets.modelling.arrays import Numbers
 
 def auc(scores: Numbers, converted: Numbers) -> float | None:
     """Area under the ROC curve, ties counted half; None when all or none converted. Shapes (n,), `converted` bool."""
+    from sklearn.metrics import roc_auc_score
+
     if converted.all() or not converted.any():
         return None
     return float(roc_auc_score(converted, scores))
@@ -20,6 +21,8 @@ def auc(scores: Numbers, converted: Numbers) -> float | None:
 
 def average_precision(scores: Numbers, converted: Numbers) -> float | None:
     """Area under the precision-recall curve as average precision; None when none converted."""
+    from sklearn.metrics import average_precision_score
+
     return float(average_precision_score(converted, scores)) if converted.any() else None
 
 

@@ -7,17 +7,16 @@ A list is this project's features.json, or a training script's: `final_features`
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any, Literal, get_args
+from typing import Any
 
 from v4_assets.errors import ModelContractError
 from v4_assets.modelling.booster_file import BoosterFacts
+from v4_assets.modelling.choices import Nulls
 from v4_assets.modelling.contract import ALL_ROUNDS, Contract, Feature, parse_contract
 from v4_assets.modelling.training import features_of
 from v4_assets.sql import Column
 
 ENCODED = "_encoded"
-Nulls = Literal["error", "nan", "0"]
-NULL_RULES: tuple[str, ...] = get_args(Nulls)
 
 FIGURES = {
     "train_auc": ("train_auc", "train_auc_roc"),

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import pyarrow as pa
-import xgboost as xgb
 
 from v4_assets.errors import ModelContractError, ModelIntegrityError
 from v4_assets.modelling.booster_file import verify_format
@@ -24,6 +23,7 @@ from v4_assets.modelling.profile import Profile
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xgboost as xgb
 
 BUNDLE_FILES = ("model.json", "features.json", "metrics.json", "profile.json")
 
@@ -36,7 +36,7 @@ class Bundle:
 
     version: str
     features: tuple[Feature, ...]
-    booster: xgb.Booster
+    booster: "xgb.Booster"
     metrics: Mapping[str, Any]
     profile: Profile
     sha256: str
@@ -74,7 +74,7 @@ class Bundle:
         """
         if isinstance(rows, (pa.RecordBatch, pa.Table)):
             return self.predict(encode(self.features, rows))
-        from v4_assets.modelling.frames import score_frame  # noqa: PLC0415 # frames builds on this module
+        from v4_assets.modelling.frames import score_frame  # frames builds on this module
 
         return score_frame(self, rows)
 
@@ -90,6 +90,8 @@ class Bundle:
 
         Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for trees".
         """
+        import xgboost as xgb
+
         if len(matrix) == 0:
             return np.zeros((0, len(self.features) + 1), dtype=np.float32)
         data = xgb.DMatrix(matrix, feature_names=self.booster.feature_names, feature_types=self.booster.feature_types)
@@ -112,8 +114,10 @@ class Bundle:
         return [words.take(pa.array(places[:, rank], mask=moved[:, rank] == 0)) for rank in range(count)]
 
 
-def read_booster(path: Path) -> xgb.Booster:
+def read_booster(path: Path) -> "xgb.Booster":
     """A booster in XGBoost's own JSON or UBJ format. Raises ModelContractError on anything else, pickles above all."""
+    import xgboost as xgb
+
     verify_format(path)
     booster = xgb.Booster()
     try:
@@ -152,7 +156,7 @@ def load_bundle(path: Path, version: str, approved: Mapping[str, str]) -> Bundle
 
 
 def verify_agreement(
-    features: Sequence[Feature], booster: xgb.Booster, where: Path, rounds: Rounds = ALL_ROUNDS
+    features: Sequence[Feature], booster: "xgb.Booster", where: Path, rounds: Rounds = ALL_ROUNDS
 ) -> None:
     """The booster was trained on these features in this order and has these rounds. Raises ModelContractError."""
     names = [feature.trained_as for feature in features]

@@ -15,8 +15,9 @@ from v4_assets import sql, tables
 from v4_assets.errors import ModelContractError, SqlFileError, TableMissingError, V4Error
 from v4_assets.modelling import files
 from v4_assets.modelling.booster_file import BoosterFacts, inspect
+from v4_assets.modelling.choices import ORDER, UNUSUAL, Nulls
 from v4_assets.modelling.contract import Contract, Feature, contract_problems, sql_problems
-from v4_assets.modelling.importer import Nulls, chosen_rounds, contract_of, draft, figures_of
+from v4_assets.modelling.importer import chosen_rounds, contract_of, draft, figures_of
 from v4_assets.modelling.known_answers import KnownAnswers, figure_problems, read_answers, verify_answers
 from v4_assets.modelling.model import file_sha256, read_booster, verify_agreement
 from v4_assets.modelling.training import plain_feature
@@ -27,7 +28,6 @@ from v4_assets.resources.registry import Entry
 from v4_assets.settings import Settings
 from v4_assets.sql import Column
 
-ORDER, UNUSUAL = "order", "unusual"
 PROFILE_DAYS = 60
 """How far back a day of features is looked for when no data is given."""
 

@@ -4,12 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import xgboost as xgb
 
 from v4_assets.errors import RowsMissingError
 from v4_assets.evaluation import metrics
@@ -18,6 +17,9 @@ from v4_assets.modelling.contract import ALL_ROUNDS, Feature, Matrix, Rounds, en
 from v4_assets.modelling.model import Vector
 from v4_assets.modelling.profile import profile_of
 from v4_assets.sql import Column
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 SEED = 41
 
@@ -84,12 +86,14 @@ def split_by_time(
     return Split(**{name: _period(rows, features, name, first, end) for name, (first, end) in parts.items()})
 
 
-def train(split: Split, parameters: Mapping[str, Any]) -> xgb.Booster:
+def train(split: Split, parameters: Mapping[str, Any]) -> "xgb.Booster":
     """A booster fitted with `parameters` (rollout.yaml, `train`), cut at its best round on the validation part.
 
     scale_pos_weight is negatives / positives of the rows fitted on. One thread and a fixed seed: the same rows and the
     same XGBoost give the same bytes.
     """
+    import xgboost as xgb
+
     settings = dict(parameters)
     rounds, patience = settings.pop("n_estimators"), settings.pop("early_stopping_rounds")
     positives = int(split.fit.converted.sum())
@@ -119,7 +123,7 @@ def train(split: Split, parameters: Mapping[str, Any]) -> xgb.Booster:
     return best
 
 
-def measure(booster: xgb.Booster, split: Split) -> dict[str, Any]:
+def measure(booster: "xgb.Booster", split: Split) -> dict[str, Any]:
     """The figures of metrics.json: rows, base rates and AUC of the training and test periods, and the test's lift."""
     test, train = _scores(booster, split.test), _scores(booster, split.train)
     top = metrics.conversion_of_share(test, split.test.converted, 0.9, 1.0)
@@ -142,7 +146,7 @@ def measure(booster: xgb.Booster, split: Split) -> dict[str, Any]:
 def bundle_files(
     version: str,
     features: Sequence[Feature],
-    booster: xgb.Booster,
+    booster: "xgb.Booster",
     figures: Mapping[str, Any],
     profiled: Period,
     rounds: Rounds = ALL_ROUNDS,
@@ -187,7 +191,7 @@ def _period(rows: pa.Table, features: Sequence[Feature], name: str, first: date,
     return Period(encode(features, part), converted.astype(bool))
 
 
-def _scores(booster: xgb.Booster, period: Period) -> Vector:
+def _scores(booster: "xgb.Booster", period: Period) -> Vector:
     scores: Vector = booster.inplace_predict(period.matrix)
     return scores
 

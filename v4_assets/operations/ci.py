@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from v4_assets.assets.daily import REPLACE_LIVE_TAG
 from v4_assets.errors import V4Error
 from v4_assets.graph import build
 from v4_assets.operations import operate
+from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
 from v4_assets.operations.operate import Outcome
 from v4_assets.policy.decision import GATE_NAMES
 from v4_assets.resources.connect import warehouse
@@ -34,48 +34,6 @@ SAMPLE_NOW = f"{SAMPLE_DAY}T06:30"
 DAYS_BEFORE = 3
 """So many days are scored first, since checks compare a day with those before it."""
 REASON = "v4 ci looks at the code of now"
-
-PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One check and what came of it."""
-
-    asset: str
-    check: str
-    severity: str
-    """ERROR or WARN."""
-    result: str
-    """passed, failed, or not run: a step before it failed."""
-    is_gate: bool
-    """It encodes a decision about a rollout, and never breaks a build."""
-    description: str
-
-    @property
-    def breaks(self) -> bool:
-        """Whether this row alone fails the build."""
-        return self.severity == "ERROR" and self.result != PASSED and not self.is_gate
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a build is told."""
-
-    where: str
-    day: date
-    rows: tuple[Row, ...]
-    errors: tuple[str, ...]
-    """What stopped a step, one sentence each."""
-
-    @property
-    def passed(self) -> bool:
-        """No step failed, and no check that breaks a build."""
-        return not self.errors and not any(row.breaks for row in self.rows)
-
-    def count(self, result: str) -> int:
-        """How many checks ended so."""
-        return sum(row.result == result for row in self.rows)
 
 
 def on_sample(settings: Settings) -> Report:

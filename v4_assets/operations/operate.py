@@ -13,9 +13,9 @@ import dagster as dg
 from v4_assets import jobs, tables
 from v4_assets.assets.daily import ONLY_GAPS_TAG, REPLACE_LIVE_TAG
 from v4_assets.assets.production import archived_versions
+from v4_assets.days import contiguous, days_between
 from v4_assets.errors import SettingsError, V4Error
 from v4_assets.graph import build
-from v4_assets.partitions import contiguous, days_between
 from v4_assets.record import production, schema
 from v4_assets.record.written import latest_writes
 from v4_assets.resources import dagster_storage

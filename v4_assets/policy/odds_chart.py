@@ -2,14 +2,14 @@
 
 from io import BytesIO
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from v4_assets.policy.odds import CAUGHT_WITHIN, FALSE_WITHIN, Odds
 
 
 def png(odds: Odds) -> bytes:
     """A PNG: one group of bars per horizon and one line per rule."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     false, caught = figure.subplots(1, 2)

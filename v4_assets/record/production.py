@@ -16,7 +16,7 @@ from v4_assets.record import deployments
 from v4_assets.record.deployments import Event
 from v4_assets.record.written import latest_writes
 from v4_assets.resources.registry import ModelRegistry
-from v4_assets.resources.warehouse import Statement, Warehouse
+from v4_assets.resources.warehouse import Statement, Warehouse, rows_of
 from v4_assets.tables import Catalogue
 
 
@@ -154,7 +154,7 @@ def record(
 
 def history(warehouse: Warehouse, catalogue: Catalogue) -> list[Event]:
     """Every event, oldest first."""
-    return deployments.in_order(Event(**row) for row in warehouse.read(catalogue.query(tables.DEPLOYMENTS)).to_pylist())
+    return deployments.in_order(Event(**row) for row in rows_of(warehouse.read(catalogue.query(tables.DEPLOYMENTS))))
 
 
 def _recorded(catalogue: Catalogue, event: Event) -> Statement:

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 
 from v4_assets import tables
-from v4_assets.partitions import days_between
+from v4_assets.days import days_between
 from v4_assets.record.writes import PartitionWrite
 from v4_assets.record.written import latest_writes
 from v4_assets.resources.warehouse import Statement, Warehouse

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import dagster as dg
 import filelock
 
 from v4_assets.errors import ModelContractError, ModelError, ModelIntegrityError
@@ -35,7 +34,8 @@ class Entry:
     """Where it comes from: kind, data, training window, documented reference figures."""
 
 
-class ModelRegistry(dg.ConfigurableResource["ModelRegistry"]):
+@dataclass(frozen=True)
+class ModelRegistry:
     """Bundles by version, verified on every load."""
 
     shipped: str

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from datetime import UTC
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -98,3 +99,17 @@ class Warehouse(Protocol):
 def arrow_schema(table: Table) -> pa.Schema:
     """The table's columns as an Arrow schema, in order."""
     return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in table.columns])
+
+
+def rows_of(table: pa.Table) -> list[dict[str, Any]]:
+    """The rows as plain values, TIMESTAMP as aware datetimes in UTC.
+
+    Like `to_pylist`, which imports pandas, 0.5 s, for every column of instants.
+    """
+    stamps = {field.name for field in table.schema if pa.types.is_timestamp(field.type)}
+    naive = pa.timestamp("us")
+    schema = pa.schema([field.with_type(naive) if field.name in stamps else field for field in table.schema])
+    return [
+        {name: value.replace(tzinfo=UTC) if value and name in stamps else value for name, value in row.items()}
+        for row in table.cast(schema).to_pylist()
+    ]

@@ -7,6 +7,7 @@ rounds for display only, so what is compared must be what was sent.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,6 @@ ROW = pa.schema(
 VALUES = ("score", "percentile", "deprioritize")
 EMPTY = "#N/A"
 """How Bulk API 2.0 is told null; an empty cell would leave the field as it is."""
-
-_SCORE_TEXTS = pa.array([f"{hundredths / 100:.2f}" for hundredths in range(101)])
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def csv(rows: pa.Table, columns: Sequence[tuple[str, str]], scored_at: datetime)
     emptied = pc.is_null(rows["model_version"])
     instant = f"{scored_at:%Y-%m-%dT%H:%M:%S}.{scored_at.microsecond // 1000:03d}Z"
     texts = {
-        "score": _SCORE_TEXTS.take(pc.cast(pc.round(pc.multiply(rows["score"], 100)), pa.int64())),
+        "score": _score_texts().take(pc.cast(pc.round(pc.multiply(rows["score"], 100)), pa.int64())),
         "percentile": rows["percentile"].cast(pa.string()),
         "deprioritize": rows["deprioritize"].cast(pa.string()),
         "model_version": rows["model_version"],
@@ -120,3 +119,9 @@ def _verify_values(scores: pa.Table) -> None:
             f"leads {examples} first. Nothing was sent; the checks of the daily scores should have stopped them: run "
             "the day again."
         )
+
+
+@cache
+def _score_texts() -> pa.Array:
+    """The text of every score in hundredths. Not a constant: Arrow imports pandas to convert a list."""
+    return pa.array([f"{hundredths / 100:.2f}" for hundredths in range(101)])

@@ -5,7 +5,6 @@ morning to morning. It tells what happens, and it fails when a story does not en
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from enum import StrEnum
 from functools import partial
 from multiprocessing import get_context
 
@@ -13,22 +12,12 @@ import click
 
 from v4_assets.errors import V4Error
 from v4_assets.rollout.report import PAGE
-from v4_assets.sample import other_stories, rollout_story, stories
+from v4_assets.sample import Story, other_stories, rollout_story, stories
 from v4_assets.sample.stage import Stage
 from v4_assets.sample.telling import chapter
 from v4_assets.sample.world import build
 from v4_assets.settings import Settings
 
-
-class Story(StrEnum):
-    """What can be run. Each has a V4_HOME of its own."""
-
-    ROLLOUT = "rollout"
-    MARKET = "market"
-    SILENT_COLUMN = "silent-column"
-
-
-NAMES = tuple(story.value for story in Story)
 INTRODUCTION = (
     "A sales team contacts 5,000 advisors a week. A model scores every open lead every morning, and the tenth it ranks "
     "first is called first. v4.0.0 does it today; v4.1.0 is meant to replace it. Whether a lead was worth the call is "

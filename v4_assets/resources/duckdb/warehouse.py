@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import dagster as dg
 import duckdb
 import pyarrow as pa
 
@@ -31,7 +30,8 @@ from v4_assets.tables import PARTITION_COLUMN, Table, View
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
-class DuckDBWarehouse(dg.ConfigurableResource["DuckDBWarehouse"]):
+@dataclass(frozen=True)
+class DuckDBWarehouse:
     """The Warehouse protocol on one DuckDB file. Cross-process safe; reruns and crashes leave whole partitions."""
 
     path: str
