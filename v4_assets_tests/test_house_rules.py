@@ -17,7 +17,7 @@ TRESPASSES = {
     "policy/weeks.py": "import dagster",
     "checks/scores.py": "import v4_assets.clock",
     "evaluation/metrics.py": "import v4_assets.policy.decision",
-    "policy/case.py": "import v4_assets.salesforce.rows",
+    "policy/state.py": "import v4_assets.salesforce.rows",
     "resources/crm.py": "import v4_assets.record.verdicts, v4_assets.record.production",
     "record/writes.py": "import v4_assets.rollout.words",
     "jobs.py": "import v4_assets.cli.words",
