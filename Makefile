@@ -49,7 +49,7 @@ verify-models: $(READY)  ## the shipped models are what training gives, bit for 
 	@$(BIN)/python -m v4_assets.sample.shipped --verify
 
 docs: $(READY)  ## docs/configuration.md from the settings
-	@$(BIN)/python -m v4_assets.configuration.page
+	@$(BIN)/python -m v4_assets.config.docs_page
 
 screenshots: $(DEV_READY)  ## pictures of the Dagster pages of a finished demo, into docs/images
 	@$(BIN)/python -m v4_assets_tests.browser.screenshots

@@ -12,8 +12,8 @@ from typing import Any
 import requests
 from simple_salesforce.api import Salesforce
 
-from v4_assets.resources.salesforce.http import LoopbackAdapter
-from v4_assets.salesforce.target import SalesforceTarget
+from v4_assets.config.salesforce import SalesforceTarget
+from v4_assets.salesforce.client.http import LoopbackAdapter
 
 RECORDS_AT_A_TIME = 200
 Records = list[dict[str, Any]]

@@ -65,9 +65,9 @@ def prepare(folder: str) -> None:
 def shape() -> list[dict[str, Any]]:
     """The daily assets of the real graph: name, group, dependencies, and checks as (name, is it blocking)."""
     from v4_assets.definitions import defs
-    from v4_assets.jobs import DAILY
+    from v4_assets.names import DAILY_JOB
 
-    graph = defs.resolve_job_def(DAILY).asset_layer.asset_graph
+    graph = defs.resolve_job_def(DAILY_JOB).asset_layer.asset_graph
     return [
         {
             "name": key.to_user_string(),
@@ -79,14 +79,14 @@ def shape() -> list[dict[str, Any]]:
                 for spec in [graph.get_check_spec(check)]
             ],
         }
-        for key in sorted(defs.resolve_job_def(DAILY).asset_layer.executable_asset_keys)
+        for key in sorted(defs.resolve_job_def(DAILY_JOB).asset_layer.executable_asset_keys)
     ]
 
 
 def run_ours(folder: str, day: date) -> None:
     """The daily job of `day`, as at 06:30 on its morning. Raises RuntimeError when the run failed."""
+    from v4_assets.config.environment import load
     from v4_assets.operations import operate
-    from v4_assets.settings import load
 
     settings = load({"V4_HOME": str(Path(folder) / "ours"), "V4_NOW": f"{day}T06:30"})
 

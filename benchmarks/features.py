@@ -23,15 +23,15 @@ import pyarrow as pa
 
 from benchmarks.measure import timed
 from v4_assets import sql, tables
-from v4_assets.assets.partition import Day, Desk, write_query
 from v4_assets.clock import Clock, cutoff
-from v4_assets.record import schema
-from v4_assets.resources.connect import registry, warehouse
-from v4_assets.resources.duckdb.sql import to_duckdb
+from v4_assets.config.environment import Settings, load
+from v4_assets.partition import Day, Desk, write_query
+from v4_assets.resources import registry, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
-from v4_assets.settings import Settings, load
 from v4_assets.sql import Query
+from v4_assets.warehouse import schema
+from v4_assets.warehouse.duckdb.sql import to_duckdb
 
 DAY = date(2026, 1, 12)
 CHAIN = (*tables.SHARED, "features_v40", "features_v41")

@@ -32,23 +32,24 @@ import pyarrow as pa
 import requests
 from requests.adapters import HTTPAdapter
 
+from benchmarks.bulk_v1 import BulkV1
 from benchmarks.by_hand import WAYS, Send, library
+from salesforce_stand_in import StandInOrg, api, local_target, switch
+from salesforce_stand_in.messages import as_json
 from v4_assets import tables
 from v4_assets.clock import Clock, cutoff
-from v4_assets.modelling.ranking import deprioritized, percentiles
-from v4_assets.record import schema
-from v4_assets.resources.connect import registry, warehouse
-from v4_assets.resources.crm import CRM
-from v4_assets.resources.salesforce.client import SalesforceClient
-from v4_assets.resources.warehouse import arrow_schema
-from v4_assets.salesforce import syncing
+from v4_assets.config.environment import Settings, load
+from v4_assets.config.record_ids import to_18
+from v4_assets.resources import registry, warehouse
+from v4_assets.salesforce import sync as syncing
+from v4_assets.salesforce.client.client import SalesforceClient
+from v4_assets.salesforce.client.crm import CRM
 from v4_assets.salesforce.fields import examine
-from v4_assets.salesforce.record_ids import to_18
 from v4_assets.salesforce.rows import as_sent
 from v4_assets.salesforce.shipment import Shipment
-from v4_assets.sample.org import StandInOrg, api, local_target, switch
-from v4_assets.sample.org.messages import as_json
-from v4_assets.settings import Settings, load
+from v4_assets.scores.ranking import deprioritized, percentiles
+from v4_assets.warehouse import schema
+from v4_assets.warehouse.protocol import arrow_schema
 
 DAY = date(2026, 1, 12)
 CLOCK = Clock(cutoff(date(2026, 1, 13)))
@@ -199,9 +200,10 @@ def running(folder: str) -> Iterator[None]:
 
 
 def serve(folder: str) -> None:
-    """Serve the org, which learns the composite call, until it is terminated."""
+    """Serve the org, which learns the composite call and Bulk API 1.0, until it is terminated."""
     api.ROUTES = (*api.ROUTES, api._Route("PATCH", "/composite/sobjects", "any", _collection))
-    with StandInOrg(Path(folder) / "org"):
+    with StandInOrg(Path(folder) / "org") as org:
+        org.api.extensions.append(BulkV1(org.store, org.faults))
         print("ready", flush=True)
         while True:
             time.sleep(3600)

@@ -14,11 +14,11 @@ from pathlib import Path
 import click
 import duckdb
 
-from v4_assets import jobs
+from v4_assets.config.environment import load
+from v4_assets.names import SCORING_JOB
 from v4_assets.operations import operate
-from v4_assets.rollout.evaluations import checks_of_run
+from v4_assets.production.evaluations import checks_of_run
 from v4_assets.sample import Story
-from v4_assets.settings import load
 
 ASIDE = {
     "run_id": "Dagster numbers runs at random",
@@ -127,7 +127,7 @@ def _recorded(home: Path) -> tuple[Counter[object], Counter[object]]:
     checks: Counter[object] = Counter()
     with operate.dagster_instance(load({"V4_HOME": str(home)})) as instance:
         for run in instance.get_runs():
-            if run.job_name == jobs.SCORING:
+            if run.job_name == SCORING_JOB:
                 continue
             for asset, found in checks_of_run(instance, run.run_id).items():
                 for name, one in found.items():

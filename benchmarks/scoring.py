@@ -17,16 +17,16 @@ import xgboost as xgb
 
 from benchmarks.measure import timed
 from v4_assets import tables
-from v4_assets.assets.partition import Day, Desk, write_partition
-from v4_assets.assets.scores import scored_batches
 from v4_assets.clock import Clock, cutoff
-from v4_assets.modelling.contract import Matrix
-from v4_assets.modelling.files import score_file
-from v4_assets.modelling.model import Bundle
-from v4_assets.record import schema
-from v4_assets.resources.connect import registry, warehouse
-from v4_assets.resources.warehouse import arrow_schema
-from v4_assets.settings import Settings, load
+from v4_assets.config.environment import Settings, load
+from v4_assets.models.bundle import Bundle
+from v4_assets.models.contract import Matrix
+from v4_assets.models.files import score_file
+from v4_assets.partition import Day, Desk, write_partition
+from v4_assets.resources import registry, warehouse
+from v4_assets.scores.assets import scored_batches
+from v4_assets.warehouse import schema
+from v4_assets.warehouse.protocol import arrow_schema
 
 VERSION, KEY = "v4.1.0", "v41"
 DAY = date(2026, 1, 5)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from v4_assets.settings import with_environment
+from v4_assets.config.environment import with_environment
 
 COMMANDS = ("--help", "status --help", "run --help", "history", "live", "lift", "status")
 SCRIPT = "from v4_assets.cli.main import main; main()"

@@ -1,6 +1,6 @@
 """What Dagster loads: the graph of this environment."""
 
+from v4_assets.config.environment import load
 from v4_assets.graph import build
-from v4_assets.settings import load
 
 defs = build(load())

@@ -2,27 +2,24 @@
 
 import dagster as dg
 
-from v4_assets import jobs
-from v4_assets.assets import (
-    archive,
-    attributes,
-    evaluation,
-    features,
-    leads,
-    odds,
-    production,
-    report,
-    salesforce_sync,
-    scores,
-    sources,
-    training,
-)
+from v4_assets import attributes, jobs
+from v4_assets.config.environment import Settings
+from v4_assets.evaluation import assets as evaluation_assets
+from v4_assets.features import assets as feature_assets
+from v4_assets.models import assets as model_assets
 from v4_assets.partitions import daily_partitions
-from v4_assets.resources.connect import crm, registry, warehouse
-from v4_assets.rollout import publishing
-from v4_assets.rollout.alerts import alert_sensor
-from v4_assets.rollout.sensor import rollout_sensor
-from v4_assets.settings import Settings
+from v4_assets.production import archive
+from v4_assets.production import assets as production_assets
+from v4_assets.production.sensor import rollout_sensor
+from v4_assets.report import assets as report_assets
+from v4_assets.report import publishing
+from v4_assets.report.alerts import alert_sensor
+from v4_assets.resources import crm, registry, warehouse
+from v4_assets.salesforce import assets as salesforce_assets
+from v4_assets.scores import assets as score_assets
+from v4_assets.sources import assets as source_assets
+from v4_assets.sources import leads
+from v4_assets.studies import assets as study_assets
 
 
 def build(settings: Settings) -> dg.Definitions:
@@ -30,32 +27,32 @@ def build(settings: Settings) -> dg.Definitions:
     rollout = settings.rollout
     days = daily_partitions(rollout.first_day)
     versions = rollout.versions.items()
-    archived = production.archived_versions(settings.places.registry)
+    archived = production_assets.archived_versions(settings.places.registry)
     org = crm(settings)
     daily, parts, actions = jobs.daily_job(rollout, archived), jobs.parts(rollout, archived), jobs.action_jobs()
     return dg.Definitions(
         assets=attributes.attributed(
             [
-                *sources.source_specs(rollout),
-                sources.source_observations(rollout, days),
+                *source_assets.source_specs(rollout),
+                source_assets.source_observations(rollout, days),
                 leads.scored_leads(rollout, days),
-                *features.snapshot_assets(rollout, days),
-                *(features.features_asset(version, entry, rollout, days) for version, entry in versions),
-                *(scores.scores_asset(version, entry, rollout, days) for version, entry in versions),
-                evaluation.lead_outcomes(rollout, days),
-                evaluation.lift_comparison(rollout, days),
-                odds.policy_odds(rollout),
-                production.production_alias(rollout, days),
+                *feature_assets.snapshot_assets(rollout, days),
+                *(feature_assets.features_asset(version, entry, rollout, days) for version, entry in versions),
+                *(score_assets.scores_asset(version, entry, rollout, days) for version, entry in versions),
+                evaluation_assets.lead_outcomes(rollout, days),
+                evaluation_assets.lift_comparison(rollout, days),
+                study_assets.policy_odds(rollout),
+                production_assets.production_alias(rollout, days),
                 archive.champion_archive(rollout, days),
-                salesforce_sync.salesforce_sync(rollout, days, sends=org.org is not None),
-                report.rollout_report(rollout, days),
-                training.training_set(rollout),
-                *(training.model_asset(version, entry, rollout) for version, entry in versions),
+                salesforce_assets.salesforce_sync(rollout, days, sends=org.org is not None),
+                report_assets.rollout_report(rollout, days),
+                model_assets.training_set(rollout),
+                *(model_assets.model_asset(version, entry, rollout) for version, entry in versions),
             ],
             settings,
             archived,
         ),
-        asset_checks=[training.model_checks(version, entry, rollout) for version, entry in versions],
+        asset_checks=[model_assets.model_checks(version, entry, rollout) for version, entry in versions],
         jobs=[
             daily,
             *parts,

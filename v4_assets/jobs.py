@@ -6,9 +6,27 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from v4_assets import tables
-from v4_assets.assets import archive, features, leads, production, report, salesforce_sync, scores, sources
-from v4_assets.assets import training as training_assets
-from v4_assets.configuration.rollout_file import Rollout
+from v4_assets.config.rollout import Rollout
+from v4_assets.names import (
+    ACTION_JOBS,
+    CHAMPION_ARCHIVE,
+    CHECKLIST_JOB,
+    DAILY_JOB,
+    EVALUATION_JOB,
+    FEATURES_GROUP,
+    LEADS_GROUP,
+    PART_TAG,
+    PAST_DAY_JOB,
+    PRODUCTION_ALIAS,
+    ROLLOUT_REPORT,
+    SALESFORCE_SYNC,
+    SCORES_GROUP,
+    SCORING_JOB,
+    SOURCES_GROUP,
+    SYNC_JOB,
+    TRAINING_GROUP,
+    TRAINING_JOB,
+)
 
 if TYPE_CHECKING:
     # Dagster returns these types from public functions but does not export their names.
@@ -19,22 +37,8 @@ if TYPE_CHECKING:
 
     Schedule = AssetSchedule | dg.ScheduleDefinition
 
-DAILY = "daily_scoring"
-SCORING = "score_range"
-EVALUATION = "evaluate_day"
-PAST_DAY = "past_day"
-SYNC = "sync_salesforce"
-TRAINING = "train_models"
-CHECKLIST = "pre_deployment_checks"
-ACTIONS = {"promotion": "promote_production", "rollback": "rollback_production", "sunset": "sunset_champion"}
-"""Kind of order to the job that carries it out."""
-BEGINS = {"promotion": production.ALIAS, "rollback": production.ALIAS, "sunset": archive.NAME}
-"""Kind of order to the asset of its job that begins it."""
 
-PART_TAG = "v4/part"
-"""Tag of every job: what part of the rollout it is."""
-
-SCORING_GROUPS = (sources.GROUP, leads.GROUP, features.GROUP, scores.GROUP)
+SCORING_GROUPS = (SOURCES_GROUP, LEADS_GROUP, FEATURES_GROUP, SCORES_GROUP)
 EVALUATED = (tables.LEAD_OUTCOMES, tables.LIFT_COMPARISON)
 
 
@@ -47,9 +51,9 @@ def scored(rollout: Rollout, archived: Iterable[str]) -> dg.AssetSelection:
 
 def daily_job(rollout: Rollout, archived: Iterable[str]) -> "AssetJob":
     """Everything of a morning, one partition a day."""
-    rest = (*EVALUATED, production.ALIAS, salesforce_sync.SYNC, report.NAME)
+    rest = (*EVALUATED, PRODUCTION_ALIAS, SALESFORCE_SYNC, ROLLOUT_REPORT)
     return dg.define_asset_job(
-        DAILY,
+        DAILY_JOB,
         tags={PART_TAG: "daily"},
         selection=scored(rollout, archived) | dg.AssetSelection.assets(*rest),
         description=(
@@ -63,27 +67,27 @@ def parts(rollout: Rollout, archived: Iterable[str]) -> "list[AssetJob]":
     """Parts of the daily job for past days, and for a day whose challenger failed."""
     return [
         dg.define_asset_job(
-            SCORING,
+            SCORING_JOB,
             tags={PART_TAG: "past"},
             selection=scored(rollout, archived),
             description="Scores only, one day or a range of days in one run: what a backfill is made of.",
         ),
         dg.define_asset_job(
-            EVALUATION,
+            EVALUATION_JOB,
             tags={PART_TAG: "past"},
             selection=dg.AssetSelection.assets(*EVALUATED),
             description="Compare the versions as of one day, from scores that are there.",
         ),
         dg.define_asset_job(
-            PAST_DAY,
+            PAST_DAY_JOB,
             tags={PART_TAG: "past"},
             selection=scored(rollout, archived) | dg.AssetSelection.assets(*EVALUATED),
             description="Scores and comparison of a day that is over; production and Salesforce are only ever today's.",
         ),
         dg.define_asset_job(
-            SYNC,
+            SYNC_JOB,
             tags={PART_TAG: "salesforce"},
-            selection=dg.AssetSelection.assets(production.ALIAS, salesforce_sync.SYNC),
+            selection=dg.AssetSelection.assets(PRODUCTION_ALIAS, SALESFORCE_SYNC),
             description="Bring today's scores of the live version to Salesforce, and nothing else.",
         ),
     ]
@@ -91,24 +95,24 @@ def parts(rollout: Rollout, archived: Iterable[str]) -> "list[AssetJob]":
 
 def action_jobs() -> "list[AssetJob]":
     """Promotion and rollback are the same steps with another order; a sunset archives instead of switching."""
-    switch = dg.AssetSelection.assets(production.ALIAS, salesforce_sync.SYNC, report.NAME)
+    switch = dg.AssetSelection.assets(PRODUCTION_ALIAS, SALESFORCE_SYNC, ROLLOUT_REPORT)
     return [
         dg.define_asset_job(
-            ACTIONS["promotion"],
+            ACTION_JOBS["promotion"],
             tags={PART_TAG: "action"},
             selection=switch,
             description="Make the candidate live, bring its scores to Salesforce, read them back, report.",
         ),
         dg.define_asset_job(
-            ACTIONS["rollback"],
+            ACTION_JOBS["rollback"],
             tags={PART_TAG: "action"},
             selection=switch,
             description="Make the baseline live again, bring its scores to Salesforce, read them back, report why.",
         ),
         dg.define_asset_job(
-            ACTIONS["sunset"],
+            ACTION_JOBS["sunset"],
             tags={PART_TAG: "action"},
-            selection=dg.AssetSelection.assets(archive.NAME, report.NAME),
+            selection=dg.AssetSelection.assets(CHAMPION_ARCHIVE, ROLLOUT_REPORT),
             description="Archive the baseline's bundle with its hashes and stop scoring with it.",
         ),
     ]
@@ -117,9 +121,9 @@ def action_jobs() -> "list[AssetJob]":
 def training_job() -> "AssetJob":
     """Training set and models. Run by hand."""
     return dg.define_asset_job(
-        TRAINING,
+        TRAINING_JOB,
         tags={PART_TAG: "training"},
-        selection=dg.AssetSelection.groups(training_assets.GROUP).materializable(),
+        selection=dg.AssetSelection.groups(TRAINING_GROUP).materializable(),
         description="Train every version that is trained here.",
     )
 
@@ -128,7 +132,7 @@ def checklist_job(rollout: Rollout) -> "AssetJob":
     """The guide's pre-deployment checklist on the registered bundles, without training anything."""
     models = [f"model_{entry.key}" for entry in rollout.versions.values()]
     return dg.define_asset_job(
-        CHECKLIST,
+        CHECKLIST_JOB,
         tags={PART_TAG: "training"},
         selection=dg.AssetSelection.checks_for_assets(*models),
         description="The guide's pre-deployment checklist on the registered models.",

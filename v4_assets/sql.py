@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from v4_assets.errors import SqlFileError
@@ -86,11 +87,26 @@ class Query:
 
 @cache
 def load(name: str) -> SqlFile:
-    """The file sql/NAME.sql. Raises SqlFileError when it is missing or its header does not say what it must."""
-    path = SQL_DIR / f"{name}.sql"
-    if not path.is_file():
-        raise SqlFileError(f"There is no {path}. Add the file, or correct the name that asks for it.")
-    return parse(name, path.read_text(encoding="utf-8"))
+    """The file NAME.sql in a folder of sql/. Raises SqlFileError when it is missing or its header is not complete."""
+    return parse(name, path_of(name).read_text(encoding="utf-8"))
+
+
+def files() -> dict[str, Path]:
+    """Name to path of every file in sql/ and its folders, by name. Raises SqlFileError for a name that stands twice."""
+    found: dict[str, Path] = {}
+    for path in sorted(SQL_DIR.rglob("*.sql"), key=lambda path: path.stem):
+        if path.stem in found:
+            raise SqlFileError(f"{found[path.stem]} and {path} have one name. Rename one: a file is found by its name.")
+        found[path.stem] = path
+    return found
+
+
+def path_of(name: str) -> Path:
+    """Where the file NAME.sql is. Raises SqlFileError when there is none."""
+    found = files().get(name)
+    if found is None:
+        raise SqlFileError(f"There is no {name}.sql in {SQL_DIR}. Add the file, or correct the name that asks for it.")
+    return found
 
 
 def parse(name: str, text: str) -> SqlFile:

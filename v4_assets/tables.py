@@ -2,7 +2,7 @@
 
 Sources are declared here as the firm's systems deliver them. The tables we make take their columns from the header of
 the SQL file that builds or reads them, so that a column is described once. How a column or a table is added, so that
-existing installations can be upgraded: v4_assets/record/schema.py.
+existing installations can be upgraded: v4_assets/warehouse/schema.py.
 """
 
 from collections.abc import Iterator, Mapping

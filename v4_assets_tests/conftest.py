@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from v4_assets_tests.environment import fresh_environment
+from v4_assets_tests.fixtures.environment import fresh_environment
 
 SESSION = ExitStack()
 SHARED_HOME = SESSION.enter_context(fresh_environment())

@@ -5,9 +5,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from v4_assets.config.environment import PROJECT, load
 from v4_assets.errors import SettingsError
 from v4_assets.graph import build
-from v4_assets.settings import PROJECT, load
 
 BIGQUERY = {"V4_WAREHOUSE": "bigquery", "V4_BIGQUERY_PROJECT": "acme"}
 STAGES = ["sources", "leads", "features", "scores", "evaluation", "production", "salesforce", "training"]
@@ -66,9 +66,9 @@ def test_the_page_links_to_the_sql_and_the_module_of_every_asset(tmp_path):
         return [str(one.label) for one in found[name].metadata["dagster/code_references"].code_references]
 
     found = specs(tmp_path)
-    assert code("features_v41") == ["sql/features_v41.sql", "v4_assets/assets/features.py"]
-    assert code("daily_scores_v40") == ["sql/daily_scores.sql", "v4_assets/assets/scores.py"]
-    assert code("champion_archive") == ["v4_assets/assets/archive.py"]
+    assert code("features_v41") == ["sql/features/features_v41.sql", "v4_assets/features/assets.py"]
+    assert code("daily_scores_v40") == ["sql/scores/daily_scores.sql", "v4_assets/scores/assets.py"]
+    assert code("champion_archive") == ["v4_assets/production/archive.py"]
     assert all(code(name) for name in found)
 
 
@@ -76,7 +76,7 @@ def test_with_an_address_of_the_code_the_links_lead_there(tmp_path):
     rules = with_line(tmp_path, "code_url: null", "code_url: https://example.org/v4/blob/main")
     references = specs(tmp_path, V4_ROLLOUT=rules)["policy_odds"].metadata["dagster/code_references"]
     assert [one.url for one in references.code_references] == [
-        "https://example.org/v4/blob/main/v4_assets/assets/odds.py"
+        "https://example.org/v4/blob/main/v4_assets/studies/assets.py"
     ]
 
 

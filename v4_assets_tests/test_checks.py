@@ -12,16 +12,21 @@ import pytest
 import xgboost as xgb
 
 from v4_assets import checks
-from v4_assets.checks import Check, Finding, features, leads, models, results, scores, sources, specs
-from v4_assets.configuration.rollout_file import CheckLimits, PreDeployment
-from v4_assets.modelling.audit import FeatureAudit
-from v4_assets.modelling.contract import Feature
-from v4_assets.modelling.model import Bundle
-from v4_assets.modelling.profile import Histogram, Profile, profile_of
+from v4_assets.checks import Check, Finding, results, specs
+from v4_assets.config.rollout import CheckLimits, PreDeployment
+from v4_assets.features import checks as feature_checks
+from v4_assets.features.audit import FeatureAudit
+from v4_assets.models import checks as model_checks
+from v4_assets.models.bundle import Bundle
+from v4_assets.models.contract import Feature
+from v4_assets.models.profile import Histogram, Profile, profile_of
+from v4_assets.scores import checks as score_checks
+from v4_assets.sources import checks as source_checks
+from v4_assets.sources import lead_checks
 from v4_assets.sql import Column
 from v4_assets.tables import Table
 
-MODULES = (sources, leads, features, scores, models)
+MODULES = (source_checks, lead_checks, feature_checks, score_checks, model_checks)
 DAY = date(2026, 1, 12)
 CUTOFF = datetime(2026, 1, 12, 5, tzinfo=UTC)
 LIMITS = CheckLimits(
@@ -68,7 +73,7 @@ def observed(day: date = DAY, source: str = "lead", column: str = "Email", **cha
 
 def ask_sources(check: Check, *observations: dict, declared=(ASKED,)) -> Finding:
     contacts = observed(source="ria_contacts_current", column="REP_TYPE", latest_at=CUTOFF - timedelta(days=30))
-    return answer(sources.judge(declared, [*observations, contacts], DAY, CUTOFF, LIMITS), check)
+    return answer(source_checks.judge(declared, [*observations, contacts], DAY, CUTOFF, LIMITS), check)
 
 
 def before(offset: int, **changes) -> dict:
@@ -77,28 +82,28 @@ def before(offset: int, **changes) -> dict:
 
 SOURCE_CASES = (
     Case(
-        sources.COLUMNS,
-        good=lambda: ask_sources(sources.COLUMNS, observed()),
-        bad=lambda: ask_sources(sources.COLUMNS, observed(), declared=[ASKED, (SOURCE, {"Id": "INT64"})]),
+        source_checks.COLUMNS,
+        good=lambda: ask_sources(source_checks.COLUMNS, observed()),
+        bad=lambda: ask_sources(source_checks.COLUMNS, observed(), declared=[ASKED, (SOURCE, {"Id": "INT64"})]),
         found_good="0 columns differ",
         found_bad="2 columns differ",
         expected="0 columns differ",
         details=("Lead.Id is INT64, expected STRING", "Lead.CreatedDate is missing, expected TIMESTAMP"),
     ),
     Case(
-        sources.FILLED,
-        good=lambda: ask_sources(sources.FILLED, observed(row_count=1)),
-        bad=lambda: ask_sources(sources.FILLED, observed(row_count=0), observed(source="a", row_count=0)),
+        source_checks.FILLED,
+        good=lambda: ask_sources(source_checks.FILLED, observed(row_count=1)),
+        bad=lambda: ask_sources(source_checks.FILLED, observed(row_count=0), observed(source="a", row_count=0)),
         found_good="0 empty",
         found_bad="2 empty",
         expected="0 empty",
         details=("a", "lead"),
     ),
     Case(
-        sources.ROWS_STEADY,
-        good=lambda: ask_sources(sources.ROWS_STEADY, observed(row_count=1299), before(1), before(2)),
+        source_checks.ROWS_STEADY,
+        good=lambda: ask_sources(source_checks.ROWS_STEADY, observed(row_count=1299), before(1), before(2)),
         bad=lambda: ask_sources(
-            sources.ROWS_STEADY, observed(row_count=600), before(1, row_count=800), before(2, row_count=1200)
+            source_checks.ROWS_STEADY, observed(row_count=600), before(1, row_count=800), before(2, row_count=1200)
         ),
         found_good="largest change +29.9%",
         found_bad="largest change -40.0%",
@@ -106,10 +111,10 @@ SOURCE_CASES = (
         details=("lead: -40.0%",),
     ),
     Case(
-        sources.NULLS_STEADY,
-        good=lambda: ask_sources(sources.NULLS_STEADY, observed(null_count=199), before(1), before(2)),
+        source_checks.NULLS_STEADY,
+        good=lambda: ask_sources(source_checks.NULLS_STEADY, observed(null_count=199), before(1), before(2)),
         bad=lambda: ask_sources(
-            sources.NULLS_STEADY, observed(null_count=1000), before(1, null_count=50), before(2, null_count=150)
+            source_checks.NULLS_STEADY, observed(null_count=1000), before(1, null_count=50), before(2, null_count=150)
         ),
         found_good="largest change +9.9%",
         found_bad="largest change +90.0%",
@@ -117,9 +122,9 @@ SOURCE_CASES = (
         details=("lead.Email: +90.0%",),
     ),
     Case(
-        sources.FRESH,
-        good=lambda: ask_sources(sources.FRESH, observed(latest_at=CUTOFF - timedelta(days=4))),
-        bad=lambda: ask_sources(sources.FRESH, observed(latest_at=CUTOFF - timedelta(days=50))),
+        source_checks.FRESH,
+        good=lambda: ask_sources(source_checks.FRESH, observed(latest_at=CUTOFF - timedelta(days=4))),
+        bad=lambda: ask_sources(source_checks.FRESH, observed(latest_at=CUTOFF - timedelta(days=50))),
         found_good="oldest 30.0 days",
         found_bad="oldest 50.0 days",
         expected="days: lead ≤ 4, ria_contacts_current ≤ 45",
@@ -128,7 +133,7 @@ SOURCE_CASES = (
 )
 
 
-@pytest.mark.parametrize("check", [sources.ROWS_STEADY, sources.NULLS_STEADY], ids=lambda check: check.name)
+@pytest.mark.parametrize("check", [source_checks.ROWS_STEADY, source_checks.NULLS_STEADY], ids=lambda check: check.name)
 def test_a_first_day_has_nothing_to_differ_from(check):
     found = ask_sources(check, observed(row_count=3, null_count=3))
     assert found.passed
@@ -137,21 +142,21 @@ def test_a_first_day_has_nothing_to_differ_from(check):
 
 @pytest.mark.parametrize("count", [700, 1300])
 def test_a_source_at_the_limit_is_steady(count):
-    assert ask_sources(sources.ROWS_STEADY, observed(row_count=count), before(1)).passed
+    assert ask_sources(source_checks.ROWS_STEADY, observed(row_count=count), before(1)).passed
 
 
 def test_a_source_that_was_empty_before_has_no_usual_row_count():
-    assert ask_sources(sources.ROWS_STEADY, observed(), before(1, row_count=0)).passed
+    assert ask_sources(source_checks.ROWS_STEADY, observed(), before(1, row_count=0)).passed
 
 
 def test_a_column_that_is_new_today_has_no_usual_share_of_nulls():
     new = observed(column="Phone", null_count=1000)
-    assert ask_sources(sources.NULLS_STEADY, observed(), new, before(1)).passed
+    assert ask_sources(source_checks.NULLS_STEADY, observed(), new, before(1)).passed
 
 
 def test_a_column_that_went_silent_is_named_beside_steady_ones():
     found = ask_sources(
-        sources.NULLS_STEADY,
+        source_checks.NULLS_STEADY,
         *(observed(column=column, null_count=nulls) for column, nulls in (("Email", 100), ("Company", 990))),
         *(before(1, column=column) for column in ("Email", "Company")),
     )
@@ -159,12 +164,12 @@ def test_a_column_that_went_silent_is_named_beside_steady_ones():
 
 
 def test_a_source_without_a_dated_entry_is_not_fresh():
-    found = ask_sources(sources.FRESH, observed(latest_at=None))
+    found = ask_sources(source_checks.FRESH, observed(latest_at=None))
     assert (found.passed, found.details) == (False, ("lead: no dated entry before the day",))
 
 
 def test_a_source_that_nobody_observed_is_not_fresh():
-    found = ask_sources(sources.FRESH)
+    found = ask_sources(source_checks.FRESH)
     assert (found.passed, found.details) == (False, ("lead: no dated entry before the day",))
 
 
@@ -184,22 +189,22 @@ def coverage(actual: int = 100, distinct: int | None = None, missing: int = 0, e
 
 
 def ask_leads(check: Check, count: int = 100, counts_before=(100,), distinct: int | None = None) -> Finding:
-    return answer(leads.judge(coverage(count, distinct), counts_before, LIMITS), check)
+    return answer(lead_checks.judge(coverage(count, distinct), counts_before, LIMITS), check)
 
 
 LEAD_CASES = (
     Case(
-        leads.ONE_ROW_PER_LEAD,
-        good=lambda: ask_leads(leads.ONE_ROW_PER_LEAD),
-        bad=lambda: ask_leads(leads.ONE_ROW_PER_LEAD, 100, distinct=97),
+        lead_checks.ONE_ROW_PER_LEAD,
+        good=lambda: ask_leads(lead_checks.ONE_ROW_PER_LEAD),
+        bad=lambda: ask_leads(lead_checks.ONE_ROW_PER_LEAD, 100, distinct=97),
         found_good="0 surplus rows",
         found_bad="3 surplus rows",
         expected="0 surplus rows",
     ),
     Case(
-        leads.COUNT_STEADY,
-        good=lambda: ask_leads(leads.COUNT_STEADY, 130, (90, 110)),
-        bad=lambda: ask_leads(leads.COUNT_STEADY, 131, (90, 110)),
+        lead_checks.COUNT_STEADY,
+        good=lambda: ask_leads(lead_checks.COUNT_STEADY, 130, (90, 110)),
+        bad=lambda: ask_leads(lead_checks.COUNT_STEADY, 131, (90, 110)),
         found_good=130,
         found_bad=131,
         expected="70 to 130 leads",
@@ -219,11 +224,11 @@ LEAD_CASES = (
     ],
 )
 def test_the_lead_count_is_compared_with_the_days_before(count, counts_before, passed):
-    assert ask_leads(leads.COUNT_STEADY, count, counts_before).passed is passed
+    assert ask_leads(lead_checks.COUNT_STEADY, count, counts_before).passed is passed
 
 
 def test_no_leads_at_all_are_answered_with_what_to_look_at():
-    found = ask_leads(leads.COUNT_STEADY, 0)
+    found = ask_leads(lead_checks.COUNT_STEADY, 0)
     assert (found.actual, found.expected) == ("0 leads", "at least 1 lead")
     assert found.details == ("Is the CRM copy filled? Is first_day right?",)
 
@@ -246,7 +251,7 @@ def audited(feature: Feature = TIER, counts: tuple[int, int] = (50, 50), **chang
 
 
 def ask_features(check: Check, *audits: FeatureAudit, columns=COLUMNS, profiles_before=(), covered=None) -> Finding:
-    found = features.judge(columns, CONTRACT, covered or coverage(), audits, profiles_before, LIMITS)
+    found = feature_checks.judge(columns, CONTRACT, covered or coverage(), audits, profiles_before, LIMITS)
     return answer(found, check)
 
 
@@ -257,10 +262,10 @@ def profiled(missing_count: int, row_count: int = 100, feature: str = "tier") ->
 
 FEATURE_CASES = (
     Case(
-        features.EXACT_SET,
-        good=lambda: ask_features(features.EXACT_SET),
+        feature_checks.EXACT_SET,
+        good=lambda: ask_features(feature_checks.EXACT_SET),
         bad=lambda: ask_features(
-            features.EXACT_SET,
+            feature_checks.EXACT_SET,
             columns={"lead_id": "STRING", "tier": "STRING", "span": "FLOAT64", "industry_tenure_months": "INT64"},
         ),
         found_good="2 features",
@@ -274,18 +279,18 @@ FEATURE_CASES = (
         ),
     ),
     Case(
-        features.ONE_PER_LEAD,
-        good=lambda: ask_features(features.ONE_PER_LEAD),
-        bad=lambda: ask_features(features.ONE_PER_LEAD, covered=coverage(105, distinct=101, missing=2, extra=3)),
+        feature_checks.ONE_PER_LEAD,
+        good=lambda: ask_features(feature_checks.ONE_PER_LEAD),
+        bad=lambda: ask_features(feature_checks.ONE_PER_LEAD, covered=coverage(105, distinct=101, missing=2, extra=3)),
         found_good="100 rows: 0 leads missing, 0 not expected, 0 surplus",
         found_bad="105 rows: 2 leads missing, 3 not expected, 4 surplus",
         expected="100 rows, one per lead",
     ),
     Case(
-        features.VALUES_ALLOWED,
-        good=lambda: ask_features(features.VALUES_ALLOWED, audited(), audited(SPAN)),
+        feature_checks.VALUES_ALLOWED,
+        good=lambda: ask_features(feature_checks.VALUES_ALLOWED, audited(), audited(SPAN)),
         bad=lambda: ask_features(
-            features.VALUES_ALLOWED, audited(unknown={"odd", "huge"}), audited(SPAN, nulls=2, out_of_range=3)
+            feature_checks.VALUES_ALLOWED, audited(unknown={"odd", "huge"}), audited(SPAN, nulls=2, out_of_range=3)
         ),
         found_good="0 features",
         found_bad="3 features",
@@ -297,12 +302,12 @@ FEATURE_CASES = (
         ),
     ),
     Case(
-        features.MISSING_STEADY,
+        feature_checks.MISSING_STEADY,
         good=lambda: ask_features(
-            features.MISSING_STEADY, audited(not_known=19), profiles_before=[profiled(5), profiled(15)]
+            feature_checks.MISSING_STEADY, audited(not_known=19), profiles_before=[profiled(5), profiled(15)]
         ),
         bad=lambda: ask_features(
-            features.MISSING_STEADY, audited(not_known=100), profiles_before=[profiled(5), profiled(15)]
+            feature_checks.MISSING_STEADY, audited(not_known=100), profiles_before=[profiled(5), profiled(15)]
         ),
         found_good="largest change +9.0%",
         found_bad="largest change +90.0%",
@@ -310,9 +315,9 @@ FEATURE_CASES = (
         details=("tier: +90.0%",),
     ),
     Case(
-        features.DRIFT,
-        good=lambda: ask_features(features.DRIFT, audited(), audited(SPAN)),
-        bad=lambda: ask_features(features.DRIFT, audited(counts=(90, 10)), audited(SPAN)),
+        feature_checks.DRIFT,
+        good=lambda: ask_features(feature_checks.DRIFT, audited(), audited(SPAN)),
+        bad=lambda: ask_features(feature_checks.DRIFT, audited(counts=(90, 10)), audited(SPAN)),
         found_good=0.0,
         found_bad=0.8789,
         expected="at most 0.25",
@@ -323,20 +328,20 @@ FEATURE_CASES = (
 
 def test_the_model_s_features_are_a_set_in_whatever_order_the_table_has_them():
     columns = {name: COLUMNS[name] for name in ("lead_id", "span", "tier", "retrospective")}
-    found = ask_features(features.EXACT_SET, columns=columns)
+    found = ask_features(feature_checks.EXACT_SET, columns=columns)
     assert (found.passed, found.details) == (True, ())
 
 
-@pytest.mark.parametrize("removed", features.REMOVED_FEATURES)
+@pytest.mark.parametrize("removed", feature_checks.REMOVED_FEATURES)
 def test_a_removed_feature_never_comes_back(removed):
-    found = ask_features(features.EXACT_SET, columns={**COLUMNS, removed: "INT64"})
+    found = ask_features(feature_checks.EXACT_SET, columns={**COLUMNS, removed: "INT64"})
     assert found.passed is False
     assert f"removed with V4.1.0 and back: {removed}" in found.details
 
 
 def test_null_is_allowed_where_the_contract_says_so():
     nullable = replace(SPAN, nulls="nan")
-    assert ask_features(features.VALUES_ALLOWED, audited(nullable, nulls=7)).passed
+    assert ask_features(feature_checks.VALUES_ALLOWED, audited(nullable, nulls=7)).passed
 
 
 @pytest.mark.parametrize(
@@ -348,17 +353,17 @@ def test_null_is_allowed_where_the_contract_says_so():
     ],
 )
 def test_missing_rates_without_history_are_steady(profiles_before):
-    found = ask_features(features.MISSING_STEADY, audited(not_known=100), profiles_before=profiles_before)
+    found = ask_features(feature_checks.MISSING_STEADY, audited(not_known=100), profiles_before=profiles_before)
     assert (found.passed, found.actual) == (True, "largest change +0.0%")
 
 
 def test_a_feature_known_more_often_than_usual_is_unsteady_too():
-    found = ask_features(features.MISSING_STEADY, audited(not_known=0), profiles_before=[profiled(40)])
+    found = ask_features(feature_checks.MISSING_STEADY, audited(not_known=0), profiles_before=[profiled(40)])
     assert (found.passed, found.details) == (False, ("tier: -40.0%",))
 
 
 def test_features_of_an_empty_day_have_not_drifted():
-    assert ask_features(features.DRIFT, audited(rows=0, counts=(0, 0))).passed
+    assert ask_features(feature_checks.DRIFT, audited(rows=0, counts=(0, 0))).passed
 
 
 @pytest.mark.parametrize(
@@ -373,7 +378,7 @@ def test_features_of_an_empty_day_have_not_drifted():
     ids=["the same", "one missing", "one more", "one twice", "one exchanged"],
 )
 def test_a_table_covers_the_leads_only_when_it_holds_each_once_and_no_other(covered, passed):
-    assert features.covers(features.ONE_PER_LEAD, covered).passed is passed
+    assert feature_checks.covers(feature_checks.ONE_PER_LEAD, covered).passed is passed
 
 
 # --- scores
@@ -385,7 +390,7 @@ RANKS = np.repeat(np.arange(1, 101), 10)
 
 def ask_scores(check: Check, values=SPREAD, ranks=None, featured=None, scored=None) -> Finding:
     ranks = -(-100 * np.arange(1, len(values) + 1) // len(values)) if ranks is None else ranks
-    found = scores.judge(
+    found = score_checks.judge(
         np.asarray(values), np.asarray(ranks), featured or coverage(), scored or coverage(), TRAINED_SCORES, LIMITS
     )
     return answer(found, check)
@@ -393,51 +398,51 @@ def ask_scores(check: Check, values=SPREAD, ranks=None, featured=None, scored=No
 
 SCORE_CASES = (
     Case(
-        scores.IN_RANGE,
-        good=lambda: ask_scores(scores.IN_RANGE, [0.0, 0.25, 1.0]),
-        bad=lambda: ask_scores(scores.IN_RANGE, [-0.25, 0.5, 1.5]),
+        score_checks.IN_RANGE,
+        good=lambda: ask_scores(score_checks.IN_RANGE, [0.0, 0.25, 1.0]),
+        bad=lambda: ask_scores(score_checks.IN_RANGE, [-0.25, 0.5, 1.5]),
         found_good="0 outside, from 0.0000 to 1.0000",
         found_bad="2 outside, from -0.2500 to 1.5000",
         expected="0 outside [0, 1]",
     ),
     Case(
-        scores.ONE_PER_FEATURED,
-        good=lambda: ask_scores(scores.ONE_PER_FEATURED, scored=coverage(100, missing=5)),
-        bad=lambda: ask_scores(scores.ONE_PER_FEATURED, featured=coverage(100, missing=5)),
+        score_checks.ONE_PER_FEATURED,
+        good=lambda: ask_scores(score_checks.ONE_PER_FEATURED, scored=coverage(100, missing=5)),
+        bad=lambda: ask_scores(score_checks.ONE_PER_FEATURED, featured=coverage(100, missing=5)),
         found_good="100 rows: 0 leads missing, 0 not expected, 0 surplus",
         found_bad="100 rows: 5 leads missing, 0 not expected, 0 surplus",
         expected="100 rows, one per lead",
         expected_bad="105 rows, one per lead",
     ),
     Case(
-        scores.SAME_LEADS,
-        good=lambda: ask_scores(scores.SAME_LEADS, featured=coverage(100, extra=2)),
-        bad=lambda: ask_scores(scores.SAME_LEADS, scored=coverage(100, extra=2)),
+        score_checks.SAME_LEADS,
+        good=lambda: ask_scores(score_checks.SAME_LEADS, featured=coverage(100, extra=2)),
+        bad=lambda: ask_scores(score_checks.SAME_LEADS, scored=coverage(100, extra=2)),
         found_good="100 rows: 0 leads missing, 0 not expected, 0 surplus",
         found_bad="100 rows: 0 leads missing, 2 not expected, 0 surplus",
         expected="100 rows, one per lead",
         expected_bad="98 rows, one per lead",
     ),
     Case(
-        scores.DISTINCT,
-        good=lambda: ask_scores(scores.DISTINCT, np.repeat(SPREAD[:100], 20)),
-        bad=lambda: ask_scores(scores.DISTINCT, np.repeat(SPREAD[:99], 20)),
+        score_checks.DISTINCT,
+        good=lambda: ask_scores(score_checks.DISTINCT, np.repeat(SPREAD[:100], 20)),
+        bad=lambda: ask_scores(score_checks.DISTINCT, np.repeat(SPREAD[:99], 20)),
         found_good=100,
         found_bad=99,
         expected="at least 100",
     ),
     Case(
-        scores.RANKED,
-        good=lambda: ask_scores(scores.RANKED),
-        bad=lambda: ask_scores(scores.RANKED, ranks=[0, *RANKS[1:-1], 101]),
+        score_checks.RANKED,
+        good=lambda: ask_scores(score_checks.RANKED),
+        bad=lambda: ask_scores(score_checks.RANKED, ranks=[0, *RANKS[1:-1], 101]),
         found_good="200 not called, 0 percentiles outside, 0 against the scores",
         found_bad="200 not called, 2 percentiles outside, 0 against the scores",
         expected="200 not called, 0 outside, 0 against the scores",
     ),
     Case(
-        scores.DRIFT,
-        good=lambda: ask_scores(scores.DRIFT),
-        bad=lambda: ask_scores(scores.DRIFT, [0.3] * 90 + [0.7] * 10),
+        score_checks.DRIFT,
+        good=lambda: ask_scores(score_checks.DRIFT),
+        bad=lambda: ask_scores(score_checks.DRIFT, [0.3] * 90 + [0.7] * 10),
         found_good=0.0,
         found_bad=0.8789,
         expected="at most 0.25",
@@ -447,19 +452,19 @@ SCORE_CASES = (
 
 @pytest.mark.parametrize("value", [float("nan"), -0.0001, 1.0001, float("inf")])
 def test_a_single_score_that_is_no_number_between_0_and_1_is_seen(value):
-    assert ask_scores(scores.IN_RANGE, [0.5, value, 0.5]).passed is False
+    assert ask_scores(score_checks.IN_RANGE, [0.5, value, 0.5]).passed is False
 
 
 def test_a_few_leads_need_only_one_score_for_every_ten_of_them():
-    assert ask_scores(scores.DISTINCT, np.repeat(SPREAD[:3], 10)).passed
-    found = ask_scores(scores.DISTINCT, np.repeat(SPREAD[:2], 15))
+    assert ask_scores(score_checks.DISTINCT, np.repeat(SPREAD[:3], 10)).passed
+    found = ask_scores(score_checks.DISTINCT, np.repeat(SPREAD[:2], 15))
     assert (found.passed, found.actual, found.expected) == (False, 2, "at least 3")
 
 
 @pytest.mark.parametrize("not_called", [199, 201])
 def test_neither_more_nor_fewer_than_a_fifth_are_left_out(not_called):
     ranks = np.array([20] * not_called + [21] * (1000 - not_called))
-    found = ask_scores(scores.RANKED, ranks=ranks)
+    found = ask_scores(score_checks.RANKED, ranks=ranks)
     assert (found.passed, found.actual) == (
         False,
         f"{not_called} not called, 0 percentiles outside, 0 against the scores",
@@ -467,13 +472,13 @@ def test_neither_more_nor_fewer_than_a_fifth_are_left_out(not_called):
 
 
 def test_a_ranking_against_the_scores_is_seen():
-    found = ask_scores(scores.RANKED, ranks=RANKS[::-1])
+    found = ask_scores(score_checks.RANKED, ranks=RANKS[::-1])
     assert (found.passed, found.actual) == (False, "200 not called, 0 percentiles outside, 99 against the scores")
 
 
 def test_a_day_without_scores_is_not_a_fault_of_the_scores():
     nothing = np.zeros(0)
-    for check in (scores.IN_RANGE, scores.DISTINCT, scores.RANKED, scores.DRIFT):
+    for check in (score_checks.IN_RANGE, score_checks.DISTINCT, score_checks.RANKED, score_checks.DRIFT):
         assert ask_scores(check, nothing, nothing).passed
 
 
@@ -507,7 +512,7 @@ class Unexplained(Bundle):
 
 def ask_models(check: Check, bundle: Bundle | None = None, baseline: Bundle | None = None, count: int = 2) -> Finding:
     bundle, baseline = bundle or trained(), baseline or trained("v9.0.0", test_auc=0.60)
-    return answer(models.judge(bundle, baseline, count, PRE_DEPLOYMENT, models.CHALLENGER), check)
+    return answer(model_checks.judge(bundle, baseline, count, PRE_DEPLOYMENT, model_checks.CHALLENGER), check)
 
 
 def unexplained() -> Bundle:
@@ -516,42 +521,42 @@ def unexplained() -> Bundle:
 
 MODEL_CASES = (
     Case(
-        models.FEATURE_COUNT,
-        good=lambda: ask_models(models.FEATURE_COUNT),
-        bad=lambda: ask_models(models.FEATURE_COUNT, count=3),
+        model_checks.FEATURE_COUNT,
+        good=lambda: ask_models(model_checks.FEATURE_COUNT),
+        bad=lambda: ask_models(model_checks.FEATURE_COUNT, count=3),
         found_good=2,
         found_bad=2,
         expected=2,
         expected_bad=3,
     ),
     Case(
-        models.AUC_ABOVE,
-        good=lambda: ask_models(models.AUC_ABOVE),
-        bad=lambda: ask_models(models.AUC_ABOVE, trained(test_auc=0.60)),
+        model_checks.AUC_ABOVE,
+        good=lambda: ask_models(model_checks.AUC_ABOVE),
+        bad=lambda: ask_models(model_checks.AUC_ABOVE, trained(test_auc=0.60)),
         found_good=0.62,
         found_bad=0.60,
         expected="above 0.6",
     ),
     Case(
-        models.LIFT_ABOVE,
-        good=lambda: ask_models(models.LIFT_ABOVE),
-        bad=lambda: ask_models(models.LIFT_ABOVE, trained(test_top_decile_lift=1.5)),
+        model_checks.LIFT_ABOVE,
+        good=lambda: ask_models(model_checks.LIFT_ABOVE),
+        bad=lambda: ask_models(model_checks.LIFT_ABOVE, trained(test_top_decile_lift=1.5)),
         found_good=2.0,
         found_bad=1.5,
         expected="above 1.5",
     ),
     Case(
-        models.AUC_GAP,
-        good=lambda: ask_models(models.AUC_GAP),
-        bad=lambda: ask_models(models.AUC_GAP, trained(train_auc=0.74)),
+        model_checks.AUC_GAP,
+        good=lambda: ask_models(model_checks.AUC_GAP),
+        bad=lambda: ask_models(model_checks.AUC_GAP, trained(train_auc=0.74)),
         found_good=0.08,
         found_bad=0.12,
         expected="at most 0.1",
     ),
     Case(
-        models.ADDITIVE,
-        good=lambda: replace_actual(ask_models(models.ADDITIVE), "off by less than 1e-4"),
-        bad=lambda: ask_models(models.ADDITIVE, unexplained()),
+        model_checks.ADDITIVE,
+        good=lambda: replace_actual(ask_models(model_checks.ADDITIVE), "off by less than 1e-4"),
+        bad=lambda: ask_models(model_checks.ADDITIVE, unexplained()),
         found_good="off by less than 1e-4",
         found_bad="off by 1.00e-02",
         expected="at most 0.0001 log-odds",
@@ -567,19 +572,19 @@ def replace_actual(finding: Finding, words: str) -> Finding:
 
 def test_the_baseline_itself_needs_only_to_be_above_chance():
     baseline = trained("v9.0.0", test_auc=0.51)
-    found = ask_models(models.AUC_ABOVE, baseline, baseline)
+    found = ask_models(model_checks.AUC_ABOVE, baseline, baseline)
     assert (found.passed, found.expected) == (True, "above 0.5")
     guessing = trained("v9.0.0", test_auc=0.5)
-    assert ask_models(models.AUC_ABOVE, guessing, guessing).passed is False
+    assert ask_models(model_checks.AUC_ABOVE, guessing, guessing).passed is False
 
 
 @pytest.mark.parametrize(
     ("check", "figure"),
     [
-        (models.AUC_ABOVE, "test_auc"),
-        (models.LIFT_ABOVE, "test_top_decile_lift"),
-        (models.AUC_GAP, "train_auc"),
-        (models.AUC_GAP, "test_auc"),
+        (model_checks.AUC_ABOVE, "test_auc"),
+        (model_checks.LIFT_ABOVE, "test_top_decile_lift"),
+        (model_checks.AUC_GAP, "train_auc"),
+        (model_checks.AUC_GAP, "test_auc"),
     ],
     ids=lambda value: getattr(value, "name", value),
 )
@@ -597,25 +602,25 @@ def test_a_figure_a_model_does_not_state_never_passes(check, figure):
     ],
 )
 def test_a_gap_at_the_limit_is_allowed(train_auc, test_auc):
-    assert ask_models(models.AUC_GAP, trained(train_auc=train_auc, test_auc=test_auc)).passed
+    assert ask_models(model_checks.AUC_GAP, trained(train_auc=train_auc, test_auc=test_auc)).passed
 
 
 def test_only_the_checks_asked_for_are_answered():
-    found = models.judge(trained(), trained("v9.0.0"), 2, PRE_DEPLOYMENT, models.EVERY_MODEL)
-    assert [finding.check for finding in found] == list(models.EVERY_MODEL)
-    assert models.LIFT_ABOVE not in models.EVERY_MODEL
+    found = model_checks.judge(trained(), trained("v9.0.0"), 2, PRE_DEPLOYMENT, model_checks.EVERY_MODEL)
+    assert [finding.check for finding in found] == list(model_checks.EVERY_MODEL)
+    assert model_checks.LIFT_ABOVE not in model_checks.EVERY_MODEL
 
 
 def test_rows_like_a_profile_are_the_same_every_time_and_distributed_like_it():
     profile = Profile(10, {"a": Histogram((1.0, 2.0), (0.5, 0.3, 0.2))}, Histogram((), (1.0,)), 1)
-    rows = models.rows_like(profile, ["a"], 2000)
-    assert rows.tobytes() == models.rows_like(profile, ["a"], 2000).tobytes()
+    rows = model_checks.rows_like(profile, ["a"], 2000)
+    assert rows.tobytes() == model_checks.rows_like(profile, ["a"], 2000).tobytes()
     assert [np.mean(rows == value) for value in (1.0, 2.0, 3.0)] == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
 
 
 def test_rows_like_a_profile_in_which_a_feature_was_never_known_can_be_drawn():
     profile = profile_of(["a"], np.full((5, 1), np.nan, dtype=np.float32), np.ones(5))
-    assert models.rows_like(profile, ["a"], 3).shape == (3, 1)
+    assert model_checks.rows_like(profile, ["a"], 3).shape == (3, 1)
 
 
 # --- every check
@@ -630,17 +635,22 @@ def declared(module: ModuleType) -> set[Check]:
 
 def test_every_check_there_is_has_a_case_in_which_it_fails():
     assert {case.check for case in CASES} == set().union(*map(declared, MODULES))
-    modules = {path.stem for path in Path(checks.__file__).parent.glob("*.py")} - {"__init__"}
-    assert {module.__name__.rpartition(".")[2] for module in MODULES} <= modules
+    package = Path(checks.__file__).parent
+    found = {f"{path.parent.name}.{path.stem}" for path in package.glob("*/*checks.py")}
+    tested = {module.__name__.removeprefix("v4_assets.") for module in MODULES}
+    assert found - tested == {"evaluation.checks", "salesforce.checks"}
+    assert tested <= found
 
 
-@pytest.mark.parametrize("module", [sources, leads, features, scores], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [source_checks, lead_checks, feature_checks, score_checks], ids=lambda module: module.__name__
+)
 def test_every_check_of_a_module_is_asked_of_its_asset(module):
     assert set(module.CHECKS) == declared(module)
 
 
 def test_every_check_of_a_model_is_asked_of_a_challenger():
-    assert set(models.CHALLENGER) == declared(models)
+    assert set(model_checks.CHALLENGER) == declared(model_checks)
 
 
 @each_case
@@ -667,7 +677,13 @@ def test_the_answer_can_be_shown_by_dagster(case: Case):
 
 
 def test_no_two_checks_of_an_asset_have_one_name():
-    for asked in (sources.CHECKS, leads.CHECKS, features.CHECKS, scores.CHECKS, models.CHALLENGER):
+    for asked in (
+        source_checks.CHECKS,
+        lead_checks.CHECKS,
+        feature_checks.CHECKS,
+        score_checks.CHECKS,
+        model_checks.CHALLENGER,
+    ):
         assert len({check.name for check in asked}) == len(asked)
 
 
@@ -701,7 +717,11 @@ def test_a_check_says_what_it_asks_and_what_to_do_when_it_fails():
 
 
 def test_drift_and_freshness_are_the_only_checks_that_do_not_block():
-    assert {case.check for case in CASES if not case.check.blocking} == {sources.FRESH, features.DRIFT, scores.DRIFT}
+    assert {case.check for case in CASES if not case.check.blocking} == {
+        source_checks.FRESH,
+        feature_checks.DRIFT,
+        score_checks.DRIFT,
+    }
 
 
 def test_one_result_per_check_in_the_order_asked_whatever_the_order_of_the_findings():

@@ -8,18 +8,19 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from v4_assets import jobs, tables
+from v4_assets import tables
+from v4_assets.config.environment import PROJECT, Settings, load
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
+from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, TRAINING_JOB
 from v4_assets.operations import operate
-from v4_assets.record.written import latest_writes
-from v4_assets.resources.connect import warehouse
+from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec
 from v4_assets.sample.world import build as build_world
-from v4_assets.settings import PROJECT, Settings, load
 from v4_assets.sql import Query
-from v4_assets_tests.homes import copy, prepared
+from v4_assets.warehouse.latest_writes import latest_writes
+from v4_assets_tests.fixtures.homes import copy, prepared
 
 DAY = date(2026, 1, 12)
 WORLD = WorldSpec(scale=0.01, leads_per_week=40, seed=5, through=date(2026, 1, 18))
@@ -184,7 +185,7 @@ def test_training_a_live_version_is_refused(home: Path) -> None:
     text = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
     short = home / "rollout.yaml"
     short.write_text(text.replace("train_from: 2024-02-01", "train_from: 2025-07-01"), encoding="utf-8")
-    outcome = operate.run_job(at(home, DAY, V4_ROLLOUT=str(short)), jobs.TRAINING)
+    outcome = operate.run_job(at(home, DAY, V4_ROLLOUT=str(short)), TRAINING_JOB)
     assert not outcome.success
     assert any("v4.0.0 is live, and what is live is never trained anew" in error for error in outcome.errors)
 
@@ -304,14 +305,14 @@ def test_adopting_twice_changes_nothing(home: Path) -> None:
 
 
 def test_the_pre_deployment_checklist_runs_on_the_shipped_models(home: Path) -> None:
-    outcome = operate.run_job(at(home, DAY), jobs.CHECKLIST)
+    outcome = operate.run_job(at(home, DAY), CHECKLIST_JOB)
     assert (outcome.success, outcome.checks_failed) == (True, ())
     assert outcome.checks_passed == 9
 
 
 def test_the_schedule_asks_for_today_at_six_in_new_york(home: Path) -> None:
     definitions = build(at(home, DAY))
-    schedule = definitions.resolve_schedule_def(f"{jobs.DAILY}_schedule")
+    schedule = definitions.resolve_schedule_def(f"{DAILY_JOB}_schedule")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * *", "America/New_York")
     assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
     with (

@@ -14,20 +14,27 @@ import yaml
 from click.testing import CliRunner
 
 from v4_assets.cli.main import cli
-from v4_assets.configuration import page as configuration
+from v4_assets.config import docs_page as configuration
+from v4_assets.config.environment import PROJECT, load
 from v4_assets.operations import ci, operate
-from v4_assets.resources.connect import warehouse
+from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build
-from v4_assets.settings import PROJECT, load
-from v4_assets_tests.homes import copy, prepared
-from v4_assets_tests.pages import PAGES, anchors, blocks, inline_code, links
-from v4_assets_tests.shell import play
+from v4_assets_tests.fixtures.homes import copy, prepared
+from v4_assets_tests.fixtures.pages import PAGES, anchors, blocks, inline_code, links
+from v4_assets_tests.fixtures.shell import play
 
 LOOKS = ("history", "live", "lift", "replay", "status", "sync preview")
 """Commands that only look and are cheap: run for real wherever a page writes them."""
-PLACES = ("docs/", "sql/", "v4_assets/", "deploy/", "models/", "benchmarks/", ".github/", ".ci/")
-EXAMPLES = ("sql/features_v42.sql", ".github/workflows/v4-ci.yml", "sql/features_<key>.sql")
+PLACES = (
+    *("docs/", "sql/", "v4_assets/", "salesforce_stand_in/"),
+    "deploy/",
+    "models/",
+    "benchmarks/",
+    ".github/",
+    ".ci/",
+)
+EXAMPLES = ("sql/features/features_v42.sql", ".github/workflows/v4-ci.yml", "sql/features/features_<key>.sql")
 """Paths that a page tells the reader to make."""
 OF_A_REPOSITORY = ("V4_CI_DATASET", "V4_CI_SERVICE_ACCOUNT", "V4_WORKLOAD_IDENTITY_PROVIDER")
 """Variables of the workflow, not of the environment."""

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from v4_assets import settings
+from v4_assets.config import environment
+from v4_assets.config.environment import load
 from v4_assets.project import PROJECT
-from v4_assets.settings import load
-from v4_assets_tests.environment import ALSO_READ, fresh_environment, variables
+from v4_assets_tests.fixtures.environment import ALSO_READ, fresh_environment, variables
 
-ASKED = "from v4_assets.settings import load; s = load(); print(s.home, s.now, s.salesforce, s.step_summary)"
+ASKED = "from v4_assets.config.environment import load; s = load(); print(s.home, s.now, s.salesforce, s.step_summary)"
 OF_A_SHELL = {
     "V4_HOME": "/somebody's",
     "V4_NOW": "2031-05-05T06:30",
@@ -41,8 +41,8 @@ def test_a_child_process_has_the_test_s_home_and_the_real_clock(own_home):
 def test_what_a_demo_or_a_shell_left_is_not_seen(own_home, monkeypatch):
     for name, value in OF_A_SHELL.items():
         monkeypatch.setenv(name, value)
-    (own_home / settings.DEMO_CLOCK).write_text("2026-01-12T06:30")
-    (own_home / settings.STAND_IN_ORG).mkdir()
+    (own_home / environment.DEMO_CLOCK).write_text("2026-01-12T06:30")
+    (own_home / environment.STAND_IN_ORG).mkdir()
     assert (load({}).now, load({}).salesforce) == ("2026-01-12T06:30", "local")
     with fresh_environment() as home:
         assert (load({}).home, load({}).now, load({}).salesforce) == (home, None, "dry-run")
@@ -62,11 +62,11 @@ def test_a_variable_left_behind_is_noticed_and_removed(name):
 
 def test_another_default_home_left_behind_is_noticed(own_home, tmp_path):
     with pytest.raises(AssertionError, match=r"Use monkeypatch\.setattr"), fresh_environment():
-        settings.DEFAULT_HOME = tmp_path
-    assert own_home == settings.DEFAULT_HOME
+        environment.DEFAULT_HOME = tmp_path
+    assert own_home == environment.DEFAULT_HOME
 
 
 def test_the_clone_s_default_home_is_dot_v4():
-    asked = "from v4_assets.settings import load; print(load({}).home)"
+    asked = "from v4_assets.config.environment import load; print(load({}).home)"
     found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == str(PROJECT / ".v4")

@@ -13,18 +13,19 @@ import pyarrow.compute as pc
 import pytest
 
 from v4_assets import sql, tables
-from v4_assets.assets.training import first_morning
 from v4_assets.clock import cutoff
+from v4_assets.config.environment import load
 from v4_assets.errors import SqlFileError
-from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources.duckdb.warehouse import DuckDBWarehouse
-from v4_assets.resources.warehouse import ARROW_TYPES, arrow_schema
-from v4_assets.settings import load
+from v4_assets.models.assets import first_morning
 from v4_assets.sql import Query, SqlFile
 from v4_assets.tables import Catalogue, Table
-from v4_assets_tests import deployment_sql, reference, salesforce_sql, worlds
+from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from v4_assets.warehouse.protocol import ARROW_TYPES, arrow_schema
+from v4_assets.warehouse.writes import PartitionWrite
+from v4_assets_tests.fixtures import deployment_sql, reference, salesforce_sql, worlds
 
-FILES = tuple(sorted(path.stem for path in sql.SQL_DIR.glob("*.sql")))
+FILES = tuple(sql.files())
+assert len(FILES) == 51, "a file of sql/ was added, removed or not found"
 BUILT = (*tables.SHARED, tables.SOURCE_OBSERVATIONS, "features_v40", "features_v41")
 """The files that fill a partition of the table of the same name, each after what it reads."""
 REMOVED = ("industry_tenure_months", "tenure_bucket_x_mobility", "independent_ria_x_ia_rep", "recent_mover_x_bleeding")
@@ -458,7 +459,7 @@ def test_a_version_has_exactly_its_features_in_its_order(name, version, count):
 def test_the_removed_features_are_made_nowhere():
     for name in FILES:
         file = sql.load(name)
-        text = (sql.SQL_DIR / f"{name}.sql").read_text(encoding="utf-8")
+        text = sql.path_of(name).read_text(encoding="utf-8")
         assert [removed for removed in REMOVED if removed in text] == [], name
         assert {column.name for column in file.columns}.isdisjoint(REMOVED), name
 
@@ -595,7 +596,7 @@ def test_a_header_that_does_not_agree_is_refused_by_name(old, new, message):
 
 
 def test_a_file_that_is_not_there_is_named():
-    with pytest.raises(SqlFileError, match=r"There is no .*sql/scored_deals\.sql\. Add the file"):
+    with pytest.raises(SqlFileError, match=r"There is no scored_deals\.sql in .*/sql\. Add the file"):
         sql.load("scored_deals")
 
 

@@ -16,7 +16,17 @@ from v4_assets.project import PROJECT
 
 pytestmark = pytest.mark.extended
 
-BUILT_FROM = ("v4_assets", "sql", "models", "deploy", "rollout.yaml", "workspace.yaml", "pyproject.toml", "setup.py")
+BUILT_FROM = (
+    "v4_assets",
+    "salesforce_stand_in",
+    "sql",
+    "models",
+    "deploy",
+    "rollout.yaml",
+    "workspace.yaml",
+    "pyproject.toml",
+    "setup.py",
+)
 ALSO = ("MANIFEST.in", "README.md", "LICENSE")
 READ = ("rollout.yaml", "workspace.yaml", "sql", "models", "deploy")
 WORLD = ("--scale", SAMPLE.scale, "--leads-per-week", SAMPLE.leads_per_week, "--seed", SAMPLE.seed)
@@ -100,7 +110,7 @@ def test_a_wheel_holds_the_package_and_what_it_reads_as_they_are(wheel):
         held = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
     wanted = {
         name: content
-        for name, content in files(PROJECT / "v4_assets").items()
+        for name, content in (files(PROJECT / "v4_assets") | files(PROJECT / "salesforce_stand_in")).items()
         if "__pycache__" not in name and name.endswith((".py", "page.html"))
     }
     for one in READ:
@@ -137,7 +147,7 @@ def test_other_rules_and_models_than_the_wheel_s_are_named_by_the_environment(in
     rollout = tmp_path / "rollout.yaml"
     text = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
     rollout.write_text(text.replace("code_url: null", "code_url: https://example.org"), encoding="utf-8")
-    asked = "from v4_assets.settings import load; s = load(); print(s.models, s.rollout.code_url)"
+    asked = "from v4_assets.config.environment import load; s = load(); print(s.models, s.rollout.code_url)"
     python = installed.environment / "bin" / "python"
     found = done([python, "-c", asked], installed.folder, V4_ROLLOUT=str(rollout), V4_MODELS=str(models))
     assert found.split() == [str(models), "https://example.org"]

@@ -6,10 +6,10 @@ from datetime import date
 
 import click
 
-from v4_assets.cli.words import DAY, say
+from v4_assets.cli.output import DAY, say
+from v4_assets.config.environment import Settings, load
 from v4_assets.errors import V4Error
 from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
-from v4_assets.settings import Settings, load
 
 HEADER = ("asset", "check", "severity", "result", "gate", "description")
 WIDTHS = {"description": 100}

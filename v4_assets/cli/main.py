@@ -12,12 +12,12 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from v4_assets.cli import ci, operations, register, rollout, scripts, what_if
-from v4_assets.cli.words import DAY, json_option, say, told
+from v4_assets.cli import ci, operations, register, rollout, scripts, studies
+from v4_assets.cli.output import DAY, json_option, say, told
+from v4_assets.config.environment import load, with_environment
 from v4_assets.errors import V4Error
 from v4_assets.project import PROJECT
 from v4_assets.sample import Story
-from v4_assets.settings import load, with_environment
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,7 +32,7 @@ def cli() -> None:
 @click.option("--through", type=DAY, default=None, help="Last New York date of the world.  [default: 2026-01-18]")
 def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -> None:
     """Fill the embedded warehouse with calibrated sample data: the sources as the firm's systems would deliver them."""
-    from v4_assets.resources.connect import warehouse
+    from v4_assets.resources import warehouse
     from v4_assets.sample import world
     from v4_assets.sample.load import fill
 
@@ -104,8 +104,8 @@ def backfill(first: date, last: date, evaluate: bool, as_json: bool) -> None:
 @click.option("--output", "target", type=click.Path(path_type=Path), required=True, help="Parquet or CSV of scores.")
 def score(version: str, source: Path, target: Path) -> None:
     """Score a file of features."""
-    from v4_assets.modelling import files
-    from v4_assets.resources.connect import registry
+    from v4_assets.models import files
+    from v4_assets.resources import registry
 
     bundle = registry(load()).load(version)
     with _progress("rows", None) as bar:
@@ -127,8 +127,8 @@ def demo(wanted: Story, every: bool) -> None:
 @click.option("--port", default=3000, show_default=True)
 def dev(port: int) -> None:
     """The Dagster UI on V4_HOME, with the clock, and the stand-in org, where the demo left them."""
+    from salesforce_stand_in import StandInOrg
     from v4_assets.operations import operate
-    from v4_assets.sample.org import StandInOrg
 
     settings = load()
     if settings.now:
@@ -151,7 +151,7 @@ def dev(port: int) -> None:
 for command in (
     *operations.COMMANDS,
     *rollout.COMMANDS,
-    *what_if.COMMANDS,
+    *studies.COMMANDS,
     *scripts.COMMANDS,
     *register.COMMANDS,
     *ci.COMMANDS,

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from v4_assets.cli.words import json_option, say
+from v4_assets.cli.output import json_option, say
+from v4_assets.config.environment import load
 from v4_assets.errors import SettingsError
-from v4_assets.settings import load
 
 if TYPE_CHECKING:
     from v4_assets.operations.doctor import Told
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def show_status(as_json: bool) -> None:
     """What is live, whether today is scored and sent, what is to be done. Exit code 1 when anything is."""
     from v4_assets.operations.status import status
-    from v4_assets.operations.status_words import as_text
+    from v4_assets.operations.status_text import as_text
 
     content = status(load())
     say(content, as_text(content), as_json)
@@ -53,14 +53,15 @@ def prune_old(keep_days: int, yes: bool) -> None:
 
 def _examined() -> "list[Told]":
     from v4_assets.operations import doctor
-    from v4_assets.operations.doctor import house, rollout
+    from v4_assets.operations.doctor import rollout
+    from v4_assets.operations.doctor import warehouse as warehouse_probes
 
     try:
         settings = load()
     except SettingsError as error:
         return [doctor.Told("settings", doctor.Verdict.FAIL, str(error), "Nothing else can be asked before.")]
     said = doctor.Answer(doctor.Verdict.OK, f"{settings.warehouse}, {settings.salesforce}; rollout.yaml is sound")
-    return doctor.examine({"settings": lambda: said, **house.probes(settings), **rollout.probes(settings)})
+    return doctor.examine({"settings": lambda: said, **warehouse_probes.probes(settings), **rollout.probes(settings)})
 
 
 COMMANDS = (show_status, show_doctor, prune_old)

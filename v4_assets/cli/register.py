@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from v4_assets.cli.words import DAY
+from v4_assets.cli.output import DAY
+from v4_assets.config.environment import load
 from v4_assets.errors import V4Error
-from v4_assets.modelling.choices import NULL_RULES, ORDER, UNUSUAL, Nulls
-from v4_assets.settings import load
+from v4_assets.models.choices import NULL_RULES, ORDER, UNUSUAL, Nulls
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -47,7 +47,7 @@ def register(
     data: Path | None,
 ) -> None:
     """Bring your own model: check it, profile it and enter it into the registry."""
-    from v4_assets.modelling.registering import Brought, draft_list, register_files
+    from v4_assets.models.registering import Brought, draft_list, register_files
 
     settings = load()
     if features is None:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from v4_assets.cli.words import DAY, json_option, say, told
+from v4_assets.cli.output import DAY, json_option, say, told
 from v4_assets.clock import cutoff, parse_instant
-from v4_assets.settings import load
+from v4_assets.config.environment import load
 
 if TYPE_CHECKING:
-    from v4_assets.record.deployments import Event
-    from v4_assets.rollout.orders import Kind
+    from v4_assets.production.events import Event
+    from v4_assets.production.orders import Kind
 
 reason_option = click.option("--reason", required=True, help="Why; it is recorded.")
 
@@ -34,7 +34,7 @@ def history(as_json: bool) -> None:
 @json_option
 def live(instant: str | None, as_json: bool) -> None:
     """What is live, or was at an instant."""
-    from v4_assets.record import deployments
+    from v4_assets.production import events as deployments
 
     when = _instant(instant) if instant else load().clock.now()
     found = deployments.live_at(_events(), when)
@@ -54,10 +54,10 @@ def look(context: click.Context, options: tuple[str, ...]) -> None:
 @click.option("--alerts", is_flag=True, help="Look as the alert sensor does, too.")
 def tick(alerts: bool) -> None:
     """One look of the rollout sensor in this process, and the runs it asks for: for those who run no Dagster daemon."""
-    from v4_assets.rollout import by_hand
+    from v4_assets.operations import actions
 
     settings = load()
-    looks = [by_hand.tick(settings), *([by_hand.alert(settings)] if alerts else [])]
+    looks = [actions.tick(settings), *([actions.alert(settings)] if alerts else [])]
     for one in looks:
         click.echo(one.said)
         for outcome in one.outcomes:
@@ -91,9 +91,9 @@ def sunset(reason: str) -> None:
 @click.command()
 def resume() -> None:
     """Carry through an action that has begun, however often it failed."""
-    from v4_assets.rollout import by_hand
+    from v4_assets.operations import actions
 
-    outcome = by_hand.resume(load())
+    outcome = actions.resume(load())
     click.echo(told(outcome, "resumed"))
     sys.exit(0 if outcome.success else 1)
 
@@ -102,9 +102,9 @@ def resume() -> None:
 @click.argument("evidence_sha256")
 def approve(evidence_sha256: str) -> None:
     """Agree to what the sensor asks for. EVIDENCE_SHA256 (8 characters or more) is what it asked about."""
-    from v4_assets.rollout import by_hand
+    from v4_assets.operations import actions
 
-    event = by_hand.approve(load(), evidence_sha256)
+    event = actions.approve(load(), evidence_sha256)
     click.echo(
         f"{event.version}: approved on evidence {str(event.evidence_sha256)[:12]}. The sensor acts on its next tick."
     )
@@ -116,9 +116,9 @@ def approve(evidence_sha256: str) -> None:
 @reason_option
 def allow(version: str, reason: str) -> None:
     """Let a version that was rolled back be promoted again."""
-    from v4_assets.rollout import by_hand
+    from v4_assets.operations import actions
 
-    by_hand.allow(load(), version, reason)
+    actions.allow(load(), version, reason)
     click.echo(f"{version} may be promoted again.")
     _rewrite_page()
 
@@ -128,9 +128,9 @@ def allow(version: str, reason: str) -> None:
 @reason_option
 def restore(version: str, reason: str) -> None:
     """Bring an archived version back: its bundle is verified, and the next day scores with it."""
-    from v4_assets.rollout import by_hand
+    from v4_assets.operations import actions
 
-    by_hand.restore(load(), version, reason)
+    actions.restore(load(), version, reason)
     click.echo(f"{version} is back: it is scored from the next run on.")
     _rewrite_page()
 
@@ -139,8 +139,8 @@ def restore(version: str, reason: str) -> None:
 def report() -> None:
     """Write the rollout page anew, as things stand now, and say where it is."""
     from v4_assets.operations import operate
-    from v4_assets.resources.connect import warehouse
-    from v4_assets.rollout import publishing
+    from v4_assets.report import publishing
+    from v4_assets.resources import warehouse
 
     settings = load()
     with operate.dagster_instance(settings) as instance:
@@ -155,8 +155,8 @@ def report() -> None:
 @json_option
 def show_lift(day: date, weeks: bool, as_json: bool) -> None:
     """Conversion and lift by decile of both versions, on the leads that have matured."""
-    from v4_assets.evaluation import lift
-    from v4_assets.resources.connect import warehouse
+    from v4_assets.cli import lift
+    from v4_assets.resources import warehouse
 
     settings = load()
     rows = lift.by_decile(warehouse(settings), settings.rollout.catalogue, None if weeks else day)
@@ -165,8 +165,8 @@ def show_lift(day: date, weeks: bool, as_json: bool) -> None:
 
 def _rewrite_page() -> None:
     from v4_assets.operations import operate
-    from v4_assets.resources.connect import warehouse
-    from v4_assets.rollout import publishing
+    from v4_assets.report import publishing
+    from v4_assets.resources import warehouse
 
     settings = load()
     with operate.dagster_instance(settings) as instance:
@@ -174,12 +174,12 @@ def _rewrite_page() -> None:
 
 
 def _order(kind: "Kind", version: str, reason: str) -> None:
-    from v4_assets.references import readers as references
-    from v4_assets.resources.connect import warehouse
-    from v4_assets.rollout import by_hand
+    from v4_assets.operations import actions
+    from v4_assets.production import references
+    from v4_assets.resources import warehouse
 
     settings = load()
-    outcome = by_hand.order(settings, kind, version, reason)
+    outcome = actions.order(settings, kind, version, reason)
     click.echo(told(outcome, f"{kind} to {version}" if kind != "sunset" else f"sunset of {version}"))
     if outcome.success:
         click.echo(references.left_behind(warehouse(settings), settings.rollout, _events()[-1]))
@@ -189,11 +189,11 @@ def _order(kind: "Kind", version: str, reason: str) -> None:
 
 
 def _events() -> "list[Event]":
-    from v4_assets.record import production
-    from v4_assets.resources.connect import warehouse
+    from v4_assets.production import store as production_store
+    from v4_assets.resources import warehouse
 
     settings = load()
-    return production.history(warehouse(settings), settings.rollout.catalogue)
+    return production_store.history(warehouse(settings), settings.rollout.catalogue)
 
 
 def _instant(text: str) -> datetime:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from v4_assets.cli.words import json_option, say
-from v4_assets.configuration.rollout_references import ReferencePlaces
-from v4_assets.settings import load
-from v4_assets.sql_scripts import Script, chosen
+from v4_assets.cli.output import json_option, say
+from v4_assets.config.environment import load
+from v4_assets.config.rollout_references import ReferencePlaces
+from v4_assets.warehouse.render import Script, chosen
 
 
 @click.group("sql")
@@ -45,10 +45,10 @@ def render(engine: str | None, version: str | None, name: str | None, output: Pa
 
 def _renderer(engine: str) -> Callable[[Script], str]:
     if engine == "duckdb":
-        from v4_assets.resources.duckdb.scripts import render as duckdb
+        from v4_assets.warehouse.duckdb.scripts import render as duckdb
 
         return duckdb
-    from v4_assets.resources.bigquery.console import render as bigquery
+    from v4_assets.warehouse.bigquery.console import render as bigquery
 
     return bigquery
 
@@ -73,8 +73,8 @@ def show_references(
     as_json: bool,
 ) -> None:
     """Who still reads a version by name. Exit code 0: nobody; 1: somebody; 2: not every place could be looked at."""
-    from v4_assets.references import readers as references
-    from v4_assets.resources.connect import warehouse
+    from v4_assets.production import references
+    from v4_assets.resources import warehouse
 
     settings = load()
     rollout = settings.rollout

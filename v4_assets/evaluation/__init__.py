@@ -1,1 +1,1 @@
-"""How well each version ranked the leads that have matured: cohorts, metrics with intervals, the evidence of a day."""
+"""How well each version ranked the leads that have matured: cohorts, metrics with intervals, evidence."""

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets.configuration.rollout_policy import Evaluation
-from v4_assets.modelling.arrays import Numbers
+from v4_assets.arrays import Numbers
+from v4_assets.config.rollout_policy import Evaluation
 
 FIRST_SCORE_DAYS = 3
 """A lead's first score is dated at most so many days after contact; else survivors would be judged."""

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from v4_assets.arrays import Numbers
 from v4_assets.evaluation.cohorts import Cohort, longest_silence
 from v4_assets.evaluation.deciles import TOP, Ranked, decile_rows, difference, ends, top_change, top_change_by_chance
 from v4_assets.evaluation.evidence import Evidence, Question
 from v4_assets.evaluation.intervals import lift_interval, logit_auc_interval, wilson
 from v4_assets.evaluation.metrics import auc, auc_difference, auc_standard_error, decile_membership, top_decile_lift
-from v4_assets.modelling.arrays import Numbers
 
 RANKINGS = ("cohort", "within_week", "as_served")
 

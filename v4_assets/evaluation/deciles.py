@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from v4_assets.arrays import Numbers
 from v4_assets.evaluation.intervals import Interval, bonett_price_lift_difference, wilson
-from v4_assets.modelling.arrays import Numbers
 
 TOP = 10
 

@@ -1,6 +1,7 @@
 """What one day knows about one version: the figures every gate, chart and report reads. Pure.
 
-One `Evidence` is one row of ml_features.v4_lift_comparison (sql/lift_comparison.sql describes each column). It holds
+One `Evidence` is one row of ml_features.v4_lift_comparison (sql/evaluation/lift_comparison.sql describes each
+column). It holds
 sufficient statistics, so that another confidence or threshold can be applied to it later (`v4 replay`).
 """
 

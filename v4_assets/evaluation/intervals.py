@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from v4_assets.modelling.arrays import Numbers
+from v4_assets.arrays import Numbers
 
 Bounds = tuple[Numbers, Numbers]
 """Low and high ends."""

@@ -6,8 +6,8 @@ How far chance could have moved a figure is said in intervals.py.
 
 import numpy as np
 
+from v4_assets.arrays import Numbers
 from v4_assets.evaluation.intervals import Interval, wald
-from v4_assets.modelling.arrays import Numbers
 
 
 def auc(scores: Numbers, converted: Numbers) -> float | None:

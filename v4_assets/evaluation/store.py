@@ -4,8 +4,8 @@ from datetime import date
 
 from v4_assets import tables
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.resources.warehouse import Warehouse
 from v4_assets.tables import Catalogue
+from v4_assets.warehouse.protocol import Warehouse
 
 
 def evidence_rows(warehouse: Warehouse, catalogue: Catalogue, first: date, last: date) -> list[Evidence]:

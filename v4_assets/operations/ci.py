@@ -13,20 +13,18 @@ from pathlib import Path
 
 import dagster as dg
 
-from v4_assets import jobs
-from v4_assets.assets.daily import REPLACE_LIVE_TAG
+from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
 from v4_assets.graph import build
+from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, PAST_DAY_JOB, REPLACE_LIVE_TAG, SCORING_JOB
 from v4_assets.operations import operate
 from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
 from v4_assets.operations.operate import Outcome
-from v4_assets.policy.decision import GATE_NAMES
-from v4_assets.resources.connect import warehouse
-from v4_assets.rollout.evaluations import checks_of_run
+from v4_assets.production.decision import GATE_NAMES
+from v4_assets.production.evaluations import checks_of_run
+from v4_assets.resources import warehouse
 from v4_assets.sample import world
 from v4_assets.sample.load import fill, lead_ids
-from v4_assets.sample.org import StandInOrg
-from v4_assets.settings import Settings
 
 SAMPLE = world.WorldSpec(scale=0.01, leads_per_week=40, seed=5, through=date(2026, 1, 18))
 SAMPLE_DAY = date(2026, 1, 12)
@@ -38,6 +36,8 @@ REASON = "v4 ci looks at the code of now"
 
 def on_sample(settings: Settings) -> Report:
     """The whole daily job on a small sample world, with a stand-in Salesforce org, in a folder that is thrown away."""
+    from salesforce_stand_in import StandInOrg  # noqa: PLC0415 # the stand-in org is started by the demo, dev, ci and tests alone
+
     made = world.build(SAMPLE)
     changes: dict[str, object] = {
         "now": SAMPLE_NOW,
@@ -52,8 +52,8 @@ def on_sample(settings: Settings) -> Report:
         fill(warehouse(here), here.rollout.catalogue, made)
         operate.init(here)
         before = operate.backfill(here, here.rollout.first_day, SAMPLE_DAY - timedelta(days=1))
-        broken = [(jobs.SCORING, outcome) for _, _, outcome in before if not outcome.success]
-        ran = broken or [(jobs.DAILY, operate.run_day(here, SAMPLE_DAY))]
+        broken = [(SCORING_JOB, outcome) for _, _, outcome in before if not outcome.success]
+        ran = broken or [(DAILY_JOB, operate.run_day(here, SAMPLE_DAY))]
         return _report(here, "sample data", SAMPLE_DAY, [*ran, _checklist(here)])
 
 
@@ -77,12 +77,12 @@ def on_dataset(settings: Settings, dataset: str, day: date) -> Report:
         # The day may have been scored by an earlier build; what counts is the code of now.
         tags = {REPLACE_LIVE_TAG: REASON}
         with warehouse(here).session():
-            outcome = operate.run_job(here, jobs.PAST_DAY, tags=tags, partition=day)
-        return _report(here, dataset, day, [(jobs.PAST_DAY, outcome), _checklist(here)])
+            outcome = operate.run_job(here, PAST_DAY_JOB, tags=tags, partition=day)
+        return _report(here, dataset, day, [(PAST_DAY_JOB, outcome), _checklist(here)])
 
 
 def _checklist(here: Settings) -> tuple[str, Outcome]:
-    return jobs.CHECKLIST, operate.run_job(here, jobs.CHECKLIST)
+    return CHECKLIST_JOB, operate.run_job(here, CHECKLIST_JOB)
 
 
 def _report(here: Settings, where: str, day: date, ran: list[tuple[str, Outcome]]) -> Report:

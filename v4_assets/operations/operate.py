@@ -10,18 +10,26 @@ from typing import Any
 
 import dagster as dg
 
-from v4_assets import jobs, tables
-from v4_assets.assets.daily import ONLY_GAPS_TAG, REPLACE_LIVE_TAG
-from v4_assets.assets.production import archived_versions
+from v4_assets import dagster_storage, jobs, tables
+from v4_assets.config.environment import Settings
 from v4_assets.days import contiguous, days_between
 from v4_assets.errors import SettingsError, V4Error
 from v4_assets.graph import build
-from v4_assets.record import production, schema
-from v4_assets.record.written import latest_writes
-from v4_assets.resources import dagster_storage
-from v4_assets.resources.connect import registry, warehouse
-from v4_assets.rollout.runs import PROCESS_TAG, this_process
-from v4_assets.settings import Settings
+from v4_assets.names import (
+    DAILY_JOB,
+    EVALUATION_JOB,
+    ONLY_GAPS_TAG,
+    PAST_DAY_JOB,
+    PROCESS_TAG,
+    REPLACE_LIVE_TAG,
+    SCORING_JOB,
+)
+from v4_assets.production import store as production_store
+from v4_assets.production.assets import archived_versions
+from v4_assets.resources import registry, warehouse
+from v4_assets.runs import this_process
+from v4_assets.warehouse import schema
+from v4_assets.warehouse.latest_writes import latest_writes
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -69,7 +77,7 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 class Installed:
     """What `v4 init` left."""
 
-    live: production.Production
+    live: production_store.Production
     schema: int
     """The schema version the warehouse has now."""
     upgraded_from: int | None
@@ -81,7 +89,7 @@ def init(settings: Settings) -> Installed:
     house, models = warehouse(settings, any_schema=True), registry(settings)
     with house.session():
         before = schema.upgrade(house, settings.rollout.catalogue, models, settings.clock)
-        live = production.adopt(house, settings.rollout, models, settings.clock)
+        live = production_store.adopt(house, settings.rollout, models, settings.clock)
     return Installed(live, schema.NEEDED, before.version if before and before.version < schema.NEEDED else None)
 
 
@@ -94,7 +102,7 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
     tags = {REPLACE_LIVE_TAG: replace_live} if replace_live else {}
     # One session for the whole day: every asset would open and close the file otherwise.
     with warehouse(settings).session():
-        name = jobs.DAILY if day == settings.clock.today() else jobs.PAST_DAY
+        name = DAILY_JOB if day == settings.clock.today() else PAST_DAY_JOB
         return run_job(settings, name, tags=tags, partition=day)
 
 
@@ -103,7 +111,7 @@ def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, da
     _verify_days(settings, first, last)
     with warehouse(settings).session():
         return [
-            (start, end, run_job(settings, jobs.SCORING, tags=_range_tags(start, end)))
+            (start, end, run_job(settings, SCORING_JOB, tags=_range_tags(start, end)))
             for start, end in contiguous(gaps(settings, first, last, _scoring_keys(settings)))
         ]
 
@@ -116,7 +124,7 @@ def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date,
     _verify_days(settings, wanted[0], wanted[-1])
     missing = set(gaps(settings, wanted[0], wanted[-1], jobs.EVALUATED))
     with warehouse(settings).session():
-        return [(day, day, run_job(settings, jobs.EVALUATION, partition=day)) for day in wanted if day in missing]
+        return [(day, day, run_job(settings, EVALUATION_JOB, partition=day)) for day in wanted if day in missing]
 
 
 def gaps(settings: Settings, first: date, last: date, keys: Iterable[str]) -> list[date]:

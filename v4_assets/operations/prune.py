@@ -11,12 +11,12 @@ from pathlib import Path
 
 import dagster as dg
 
-from v4_assets import jobs
 from v4_assets.clock import Clock
+from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
+from v4_assets.names import ACTION_JOBS
 from v4_assets.operations import operate
-from v4_assets.rollout.runs import UNFINISHED
-from v4_assets.settings import Settings
+from v4_assets.runs import UNFINISHED
 
 LEAST_DAYS = 30
 """Younger runs are looked into when something is asked of last month."""
@@ -42,7 +42,7 @@ def old(settings: Settings, keep_days: int) -> Old:
     before = Clock().now() - timedelta(days=keep_days)
     with operate.dagster_instance(settings) as instance:
         runs = instance.get_runs(dg.RunsFilter(statuses=FINISHED, created_before=before))
-    return Old(tuple(run.run_id for run in runs if run.job_name not in jobs.ACTIONS.values()), files)
+    return Old(tuple(run.run_id for run in runs if run.job_name not in ACTION_JOBS.values()), files)
 
 
 def remove(settings: Settings, what: Old) -> None:

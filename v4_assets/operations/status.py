@@ -7,21 +7,22 @@ from typing import Any
 import dagster as dg
 
 from v4_assets import tables
+from v4_assets.config.environment import Settings
 from v4_assets.errors import TableMissingError
+from v4_assets.names import PROCESS_TAG
 from v4_assets.operations import operate
-from v4_assets.policy.decision import Verdict
-from v4_assets.record import production
-from v4_assets.record.deployments import state_after
-from v4_assets.record.writes import PartitionWrite
-from v4_assets.record.written import latest_writes
-from v4_assets.resources.connect import registry, warehouse
-from v4_assets.resources.warehouse import Warehouse
-from v4_assets.rollout import alerts
-from v4_assets.rollout.evaluations import gates_of_day
-from v4_assets.rollout.runs import PROCESS_TAG, unfinished, why_gone
-from v4_assets.rollout.status import Status, read_status
-from v4_assets.rollout.told_sync import COUNTS
-from v4_assets.settings import Settings
+from v4_assets.production import store as production_store
+from v4_assets.production.decision import Verdict
+from v4_assets.production.evaluations import gates_of_day
+from v4_assets.production.events import state_after
+from v4_assets.production.status import Status, read_status
+from v4_assets.report import alerts
+from v4_assets.report.sync_summary import COUNTS
+from v4_assets.resources import registry, warehouse
+from v4_assets.runs import unfinished, why_gone
+from v4_assets.warehouse.latest_writes import latest_writes
+from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.warehouse.writes import PartitionWrite
 
 DAYS_SHOWN = 14
 INFORMATIVE = ("event", "run")
@@ -36,8 +37,8 @@ def status(settings: Settings) -> dict[str, Any]:
         if settings.warehouse == "duckdb" and not settings.duckdb_file.exists():
             raise TableMissingError(f"There is no {settings.duckdb_file}.")
         with house.session():
-            live = production.current(house, catalogue)
-            events = production.history(house, catalogue)
+            live = production_store.current(house, catalogue)
+            events = production_store.history(house, catalogue)
             writes = latest_writes(house, catalogue, today - timedelta(days=DAYS_SHOWN), today)
     except TableMissingError:
         live, events, writes = None, [], {}

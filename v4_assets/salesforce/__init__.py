@@ -1,1 +1,1 @@
-"""Bringing the live version's scores to the Lead records: what differs, sending it, accounting for every row."""
+"""The live version's scores on the Lead records: what differs, sending it, accounting for every row."""

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from v4_assets.arrays import Mask
 from v4_assets.errors import SyncHeldError
-from v4_assets.modelling.arrays import Mask
 from v4_assets.salesforce.rows import ROW, VALUES, deciles
 
 DECILES_MOVED = 2

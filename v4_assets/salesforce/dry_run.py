@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from v4_assets.clock import Clock
-from v4_assets.configuration.rollout_file import Rollout
-from v4_assets.resources.warehouse import Warehouse
+from v4_assets.config.rollout import Rollout
 from v4_assets.salesforce.changes import Changes, changes
 from v4_assets.salesforce.ledger import Ledger
 from v4_assets.salesforce.rows import csv
 from v4_assets.salesforce.shipment import Shipment
+from v4_assets.warehouse.protocol import Warehouse
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 from v4_assets import tables
 from v4_assets.clock import Clock
 from v4_assets.errors import ConcurrentWriteError, SalesforceError, StaleDecisionError
-from v4_assets.resources.warehouse import Statement, Warehouse, arrow_schema
-from v4_assets.salesforce.refusals import all_alike
+from v4_assets.salesforce.outcomes import all_alike
 from v4_assets.tables import Catalogue
+from v4_assets.warehouse.protocol import Statement, Warehouse, arrow_schema
 
 PLANNED = "PLANNED"
 """Code of a row that is on its way."""

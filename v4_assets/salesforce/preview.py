@@ -10,15 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets.clock import Clock
-from v4_assets.configuration.rollout_file import Rollout
+from v4_assets.config.rollout import Rollout
 from v4_assets.errors import SalesforceSetupError, SettingsError
-from v4_assets.record import production
-from v4_assets.resources.warehouse import Warehouse, arrow_schema
+from v4_assets.production import store as production_store
 from v4_assets.salesforce.changes import Changes, aligned, changes
 from v4_assets.salesforce.ledger import Ledger
 from v4_assets.salesforce.rows import as_sent, deciles
 from v4_assets.salesforce.shipment import scores_of
 from v4_assets.tables import SALESFORCE_STATE
+from v4_assets.warehouse.protocol import Warehouse, arrow_schema
 
 TOP_DECILE = 10
 
@@ -90,7 +90,7 @@ def _carried(warehouse: Warehouse, rollout: Rollout, clock: Clock, day: date) ->
     org_id = ledger.latest_org()
     if org_id:
         return ledger.state(org_id), f"what org {org_id} has confirmed"
-    live = production.live_version(warehouse, rollout.catalogue)
+    live = production_store.live_version(warehouse, rollout.catalogue)
     if live is None:
         raise SalesforceSetupError("No version is live, so there is nothing to compare with. Run `v4 init` first.")
     scores, _ = scores_of(warehouse, rollout, live, day)

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from v4_assets.config.record_ids import is_record_id, to_18
 from v4_assets.errors import SalesforceError
-from v4_assets.salesforce.record_ids import is_record_id, to_18
 
 ROW = pa.schema(
     {

@@ -13,11 +13,11 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets.configuration.rollout_salesforce import SalesforceSync
+from v4_assets.config.rollout_salesforce import SalesforceSync
 from v4_assets.errors import AmbiguousAnswerError, ApiLimitError, SalesforceError, SalesforceSetupError
-from v4_assets.resources.crm import Wait
-from v4_assets.resources.salesforce.org import JobState, JobStatus, Org
-from v4_assets.salesforce import refusals as errors
+from v4_assets.salesforce import outcomes as errors
+from v4_assets.salesforce.client.crm import Wait
+from v4_assets.salesforce.client.org import JobState, JobStatus, Org
 from v4_assets.salesforce.ledger import Job, Ledger, Sync, unsettled
 from v4_assets.salesforce.rows import ROW, csv
 

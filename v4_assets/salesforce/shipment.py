@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets import tables
-from v4_assets.configuration.rollout_file import Rollout
+from v4_assets.config.rollout import Rollout
 from v4_assets.errors import (
     ConcurrentWriteError,
     ModelIntegrityError,
@@ -15,12 +15,13 @@ from v4_assets.errors import (
     SalesforceError,
     SalesforceSetupError,
 )
-from v4_assets.record import production, verdicts
-from v4_assets.record.production import Production
-from v4_assets.record.writes import PartitionWrite
-from v4_assets.record.written import latest_writes
-from v4_assets.resources.warehouse import Warehouse
+from v4_assets.production import store as production_store
+from v4_assets.production.store import Production
 from v4_assets.salesforce.rows import AsSent, as_sent
+from v4_assets.warehouse import verdicts
+from v4_assets.warehouse.latest_writes import latest_writes
+from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.warehouse.writes import PartitionWrite
 
 READ = ("lead_id", "score", "percentile", "deprioritize")
 
@@ -41,7 +42,7 @@ def verified(warehouse: Warehouse, rollout: Rollout, day: date) -> Shipment:
     """What production serves on the day. Raises, naming why, when that is not fit to be sent."""
     catalogue = rollout.catalogue
     with warehouse.session():
-        live = production.current(warehouse, catalogue)
+        live = production_store.current(warehouse, catalogue)
         if live is None:
             raise SalesforceSetupError("No version is live, so none can be sent. Run `v4 init` first.")
         before = _write(warehouse, rollout, live.version, day)

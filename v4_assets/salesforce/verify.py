@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets.errors import SalesforceSetupError
-from v4_assets.resources.salesforce.org import Org, OrgIdentity
 from v4_assets.salesforce.changes import aligned
+from v4_assets.salesforce.client.org import Org, OrgIdentity
 from v4_assets.salesforce.fields import Fields
-from v4_assets.salesforce.refusals import CONVERTED, NOT_IN_ORG
+from v4_assets.salesforce.outcomes import CONVERTED, NOT_IN_ORG
 from v4_assets.salesforce.rows import ROW, VALUES, deciles, rounded
 
 ROWS_PER_BATCH = 20_000

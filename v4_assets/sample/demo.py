@@ -10,13 +10,13 @@ from multiprocessing import get_context
 
 import click
 
+from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
-from v4_assets.rollout.report import PAGE
+from v4_assets.names import ROLLOUT_PAGE
 from v4_assets.sample import Story, other_stories, rollout_story, stories
 from v4_assets.sample.stage import Stage
 from v4_assets.sample.telling import chapter
 from v4_assets.sample.world import build
-from v4_assets.settings import Settings
 
 INTRODUCTION = (
     "A sales team contacts 5,000 advisors a week. A model scores every open lead every morning, and the tenth it ranks "
@@ -110,7 +110,7 @@ def _where_to_look(stages: dict[Story, Stage], told: Sequence[Story]) -> str:
             "  .venv/bin/v4 history     what was done to production, and why",
             "  .venv/bin/v4 lift        conversion by decile, both versions",
             f"  {team.report(stories.ROLLBACK, 'rollback')}",
-            f"  {team.settings.places.reports / PAGE}: how things stand, for a browser",
+            f"  {team.settings.places.reports / ROLLOUT_PAGE}: how things stand, for a browser",
         ]
     lines += [f"  V4_HOME={stages[story].settings.home} make dev" for story in told if story is not Story.ROLLOUT]
     rest = [story for story in Story if not _is_finished(stages[story])]

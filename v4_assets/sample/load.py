@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 import pyarrow as pa
 
 from v4_assets import tables
-from v4_assets.resources.warehouse import Warehouse
 from v4_assets.sample.world import World
 from v4_assets.tables import Catalogue
+from v4_assets.warehouse.protocol import Warehouse
 
 
 def fill(

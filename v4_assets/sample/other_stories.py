@@ -6,9 +6,9 @@ from contextlib import nullcontext, redirect_stderr
 from datetime import timedelta
 from io import StringIO
 
-from v4_assets.policy.decision import TOP_DECILE_CONVERSION, Action, Gate
-from v4_assets.resources.connect import warehouse
-from v4_assets.rollout import by_hand
+from v4_assets.operations import actions
+from v4_assets.production.decision import TOP_DECILE_CONVERSION, Action, Gate
+from v4_assets.resources import warehouse
 from v4_assets.sample import stories
 from v4_assets.sample.load import silence
 from v4_assets.sample.stage import LOOK_AT, Morning, Stage, must
@@ -57,7 +57,7 @@ def tell_market(stage: Stage, world: World, say: Say) -> None:
         stage.score(*stories.MARKET_SCORED, on=first)
         outcome = stage.run(first)
         must(outcome.success, f"the run of {first} failed: {outcome.errors}")
-        promoted = by_hand.order(stage.at(first, LOOK_AT), "promotion", rollout.candidate, BY_HAND)
+        promoted = actions.order(stage.at(first, LOOK_AT), "promotion", rollout.candidate, BY_HAND)
         must(promoted.success and stage.live() == rollout.candidate, f"the promotion by hand failed: {promoted.errors}")
         say(entry(first, f"{rollout.candidate} is made live by hand. {BY_HAND}"))
         for day in (*stories.MARKET_SUNDAYS, stories.MARKET_MONDAY):
@@ -115,7 +115,7 @@ def _by_the_letter(stage: Stage, say: Say) -> None:
     rule = rollout.policy.rollback.model_copy(update={"on_champion_also_failing": "rollback"})
     policy = rollout.policy.model_copy(update={"rollback": rule})
     changed = stage.at(day, LOOK_AT).model_copy(update={"rollout": rollout.model_copy(update={"policy": policy})})
-    decision = by_hand.status(changed).decision
+    decision = actions.status(changed).decision
     must(decision.action is Action.ROLLBACK, f"by the guide's letter {day} would not roll back: {decision.reason}")
     say(
         more(f"By the guide's letter {rollout.baseline} would be live again today, whose top tenth converts even less.")

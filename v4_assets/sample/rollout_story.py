@@ -2,23 +2,28 @@
 
 from collections.abc import Callable
 from datetime import date
+from typing import TYPE_CHECKING
 
-from v4_assets import jobs
 from v4_assets.evaluation.evidence import Question
+from v4_assets.names import CHECKLIST_JOB
 from v4_assets.operations import operate
-from v4_assets.policy.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Action
+from v4_assets.production.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Action
 from v4_assets.sample import stories
 from v4_assets.sample.load import lead_ids
-from v4_assets.sample.org import StandInOrg
 from v4_assets.sample.stage import Morning, Stage, carried, fails, must
 from v4_assets.sample.telling import chapter, decided, entry, figures, gates, more, troubles
 from v4_assets.sample.world import World
+
+if TYPE_CHECKING:
+    from salesforce_stand_in import StandInOrg
 
 Say = Callable[[str], None]
 
 
 def tell(stage: Stage, world: World, say: Say) -> None:
     """From adoption to rollback. Raises StoryError where it goes otherwise."""
+    from salesforce_stand_in import StandInOrg  # noqa: PLC0415 # the stand-in org is started by the demo, dev, ci and tests alone
+
     with stage.session(), StandInOrg(stage.settings.stand_in_org, lead_ids(world)) as org:
         _adopt(stage, world, say)
         _side_by_side(stage, say)
@@ -33,7 +38,7 @@ def _adopt(stage: Stage, world: World, say: Say) -> None:
     counts = stage.adopt(world, first)
     rows = ", ".join(f"{count:,} rows of {table}" for table, count in counts.items())
     say(entry(first, f"{stage.live()} is adopted as what is live. {rows}."))
-    checklist = operate.run_job(stage.at(first), jobs.CHECKLIST)
+    checklist = operate.run_job(stage.at(first), CHECKLIST_JOB)
     must(checklist.success and not checklist.checks_failed, f"the pre-deployment checklist failed: {checklist}")
     say(more(f"The pre-deployment checklist passes: {checklist.checks_passed} checks of both models."))
     _one_day(stage, scored[0], first, say)
@@ -70,7 +75,7 @@ def _side_by_side(stage: Stage, say: Say) -> None:
     say(more(_figures(stage, stories.SIDE_BY_SIDE[-1], "promotion")))
 
 
-def _promote(stage: Stage, org: StandInOrg, say: Say) -> None:
+def _promote(stage: Stage, org: "StandInOrg", say: Say) -> None:
     say("\nSeven days have been seen, and two weeks have closed.\n")
     _acted(stage, org, stage.morning(stories.PROMOTION), Action.PROMOTE, say)
 
@@ -96,7 +101,7 @@ def _watch(stage: Stage, say: Say) -> None:
         say(more(_figures(stage, day, "rollback")))
 
 
-def _roll_back(stage: Stage, org: StandInOrg, say: Say) -> None:
+def _roll_back(stage: Stage, org: "StandInOrg", say: Say) -> None:
     say("\nTwo weeks running have closed below the line, by more than chance explains.\n")
     _acted(stage, org, stage.morning(stories.ROLLBACK), Action.ROLLBACK, say)
     say(more(f"The report: {stage.report(stories.ROLLBACK, 'rollback')}"))
@@ -111,7 +116,7 @@ def _held(stage: Stage, morning: Morning, live: str, say: Say, told: str | None 
         say(more(trouble))
 
 
-def _acted(stage: Stage, org: StandInOrg, morning: Morning, action: Action, say: Say) -> None:
+def _acted(stage: Stage, org: "StandInOrg", morning: Morning, action: Action, say: Say) -> None:
     """The sensor did it by itself, in the warehouse and in the org."""
     rollout = stage.settings.rollout
     to = rollout.candidate if action is Action.PROMOTE else rollout.baseline

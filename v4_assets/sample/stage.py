@@ -7,25 +7,27 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets import tables
 from v4_assets.clock import NEW_YORK
+from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.store import evidence_rows
-from v4_assets.operations import operate
+from v4_assets.operations import actions, operate
 from v4_assets.operations.operate import Outcome
-from v4_assets.policy.decision import Decision
-from v4_assets.record import production
-from v4_assets.resources.connect import warehouse
-from v4_assets.rollout import by_hand
+from v4_assets.production import store as production_store
+from v4_assets.production.decision import Decision
+from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
-from v4_assets.sample.org import StandInOrg
 from v4_assets.sample.world import World
-from v4_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from salesforce_stand_in import StandInOrg
 
 TOP_DECILE = 10
 RUN_AT, LOOK_AT = time(6, 30), time(8)
@@ -99,11 +101,11 @@ class Stage:
         """The day's run, then both sensors' looks, and the runs they ask for."""
         outcome = self.run(day)
         later = self.at(day, LOOK_AT)
-        decision = by_hand.status(later).decision
-        acted = by_hand.tick(later).outcomes
+        decision = actions.status(later).decision
+        acted = actions.tick(later).outcomes
         # What an alert says is told by the story; its log would stand on the terminal beside it.
         with redirect_stderr(StringIO()):
-            news = by_hand.alert(later).said
+            news = actions.alert(later).said
         return Morning(day, outcome, decision, acted, news)
 
     def evidence(self, day: date) -> list[Evidence]:
@@ -112,7 +114,7 @@ class Stage:
 
     def live(self) -> str | None:
         """The version in production."""
-        return production.live_version(warehouse(self.settings), self.settings.rollout.catalogue)
+        return production_store.live_version(warehouse(self.settings), self.settings.rollout.catalogue)
 
     def scored(self, day: date, version: str) -> list[str]:
         """Ids of the leads the version scored on the day."""
@@ -147,7 +149,7 @@ def fails(outcome: Outcome, gate: str) -> bool:
     )
 
 
-def carried(org: StandInOrg, leads: Iterable[str]) -> Counter[str]:
+def carried(org: "StandInOrg", leads: Iterable[str]) -> Counter[str]:
     """Version to how many of the leads carry its score in the org; "none" for those without."""
     rows = org.rows()
     return Counter(str(rows[lead]["V4_Model_Version__c"] or "none") for lead in leads)

@@ -7,7 +7,7 @@ from datetime import date
 from v4_assets import tables
 from v4_assets.evaluation.evidence import Evidence, Question
 from v4_assets.operations.operate import Outcome
-from v4_assets.policy.decision import Action, Decision
+from v4_assets.production.decision import Action, Decision
 from v4_assets.sample.stage import Morning
 
 WIDTH, INDENT = 116, 16

@@ -28,9 +28,9 @@ from zetasql.types import (
 from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2
 from zetasql.wasi._pb2.zetasql.public import value_pb2
 
-from v4_assets.resources.warehouse import ARROW_TYPES
-from v4_assets.sql import SQL_DIR, Query
+from v4_assets.sql import Query, path_of
 from v4_assets.tables import Table
+from v4_assets.warehouse.protocol import ARROW_TYPES
 
 KINDS = {
     "STRING": TypeKind.TYPE_STRING,
@@ -56,7 +56,7 @@ _DECLARED = re.compile(r"@(\w+) (STRING|INT64|FLOAT64|BOOL|DATE|TIMESTAMP)\b")
 
 def declared_parameters(file: str) -> dict[str, str]:
     """The parameters of sql/FILE.sql and the types its header declares for them."""
-    lines = (SQL_DIR / f"{file}.sql").read_text(encoding="utf-8").splitlines()
+    lines = path_of(file).read_text(encoding="utf-8").splitlines()
     [line] = [line for line in lines if line.startswith("-- params:")]
     return dict(_DECLARED.findall(line))
 

@@ -8,12 +8,12 @@ from uuid import uuid4
 import pyarrow as pa
 
 from v4_assets import tables
-from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse
-from v4_assets.resources.warehouse import Statement, arrow_schema
-from v4_assets.settings import load
+from v4_assets.config.environment import load
 from v4_assets.sql import Column, Query
 from v4_assets.tables import Table
+from v4_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
+from v4_assets.warehouse.protocol import Statement, arrow_schema
+from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
 
 DAY, YESTERDAY, TOMORROW = date(2026, 1, 5), date(2026, 1, 4), date(2026, 1, 6)

@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError, RefreshError
 
+from v4_assets.config.environment import load
 from v4_assets.errors import SettingsError, WarehouseError
-from v4_assets.resources.bigquery.access import SCOPES, Access, client, credentials
-from v4_assets.resources.bigquery.errors import explained
-from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse
-from v4_assets.resources.connect import warehouse
-from v4_assets.settings import load
+from v4_assets.resources import warehouse
+from v4_assets.warehouse.bigquery.access import SCOPES, Access, client, credentials
+from v4_assets.warehouse.bigquery.errors import explained
+from v4_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 KEY_OWNER, SCORING = "desk@firm.iam.gserviceaccount.com", "v4-scoring@firm.iam.gserviceaccount.com"

@@ -11,18 +11,19 @@ from google.api_core.exceptions import BadRequest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from v4_assets import jobs, tables
+from v4_assets import tables
+from v4_assets.config.environment import load
+from v4_assets.names import SCORING_JOB
 from v4_assets.operations import operate
-from v4_assets.resources.bigquery.console import render
-from v4_assets.resources.bigquery.tables import declared
-from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse
-from v4_assets.resources.connect import warehouse
-from v4_assets.resources.duckdb.warehouse import DuckDBWarehouse
+from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build
-from v4_assets.settings import load
 from v4_assets.sql import Query
-from v4_assets.sql_scripts import scripts
+from v4_assets.warehouse.bigquery.console import render
+from v4_assets.warehouse.bigquery.tables import declared
+from v4_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
+from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from v4_assets.warehouse.render import scripts
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.emulator import Emulator
 from v4_assets_tests.bigquery.googlesql import GoogleSQL
@@ -155,7 +156,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> DuckDBWarehouse:
     settings = load({"V4_HOME": str(tmp_path_factory.mktemp("embedded"))})
     fill(warehouse(settings), catalogue(), build(WORLD))
     operate.init(settings)
-    outcome = operate.run_job(settings, jobs.SCORING, partition=settings.clock.today())
+    outcome = operate.run_job(settings, SCORING_JOB, partition=settings.clock.today())
     assert (outcome.errors, [one for one in outcome.checks_failed if one.severity == "ERROR"]) == ((), [])
     return warehouse(settings)
 

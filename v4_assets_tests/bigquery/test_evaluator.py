@@ -14,20 +14,20 @@ import pyarrow as pa
 import pytest
 
 from v4_assets import sql, tables
-from v4_assets.assets.training import first_morning
 from v4_assets.clock import cutoff
-from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources.duckdb import sql as duckdb_sql
-from v4_assets.resources.duckdb import warehouse as duckdb
-from v4_assets.resources.duckdb.warehouse import DuckDBWarehouse
-from v4_assets.resources.warehouse import arrow_schema
+from v4_assets.models.assets import first_morning
 from v4_assets.sql import Column
 from v4_assets.tables import Table
-from v4_assets_tests import cohort_worlds, worlds
+from v4_assets.warehouse.duckdb import sql as duckdb_sql
+from v4_assets.warehouse.duckdb import warehouse as duckdb
+from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from v4_assets.warehouse.protocol import arrow_schema
+from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.googlesql import declared_parameters
 from v4_assets_tests.bigquery.test_googlesql import ALIASES, QUERIES
 from v4_assets_tests.bigquery.twin import TwinWarehouse, answered, catalogue, new_twin
+from v4_assets_tests.fixtures import cohort_worlds, worlds
 
 pytestmark = pytest.mark.extended
 

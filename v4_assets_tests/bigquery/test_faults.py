@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from v4_assets.config.environment import PROJECT
 from v4_assets.errors import ConcurrentWriteError, TableMissingError, WarehouseError
-from v4_assets.resources.warehouse import Statement
-from v4_assets.settings import PROJECT
 from v4_assets.sql import Query
+from v4_assets.warehouse.protocol import Statement
 from v4_assets_tests.bigquery.emulator import HOW_TO_GET_IT, Emulator
 from v4_assets_tests.bigquery.house import DAY, YESTERDAY, House, new_house, warehouse
 from v4_assets_tests.bigquery.proxy import BUSY, LOST, RATE, Answer, Fault, Proxy, proxied

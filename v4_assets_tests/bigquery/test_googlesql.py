@@ -8,13 +8,13 @@ from functools import cache
 import pytest
 
 from v4_assets import sql, tables
-from v4_assets.assets.training import first_morning
-from v4_assets.record.writes import PartitionWrite
-from v4_assets.resources.bigquery.scripts import parameters, partition_script, statements_script, table_script
-from v4_assets.resources.bigquery.tables import add_columns_ddl
-from v4_assets.resources.warehouse import Statement
+from v4_assets.models.assets import first_morning
 from v4_assets.sql import Column, Query
 from v4_assets.tables import Table
+from v4_assets.warehouse.bigquery.scripts import parameters, partition_script, statements_script, table_script
+from v4_assets.warehouse.bigquery.tables import add_columns_ddl
+from v4_assets.warehouse.protocol import Statement
+from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.bigquery.googlesql import GoogleSQL, declared_parameters
 from v4_assets_tests.bigquery.twin import FILES, catalogue, parameter_types
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from v4_assets import jobs, tables
-from v4_assets.operations import operate
-from v4_assets.resources.connect import warehouse
-from v4_assets.rollout import by_hand
+from v4_assets import tables
+from v4_assets.config.environment import Settings, load
+from v4_assets.names import DAILY_JOB
+from v4_assets.operations import actions, operate
+from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
-from v4_assets.settings import Settings, load
 from v4_assets.sql import Query
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
@@ -42,9 +42,9 @@ def lived(place: Place) -> Place:
     settings = place.on(DAY)
     fill(warehouse(settings), settings.rollout.catalogue, build(WORLD))
     operate.init(settings)
-    outcomes = [operate.run_job(settings, jobs.DAILY, partition=DAY)]
-    outcomes.append(by_hand.order(settings, "promotion", "v4.1.0", "It's better"))
-    outcomes.append(by_hand.order(settings, "rollback", "v4.0.0", "It's not"))
+    outcomes = [operate.run_job(settings, DAILY_JOB, partition=DAY)]
+    outcomes.append(actions.order(settings, "promotion", "v4.1.0", "It's better"))
+    outcomes.append(actions.order(settings, "rollback", "v4.0.0", "It's not"))
     for outcome in outcomes:
         failures = [one for one in outcome.checks_failed if one.severity == "ERROR"]
         assert (outcome.success, outcome.errors, failures) == (True, (), [])

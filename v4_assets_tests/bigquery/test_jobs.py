@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v4_assets import tables
-from v4_assets.assets.partition import Day, Desk, write_query
 from v4_assets.clock import Clock, parse_instant
+from v4_assets.config.environment import load
 from v4_assets.errors import SchemaDriftError, WarehouseError
-from v4_assets.resources.bigquery.jobs import Asker, job_ids, label, labels, turn_ids
-from v4_assets.resources.connect import registry
-from v4_assets.settings import load
+from v4_assets.partition import Day, Desk, write_query
+from v4_assets.resources import registry
 from v4_assets.sql import Column, Query
 from v4_assets.tables import Catalogue, Datasets, VersionNames
+from v4_assets.warehouse.bigquery.jobs import Asker, job_ids, label, labels, turn_ids
 from v4_assets_tests.bigquery.emulator import Emulator
 from v4_assets_tests.bigquery.house import DAY, House, new_house, warehouse
 from v4_assets_tests.bigquery.proxy import Answer, Proxy, proxied
@@ -101,7 +101,7 @@ def test_a_job_of_somebody_else_under_our_id_is_never_taken_for_ours(still, monk
     taken = f"v4-taken-{still.dataset}"
     still.warehouse._client.query("SELECT 'not ours' AS said", job_id=f"{taken}-1", job_retry=None).result()
     monkeypatch.setattr(
-        "v4_assets.resources.bigquery.jobs.job_ids", lambda name, asker: turn_ids("taken", still.dataset)
+        "v4_assets.warehouse.bigquery.jobs.job_ids", lambda name, asker: turn_ids("taken", still.dataset)
     )
     assert still.warehouse.read(Query("said", "SELECT 'ours' AS said")).to_pylist() == [{"said": "ours"}]
     assert still.warehouse._client.get_job(f"{taken}-2").labels["v4"] == "said"

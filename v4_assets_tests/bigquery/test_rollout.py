@@ -15,13 +15,12 @@ import pyarrow as pa
 import pytest
 from google.cloud import bigquery
 
+from salesforce_stand_in import StandInOrg
 from v4_assets import tables
-from v4_assets.operations import operate
+from v4_assets.operations import actions, operate
 from v4_assets.operations.operate import Outcome
-from v4_assets.resources.connect import warehouse
-from v4_assets.rollout import by_hand
+from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill, lead_ids
-from v4_assets.sample.org import StandInOrg
 from v4_assets.sample.stage import carried
 from v4_assets.sample.world import WorldSpec, build
 from v4_assets.sql import Query
@@ -29,7 +28,7 @@ from v4_assets.tables import View
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
 from v4_assets_tests.bigquery.twin import catalogue
-from v4_assets_tests.stories import ADOPTED, BEFORE, CLOSE_BEFORE_LATE, FALLEN, GOOD, LATE, NEW, OLD, Story
+from v4_assets_tests.fixtures.stories import ADOPTED, BEFORE, CLOSE_BEFORE_LATE, FALLEN, GOOD, LATE, NEW, OLD, Story
 
 WORLD = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 3, 15))
 MATURED = GOOD | {"cohort_from": date(2026, 1, 14), "cohort_to": date(2026, 1, 24)}
@@ -95,9 +94,9 @@ def tell(story: Story) -> Told:
         story.candidate = MATURED
         ran(story.run())
         wait_for_the_sheet(story)
-        by_hand.approve(story.settings, story.evidence_sha256)
+        actions.approve(story.settings, story.evidence_sha256)
         acted()
-        by_hand.restore(story.settings, OLD, "v4.1.0 falls")
+        actions.restore(story.settings, OLD, "v4.1.0 falls")
         for day in CLOSE_BEFORE_LATE:
             story.write(day, FALLEN)
         acted()

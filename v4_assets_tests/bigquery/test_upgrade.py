@@ -7,16 +7,17 @@ from uuid import uuid4
 import pytest
 
 from v4_assets import tables
+from v4_assets.config.environment import PROJECT, Settings, load
 from v4_assets.errors import SchemaDriftError, SchemaVersionError
 from v4_assets.operations import operate
-from v4_assets.record import production, schema
-from v4_assets.record.schema import NEEDED
-from v4_assets.resources.bigquery import warehouse as module
-from v4_assets.resources.bigquery.tables import add_columns_ddl
-from v4_assets.resources.bigquery.warehouse import BigQueryWarehouse
-from v4_assets.resources.connect import warehouse
-from v4_assets.settings import PROJECT, Settings, load
+from v4_assets.production import store as production_store
+from v4_assets.resources import warehouse
 from v4_assets.sql import Column, Query
+from v4_assets.warehouse import schema
+from v4_assets.warehouse.bigquery import warehouse as module
+from v4_assets.warehouse.bigquery.tables import add_columns_ddl
+from v4_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
+from v4_assets.warehouse.schema import NEEDED
 from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
 
 pytestmark = pytest.mark.extended
@@ -78,7 +79,7 @@ def test_an_upgrade_adds_what_is_missing_and_is_due_until_then(settings):
     before = {table.name: warehouse(settings).shape(table) for table in catalogue.made}
     age(settings)
     with pytest.raises(SchemaVersionError, match=f"is of schema 1, this release needs {NEEDED}: run `v4 init`"):
-        production.live_version(warehouse(settings), catalogue)
+        production_store.live_version(warehouse(settings), catalogue)
     assert operate.init(settings).upgraded_from == 1
     assert operate.init(settings).upgraded_from is None
     after = {table.name: warehouse(settings).shape(table) for table in catalogue.made}
@@ -88,7 +89,7 @@ def test_an_upgrade_adds_what_is_missing_and_is_due_until_then(settings):
     assert {name: shape.layout for name, shape in after.items() if shape} == {
         name: shape.layout for name, shape in before.items() if shape
     }
-    [event] = production.history(warehouse(settings), catalogue)
+    [event] = production_store.history(warehouse(settings), catalogue)
     assert (event.event, event.run_id) == ("adopted", None)
     found = schema.found(warehouse(settings), catalogue)
     assert found == schema.Found(NEEDED, schema.RELEASE)
@@ -143,8 +144,11 @@ def test_a_newer_warehouse_is_refused(settings):
         f"INSERT INTO {name} (version, previous, recorded_at, release, recorded_by) "
         f"VALUES ({NEEDED + 1}, {NEEDED}, CURRENT_TIMESTAMP(), '9.1.0', 'x')",
     )
-    for refused in (lambda: production.live_version(warehouse(settings), catalogue), lambda: operate.init(settings)):
+    for refused in (
+        lambda: production_store.live_version(warehouse(settings), catalogue),
+        lambda: operate.init(settings),
+    ):
         with pytest.raises(SchemaVersionError, match=r"needs \d+: run release 9\.1\.0"):
             refused()
     change(settings, f"DELETE FROM {name} WHERE version = {NEEDED + 1}")
-    assert production.live_version(warehouse(settings), catalogue) == "v4.0.0"
+    assert production_store.live_version(warehouse(settings), catalogue) == "v4.0.0"

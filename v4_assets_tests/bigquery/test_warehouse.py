@@ -21,9 +21,9 @@ from v4_assets.errors import (
     TableMissingError,
     WarehouseError,
 )
-from v4_assets.resources.warehouse import Statement, Warehouse
 from v4_assets.sql import Column, Query
 from v4_assets.tables import View
+from v4_assets.warehouse.protocol import Statement, Warehouse
 from v4_assets_tests.bigquery.emulator import Emulator
 from v4_assets_tests.bigquery.house import DAY, TOMORROW, YESTERDAY, House, write
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from v4_assets.rollout import by_hand
+from v4_assets.operations import actions
 from v4_assets_tests.browser.dagster_ui import DagsterUI
-from v4_assets_tests.stories import FALLEN, NEW, OLD, SINCE, WATCHED, Story, tell
+from v4_assets_tests.fixtures.stories import FALLEN, NEW, OLD, SINCE, WATCHED, Story, tell
 
 pytestmark = pytest.mark.extended
 
@@ -20,7 +20,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, chromium: object) -> Story:
     """v4.1.0 was promoted by a person, failed at two week-closes, and was taken back by the sensor."""
     story = tell("adopted", tmp_path_factory.mktemp("pages") / "home")
     assert story.run().success
-    assert by_hand.order(story.settings, "promotion", NEW, "the pilot team asked for it").success
+    assert actions.order(story.settings, "promotion", NEW, "the pilot team asked for it").success
     story.goes_on(WATCHED)
     assert story.run().success
     for day in SINCE[1:]:

@@ -4,23 +4,23 @@ from functools import partial
 
 import dagster as dg
 
-from v4_assets import jobs
+from v4_assets import resources
+from v4_assets.config.environment import Settings
+from v4_assets.names import ALERT_SENSOR, DAILY_JOB, ROLLOUT_SENSOR
 from v4_assets.operations import operate
 from v4_assets.operations.doctor import Answer, Probe, Verdict
-from v4_assets.operations.doctor.house import opened
-from v4_assets.record import deployments, production
-from v4_assets.resources import connect
-from v4_assets.resources.connect import registry
-from v4_assets.resources.salesforce.http import Patience
-from v4_assets.resources.salesforce.org import OrgIdentity
-from v4_assets.rollout import alerts, sensor
-from v4_assets.rollout.runs import unfinished, why_gone
+from v4_assets.operations.doctor.warehouse import opened
+from v4_assets.production import events as deployments
+from v4_assets.production import store as production_store
+from v4_assets.resources import registry
+from v4_assets.runs import unfinished, why_gone
+from v4_assets.salesforce.client.http import Patience
+from v4_assets.salesforce.client.org import OrgIdentity
 from v4_assets.salesforce.fields import examine
-from v4_assets.settings import Settings
 
 IMPATIENT = Patience(connect_seconds=5.0, read_seconds=30.0, waits=(1.0,))
 """A person waits for the answer."""
-SWITCHED = {sensor.NAME: "sensors", alerts.NAME: "sensors", f"{jobs.DAILY}_schedule": "schedule"}
+SWITCHED = {ROLLOUT_SENSOR: "sensors", ALERT_SENSOR: "sensors", f"{DAILY_JOB}_schedule": "schedule"}
 """Schedule and sensors, and the setting that switches each."""
 
 
@@ -47,11 +47,11 @@ def live(settings: Settings) -> Answer:
     """Something is live, its artifact is the one that went live, and the history says the same."""
     rollout, models = settings.rollout, registry(settings)
     with opened(settings, any_schema=False) as house:
-        now = production.current(house, rollout.catalogue)
-        events = production.history(house, rollout.catalogue)
+        now = production_store.current(house, rollout.catalogue)
+        events = production_store.history(house, rollout.catalogue)
         if now is None:
             return Answer(Verdict.FAIL, "Nothing is live.", "`v4 init` adopts the baseline.")
-        production.approved_bundle(house, rollout.catalogue, models, now.version)
+        production_store.approved_bundle(house, rollout.catalogue, models, now.version)
     status = deployments.rollout_status(
         events,
         baseline=rollout.baseline,
@@ -66,7 +66,7 @@ def live(settings: Settings) -> Answer:
 
 def salesforce(settings: Settings) -> Answer:
     """The org is the configured one, its fields are fit, and enough of its daily requests are left."""
-    org = None if settings.salesforce == "dry-run" else connect.salesforce(settings, IMPATIENT)
+    org = None if settings.salesforce == "dry-run" else resources.salesforce(settings, IMPATIENT)
     if org is None:
         return Answer(Verdict.OK, "dry-run: nothing is sent, the day only writes the files it would send")
     identity, target = org.identity(), settings.salesforce_target
@@ -128,7 +128,7 @@ def switches(settings: Settings) -> Answer:
 def order(settings: Settings) -> Answer:
     """No promotion, rollback or sunset is half done."""
     with opened(settings, any_schema=False) as house:
-        begun = deployments.state_after(production.history(house, settings.rollout.catalogue)).unfinished
+        begun = deployments.state_after(production_store.history(house, settings.rollout.catalogue)).unfinished
     if begun:
         return Answer(Verdict.WARN, f"{begun.event} of {begun.day} ({begun.version}) is not finished.", "`v4 resume`")
     return Answer(Verdict.OK, "none")

@@ -1,0 +1,158 @@
+"""Asset checks, one module per asset they guard. Judging is pure; this page turns findings into Dagster's results."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import dagster as dg
+
+from v4_assets.evaluation.evidence import Evidence
+from v4_assets.production.decision import GATE_NAMES, PROMOTION_GATES, Gate, Verdict
+
+SHOWN_DETAILS = 3
+"""So many details stand in a result's sentence; all stand in its metadata."""
+
+
+GATES_ASK = {
+    "top_decile_lift": "Rollback: is the candidate's top-decile lift below the guide's line by more than chance?",
+    "auc": "Rollback: is the candidate's AUC on matured leads below the guide's line by more than chance?",
+    "top_decile_conversion": "Rollback: does the candidate's top decile convert below the guide's line?",
+    "promotion_lift": "Promotion: does the candidate's top-decile lift reach the guide's line?",
+    "not_behind_baseline": "Promotion: is the candidate's lift at least the baseline's on the same leads?",
+    "model_test_metrics": "Promotion: does the candidate's bundle pass the guide's checklist on its own test figures?",
+    "live_parallel_days": "Promotion: were both versions scored live, side by side, for long enough?",
+}
+"""What each gate asks, as the page shows it."""
+
+CONVICTS = (
+    "Nothing at once: the sensor rolls back when the gate fails at as many week-closes running as rollout.yaml asks. "
+    "`v4 look` says what it waits for; `v4 rollback` does not wait."
+)
+WAITS = "Nothing: the candidate is not promoted, and the sensor asks again tomorrow. `v4 look` says what is missing."
+GATES_REMEDY = {
+    "top_decile_lift": CONVICTS,
+    "auc": CONVICTS,
+    "top_decile_conversion": f"{CONVICTS} Where the baseline's converts worse still, the market fell: ask sales.",
+    "promotion_lift": WAITS,
+    "not_behind_baseline": WAITS,
+    "model_test_metrics": "The checks of the model's own asset name the figure. Train or register another bundle.",
+    "live_parallel_days": f"{WAITS} A day counts when both versions scored it on the day and passed every check.",
+}
+"""What a person does when a gate does not pass."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question asked of an asset every day. A blocking one stops what would read bad data; the others warn."""
+
+    name: str
+    description: str
+    blocking: bool
+    remedy: str
+    """What a person does when it fails."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer for one day: what was found, what was expected, and which columns or rows it is about."""
+
+    check: Check
+    passed: bool
+    actual: str | float | int
+    expected: str | float | int
+    details: tuple[str, ...] = ()
+
+
+def specs(checks: Iterable[Check], asset: str) -> list[dg.AssetCheckSpec]:
+    """Dagster's declarations of the checks of an asset."""
+    return [
+        dg.AssetCheckSpec(
+            check.name,
+            asset=asset,
+            description=with_remedy(check.description, check.remedy),
+            blocking=check.blocking,
+        )
+        for check in checks
+    ]
+
+
+def with_remedy(asked: str, remedy: str) -> str:
+    """What the page says of a check, in Markdown."""
+    return f"{asked}\n\n**When it fails:** {remedy}"
+
+
+def results(
+    checks: Sequence[Check], findings: Mapping[date, Sequence[Finding]], asset: str
+) -> Iterator[dg.AssetCheckResult]:
+    """One result per check. Over a range of days the first failing day speaks, and all failing days are named."""
+    for check in checks:
+        by_day = {day: finding for day, found in findings.items() for finding in found if finding.check == check}
+        if len(by_day) < len(findings):
+            raise AssertionError(f"{check.name} of {asset} was not judged on {sorted(findings.keys() - by_day.keys())}")
+        failing = sorted(day for day, finding in by_day.items() if not finding.passed)
+        shown = by_day[failing[0] if failing else max(by_day)]
+        yield dg.AssetCheckResult(
+            check_name=check.name,
+            asset_key=asset,
+            passed=not failing,
+            severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+            description=_sentence(shown),
+            metadata={
+                "actual": shown.actual,
+                "expected": shown.expected,
+                "day": str(failing[0] if failing else max(by_day)),
+                **({"details": "\n".join(shown.details)} if shown.details else {}),
+                **({"failing_days": ", ".join(map(str, failing))} if len(findings) > 1 else {}),
+            },
+        )
+
+
+def gate_specs(asset: str) -> list[dg.AssetCheckSpec]:
+    """Dagster's declarations of the gates. None blocks: a failing gate must not stop production's own scores."""
+    return [
+        dg.AssetCheckSpec(
+            name, asset=asset, description=with_remedy(GATES_ASK[name], GATES_REMEDY[name]), blocking=False
+        )
+        for name in GATE_NAMES
+    ]
+
+
+def gate_results(
+    gates: Iterable[Gate], evidence: Sequence[Evidence], evidence_sha256: str, asset: str
+) -> Iterator[dg.AssetCheckResult]:
+    """One result per gate: what a person sees is what the sensor reads. FAIL is an error, INCONCLUSIVE a warning."""
+    for gate in gates:
+        question = "promotion" if gate.name in PROMOTION_GATES else "rollback"
+        numbers = {
+            "actual": gate.actual,
+            "threshold": gate.threshold,
+            "bound": gate.bound,
+            "distance": gate.distance,
+        }
+        yield dg.AssetCheckResult(
+            check_name=gate.name,
+            asset_key=asset,
+            passed=gate.verdict is Verdict.PASS,
+            severity=dg.AssetCheckSeverity.ERROR if gate.verdict is Verdict.FAIL else dg.AssetCheckSeverity.WARN,
+            description=gate.reason,
+            metadata={
+                **{name: float(value) for name, value in numbers.items() if value is not None},
+                "verdict": gate.verdict.name,
+                "alert": gate.alert,
+                "cohort": _cohort(evidence, question),
+                "evidence_sha256": evidence_sha256,
+            },
+        )
+
+
+def _cohort(evidence: Sequence[Evidence], question: str) -> str:
+    row = next((row for row in evidence if row.question == question), None)
+    if row is None:
+        return "none"
+    return f"contacted {row.cohort_from} to {row.cohort_to}: {row.leads} leads, {row.conversions} conversions"
+
+
+def _sentence(finding: Finding) -> str:
+    verdict = "ok" if finding.passed else "not ok"
+    about = f" ({'; '.join(finding.details[:SHOWN_DETAILS])})" if finding.details and not finding.passed else ""
+    return f"{verdict}: found {finding.actual}, expected {finding.expected}{about}"

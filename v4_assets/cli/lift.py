@@ -1,0 +1,45 @@
+"""Lift by decile for a person at a terminal: of one day, or of the close of every week."""
+
+from collections.abc import Sequence
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+from v4_assets import tables
+from v4_assets.tables import Catalogue
+from v4_assets.warehouse.protocol import Warehouse
+
+
+def by_decile(warehouse: Warehouse, catalogue: Catalogue, day: date | None) -> list[dict[str, Any]]:
+    """Rows of v4_lift_by_decile, ranked within the cohort asked for rollback: of `day`, or of every week's close."""
+    query = (
+        catalogue.query("weekly_lift_by_decile")
+        if day is None
+        else catalogue.query(tables.LIFT_BY_DECILE, {"first_day": day, "last_day": day})
+    )
+    rows = warehouse.read(query).to_pylist()
+    return [row for row in rows if row["question"] == "rollback" and row["ranking"] == "cohort"]
+
+
+def as_text(rows: Sequence[dict[str, Any]]) -> str:
+    """One table per day of evaluation, the top decile first."""
+    ordered = sorted(rows, key=lambda row: (row["prediction_date"], -row["decile"], row["version"]))
+    return "\n\n".join(_table(day, list(own)) for day, own in groupby(ordered, key=lambda row: row["prediction_date"]))
+
+
+def _table(day: date, rows: Sequence[dict[str, Any]]) -> str:
+    versions = sorted({row["version"] for row in rows})
+    lines = [
+        f"Matured on {day}",
+        "decile  " + "  ".join(f"{version + ': leads':>14} {'converts':>9} {'lift':>5}" for version in versions),
+    ]
+    for decile, own in groupby(rows, key=lambda row: row["decile"]):
+        by_version = {row["version"]: row for row in own}
+        lines.append(f"{decile:>6}  " + "  ".join(_cell(by_version[version]) for version in versions))
+    return "\n".join(lines)
+
+
+def _cell(row: dict[str, Any]) -> str:
+    rate = "–" if row["conversion_rate"] is None else f"{row['conversion_rate']:.2%}"
+    lift = "–" if row["lift"] is None else f"{row['lift']:.2f}"
+    return f"{row['leads']:>14,.1f} {rate:>9} {lift:>5}"

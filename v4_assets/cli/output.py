@@ -1,0 +1,59 @@
+"""What the commands share: how a day is written, how an outcome is told."""
+
+import json
+from dataclasses import asdict, is_dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from v4_assets.config.environment import load
+
+if TYPE_CHECKING:
+    from v4_assets.operations.operate import Outcome
+
+
+class Day(click.ParamType[date]):
+    """A date, or `today` for New York's by the configured clock."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """The date meant by the text."""
+        if isinstance(value, date):
+            return value
+        if value == "today":
+            return load().clock.today()
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a date. Write it like 2026-01-05, or today.", param, ctx)
+
+
+DAY = Day()
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+def told(outcome: "Outcome", what: str) -> str:
+    """How a run ended, its failed checks and errors indented below."""
+    verdict = "done" if outcome.success else "FAILED"
+    lines = [f"{what}: {verdict}, {outcome.checks_passed} checks passed (run {outcome.run_id})"]
+    lines += [
+        f"  {failed.severity}  {failed.asset}.{failed.check}: {failed.description}" for failed in outcome.checks_failed
+    ]
+    lines += [f"  {error}" for error in outcome.errors]
+    return "\n".join(lines)
+
+
+def say(content: object, text: str, as_json: bool) -> None:
+    """Print for a person, or plain values for a script."""
+    click.echo(json_text(content) if as_json else text)
+
+
+def json_text(content: object) -> str:
+    """JSON; dataclasses as objects, dates and instants as ISO 8601."""
+    return json.dumps(content, indent=2, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value.isoformat()

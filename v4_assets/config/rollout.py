@@ -1,0 +1,184 @@
+"""rollout.yaml: what is rolled out and by which numbers, validated and frozen."""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from v4_assets.config.rollout_policy import Evaluation, Frozen, Policy, Share
+from v4_assets.config.rollout_references import FOLDER, ReferencePlaces
+from v4_assets.config.rollout_salesforce import SalesforceSync
+from v4_assets.errors import SettingsError
+from v4_assets.tables import Catalogue, Datasets, VersionNames
+
+
+class HyperParameters(Frozen):
+    """XGBoost's parameters of one version. scale_pos_weight is always negatives / positives of the rows trained on."""
+
+    max_depth: Annotated[int, Field(ge=1)]
+    """Of a tree."""
+    min_child_weight: Annotated[float, Field(ge=0)]
+    """Least sum of weights in a leaf."""
+    reg_alpha: Annotated[float, Field(ge=0)]
+    """L1 penalty on leaf values."""
+    reg_lambda: Annotated[float, Field(ge=0)]
+    """L2 penalty on leaf values."""
+    gamma: Annotated[float, Field(ge=0)] = 0.0
+    """Least gain of a split."""
+    learning_rate: Share
+    """How much of each tree is kept."""
+    n_estimators: Annotated[int, Field(ge=1)]
+    """Most trees there may be."""
+    early_stopping_rounds: Annotated[int, Field(ge=1)]
+    """Trees without a better validation loss after which training stops."""
+    subsample: Share
+    """Share of the rows each tree sees."""
+    colsample_bytree: Share
+    """Share of the features each tree sees."""
+
+
+class Version(Frozen):
+    """One model version: the end of its asset names, and what the guide calls its view and table."""
+
+    key: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    """Ends the asset names and the SQL file's: v41 of features_v41."""
+    features_view: Annotated[str, Field(pattern=r"^\w+$")]
+    """The view of the latest day's features."""
+    scores_table: Annotated[str, Field(pattern=r"^\w+$")]
+    """The table of its scores."""
+    train: HyperParameters | None = None
+    """None for a version that is registered ready-made."""
+
+
+class DatasetNames(Frozen):
+    """The datasets of the CRM copy, the advisor data, and the tables this project writes."""
+
+    crm: str
+    """The copy of the CRM: leads, Broker Protocol members."""
+    advisors: str
+    """Advisors and their employments."""
+    features: str
+    """Everything this project writes."""
+
+
+class CheckLimits(Frozen):
+    """Limits of the data checks. Shares are fractions of one."""
+
+    history_days: Annotated[int, Field(ge=1, le=60)]
+    row_count_change: Share
+    missing_rate_change: Share
+    distinct_scores: Annotated[int, Field(ge=2)]
+    psi: Annotated[float, Field(gt=0)]
+    source_age_days: dict[str, Annotated[int, Field(ge=1)]]
+    """Source to the greatest age of its newest entry, in days."""
+
+
+class PreDeployment(Frozen):
+    """Limits of the guide's pre-deployment checklist."""
+
+    test_lift_above: Annotated[float, Field(gt=0)]
+    auc_gap_at_most: Share
+    """Train AUC minus test AUC."""
+    additivity_tolerance: Annotated[float, Field(gt=0)]
+
+
+class Training(Frozen):
+    """The training period [train_from, test_from) and the test period [test_from, until], by date of contact."""
+
+    train_from: date
+    """First day of contact in the training period."""
+    test_from: date
+    """First day of contact in the test period; the training period ends before it."""
+    until: date
+    """Last day of contact in the test period."""
+    validation_share: Annotated[float, Field(gt=0, lt=0.5)]
+    """Last part in time of the training period, by which early stopping decides."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Training":
+        if not self.train_from < self.test_from <= self.until:
+            raise ValueError("train_from must lie before test_from, and test_from not after until")
+        return self
+
+
+class Rollout(Frozen):
+    """rollout.yaml, validated."""
+
+    owners: tuple[Annotated[str, Field(pattern=r"^team:\w[\w.-]*$|^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = ()
+    """Named beside every asset: team:NAME or an e-mail address."""
+    code_url: Annotated[str, Field(pattern=r"^https?://\S+[^/]$")] | None = None
+    """Where the project's root can be read in a browser; None links to the files of this machine."""
+    first_day: date
+    baseline: str
+    candidate: str
+    versions: dict[Annotated[str, Field(pattern=r"^v\d+\.\d+\.\d+$")], Version]
+    reasons: Literal["production", "all", "none"]
+    datasets: DatasetNames
+    checks: CheckLimits
+    pre_deployment: PreDeployment
+    outcome_window_days: Annotated[int, Field(ge=1)]
+    training: Training
+    evaluation: Evaluation
+    policy: Policy
+    salesforce: SalesforceSync
+    references: ReferencePlaces = ReferencePlaces()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> "Rollout":
+        for role in ("baseline", "candidate"):
+            if getattr(self, role) not in self.versions:
+                raise ValueError(f"{role} {getattr(self, role)} is not among versions {sorted(self.versions)}")
+        if self.baseline == self.candidate:
+            raise ValueError(f"baseline and candidate are both {self.baseline}")
+        for attribute in ("key", "features_view", "scores_table"):
+            names = [getattr(version, attribute) for version in self.versions.values()]
+            if len(set(names)) < len(names):
+                raise ValueError(f"two versions share a {attribute}: {names}")
+        return self
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """All tables under their configured names."""
+        return Catalogue(
+            Datasets(**self.datasets.model_dump()),
+            {
+                version: VersionNames(entry.key, entry.features_view, entry.scores_table)
+                for version, entry in self.versions.items()
+            },
+        )
+
+
+class _OnceLoader(yaml.SafeLoader):  # still safe: it builds plain values only
+    """YAML in which an entry that stands there twice is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+def read_rollout(path: Path) -> Rollout:
+    """rollout.yaml, validated. Raises SettingsError naming the entry that is wrong."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _OnceLoader)
+    except FileNotFoundError as error:
+        raise SettingsError(f"There is no {path}. Restore it, or point V4_ROLLOUT at another.") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not YAML: {error}") from error
+    try:
+        return Rollout.model_validate(content, context={FOLDER: path.parent})
+    except ValidationError as error:
+        raise SettingsError(explain(str(path), error)) from error
+
+
+def explain(where: str, error: ValidationError, prefix: str = "") -> str:
+    """What is wrong and where; `prefix` makes environment variables of field names."""
+    problems = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"]) or "file"
+        problems.append(f"{prefix + name.upper() if prefix else name}: {item['msg']}")
+    return f"{where} cannot be used. " + "; ".join(problems)

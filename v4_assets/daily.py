@@ -1,0 +1,153 @@
+"""What every daily asset shares: the days of its run, the table it fills, and the checks it answers."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+
+import dagster as dg
+from tqdm import tqdm
+
+from v4_assets import sql, tables
+from v4_assets.checks import Check, Finding, results, specs
+from v4_assets.clock import Clock
+from v4_assets.config.rollout import Rollout
+from v4_assets.dagster_types import MaterializeResult
+from v4_assets.errors import V4Error
+from v4_assets.models.registry import ModelRegistry
+from v4_assets.names import ONLY_GAPS_TAG, PROCESS_TAG, REPLACE_LIVE_TAG
+from v4_assets.partition import Day, Desk, Written, write_query
+from v4_assets.partitions import days_of
+from v4_assets.runs import this_process
+from v4_assets.tables import Table
+from v4_assets.warehouse import verdicts
+from v4_assets.warehouse.protocol import Warehouse
+
+
+def days(context: dg.AssetExecutionContext, clock: Clock) -> tuple[Day, ...]:
+    """The days of a run, oldest first. Raises V4Error for a day that has not begun."""
+    tags = context.run.tags
+    if tags.get(PROCESS_TAG) != this_process():
+        # Dagster launched the run, or repeats one: without this nobody could tell that its process was killed.
+        context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
+    reason, only_gaps = tags.get(REPLACE_LIVE_TAG), tags.get(ONLY_GAPS_TAG) == "true"
+    dates = days_of(context)
+    if dates[-1] > clock.today():
+        raise V4Error(f"{dates[-1]} has not begun in New York, where it is {clock.today()}. Run it on its day.")
+    # One instant for all of it: an asset that runs across midnight must not change its mind.
+    stopped = Clock(clock.now())
+    return tuple(Day(day, stopped, context.run_id, reason, only_gaps) for day in dates)
+
+
+def daily_asset(
+    key: str,
+    *,
+    rollout: Rollout,
+    partitions: dg.DailyPartitionsDefinition,
+    group: str,
+    deps: Iterable[str],
+    description: str,
+    kinds: set[str],
+    checks: Sequence[Check],
+    work: Callable[[Desk, Day], tuple[Written, Sequence[Finding]]],
+    observe: Callable[[Desk, Day], Iterable[dg.AssetObservation]] = lambda desk, day: (),
+) -> dg.AssetsDefinition:
+    """An asset that fills one partition of the table `key` a day by `work`, and answers its `checks`.
+
+    `observe` tells what was seen of assets made elsewhere. A range of days is one run: `work` is called day by day,
+    oldest first, and each check answers once for all of them.
+    """
+    table = rollout.catalogue[key]
+
+    @dg.asset(
+        name=key,
+        deps=sorted(deps),
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=group,
+        description=description,
+        kinds=kinds,
+        check_specs=specs(checks, key),
+        metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
+    )
+    def asset(
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        registry: dg.ResourceParam[ModelRegistry],
+        clock: dg.ResourceParam[Clock],
+    ) -> MaterializeResult:
+        desk = Desk(warehouse, registry, rollout.catalogue, rollout.checks)
+        findings: dict[date, Sequence[Finding]] = {}
+        judged = []
+        wanted = days(context, clock)
+        for day in tqdm(wanted, desc=key, unit="day", disable=None if len(wanted) > 1 else True):
+            with warehouse.session(), warehouse.metered() as cost:
+                written, findings[day.date] = work(desk, day)
+                for observation in observe(desk, day):
+                    context.log_event(observation)
+            if checks:
+                failed = tuple(one.check.name for one in findings[day.date] if one.check.blocking and not one.passed)
+                judged.append(verdicts.Verdict(written.write, failed, clock.now(), context.run_id))
+            if written.kept:
+                context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
+            context.add_asset_metadata({**written.metadata, **cost}, partition_key=day.date.isoformat())
+        verdicts.record(warehouse, rollout.catalogue, judged)
+        return dg.MaterializeResult(check_results=list(results(checks, findings, key)))
+
+    return asset
+
+
+def table_asset(
+    key: str,
+    *,
+    rollout: Rollout,
+    partitions: dg.DailyPartitionsDefinition,
+    group: str,
+    kinds: set[str],
+    checks: Sequence[Check] = (),
+    judge: Callable[[Desk, Day], Sequence[Finding]] = lambda desk, day: (),
+    observe: Callable[[Desk, Day], Iterable[dg.AssetObservation]] = lambda desk, day: (),
+) -> dg.AssetsDefinition:
+    """A daily asset that sql/KEY.sql makes inside the warehouse. What it depends on is read from the file's header."""
+    file = sql.load(key)
+
+    def work(desk: Desk, day: Day) -> tuple[Written, Sequence[Finding]]:
+        written = write_query(desk, key, day)
+        return written, judge(desk, day)
+
+    return daily_asset(
+        key,
+        rollout=rollout,
+        partitions=partitions,
+        group=group,
+        deps=upstream(file),
+        description=about(file),
+        kinds=kinds,
+        checks=checks,
+        work=work,
+        observe=observe,
+    )
+
+
+def about(file: sql.SqlFile) -> str:
+    """What the page says of a table that a SQL file makes, in Markdown; the first line stands in lists, too."""
+    reads = ", ".join(f"`{name}`" for name in file.inputs)
+    made = f"- **Made by:** `sql/{file.name}.sql`\n- **Reads:** {reads}"
+    return f"{sentence(file.purpose)}\n\n- **Grain:** {file.grain}\n{made}"
+
+
+def sentence(purpose: str) -> str:
+    """The purpose of a SQL file as a sentence of its own."""
+    return purpose[:1].upper() + purpose[1:]
+
+
+def upstream(file: sql.SqlFile) -> set[str]:
+    """The assets a SQL file reads. Whoever reads a source waits until the sources have been looked at."""
+    reads_source = set(file.inputs) & set(tables.SOURCES)
+    observed = {tables.SOURCE_OBSERVATIONS} if reads_source and file.name != tables.SOURCE_OBSERVATIONS else set()
+    return set(file.inputs) | observed
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The table's contract as the Dagster page shows it."""
+    return dg.TableSchema(
+        columns=[dg.TableColumn(column.name, column.type, description=column.description) for column in table.columns]
+    )

@@ -1,0 +1,73 @@
+"""Can the day's cohort carry a verdict, and do the ways of ranking it agree? The gates themselves are in gates.py."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from v4_assets.checks import Check, Finding
+from v4_assets.config.rollout_policy import Evaluation
+from v4_assets.evaluation.evidence import Evidence
+from v4_assets.production.criteria import shortage
+
+COHORT_SOUND = Check(
+    "cohort_sound",
+    "The cohorts hold enough conversions, their leads were scored in time by one artifact, and calls keep coming in.",
+    blocking=False,
+    remedy=(
+        "The details say what is short. Are calls coming in, and is every lead scored within three days of its contact?"
+    ),
+)
+RANKINGS_AGREE = Check(
+    "rankings_agree",
+    "Ranking within the week of contact puts about the same leads on top as ranking the whole cohort: scores did not "
+    "shift from week to week.",
+    blocking=False,
+    remedy=(
+        "The level of the scores shifts from week to week, which costs lift. Look at `score_drift` and at the "
+        "features that drift."
+    ),
+)
+CHECKS = (COHORT_SOUND, RANKINGS_AGREE)
+
+TOP_CHANGE = 0.10
+"""So much of the top decile may change beyond chance. Scores whose level moves by 0.6 standard deviations from week to
+week change about 30 % beyond it and lose a tenth of their lift; lifts alone would tell in every third cohort only."""
+
+
+def judge(rows: Sequence[Mapping[str, Any]], limits: Evaluation) -> list[Finding]:
+    """Findings for a day. `rows` are the day's rows of lift_comparison."""
+    return [_cohort_sound([Evidence.from_row(dict(row)) for row in rows], limits), _rankings_agree(rows)]
+
+
+def _cohort_sound(evidence: Sequence[Evidence], limits: Evaluation) -> Finding:
+    problems = []
+    for row in evidence:
+        needed = getattr(limits.min_conversions, row.question)
+        problems += [f"{row.question}, {row.version}: {problem}" for problem in shortage(row, needed, limits)]
+    found = "; ".join(f"{question}: {said}" for question, said in _sizes(evidence)) or "no cohort"
+    wanted = f"{limits.min_conversions.promotion} and {limits.min_conversions.rollback} conversions"
+    return Finding(COHORT_SOUND, bool(evidence) and not problems, found, wanted, tuple(problems))
+
+
+def _sizes(evidence: Sequence[Evidence]) -> Iterator[tuple[str, str]]:
+    sizes = {row.question: f"{row.conversions} conversions among {row.leads} leads" for row in evidence}
+    yield from sorted(sizes.items())
+
+
+def _rankings_agree(rows: Sequence[Mapping[str, Any]]) -> Finding:
+    beyond = {
+        f"{row['question']}, {row['version']}": row["top_change"] - row["top_change_by_chance"]
+        for row in rows
+        if row["top_change"] is not None
+    }
+    over = [
+        f"{name}: {row['top_change']:.0%} of the top decile changes, {row['top_change_by_chance']:.0%} by chance; "
+        f"lift {_two(row['lift'])} in the cohort, {_two(row['within_week_lift'])} within the week"
+        for row in rows
+        if beyond.get(name := f"{row['question']}, {row['version']}", 0.0) > TOP_CHANGE
+    ]
+    found = f"{max(beyond.values(), default=0.0):.1%} of the top decile beyond chance"
+    return Finding(RANKINGS_AGREE, not over, found, f"at most {TOP_CHANGE:.0%}", tuple(over))
+
+
+def _two(lift: float | None) -> str:
+    return "unknown" if lift is None else f"{lift:.2f}"

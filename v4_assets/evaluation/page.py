@@ -1,0 +1,165 @@
+"""What the Dagster page of lift_comparison shows and plots: charts, figures of both versions, gates, deciles."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from v4_assets.arrays import Numbers
+from v4_assets.config.rollout import Rollout
+from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.production.decision import Gate
+from v4_assets.production.events import Event
+from v4_assets.report import charts
+from v4_assets.report.charts import Chart
+
+PLOTTED = {
+    "lift": "lift",
+    "lift low": "lift_low",
+    "lift high": "lift_high",
+    "lift within week": "within_week_lift",
+    "lift as served": "as_served_lift",
+    "lift of called": "called_lift",
+    "AUC": "auc",
+    "top decile converts": "top_decile_conversion",
+    "top decile is new": "top_decile_churn",
+    "live share": "live_share",
+}
+"""Name on the page, followed by the version, to the field of Evidence; on the cohort that rollback is judged by."""
+OF_THE_COHORT = {
+    "base rate": "base_rate",
+    "leads": "leads",
+    "conversions": "conversions",
+    "uncovered": "uncovered",
+    "converted before scored": "converted_before_scored",
+    "longest silence, days": "longest_silence_days",
+}
+DECIMALS = 4
+"""Of figures on the page; the checks carry them in full."""
+ABOUT = (
+    "The checks of this asset are the gates: what they say here is what the sensor acts on, at the close of a week. "
+    "They never block. A gate that fails is an error; one whose evidence is short, or whose miss chance may explain, "
+    "is a warning.\n\nCohorts are leads contacted so long ago that their outcome is known. Lift is the conversion of "
+    "a version's top decile over that of all leads. `docs/rollout.md` tells the whole."
+)
+DECILES = ("version", "decile", "leads", "conversions", "converts %", "low %", "high %", "lift")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the page of a day is made from."""
+
+    day: date
+    evidence: Sequence[Evidence]
+    """Of the day."""
+    recorded: Sequence[Evidence]
+    """Of the weeks before, and of the day."""
+    gates: Sequence[Gate]
+    deciles: Sequence[Mapping[str, Any]]
+    """Rows of v4_lift_by_decile of the day."""
+    events: Sequence[Event]
+    scores: Mapping[str, Numbers]
+    """Version to its scores of the day."""
+
+
+def page(seen: Seen, rollout: Rollout) -> dict[str, Any]:
+    """Metadata of a day, in the order in which it is read. Figures are plain floats, which Dagster plots by day; what
+    is not known is left out."""
+    return {
+        **{name: dg.MetadataValue.md(chart.markdown) for name, chart in _charts(seen, rollout) if chart},
+        **{name: round(float(value), DECIMALS) for name, value in _figures(seen.evidence) if value is not None},
+        **{name: round(float(value), DECIMALS) for name, value in _gates(seen.gates) if value is not None},
+        "deciles": _table(seen.deciles),
+        "report": dg.MetadataValue.asset(dg.AssetKey("rollout_report")),
+        "evidence_sha256": digest(seen.evidence),
+    }
+
+
+def about_gates(rollout: Rollout) -> str:
+    """What the asset's description says of its checks, in Markdown."""
+    return f"{rules(rollout)}\n\n{ABOUT}"
+
+
+def rules(rollout: Rollout) -> str:
+    """What the gates ask, as a table in Markdown: the numbers the sensor decides by."""
+    back, forth = rollout.policy.rollback, rollout.policy.promotion
+    by = f"{back.confidence:.0%} bound" if back.judge_by == "upper_bound" else "estimate"
+    lines = [
+        ("top_decile_lift", f"lift < {back.lift_below:g}", by, back.weeks_running.top_decile_lift),
+        ("auc", f"AUC < {back.auc_below:g}", by, back.weeks_running.auc),
+        (
+            "top_decile_conversion",
+            f"conversion < {back.top_decile_conversion_below:.0%}",
+            by,
+            back.weeks_running.top_decile_conversion,
+        ),
+    ]
+    rows = [f"| rollback | `{name}` | {line} | {judged} | {weeks} |" for name, line, judged, weeks in lines]
+    return "\n".join(
+        [
+            "| for | gate | when | judged by | closes running |",
+            "|---|---|---|---|---|",
+            *rows,
+            f"| promotion | `promotion_lift` | lift ≥ {forth.lift_at_least:g} | estimate | {forth.weeks_running} |",
+            f"| promotion | `not_behind_baseline` | lift ≥ {rollout.baseline}'s | estimate | {forth.weeks_running} |",
+            "| promotion | `model_test_metrics` | own test figures | – | – |",
+            f"| promotion | `live_parallel_days` | ≥ {forth.min_parallel_days} days in parallel | – | – |",
+        ]
+    )
+
+
+def _charts(seen: Seen, rollout: Rollout) -> Iterator[tuple[str, Chart | None]]:
+    yield "chart: lift by decile", charts.lift_by_decile(_judged(seen.deciles), rollout.evaluation.interval_level)
+    if any(row.lift is not None for row in seen.recorded):
+        yield "chart: lift over weeks", charts.lift_over_time(seen.recorded, seen.events, rollout.policy)
+    yield "chart: scores of the day", charts.scores_of_day(seen.scores, seen.day)
+
+
+def _figures(evidence: Sequence[Evidence]) -> Iterator[tuple[str, float | None]]:
+    watched = sorted((row for row in evidence if row.question == "rollback"), key=lambda row: row.version)
+    for name, attribute in PLOTTED.items():
+        yield from ((f"{name} {row.version}", getattr(row, attribute)) for row in watched)
+    for row in watched:
+        yield from ((name, getattr(row, attribute)) for name, attribute in OF_THE_COHORT.items())
+    for row in evidence:
+        if row.question == "promotion":
+            yield f"promotion lift {row.version}", row.lift
+            yield "promotion conversions", row.conversions
+
+
+def _gates(gates: Sequence[Gate]) -> Iterator[tuple[str, float | None]]:
+    """The bound a verdict was taken by, and the distance of the figure to its line: positive is the good side."""
+    for gate in gates:
+        yield f"to line {gate.name}", gate.distance
+        yield f"bound {gate.name}", gate.bound
+
+
+def _judged(deciles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Ranked within the cohort that rollback is judged by."""
+    return [row for row in deciles if row["question"] == "rollback" and row["ranking"] == "cohort"]
+
+
+def _table(deciles: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """Conversion and lift by decile; top first."""
+    records = [
+        dg.TableRecord(
+            {
+                "version": row["version"],
+                "decile": row["decile"],
+                "leads": round(row["leads"], 1),
+                "conversions": round(row["conversions"], 1),
+                "converts %": _percent(row["conversion_rate"]),
+                "low %": _percent(row["conversion_rate_low"]),
+                "high %": _percent(row["conversion_rate_high"]),
+                "lift": "" if row["lift"] is None else f"{row['lift']:.2f}",
+            }
+        )
+        for row in sorted(_judged(deciles), key=lambda row: (row["version"], -row["decile"]))
+    ]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in DECILES]))
+
+
+def _percent(rate: float | None) -> str:
+    return "" if rate is None else f"{100 * rate:.2f}"

@@ -1,0 +1,157 @@
+"""Reads from the warehouse what a day's comparison needs: who was contacted, how they were scored, who was live."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pyarrow as pa
+
+from v4_assets import sql, tables
+from v4_assets.clock import cutoff
+from v4_assets.config.rollout import Rollout
+from v4_assets.days import days_between
+from v4_assets.errors import RowsMissingError
+from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest
+from v4_assets.evaluation.comparison import Judged, Occasion, compare, served
+from v4_assets.evaluation.evidence import QUESTIONS, Question
+from v4_assets.partition import Day, Desk
+from v4_assets.production import events as deployments
+from v4_assets.production.events import Event
+from v4_assets.warehouse.latest_writes import latest_writes
+from v4_assets.warehouse.writes import PartitionWrite
+
+SIZING = {"min_days", "max_days", "min_conversions", "label_lag_days", "interval_level"}
+"""The numbers of `evaluation` that make evidence what it is; the others only judge it."""
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """One day's comparison of some versions."""
+
+    desk: Desk
+    rollout: Rollout
+    day: Day
+    versions: tuple[str, ...]
+    events: Sequence[Event]
+    writes: Mapping[tuple[str, date], PartitionWrite]
+    """Of every day that is read."""
+
+    @classmethod
+    def of(
+        cls, desk: Desk, rollout: Rollout, day: Day, versions: tuple[str, ...], events: Sequence[Event]
+    ) -> "Evaluator":
+        """With the writes as they are now. Raises RowsMissingError where the day's outcomes were never looked up."""
+        first = widest(day.date, rollout.outcome_window_days, rollout.evaluation).first
+        writes = latest_writes(desk.warehouse, desk.catalogue, first, day.date)
+        if (desk.catalogue[tables.LEAD_OUTCOMES].name, day.date) not in writes:
+            raise RowsMissingError(
+                f"lead_outcomes of {day.date} was never written, so nobody would seem to have converted. Run it first: "
+                f"`v4 run --date {day.date}`."
+            )
+        return cls(desk, rollout, day, versions, events, writes)
+
+    @property
+    def whole(self) -> Reach:
+        """The longest cohort there may be."""
+        return widest(self.day.date, self.rollout.outcome_window_days, self.rollout.evaluation)
+
+    def definition(self) -> list[str]:
+        """Everything that makes the evidence what it is: numbers, queries, and every write that is read."""
+        read = {tables.SCORED_LEADS, tables.LEAD_OUTCOMES, *self._score_keys().values()}
+        names = {self.desk.catalogue[key].name for key in read}
+        return [
+            self.rollout.evaluation.model_dump_json(include=SIZING),
+            str(self.rollout.outcome_window_days),
+            self.rollout.baseline,
+            *self.versions,
+            *(sql.load(name).body for name in ("cohort_leads", "cohort_scores")),
+            *sorted(
+                f"{name}@{day}:{write.sequence}"
+                for (name, day), write in self.writes.items()
+                if name in names and self._is_read(name, day)
+            ),
+        ]
+
+    def compare(self) -> list[Judged]:
+        """Every version on the cohort of every question."""
+        found, scores = self._entries()
+        judged: list[Judged] = []
+        occasion = self._occasion()
+        for question in QUESTIONS:
+            chosen = cohort(found, self._reach(found, question))
+            versions = {version: served(table, chosen.rows[version]) for version, table in scores.items()}
+            judged += compare(occasion, question, chosen, versions)
+        return judged
+
+    def _entries(self) -> tuple[Entries, dict[str, pa.Table]]:
+        """All leads that may enter a cohort, and the scores read for them: as far back as it takes, seldom all."""
+        window_days, numbers = self.rollout.outcome_window_days, self.rollout.evaluation
+        leads = self._read("cohort_leads", self.whole)
+        most = max(self._minimum(question) for question in QUESTIONS)
+        for reach in (likely_reach(leads, self.whole, window_days, most, numbers.min_days), self.whole):
+            scores = {
+                version: self._read("cohort_scores", reach, daily_scores=key)
+                for version, key in self._score_keys().items()
+            }
+            found = entries(leads, scores, self._scored_days(), window_days)
+            if reach == self.whole or (found.converted & found.covered).sum() >= most:
+                break
+        return found, scores
+
+    def _reach(self, found: Entries, question: Question) -> Reach:
+        contacted, converted = found.contacted_on[found.covered], found.converted[found.covered]
+        minimum, min_days = self._minimum(question), self.rollout.evaluation.min_days
+        return Reach(first_contact(self.whole, contacted, converted, minimum, min_days), self.whole.last)
+
+    def _occasion(self) -> Occasion:
+        query = self.desk.catalogue.query("call_days", self.day.params | {"first_day": self.whole.first})
+        return Occasion(
+            prediction_date=self.day.date,
+            retrospective=self.day.retrospective,
+            baseline=self.rollout.baseline,
+            level=self.rollout.evaluation.interval_level,
+            live=self._live(),
+            call_days=self.desk.warehouse.read(query)["called_on"].to_pylist(),
+            churn={version: self._churn(key) for version, key in self._score_keys().items()},
+        )
+
+    def _live(self) -> dict[date, str]:
+        """The version live at the close of each day; before the first event the one adopted, which was live before."""
+        switches = [event for event in self.events if event.event in deployments.SWITCHES]
+        found = {}
+        for day in self._days_scored() if switches else ():
+            found[day] = (deployments.live_at(switches, cutoff(day + timedelta(days=1))) or switches[0]).version
+        return found
+
+    def _churn(self, key: str) -> float | None:
+        params = {"prediction_date": self.day.date, "day_before": self.day.date - timedelta(days=1)}
+        query = self.desk.catalogue.query("top_decile_churn", params, daily_scores=key)
+        [row] = self.desk.warehouse.read(query).to_pylist()
+        return row["new_count"] / row["top_count"] if row["known_count"] else None
+
+    def _read(self, file: str, reach: Reach, **aliases: str) -> pa.Table:
+        return self.desk.warehouse.read(self.desk.catalogue.query(file, self.day.params | reach.params, **aliases))
+
+    def _score_keys(self) -> dict[str, str]:
+        return {version: tables.scores_key(self.rollout.versions[version].key) for version in self.versions}
+
+    def _minimum(self, question: Question) -> int:
+        minimum: int = getattr(self.rollout.evaluation.min_conversions, question)
+        return minimum
+
+    def _days_scored(self) -> tuple[date, ...]:
+        """The days on which a lead of the longest cohort may have had its first score."""
+        return days_between(self.whole.first_scored, self.whole.last_scored)
+
+    def _scored_days(self) -> list[date]:
+        """Those of them with scores of every version."""
+        names = [self.desk.catalogue[key].name for key in self._score_keys().values()]
+        return [day for day in self._days_scored() if all((name, day) in self.writes for name in names)]
+
+    def _is_read(self, name: str, day: date) -> bool:
+        if name == self.desk.catalogue[tables.LEAD_OUTCOMES].name:
+            return day == self.day.date
+        in_cohort = self.whole.first_scored <= day <= self.whole.last_scored
+        # The day and the one before tell how the top decile changed.
+        of_today = name != self.desk.catalogue[tables.SCORED_LEADS].name and (self.day.date - day).days <= 1
+        return in_cohort or of_today

@@ -1,0 +1,96 @@
+"""The shared snapshot of advisors and firms, and from it the features of every version."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+import pyarrow as pa
+
+from v4_assets import tables
+from v4_assets.checks import Check, Finding
+from v4_assets.config.rollout import Rollout, Version
+from v4_assets.daily import table_asset
+from v4_assets.features import checks
+from v4_assets.features.audit import FeatureAudit, audit, profile_rows
+from v4_assets.models.bundle import Bundle
+from v4_assets.names import FEATURES_GROUP
+from v4_assets.partition import Day, Desk, coverage, range_before, write_partition
+from v4_assets.warehouse.protocol import arrow_schema
+
+
+def snapshot_assets(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Departures, firms, advisors and common features, materialised once for every version."""
+    return [
+        table_asset(key, rollout=rollout, partitions=partitions, group=FEATURES_GROUP, kinds={"sql"})
+        for key in (tables.INFERRED_DEPARTURES, tables.FIRM_ACTIVITY, tables.ADVISOR_FIRMS)
+    ] + [
+        table_asset(
+            tables.COMMON_FEATURES,
+            rollout=rollout,
+            partitions=partitions,
+            group=FEATURES_GROUP,
+            kinds={"sql"},
+            checks=(checks.ONE_PER_LEAD,),
+            judge=lambda desk, day: [_one_per_scored_lead(desk, day, tables.COMMON_FEATURES)],
+        )
+    ]
+
+
+def features_asset(
+    version: str, entry: Version, rollout: Rollout, partitions: dg.DailyPartitionsDefinition
+) -> dg.AssetsDefinition:
+    """The features of one version, compared with its bundle's contract and with the days before."""
+    key = tables.features_key(entry.key)
+
+    def judge(desk: Desk, day: Day) -> Sequence[Finding]:
+        bundle = desk.registry.load(version)
+        found = desk.warehouse.columns(desk.catalogue[key])
+        set_finding = checks.exact_set(found, bundle.features)
+        if not set_finding.passed:
+            return _unreadable(set_finding)
+        audits = _audit(desk, day, key, bundle)
+        before = desk.warehouse.read(
+            desk.catalogue.query(
+                "feature_profile", range_before(day, desk.limits), feature_profile=tables.profile_key(entry.key)
+            )
+        ).to_pylist()
+        _keep_profile(desk, day, tables.profile_key(entry.key), bundle, audits)
+        covered = coverage(desk, day, expected=tables.SCORED_LEADS, actual=key)
+        return checks.judge(found, bundle.features, covered, audits, before, desk.limits)
+
+    return table_asset(
+        key,
+        rollout=rollout,
+        partitions=partitions,
+        group=FEATURES_GROUP,
+        kinds={"sql"},
+        checks=checks.CHECKS,
+        judge=judge,
+    )
+
+
+def _audit(desk: Desk, day: Day, key: str, bundle: Bundle) -> list[FeatureAudit]:
+    with desk.warehouse.stream(desk.catalogue.query("features_of_day", day.params, features=key)) as batches:
+        return audit(bundle.features, bundle.profile, batches)
+
+
+def _keep_profile(desk: Desk, day: Day, key: str, bundle: Bundle, audits: Sequence[FeatureAudit]) -> None:
+    table = desk.catalogue[key]
+    rows = profile_rows(audits, prediction_date=day.date, retrospective=day.retrospective)
+    write_partition(
+        desk,
+        table,
+        day,
+        lambda: [pa.RecordBatch.from_pylist(rows, schema=arrow_schema(table))],
+        (key, bundle.sha256),
+    )
+
+
+def _one_per_scored_lead(desk: Desk, day: Day, key: str) -> Finding:
+    return checks.covers(checks.ONE_PER_LEAD, coverage(desk, day, expected=tables.SCORED_LEADS, actual=key))
+
+
+def _unreadable(set_finding: Finding) -> list[Finding]:
+    """Without the model's columns nothing else can be asked: every other check fails and says so."""
+    rest: list[Check] = [check for check in checks.CHECKS if check != set_finding.check]
+    unknown = "not asked: the table does not have the model's features"
+    return [set_finding, *(Finding(check, False, unknown, "the model's features") for check in rest)]

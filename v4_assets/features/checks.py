@@ -1,0 +1,132 @@
+"""Are the features the model's, one row per lead, in their ranges, and as they were on the days before?"""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from v4_assets.checks import Check, Finding
+from v4_assets.config.rollout import CheckLimits
+from v4_assets.features.audit import FeatureAudit
+from v4_assets.models.contract import Feature
+from v4_assets.sources.steady import steady
+
+REMOVED_FEATURES = (
+    "industry_tenure_months",
+    "tenure_bucket_x_mobility",
+    "independent_ria_x_ia_rep",
+    "recent_mover_x_bleeding",
+)
+"""Features taken out with V4.1.0 because they are redundant; they must not come back."""
+
+EXACT_SET = Check(
+    "feature_set_exact",
+    "The table has exactly the model's features, in its order and types, none removed.",
+    blocking=True,
+    remedy="The SQL file and the bundle disagree. Deploy the bundle that belongs to the SQL file.",
+)
+ONE_PER_LEAD = Check(
+    "one_row_per_scored_lead",
+    "Every scored lead has one row of features, nobody else.",
+    blocking=True,
+    remedy="Rows were doubled or lost: a bug or a table edited by hand. Do not serve the day.",
+)
+VALUES_ALLOWED = Check(
+    "values_allowed",
+    "No NULL, no unknown category, no number out of range.",
+    blocking=True,
+    remedy="The details name the feature; look at its source column.",
+)
+MISSING_STEADY = Check(
+    "missing_rates_steady",
+    'No feature went silent: shares of "not known" are as on the days before.',
+    blocking=True,
+    remedy="The details name the feature; look at its source column.",
+)
+DRIFT = Check(
+    "feature_drift",
+    "Features are distributed as in training (population stability index).",
+    blocking=False,
+    remedy="Nothing at once: expected after a shift of the market. A reason to retrain, not to stop.",
+)
+CHECKS = (EXACT_SET, ONE_PER_LEAD, VALUES_ALLOWED, MISSING_STEADY, DRIFT)
+
+KEY_COLUMNS = ("prediction_date", "lead_id", "advisor_crd", "tie_break")
+MARK_COLUMNS = ("retrospective",)
+
+
+def judge(
+    found: Mapping[str, str],
+    features: Sequence[Feature],
+    coverage: Mapping[str, int],
+    audits: Sequence[FeatureAudit],
+    profiles_before: Sequence[Mapping[str, Any]],
+    limits: CheckLimits,
+) -> list[Finding]:
+    """Findings for a day. `found` are the table's columns and types, `features` the bundle's, `coverage` compares with
+    scored_leads, `profiles_before` are rows of feature_profile of the days before."""
+    return [
+        exact_set(found, features),
+        covers(ONE_PER_LEAD, coverage),
+        _values_allowed(audits),
+        _missing_steady(audits, profiles_before, limits.missing_rate_change),
+        _drift(audits, limits.psi),
+    ]
+
+
+def exact_set(found: Mapping[str, str], features: Sequence[Feature]) -> Finding:
+    """The table's columns are the keys, exactly the model's features in any order, and the marks."""
+    whole = {one.name for one in features if one.type == "FLOAT64" and found.get(one.name) == "INT64"}
+    found = {name: "FLOAT64" if name in whole else kind for name, kind in found.items()}  # a float takes whole numbers
+    columns = [f"{name} {kind}" for name, kind in found.items() if name not in KEY_COLUMNS + MARK_COLUMNS]
+    wanted = [f"{feature.name} {feature.type}" for feature in features]
+    problems = [f"not the model's: {column}" for column in columns if column not in wanted]
+    problems += [f"not in the table: {column}" for column in wanted if column not in columns]
+    problems += [f"removed with V4.1.0 and back: {name}" for name in REMOVED_FEATURES if name in found]
+    return Finding(EXACT_SET, not problems, f"{len(columns)} features", f"{len(wanted)} features", tuple(problems))
+
+
+def covers(check: Check, coverage: Mapping[str, int]) -> Finding:
+    """A table holds every expected lead once and no other. `coverage` is the row of lead_coverage."""
+    twice = coverage["actual_count"] - coverage["distinct_count"]
+    missing, extra = coverage["missing_count"], coverage["extra_count"]
+    return Finding(
+        check,
+        twice == missing == extra == 0,
+        f"{coverage['actual_count']} rows: {missing} leads missing, {extra} not expected, {twice} surplus",
+        f"{coverage['expected_count']} rows, one per lead",
+    )
+
+
+def _values_allowed(audits: Sequence[FeatureAudit]) -> Finding:
+    problems = []
+    for one in audits:
+        if one.nulls and one.feature.nulls == "error":
+            problems.append(f"{one.feature.name}: NULL in {one.nulls} rows")
+        if one.unknown:
+            problems.append(
+                f"{one.feature.name}: unknown {sorted(one.unknown)[:5]}, known {list(one.feature.categories)}"
+            )
+        if one.out_of_range:
+            bounds = f"[{one.feature.low}, {one.feature.high}]"
+            problems.append(f"{one.feature.name}: {one.out_of_range} rows outside {bounds}")
+    return Finding(VALUES_ALLOWED, not problems, f"{len(problems)} features", "0 features", tuple(problems))
+
+
+def _missing_steady(audits: Sequence[FeatureAudit], before: Sequence[Mapping[str, Any]], limit: float) -> Finding:
+    usual: dict[str, list[float]] = {}
+    for row in before:
+        if row["row_count"]:
+            usual.setdefault(row["feature"], []).append(row["missing_count"] / row["row_count"])
+    changes = {
+        one.feature.name: one.missing_share - median(usual[one.feature.name])
+        for one in audits
+        if one.feature.name in usual
+    }
+    return steady(MISSING_STEADY, changes, limit)
+
+
+def _drift(audits: Sequence[FeatureAudit], limit: float) -> Finding:
+    indices = {one.feature.name: one.psi for one in audits if one.psi is not None}
+    over = [f"{name}: {index:.3f}" for name, index in indices.items() if index > limit]
+    largest = max(indices.values(), default=0.0)
+    return Finding(DRIFT, not over, round(largest, 4), f"at most {limit}", tuple(over))

@@ -1,0 +1,1 @@
+"""Model bundles: trained, profiled, registered, verified at every load."""

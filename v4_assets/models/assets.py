@@ -1,0 +1,159 @@
+"""Training: features as of the morning after contact, the 43-day outcome, and the models of the versions trained here.
+
+Nothing of it runs in the daily job. A trained bundle is registered under V4_HOME/models with what it was trained on.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+from tqdm import tqdm
+
+from v4_assets import sql, tables
+from v4_assets.checks import results, specs
+from v4_assets.clock import Clock, cutoff
+from v4_assets.config.rollout import Rollout, Version
+from v4_assets.dagster_types import MaterializeResult
+from v4_assets.daily import column_schema
+from v4_assets.days import days_between
+from v4_assets.errors import V4Error
+from v4_assets.models import checks, training
+from v4_assets.models.registry import ModelRegistry
+from v4_assets.names import TRAINING_GROUP
+from v4_assets.production import store as production_store
+from v4_assets.sql import Query
+from v4_assets.tables import Catalogue
+from v4_assets.warehouse.protocol import Warehouse, arrow_schema
+
+NARROWED = (("scored_leads", "scored_leads"), ("scored_leads", "leads_contacted_yesterday"))
+"""The daily chain's leads, narrowed to those contacted the day before."""
+
+
+def training_set(rollout: Rollout) -> dg.AssetsDefinition:
+    """One row per lead contacted in the training and test periods."""
+    table = rollout.catalogue[tables.TRAINING_SET]
+
+    @dg.asset(
+        name=tables.TRAINING_SET,
+        group_name=TRAINING_GROUP,
+        deps=list(tables.SOURCES),
+        kinds={"sql"},
+        description=table.description,
+        metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
+    )
+    def asset(warehouse: dg.ResourceParam[Warehouse], clock: dg.ResourceParam[Clock]) -> MaterializeResult:
+        _verify_matured(rollout, clock.today())
+        with warehouse.session():
+            rows = warehouse.replace_table(table, training_rows(warehouse, rollout))
+        return dg.MaterializeResult(metadata={"dagster/row_count": rows})
+
+    return asset
+
+
+def training_rows(warehouse: Warehouse, rollout: Rollout) -> list[pa.RecordBatch]:
+    """Rows of training_set, day by day, by the very SQL that scores."""
+    schema = arrow_schema(rollout.catalogue[tables.TRAINING_SET])
+    period = rollout.training
+    mornings = days_between(period.train_from + timedelta(days=1), period.until + timedelta(days=1))
+    return [
+        batch
+        for morning in tqdm(mornings, desc="training set", unit="day", disable=None)
+        for batch in warehouse.read(first_morning(rollout.catalogue, morning, rollout.outcome_window_days))
+        .cast(schema)
+        .to_batches()
+    ]
+
+
+def _verify_matured(rollout: Rollout, today: date) -> None:
+    """Every outcome of the training and test periods is known. One that is not would be trained on as a failure."""
+    known_on = rollout.training.until + timedelta(days=rollout.outcome_window_days + 1)
+    if today < known_on:
+        raise V4Error(
+            f"training.until is {rollout.training.until}, whose outcomes are known on {known_on}; today is {today}. "
+            "Move until back in rollout.yaml, or train later."
+        )
+
+
+def on_the_spot() -> tuple[tuple[str, str], ...]:
+    """What training computes on the spot, as (table, file): the daily chain up to the features of training_set.sql."""
+    features = (key for key in sql.load(tables.TRAINING_SET).inputs if key.startswith(tables.features_key("")))
+    return (*NARROWED, *((key, key) for key in (*tables.SHARED[1:], *features)))
+
+
+def first_morning(catalogue: Catalogue, morning: date, window_days: int) -> Query:
+    """training_set of the leads contacted the day before `morning`."""
+    params = {
+        "prediction_date": morning,
+        "cutoff": cutoff(morning),
+        "retrospective": True,
+        "window_days": window_days,
+    }
+    return sql.compose(tables.TRAINING_SET, on_the_spot(), catalogue.names(), params)
+
+
+def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefinition | dg.AssetSpec:
+    """The model of one version: trained here, written as a bundle and registered; or brought ready-made."""
+    if entry.train is None:
+        return dg.AssetSpec(
+            f"model_{entry.key}",
+            group_name=TRAINING_GROUP,
+            kinds={"xgboost"},
+            description=f"{version}, brought by `v4 register`.",
+        )
+    parameters = entry.train.model_dump()
+    features = training.features_of(sql.load(tables.features_key(entry.key)).features)
+
+    @dg.asset(
+        name=f"model_{entry.key}",
+        group_name=TRAINING_GROUP,
+        deps=[tables.TRAINING_SET],
+        kinds={"xgboost"},
+        description=f"{version}, trained on training_set and registered under V4_HOME/models.",
+    )
+    def asset(warehouse: dg.ResourceParam[Warehouse], registry: dg.ResourceParam[ModelRegistry]) -> MaterializeResult:
+        if production_store.live_version(warehouse, rollout.catalogue) == version:
+            raise V4Error(
+                f"{version} is live, and what is live is never trained anew. Train a new version, or train first."
+            )
+        table = rollout.catalogue[tables.TRAINING_SET]
+        rows = warehouse.read(Query(table.name, f"SELECT * FROM {table.full_name}"))
+        split = training.split_by_time(rows, features, **rollout.training.model_dump())
+        booster = training.train(split, parameters)
+        figures = training.measure(booster, split)
+        files = training.bundle_files(version, features, booster, figures, split.train)
+        made = registry.add(version, files, provenance(rollout, parameters), replace=True)
+        return dg.MaterializeResult(metadata={**figures, "model_sha256": made.files["model.json"]})
+
+    return asset
+
+
+def provenance(rollout: Rollout, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reader of the catalogue must know about a model trained here."""
+    import xgboost as xgb  # noqa: PLC0415 # seconds, with scikit-learn; paid by those who train
+
+    return {
+        "trained_on": f"{rollout.datasets.crm}, {rollout.datasets.advisors}",
+        "training": rollout.training.model_dump(mode="json"),
+        "hyper_parameters": dict(parameters),
+        "xgboost": xgb.__version__,
+    }
+
+
+def model_checks(version: str, entry: Version, rollout: Rollout) -> dg.AssetChecksDefinition:
+    """The guide's pre-deployment checklist on the registered bundle of one version, shipped ones included."""
+    asset = f"model_{entry.key}"
+    asked = checks.CHALLENGER if version != rollout.baseline else checks.EVERY_MODEL
+
+    @dg.multi_asset_check(name=f"pre_deployment_{entry.key}", specs=specs(asked, asset))
+    def pre_deployment(
+        registry: dg.ResourceParam[ModelRegistry], clock: dg.ResourceParam[Clock]
+    ) -> Iterator[dg.AssetCheckResult]:
+        bundle = registry.load(version)
+        baseline = registry.load(rollout.baseline)
+        wanted = len(sql.load(tables.features_key(entry.key)).features)
+        found = checks.judge(bundle, baseline, wanted, rollout.pre_deployment, asked)
+        yield from results(asked, {clock.today(): found}, asset)
+
+    return pre_deployment

@@ -1,1 +1,0 @@
-"""From evidence to a decision: criteria, gates, closed weeks, phases; and how often such a policy errs."""

@@ -1,0 +1,115 @@
+"""An order: a decision on its way to the job that carries it out. It names the world it was decided in.
+
+Its id is a hash of that world, so that two sensors that see the same decide the same order, and the second one finds it
+carried out.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from typing import Literal
+
+import dagster as dg
+
+from v4_assets.production.decision import Action, Gate
+from v4_assets.production.events import Event
+
+Kind = Literal["promotion", "rollback", "sunset"]
+KIND: dict[Action, Kind] = {Action.PROMOTE: "promotion", Action.ROLLBACK: "rollback", Action.SUNSET: "sunset"}
+
+
+class OrderConfig(dg.Config):
+    """An order as run config; empty in every run that carries none out."""
+
+    order: str = ""
+    """JSON of an Order."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What shall be done, and what must still be true for it."""
+
+    event_id: str
+    """Of the event that it has begun."""
+    kind: Kind
+    version: str
+    """Live afterwards; for a sunset the version that is archived."""
+    previous: str | None
+    expected_event_id: str
+    """The switch that must still be the latest."""
+    reason: str
+    decided_by: str
+    gates: str | None = None
+    """JSON of the gates decided by."""
+    evidence_day: str | None = None
+    evidence_sha256: str | None = None
+    model_sha256: str | None = None
+    """The artifact that was judged."""
+
+    @property
+    def config(self) -> dict[str, str]:
+        """Run config of the asset that begins it."""
+        return {"order": json.dumps(asdict(self))}
+
+    @classmethod
+    def of(cls, config: OrderConfig) -> "Order | None":
+        """The order in a run's config; None when there is none."""
+        return cls(**json.loads(config.order)) if config.order else None
+
+    @classmethod
+    def again(cls, started: Event) -> "Order":
+        """The order that began with an event, to be carried through."""
+        kinds: dict[str, Kind] = {f"{kind}_started": kind for kind in KIND.values()}
+        return cls(
+            event_id=started.event_id,
+            kind=kinds[started.event],
+            version=started.version,
+            previous=started.previous,
+            expected_event_id="",
+            reason=started.reason,
+            decided_by=started.decided_by,
+        )
+
+    def started(self, now: datetime, run_id: str | None) -> Event:
+        """The event that it has begun."""
+        return Event(
+            event_id=self.event_id,
+            happened_at=now,
+            event=f"{self.kind}_started",
+            version=self.version,
+            previous=self.previous,
+            action_id=self.event_id,
+            reason=self.reason,
+            decided_by=self.decided_by,
+            gates=self.gates,
+            evidence_day=date.fromisoformat(self.evidence_day) if self.evidence_day else None,
+            evidence_sha256=self.evidence_sha256,
+            run_id=run_id,
+        )
+
+
+def order_id(kind: Kind, version: str, expected_event_id: str, why: str) -> str:
+    """The same for the same order in the same world: `why` is the evidence's sha256, or a person's reason."""
+    return sha256("\0".join((kind, version, expected_event_id, why)).encode()).hexdigest()[:32]
+
+
+def completed(started: Event, now: datetime, run_id: str | None, reason: str) -> Event:
+    """The event that an action is through."""
+    return Event(
+        event_id=f"{started.event_id}-completed",
+        happened_at=now,
+        event=started.event.replace("_started", "_completed"),
+        version=started.version,
+        previous=started.previous,
+        action_id=started.event_id,
+        reason=reason,
+        decided_by=started.decided_by,
+        run_id=run_id,
+    )
+
+
+def gates_json(gates: Iterable[Gate]) -> str:
+    """Gates as they are kept beside an event."""
+    return json.dumps([{**asdict(gate), "verdict": gate.verdict.name} for gate in gates])

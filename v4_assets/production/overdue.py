@@ -1,0 +1,54 @@
+"""What of today should be there by now and is not, beside the evaluation: the live version's scores, and the sync.
+
+Dagster's own freshness policies ask whether an asset was made at all since midnight, whatever day it was made for.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+import dagster as dg
+
+from v4_assets.clock import NEW_YORK, Clock
+from v4_assets.config.rollout import Rollout
+from v4_assets.production import pending_sync
+from v4_assets.runs import at_work
+from v4_assets.warehouse import verdicts
+from v4_assets.warehouse.protocol import Warehouse
+
+RUNS_READ = 20
+RUN_AT = time(6)
+"""When the day's run is due, New York."""
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """Scores or sync of today that are not there although they are due."""
+
+    what: str
+    """scores or sync."""
+    text: str
+
+
+def due(rollout: Rollout, day: date) -> datetime:
+    """The instant from which a day without its run is overdue."""
+    return datetime.combine(day, RUN_AT, NEW_YORK) + timedelta(minutes=rollout.policy.grace_minutes)
+
+
+def overdue(
+    instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock, live: str | None
+) -> Overdue | None:
+    """The first thing of today that is overdue; None when nothing is, or a run of today is still executing."""
+    today = clock.today()
+    if live is None or clock.now() < due(rollout, today):
+        return None
+    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": today.isoformat()}), limit=RUNS_READ)
+    if any(at_work(instance, run) for run in runs):
+        return None
+    problems = verdicts.unpassed(warehouse, rollout.catalogue, today, live)
+    if problems:
+        return Overdue(
+            "scores", f"{live}, the live version, has no scores of {today} that passed: {'; '.join(problems)}."
+        )
+    if not pending_sync.is_done(instance, today):
+        return Overdue("sync", f"Salesforce has not received {live}'s scores of {today}: no sync of the day finished.")
+    return None

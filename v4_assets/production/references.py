@@ -1,0 +1,134 @@
+"""Who still reads a version by name (its view, its tables, its model) instead of following what is live.
+
+The one answer to the guide's "update references", asked by `v4 references`, at a switch, and before a sunset. What
+cannot be checked is an error: an unknown reader is not a missing one.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from v4_assets import tables
+from v4_assets.config.rollout import Rollout
+from v4_assets.config.rollout_references import ReferencePlaces
+from v4_assets.errors import V4Error
+from v4_assets.production.events import Event
+from v4_assets.production.mentions import Bound, mentions, scheduled_queries, without_comments
+from v4_assets.production.reference_files import text_file, text_files
+from v4_assets.warehouse.protocol import Warehouse
+
+TOLD = 10
+"""Number of readers named in a sentence."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One place that mentions something bound to a version."""
+
+    kind: Literal["view", "routine", "scheduled query", "file"]
+    where: str
+    """Dataset and name; name of the scheduled query; file and line."""
+    names: tuple[str, ...]
+    """What it mentions."""
+
+    def __str__(self) -> str:
+        return self.where if self.kind in ("view", "file") else f"{self.kind} {self.where}"
+
+
+def bound_to(rollout: Rollout, version: str) -> Bound:
+    """The names bound to a version. Raises V4Error when there is no such version."""
+    if version not in rollout.versions:
+        raise V4Error(f"There is no version {version} in rollout.yaml; it has {', '.join(rollout.versions)}.")
+    entry, catalogue = rollout.versions[version], rollout.catalogue
+    keys = [name(entry.key) for name in (tables.scores_key, tables.features_key, tables.profile_key)]
+    names = (entry.features_view, *(catalogue[key].name for key in keys))
+    return Bound(version, rollout.datasets.features.rpartition(".")[2], names)
+
+
+def looked_at(rollout: Rollout, also: ReferencePlaces) -> list[str]:
+    """Every place that is checked, as text."""
+    queries = [str(path) for path in _scheduled(rollout, also)]
+    return [
+        *_datasets(rollout, also),
+        *(f"the scheduled queries in {path}" for path in queries),
+        *map(str, _paths(rollout, also)),
+    ]
+
+
+def readers(
+    warehouse: Warehouse, rollout: Rollout, version: str, also: ReferencePlaces | None = None
+) -> tuple[Reader, ...]:
+    """Everybody who mentions what is bound to a version, in all places of rollout.yaml and those of `also`.
+
+    Not counted: this project's own views and files, and comments of SQL, which run nothing. In other languages a
+    comment counts: only its author knows that it is one. Raises V4Error for a place that cannot be checked.
+    """
+    bound, also = bound_to(rollout, version), also or ReferencePlaces()
+    found: list[Reader] = []
+    with warehouse.session():
+        for dataset in _datasets(rollout, also):
+            found += _in_dataset(warehouse, rollout, dataset, bound)
+    for path in _scheduled(rollout, also):
+        found += _mentioning("scheduled query", scheduled_queries(text_file(path), str(path)), bound)
+    for place in _paths(rollout, also):
+        for path, text in text_files(place):
+            read = without_comments(text) if path.suffix.lower() == ".sql" else text
+            found += [Reader("file", f"{path}:{one.line}", one.names) for one in mentions(read, bound)]
+    return tuple(dict.fromkeys(found))
+
+
+def left_behind(warehouse: Warehouse, rollout: Rollout, action: Event) -> str:
+    """Text: who still references the replaced version. A place that cannot be checked is reported, not raised.
+
+    By now the switch is made, and must not fail for it.
+    """
+    version = action.previous or action.version
+    try:
+        return as_sentence(version, readers(warehouse, rollout, version))
+    except V4Error as error:
+        return f"Who still reads {version} by name is not known: {error}"
+
+
+def as_sentence(version: str, found: tuple[Reader, ...]) -> str:
+    """One sentence on the readers of a version."""
+    if not found:
+        return f"Nothing that was checked reads {version} by name."
+    return f"Still reading {version} by name: {', '.join(named(found))}."
+
+
+def named(found: tuple[Reader, ...]) -> tuple[str, ...]:
+    """The first readers by name, and how many there are more."""
+    rest = len(found) - TOLD
+    return (*map(str, found[:TOLD]), *([f"{rest} more (`v4 references`)"] if rest > 0 else []))
+
+
+def _datasets(rollout: Rollout, also: ReferencePlaces) -> list[str]:
+    own = rollout.datasets.model_dump().values()
+    return sorted({*own, *rollout.references.datasets, *also.datasets})
+
+
+def _scheduled(rollout: Rollout, also: ReferencePlaces) -> list[Path]:
+    return list(filter(None, dict.fromkeys((rollout.references.scheduled_queries, also.scheduled_queries))))
+
+
+def _paths(rollout: Rollout, also: ReferencePlaces) -> list[Path]:
+    return list(dict.fromkeys((*rollout.references.paths, *also.paths)))
+
+
+def _in_dataset(warehouse: Warehouse, rollout: Rollout, dataset: str, bound: Bound) -> Iterator[Reader]:
+    # First: it distinguishes a missing dataset from one without views.
+    routines = warehouse.routine_texts(dataset)
+    ours = {view.name for view in rollout.catalogue.views if view.dataset == dataset}
+    views = {name: text for name, text in warehouse.view_texts(dataset).items() if name not in ours}
+    yield from _mentioning("view", {f"{dataset}.{name}": text for name, text in views.items()}, bound)
+    yield from _mentioning("routine", {f"{dataset}.{name}": text for name, text in routines.items()}, bound)
+
+
+def _mentioning(
+    kind: Literal["view", "routine", "scheduled query"], texts: Mapping[str, str], bound: Bound
+) -> Iterator[Reader]:
+    for where, text in sorted(texts.items()):
+        names = {name for one in mentions(without_comments(text), bound) for name in one.names}
+        if names:
+            yield Reader(kind, where, tuple(sorted(names)))

@@ -1,1 +1,0 @@
-"""What the warehouse remembers of decisions: production and its events, what was written, what passed."""

@@ -1,1 +1,0 @@
-"""Who still names a version's own view, tables or model."""

@@ -1,0 +1,120 @@
+"""Gather what a report shows, draw its charts, write report and page."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from v4_assets import tables
+from v4_assets.clock import NEW_YORK, Clock
+from v4_assets.config.environment import Places
+from v4_assets.config.rollout import Rollout
+from v4_assets.evaluation.evidence import digest
+from v4_assets.evaluation.store import evidence_rows
+from v4_assets.names import ROLLOUT_PAGE, SALESFORCE_SYNC
+from v4_assets.production import events
+from v4_assets.production.evaluations import checks_of_run
+from v4_assets.production.events import Event, report_name
+from v4_assets.production.status import read_status
+from v4_assets.report import charts
+from v4_assets.report.charts import Chart
+from v4_assets.report.html import as_html
+from v4_assets.report.markdown import DECILES, WEEKS, Picture, Report, as_markdown
+from v4_assets.report.outlook import outlook
+from v4_assets.report.problems import problems
+from v4_assets.warehouse.protocol import Warehouse
+
+WEEKS_CHARTED = 26
+
+
+def gather(
+    instance: dg.DagsterInstance,
+    warehouse: Warehouse,
+    rollout: Rollout,
+    clock: Clock,
+    *,
+    asking: str | None = None,
+    through: Event | None = None,
+) -> Report:
+    """Everything a report shows. A run that reads at its last step is `asking`; `through` is its next event."""
+    catalogue, today = rollout.catalogue, clock.today()
+    with warehouse.session():
+        status = read_status(instance, warehouse, rollout, clock, asking=asking, through=through)
+        recorded = evidence_rows(warehouse, catalogue, today - timedelta(weeks=WEEKS_CHARTED), today)
+        latest = max((row.prediction_date for row in recorded), default=today)
+        query = catalogue.query(tables.LIFT_BY_DECILE, {"first_day": latest, "last_day": latest})
+        deciles = warehouse.read(query).to_pylist()
+    rows = [row for row in recorded if row.prediction_date == latest]
+    checks = checks_of_run(instance, asking).get(SALESFORCE_SYNC, {}) if asking else {}
+    return Report(
+        status=status.rollout,
+        statuses=events.statuses(status.events, rollout.versions, rollout.candidate),
+        events=status.events,
+        evidence=rows,
+        evidence_sha256=digest(rows) if rows else None,
+        gates=status.state.gates if status.state else (),
+        at=clock.now().astimezone(NEW_YORK),
+        outlook=outlook(status.decision, status.state),
+        problems=problems(instance, rollout, status, asking=asking),
+        sync=status.sync,
+        checks={name: one.description or "" for name, one in checks.items()},
+        deciles=[row for row in deciles if (row["question"], row["ranking"]) == ("rollback", "cohort")],
+        recorded=recorded,
+    )
+
+
+def draw(report: Report, rollout: Rollout) -> dict[str, Chart]:
+    """Heading to chart; none without evidence."""
+    if not report.evidence:
+        return {}
+    cohort = f"Matured cohort of {report.evidence[0].prediction_date}"
+    return {
+        WEEKS: charts.lift_over_time(report.recorded, report.events, rollout.policy),
+        DECILES: charts.conversion_by_decile(report.deciles, cohort),
+    }
+
+
+def write(folder: Path, report: Report, drawn: Mapping[str, Chart]) -> Path:
+    """Report and charts into the folder; the report is moved into place when it is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = report_name(report.action, report.status.today)
+    pictures = {}
+    for number, (heading, chart) in enumerate(drawn.items(), start=1):
+        (folder / f"{name}-{number}.png").write_bytes(chart.png)
+        pictures[heading] = Picture(f"{name}-{number}.png", chart.alt)
+    return _moved(folder / f"{name}.md", as_markdown(replace(report, charts=pictures)))
+
+
+def publish(folder: Path, report: Report, drawn: Mapping[str, Chart]) -> Path:
+    """The page of the report of a day, charts and all in one file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {heading: Picture(f"{number}", chart.alt) for number, (heading, chart) in enumerate(drawn.items())}
+    drawings = {picture.file: drawn[heading].svg for heading, picture in pictures.items()}
+    return _moved(folder / ROLLOUT_PAGE, as_html(as_markdown(replace(report, charts=pictures)), drawings))
+
+
+def publish_now(
+    instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock, places: Places
+) -> Path:
+    """Write the page as of now, without a run. Returns its path."""
+    report = gather(instance, warehouse, rollout, clock)
+    return publish(places.reports, report, draw(report, rollout))
+
+
+def rewrite(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock, places: Places) -> str:
+    """Like publish_now, but never raises: returns the path or the error, as a sentence."""
+    try:
+        return f"The rollout page: {publish_now(instance, warehouse, rollout, clock, places)}"
+    except Exception as error:
+        return f"The rollout page could not be written, `v4 report` tries again: {type(error).__name__}: {error}"
+
+
+def _moved(path: Path, text: str) -> Path:
+    """Write atomically: readers see the old file or the new one."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+    return path

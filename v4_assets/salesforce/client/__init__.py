@@ -1,0 +1,1 @@
+"""The client of a Salesforce org, over HTTP. I/O only."""

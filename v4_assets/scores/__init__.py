@@ -1,0 +1,1 @@
+"""Every open lead scored and ranked by every version."""

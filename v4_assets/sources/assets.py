@@ -1,0 +1,69 @@
+"""The firm's own tables: never written here, looked at every day before anything reads them."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from v4_assets import tables
+from v4_assets.checks import Finding
+from v4_assets.clock import cutoff
+from v4_assets.config.rollout import Rollout
+from v4_assets.daily import table_asset
+from v4_assets.names import SOURCES_GROUP
+from v4_assets.partition import Day, Desk, range_before
+from v4_assets.sources import checks
+
+
+def source_specs(rollout: Rollout) -> list[dg.AssetSpec]:
+    """The source tables as external assets."""
+    return [
+        dg.AssetSpec(
+            table.key,
+            group_name=SOURCES_GROUP,
+            description=f"{table.description}. Written by the firm's own systems.",
+            kinds={"table"},
+            metadata={"dagster/table_name": f"{table.dataset}.{table.name}"},
+        )
+        for table in rollout.catalogue.sources
+    ]
+
+
+def source_observations(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """Row counts, nulls and freshness of every source column, and the checks that stop a broken source."""
+    return table_asset(
+        tables.SOURCE_OBSERVATIONS,
+        rollout=rollout,
+        partitions=partitions,
+        group=SOURCES_GROUP,
+        kinds={"sql"},
+        checks=checks.CHECKS,
+        judge=_judge,
+        observe=_observe,
+    )
+
+
+def _observe(desk: Desk, day: Day) -> Iterator[dg.AssetObservation]:
+    """Row count and newest entry of every source, for the source's own page."""
+    for source, row in {row["source"]: row for row in _observations(desk, day.date, day.date)}.items():
+        latest = {"latest": dg.MetadataValue.timestamp(row["latest_at"])} if row["latest_at"] else {}
+        yield dg.AssetObservation(
+            source, metadata={"dagster/row_count": row["row_count"], "as_of": day.date.isoformat(), **latest}
+        )
+
+
+def _observations(desk: Desk, first: date, last: date) -> list[dict[str, Any]]:
+    query = desk.catalogue.query("recent_source_observations", {"first_day": first, "last_day": last})
+    rows: list[dict[str, Any]] = desk.warehouse.read(query).to_pylist()
+    return rows
+
+
+def _judge(desk: Desk, day: Day) -> Sequence[Finding]:
+    return checks.judge(
+        declared=[(table, desk.warehouse.columns(table)) for table in desk.catalogue.sources],
+        observations=_observations(desk, range_before(day, desk.limits)["first_day"], day.date),
+        day=day.date,
+        known_at=cutoff(day.date),
+        limits=desk.limits,
+    )

@@ -1,0 +1,210 @@
+"""Rules applied to simulated histories: on which day each would convict, or promote. Pure.
+
+The verdicts are the gates' own (`criteria.judge`, intervals.py); only weeks and days are counted on arrays here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from v4_assets.arrays import Numbers
+from v4_assets.config.rollout_policy import Evaluation, Policy
+from v4_assets.evaluation.intervals import (
+    lift_bounds,
+    lift_difference_bounds,
+    logit_auc_bounds,
+    one_sided,
+    wilson_bounds,
+)
+from v4_assets.production.criteria import judge
+from v4_assets.production.decision import AUC, ROLLBACK_GATES, TOP_DECILE_CONVERSION, TOP_DECILE_LIFT, Verdict
+from v4_assets.studies.simulation import TOP, Strength, Sums, cohorts, draw
+
+WATCHED_WEEKS = 26
+FALL_DAY = 3
+"""A fall begins in the middle of a week: with the leads contacted on a Thursday, 0 being Monday."""
+NEVER = 10**6
+
+# What was measured of V4.1.0 and V4.0.0, and what is feared.
+HEALTHY, BASELINE = Strength(2.03, 0.62), Strength(1.51, 0.599)
+FALLEN, WEAK = Strength(1.2, 0.55), Strength(1.5, 0.599)
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """What is taken for true of the leads and of the versions."""
+
+    leads_per_week: float = 350.0
+    """Newly contacted, covered by a first score in time."""
+    base_rate: float = 0.0392
+    """Share of them that converts."""
+    healthy: Strength = HEALTHY
+    """The candidate as it should be."""
+    fallen: Strength = FALLEN
+    """The candidate after its fall."""
+    weak: Strength = WEAK
+    """A challenger that must not be promoted."""
+    baseline: Strength = BASELINE
+    overlap: float = 0.5
+    """Of the conversions in the smaller of the two versions' top deciles, the share that is in the other one too."""
+    outcome_window_days: int = 43
+    histories: int = 2000
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A policy whose odds are asked for."""
+
+    name: str
+    policy: Policy
+    evaluation: Evaluation
+    every_day: bool = False
+    """Criteria that one week convicts by are looked at every day instead of at week-closes."""
+
+
+def literal(policy: Policy, evaluation: Evaluation) -> tuple[Rule, Rule]:
+    """The guide's letter, by point estimates: of single weeks; and every day, of the cohorts of `evaluation`."""
+    running = policy.rollback.weeks_running.model_copy(update={TOP_DECILE_LIFT: 2, AUC: 1, TOP_DECILE_CONVERSION: 1})
+    change = {"judge_by": "estimate", "weeks_running": running, "on_champion_also_failing": "rollback"}
+    rollback = policy.rollback.model_copy(update=change)
+    promotion = policy.promotion.model_copy(update={"weeks_running": 1})
+    letter = policy.model_copy(update={"rollback": rollback, "promotion": promotion})
+    least = evaluation.min_conversions.model_copy(update={"promotion": 0, "rollback": 0})
+    weekly = evaluation.model_copy(update={"min_conversions": least})
+    return (
+        Rule("the guide's letter, week by week", letter, weekly),
+        Rule("the guide's letter, every day", letter, evaluation, every_day=True),
+    )
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Verdicts of looks at a version, shapes (histories, looks); the look of a day is a column."""
+
+    verdicts: Mapping[str, Numbers]
+    cohorts: Sums
+
+
+def look(days: Sums, ends: Numbers, rule: Rule) -> Looks:
+    """The rollback criteria on the cohorts that end with the columns `ends` of days of contact."""
+    asked, limits = rule.policy.rollback, rule.evaluation
+    found = cohorts(days, ends, limits.min_conversions.rollback, limits.min_days, limits.max_days)
+    x, m, n = found.top, found.conversions, found.leads
+    level = one_sided(asked.confidence)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        figures = {
+            TOP_DECILE_LIFT: (x / m / TOP, lift_bounds(x, m, n, TOP * n, level)[1], asked.lift_below),
+            AUC: (found.auc(), logit_auc_bounds(found.auc(), found.auc_se(), level)[1], asked.auc_below),
+            TOP_DECILE_CONVERSION: (
+                np.where(m > 0, x / (TOP * n), np.nan),
+                wilson_bounds(x, TOP * n, level)[1],
+                asked.top_decile_conversion_below,
+            ),
+        }
+    by_estimate = asked.judge_by == "estimate"
+    verdicts = {
+        name: judge(estimate, estimate if by_estimate else upper, line)
+        for name, (estimate, upper, line) in figures.items()
+    }
+    if not by_estimate:
+        short = m < limits.min_conversions.rollback
+        verdicts = {name: np.where(short, Verdict.INCONCLUSIVE, one) for name, one in verdicts.items()}
+    if asked.on_champion_also_failing == "hold_and_alert":
+        market = (verdicts[TOP_DECILE_CONVERSION] == Verdict.FAIL) & (found.baseline_top < x)
+        verdicts[TOP_DECILE_CONVERSION] = np.where(market, Verdict.INCONCLUSIVE, verdicts[TOP_DECILE_CONVERSION])
+    return Looks(verdicts, found)
+
+
+def watched(assumptions: Assumptions, rule: Rule, *strengths: Strength) -> Looks:
+    """Every day of WATCHED_WEEKS weeks after a promotion on a Sunday; a second strength begins on FALL_DAY."""
+    before = _reach(assumptions, rule.evaluation.min_conversions.rollback, rule.evaluation)
+    lag = assumptions.outcome_window_days + 1 + rule.evaluation.label_lag_days
+    total = before + lag + 7 * WATCHED_WEEKS
+    spans = [total] if len(strengths) == 1 else [before + lag + FALL_DAY, 7 * WATCHED_WEEKS - FALL_DAY]
+    days = _drawn(assumptions, total, list(zip(strengths, spans, strict=True)))
+    return look(days, before + np.arange(7 * WATCHED_WEEKS), rule)
+
+
+def convictions(looks: Looks, rule: Rule) -> dict[str, Numbers]:
+    """Gate to the day, counted from the first look, on which it convicts each history; NEVER where it does not."""
+    made = {}
+    for name in ROLLBACK_GATES:
+        failing: Numbers = np.asarray(looks.verdicts[name] == Verdict.FAIL)
+        weeks: int = getattr(rule.policy.rollback.weeks_running, name)
+        if rule.every_day and weeks == 1:
+            made[name] = np.where(failing.any(axis=1), failing.argmax(axis=1), NEVER)
+            continue
+        weekly: Numbers = np.lib.stride_tricks.sliding_window_view(failing[:, 6::7], weeks, axis=1)
+        running: Numbers = np.asarray(weekly.all(axis=-1))
+        # A week closes on its Sunday and convicts on the Monday after it.
+        made[name] = np.where(running.any(axis=1), 7 * (running.argmax(axis=1) + weeks), NEVER)
+    return made
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A challenger in parallel, one column a day: from `earlier` days before the adoption, a Monday, to its expiry."""
+
+    earlier: int
+    asked: Sums
+    """Promotion cohorts."""
+    watched: Looks
+
+
+def trial(assumptions: Assumptions, rule: Rule, strength: Strength) -> Trial:
+    """Every day on which a challenger may be promoted, and the weeks before, over backfilled history."""
+    asked, limits = rule.policy.promotion, rule.evaluation
+    needed = limits.min_conversions.promotion
+    earlier, last = 7 * asked.weeks_running, 7 * asked.expires_after_weeks
+    before = _reach(assumptions, max(needed, limits.min_conversions.rollback), limits)
+    lag = assumptions.outcome_window_days + 1 + limits.label_lag_days
+    total = before + earlier + lag + last + 1
+    days = _drawn(assumptions, total, [(strength, total)])
+    ends = before + np.arange(earlier + last + 1)
+    found = cohorts(days, ends, needed, limits.min_days, limits.max_days)
+    return Trial(earlier, found, look(days, ends, rule))
+
+
+def promotions(tried: Trial, rule: Rule) -> Numbers:
+    """Day, counted from the adoption, on which each challenger is promoted; NEVER where it is not."""
+    asked, earlier = rule.policy.promotion, tried.earlier
+    x, m, n = tried.asked.top, tried.asked.conversions, tried.asked.leads
+    own, theirs = x - tried.asked.both_top, tried.asked.baseline_top - tried.asked.both_top
+    level = one_sided(asked.confidence)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lift = judge(x / m / TOP, lift_bounds(x, m, n, TOP * n, level)[1], asked.lift_at_least)
+        ahead = judge((own - theirs) / m, lift_difference_bounds(own, theirs, m, n, TOP * n, level)[1], 0.0)
+    earned = (lift == Verdict.PASS) & (m >= rule.evaluation.min_conversions.promotion)
+    good = earned & (ahead == Verdict.PASS)
+    for verdict in tried.watched.verdicts.values():
+        good &= verdict == Verdict.PASS
+    day = np.arange(earlier, good.shape[1])
+    sundays = day - day % 7 - 1
+    for week in range(asked.weeks_running):
+        good[:, day] &= earned[:, sundays - 7 * week]
+    # A day is live from its morning on, so that the seventh live day is the sixth after the adoption.
+    first = asked.min_parallel_days - 1
+    good = good[:, earlier + first :]
+    return np.where(good.any(axis=1), good.argmax(axis=1) + first, NEVER)
+
+
+def _reach(assumptions: Assumptions, conversions: int, limits: Evaluation) -> int:
+    """Days of contact that hold the longest cohort there will be, in whole weeks."""
+    daily = assumptions.leads_per_week / 7 * assumptions.base_rate
+    likely = ceil(2 * conversions / daily) + 28 if daily > 0 else limits.max_days
+    return 7 * ceil(max(min(limits.max_days, likely), limits.min_days) / 7)
+
+
+def _drawn(assumptions: Assumptions, days: int, strengths: list[tuple[Strength, int]]) -> Sums:
+    return draw(
+        np.random.default_rng(assumptions.seed),
+        assumptions.histories,
+        leads_per_week=assumptions.leads_per_week,
+        base_rates=np.full(days, assumptions.base_rate),
+        strengths=strengths,
+        baseline=assumptions.baseline,
+        overlap=assumptions.overlap,
+    )

@@ -1,0 +1,1 @@
+"""The warehouse: its protocol, its two engines, what was written and what passed."""

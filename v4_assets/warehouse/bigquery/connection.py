@@ -1,0 +1,89 @@
+"""How BigQuery is asked: as whom, by which job, at what price."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dagster_gcp import BigQueryResource
+from google.cloud import bigquery
+from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
+from google.cloud.bigquery.table import RowIterator
+from google.cloud.bigquery_storage import BigQueryReadClient
+
+from v4_assets.sql import Query
+from v4_assets.warehouse.bigquery import jobs
+from v4_assets.warehouse.bigquery.access import Access, client, storage_client
+from v4_assets.warehouse.bigquery.errors import explained, verify_affordable
+from v4_assets.warehouse.bigquery.scripts import parameters
+
+
+class BigQueryConnection(BigQueryResource):
+    """Where BigQuery is and who asks.
+
+    Credentials are the client's own defaults (ADC) or a key file's, used in the name of another account if one is
+    named. Configuration is shown in Dagster's pages, so `gcp_credentials`, which takes the key itself, is not read.
+    """
+
+    project: str
+    location: str = "US"
+    maximum_bytes_billed: int = 50 * 2**30
+    key_file: str | None = None
+    """JSON key of a service account."""
+    impersonate: str | None = None
+    """The service account in whose name everything is done."""
+    endpoint: str | None = None
+    """REST address of an emulator; None is Google's."""
+    storage_endpoint: str | None = None
+    """host:port of the emulator's Storage Read API; without it an emulator is read page by page."""
+
+    @contextmanager
+    def get_client(self) -> Iterator[bigquery.Client]:
+        """Google's client, for assets of your own."""
+        yield self._client
+
+    def get_object_to_set_on_execution_context(self) -> Any:
+        """This warehouse, not a client: assets ask it, and nobody needs credentials before it is asked."""
+        return self
+
+    @property
+    def _access(self) -> Access:
+        return Access(
+            self.project, self.location, self.key_file, self.impersonate, self.endpoint, self.storage_endpoint
+        )
+
+    @property
+    def _client(self) -> bigquery.Client:
+        return client(self._access)
+
+    @property
+    def _storage(self) -> BigQueryReadClient | None:
+        return storage_client(self._access)
+
+    def _job(self, query: Query, ids: Iterator[str]) -> bigquery.QueryJob:
+        """The query as a job that has been asked for under the first free id."""
+
+        def start(job_id: str, labels: dict[str, str]) -> bigquery.QueryJob:
+            config = bigquery.QueryJobConfig(
+                query_parameters=parameters(query.params), maximum_bytes_billed=self.maximum_bytes_billed, labels=labels
+            )
+            return self._client.query(query.text, config, job_id=job_id, job_retry=None)
+
+        return jobs.started(self._client, start, ids, jobs.labels(query.name, jobs.Asker.current()))
+
+    def _result(self, job: bigquery.QueryJob) -> RowIterator:
+        rows = job.result(job_retry=None)
+        jobs.charge_job(job)
+        return rows
+
+    def _rows(self, query: Query) -> RowIterator:
+        """The answer to a query that may be asked again, as a new job, when the service lost the one before."""
+        ids = jobs.job_ids(query.name, jobs.Asker.current())
+        return DEFAULT_JOB_RETRY(lambda: self._result(self._job(query, ids)))()
+
+    def _verify_affordable(self, query: Query) -> None:
+        """Let the service estimate a query before anything is run."""
+        config = bigquery.QueryJobConfig(query_parameters=parameters(query.params), dry_run=True, use_query_cache=False)
+        with explained(query.name):
+            estimated = self._client.query(query.text, config).total_bytes_processed or 0
+        jobs.charge(**{jobs.ESTIMATED: estimated})
+        verify_affordable(query.name, estimated, self.maximum_bytes_billed)

@@ -1,0 +1,241 @@
+"""The embedded warehouse: one DuckDB file, GoogleSQL through sqlglot."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from v4_assets.errors import ConcurrentWriteError, SchemaDriftError, TableMissingError, WarehouseError
+from v4_assets.sql import Query
+from v4_assets.tables import PARTITION_COLUMN, Table, View
+from v4_assets.warehouse import schema
+from v4_assets.warehouse.duckdb.file import SETTINGS, Feed, shared_connection
+from v4_assets.warehouse.duckdb.sql import delete_partition, insert_from, quoted, schema_name, to_duckdb
+from v4_assets.warehouse.duckdb.tables import create, shape_of
+from v4_assets.warehouse.protocol import ROWS_PER_BATCH, Statement, arrow_schema
+from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.writes import PartitionWrite
+
+Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
+
+
+@dataclass(frozen=True)
+class DuckDBWarehouse:
+    """The Warehouse protocol on one DuckDB file. Cross-process safe; reruns and crashes leave whole partitions."""
+
+    path: str
+    lock_seconds: float = 120.0
+    memory_limit: str = "1GB"
+    features_dataset: str | None = None
+    """The dataset whose schema version is verified whenever the file is opened; None verifies nothing."""
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Keep the file open for the calls inside; other processes wait meanwhile."""
+        with self._connection():
+            yield
+
+    def metered(self) -> AbstractContextManager[Mapping[str, int]]:
+        """Nothing: a file is read for free."""
+        return nullcontext({})
+
+    def read(self, query: Query) -> pa.Table:
+        """A small answer, whole."""
+        with self._connection() as connection, _explained(query.name):
+            return _plain(connection.sql(to_duckdb(query.text), params=dict(query.params)).to_arrow_table())
+
+    @contextmanager
+    def stream(self, query: Query, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[Iterable[pa.RecordBatch]]:
+        """A large answer in batches, computed as they are taken."""
+        with self._connection() as connection, connection.cursor() as cursor:
+            with _explained(query.name):
+                # A cursor of its own: a connection with an open result takes no other query. And a relation: .execute()
+                # would hold the whole result first.
+                cursor.execute(SETTINGS)
+                relation = cursor.sql(to_duckdb(query.text), params=dict(query.params))
+                reader = relation.to_arrow_reader(rows_per_batch)
+            try:
+                yield _batches(reader, query.name)
+            finally:
+                # A reader left half-read keeps the file open, and the next connection would wait for it for ever.
+                reader.close()
+
+    def create(self, tables: Iterable[Table], views: Iterable[View] = ()) -> None:
+        """Create missing tables, add missing columns and renew the views, in one transaction."""
+        with self._transaction("tables and views") as connection:
+            create(connection, tuple(tables), tuple(views))
+
+    def replace_partition(
+        self, table: Table, write: PartitionWrite, rows: Query | Iterable[pa.RecordBatch], log: Table
+    ) -> PartitionWrite:
+        """Replace one partition and record the write, in one transaction."""
+        day = {"day": write.prediction_date}
+        with self._transaction(table.name) as connection:
+            _verify_turn(connection, write, log)
+            connection.execute(delete_partition(table), day)
+            inserted = _insert(connection, table, rows)
+            strays = connection.execute(
+                f'SELECT COUNT(*) FROM {quoted(table)} WHERE "{PARTITION_COLUMN}" = $day', day
+            ).fetchall()
+            if strays != [(inserted,)]:
+                raise WarehouseError(
+                    f"{inserted} rows were written to {table.name}, of which {strays[0][0]} belong to "
+                    f"{write.prediction_date}. A write fills exactly one partition; correct the rows' "
+                    f"{PARTITION_COLUMN}."
+                )
+            done = replace(write, row_count=inserted)
+            _insert(connection, log, [pa.RecordBatch.from_pylist([asdict(done)], schema=arrow_schema(log))])
+        return done
+
+    def replace_table(self, table: Table, rows: Iterable[pa.RecordBatch]) -> int:
+        """Replace a table as a whole, in one transaction."""
+        with self._transaction(table.name) as connection:
+            connection.execute(f"DELETE FROM {quoted(table)}")
+            return _insert(connection, table, rows)
+
+    def replace_slice(self, table: Table, column: str, value: str, rows: Iterable[pa.RecordBatch]) -> int:
+        """Replace the rows in which `column` is `value`, in one transaction."""
+        with self._transaction(table.name) as connection:
+            connection.execute(f'DELETE FROM {quoted(table)} WHERE "{column}" = $value', {"value": value})
+            return _insert(connection, table, rows)
+
+    def transact(self, statements: Sequence[Statement]) -> None:
+        """Run statements in one transaction that stands only if each changed what it should."""
+        with self._transaction("the transaction") as connection:
+            for statement in statements:
+                with _explained(statement.query.name):
+                    text = to_duckdb(statement.query.text)
+                    changed = connection.execute(text, dict(statement.query.params)).fetchall()[0][0]
+                if statement.expected_rows is not None and changed != statement.expected_rows:
+                    raise ConcurrentWriteError(
+                        f"{statement.query.name} changed {changed} rows instead of {statement.expected_rows}: somebody "
+                        "else was there first. Nothing was changed; look at `v4 status` and decide again."
+                    )
+
+    def shape(self, table: Table) -> Shape | None:
+        """What stands under the table's name."""
+        with self._connection() as connection:
+            return shape_of(connection, table)
+
+    def columns(self, table: Table) -> dict[str, str]:
+        """Columns and GoogleSQL types as they really are."""
+        shape = self.shape(table)
+        return dict(shape.columns) if shape else {}
+
+    def view_texts(self, dataset: str) -> dict[str, str]:
+        """Every view of a dataset and its text."""
+        with self._connection() as connection:
+            query = "SELECT view_name, sql FROM duckdb_views() WHERE schema_name = $schema AND NOT internal"
+            return dict(connection.execute(query, {"schema": schema_name(dataset)}).fetchall())
+
+    def routine_texts(self, dataset: str) -> dict[str, str]:
+        """Every macro of a dataset and its text, by name and parameters."""
+        schema = {"schema": schema_name(dataset)}
+        with self._connection() as connection:
+            if not connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = $schema", schema).fetchall():
+                raise TableMissingError(
+                    f"There is no dataset {dataset} in {self.path}. Correct its name: under `references` or `datasets` "
+                    "in rollout.yaml, or in --dataset."
+                )
+            query = (
+                "SELECT function_name || '(' || array_to_string(parameters, ', ') || ')', macro_definition "
+                "FROM duckdb_functions() WHERE schema_name = $schema AND NOT internal AND macro_definition IS NOT NULL"
+            )
+            return dict(connection.execute(query, schema).fetchall())
+
+    @contextmanager
+    def _transaction(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                with _explained(what):
+                    yield connection
+                    connection.execute("COMMIT")
+            except BaseException:
+                # A COMMIT that failed has ended the transaction already.
+                with suppress(duckdb.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _connection(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        dataset = self.features_dataset
+        verify = partial(schema.verify, self, dataset) if dataset else None
+        return shared_connection(Path(self.path), self.lock_seconds, self.memory_limit, verify)
+
+
+def _batches(reader: pa.RecordBatchReader, what: str) -> Iterator[pa.RecordBatch]:
+    while True:
+        try:
+            batch = next(reader)
+        except StopIteration:
+            return
+        except (OSError, pa.ArrowException, duckdb.Error) as error:
+            raise WarehouseError(f"{what} failed: {error}") from error
+        yield _plain(batch)
+
+
+def _plain(rows: Rows) -> Rows:
+    """Sums and counts as INT64, which DuckDB widens to 128 bits."""
+    fields = [field.with_type(pa.int64()) if field.type == pa.decimal128(38, 0) else field for field in rows.schema]
+    return rows.cast(pa.schema(fields))
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: Table, rows: Query | Iterable[pa.RecordBatch]) -> int:
+    if isinstance(rows, Query):
+        with _explained(rows.name):
+            return _count(connection.execute(insert_from(table, f"({to_duckdb(rows.text)})"), dict(rows.params)))
+    feed = Feed(rows)
+    reader = pa.RecordBatchReader.from_batches(arrow_schema(table), feed)
+    connection.register("incoming_rows", reader)
+    try:
+        inserted = _count(connection.execute(insert_from(table, "incoming_rows")))
+    except BaseException:
+        # The name stays registered until the next write: an aborted transaction takes no further statement.
+        reader.close()
+        if feed.error is not None:
+            raise feed.error from None
+        raise
+    connection.unregister("incoming_rows")
+    return inserted
+
+
+def _count(result: Any) -> int:
+    return int(result.fetchall()[0][0])
+
+
+def _verify_turn(connection: duckdb.DuckDBPyConnection, write: PartitionWrite, log: Table) -> None:
+    """The write follows the latest recorded one. Otherwise somebody wrote between our look and now."""
+    found = connection.execute(
+        f"SELECT COALESCE(MAX(sequence), 0) FROM {quoted(log)} WHERE table_name = $table AND prediction_date = $day",
+        {"table": write.table_name, "day": write.prediction_date},
+    ).fetchall()[0][0]
+    if found != write.sequence - 1:
+        raise ConcurrentWriteError(
+            f"{write.table_name} of {write.prediction_date} has been written {found} times, not "
+            f"{write.sequence - 1}: another run wrote it just now. Nothing was changed; run again to work on what "
+            "that run left."
+        )
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """DuckDB's errors in this project's words, naming the query or the table written."""
+    try:
+        yield
+    except duckdb.CatalogException as error:
+        raise TableMissingError(
+            f"{what} needs something that is not there: {str(error).splitlines()[0]}. `v4 init` creates the "
+            "tables this project writes; sources come from the firm's systems, or from `v4 sample`."
+        ) from error
+    except duckdb.BinderException as error:
+        raise SchemaDriftError(
+            f"{what} names a column that is not there or of another type: {str(error).splitlines()[0]}. Compare the "
+            "source with v4_assets/tables.py."
+        ) from error
+    except duckdb.Error as error:
+        raise WarehouseError(f"{what} failed: {error}") from error

@@ -1,0 +1,108 @@
+"""The SQL a warehouse is given, as scripts to read, review and paste: which there are and what each does. Pure.
+
+Made from the files of sql/, the catalogue of tables and the versions of rollout.yaml, so that no second copy of a
+query exists. How a script is written down is the warehouse's matter
+(warehouse/bigquery/console.py, warehouse/duckdb/scripts.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from v4_assets import sql, tables
+from v4_assets.config.rollout import Rollout
+from v4_assets.errors import V4Error
+from v4_assets.sql import Query
+from v4_assets.tables import Catalogue, Table, View
+
+TIME_ZONE = "America/New_York"
+
+
+@dataclass(frozen=True)
+class Fill:
+    """A table whose partition of the day is made by a query. The query's parameters have no values yet."""
+
+    table: Table
+    query: Query
+    inputs: tuple[Table, ...]
+    """Tables the query reads whose writes are recorded, in the order of its header."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """What one script creates and fills, in this order."""
+
+    name: str
+    purpose: tuple[str, ...]
+    """Lines of text."""
+    version: str | None
+    """The model version it serves alone; None when it serves them all."""
+    tables: tuple[Table, ...]
+    views: tuple[View, ...]
+    fills: tuple[Fill, ...]
+    log: Table
+    """Where writes of partitions are recorded."""
+    first_day: date
+    """No day before it is filled."""
+
+
+def scripts(rollout: Rollout) -> tuple[Script, ...]:
+    """All scripts: tables, views, and the guide's production_scoring_KEY for each version."""
+    catalogue = rollout.catalogue
+    log = catalogue[tables.PARTITION_WRITES]
+    made = Script("tables", ("every table this project writes.",), None, catalogue.made, (), (), log, rollout.first_day)
+    seen = ("the views other people read. Their tables must exist: run tables.sql first.",)
+    views = Script("views", seen, None, (), catalogue.views, (), log, rollout.first_day)
+    return (made, views, *(_scoring(rollout, catalogue, version) for version in rollout.versions))
+
+
+def chosen(rollout: Rollout, version: str | None, name: str | None) -> tuple[Script, ...]:
+    """The scripts of a version, or the one of a name, or all. Raises V4Error naming what there is."""
+    if version is not None and version not in rollout.versions:
+        raise V4Error(f"There is no version {version} in rollout.yaml; it has {', '.join(rollout.versions)}.")
+    every = scripts(rollout)
+    found = tuple(one for one in every if version in (None, one.version) and name in (None, one.name))
+    if not found:
+        of = f" of {version}" if version else ""
+        there = ", ".join(one.name for one in every if version in (None, one.version))
+        raise V4Error(f"There is no script {name}{of}; there are {there}.")
+    return found
+
+
+def _scoring(rollout: Rollout, catalogue: Catalogue, version: str) -> Script:
+    entry = rollout.versions[version]
+    keys = (*tables.SHARED, tables.features_key(entry.key))
+    fills = tuple(_fill(catalogue, key) for key in keys)
+    scores, log = catalogue[tables.scores_key(entry.key)], catalogue[tables.PARTITION_WRITES]
+    count = len(sql.load(tables.features_key(entry.key)).features)
+    return Script(
+        f"production_scoring_{entry.key}",
+        (
+            f"the day's {count} features of {version}, from the sources to the view {entry.features_view}.",
+            f"The model is no SQL: `v4 run` reads these features and fills {scores.name}, which is created here.",
+        ),
+        version,
+        (*(fill.table for fill in fills), scores, log),
+        tuple(view for view in catalogue.views if view.name == entry.features_view),
+        fills,
+        log,
+        rollout.first_day,
+    )
+
+
+def _fill(catalogue: Catalogue, key: str) -> Fill:
+    file = sql.load(key)
+    made = [catalogue[name] for name in file.inputs if not catalogue[name].is_source]
+    return Fill(catalogue[key], catalogue.query(key, dict.fromkeys(file.params)), tuple(made))
+
+
+def heading(script: Script, lines: Sequence[str]) -> str:
+    """The comment a script begins with."""
+    first, *more = script.purpose
+    text = [
+        f"{script.name}: {first}",
+        *more,
+        "Made by `v4 sql render` from sql/, the catalogue of tables and rollout.yaml: change those, not this.",
+        *lines,
+    ]
+    return "\n".join(f"-- {line}".rstrip() for line in text)

@@ -1,0 +1,133 @@
+"""Dagster's SQLite files kept open: the same files, shared by nested calls, and nothing lost by a killed process."""
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from v4_assets import dagster_storage
+from v4_assets.config.environment import Settings, load
+from v4_assets.operations import operate
+
+DAYS = dg.StaticPartitionsDefinition(["monday", "tuesday"])
+
+
+@dg.asset(
+    partitions_def=DAYS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=[dg.AssetCheckSpec("ok", asset="made")],
+)
+def made(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True)])
+
+
+@dg.asset
+def fatal() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def materialize(settings: Settings, asset: dg.AssetsDefinition = made) -> None:
+    tags = {operate.RANGE_START: "monday", operate.RANGE_END: "tuesday"} if asset is made else {}
+    with operate.dagster_instance(settings) as instance:
+        assert dg.materialize([asset], instance=instance, tags=tags).success
+
+
+def settings_of(home: Path) -> Settings:
+    return load({"V4_HOME": str(home)})
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    return settings_of(tmp_path)
+
+
+def seen(instance: dg.DagsterInstance) -> tuple[set[str], list[str], int]:
+    """Materialized partitions, the runs' states, and how many events the runs have."""
+    runs = instance.get_runs()
+    events = sum(len(instance.all_logs(run.run_id)) for run in runs)
+    return instance.get_materialized_partitions(dg.AssetKey("made")), [run.status.value for run in runs], events
+
+
+def test_dagster_itself_reads_what_was_stored_and_stores_what_is_read(settings):
+    materialize(settings)
+    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as stock:
+        assert type(stock.event_log_storage).__name__ == "SqliteEventLogStorage"
+        partitions, states, events = seen(stock)
+        assert (partitions, states) == ({"monday", "tuesday"}, ["SUCCESS"])
+        assert dg.materialize([made], partition_key="monday", instance=stock).success
+    with operate.dagster_instance(settings) as instance:
+        assert isinstance(instance.event_log_storage, dagster_storage.KeptEvents)
+        assert seen(instance)[1] == ["SUCCESS", "SUCCESS"]
+        assert seen(instance)[2] > events
+
+
+def test_calls_inside_share_the_instance_and_the_next_one_is_new(settings):
+    with operate.dagster_instance(settings) as outer, operate.dagster_instance(settings) as inner:
+        assert inner is outer
+    with operate.dagster_instance(settings) as later:
+        assert later is not outer
+        assert later.get_runs() == []
+
+
+def test_two_homes_do_not_share(tmp_path):
+    first, second = (settings_of(tmp_path / name) for name in ("first", "second"))
+    with operate.dagster_instance(first), operate.dagster_instance(second):
+        materialize(first)
+    with operate.dagster_instance(second) as instance:
+        assert instance.get_runs() == []
+
+
+def test_a_copied_home_stores_in_itself(tmp_path):
+    first = settings_of(tmp_path / "first")
+    materialize(first)
+    first.home.rename(tmp_path / "second")
+    second = settings_of(tmp_path / "second")
+    materialize(second)
+    assert not first.home.exists()
+    with operate.dagster_instance(second) as instance:
+        assert len(instance.get_runs()) == 2
+
+
+def test_more_files_than_are_kept_open_are_all_read(settings, monkeypatch):
+    monkeypatch.setattr(dagster_storage, "FILES_OPEN", 2)
+    with operate.dagster_instance(settings) as instance:
+        for _ in range(4):
+            materialize(settings)
+        assert [len(instance.all_logs(run.run_id)) > 5 for run in instance.get_runs()] == [True] * 4
+        assert len(instance.event_log_storage._files._engines) <= 2
+
+
+def test_a_storage_that_dagster_yaml_names_is_used(settings, tmp_path):
+    settings.dagster_home.mkdir(parents=True)
+    named = f"storage:\n  sqlite:\n    base_dir: {tmp_path / 'elsewhere'}\n"
+    (settings.dagster_home / "dagster.yaml").write_text(named, encoding="utf-8")
+    materialize(settings)
+    assert (tmp_path / "elsewhere" / "history" / "runs.db").exists()
+    assert not (settings.dagster_home / "history").exists()
+
+
+def killed(home: Path) -> None:
+    settings = settings_of(home)
+    with operate.dagster_instance(settings):
+        materialize(settings)
+        materialize(settings, fatal)
+
+
+def test_a_killed_process_loses_no_event(settings):
+    child = multiprocessing.get_context("forkserver").Process(target=killed, args=(settings.home,))
+    child.start()
+    child.join(120)
+    assert child.exitcode == -signal.SIGKILL
+    with operate.dagster_instance(settings) as instance:
+        partitions, states, _ = seen(instance)
+        assert (partitions, sorted(states)) == ({"monday", "tuesday"}, ["STARTED", "SUCCESS"])
+        [left] = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+        stored = [entry.dagster_event_type for entry in instance.all_logs(left.run_id)]
+        assert dg.DagsterEventType.STEP_START in stored
+    for file in settings.dagster_home.rglob("*.db"):
+        with sqlite3.connect(file) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -1,0 +1,207 @@
+"""The switch: one row and one event in one transaction, and only if the world is as it was when it was decided."""
+
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from v4_assets import tables
+from v4_assets.config.environment import Settings, load
+from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, StaleDecisionError
+from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.operations import operate
+from v4_assets.production import events
+from v4_assets.production import store as production_store
+from v4_assets.production.events import Event
+from v4_assets.resources import registry, warehouse
+from v4_assets.sql import Query
+from v4_assets.warehouse.protocol import arrow_schema
+from v4_assets.warehouse.writes import PartitionWrite
+from v4_assets_tests.fixtures.evidences import evidence
+
+DAY = date(2026, 1, 12)
+NOW = datetime(2026, 1, 12, 11, 30, tzinfo=UTC)
+OLD, NEW = "v4.0.0", "v4.1.0"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A home in which the baseline is adopted."""
+    made = load({"V4_HOME": str(tmp_path / "home"), "V4_NOW": "2026-01-12T06:30"})
+    operate.init(made)
+    return made
+
+
+def write_evidence(settings: Settings, rows: list[Evidence], sequence: int) -> None:
+    """Rows of lift_comparison as the day's run would leave them."""
+    catalogue = settings.rollout.catalogue
+    table = catalogue[tables.LIFT_COMPARISON]
+    schema = arrow_schema(table)
+    batch = pa.RecordBatch.from_pylist([dict.fromkeys(schema.names) | asdict(row) for row in rows], schema)
+    write = PartitionWrite(table.name, DAY, NOW, False, "definition", "run", sequence=sequence)
+    warehouse(settings).replace_partition(table, write, [batch], catalogue[tables.PARTITION_WRITES])
+
+
+def promotion(**changes: object) -> Event:
+    return replace(
+        Event(
+            "order", NOW, "promotion_started", NEW, "it earned it", "rollout_sensor", previous=OLD, action_id="order"
+        ),
+        **changes,
+    )
+
+
+def switch(settings: Settings, event: Event, expected: str, model: str | None = None) -> production_store.Production:
+    return production_store.switch(
+        warehouse(settings),
+        settings.rollout,
+        registry(settings),
+        event,
+        expected_event_id=expected,
+        model_sha256=model,
+    )
+
+
+def now(settings: Settings) -> tuple[str, list[str]]:
+    """The live version, and what has happened."""
+    catalogue = settings.rollout.catalogue
+    live = production_store.current(warehouse(settings), catalogue)
+    assert live is not None
+    return live.version, [event.event for event in production_store.history(warehouse(settings), catalogue)]
+
+
+def adopted(settings: Settings) -> str:
+    live = production_store.current(warehouse(settings), settings.rollout.catalogue)
+    assert live is not None
+    return live.event_id
+
+
+def test_a_switch_changes_the_row_and_says_why_in_one_step(settings):
+    live = switch(settings, promotion(), adopted(settings))
+    shipped = registry(settings).load(NEW)
+    assert asdict(live) == {
+        "version": NEW,
+        "features_view": "v4_production_features_v41",
+        "scores_table": "v4_daily_scores_v41",
+        "model_uri": str(shipped.path),
+        "model_sha256": shipped.sha256,
+        "event_id": "order",
+    }
+    assert production_store.current(warehouse(settings), settings.rollout.catalogue) == live
+    assert production_store.history(warehouse(settings), settings.rollout.catalogue)[-1] == promotion(sequence=2)
+
+
+def test_the_same_switch_again_changes_nothing(settings):
+    expected = adopted(settings)
+    switch(settings, promotion(), expected)
+    switch(settings, promotion(), expected)
+    assert now(settings) == (NEW, ["adopted", "promotion_started"])
+
+
+def test_a_switch_decided_before_another_is_refused(settings):
+    expected = adopted(settings)
+    switch(settings, promotion(), expected)
+    late = promotion(event_id="late", event="rollback_started", version=OLD, previous=NEW, action_id="late")
+    with pytest.raises(StaleDecisionError, match=f"decided when {expected[:12]} was the last switch; now it is order"):
+        switch(settings, late, expected)
+    assert now(settings) == (NEW, ["adopted", "promotion_started"])
+
+
+def test_a_switch_on_evidence_that_was_written_again_is_refused(settings):
+    rows = [evidence(prediction_date=DAY)]
+    write_evidence(settings, rows, 1)
+    decided = promotion(evidence_day=DAY, evidence_sha256=digest(rows))
+    write_evidence(settings, [evidence(prediction_date=DAY, conversions=1)], 2)
+    with pytest.raises(StaleDecisionError, match="The evidence of 2026-01-12 is"):
+        switch(settings, decided, adopted(settings))
+    assert now(settings) == (OLD, ["adopted"])
+
+
+def test_evidence_written_again_inside_the_last_moment_is_seen_by_the_transaction(settings, monkeypatch):
+    rows = [evidence(prediction_date=DAY)]
+    write_evidence(settings, rows, 1)
+    decided = promotion(evidence_day=DAY, evidence_sha256=digest(rows))
+    read = production_store._evidence_sequence
+
+    def then_written_again(*args: object) -> int:
+        found = read(*args)
+        write_evidence(settings, rows, 2)
+        return found
+
+    monkeypatch.setattr(production_store, "_evidence_sequence", then_written_again)
+    with pytest.raises(StaleDecisionError, match="or the evidence was written again"):
+        switch(settings, decided, adopted(settings))
+    assert now(settings) == (OLD, ["adopted"])
+
+
+def test_a_switch_on_the_evidence_that_was_seen_goes_through(settings):
+    rows = [evidence(prediction_date=DAY)]
+    write_evidence(settings, rows, 1)
+    switch(settings, promotion(evidence_day=DAY, evidence_sha256=digest(rows)), adopted(settings))
+    assert now(settings)[0] == NEW
+
+
+def test_only_the_artifact_that_was_judged_goes_live(settings):
+    with pytest.raises(ModelIntegrityError, match=r"what was judged is aaaaaaaaaaaa"):
+        switch(settings, promotion(), adopted(settings), model="a" * 64)
+    assert now(settings) == (OLD, ["adopted"])
+
+
+def test_an_event_guarded_by_a_switch_that_has_passed_is_not_recorded(settings):
+    expected = adopted(settings)
+    switch(settings, promotion(), expected)
+    begun = replace(promotion(), event_id="sunset", event="sunset_started", version=OLD)
+    with pytest.raises(ConcurrentWriteError):
+        production_store.record(warehouse(settings), settings.rollout.catalogue, [begun], expected_event_id=expected)
+    assert now(settings)[1] == ["adopted", "promotion_started"]
+
+
+def test_an_event_is_recorded_once(settings):
+    production_store.record(warehouse(settings), settings.rollout.catalogue, [promotion()])
+    with pytest.raises(ConcurrentWriteError):
+        production_store.record(warehouse(settings), settings.rollout.catalogue, [promotion()])
+
+
+def read(settings: Settings, text: str) -> list[dict]:
+    return warehouse(settings).read(Query("test", text)).to_pylist()
+
+
+def test_readers_follow_the_switch_without_being_edited(settings):
+    catalogue = settings.rollout.catalogue
+    for version in (OLD, NEW):
+        table = catalogue[tables.scores_key(settings.rollout.versions[version].key)]
+        schema = arrow_schema(table)
+        row = dict.fromkeys(schema.names) | {"prediction_date": DAY, "lead_id": "a", "model_version": version}
+        write = PartitionWrite(table.name, DAY, NOW, False, "definition", "run")
+        batch = pa.RecordBatch.from_pylist([row], schema)
+        warehouse(settings).replace_partition(table, write, [batch], catalogue[tables.PARTITION_WRITES])
+    before = read(settings, "SELECT model_version FROM `ml_features`.`v4_production_scores`")
+    switch(settings, promotion(), adopted(settings))
+    after = read(settings, "SELECT model_version FROM `ml_features`.`v4_production_scores`")
+    assert (before, after) == ([{"model_version": OLD}], [{"model_version": NEW}])
+
+
+def test_what_was_live_when_is_a_query(settings):
+    later = datetime(2026, 1, 20, 12, tzinfo=UTC)
+    switch(settings, promotion(happened_at=later), adopted(settings))
+    query = "SELECT version, live_from, live_until FROM `ml_features`.`v4_production_periods` ORDER BY live_from"
+    assert read(settings, query) == [
+        {"version": OLD, "live_from": NOW, "live_until": later},
+        {"version": NEW, "live_from": later, "live_until": None},
+    ]
+
+
+def test_a_row_edited_by_hand_is_a_disagreement(settings):
+    with warehouse(settings)._connection() as connection:
+        connection.execute("UPDATE ml_features.v4_production SET version = 'v4.1.0'")
+    live = production_store.current(warehouse(settings), settings.rollout.catalogue)
+    found = events.rollout_status(
+        production_store.history(warehouse(settings), settings.rollout.catalogue),
+        baseline=OLD,
+        candidate=NEW,
+        today=DAY,
+        production=(live.version, live.event_id),
+    )
+    assert "made v4.0.0 live, the production row says v4.1.0" in found.disagreement

@@ -1,0 +1,463 @@
+"""Stories of promotion and rollback, told through Dagster: the day's real job, its checks, the sensor, the jobs."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from unittest.mock import patch
+
+import dagster as dg
+import pytest
+
+from v4_assets.errors import PolicyError
+from v4_assets.graph import build
+from v4_assets.names import (
+    ACTION_JOBS,
+    DAILY_JOB,
+    EVALUATION_JOB,
+    FIRST_ASSETS,
+    PROCESS_TAG,
+    ROLLOUT_PAGE,
+    SCORING_JOB,
+    SYNC_JOB,
+)
+from v4_assets.operations import actions, operate
+from v4_assets.production.decision import Verdict
+from v4_assets.production.evaluations import NotEvaluated, evaluation_of
+from v4_assets.production.orders import Order
+from v4_assets.report import assets as report_assets
+from v4_assets.report import charts
+from v4_assets.report.headline import gates_of
+from v4_assets.runs import this_process
+from v4_assets_tests.fixtures.stories import (
+    BEFORE,
+    DOUBTFUL,
+    FALLEN,
+    GOOD,
+    NEW,
+    OLD,
+    POOR_MARKET,
+    POORER_MARKET,
+    SEVENTH,
+    SINCE,
+    WATCHED,
+    Story,
+    tell,
+)
+
+ADOPTED, PROMOTED = ["adopted"], ["adopted", "promotion_started", "promotion_completed"]
+ROLLED_BACK = [*PROMOTED, "rollback_started", "rollback_completed"]
+Telling = Callable[..., Story]
+
+
+@pytest.fixture
+def story(tmp_path) -> Telling:
+    """Begins a story with a copy of a prepared home."""
+    return lambda name, **env: tell(name, tmp_path / "home", **env)
+
+
+def served(told: Story) -> set[str]:
+    """The versions whose scores of today readers see."""
+    return {
+        row["model_version"]
+        for row in told.read(
+            "SELECT DISTINCT model_version FROM `ml_features`.`v4_production_scores` "
+            f"WHERE prediction_date = DATE '{told.day}'"
+        )
+    }
+
+
+def stale_order(told: Story, expected_event_id: str) -> dict[str, object]:
+    """Run config of a rollback that was decided when another switch was the last one."""
+    order = Order("stale", "rollback", OLD, NEW, expected_event_id, "two bad weeks", "rollout_sensor")
+    return {"ops": {FIRST_ASSETS["rollback"]: {"config": order.config}}}
+
+
+# --- promotion -----------------------------------------------------------------------------------------------------
+
+
+def test_six_live_days_are_too_few_however_good_the_weeks(story):
+    told = story("sixth")
+    for day in BEFORE:
+        told.write(day, GOOD, retrospective=True)
+    tick = told.tick()
+    assert tick.outcomes == ()
+    assert tick.said.startswith("hold: v4.1.0 waits: ")
+    assert "6 of 7 days in parallel" in tick.said
+    assert (told.live, told.happened) == (OLD, ADOPTED)
+
+
+def test_seven_live_days_wait_for_a_second_good_week(story):
+    told = story("seventh")
+    assert "0 of 2 consecutive weeks closed with a lift of at least 2." in told.tick().said
+    told.write(BEFORE[1], GOOD, retrospective=True)
+    assert "1 of 2 consecutive weeks closed with a lift of at least 2 (2026-W01)." in told.tick().said
+    told.write(BEFORE[0], DOUBTFUL, retrospective=True)
+    assert "1 of 2 weeks running" in told.tick().said
+    assert (told.live, told.happened) == (OLD, ADOPTED)
+
+
+def test_on_the_seventh_day_with_two_good_weeks_the_candidate_goes_live_with_its_reasons(story):
+    told = story("promoted")
+    started = told.events[1]
+    assert told.happened == PROMOTED
+    assert (started.version, started.previous, started.decided_by, started.day) == (NEW, OLD, "rollout_sensor", SEVENTH)
+    assert (started.evidence_day, started.evidence_sha256) == (SEVENTH, told.evidence_sha256)
+    assert started.reason.startswith(
+        "v4.1.0 has earned its promotion. 2025-W52: Top-decile lift is 2.10, not below 2.00"
+    )
+    assert "2026-W01: Top-decile lift is 2.10" in started.reason
+    gates = {gate.name: (gate.verdict, gate.actual) for gate in gates_of(started)}
+    assert gates["live_parallel_days"] == (Verdict.PASS, 7.0)
+    assert (told.production.version, told.production.event_id) == (NEW, started.event_id)
+    assert told.exported == {OLD: "retired", NEW: "production"}
+    assert served(told) == {NEW}
+    assert told.reports == [f"2026-01-11-promotion-v4.1.0-{started.event_id[:8]}.md"]
+    page = (told.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
+    assert "<h1>v4.1.0 has been live since 11 January 2026 in place of v4.0.0, under watch</h1>" in page
+    assert "v4.1.0 earned its promotion: its top-decile lift was 2.10, where at least 2 is asked for" in page
+
+
+def test_after_a_promotion_the_next_look_does_nothing(story):
+    told = story("promoted")
+    tick = told.tick()
+    assert (tick.outcomes, told.happened) == ((), PROMOTED)
+    assert tick.said.startswith("hold: ")
+
+
+def test_a_day_that_is_run_again_and_breaks_is_no_day_to_promote_on(story):
+    told = story("seventh")
+    for day in BEFORE:
+        told.write(day, GOOD, retrospective=True)
+    with told.broken(NEW):
+        outcome = told.run()
+    assert not outcome.success
+    tick = told.tick()
+    assert f"Checks fail: run {outcome.run_id} (daily_scoring), later on, ended as FAILURE." in tick.said
+    assert (tick.outcomes, told.live, told.happened) == ((), OLD, ADOPTED)
+    assert told.run().success
+    assert told.tick().outcomes[0].success
+    assert told.live == NEW
+
+
+# --- rollback ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "closes",
+    [
+        {SINCE[2]: FALLEN},
+        {SINCE[0]: FALLEN, SINCE[2]: FALLEN},
+        {SINCE[0]: FALLEN, SINCE[1]: DOUBTFUL, SINCE[2]: FALLEN},
+        {SINCE[1]: FALLEN, SINCE[2]: DOUBTFUL},
+        {SINCE[0]: FALLEN, SINCE[1]: FALLEN, SINCE[2]: GOOD},
+        {SINCE[2] - timedelta(days=age): FALLEN for age in range(7)},
+    ],
+    ids=[
+        "one bad week",
+        "bad, missing, bad",
+        "bad, inconclusive, bad",
+        "bad, inconclusive",
+        "two bad weeks, then a good one",
+        "seven bad days of one week",
+    ],
+)
+def test_nobody_is_rolled_back_for(story, closes):
+    told = story("watched")
+    for day, figures in closes.items():
+        told.write(day, figures)
+    tick = told.tick()
+    assert tick.said.startswith("hold: ")
+    assert (tick.outcomes, told.live, told.happened) == ((), NEW, PROMOTED)
+
+
+def test_a_bad_week_that_is_run_again_is_still_one_bad_week(story):
+    told = story("watched")
+    for _ in range(3):
+        told.write(SINCE[2], FALLEN)
+        tick = told.tick()
+    assert "2026-W05 closed with top_decile_lift failing; 1 more such week will roll back" in tick.said
+    assert (tick.outcomes, told.live) == ((), NEW)
+
+
+def test_an_old_day_that_is_evaluated_afterwards_triggers_nothing(story):
+    told = story("watched")
+    told.write(SINCE[2], FALLEN)
+    told.candidate = FALLEN
+    with told.measured():
+        [(_, _, outcome)] = operate.evaluate(told.settings, [SINCE[1]])
+    assert outcome.success
+    tick = told.tick()
+    assert "it takes 1 more week like it" in tick.said
+    assert (tick.outcomes, told.live, told.happened) == ((), NEW, PROMOTED)
+    assert told.ran("production_alias") == 1
+
+
+def test_two_bad_weeks_roll_back_everything_and_say_why(story):
+    told = story("watched")
+    for day in SINCE[1:]:
+        told.write(day, FALLEN)
+    [outcome] = told.tick().outcomes
+    assert outcome.success, outcome.errors
+    started = told.events[3]
+    assert told.happened == ROLLED_BACK
+    assert (started.version, started.previous, started.decided_by) == (OLD, NEW, "rollout_sensor")
+    assert started.reason.startswith(
+        "top_decile_lift failed at 2 consecutive week-closes. 2026-W04: Top-decile lift is 1.20"
+    )
+    assert (told.live, told.production.event_id) == (OLD, started.event_id)
+    assert told.exported == {OLD: "production", NEW: "deprecated"}
+    assert served(told) == {OLD}
+    page = (told.settings.places.reports / told.reports[-1]).read_text(encoding="utf-8")
+    assert page.startswith("# Rollback: v4.0.0 (was v4.1.0), 2026-02-02\n")
+    assert started.reason in page
+    assert f"sha256 `{told.evidence_sha256}`" in page
+    assert "rollback_completed" in page
+    assert_page_tells_of_the_rollback(told)
+    assert_stays_out_until_allowed(told)
+
+
+def assert_page_tells_of_the_rollback(told: Story) -> None:
+    page = (told.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
+    assert "<h1>v4.0.0 has been live since 2 February 2026, v4.1.0 was rolled back</h1>" in page
+    assert "v4.1.0 was rolled back: its top-decile lift was 1.20 and 1.20 at 2 week-closes running" in page
+    assert page.count("<svg") == 2
+    assert "<li><strong>Problems</strong> None open.</li>" in page
+
+
+def test_an_action_that_cannot_be_drawn_is_completed_and_says_so(story):
+    told = story("watched")
+    for day in SINCE[1:]:
+        told.write(day, FALLEN)
+    before = (told.settings.places.reports / ROLLOUT_PAGE).read_bytes()
+    with patch.object(charts, "lift_over_time", side_effect=ValueError("no font")):
+        [outcome] = told.tick().outcomes
+    assert outcome.success, outcome.errors
+    assert told.happened == ROLLED_BACK
+    [failed] = outcome.checks_failed
+    assert (failed.check, failed.severity, failed.description) == ("page_drawn", "WARN", "not ok: ValueError: no font")
+    assert "Not all could be made: not ok: ValueError: no font" in (
+        told.settings.places.reports / told.reports[-1]
+    ).read_text(encoding="utf-8")
+    assert (told.settings.places.reports / ROLLOUT_PAGE).read_bytes() == before
+
+
+def assert_stays_out_until_allowed(told: Story) -> None:
+    again = told.tick()
+    assert (again.outcomes, again.said) == (
+        (),
+        "hold: v4.1.0 was rolled back on 2026-02-02. `v4 allow v4.1.0 --reason …` lets it compete again.",
+    )
+    with pytest.raises(PolicyError, match=r"was rolled back\. Allow it first"):
+        actions.order(told.settings, "promotion", NEW, "I like it")
+    actions.allow(told.settings, NEW, "its features were repaired")
+    assert told.exported == {OLD: "production", NEW: "challenger"}
+    assert "v4.1.0 waits: " in told.tick().said
+    assert (told.live, told.happened) == (OLD, [*ROLLED_BACK, "allowed"])
+
+
+def test_a_market_that_falls_for_both_versions_holds_and_alerts(story):
+    told = story("promoted")
+    told.goes_on(WATCHED)
+    told.candidate, told.champion = POOR_MARKET, POORER_MARKET
+    assert told.run().success
+    for day in SINCE:
+        told.write(day, POOR_MARKET, POORER_MARKET)
+    tick = told.tick()
+    assert (tick.outcomes, told.live, told.happened) == ((), NEW, PROMOTED)
+    assert "which is lower still: the market fell, not the model." in tick.said
+    assert told.alerts().startswith("Held in watch: ")
+
+
+def test_a_switch_that_was_decided_before_another_refuses(story):
+    told = story("watched")
+    outcome = operate.run_job(
+        told.settings,
+        ACTION_JOBS["rollback"],
+        partition=WATCHED,
+        config=stale_order(told, told.events[0].event_id),
+    )
+    assert not outcome.success
+    assert f"was decided when {told.events[0].event_id[:12]} was the last switch" in outcome.errors[0]
+    assert (told.live, told.happened, told.ran("salesforce_sync")) == (NEW, PROMOTED, 1)
+
+
+# --- evaluations that cannot be acted on ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def convicted(story) -> Story:
+    """Two bad weeks: the next sound look rolls back."""
+    told = story("watched")
+    for day in SINCE[1:]:
+        told.write(day, FALLEN)
+    return told
+
+
+def assert_held(told: Story, said: str) -> None:
+    tick = told.tick()
+    assert tick.said.startswith("hold: ")
+    assert said in tick.said
+    assert (tick.outcomes, told.live, told.happened) == ((), NEW, PROMOTED)
+
+
+def test_gates_of_one_run_and_checks_of_another_hold(convicted):
+    with convicted.measured():
+        assert operate.run_job(convicted.settings, EVALUATION_JOB, partition=WATCHED).success
+    assert_held(
+        convicted, "features_v40, daily_scores_v40, features_v41, daily_scores_v41 of another; run the whole day"
+    )
+
+
+def test_evidence_replaced_under_the_gates_holds_and_alerts(convicted):
+    seen = convicted.evidence_sha256[:12]
+    convicted.write(WATCHED, FALLEN)
+    said = f"the gates of {WATCHED} were taken on evidence {seen}, the warehouse holds {convicted.evidence_sha256[:12]}"
+    assert_held(convicted, said)
+    assert said in convicted.alerts()
+
+
+def test_a_run_that_was_deleted_holds(convicted):
+    with operate.dagster_instance(convicted.settings) as instance:
+        [run] = instance.get_runs(dg.RunsFilter(job_name=DAILY_JOB, tags={"dagster/partition": str(WATCHED)}))
+        instance.delete_run(run.run_id)
+    assert_held(convicted, "lift_comparison of 2026-02-02 was not evaluated")
+
+
+def test_a_day_is_missing_only_after_its_grace(convicted):
+    convicted.goes_on(WATCHED + timedelta(days=1), "07:29")
+    assert_held(convicted, "lift_comparison of 2026-02-03 was not evaluated; it is due at 06:00, missing from 07:30 on")
+    assert "missing" not in convicted.alerts()
+    convicted.goes_on(time="07:30")
+    assert_held(convicted, "lift_comparison of 2026-02-03 was not evaluated")
+    assert convicted.alerts() == "The day 2026-02-03 is missing: lift_comparison of 2026-02-03 was not evaluated."
+
+
+def test_a_run_on_its_way_is_waited_for_and_not_called_missing(convicted):
+    convicted.goes_on(WATCHED + timedelta(days=1), "09:00")
+    with operate.dagster_instance(convicted.settings) as instance:
+        run = instance.create_run_for_job(
+            dg.GraphDefinition(DAILY_JOB, node_defs=[]).to_job(),
+            tags={"dagster/partition": str(convicted.day), PROCESS_TAG: this_process()},
+            status=dg.DagsterRunStatus.STARTED,
+        )
+        assert_held(convicted, f"was not evaluated yet: run {run.run_id} (daily_scoring) is still executing")
+        assert "missing" not in convicted.alerts()
+
+
+def test_a_run_that_has_judged_but_is_still_at_work_is_waited_for(story):
+    told = story("promoted")
+    told.goes_on(WATCHED)
+    seen = []
+
+    def looked_at(instance: dg.DagsterInstance, *args: object, **named: object) -> object:
+        seen.append(evaluation_of(instance, told.settings.rollout, WATCHED, (OLD, NEW)))
+        return gather(instance, *args, **named)
+
+    gather = report_assets.gather
+    with patch.object(report_assets, "gather", looked_at):
+        outcome = told.run()
+    assert outcome.success
+    assert seen == [NotEvaluated(f"run {outcome.run_id} of {WATCHED} is still executing", in_flight=True)]
+
+
+def test_another_partition_than_todays_is_refused_by_production_and_by_the_sync(convicted):
+    yesterday = WATCHED - timedelta(days=1)
+    order = stale_order(convicted, convicted.production.event_id)
+    outcome = operate.run_job(convicted.settings, ACTION_JOBS["rollback"], partition=yesterday, config=order)
+    synced = operate.run_job(convicted.settings, SYNC_JOB, partition=yesterday)
+    for refused in (outcome, synced):
+        assert not refused.success
+        assert "production_alias of 2026-02-01 was asked for, and it is 2026-02-02 in New York" in refused.errors[0]
+    assert (convicted.live, convicted.happened, convicted.ran("salesforce_sync")) == (NEW, PROMOTED, 1)
+
+
+def test_no_part_of_a_backfill_touches_production_or_salesforce(story):
+    definitions = build(Story(story("adopted").home, WATCHED).settings)
+    for name in (SCORING_JOB, EVALUATION_JOB):
+        keys = {key.to_user_string() for key in definitions.resolve_job_def(name).asset_layer.selected_asset_keys}
+        assert keys
+        assert not keys & {"production_alias", "salesforce_sync", "rollout_report"}
+
+
+def test_a_range_of_days_is_refused_by_the_sync(convicted):
+    tags = {operate.RANGE_START: "2026-02-01", operate.RANGE_END: "2026-02-02"}
+    outcome = operate.run_job(convicted.settings, SYNC_JOB, tags=tags)
+    assert "production_alias of 2026-02-01 was asked for" in outcome.errors[0]
+
+
+# --- approval ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(story) -> Story:
+    """Everything speaks for promotion, and a person must agree within an hour."""
+    told = story("seventh")
+    told.rule("approval: auto", "approval: manual")
+    told.rule("approval_valid_hours: 24", "approval_valid_hours: 1")
+    for day in BEFORE:
+        told.write(day, GOOD, retrospective=True)
+    return told
+
+
+def assert_asks(told: Story) -> None:
+    tick = told.tick()
+    assert (tick.outcomes, told.live) == ((), OLD)
+    assert tick.said.startswith("ask: v4.1.0 has earned its promotion.")
+    assert tick.said.endswith("Approval is manual: `v4 approve` agrees to it on this evidence.")
+
+
+def test_a_promotion_that_needs_a_person_happens_when_one_agrees_to_this_evidence(asked):
+    assert_asks(asked)
+    sha256 = asked.evidence_sha256
+    for wrong in ("0" * 12, sha256[:7], ""):
+        with pytest.raises(PolicyError, match=f"The evidence of 2026-01-11 is {sha256[:12]}, not {wrong}"):
+            actions.approve(asked.settings, wrong)
+    assert asked.happened == ADOPTED
+    approved = actions.approve(asked.settings, sha256[:12])
+    assert (approved.version, approved.evidence_sha256, approved.evidence_day) == (NEW, sha256, SEVENTH)
+    [outcome] = asked.tick().outcomes
+    assert outcome.success
+    assert (asked.live, asked.happened) == (NEW, ["adopted", "approved", *PROMOTED[1:]])
+    with pytest.raises(PolicyError, match=r"Nothing waits for an approval: The sunset of v4\.0\.0 waits"):
+        actions.approve(asked.settings, sha256)
+
+
+def test_an_approval_expires(asked):
+    actions.approve(asked.settings, asked.evidence_sha256)
+    asked.goes_on(time="07:31")
+    assert_asks(asked)
+
+
+def test_an_approval_is_for_the_evidence_that_was_seen(asked):
+    actions.approve(asked.settings, asked.evidence_sha256)
+    asked.candidate = GOOD | {"top_conversions": 44.0}
+    assert asked.run(replace_live="the outcomes were loaded again").success
+    assert_asks(asked)
+
+
+# --- production's own scores ---------------------------------------------------------------------------------------
+
+
+def test_production_is_synced_at_the_next_look_when_the_other_version_broke_the_day(story):
+    told = story("promoted")
+    told.goes_on(date(2026, 1, 12))
+    with told.broken(OLD):
+        outcome = told.run()
+    assert [f"{one.asset}.{one.check}" for one in outcome.checks_failed if one.severity == "ERROR"] == [
+        "daily_scores_v40.distinct_scores"
+    ]
+    assert (outcome.success, told.ran("salesforce_sync")) == (False, 0)
+    [synced] = told.tick().outcomes
+    assert synced.success
+    assert told.ran("salesforce_sync") == 1
+    assert (told.tick().outcomes, told.ran("salesforce_sync"), told.happened) == ((), 1, PROMOTED)
+
+
+def test_scores_of_production_that_did_not_pass_are_never_synced(story):
+    told = story("sixth")
+    told.goes_on(SEVENTH)
+    with told.broken(OLD):
+        assert not told.run().success
+    assert (told.tick().outcomes, told.ran("salesforce_sync")) == ((), 0)
+    outcome = operate.run_job(told.settings, SYNC_JOB, partition=SEVENTH)
+    assert "v4_daily_scores: distinct_scores failed on its latest write" in outcome.errors[0]
+    assert told.ran("salesforce_sync") == 0

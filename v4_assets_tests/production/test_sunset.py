@@ -1,0 +1,199 @@
+"""The end of the champion: asked for, archived with its hashes, taken out of the daily job, and brought back."""
+
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from v4_assets import tables
+from v4_assets.config.environment import PROJECT
+from v4_assets.errors import ModelIntegrityError, PolicyError
+from v4_assets.graph import build
+from v4_assets.models.bundle import BUNDLE_FILES, file_sha256
+from v4_assets.names import DAILY_JOB
+from v4_assets.operations import actions
+from v4_assets.resources import registry, warehouse
+from v4_assets.warehouse.latest_writes import latest_writes
+from v4_assets_tests.fixtures.stories import CLOSE_BEFORE_LATE, FALLEN, LATE, NEW, OLD, Story, tell
+from v4_assets_tests.production.test_references import with_references
+
+SUNSET = [
+    "adopted", "promotion_started", "promotion_completed", "approved", "sunset_started", "sunset_completed",
+]  # fmt: skip
+Telling = Callable[..., Story]
+
+
+@pytest.fixture
+def story(tmp_path) -> Telling:
+    """Begins a story with a copy of a prepared home."""
+    return lambda name, **env: tell(name, tmp_path / "home", **env)
+
+
+@pytest.fixture
+def gone(story, tmp_path) -> Story:
+    """The champion is archived. The shipped models are a copy, so that they may be damaged."""
+    return story("sunset", V4_MODELS=str(shutil.copytree(PROJECT / "models", tmp_path / "models")))
+
+
+def daily_assets(told: Story) -> set[str]:
+    """What the daily job makes."""
+    job = build(told.settings).resolve_job_def(DAILY_JOB)
+    return {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
+
+
+def archived(told: Story) -> Path:
+    """The folder of the archived bundle."""
+    [folder] = told.settings.places.archive.iterdir()
+    return folder
+
+
+# --- the sunset ----------------------------------------------------------------------------------------------------
+
+
+def test_a_healthy_successor_asks_for_the_sunset_and_does_nothing_before_a_person_agrees(story):
+    told = story("late")
+    tick = told.tick()
+    assert tick.outcomes == ()
+    assert tick.said.startswith("ask: v4.1.0 has been healthy for 57 days and nothing reads v4.0.0.")
+    assert "Approval is needed: v4.1.0 has been healthy" in told.alerts()
+    assert (told.happened[-1], told.settings.places.archive.exists()) == ("promotion_completed", False)
+
+
+def test_a_view_that_still_reads_the_old_scores_keeps_the_sunset_back(story):
+    told = story("late")
+    told.change("CREATE VIEW ml_features.sales_sheet AS SELECT lead_id, score FROM ml_features.v4_daily_scores")
+    assert "waits for the end of what still reads v4.0.0's names: ml_features.sales_sheet." in told.tick().said
+    with pytest.raises(PolicyError, match="Nothing waits for an approval"):
+        actions.approve(told.settings, told.evidence_sha256)
+    told.change("DROP VIEW ml_features.sales_sheet")
+    assert told.tick().said.startswith("ask: ")
+
+
+def test_a_file_named_in_rollout_yaml_keeps_the_sunset_back_and_so_does_one_that_is_gone(story, tmp_path):
+    job = tmp_path / "job.py"
+    told = story("late", V4_ROLLOUT=str(with_references(tmp_path, paths=["job.py"])))
+    job.write_text("x = 1\nMODEL = 'v4/models/v4.0.0'\n", encoding="utf-8")
+    assert f"waits for the end of what still reads v4.0.0's names: {job}:2." in told.tick().said
+    job.unlink()
+    assert f"waits for a check of what reads v4.0.0's names: There is no {job}: correct" in told.tick().said
+    job.write_text("MODEL = 'v4/models/v4.1.0'\n", encoding="utf-8")
+    assert told.tick().said.startswith("ask: ")
+
+
+def test_the_archive_holds_the_very_bundle_with_its_hashes(gone):
+    entry = registry(gone.settings).entry(OLD)
+    folder = archived(gone)
+    assert folder.name == f"v4.0.0-{entry.files['model.json'][:12]}"
+    assert {name: file_sha256(folder / name) for name in BUNDLE_FILES} == dict(entry.files)
+    sums = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    assert sums == [f"{entry.files[name]}  {name}" for name in BUNDLE_FILES]
+
+
+def test_after_the_sunset_the_record_the_registry_and_the_daily_job_agree(gone):
+    assert gone.happened == SUNSET
+    assert gone.exported == {OLD: "archived", NEW: "production"}
+    assert gone.reports[-1].startswith("2026-03-09-sunset-v4.0.0-")
+    made = daily_assets(gone)
+    assert {"features_v41", "daily_scores_v41", "lift_comparison", "salesforce_sync"} <= made
+    assert not made & {"features_v40", "daily_scores_v40"}
+
+
+def test_a_sunset_by_hand_of_what_is_live_is_refused(story):
+    with pytest.raises(PolicyError, match=r"v4.0.0 is live; what is live is not archived"):
+        actions.order(story("adopted").settings, "sunset", OLD, "tidy up")
+
+
+def test_a_person_may_archive_the_champion_without_being_asked(story):
+    told = story("promoted")
+    outcome = actions.order(told.settings, "sunset", OLD, "its data feed ends today")
+    assert outcome.success, outcome.errors
+    assert (told.happened[-1], told.exported[OLD]) == ("sunset_completed", "archived")
+    assert told.events[-2].reason == "its data feed ends today"
+    with pytest.raises(PolicyError, match=r"v4.0.0 is archived. Bring it back first: `v4 restore v4.0.0"):
+        actions.order(told.settings, "rollback", OLD, "the phones are silent")
+
+
+def test_a_champion_whose_bundle_is_damaged_is_not_archived_and_the_sunset_stays_open(story, tmp_path):
+    models = shutil.copytree(PROJECT / "models", tmp_path / "models")
+    told = story("promoted", V4_MODELS=str(models))
+    whole = (models / OLD / "metrics.json").read_bytes()
+    (models / OLD / "metrics.json").write_text("{}", encoding="utf-8")
+    outcome = actions.order(told.settings, "sunset", OLD, "its data feed ends today")
+    assert "metrics.json is not what was archived" in outcome.errors[0]
+    assert (told.happened[-1], told.exported[OLD]) == ("sunset_started", "retired")
+    (models / OLD / "metrics.json").write_bytes(whole)
+    assert actions.resume(told.settings).success
+    assert (told.happened[-1], told.exported[OLD]) == ("sunset_completed", "archived")
+
+
+# --- afterwards ----------------------------------------------------------------------------------------------------
+
+
+def test_without_the_champion_days_run_a_breach_alerts_and_a_restore_lets_it_take_over(gone):
+    assert_the_next_day_runs_without_the_champion(gone)
+    for day in CLOSE_BEFORE_LATE:
+        gone.write(day, FALLEN)
+    tick = gone.tick()
+    assert (tick.outcomes, gone.live) == ((), NEW)
+    assert tick.said.startswith("hold: top_decile_lift failed at 2 consecutive week-closes.")
+    assert tick.said.endswith("v4.0.0 is archived: `v4 restore v4.0.0` brings it back.")
+    assert "`v4 restore v4.0.0` brings it back" in gone.alerts()
+    actions.restore(gone.settings, OLD, "v4.1.0 fell")
+    assert {"features_v40", "daily_scores_v40"} <= daily_assets(gone)
+    assert gone.exported == {OLD: "retired", NEW: "production"}
+    gone.goes_on(LATE + timedelta(days=2))
+    assert gone.run().success
+    [outcome] = gone.tick().outcomes
+    assert outcome.success, outcome.errors
+    assert (gone.live, gone.happened) == (OLD, [*SUNSET, "restored", "rollback_started", "rollback_completed"])
+
+
+def assert_the_next_day_runs_without_the_champion(gone: Story) -> None:
+    gone.goes_on(LATE + timedelta(days=1))
+    outcome = gone.run()
+    assert outcome.success, outcome.errors
+    catalogue = gone.settings.rollout.catalogue
+    written = {name for name, _ in latest_writes(warehouse(gone.settings), catalogue, gone.day, gone.day)}
+    assert catalogue[tables.scores_key("v41")].name in written
+    assert catalogue[tables.scores_key("v40")].name not in written
+    assert gone.tick().said.startswith("hold: v4.1.0 is the only version.")
+
+
+def test_a_restore_brings_back_what_the_registry_has_lost(gone):
+    damaged = gone.settings.models / OLD / "model.json"
+    damaged.write_text(damaged.read_text(encoding="utf-8").replace("0", "1", 1), encoding="utf-8")
+    with pytest.raises(ModelIntegrityError):
+        registry(gone.settings).load(OLD)
+    actions.restore(gone.settings, OLD, "we need it")
+    assert registry(gone.settings).load(OLD).sha256 == file_sha256(archived(gone) / "model.json")
+    assert registry(gone.settings).entry(OLD).provenance == {"restored_from": str(archived(gone))}
+    assert gone.happened == [*SUNSET, "restored"]
+
+
+def test_a_restore_leaves_a_bundle_that_is_whole_alone(gone):
+    before = registry(gone.settings).entry(OLD)
+    actions.restore(gone.settings, OLD, "we need it")
+    assert registry(gone.settings).entry(OLD) == before
+    assert gone.happened == [*SUNSET, "restored"]
+
+
+def test_an_archive_that_was_tampered_with_is_refused(gone):
+    with (archived(gone) / "model.json").open("a", encoding="utf-8") as file:
+        file.write(" ")
+    with pytest.raises(ModelIntegrityError, match=r"model\.json is not what was archived"):
+        actions.restore(gone.settings, OLD, "we need it")
+    assert (gone.happened, gone.exported[OLD]) == (SUNSET, "archived")
+
+
+def test_an_archive_that_is_gone_is_asked_for(gone):
+    shutil.rmtree(gone.settings.places.archive)
+    with pytest.raises(ModelIntegrityError, match="bring back the folder that was there"):
+        actions.restore(gone.settings, OLD, "we need it")
+    assert gone.happened == SUNSET
+
+
+def test_only_what_is_archived_is_restored(gone):
+    with pytest.raises(PolicyError, match=r"v4.1.0 is not archived; archived are: v4.0.0"):
+        actions.restore(gone.settings, NEW, "we need it")

@@ -1,0 +1,272 @@
+"""People are told of what has changed, once: by the log always, by Slack where it is configured and answers."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import dagster as dg
+import pytest
+from pydantic import SecretStr
+
+from v4_assets.errors import V4Error
+from v4_assets.graph import build
+from v4_assets.names import ALERT_SENSOR, PAST_DAY_JOB, ROLLOUT_PAGE, SYNC_JOB
+from v4_assets.operations import operate
+from v4_assets.operations.status import status
+from v4_assets.report import alerts
+from v4_assets.resources import warehouse
+from v4_assets_tests.fixtures.stories import FALLEN, GOOD, SINCE, WATCHED, Story, tell
+
+SECRET = "T0000-B0000-nobodyshallseethis"
+
+
+@dataclass
+class Slack:
+    """A stand-in for Slack on this machine: it keeps what it is told and answers with `status`, None for not at all."""
+
+    status: int | None = 200
+    told: list[str] = field(default_factory=list)
+    url: str = ""
+    leave: threading.Event = field(default_factory=threading.Event)
+
+
+@pytest.fixture
+def slack() -> Iterator[Slack]:
+    """Slack while a test goes on."""
+    made = Slack()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if made.status is None:
+                made.leave.wait(10)
+                return
+            made.told.append(content["text"])
+            self.send_response(made.status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.url = f"http://127.0.0.1:{server.server_address[1]}/services/{SECRET}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield made
+    made.leave.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def told(tmp_path, slack) -> Story:
+    """A promoted candidate, healthy so far, and Slack."""
+    return tell("watched", tmp_path / "home", V4_SLACK_WEBHOOK=slack.url)
+
+
+FIRST = [
+    "Held in watch: top_decile_lift had no verdict at the close of 2026-W04, 2026-W05.",
+    "adopted: v4.0.0 (v4 init). v4.0.0 is the baseline of rollout.yaml",
+    "promotion started: v4.1.0 (rollout_sensor). v4.1.0 has earned its promotion.",
+    "promotion completed: v4.1.0 (rollout_sensor). Everything that follows from promotion_started is done.",
+]
+"""How what there is to tell at the first look begins."""
+
+
+def begins(lines: list[str]) -> list[str]:
+    """As much of the lines as stands in FIRST."""
+    return [line[: len(said)] for line, said in zip(lines, FIRST, strict=True)]
+
+
+def page_of(story: Story) -> str:
+    """The rollout page as it stands."""
+    return (story.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
+
+
+def test_slack_is_told_of_no_channel_by_a_reason(slack):
+    alerts.post(SecretStr(slack.url), ["rolled back: <!channel> & <@U1>"])
+    assert slack.told == ["rolled back: &lt;!channel&gt; &amp; &lt;@U1&gt;"]
+
+
+def test_everything_is_told_once(told, slack):
+    told.alerts()
+    [message] = slack.told
+    assert begins(message.splitlines()) == FIRST
+    assert told.alerts() == ""
+    assert len(slack.told) == 1
+
+
+def test_a_day_that_is_missing_is_told_alone_and_a_hold_that_goes_on_afterwards_is_no_news(told, slack):
+    told.alerts()
+    told.goes_on(time="23:55")
+    assert told.alerts() == ""
+    told.goes_on(WATCHED.replace(day=3), "07:30")
+    missing = "The day 2026-02-03 is missing: lift_comparison of 2026-02-03 was not evaluated."
+    assert told.alerts() == missing
+    assert missing in page_of(told)
+    assert slack.told[1:] == [missing]
+    assert told.run().success
+    assert told.tick().said.startswith("hold: top_decile_lift had no verdict")
+    assert told.alerts() == ""
+    told.goes_on(WATCHED.replace(day=4))
+    assert told.alerts() == missing.replace("02-03", "02-04")
+
+
+def test_what_was_gone_for_a_day_is_news_again():
+    begun = datetime(2026, 2, 2, 11, tzinfo=UTC)
+    known = alerts.still_known({}, [alerts.Condition("held", "Held.")], begun)
+    assert set(alerts.still_known(known, [], begun + timedelta(hours=23))) == {"held"}
+    assert alerts.still_known(known, [], begun + timedelta(hours=24)) == {}
+    seen = alerts.still_known(known, [alerts.Condition("held", "Held.")], begun + timedelta(hours=23))
+    assert set(alerts.still_known(seen, [], begun + timedelta(hours=46))) == {"held"}
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(500, "it answered 500"), (404, "it answered 404"), (None, r"it did not answer \(ReadTimeout\)")],
+)
+def test_what_slack_did_not_take_is_told_at_the_next_look_and_the_address_stays_secret(
+    told, slack, monkeypatch, capfd, caplog, status, said
+):
+    monkeypatch.setattr(alerts, "SLACK_SECONDS", 0.3)
+    caplog.set_level(logging.DEBUG)
+    slack.status = status
+    with pytest.raises(
+        V4Error, match=f"Slack took no alert: {said}. Check V4_SLACK_WEBHOOK. Not told: Held in watch"
+    ) as raised:
+        told.alerts()
+    slack.status = 200
+    slack.told.clear()
+    told.alerts()
+    [message] = slack.told
+    assert begins(message.splitlines()) == FIRST
+    everything = "".join([*_chain(raised.value), *capfd.readouterr(), caplog.text, repr(told.settings)])
+    assert SECRET not in everything
+
+
+def test_a_slack_that_is_not_there_is_said_without_its_address(told, monkeypatch):
+    told.env["V4_SLACK_WEBHOOK"] = f"http://127.0.0.1:9/services/{SECRET}"
+    with pytest.raises(V4Error, match=r"it did not answer \(ConnectionError\)") as raised:
+        told.alerts()
+    assert SECRET not in "".join(_chain(raised.value))
+
+
+def _chain(error: BaseException | None) -> list[str]:
+    """An error and everything it came from, in full."""
+    return [repr(error), str(error), *_chain(error.__context__), *_chain(error.__cause__)] if error else []
+
+
+def test_without_slack_the_log_is_told(told, slack):
+    del told.env["V4_SLACK_WEBHOOK"]
+    assert begins(_logged(told)) == FIRST
+    assert slack.told == []
+
+
+def _logged(told: Story) -> list[str]:
+    """What the alert sensor writes to its log at its first look."""
+    definitions = build(told.settings)
+    with operate.dagster_instance(told.settings) as instance:
+        context = dg.build_sensor_context(
+            instance=instance,
+            repository_def=definitions.get_repository_def(),
+            sensor_name=ALERT_SENSOR,
+            resources=definitions.resources,
+        )
+        lines: list[str] = []
+        with context, _heard(context, lines):
+            definitions.resolve_sensor_def(ALERT_SENSOR).evaluate_tick(context)
+    return lines
+
+
+@contextmanager
+def _heard(context: Any, lines: list[str]) -> Iterator[None]:
+    context.log.warning = lines.append
+    yield
+
+
+def test_a_failed_run_is_told_with_its_day(told):
+    told.alerts()
+    told.goes_on(WATCHED.replace(day=3))
+    with told.broken("v4.1.0"):
+        outcome = told.run()
+    assert not outcome.success
+    said = told.alerts()
+    assert f"Run {outcome.run_id} of daily_scoring for 2026-02-03 failed. See docs/runbook.md." in said
+    assert told.alerts() == ""
+
+
+def test_every_action_is_told_with_its_reason(told):
+    told.alerts()
+    for day in SINCE[1:]:
+        told.write(day, FALLEN)
+    assert told.tick().outcomes[0].success
+    said = told.alerts()
+    assert said.startswith(
+        "rollback started: v4.0.0 (rollout_sensor). top_decile_lift failed at 2 consecutive week-closes."
+    )
+    assert "; rollback completed: v4.0.0 (rollout_sensor). " in said
+
+
+def test_a_day_that_was_compared_but_never_sent_is_told_once_it_is_due(told):
+    told.alerts()
+    told.goes_on(WATCHED.replace(day=3), "07:29")
+    with told.measured():
+        outcome = operate.run_job(told.settings, PAST_DAY_JOB, partition=told.day)
+    assert outcome.success, outcome.errors
+    assert told.alerts() == ""
+    told.goes_on(time="07:30")
+    said = "Salesforce has not received v4.1.0's scores of 2026-02-03: no sync of the day finished."
+    assert told.alerts() == said
+    assert {"what": said, "do": alerts.KINDS["sync"].do} in status(told.settings)["to_do"]
+    assert said.replace("'", "&#x27;") in page_of(told) or said in page_of(told)
+    assert operate.run_job(told.settings, SYNC_JOB, partition=told.day).success
+    assert said not in [one["what"] for one in status(told.settings)["to_do"]]
+
+
+def test_live_scores_that_nobody_has_judged_are_told_once_they_are_due(told):
+    told.alerts()
+    told.change("DELETE FROM ml_features.v4_partition_verdicts WHERE table_name = 'v4_daily_scores_v41'")
+    assert told.alerts() == ""
+    told.goes_on(time="07:30")
+    assert told.alerts().startswith(
+        "v4.1.0, the live version, has no scores of 2026-02-02 that passed: v4_daily_scores_v41"
+    )
+
+
+def test_every_alert_says_the_words_by_which_the_runbook_lists_its_kind(told):
+    told.goes_on(WATCHED.replace(day=3), "07:30")
+    settings = told.settings
+    with told.broken("v4.1.0"):
+        assert not told.run().success
+    with operate.dagster_instance(settings) as instance:
+        found = alerts.current(instance, warehouse(settings), settings.rollout, settings.clock)
+    kinds = {one.key.partition(":")[0] for one in found}
+    assert {"run", "missing", "event"} <= kinds
+    assert [one.text for one in found if not one.key.startswith("event:") and one.kind.says not in one.text] == []
+
+
+def test_another_matter_is_told_in_a_week_in_which_something_was_told_already(told):
+    told.alerts()
+    told.write(WATCHED, FALLEN)
+    assert told.alerts().startswith("Held in watch: the gates of 2026-02-02 were taken on evidence")
+    told.write(WATCHED, GOOD)
+    told.change("UPDATE ml_features.v4_production SET version = 'v4.0.0'")
+    assert told.alerts().startswith(
+        "Held in watch: the last switch in the deployments made v4.1.0 live, the production row says v4.0.0"
+    )
+    assert told.alerts() == ""
+
+
+def test_a_warehouse_that_cannot_be_read_is_told(told):
+    told.alerts()
+    told.change("DROP TABLE ml_features.v4_deployments CASCADE")
+    assert told.alerts().startswith("The rollout could not be read: deployments needs something that is not there")
+    assert told.alerts() == ""

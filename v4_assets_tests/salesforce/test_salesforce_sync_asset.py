@@ -1,0 +1,306 @@
+"""The sync as an asset of Dagster: what it refuses, what it answers, what it shows; the dry run and the preview."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from salesforce_stand_in import OrgField, StandInOrg
+from v4_assets import tables
+from v4_assets.errors import RowsMissingError, SettingsError
+from v4_assets.names import ALLOW_CHANGES_TAG
+from v4_assets.partitions import daily_partitions
+from v4_assets.salesforce.assets import salesforce_sync
+from v4_assets.salesforce.client.crm import CRM
+from v4_assets.salesforce.client.org import Org
+from v4_assets.salesforce.preview import preview
+from v4_assets_tests.fixtures.crm_world import (
+    DAY,
+    NEW,
+    NEXT_DAY,
+    OLD,
+    World,
+    carried,
+    client_of,
+    lead,
+    leads,
+    org_of,
+    spread,
+)
+
+MANY = 60
+CHECKS = {
+    "fields_exist",
+    "all_accounted_for",
+    "failure_rate",
+    "read_back_equals_warehouse",
+    "distribution_as_expected",
+    "coverage",
+}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    world = World(tmp_path_factory.mktemp("prepared")).prepare()
+    world.score(OLD, spread(leads(MANY)))
+    world.score(NEW, spread(leads(MANY), seed=2))
+    return world.home
+
+
+@pytest.fixture
+def world(prepared: Path, tmp_path: Path) -> Iterator[World]:
+    world = World(Path(shutil.copytree(prepared, tmp_path / "home")))
+    with world.warehouse.session():
+        yield world
+
+
+@pytest.fixture
+def org(tmp_path: Path) -> Iterator[StandInOrg]:
+    with org_of(tmp_path / "org", list(leads(MANY))) as (org, _):
+        yield org
+
+
+class Untouchable:
+    """An org nobody may ask anything."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the org was asked for {name}")
+
+
+def run(world: World, org: Org | None, day: date | None = None, **tags: str) -> dg.ExecuteInProcessResult:
+    """The asset, as a job of Dagster runs it."""
+    rollout = world.rollout
+    days = daily_partitions(rollout.first_day)
+    asset = salesforce_sync(rollout, days, sends=org is not None)
+    others = [dg.AssetSpec("production_alias"), dg.AssetSpec("daily_scores_v40"), dg.AssetSpec("daily_scores_v41")]
+    crm = CRM("dry-run" if org is None else "local", org, world.home / "salesforce", world.timer.wait)
+    return dg.materialize(
+        [asset, *others],
+        selection=[asset],
+        partition_key=(day or world.day).isoformat(),
+        resources={"warehouse": world.warehouse, "clock": world.clock, "salesforce": crm},
+        tags=tags,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+
+
+def verdicts(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
+
+
+def error(result: dg.ExecuteInProcessResult) -> str:
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    said = failure.step_failure_data.error
+    assert said is not None
+    return (said.cause or said).message
+
+
+def metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    [event] = result.asset_materializations_for_node("salesforce_sync")
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def test_the_day_is_sent_and_every_check_answers(world: World, org: StandInOrg) -> None:
+    result = run(world, client_of(org))
+    assert result.success
+    assert verdicts(result) == dict.fromkeys(CHECKS, True)
+    assert carried(org) == world.expected(OLD)
+    shown = metadata(result)
+    assert (shown["version"], shown["sent"], shown["confirmed"], shown["jobs"]) == (OLD, MANY, MANY, 1)
+    assert shown["limit_not_applied"] == "the first sync of this org"
+
+
+def test_after_a_switch_the_same_asset_sends_the_other_version_and_again_after_the_way_back(world, org) -> None:
+    run(world, client_of(org))
+    for version in (NEW, OLD):
+        world.go_live(version)
+        result = run(world, client_of(org))
+        assert verdicts(result) == dict.fromkeys(CHECKS, True)
+        assert (metadata(result)["version"], metadata(result)["other_version"]) == (version, MANY)
+        assert carried(org) == world.expected(version)
+
+
+@pytest.mark.parametrize("ago", [-1, 1, 30])
+def test_any_day_but_today_refuses_before_the_org_is_asked(world: World, ago: int) -> None:
+    world.day += timedelta(days=1)
+    day, world.day = world.day - timedelta(days=ago), world.day
+    if ago < 0:
+        day, world.day = DAY + timedelta(days=1), DAY
+    result = run(world, Untouchable(), day)
+    assert not result.success
+    said = error(result)
+    assert "in New York" in said or "has not begun" in said
+    assert verdicts(result) == {}
+
+
+def test_a_day_without_scores_or_without_passed_checks_refuses_before_the_org_is_asked(world: World) -> None:
+    world.day = NEXT_DAY
+    result = run(world, Untouchable())
+    assert "v4_daily_scores has no rows of 2026-01-13" in error(result)
+    world.score(OLD, spread(leads(MANY)), passed=False)
+    assert "not all that they are made from has passed" in error(run(world, Untouchable()))
+
+
+def test_all_unfit_fields_are_named_at_once_before_anything_is_written(world: World, org: StandInOrg) -> None:
+    org.drop("V4_Score__c")
+    org.define(OrgField(name="V4_Score_Percentile__c", type="string", length=10))
+    org.define(OrgField(name="V4_Deprioritize__c", type="boolean", updateable=False))
+    org.define(OrgField(name="V4_Model_Version__c", type="string", length=3))
+    result = run(world, client_of(org))
+    assert not result.success
+    said = error(result)
+    for name in ("V4_Score__c", "V4_Score_Percentile__c", "V4_Deprioritize__c", "V4_Model_Version__c"):
+        assert name in said
+    [evaluation] = result.get_asset_check_evaluations()
+    assert (evaluation.check_name, evaluation.passed) == ("fields_exist", False)
+    assert evaluation.severity == dg.AssetCheckSeverity.ERROR
+    assert org.requests["create"] == 0
+
+
+def test_absent_optional_fields_warn_and_the_ledger_serves(world: World, org: StandInOrg) -> None:
+    org.drop("V4_Model_Version__c")
+    org.drop("V4_Scored_At__c")
+    result = run(world, client_of(org))
+    assert result.success
+    assert verdicts(result) == dict.fromkeys(CHECKS, True) | {"fields_exist": False}
+    [fields] = [one for one in result.get_asset_check_evaluations() if one.check_name == "fields_exist"]
+    assert fields.severity == dg.AssetCheckSeverity.WARN
+    assert "V4_Scored_At__c" in str(fields.metadata["details"].value)
+    world.go_live(NEW)
+    assert metadata(run(world, client_of(org)))["other_version"] == MANY
+
+
+def test_refusals_beyond_the_limit_fail_the_asset_after_its_checks_have_answered(world, org) -> None:
+    org.faults.row("FIELD_CUSTOM_VALIDATION_EXCEPTION", leads(4), times=9)
+    result = run(world, client_of(org))
+    assert not result.success
+    assert "were refused for good" in error(result)
+    [seen] = [
+        event.asset_observation_data.asset_observation for event in result.all_events if event.is_asset_observation
+    ]
+    assert len(seen.metadata["refused_leads"].records) == seen.metadata["refused"].value > 0
+    assert seen.metadata["refused_leads"].records[0].data["reason"] not in ("", "–")
+    found = verdicts(result)
+    assert (found["failure_rate"], found["coverage"], found["all_accounted_for"]) == (False, False, True)
+    assert len([row for row in world.log() if row["outcome"] == "quarantined"]) == 4
+    assert len(world.all(tables.SALESFORCE_STATE)) == MANY
+
+
+def test_refused_leads_are_shown_with_the_orgs_words(world: World, org: StandInOrg) -> None:
+    org.faults.row("FIELD_CUSTOM_VALIDATION_EXCEPTION", [lead(7)], message="check the phone:Phone --", times=9)
+    result = run(world, client_of(org))
+    assert result.success
+    [record] = metadata(result)["refused_leads"].records
+    assert (record.data["lead"], record.data["code"]) == (lead(7), "FIELD_CUSTOM_VALIDATION_EXCEPTION")
+    assert "check the phone" in record.data["reason"]
+    assert verdicts(result)["coverage"] is False
+
+
+def test_rows_without_an_account_fail_the_asset(world: World, org: StandInOrg) -> None:
+    org.faults.job("lose", rows=3)
+    result = run(world, client_of(org))
+    assert "3 of its 60 rows" in error(result)
+    assert verdicts(result)["all_accounted_for"] is False
+
+
+def test_what_the_org_shows_otherwise_fails_read_back_and_distribution(world: World, org: StandInOrg) -> None:
+    run(world, client_of(org))
+    org.store.update(["V4_Score_Percentile__c"], [[True, 1, one] for one in leads(30)])
+    found = verdicts(run(world, client_of(org)))
+    assert (found["read_back_equals_warehouse"], found["distribution_as_expected"], found["coverage"]) == (
+        False,
+        False,
+        False,
+    )
+    assert verdicts(run(world, client_of(org))) == dict.fromkeys(CHECKS, True)
+    assert carried(org) == world.expected(OLD)
+
+
+def test_too_many_changes_hold_and_a_tag_with_a_reason_allows_them(world: World, org: StandInOrg) -> None:
+    run(world, client_of(org))
+    world.day = NEXT_DAY
+    world.score(OLD, spread(leads(MANY), seed=9))
+    held = run(world, client_of(org))
+    assert "Nothing was sent" in error(held)
+    allowed = run(world, client_of(org), **{ALLOW_CHANGES_TAG: "features were mended"})
+    assert metadata(allowed)["limit_not_applied"] == "allowed: features were mended"
+    assert carried(org) == world.expected(OLD)
+
+
+# --- dry run -------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_writes_the_very_csv_and_changes_nothing(world: World, org: StandInOrg) -> None:
+    world.rules["rows_per_job"] = 40
+    keys = (tables.SALESFORCE_STATE, tables.SALESFORCE_JOBS, tables.SALESFORCE_SYNC_LOG)
+    result = run(world, None)
+    assert result.success
+    assert verdicts(result) == {}
+    assert [world.all(key) for key in keys] == [[], [], []]
+    folder = world.home / "salesforce"
+    first, second = sorted(folder.glob("*.csv"))
+    sent: list[bytes] = []
+    client = client_of(org)
+    upload = client.upload
+    client.upload = lambda job_id, csv: (sent.append(csv), upload(job_id, csv))[1]
+    run(world, client)
+    assert sent == [first.read_bytes(), second.read_bytes()]
+    summary = json.loads((folder / "2026-01-12_v4.0.0_summary.json").read_text())
+    assert (summary["to_send"], summary["unknown"], summary["compared_with_org"]) == (MANY, MANY, None)
+    assert metadata(result)["target"] == "dry-run: nothing was sent and nothing changed"
+
+
+def test_a_dry_run_after_a_sync_shows_the_difference_only_and_whether_it_would_be_held(world, org) -> None:
+    run(world, client_of(org))
+    run(world, None)
+    assert list((world.home / "salesforce").glob("*.csv")) == []
+    world.day = NEXT_DAY
+    world.score(OLD, spread(leads(MANY), seed=9))
+    shown = metadata(run(world, None))
+    assert (shown["would_be_held"], shown["would_send"] > MANY / 2) == (True, True)
+
+
+# --- preview -------------------------------------------------------------------------------------------------------
+
+
+def test_the_preview_tells_who_enters_and_leaves_and_touches_nothing(world: World, org: StandInOrg) -> None:
+    run(world, client_of(org))
+    before = [world.all(key) for key in world.rollout.catalogue if not world.rollout.catalogue[key].is_source]
+    found = preview(world.warehouse, world.rollout, world.clock, NEW, DAY)
+    old, new = world.expected(OLD), world.expected(NEW)
+
+    def top(rows: dict[str, dict[str, Any]]) -> set[str]:
+        return {one for one, row in rows.items() if row["V4_Score_Percentile__c"] > 90}
+
+    def low(rows: dict[str, dict[str, Any]]) -> set[str]:
+        return {one for one, row in rows.items() if row["V4_Deprioritize__c"]}
+
+    assert set(found.enters_top_decile) == top(new) - top(old)
+    assert set(found.leaves_top_decile) == top(old) - top(new)
+    assert set(found.enters_deprioritized) == low(new) - low(old)
+    assert set(found.leaves_deprioritized) == low(old) - low(new)
+    assert len(found.enters_top_decile) == len(found.leaves_top_decile) > 0
+    assert (found.leads, found.counts["to_send"], found.counts["other_version"]) == (MANY, MANY, MANY)
+    assert "has confirmed" in found.compared_with
+    after = [world.all(key) for key in world.rollout.catalogue if not world.rollout.catalogue[key].is_source]
+    assert after == before
+
+
+def test_the_preview_compares_with_the_live_versions_scores_while_nothing_was_sent(world: World) -> None:
+    found = preview(world.warehouse, world.rollout, world.clock, NEW, DAY)
+    assert found.compared_with == "v4.0.0's scores of 2026-01-12, for nothing was ever sent"
+    assert found.counts["other_version"] == MANY
+    assert preview(world.warehouse, world.rollout, world.clock, OLD, DAY).counts["to_send"] == 0
+
+
+def test_a_preview_of_what_is_not_there_says_so(world: World) -> None:
+    with pytest.raises(SettingsError, match="v9 is not among the versions"):
+        preview(world.warehouse, world.rollout, world.clock, "v9", DAY)
+    with pytest.raises(RowsMissingError, match="has no rows of 2026-01-13"):
+        preview(world.warehouse, world.rollout, world.clock, NEW, NEXT_DAY)

@@ -1,0 +1,426 @@
+"""What is sent, to the second decimal: rows as sent, differences, limits, the meaning of refusals, fields. Pure."""
+
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from v4_assets.config.environment import PROJECT
+from v4_assets.config.record_ids import to_18
+from v4_assets.config.rollout import read_rollout
+from v4_assets.config.rollout_salesforce import FieldNames
+from v4_assets.errors import SalesforceError, SettingsError, SyncHeldError
+from v4_assets.salesforce import outcomes as errors
+from v4_assets.salesforce.changes import changes, hold_if_too_many
+from v4_assets.salesforce.fields import examine
+from v4_assets.salesforce.outcomes import Reaction, account, is_hopeless, outcome_of, reaction, to_retry
+from v4_assets.salesforce.rows import ROW, as_sent, csv, rounded
+
+DAY = date(2026, 1, 12)
+NOW = datetime(2026, 1, 12, 11, 30, 0, 7000, UTC)
+A, B, C, D = (to_18(f"00QAb000000000{letter}") for letter in "ABCD")
+V0, V1 = "v4.0.0", "v4.1.0"
+
+
+def scores(*given: tuple[str, float, int]) -> pa.Table:
+    """(lead, score, percentile) as the warehouse has them."""
+    return pa.table(
+        {
+            "lead_id": pa.array([one[0] for one in given], pa.string()),
+            "score": pa.array([one[1] for one in given], pa.float64()),
+            "percentile": pa.array([one[2] for one in given], pa.int64()),
+            "deprioritize": pa.array([one[2] is not None and one[2] <= 20 for one in given], pa.bool_()),
+        }
+    )
+
+
+def target(*given: tuple[str, float, int], version: str = V0) -> pa.Table:
+    return as_sent(scores(*given), version).rows
+
+
+def state(*given: tuple[str, float | None, int | None, str | None, str | None, date | None]) -> pa.Table:
+    """(lead, score, percentile, version, refusal, refused on)."""
+    rows = [
+        {
+            **{"lead_id": lead, "score": score, "percentile": percentile, "model_version": version},
+            **{"deprioritize": None if percentile is None else percentile <= 20},
+            **{"refused_code": code, "refused_message": code and "words", "refused_on": on},
+        }
+        for lead, score, percentile, version, code, on in given
+    ]
+    extra = [("refused_code", pa.string()), ("refused_message", pa.string()), ("refused_on", pa.date32())]
+    return pa.Table.from_pylist(rows, schema=pa.schema([*ROW, *extra]))
+
+
+def carries(lead: str, score: float, percentile: int, version: str | None = V0):
+    return (lead, score, percentile, version, None, None)
+
+
+def difference(wanted: pa.Table, known: pa.Table, version: str = V0, clear: bool = False):
+    return changes(wanted, known, version, DAY, quarantine_days=7, clear_left=clear)
+
+
+# --- rows as sent --------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(min_value=0, max_value=10**6))
+def test_scores_are_rounded_half_up_to_hundredths(millionths: int) -> None:
+    score = millionths / 10**6
+    exact = Decimal(score).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    found = Decimal(str(float(rounded(np.array([score]))[0])))
+    # A product with 100 may carry a score that lies below a border by less than a double tells apart onto it.
+    assert found == exact or abs(Decimal(score) * 100 % 1 - Decimal("0.5")) < Decimal("1e-13")
+
+
+@pytest.mark.parametrize(
+    ("score", "text"),
+    [(0.125, "0.13"), (0.124999, "0.12"), (0.0, "0.00"), (1.0, "1.00"), (0.995, "1.00"), (0.3, "0.30")],
+)
+def test_a_score_is_written_with_two_decimals(score: float, text: str) -> None:
+    [_, line, _] = csv(target((A, score, 50)), (("S", "score"),), NOW).decode().split("\n")
+    assert line == f"{A},{text}"
+
+
+def test_the_csv_names_fields_as_configured_and_empties_with_na() -> None:
+    emptied = pa.Table.from_pylist([{"lead_id": B, "deprioritize": False}], schema=ROW)
+    columns = (("S__c", "score"), ("P__c", "percentile"), ("D__c", "deprioritize"), ("V__c", "model_version"))
+    rows = pa.concat_tables([target((A, 0.4321, 7)), emptied])
+    assert csv(rows, (*columns, ("At__c", "scored_at")), NOW) == (
+        b"Id,S__c,P__c,D__c,V__c,At__c\n"
+        + f"{A},0.43,7,true,v4.0.0,2026-01-12T11:30:00.007Z\n{B},#N/A,#N/A,false,#N/A,#N/A\n".encode()
+    )
+
+
+def test_ids_of_15_characters_are_widened_and_a_lead_is_sent_once() -> None:
+    found = as_sent(scores((A[:15], 0.9, 99), (B, 0.5, 50), (A, 0.1, 1), (B, 0.4, 40)), V0)
+    assert found.rows.to_pylist() == [
+        {"lead_id": A, "score": 0.1, "percentile": 1, "deprioritize": True, "model_version": V0},
+        {"lead_id": B, "score": 0.4, "percentile": 40, "deprioritize": False, "model_version": V0},
+    ]
+    assert found.twice == 2
+
+
+@pytest.mark.parametrize("wrong", ["", "00Q", "00QAb0000000000000", "00Q-b000000000A", "ü" * 18, "0" * 19])
+def test_what_is_no_id_is_kept_back_and_named(wrong: str) -> None:
+    found = as_sent(scores((wrong, 0.5, 50), (A, 0.6, 60)), V0)
+    expected = (wrong,) if len(wrong) != 18 or not wrong.isascii() else ()
+    assert found.malformed == expected
+    assert A in found.rows["lead_id"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param((A, float("nan"), 50), id="nan"),
+        pytest.param((A, None, 50), id="null"),
+        pytest.param((A, 1.01, 50), id="above-one"),
+        pytest.param((A, -0.01, 50), id="below-zero"),
+        pytest.param((A, 0.5, 0), id="percentile-0"),
+        pytest.param((A, 0.5, 101), id="percentile-101"),
+        pytest.param((A, 0.5, None), id="no-percentile"),
+    ],
+)
+def test_a_value_out_of_range_stops_everything(wrong) -> None:
+    with pytest.raises(SalesforceError, match="1 scores are no numbers in"):
+        as_sent(scores(wrong, (B, 0.5, 50)), V0)
+
+
+# --- differences ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("known", "sent"),
+    [
+        pytest.param(carries(A, 0.43, 50), False, id="the-same"),
+        pytest.param(carries(A, 0.44, 50), True, id="another-score"),
+        pytest.param(carries(A, 0.43, 51), True, id="another-percentile"),
+        pytest.param(carries(A, 0.43, 20), True, id="another-flag"),
+        pytest.param(carries(A, 0.43, 50, V1), True, id="the-same-values-of-another-version"),
+        pytest.param(carries(A, 0.43, 50, None), True, id="nobody-knows-which-version"),
+        pytest.param(carries(B, 0.43, 50), True, id="another-lead"),
+        pytest.param((A, None, None, V0, "DUPLICATE_VALUE", date(2026, 1, 6)), False, id="refused-lately"),
+        pytest.param((A, None, None, V0, "DUPLICATE_VALUE", date(2026, 1, 5)), True, id="refused-a-week-ago"),
+        pytest.param((A, None, None, V1, "DUPLICATE_VALUE", date(2026, 1, 12)), True, id="refused-of-another-version"),
+    ],
+)
+def test_a_lead_is_sent_when_it_is_not_known_to_carry_just_this(known, sent: bool) -> None:
+    assert difference(target((A, 0.434999, 50)), state(known)).rows["lead_id"].to_pylist() == ([A] if sent else [])
+
+
+def test_every_lead_is_counted_under_one_reason() -> None:
+    wanted = target((A, 0.4, 40), (B, 0.5, 50), (C, 0.6, 60), (D, 0.7, 70))
+    known = state(carries(A, 0.4, 40), carries(B, 0.5, 50, V1), carries(C, 0.5, 59))
+    found = difference(wanted, known)
+    assert (found.unchanged, found.other_version, found.other_values, found.unknown) == (1, 1, 1, 1)
+    assert found.counts["to_send"] == 3
+
+
+@pytest.mark.parametrize("clear", [False, True])
+def test_leads_that_left_are_left_or_emptied(clear: bool) -> None:
+    known = state(carries(A, 0.4, 40), carries(B, 0.5, 5, V1), (C, None, None, V0, "ENTITY_IS_DELETED", DAY))
+    found = difference(target((A, 0.4, 40)), known, clear=clear)
+    emptied = {"lead_id": B, "score": None, "percentile": None, "deprioritize": False, "model_version": None}
+    assert found.rows.to_pylist() == ([emptied] if clear else [])
+    assert (found.left, found.left_with_other_version, found.cleared) == (1, 1, int(clear))
+
+
+def test_a_switch_is_judged_by_the_leads_that_carry_the_new_version_already() -> None:
+    known = state(*(carries(lead, 0.1, 1, V1) for lead in (A, B, C)), carries(D, 0.9, 95))
+    found = difference(target((A, 0.9, 99), (B, 0.9, 98), (C, 0.9, 97), (D, 0.9, 96)), known)
+    assert (found.comparable, found.moved) == (1, 0)
+    hold_if_too_many(found, 0.20, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "moved"),
+    [
+        pytest.param(50, 60, 0, id="one-decile-up"),
+        pytest.param(50, 61, 1, id="two-deciles-up"),
+        pytest.param(61, 50, 1, id="two-deciles-down"),
+        pytest.param(21, 20, 1, id="called-no-more"),
+        pytest.param(20, 21, 1, id="called-again"),
+        pytest.param(11, 20, 0, id="within-a-decile"),
+    ],
+)
+def test_what_counts_as_moved(before: int, after: int, moved: int) -> None:
+    assert difference(target((A, 0.5, after)), state(carries(A, 0.5, before))).moved == moved
+
+
+@pytest.mark.parametrize(("moving", "held"), [(2, False), (3, True)])
+def test_more_than_the_share_holds_and_says_so(moving: int, held: bool) -> None:
+    ids = [to_18(f"00QAb{number:010d}") for number in range(10)]
+    wanted = target(*((lead, 0.5, 90 if index < moving else 50) for index, lead in enumerate(ids)))
+    found = difference(wanted, state(*(carries(lead, 0.5, 50) for lead in ids)))
+    assert found.changed_share == moving / 10
+    if held:
+        with pytest.raises(SyncHeldError, match=r"3 of 10 leads \(30.0%\) .* Nothing was sent"):
+            hold_if_too_many(found, 0.20, None)
+    else:
+        hold_if_too_many(found, 0.20, None)
+    hold_if_too_many(found, 0.20, "the first sync of this org")
+
+
+PERCENTILES = st.integers(min_value=1, max_value=100)
+LEADS = st.integers(min_value=0, max_value=30).map(lambda number: to_18(f"00QAb{number:010d}"))
+CARRIED = st.dictionaries(LEADS, st.tuples(st.integers(0, 100), PERCENTILES, st.sampled_from([V0, V1, None])))
+WANTED = st.dictionaries(LEADS, st.tuples(st.integers(0, 1000), PERCENTILES), min_size=1)
+
+
+@given(WANTED, CARRIED, st.booleans())
+def test_confirming_what_is_sent_leaves_nothing_to_send(wanted, carried, clear: bool) -> None:
+    rows = target(*((lead, score / 1000, percentile) for lead, (score, percentile) in wanted.items()))
+    known = state(
+        *(carries(lead, score / 100, percentile, version) for lead, (score, percentile, version) in carried.items())
+    )
+    first = difference(rows, known, clear=clear)
+    after = {row["lead_id"]: row for row in known.to_pylist()}
+    for row in first.rows.to_pylist():
+        after.pop(row["lead_id"], None)
+        if row["model_version"]:
+            after[row["lead_id"]] = row
+    confirmed = state(
+        *((row["lead_id"], row["score"], row["percentile"], row["model_version"], None, None) for row in after.values())
+    )
+    second = difference(rows, confirmed, clear=clear)
+    assert second.rows.num_rows == 0
+    assert second.unchanged == len(wanted)
+    assert first.unchanged + first.unknown + first.other_version + first.other_values == len(wanted)
+
+
+# --- refusals ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "first", "later"),
+    [
+        ("UNABLE_TO_LOCK_ROW", "", "pending", "pending"),
+        ("TooManyLockFailure", "", "pending", "pending"),
+        ("SERVER_UNAVAILABLE", "", "pending", "pending"),
+        ("UNKNOWN_EXCEPTION", "", "pending", "quarantined"),
+        ("REQUEST_RUNNING_TOO_LONG", "", "pending", "quarantined"),
+        ("A_CODE_NOBODY_KNOWS", "", "pending", "quarantined"),
+        ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "UNABLE_TO_LOCK_ROW in a trigger", "pending", "pending"),
+        ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "a trigger said no", "quarantined", "quarantined"),
+        ("ENTITY_IS_DELETED", "", "quarantined", "quarantined"),
+        ("INVALID_CROSS_REFERENCE_KEY", "", "quarantined", "quarantined"),
+        ("CANNOT_UPDATE_CONVERTED_LEAD", "", "quarantined", "quarantined"),
+        ("MALFORMED_ID", "", "quarantined", "quarantined"),
+        ("STRING_TOO_LONG", "", "quarantined", "quarantined"),
+        ("NUMBER_OUTSIDE_VALID_RANGE", "", "quarantined", "quarantined"),
+        ("INVALID_TYPE_ON_FIELD_IN_RECORD", "", "quarantined", "quarantined"),
+        ("DUPLICATE_VALUE", "", "quarantined", "quarantined"),
+        ("FIELD_CUSTOM_VALIDATION_EXCEPTION", "", "quarantined", "quarantined"),
+        ("REQUIRED_FIELD_MISSING", "", "quarantined", "quarantined"),
+        ("INSUFFICIENT_ACCESS_OR_READONLY", "", "quarantined", "quarantined"),
+        ("INVALID_FIELD", "", "failed", "failed"),
+        ("INVALID_FIELD_FOR_INSERT_UPDATE", "", "failed", "failed"),
+    ],
+)
+def test_each_class_of_refusal_has_its_reaction(code: str, message: str, first: str, later: str) -> None:
+    assert (outcome_of(code, message, 1), outcome_of(code, message, 2)) == (first, later)
+
+
+def test_only_what_cannot_get_better_stops_everything() -> None:
+    assert {code for code in errors.REACTIONS if reaction(code, "") is Reaction.STOP} == {
+        "INVALID_FIELD",
+        "INVALID_FIELD_FOR_INSERT_UPDATE",
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "hopeless"),
+    [
+        ("InvalidBatch : Field name not found : V4_Scor__c", True),
+        ("ClientInputError : LineEnding is invalid on user data", True),
+        ("ExceededQuota : the daily quota is used up", True),
+        ("InvalidUser : the user may not", True),
+        ("TooManyLockFailure : try again", False),
+        ("Timeout : too long", False),
+        ("InvalidJobState : the job is not open", False),
+        ("InternalServerError : nobody knows", False),
+        (None, False),
+    ],
+)
+def test_a_failed_job_is_made_again_unless_it_would_fail_again(said: str | None, hopeless: bool) -> None:
+    assert is_hopeless(said) == hopeless
+
+
+def accounted(succeeded=(), failed=(), unprocessed=(), *, leads=(A, B, C), attempt=1, sent=100):
+    rows = target(*((lead, 0.5, 50) for lead in leads))
+    return account(rows, succeeded, failed, unprocessed, attempt=attempt, sent=sent, lost=errors.UNACCOUNTED)
+
+
+def test_rows_are_found_by_their_own_id_in_whatever_order() -> None:
+    found = accounted([C], [(A, "ENTITY_IS_DELETED", "entity is deleted")], [B])
+    by_lead = {row["lead_id"]: (row["outcome"], row["in_doubt"], row["code"]) for row in found.to_pylist()}
+    assert by_lead == {
+        A: ("quarantined", False, "ENTITY_IS_DELETED"),
+        B: ("pending", False, errors.NOT_PROCESSED),
+        C: ("confirmed", False, None),
+    }
+
+
+@pytest.mark.parametrize(
+    ("succeeded", "failed", "unprocessed"),
+    [
+        pytest.param([], [], [], id="nowhere"),
+        pytest.param([A], [(A, "DUPLICATE_VALUE", "")], [], id="succeeded-and-failed"),
+        pytest.param([A], [], [A], id="succeeded-and-unprocessed"),
+    ],
+)
+def test_a_row_in_no_file_or_in_two_is_in_doubt(succeeded, failed, unprocessed) -> None:
+    [row] = accounted(succeeded, failed, unprocessed, leads=(A,)).to_pylist()
+    assert (row["outcome"], row["in_doubt"], row["code"]) == ("pending", True, errors.UNACCOUNTED)
+
+
+@pytest.mark.parametrize(
+    ("refused", "sent", "code", "outcome"),
+    [
+        pytest.param(9, 9, "INVALID_CROSS_REFERENCE_KEY", "quarantined", id="few"),
+        pytest.param(10, 20, "INVALID_CROSS_REFERENCE_KEY", "quarantined", id="half"),
+        pytest.param(10, 19, "INVALID_CROSS_REFERENCE_KEY", "failed", id="most"),
+        pytest.param(10, 19, "INSUFFICIENT_ACCESS_OR_READONLY", "failed", id="widespread-access"),
+        pytest.param(10, 10, "CANNOT_UPDATE_CONVERTED_LEAD", "quarantined", id="converted-is-the-leads-own"),
+        pytest.param(10, 10, "UNABLE_TO_LOCK_ROW", "pending", id="transient-is-never-the-leads"),
+    ],
+)
+def test_a_refusal_of_most_rows_is_not_the_leads_own(refused: int, sent: int, code: str, outcome: str) -> None:
+    leads = [to_18(f"00QAb{number:010d}") for number in range(refused)]
+    found = accounted([], [(lead, code, "words") for lead in leads], [], leads=leads, sent=sent)
+    assert set(found["outcome"].to_pylist()) == {outcome}
+
+
+def test_what_is_retried_is_what_is_pending_without_doubt_or_was_aborted() -> None:
+    found = accounted([A], [(B, "UNABLE_TO_LOCK_ROW", "")], [], leads=(A, B, C))
+    assert to_retry(found)["lead_id"].to_pylist() == [B]
+    aborted = errors.all_alike(target((A, 0.5, 50)), "pending", errors.JOB_ABORTED, in_doubt=True)
+    assert to_retry(aborted)["lead_id"].to_pylist() == [A]
+
+
+@given(st.data())
+def test_every_row_of_a_job_comes_to_exactly_one_outcome(data) -> None:
+    leads = [to_18(f"00QAb{number:010d}") for number in range(12)]
+    some = st.lists(st.sampled_from(leads), max_size=12)
+    codes = st.sampled_from([*errors.REACTIONS, "UNHEARD_OF"])
+    failed = [(lead, data.draw(codes), "words") for lead in data.draw(some)]
+    found = accounted(data.draw(some), failed, data.draw(some), leads=leads, sent=12)
+    assert found["lead_id"].to_pylist() == sorted(leads)
+    assert set(found["outcome"].to_pylist()) <= {"confirmed", "pending", "quarantined", "failed"}
+    assert all(row["outcome"] == "pending" for row in found.to_pylist() if row["in_doubt"])
+    assert all((row["code"] is None) == (row["outcome"] == "confirmed") for row in found.to_pylist())
+
+
+# --- fields --------------------------------------------------------------------------------------------------------
+
+NAMES = FieldNames(score="S__c", percentile="P__c", deprioritize="D__c", model_version="V__c", scored_at="At__c")
+
+
+def described(type: str, precision: int = 0, scale: int = 0, length: int = 0, updateable: bool = True):
+    return SimpleNamespace(type=type, precision=precision, scale=scale, length=length, updateable=updateable)
+
+
+GOOD = {
+    "S__c": described("double", 18, 2),
+    "P__c": described("double", 18, 0),
+    "D__c": described("boolean"),
+    "V__c": described("string", length=20),
+    "At__c": described("datetime"),
+}
+
+
+def test_the_guides_fields_are_fit() -> None:
+    found = examine(NAMES, GOOD, [V0, V1])
+    assert (found.wrong, found.absent) == ((), ())
+    assert found.columns[0] == ("S__c", "score")
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "said"),
+    [
+        ("S__c", None, "S__c is missing, or hidden from us"),
+        ("S__c", described("string", length=20), "S__c is of type string, not double"),
+        ("S__c", described("double", 18, 1), "S__c holds 1 decimals, needed are 2"),
+        ("S__c", described("double", 2, 2), "S__c holds 0 digits before the point, needed are 1"),
+        ("P__c", described("double", 2, 0), "P__c holds 2 digits before the point, needed are 3"),
+        ("D__c", described("boolean", updateable=False), "D__c is read-only"),
+        ("V__c", described("string", length=5), "V__c holds 5 characters, needed are 6"),
+        ("At__c", described("date"), "At__c is of type date, not datetime"),
+    ],
+)
+def test_an_unfit_field_is_named_with_its_fault(name: str, field, said: str) -> None:
+    fields = {key: value for key, value in (GOOD | {name: field}).items() if value}
+    [wrong] = examine(NAMES, fields, [V0, V1]).wrong
+    assert wrong.startswith(said)
+
+
+def test_all_unfit_fields_are_named_at_once_and_optional_ones_may_be_absent() -> None:
+    found = examine(NAMES, {"P__c": described("string", length=9)}, [V0, V1])
+    assert [sentence.split()[0] for sentence in found.wrong] == ["S__c", "P__c", "D__c"]
+    assert found.absent == ("V__c", "At__c")
+    assert found.name("model_version") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("  max_changed_share: 1.2", "salesforce.max_changed_share"),
+        ("  read_back: some", "salesforce.read_back"),
+        ("  rows_per_job: 0", "salesforce.rows_per_job"),
+        ("    percentile: V4_Score__c", "two of"),
+        ("    score: 1st", "salesforce.fields.score"),
+    ],
+)
+def test_an_impossible_number_in_rollout_yaml_is_named(tmp_path, line: str, said: str) -> None:
+    text = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
+    key = f"{line.split(':', maxsplit=1)[0]}:"
+    lines = [line if one.startswith(key) else one for one in text.splitlines()]
+    assert line in lines
+    file = tmp_path / "rollout.yaml"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(SettingsError, match=said):
+        read_rollout(file)
