@@ -6,8 +6,8 @@ import dagster as dg
 
 from v4_assets.config.rollout import Rollout
 from v4_assets.production.decision import ROLLBACK_GATES, Phase, Verdict
-from v4_assets.production.last_sync import Sync
 from v4_assets.production.status import Status
+from v4_assets.production.synced import Sync
 from v4_assets.report.alerts import held, unfinished
 from v4_assets.report.wording import count
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from v4_assets.production.last_sync import Sync
+from v4_assets.production.synced import Sync
 from v4_assets.report.wording import count, free, moment, table
 
 DRY_RUN = "dry-run"

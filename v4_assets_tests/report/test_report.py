@@ -12,8 +12,8 @@ from v4_assets.errors import SalesforceError
 from v4_assets.production.decision import Gate, Phase, RolloutStatus, Verdict
 from v4_assets.production.evaluations import owed_by_sync
 from v4_assets.production.events import Event, report_name
-from v4_assets.production.last_sync import Sync
 from v4_assets.production.orders import Order, completed, gates_json, order_id
+from v4_assets.production.synced import Sync
 from v4_assets.report import charts
 from v4_assets.report.assets import verify_through
 from v4_assets.report.headline import gates_of
