@@ -161,7 +161,7 @@ def test_a_list_of_scheduled_queries_that_is_not_there_or_no_text_is_an_error(ho
         house.readers(scheduled_queries=tmp_path / "gone.json")
     (tmp_path / "binary").write_bytes(b"\0")
     for wrong in (tmp_path, tmp_path / "binary"):
-        with pytest.raises(V4Error, match="is no text file"):
+        with pytest.raises(V4Error, match="is not a text file"):
             house.readers(scheduled_queries=wrong)
 
 

@@ -91,7 +91,7 @@ def test_seven_live_days_wait_for_a_second_good_week(story):
     told.write(BEFORE[1], GOOD, retrospective=True)
     assert "1 of 2 consecutive weeks closed with a lift of at least 2 (2026-W01)." in told.tick().said
     told.write(BEFORE[0], DOUBTFUL, retrospective=True)
-    assert "1 of 2 weeks running" in told.tick().said
+    assert "1 of 2 consecutive weeks" in told.tick().said
     assert (told.live, told.happened) == (OLD, ADOPTED)
 
 
@@ -186,7 +186,7 @@ def test_an_old_day_that_is_evaluated_afterwards_triggers_nothing(story):
         [(_, _, outcome)] = operate.evaluate(told.settings, [SINCE[1]])
     assert outcome.success
     tick = told.tick()
-    assert "it takes 1 more week like it" in tick.said
+    assert "1 more such week will roll back" in tick.said
     assert (tick.outcomes, told.live, told.happened) == ((), NEW, PROMOTED)
     assert told.ran("production_alias") == 1
 
@@ -459,5 +459,5 @@ def test_scores_of_production_that_did_not_pass_are_never_synced(story):
         assert not told.run().success
     assert (told.tick().outcomes, told.ran("salesforce_sync")) == ((), 0)
     outcome = operate.run_job(told.settings, SYNC_JOB, partition=SEVENTH)
-    assert "v4_daily_scores: distinct_scores failed on its latest write" in outcome.errors[0]
+    assert "v4_daily_scores: distinct_scores failed on the latest write" in outcome.errors[0]
     assert told.ran("salesforce_sync") == 0

@@ -122,10 +122,10 @@ def test_a_day_that_is_missing_is_told_alone_and_a_hold_that_goes_on_afterwards_
 
 def test_what_was_gone_for_a_day_is_news_again():
     begun = datetime(2026, 2, 2, 11, tzinfo=UTC)
-    known = alerts.still_known({}, [alerts.Condition("held", "Held.")], begun)
+    known = alerts.still_known({}, [alerts.Alert("held", "Held.")], begun)
     assert set(alerts.still_known(known, [], begun + timedelta(hours=23))) == {"held"}
     assert alerts.still_known(known, [], begun + timedelta(hours=24)) == {}
-    seen = alerts.still_known(known, [alerts.Condition("held", "Held.")], begun + timedelta(hours=23))
+    seen = alerts.still_known(known, [alerts.Alert("held", "Held.")], begun + timedelta(hours=23))
     assert set(alerts.still_known(seen, [], begun + timedelta(hours=46))) == {"held"}
 
 
@@ -140,7 +140,7 @@ def test_what_slack_did_not_take_is_told_at_the_next_look_and_the_address_stays_
     caplog.set_level(logging.DEBUG)
     slack.status = status
     with pytest.raises(
-        V4Error, match=f"Slack took no alert: {said}. Check V4_SLACK_WEBHOOK. Not told: Held in watch"
+        V4Error, match=f"Slack refused the alert: {said}. Check V4_SLACK_WEBHOOK. Not posted: Held in watch"
     ) as raised:
         told.alerts()
     slack.status = 200

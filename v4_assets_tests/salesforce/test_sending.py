@@ -549,7 +549,7 @@ def test_scores_of_another_model_are_never_sent(world, org, client, damage, said
 
 def test_scores_that_failed_a_check_are_never_sent(world, org, client) -> None:
     world.score(OLD, spread(leads(MANY)), sequence=2, passed=False)
-    with pytest.raises(SalesforceError, match="distinct_scores failed on its latest write"):
+    with pytest.raises(SalesforceError, match="distinct_scores failed on the latest write"):
         world.sync(client)
     assert org.requests["create"] == 0
 

@@ -45,7 +45,6 @@ READING = {
     "rollback": ("--reason", "why"),
     "resume": (),
     "references": (),
-    "look": (),
     "replay": ("--from", "2026-01-05"),
     "sync": ("preview",),
     "sunset": ("--reason", "why"),
@@ -54,7 +53,7 @@ READING = {
     "restore": ("v4.0.0", "--reason", "why"),
 }
 """Commands that read our tables, with the arguments they need."""
-NOT_READING = {"ci", "demo", "dev", "doctor", "init", "odds", "prune", "register", "sample", "score", "sql"}
+NOT_READING = {"look", "ci", "demo", "dev", "doctor", "init", "odds", "prune", "register", "sample", "score", "sql"}
 """Commands that make their own warehouse, upgrade or examine it, or need none; `v4 sample` fills sources."""
 
 
