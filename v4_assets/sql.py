@@ -1,6 +1,7 @@
-"""The files in sql/: their headers are the tables' contracts, their bodies GoogleSQL with {{table}} placeholders.
+"""The files in sql/: their headers are the tables' contracts, their bodies GoogleSQL with placeholders.
 
-A header states purpose, grain, inputs, params and output columns::
+{{table}} stands for a table's full name, {{lead.email}} for the name the firm gives a column of its Lead table.
+A header states purpose, grain, inputs, source columns that are read by placeholder, params and output columns::
 
     -- features_v41: the 22 features of V4.1.0.
     -- grain:   one row per prediction_date and lead_id
@@ -30,14 +31,14 @@ Type = Literal["STRING", "INT64", "FLOAT64", "BOOL", "DATE", "TIMESTAMP"]
 Value = str | int | float | bool | None
 
 _TITLE = re.compile(r"-- (?P<name>\w+): +(?P<purpose>.+)")
-_ENTRY = re.compile(r"-- (?P<key>grain|inputs|params): +(?P<value>.+)")
+_ENTRY = re.compile(r"-- (?P<key>grain|inputs|columns|params): +(?P<value>.+)")
 _SECTION = re.compile(r"-- (?P<section>output|features|marks):$")
 _COLUMN = re.compile(
     r"-- {3}(?P<name>\w+) +(?P<type>STRING|INT64|FLOAT64|BOOL|DATE|TIMESTAMP)"
     r"(?: \[(?P<domain>[^\]]+)\])?  +(?P<text>.+)"
 )
 _RANGE = re.compile(r"(?P<low>-?[\d.]*?)\.\.(?P<high>-?[\d.]*)")
-_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+_PLACEHOLDER = re.compile(r"\{\{(\w+(?:\.\w+)?)\}\}")
 _PARAM = re.compile(r"@(\w+)")
 
 
@@ -66,6 +67,8 @@ class SqlFile:
     purpose: str
     grain: str
     inputs: tuple[str, ...]
+    source_columns: tuple[str, ...]
+    """Columns of source tables that rollout.yaml names, as in lead.email."""
     params: tuple[str, ...]
     columns: tuple[Column, ...]
     body: str
@@ -134,6 +137,7 @@ def parse(name: str, text: str) -> SqlFile:
         purpose=" ".join(purpose),
         grain=entries.get("grain", ""),
         inputs=tuple(_PLACEHOLDER.findall(entries.get("inputs", ""))),
+        source_columns=tuple(_PLACEHOLDER.findall(entries.get("columns", ""))),
         params=tuple(_PARAM.findall(entries.get("params", ""))),
         columns=tuple(columns),
         body=body,
@@ -143,10 +147,12 @@ def parse(name: str, text: str) -> SqlFile:
 
 
 def bind(file: SqlFile, names: Mapping[str, str], params: Mapping[str, object]) -> Query:
-    """The file's body with `names` for its tables and exactly the parameters its header lists."""
-    missing = [table for table in file.inputs if table not in names]
+    """The file's body with `names` for its tables and source columns and exactly the parameters its header lists."""
+    missing = [name for name in (*file.inputs, *file.source_columns) if name not in names]
     if missing:
-        raise SqlFileError(f"sql/{file.name}.sql reads {missing}, which no table is called. Known: {sorted(names)}.")
+        raise SqlFileError(
+            f"sql/{file.name}.sql reads {missing}, which no table or column is called. Known: {sorted(names)}."
+        )
     unbound = [param for param in file.params if param not in params]
     if unbound:
         raise SqlFileError(f"sql/{file.name}.sql needs a value for @{', @'.join(unbound)}; got {sorted(params)}.")
@@ -219,8 +225,11 @@ def _verify(file: SqlFile) -> None:
     names = [column.name for column in file.columns]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SqlFileError(f"sql/{file.name}.sql lists {twice} twice.")
+    used_names = set(_PLACEHOLDER.findall(file.body))
+    used_columns = {name for name in used_names if "." in name}
     for what, said, used in (
-        ("inputs", set(file.inputs), set(_PLACEHOLDER.findall(file.body))),
+        ("inputs", set(file.inputs), used_names - used_columns),
+        ("columns", set(file.source_columns), used_columns),
         ("params", set(file.params), set(_PARAM.findall(file.body))),
     ):
         if said != used:

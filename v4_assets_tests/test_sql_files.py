@@ -510,6 +510,7 @@ def test_a_header_is_read_as_a_contract():
         purpose="how many leads, over two lines.",
         grain="one row per day",
         inputs=("lead",),
+        source_columns=(),
         params=("day",),
         columns=(
             sql.Column("day", "DATE", "the day"),
@@ -602,7 +603,9 @@ def test_a_file_that_is_not_there_is_named():
 
 def test_a_table_nobody_knows_and_a_parameter_nobody_gave_are_named():
     file = sql.parse("counted", GOOD)
-    with pytest.raises(SqlFileError, match=r"reads \['lead'\], which no table is called\. Known: \['leads'\]"):
+    with pytest.raises(
+        SqlFileError, match=r"reads \['lead'\], which no table or column is called\. Known: \['leads'\]"
+    ):
         sql.bind(file, {"leads": "`crm`.`Lead`"}, {"day": DAY})
     with pytest.raises(SqlFileError, match=r"needs a value for @day; got \['date'\]"):
         sql.bind(file, {"lead": "`crm`.`Lead`"}, {"date": DAY})

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from v4_assets.config.rollout_daily import DailyRun
 from v4_assets.config.rollout_policy import Evaluation, Frozen, Policy, Share
 from v4_assets.config.rollout_references import FOLDER, ReferencePlaces
 from v4_assets.config.rollout_salesforce import SalesforceSync
+from v4_assets.config.rollout_sources import Sources
 from v4_assets.errors import SettingsError
 from v4_assets.tables import Catalogue, Datasets, VersionNames
 
@@ -111,11 +113,13 @@ class Rollout(Frozen):
     code_url: Annotated[str, Field(pattern=r"^https?://\S+[^/]$")] | None = None
     """Where the project's root can be read in a browser; None links to the files of this machine."""
     first_day: date
+    daily_run: DailyRun = DailyRun()
     baseline: str
     candidate: str
     versions: dict[Annotated[str, Field(pattern=r"^v\d+\.\d+\.\d+$")], Version]
     reasons: Literal["production", "all", "none"]
     datasets: DatasetNames
+    sources: Sources = Sources()
     checks: CheckLimits
     pre_deployment: PreDeployment
     outcome_window_days: Annotated[int, Field(ge=1)]
@@ -138,6 +142,17 @@ class Rollout(Frozen):
                 raise ValueError(f"two versions share a {attribute}: {names}")
         return self
 
+    @model_validator(mode="after")
+    def _same_day(self) -> "Rollout":
+        at, grace = self.daily_run.at, self.policy.grace_minutes
+        left = 24 * 60 - 1 - 60 * at.hour - at.minute
+        if grace > left:
+            raise ValueError(
+                f"policy.grace_minutes {grace} after daily_run.at {self.daily_run} passes midnight, so no day would "
+                f"ever be missing; set it to {left} or less"
+            )
+        return self
+
     @property
     def catalogue(self) -> Catalogue:
         """All tables under their configured names."""
@@ -147,6 +162,7 @@ class Rollout(Frozen):
                 version: VersionNames(entry.key, entry.features_view, entry.scores_table)
                 for version, entry in self.versions.items()
             },
+            self.sources.lead.columns.model_dump(),
         )
 
 

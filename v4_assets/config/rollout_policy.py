@@ -1,12 +1,14 @@
 """The numbers by which versions are judged: `evaluation` and `policy` of rollout.yaml, validated and frozen."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(gt=0, le=1)]
 AnyShare = Annotated[float, Field(ge=0, le=1)]
-Weeks = Annotated[int, Field(ge=1, le=52)]
+WeekCount = Annotated[int, Field(ge=1, le=52)]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 
 
 class Frozen(BaseModel):
@@ -50,11 +52,11 @@ class Evaluation(Frozen):
 class WeeksRunning(Frozen):
     """In how many calendar-adjacent week-closes the same criterion must fail before it convicts."""
 
-    top_decile_lift: Weeks
+    top_decile_lift: WeekCount
     """For the lift."""
-    auc: Weeks
+    auc: WeekCount
     """For the AUC."""
-    top_decile_conversion: Weeks
+    top_decile_conversion: WeekCount
     """For the conversion of the top decile."""
 
 
@@ -83,13 +85,13 @@ class PromotionPolicy(Frozen):
     """Days on which both versions were scored live over the same leads, every check passed."""
     lift_at_least: Annotated[float, Field(gt=0)]
     """Lift of the top decile at which the promotion gate passes."""
-    weeks_running: Weeks
+    weeks_running: WeekCount
     """In how many week-closes running it must pass; and today."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)]
     """Of the one-sided bound below which a shortfall is called a failure."""
     min_live_share: AnyShare
     """Least share of the cohort's first scores that were written on their own day."""
-    expires_after_weeks: Weeks
+    expires_after_weeks: WeekCount
     """A trial that has not got there by then ends; a person decides."""
     approval: Literal["auto", "manual"]
     """auto: the sensor promotes; manual: it asks, and `v4 approve` answers."""
@@ -106,14 +108,35 @@ class SunsetPolicy(Frozen):
     """Days of the candidate live without a failing gate."""
 
 
+class Weeks(Frozen):
+    """Which days make a week, and which of them can close it."""
+
+    end_on: Weekday = "sunday"
+    """Last day of a week. A week that ends on Sunday has its ISO name; any other is named by its last day."""
+    close_from: Weekday = "monday"
+    """First day of a week whose evaluation can close it; the last evaluated day from then on does. The day after
+    `end_on` admits every day."""
+
+    @property
+    def last_day(self) -> int:
+        """Number of the weekday on which a week ends, 0 for Monday."""
+        return WEEKDAYS.index(self.end_on)
+
+    @property
+    def days_before_close(self) -> int:
+        """Days at the start of a week whose evaluation cannot close it, 0..6."""
+        return (WEEKDAYS.index(self.close_from) - self.last_day - 1) % 7
+
+
 class Policy(Frozen):
     """Promotion, rollback and sunset: every threshold the sensor decides by."""
 
     rollback: RollbackPolicy
     promotion: PromotionPolicy
     sunset: SunsetPolicy
+    weeks: Weeks = Weeks()
     grace_minutes: Annotated[int, Field(ge=0, le=24 * 60)]
-    """After 06:00 New York; a day without a run by then is missing."""
+    """Minutes after `daily_run.at` from which a day without a finished run is missing; must end before midnight."""
     max_attempts: Annotated[int, Field(ge=1, le=100)]
     """How often an unfinished action is resumed before only a person can."""
 
