@@ -156,11 +156,19 @@ SINGLE = (
 
 
 class Catalogue(Mapping[str, Table]):
-    """All tables by key, for one set of datasets, versions and names of the Lead table's columns."""
+    """All tables by key, for one set of datasets, versions, names of the Lead table's columns and one kind of week.
+
+    `week` is the part of a date in GoogleSQL, such as WEEK(SATURDAY).
+    """
 
     def __init__(
-        self, datasets: Datasets, versions: Mapping[str, VersionNames], lead_columns: Mapping[str, str] | None = None
+        self,
+        datasets: Datasets,
+        versions: Mapping[str, VersionNames],
+        lead_columns: Mapping[str, str] | None = None,
+        week: str = "ISOWEEK",
     ) -> None:
+        self._week = week
         self._datasets = datasets
         self.versions = versions
         renamed = lead_columns or {}
@@ -244,10 +252,11 @@ class Catalogue(Mapping[str, Table]):
         return sql.bind(sql.load(file), self.names(**aliases), params or {})
 
     def names(self, **aliases: str) -> dict[str, str]:
-        """Placeholder to full table name, and that of a Lead column to its name."""
+        """Placeholder to full table name, to a Lead column's name, and to the week."""
         return (
             {key: table.full_name for key, table in self.items()}
             | {f"{LEAD}.{key}": name for key, name in self.lead_columns.items()}
+            | {"policy.week": self._week}
             | {placeholder: self[key].full_name for placeholder, key in aliases.items()}
         )
 

@@ -2,7 +2,7 @@
 -- It holds the leads contacted in the widest cohort or since, and those called since then, whenever they were contacted.
 -- grain:   one row per prediction_date and lead_id
 -- inputs:  {{lead}}
--- columns: {{lead.id}}, {{lead.advisor_crd}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}, {{lead.entered_call_scheduled}}
+-- names:   {{lead.id}}, {{lead.advisor_crd}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}, {{lead.entered_call_scheduled}}
 -- params:  @prediction_date DATE, @cutoff TIMESTAMP (prediction_date 00:00 New York), @first_contact DATE (of the widest cohort), @last_matured DATE (contacted by then, the outcome is known), @window_days INT64 (outcome window), @retrospective BOOL
 -- output:
 --   prediction_date        DATE    the day of evaluation

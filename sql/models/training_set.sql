@@ -3,7 +3,7 @@
 -- Its inputs hold that one morning only (sql.compose computes them on the spot), so lead_id alone joins them.
 -- grain:   one row per lead_id
 -- inputs:  {{features_v40}}, {{features_v41}}, {{scored_leads}}, {{lead}}
--- columns: {{lead.id}}, {{lead.entered_call_scheduled}}
+-- names:   {{lead.id}}, {{lead.entered_call_scheduled}}
 -- params:  @prediction_date DATE, @window_days INT64 (outcome window)
 -- output:
 --   feature_date                  DATE    the morning after contact, as of which the features are

@@ -1,7 +1,7 @@
 -- scored_leads: which open leads are scored on the day, as of its cut-off.
 -- grain:   one row per prediction_date and lead_id
 -- inputs:  {{lead}}
--- columns: {{lead.id}}, {{lead.advisor_crd}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}, {{lead.entered_call_scheduled}}
+-- names:   {{lead.id}}, {{lead.advisor_crd}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}, {{lead.entered_call_scheduled}}
 -- params:  @prediction_date DATE, @cutoff TIMESTAMP (prediction_date 00:00 New York), @retrospective BOOL
 -- output:
 --   prediction_date  DATE    the scored day

@@ -163,6 +163,7 @@ class Rollout(Frozen):
                 for version, entry in self.versions.items()
             },
             self.sources.lead.columns.model_dump(),
+            self.policy.weeks.date_part,
         )
 
 

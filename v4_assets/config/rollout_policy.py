@@ -123,6 +123,11 @@ class Weeks(Frozen):
         return WEEKDAYS.index(self.end_on)
 
     @property
+    def date_part(self) -> str:
+        """These weeks as GoogleSQL names them in DATE_TRUNC."""
+        return "ISOWEEK" if self.end_on == "sunday" else f"WEEK({WEEKDAYS[(self.last_day + 1) % 7].upper()})"
+
+    @property
     def days_before_close(self) -> int:
         """Days at the start of a week whose evaluation cannot close it, 0..6."""
         return (WEEKDAYS.index(self.close_from) - self.last_day - 1) % 7

@@ -27,7 +27,7 @@ WORLD = WorldSpec(scale=0.01, leads_per_week=20, seed=5, through=date(2026, 1, 1
 HEADER = """-- one: a query.
 -- grain:   one row
 -- inputs:  {{{{lead}}}}
--- columns: {}
+-- names:   {}
 -- params:  none
 -- output:
 --   n  INT64  a column
@@ -117,14 +117,14 @@ def test_no_sql_file_names_a_lead_column() -> None:
 
 def test_a_column_placeholder_that_nothing_names_is_refused() -> None:
     file = sql.parse("one", HEADER.format("{{lead.phone}}") + "SELECT {{lead.phone}} FROM {{lead}}")
-    with pytest.raises(sql.SqlFileError, match=r"reads \['lead.phone'\], which no table or column is called"):
+    with pytest.raises(sql.SqlFileError, match=r"reads \['lead.phone'\], which has no name"):
         catalogue: Catalogue = load({}).rollout.catalogue
         sql.bind(file, catalogue.names(), {})
 
 
 @pytest.mark.parametrize("header", ["{{lead.id}}", "{{lead.id}}, {{lead.email}}, {{lead.company}}"])
 def test_a_header_lists_exactly_the_columns_that_the_body_reads(header: str) -> None:
-    with pytest.raises(sql.SqlFileError, match="its header lists columns"):
+    with pytest.raises(sql.SqlFileError, match="its header lists names"):
         sql.parse("one", HEADER.format(header) + "SELECT {{lead.id}}, {{lead.email}} FROM {{lead}}")
 
 
