@@ -76,7 +76,7 @@ class RollbackPolicy(Frozen):
     """Of the one-sided bound."""
     weeks_running: WeeksRunning
     on_champion_also_failing: Literal["hold_and_alert", "rollback"]
-    """Reaction to a low conversion of the top decile when the baseline's is even lower: the market fell, not the model."""
+    """Reaction to a low top-decile conversion when the baseline's is even lower: the market fell, not the model."""
 
 
 class PromotionPolicy(Frozen):
