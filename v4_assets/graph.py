@@ -60,7 +60,7 @@ def build(settings: Settings) -> dg.Definitions:
             jobs.training_job(),
             jobs.checklist_job(rollout),
         ],
-        schedules=[jobs.daily_schedule(daily, running=settings.schedule)],
+        schedules=[jobs.daily_schedule(rollout, daily, running=settings.schedule)],
         sensors=[
             rollout_sensor(rollout, [*parts, *actions], running=settings.sensors),
             alert_sensor(rollout, settings.slack_webhook, publishing.rewrite, running=settings.sensors),

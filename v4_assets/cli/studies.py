@@ -1,7 +1,6 @@
 """The commands that only look: the odds of a policy, another policy on what was recorded, a sync's preview."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from v4_assets.studies.simulation import Strength
 if TYPE_CHECKING:
     from v4_assets.studies.replay import Replayed
 
-DEFAULT = Assumptions()
+DEFAULT = Assumptions
 MOVES = ("enters_top_decile", "leaves_top_decile", "enters_deprioritized", "leaves_deprioritized")
 
 
@@ -51,8 +50,8 @@ def show_odds(
     from v4_assets.studies import odds
 
     rollout = load().rollout
-    assumptions = replace(
-        DEFAULT,
+    assumptions = DEFAULT(
+        outcome_window_days=rollout.outcome_window_days,
         leads_per_week=leads_per_week,
         base_rate=base_rate,
         healthy=Strength(lift=healthy_lift, auc=healthy_auc),
@@ -77,6 +76,7 @@ def show_replay(policy: Path | None, first: date | None, last: date, as_json: bo
 
     settings = load()
     other = read_rollout(policy) if policy else settings.rollout
+    _verify_same_outcome(settings.rollout, other)
     days = _replayed(settings.rollout, other, first or settings.rollout.first_day, last)
     content = [
         {
@@ -115,6 +115,16 @@ def show_preview(version: str | None, day: date, as_json: bool) -> None:
     lines += [f"  {count:>8,}  {what.replace('_', ' ')}" for what, count in found.counts.items()]
     content = {"day": found.day, "version": found.version, "compared_with": found.compared_with, **found.counts}
     say({**content, "lead_ids": moves}, "\n".join(lines), as_json)
+
+
+def _verify_same_outcome(recorded: Rollout, other: Rollout) -> None:
+    """Recorded evidence counts conversions within one outcome window; no policy can change that afterwards."""
+    window, wanted = recorded.outcome_window_days, other.outcome_window_days
+    if window != wanted:
+        raise PolicyError(
+            f"The evidence is recorded with outcome_window_days {window}; the other policy sets {wanted}, which "
+            f"a replay cannot recompute. Set it to {window} there."
+        )
 
 
 def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Sequence[Replayed]":

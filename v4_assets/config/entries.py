@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import time
 from itertools import pairwise
 from pathlib import Path
 from types import UnionType
@@ -32,6 +33,7 @@ NAMES = {
     str: "text",
     bool: "`yes`/`no` or `on`/`off`",
     Path: "path",
+    time: "time of day",
     SecretStr: "secret text",
 }
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -141,4 +143,6 @@ def _sentence(comment: str) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {one}" for key, one in value.items())
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -84,7 +84,7 @@ class Settings(Frozen):
     now: str | None
     """A fixed clock, New York time, like 2026-01-12T06:30, to replay a past morning. Never set it in production."""
     schedule: bool
-    """Whether the daily job starts at 06:00 New York as soon as Dagster runs."""
+    """Whether Dagster starts the daily job at `daily_run.at` of rollout.yaml."""
     sensors: bool
     """Whether the rollout's sensors run as soon as Dagster does."""
     slack_webhook: SecretStr | None

@@ -1,4 +1,4 @@
-"""Training: features as of the morning after contact, the 43-day outcome, and the models of the versions trained here.
+"""Training: features as of the morning after contact, the outcome, and the models of the versions trained here.
 
 Nothing of it runs in the daily job. A trained bundle is registered under V4_HOME/models with what it was trained on.
 """

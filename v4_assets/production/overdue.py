@@ -4,7 +4,7 @@ Dagster's own freshness policies ask whether an asset was made at all since midn
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 
@@ -16,8 +16,6 @@ from v4_assets.warehouse import verdicts
 from v4_assets.warehouse.protocol import Warehouse
 
 RUNS_READ = 20
-RUN_AT = time(6)
-"""When the day's run is due, New York."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Overdue:
 
 def due(rollout: Rollout, day: date) -> datetime:
     """The instant from which a day without its run is overdue."""
-    return datetime.combine(day, RUN_AT, NEW_YORK) + timedelta(minutes=rollout.policy.grace_minutes)
+    return rollout.daily_run.on(day, NEW_YORK) + timedelta(minutes=rollout.policy.grace_minutes)
 
 
 def overdue(

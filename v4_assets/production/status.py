@@ -176,7 +176,7 @@ def _without_evaluation(evaluation: NotEvaluated, status: RolloutStatus, rollout
     if evaluation.in_flight:
         return Status(status, Decision(Action.HOLD, evaluation.reason))
     if clock.now() < deadline:
-        reason = f"{evaluation.reason}; it is due at 06:00, missing from {deadline:%H:%M} on"
+        reason = f"{evaluation.reason}; it is due at {rollout.daily_run}, missing from {deadline:%H:%M} on"
         return Status(status, Decision(Action.HOLD, reason))
     return Status(status, Decision(Action.HOLD, evaluation.reason, alert=True), missing_day=status.today)
 

@@ -20,6 +20,7 @@ from v4_assets.names import ALERT_SENSOR
 from v4_assets.production.attempts import next_attempt
 from v4_assets.production.decision import Action
 from v4_assets.production.status import Status, read_status
+from v4_assets.production.weeks import name_of
 from v4_assets.runs import end_left_over
 from v4_assets.warehouse.protocol import Warehouse
 
@@ -129,7 +130,7 @@ def of_status(instance: dg.DagsterInstance, rollout: Rollout, status: Status) ->
     """Every alert that follows from a status, and every failed run."""
     return [
         *_failed_runs(instance),
-        *held(status),
+        *held(status, rollout),
         *unfinished(instance, status, rollout),
         *_overdue(status),
         *_actions(status),
@@ -171,7 +172,7 @@ def _failed_runs(instance: dg.DagsterInstance) -> Iterator[Alert]:
         yield Alert(f"run:{run.run_id}", f"Run {run.run_id} of {run.job_name} for {day} failed. See docs/runbook.md.")
 
 
-def held(status: Status) -> Iterator[Alert]:
+def held(status: Status, rollout: Rollout) -> Iterator[Alert]:
     """A missing day, a request for approval, or a hold that needs attention."""
     decision, today, phase = status.decision, status.rollout.today, status.rollout.phase
     if status.missing_day:
@@ -179,11 +180,9 @@ def held(status: Status) -> Iterator[Alert]:
     elif decision.action is Action.ASK and decision.wanted:
         yield Alert(f"ask:{decision.wanted.value}:{today}", f"Approval is needed: {decision.reason}")
     elif decision.alert:
-        week = today.isocalendar()
+        week = name_of(today, rollout.policy.weeks)
         subject = "disagreement" if status.rollout.disagreement else status.subject
-        yield Alert(
-            f"held:{phase.value}:{week.year}-W{week.week:02d}:{subject}", f"Held in {phase.value}: {decision.reason}"
-        )
+        yield Alert(f"held:{phase.value}:{week}:{subject}", f"Held in {phase.value}: {decision.reason}")
 
 
 def unfinished(instance: dg.DagsterInstance, status: Status, rollout: Rollout) -> Iterator[Alert]:

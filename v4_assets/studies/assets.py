@@ -30,7 +30,11 @@ def policy_odds(rollout: Rollout) -> dg.AssetsDefinition:
         "the policy of rollout.yaml and for the guide's letter, at the volume of the run's config.",
     )
     def policy_odds(config: Volume) -> MaterializeResult:
-        assumptions = Assumptions(leads_per_week=config.leads_per_week, base_rate=config.base_rate)
+        assumptions = Assumptions(
+            leads_per_week=config.leads_per_week,
+            base_rate=config.base_rate,
+            outcome_window_days=rollout.outcome_window_days,
+        )
         odds = simulate(assumptions, rollout.policy, rollout.evaluation)
         configured = odds.rules[0]
         chart = b64encode(png(odds)).decode()

@@ -1,6 +1,8 @@
 """Rules applied to simulated histories: on which day each would convict, or promote. Pure.
 
 The verdicts are the gates' own (`criteria.judge`, intervals.py); only weeks and days are counted on arrays here.
+Simulated days are grouped into weeks of `policy.weeks`: as every day is evaluated, a week closes on its last day,
+whichever weekday that is.
 """
 
 from collections.abc import Mapping
@@ -24,7 +26,7 @@ from v4_assets.studies.simulation import TOP, Strength, Sums, cohorts, draw
 
 WATCHED_WEEKS = 26
 FALL_DAY = 3
-"""A fall begins in the middle of a week: with the leads contacted on a Thursday, 0 being Monday."""
+"""A fall begins in the middle of a week: with the leads contacted on its fourth day, 0 being the first."""
 NEVER = 10**6
 
 # What was measured of V4.1.0 and V4.0.0, and what is feared.
@@ -32,7 +34,7 @@ HEALTHY, BASELINE = Strength(2.03, 0.62), Strength(1.51, 0.599)
 FALLEN, WEAK = Strength(1.2, 0.55), Strength(1.5, 0.599)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Assumptions:
     """What is taken for true of the leads and of the versions."""
 
@@ -49,7 +51,8 @@ class Assumptions:
     baseline: Strength = BASELINE
     overlap: float = 0.5
     """Of the conversions in the smaller of the two versions' top deciles, the share that is in the other one too."""
-    outcome_window_days: int = 43
+    outcome_window_days: int
+    """Days after contact within which a lead converts: `outcome_window_days` of rollout.yaml."""
     histories: int = 2000
     seed: int = 7
 
@@ -119,7 +122,7 @@ def look(days: Sums, ends: Numbers, rule: Rule) -> Looks:
 
 
 def watched(assumptions: Assumptions, rule: Rule, *strengths: Strength) -> Looks:
-    """Every day of WATCHED_WEEKS weeks after a promotion on a Sunday; a second strength begins on FALL_DAY."""
+    """Every day of WATCHED_WEEKS weeks from the day after a week has ended; a second strength begins on FALL_DAY."""
     before = _reach(assumptions, rule.evaluation.min_conversions.rollback, rule.evaluation)
     lag = assumptions.outcome_window_days + 1 + rule.evaluation.label_lag_days
     total = before + lag + 7 * WATCHED_WEEKS
@@ -139,14 +142,14 @@ def convictions(looks: Looks, rule: Rule) -> dict[str, Numbers]:
             continue
         weekly: Numbers = np.lib.stride_tricks.sliding_window_view(failing[:, 6::7], weeks, axis=1)
         running: Numbers = np.asarray(weekly.all(axis=-1))
-        # A week closes on its Sunday and convicts on the Monday after it.
+        # A week closes on its last day and convicts on the day after it.
         made[name] = np.where(running.any(axis=1), 7 * (running.argmax(axis=1) + weeks), NEVER)
     return made
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A challenger in parallel, one column a day: from `earlier` days before the adoption, a Monday, to its expiry."""
+    """A challenger in parallel, one column a day: from `earlier` days before the adoption to its expiry."""
 
     earlier: int
     asked: Sums
@@ -182,9 +185,9 @@ def promotions(tried: Trial, rule: Rule) -> Numbers:
     for verdict in tried.watched.verdicts.values():
         good &= verdict == Verdict.PASS
     day = np.arange(earlier, good.shape[1])
-    sundays = day - day % 7 - 1
+    closing = day - day % 7 - 1
     for week in range(asked.weeks_running):
-        good[:, day] &= earned[:, sundays - 7 * week]
+        good[:, day] &= earned[:, closing - 7 * week]
     # A day is live from its morning on, so that the seventh live day is the sixth after the adoption.
     first = asked.min_parallel_days - 1
     good = good[:, earlier + first :]
