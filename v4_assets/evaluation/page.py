@@ -58,7 +58,7 @@ class Seen:
     """Of the weeks before, and of the day."""
     gates: Sequence[Gate]
     deciles: Sequence[Mapping[str, Any]]
-    """Rows of v4_lift_by_decile of the day."""
+    """As Store.deciles has them."""
     events: Sequence[Event]
     scores: Mapping[str, Numbers]
     """Version to its scores of the day."""
@@ -111,7 +111,7 @@ def rules(rollout: Rollout) -> str:
 
 
 def _charts(seen: Seen, rollout: Rollout) -> Iterator[tuple[str, Chart | None]]:
-    yield "chart: lift by decile", charts.lift_by_decile(_judged(seen.deciles), rollout.evaluation.interval_level)
+    yield "chart: lift by decile", charts.lift_by_decile(seen.deciles, rollout.evaluation.interval_level)
     if any(row.lift is not None for row in seen.recorded):
         yield "chart: lift over weeks", charts.lift_over_time(seen.recorded, seen.events, rollout.policy)
     yield "chart: scores of the day", charts.scores_of_day(seen.scores, seen.day)
@@ -136,11 +136,6 @@ def _gates(gates: Sequence[Gate]) -> Iterator[tuple[str, float | None]]:
         yield f"bound {gate.name}", gate.bound
 
 
-def _judged(deciles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Ranked within the cohort that rollback is judged by."""
-    return [row for row in deciles if row["question"] == "rollback" and row["ranking"] == "cohort"]
-
-
 def _table(deciles: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     """Conversion and lift by decile; top first."""
     records = [
@@ -156,7 +151,7 @@ def _table(deciles: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
                 "lift": "" if row["lift"] is None else f"{row['lift']:.2f}",
             }
         )
-        for row in sorted(_judged(deciles), key=lambda row: (row["version"], -row["decile"]))
+        for row in sorted(deciles, key=lambda row: (row["version"], -row["decile"]))
     ]
     return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in DECILES]))
 
