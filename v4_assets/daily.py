@@ -1,5 +1,6 @@
 """What every daily asset shares: the days of its run, the table it fills, and the checks it answers."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
@@ -13,11 +14,12 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import V4Error
 from v4_assets.names import ONLY_GAPS_TAG, PROCESS_TAG, REPLACE_LIVE_TAG
-from v4_assets.partition import Day, Written, write_query
+from v4_assets.partition import Day, is_kept, metadata_of, write_query
 from v4_assets.partitions import days_of
 from v4_assets.runs import this_process
 from v4_assets.store import Store
 from v4_assets.tables import Table
+from v4_assets.warehouse.writes import PartitionWrite
 
 
 def days(context: dg.AssetExecutionContext, clock: Clock) -> tuple[Day, ...]:
@@ -45,7 +47,7 @@ def daily_asset(
     description: str,
     kinds: set[str],
     checks: Sequence[Check],
-    work: Callable[[Store, Day], tuple[Written, Sequence[Finding]]],
+    work: Callable[[Store, Day], tuple[PartitionWrite, Sequence[Finding]]],
     observe: Callable[[Store, Day], Iterable[dg.AssetObservation]] = lambda store, day: (),
 ) -> dg.AssetsDefinition:
     """An asset that fills one partition of the table `key` a day by `work`, and answers its `checks`.
@@ -76,15 +78,17 @@ def daily_asset(
         wanted = days(context, clock)
         for day in tqdm(wanted, desc=key, unit="day", disable=None if len(wanted) > 1 else True):
             with store.session(), store.warehouse.metered() as cost:
-                written, findings[day.date] = work(store, day)
+                started = time.monotonic()
+                write, findings[day.date] = work(store, day)
+                seconds = time.monotonic() - started
                 for observation in observe(store, day):
                     context.log_event(observation)
             if checks:
                 failed = tuple(one.check.name for one in findings[day.date] if one.check.blocking and not one.passed)
-                judged.append(verdicts.Verdict(written.write, failed, clock.now(), context.run_id))
-            if written.kept:
+                judged.append(verdicts.Verdict(write, failed, clock.now(), context.run_id))
+            if is_kept(write, day):
                 context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
-            context.add_asset_metadata({**written.metadata, **cost}, partition_key=day.date.isoformat())
+            context.add_asset_metadata({**metadata_of(write, day, seconds), **cost}, partition_key=day.date.isoformat())
         verdicts.record(store, judged)
         return dg.MaterializeResult(check_results=list(results(checks, findings, key)))
 
@@ -105,9 +109,9 @@ def table_asset(
     """A daily asset that sql/KEY.sql makes inside the warehouse. What it depends on is read from the file's header."""
     file = sql.load(key)
 
-    def work(store: Store, day: Day) -> tuple[Written, Sequence[Finding]]:
-        written = write_query(store, key, day)
-        return written, judge(store, day)
+    def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
+        write = write_query(store, key, day)
+        return write, judge(store, day)
 
     return daily_asset(
         key,

@@ -1,6 +1,5 @@
 """One day's partition of one table: what it is worked on with, how it is written or kept, how it is looked at."""
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -41,29 +40,24 @@ class Day:
         return {"prediction_date": self.date, "cutoff": cutoff(self.date), "retrospective": self.retrospective}
 
 
-@dataclass(frozen=True)
-class Written:
-    """A partition as it stands after an asset dealt with it."""
-
-    write: PartitionWrite
-    kept: bool
-    """The rows were there already and stayed."""
-    seconds: float
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What the Dagster page shows and plots."""
-        return {
-            "dagster/row_count": self.write.row_count,
-            "kept": self.kept,
-            "retrospective": self.write.retrospective,
-            "written_at": dg.MetadataValue.timestamp(self.write.written_at),
-            "definition": self.write.definition_sha256[:12],
-            "seconds": round(self.seconds, 3),
-        }
+def metadata_of(write: PartitionWrite, day: Day, seconds: float) -> dict[str, Any]:
+    """What the Dagster page shows and plots of a partition: its latest write, made by this run or kept."""
+    return {
+        "dagster/row_count": write.row_count,
+        "kept": is_kept(write, day),
+        "retrospective": write.retrospective,
+        "written_at": dg.MetadataValue.timestamp(write.written_at),
+        "definition": write.definition_sha256[:12],
+        "seconds": round(seconds, 3),
+    }
 
 
-def write_query(store: Store, key: str, day: Day) -> Written:
+def is_kept(write: PartitionWrite, day: Day) -> bool:
+    """Whether the rows were there already and stayed."""
+    return write.run_id != day.run_id
+
+
+def write_query(store: Store, key: str, day: Day) -> PartitionWrite:
     """Fill the partition of the table `key` from sql/KEY.sql, inside the warehouse."""
     query = store.catalogue.query(key, day.params)
     inputs = [store.catalogue[name] for name in sql.load(key).inputs]
@@ -95,13 +89,12 @@ def write_partition(
     inputs: Iterable[Table] = (),
     *,
     is_evidence: bool = True,
-) -> Written:
-    """Fill the table's partition of the day, or keep it where evidence says so.
+) -> PartitionWrite:
+    """Fill the table's partition of the day, or keep it where evidence says so. Returns its latest write.
 
     `rows` is only called when they are wanted; `definition` names everything that makes them what they are, beside the
     partitions of `inputs`, of which the write that is read counts. What is no evidence is written again at every run.
     """
-    started = time.monotonic()
     log = store.catalogue[tables.PARTITION_WRITES]
     definition, inputs = tuple(definition), tuple(inputs)
     while True:
@@ -125,10 +118,10 @@ def write_partition(
         )
         if write is None:
             assert latest is not None  # only a written partition is kept
-            return Written(latest, kept=True, seconds=time.monotonic() - started)
+            return latest
         try:
             content = rows if isinstance(rows, Query) else rows()
-            done = store.warehouse.replace_partition(table, write, content, log)
+            return store.warehouse.replace_partition(table, write, content, log)
         except ConcurrentWriteError:
             # Another run was there first: decide again on what it left. Without such a write it is a fault, not a race.
             now = store.latest_writes(day.date, day.date)
@@ -136,8 +129,6 @@ def write_partition(
                 raise
         except SchemaDriftError as error:
             raise SchemaDriftError(f"{error}{_drifted(store)}") from error
-        else:
-            return Written(done, kept=False, seconds=time.monotonic() - started)
 
 
 def _drifted(store: Store) -> str:

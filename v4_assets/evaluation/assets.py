@@ -1,8 +1,10 @@
 """What became of the leads, and how well each version had ranked them: outcomes, comparison, and the guide's gates."""
 
+import time
 from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import cache
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -19,11 +21,11 @@ from v4_assets.evaluation import checks
 from v4_assets.evaluation.cohorts import last_matured, widest
 from v4_assets.evaluation.comparison import Judged
 from v4_assets.evaluation.evidence import Evidence, digest
-from v4_assets.evaluation.page import Seen, about_gates, page
+from v4_assets.evaluation.page import about_gates, page
 from v4_assets.evaluation.read import Evaluator
 from v4_assets.models import checks as model_checks
 from v4_assets.names import EVALUATION_GROUP
-from v4_assets.partition import Day, Written, coverage, write_partition
+from v4_assets.partition import Day, coverage, metadata_of, write_partition
 from v4_assets.production import events as deployments
 from v4_assets.production.decision import Gate
 from v4_assets.production.events import Event
@@ -31,6 +33,7 @@ from v4_assets.production.gates import gates
 from v4_assets.sources import lead_checks
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
+from v4_assets.warehouse.writes import PartitionWrite
 
 WEEKS_CHARTED = 26
 
@@ -40,9 +43,9 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
     key = tables.LEAD_OUTCOMES
     file = sql.load(key)
 
-    def work(store: Store, day: Day) -> tuple[Written, Sequence[Finding]]:
-        written = write_outcomes(store, rollout, day)
-        return written, [lead_checks.one_row_per_lead(coverage(store, day, expected=key, actual=key))]
+    def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
+        write = write_outcomes(store, rollout, day)
+        return write, [lead_checks.one_row_per_lead(coverage(store, day, expected=key, actual=key))]
 
     return daily_asset(
         key,
@@ -57,7 +60,7 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
     )
 
 
-def write_outcomes(store: Store, rollout: Rollout, day: Day) -> Written:
+def write_outcomes(store: Store, rollout: Rollout, day: Day) -> PartitionWrite:
     """Fill the day's partition of lead_outcomes, or keep it."""
     key = tables.LEAD_OUTCOMES
     window = {
@@ -97,14 +100,16 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
         with store.session(), store.warehouse.metered() as cost:
             events = store.events()
             evaluator = Evaluator.of(store, rollout, day, compared(rollout, events, day.date), events)
-            written = write_evidence(evaluator)
+            started = time.monotonic()
+            write = write_evidence(evaluator)
+            written = metadata_of(write, day, time.monotonic() - started)
             rows = store.comparison_rows(day.date, day.date)
             evidence = [Evidence.from_row(row) for row in rows]
             judged = judge(store, rollout, day, events, evidence)
-            seen = look(evaluator, evidence, judged)
+            figures = shown(evaluator, evidence, judged)
         findings = checks.judge(rows, rollout.evaluation)
         return dg.MaterializeResult(
-            metadata={**page(seen, rollout), **written.metadata, **cost},
+            metadata={**figures, **written, **cost},
             check_results=[
                 *gate_results(judged, evidence, digest(evidence), key),
                 *results(checks.CHECKS, {day.date: findings}, key),
@@ -114,11 +119,12 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
     return asset
 
 
-def look(evaluator: Evaluator, evidence: Sequence[Evidence], judged: Sequence[Gate]) -> Seen:
-    """Everything the page of the day is made from, as it stands in the warehouse."""
+def shown(evaluator: Evaluator, evidence: Sequence[Evidence], judged: Sequence[Gate]) -> dict[str, Any]:
+    """What the page of the day shows, as it stands in the warehouse."""
     store, day = evaluator.store, evaluator.day
-    return Seen(
-        day=day.date,
+    return page(
+        evaluator.rollout,
+        day.date,
         evidence=evidence,
         recorded=store.comparisons(day.date - timedelta(weeks=WEEKS_CHARTED), day.date),
         gates=judged,
@@ -156,7 +162,7 @@ def compared(rollout: Rollout, events: Sequence[Event], day: date) -> tuple[str,
     return tuple(version for version in (rollout.baseline, rollout.candidate) if version not in archived)
 
 
-def write_evidence(evaluator: Evaluator) -> Written:
+def write_evidence(evaluator: Evaluator) -> PartitionWrite:
     """Fill the day's partitions of both tables, or keep them where evidence says so.
 
     The deciles go first: where evidence is, they are.

@@ -12,7 +12,7 @@ from v4_assets.config.rollout import CheckLimits, Rollout, Version
 from v4_assets.daily import daily_asset
 from v4_assets.models.bundle import Bundle
 from v4_assets.names import SCORES_GROUP
-from v4_assets.partition import Day, Written, coverage, write_partition
+from v4_assets.partition import Day, coverage, write_partition
 from v4_assets.production import store as production_store
 from v4_assets.scores import checks
 from v4_assets.scores.scoring import ROWS_AT_ONCE, score_rows
@@ -20,6 +20,7 @@ from v4_assets.sql import Query
 from v4_assets.store import Store
 from v4_assets.tables import Table
 from v4_assets.warehouse.protocol import Warehouse, arrow_schema
+from v4_assets.warehouse.writes import PartitionWrite
 
 
 def scores_asset(
@@ -28,7 +29,7 @@ def scores_asset(
     """The daily scores of one version."""
     features, scores = tables.features_key(entry.key), tables.scores_key(entry.key)
 
-    def work(store: Store, day: Day) -> tuple[Written, Sequence[Finding]]:
+    def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
         bundle = production_store.approved_bundle(store, version)
         with_reasons = not day.retrospective and (
             rollout.reasons == "all" or (rollout.reasons == "production" and store.live() == version)
@@ -36,8 +37,8 @@ def scores_asset(
         query = store.catalogue.query("features_of_day", day.params, features=features)
         table = store.catalogue[scores]
         rows = partial(scored_batches, store.warehouse, query, bundle, table, day, with_reasons=with_reasons)
-        written = write_partition(store, table, day, rows, (version, bundle.sha256), [store.catalogue[features]])
-        return written, _judge(store, day, bundle, features, scores, rollout.checks)
+        write = write_partition(store, table, day, rows, (version, bundle.sha256), [store.catalogue[features]])
+        return write, _judge(store, day, bundle, features, scores, rollout.checks)
 
     return daily_asset(
         scores,
