@@ -20,7 +20,6 @@ from v4_assets.daily import column_schema
 from v4_assets.days import days_between
 from v4_assets.errors import V4Error
 from v4_assets.models import checks, training
-from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import TRAINING_GROUP
 from v4_assets.sql import Query
 from v4_assets.store import Store
@@ -147,11 +146,9 @@ def model_checks(version: str, entry: Version, rollout: Rollout) -> dg.AssetChec
     asked = checks.CHALLENGER if version != rollout.baseline else checks.EVERY_MODEL
 
     @dg.multi_asset_check(name=f"pre_deployment_{entry.key}", specs=specs(asked, asset))
-    def pre_deployment(
-        registry: dg.ResourceParam[ModelRegistry], clock: dg.ResourceParam[Clock]
-    ) -> Iterator[dg.AssetCheckResult]:
-        bundle = registry.load(version)
-        baseline = registry.load(rollout.baseline)
+    def pre_deployment(store: dg.ResourceParam[Store], clock: dg.ResourceParam[Clock]) -> Iterator[dg.AssetCheckResult]:
+        bundle = store.registry.load(version)
+        baseline = store.registry.load(rollout.baseline)
         wanted = len(sql.load(tables.features_key(entry.key)).features)
         found = checks.judge(bundle, baseline, wanted, rollout.pre_deployment, asked)
         yield from results(asked, {clock.today(): found}, asset)
