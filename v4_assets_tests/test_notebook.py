@@ -14,6 +14,8 @@ from v4_assets.config.environment import load
 from v4_assets.errors import FeatureError, ModelError, RowsMissingError, SettingsError, TableMissingError, V4Error
 from v4_assets.models.bundle import Bundle, load_bundle
 from v4_assets.notebook import Notebook
+from v4_assets.resources import warehouse
+from v4_assets.warehouse import schema
 from v4_assets.warehouse.protocol import arrow_schema
 from v4_assets_tests.models.test_training import leads, trained_files, write
 
@@ -28,8 +30,10 @@ def put(here: Notebook, key: str, rows: list[dict]) -> None:
 @pytest.fixture(scope="module")
 def here(tmp_path_factory) -> Notebook:
     """A warehouse with three days of comparisons and of V4.1.0's scores."""
-    here = Notebook.of(load({"V4_HOME": str(tmp_path_factory.mktemp("store"))}))
-    here.warehouse.create(here.catalogue.values(), here.catalogue.views)
+    settings = load({"V4_HOME": str(tmp_path_factory.mktemp("store"))})
+    here = Notebook.of(settings)
+    schema.upgrade(warehouse(settings, any_schema=True), here.catalogue, here.registry, settings.clock)
+    here.warehouse.create(here.catalogue.sources)
     put(here, tables.LIFT_COMPARISON, [{"prediction_date": day, "version": "v4.1.0", "lift": 2.0} for day in DAYS])
     row = {"advisor_crd": None, "score": 0.25, "percentile": 7, "deprioritize": True, "model_version": "v4.1.0"}
     put(here, "daily_scores_v41", [row | {"prediction_date": day, "lead_id": f"00Q{day.day}"} for day in DAYS])

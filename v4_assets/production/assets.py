@@ -1,12 +1,12 @@
 """Who is live: the alias every reader follows. With an order it is switched; without one it says how things stand."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from v4_assets.atomic import atomic_write
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
@@ -127,10 +127,7 @@ def export_registry(path: Path, statuses: dict[str, str], live: deployments.Prod
         "model_sha256": live.model_sha256 if live else None,
         "models": {version: {"status": status} for version, status in sorted(statuses.items())},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    beside.replace(path)
+    atomic_write(path, f"{json.dumps(content, indent=2)}\n".encode())
 
 
 def archived_versions(path: Path) -> frozenset[str]:

@@ -1,6 +1,5 @@
 """Gather what a report shows, draw its charts, write report and page."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from v4_assets.atomic import atomic_write
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
@@ -82,15 +82,16 @@ def write(folder: Path, report: Report, drawn: Mapping[str, Chart]) -> Path:
     for number, (heading, chart) in enumerate(drawn.items(), start=1):
         (folder / f"{name}-{number}.png").write_bytes(chart.png)
         pictures[heading] = Picture(f"{name}-{number}.png", chart.alt)
-    return _moved(folder / f"{name}.md", as_markdown(replace(report, charts=pictures)))
+    text = as_markdown(replace(report, charts=pictures))
+    return atomic_write(folder / f"{name}.md", text.encode())
 
 
 def publish(folder: Path, report: Report, drawn: Mapping[str, Chart]) -> Path:
     """The page of the report of a day, charts and all in one file."""
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = {heading: Picture(f"{number}", chart.alt) for number, (heading, chart) in enumerate(drawn.items())}
     drawings = {picture.file: drawn[heading].svg for heading, picture in pictures.items()}
-    return _moved(folder / ROLLOUT_PAGE, as_html(as_markdown(replace(report, charts=pictures)), drawings))
+    text = as_html(as_markdown(replace(report, charts=pictures)), drawings)
+    return atomic_write(folder / ROLLOUT_PAGE, text.encode())
 
 
 def publish_now(instance: dg.DagsterInstance, store: Store, rollout: Rollout, clock: Clock, places: Places) -> Path:
@@ -105,11 +106,3 @@ def rewrite(instance: dg.DagsterInstance, store: Store, rollout: Rollout, clock:
         return f"The rollout page: {publish_now(instance, store, rollout, clock, places)}"
     except Exception as error:
         return f"The rollout page could not be written, `v4 report` tries again: {type(error).__name__}: {error}"
-
-
-def _moved(path: Path, text: str) -> Path:
-    """Write atomically: readers see the old file or the new one."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
-    return path
