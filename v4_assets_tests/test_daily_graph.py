@@ -14,12 +14,11 @@ from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, TRAINING_JOB
 from v4_assets.operations import operate
-from v4_assets.resources import warehouse
+from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec
 from v4_assets.sample.world import build as build_world
 from v4_assets.sql import Query
-from v4_assets.warehouse.latest_writes import latest_writes
 from v4_assets_tests.fixtures.homes import copy, prepared
 
 DAY = date(2026, 1, 12)
@@ -132,7 +131,7 @@ def test_a_live_day_is_replaced_only_for_a_reason_and_the_reason_is_kept(after: 
     )
     outcome = operate.run_day(settings, DAY, replace_live="LinkedIn import was undone")
     assert outcome.success
-    write = latest_writes(warehouse(settings), settings.rollout.catalogue, DAY, DAY)["v4_scored_leads", DAY]
+    write = store(settings).latest_writes(DAY, DAY)["v4_scored_leads", DAY]
     assert (write.sequence, write.replace_reason, write.run_id) == (2, "LinkedIn import was undone", outcome.run_id)
 
 

@@ -140,13 +140,11 @@ def report() -> None:
     """Write the rollout page anew, as things stand now, and say where it is."""
     from v4_assets.operations import operate
     from v4_assets.report import publishing
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
 
     settings = load()
     with operate.dagster_instance(settings) as instance:
-        click.echo(
-            publishing.publish_now(instance, warehouse(settings), settings.rollout, settings.clock, settings.places)
-        )
+        click.echo(publishing.publish_now(instance, store(settings), settings.rollout, settings.clock, settings.places))
 
 
 @click.command("lift")
@@ -156,44 +154,43 @@ def report() -> None:
 def show_lift(day: date, weeks: bool, as_json: bool) -> None:
     """Conversion and lift by decile of both versions, on the leads that have matured."""
     from v4_assets.cli import lift
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
 
     settings = load()
-    rows = lift.by_decile(warehouse(settings), settings.rollout.catalogue, None if weeks else day)
+    rows = lift.by_decile(store(settings), None if weeks else day)
     say(rows, lift.as_text(rows) or f"{day} was not evaluated; `v4 run --date {day}` does.", as_json)
 
 
 def _rewrite_page() -> None:
     from v4_assets.operations import operate
     from v4_assets.report import publishing
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
 
     settings = load()
     with operate.dagster_instance(settings) as instance:
-        click.echo(publishing.rewrite(instance, warehouse(settings), settings.rollout, settings.clock, settings.places))
+        click.echo(publishing.rewrite(instance, store(settings), settings.rollout, settings.clock, settings.places))
 
 
 def _order(kind: "Kind", version: str, reason: str) -> None:
     from v4_assets.operations import actions
     from v4_assets.production import references
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
 
     settings = load()
     outcome = actions.order(settings, kind, version, reason)
     click.echo(told(outcome, f"{kind} to {version}" if kind != "sunset" else f"sunset of {version}"))
     if outcome.success:
-        click.echo(references.left_behind(warehouse(settings), settings.rollout, _events()[-1]))
+        click.echo(references.left_behind(store(settings), settings.rollout, _events()[-1]))
     if not outcome.success:
         click.echo("What has begun is carried through by the sensor, or by `v4 resume`.")
     sys.exit(0 if outcome.success else 1)
 
 
 def _events() -> "list[Event]":
-    from v4_assets.production import store as production_store
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
 
     settings = load()
-    return production_store.history(warehouse(settings), settings.rollout.catalogue)
+    return store(settings).events()
 
 
 def _instant(text: str) -> datetime:

@@ -103,12 +103,12 @@ def sync() -> None:
 @json_option
 def show_preview(version: str | None, day: date, as_json: bool) -> None:
     """How many records a switch would change, and who enters and leaves the top decile and the deprioritised set."""
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
     from v4_assets.salesforce import preview as sync_preview
 
     settings = load()
     found = sync_preview.preview(
-        warehouse(settings), settings.rollout, settings.clock, version or settings.rollout.candidate, day
+        store(settings), settings.rollout, settings.clock, version or settings.rollout.candidate, day
     )
     moves = {name: list(getattr(found, name)) for name in MOVES}
     lines = [f"{found.version} on {found.day}, compared with {found.compared_with}:"]
@@ -128,16 +128,13 @@ def _verify_same_outcome(recorded: Rollout, other: Rollout) -> None:
 
 
 def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Sequence[Replayed]":
-    from v4_assets.evaluation.store import evidence_rows
-    from v4_assets.production import store as production_store
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
     from v4_assets.studies import replay as replaying
 
-    settings = load()
-    house = warehouse(settings)
-    with house.session():
-        events = production_store.history(house, rollout.catalogue)
-        recorded = evidence_rows(house, rollout.catalogue, first, last)
+    record = store(load())
+    with record.session():
+        events = record.events()
+        recorded = record.comparisons(first, last)
     if not events or not recorded:
         raise PolicyError(
             f"No evidence is recorded from {first} to {last}. `v4 run` records it every day, `v4 backfill --evaluate` "

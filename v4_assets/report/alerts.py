@@ -22,7 +22,7 @@ from v4_assets.production.decision import Action
 from v4_assets.production.status import Status, read_status
 from v4_assets.production.weeks import name_of
 from v4_assets.runs import end_left_over
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 NOTHING_NEW = "nothing new to report"
 SECONDS_BETWEEN_TICKS = 300
@@ -70,7 +70,7 @@ class Alert:
         return KINDS[self.key.partition(":")[0]]
 
 
-Rewrite = Callable[[dg.DagsterInstance, Warehouse, Rollout, Clock, Places], str]
+Rewrite = Callable[[dg.DagsterInstance, Store, Rollout, Clock, Places], str]
 """Rewrites the rollout page and returns its path or the error; never raises."""
 
 
@@ -87,13 +87,13 @@ def alert_sensor(
     )
     def sensor(
         context: dg.SensorEvaluationContext,
-        warehouse: dg.ResourceParam[Warehouse],
+        store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
     ) -> dg.SensorResult:
         end_left_over(context.instance)
         known: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-        found = current(context.instance, warehouse, rollout, clock)
+        found = current(context.instance, store, rollout, clock)
         news = [one for one in found if one.key not in known]
         for one in news:
             context.log.warning(one.text)
@@ -101,7 +101,7 @@ def alert_sensor(
             post(webhook, [one.text for one in news])
         if news:
             # No run reports a missing day or an order that was given up, so the page is rewritten here.
-            context.log.info(rewrite(context.instance, warehouse, rollout, clock, places))
+            context.log.info(rewrite(context.instance, store, rollout, clock, places))
         # Only after posting: an alert that could not be posted is announced by the next tick.
         cursor = json.dumps(still_known(known, found, clock.now()))
         text = "; ".join(one.text for one in news) or NOTHING_NEW
@@ -116,10 +116,10 @@ def still_known(known: Mapping[str, str], found: Iterable[Alert], now: datetime)
     return {key: when for key, when in sorted(seen.items()) if now - datetime.fromisoformat(when) < FORGOTTEN_AFTER}
 
 
-def current(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock) -> list[Alert]:
+def current(instance: dg.DagsterInstance, store: Store, rollout: Rollout, clock: Clock) -> list[Alert]:
     """Every alert that holds now, announced before or not."""
     try:
-        status = read_status(instance, warehouse, rollout, clock)
+        status = read_status(instance, store, rollout, clock)
     except V4Error as error:
         unreadable = Alert(f"no look:{type(error).__name__}", f"The rollout could not be read: {error}")
         return [*_failed_runs(instance), unreadable]

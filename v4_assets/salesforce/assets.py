@@ -20,7 +20,7 @@ from v4_assets.salesforce.dry_run import DryRun, dry_run
 from v4_assets.salesforce.fields import examine
 from v4_assets.salesforce.shipment import Shipment, verified
 from v4_assets.salesforce.sync import Report
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 SHOWN_REFUSED = 50
 
@@ -51,14 +51,14 @@ def salesforce_sync(
     )
     def asset(
         context: dg.AssetExecutionContext,
-        warehouse: dg.ResourceParam[Warehouse],
+        store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
         salesforce: dg.ResourceParam[CRM],
     ) -> Results:
         only_today(context, clock)
-        shipment = verified(warehouse, rollout, clock.today())
+        shipment = verified(store, rollout, clock.today())
         if salesforce.org is None:
-            written = dry_run(warehouse, rollout, clock, salesforce.folder, shipment)
+            written = dry_run(store.warehouse, rollout, clock, salesforce.folder, shipment)
             yield dg.MaterializeResult(metadata=_of_dry_run(written, shipment) | _looked_at(clock))
             return
         fields = examine(rollout.salesforce.fields, salesforce.org.lead_fields(), list(rollout.versions))
@@ -69,7 +69,7 @@ def salesforce_sync(
                 "docs/salesforce.md tells an admin how they are made and made visible to us."
             )
         report = sync.synchronise(
-            warehouse,
+            store.warehouse,
             rollout,
             clock,
             salesforce,

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import SalesforceSetupError, SettingsError
-from v4_assets.production import store as production_store
 from v4_assets.salesforce.changes import Changes, aligned, changes
 from v4_assets.salesforce.ledger import Ledger
 from v4_assets.salesforce.rows import as_sent, deciles
 from v4_assets.salesforce.shipment import scores_of
+from v4_assets.store import Store
 from v4_assets.tables import SALESFORCE_STATE
-from v4_assets.warehouse.protocol import Warehouse, arrow_schema
+from v4_assets.warehouse.protocol import arrow_schema
 
 TOP_DECILE = 10
 
@@ -53,13 +53,13 @@ class Preview:
         }
 
 
-def preview(warehouse: Warehouse, rollout: Rollout, clock: Clock, version: str, day: date) -> Preview:
+def preview(store: Store, rollout: Rollout, clock: Clock, version: str, day: date) -> Preview:
     """What changes in Salesforce if `version` is sent for `day`. Raises RowsMissingError without its scores."""
     if version not in rollout.versions:
         raise SettingsError(f"{version} is not among the versions of rollout.yaml: {', '.join(rollout.versions)}.")
-    with warehouse.session():
-        scores, _ = scores_of(warehouse, rollout, version, day)
-        carried, compared_with = _carried(warehouse, rollout, clock, day)
+    with store.session():
+        scores, _ = scores_of(store, rollout, version, day)
+        carried, compared_with = _carried(store, rollout, clock, day)
     target = as_sent(scores, version).rows
     found = changes(
         target,
@@ -85,15 +85,15 @@ def preview(warehouse: Warehouse, rollout: Rollout, clock: Clock, version: str, 
     )
 
 
-def _carried(warehouse: Warehouse, rollout: Rollout, clock: Clock, day: date) -> tuple[pa.Table, str]:
-    ledger = Ledger(warehouse, rollout.catalogue, clock)
+def _carried(store: Store, rollout: Rollout, clock: Clock, day: date) -> tuple[pa.Table, str]:
+    ledger = Ledger(store.warehouse, store.catalogue, clock)
     org_id = ledger.latest_org()
     if org_id:
         return ledger.state(org_id), f"what org {org_id} has confirmed"
-    live = production_store.live_version(warehouse, rollout.catalogue)
+    live = store.live()
     if live is None:
         raise SalesforceSetupError("No version is live, so there is nothing to compare with. Run `v4 init` first.")
-    scores, _ = scores_of(warehouse, rollout, live, day)
+    scores, _ = scores_of(store, rollout, live, day)
     rows = as_sent(scores, live).rows
     for field in arrow_schema(rollout.catalogue[SALESFORCE_STATE]):
         if field.name not in rows.column_names:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets import tables
+from v4_assets import tables, verdicts
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import (
     ConcurrentWriteError,
@@ -15,12 +15,9 @@ from v4_assets.errors import (
     SalesforceError,
     SalesforceSetupError,
 )
-from v4_assets.production import store as production_store
-from v4_assets.production.store import Production
+from v4_assets.production.events import Production
 from v4_assets.salesforce.rows import AsSent, as_sent
-from v4_assets.warehouse import verdicts
-from v4_assets.warehouse.latest_writes import latest_writes
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
 
 READ = ("lead_id", "score", "percentile", "deprioritize")
@@ -38,17 +35,16 @@ class Shipment:
     scored_at: datetime
 
 
-def verified(warehouse: Warehouse, rollout: Rollout, day: date) -> Shipment:
+def verified(store: Store, rollout: Rollout, day: date) -> Shipment:
     """What production serves on the day. Raises, naming why, when that is not fit to be sent."""
-    catalogue = rollout.catalogue
-    with warehouse.session():
-        live = production_store.current(warehouse, catalogue)
+    with store.session():
+        live = store.production()
         if live is None:
             raise SalesforceSetupError("No version is live, so none can be sent. Run `v4 init` first.")
-        before = _write(warehouse, rollout, live.version, day)
-        scores, scored_at = scores_of(warehouse, rollout, live.version, day, live)
-        unpassed = verdicts.unpassed(warehouse, catalogue, day, live.version)
-        after = _write(warehouse, rollout, live.version, day)
+        before = _write(store, rollout, live.version, day)
+        scores, scored_at = scores_of(store, rollout, live.version, day, live)
+        unpassed = verdicts.unpassed(store, day, live.version)
+        after = _write(store, rollout, live.version, day)
     if unpassed:
         raise SalesforceError(
             f"The scores of {live.version} of {day} are not sent, for not all that they are made from has passed its "
@@ -62,16 +58,16 @@ def verified(warehouse: Warehouse, rollout: Rollout, day: date) -> Shipment:
 
 
 def scores_of(
-    warehouse: Warehouse, rollout: Rollout, version: str, day: date, live: Production | None = None
+    store: Store, rollout: Rollout, version: str, day: date, live: Production | None = None
 ) -> tuple[pa.Table, datetime]:
     """A version's scores of the day (READ), and when they were made. Raises RowsMissingError without any.
 
     With `live`, every row must be of its version and of its model: ModelIntegrityError otherwise.
     """
     key = tables.scores_key(rollout.versions[version].key)
-    query = rollout.catalogue.query("salesforce_scores", {"prediction_date": day}, daily_scores=key)
+    query = store.catalogue.query("salesforce_scores", {"prediction_date": day}, daily_scores=key)
     parts, stamps = [], []
-    with warehouse.stream(query) as batches:
+    with store.warehouse.stream(query) as batches:
         for batch in batches:
             if live:
                 _verify_scorer(batch, live)
@@ -94,6 +90,6 @@ def _verify_scorer(batch: pa.RecordBatch, live: Production) -> None:
             )
 
 
-def _write(warehouse: Warehouse, rollout: Rollout, version: str, day: date) -> PartitionWrite | None:
+def _write(store: Store, rollout: Rollout, version: str, day: date) -> PartitionWrite | None:
     name = rollout.catalogue[tables.scores_key(rollout.versions[version].key)].name
-    return latest_writes(warehouse, rollout.catalogue, day, day).get((name, day))
+    return store.latest_writes(day, day).get((name, day))

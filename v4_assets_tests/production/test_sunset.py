@@ -14,8 +14,7 @@ from v4_assets.graph import build
 from v4_assets.models.bundle import BUNDLE_FILES, file_sha256
 from v4_assets.names import DAILY_JOB
 from v4_assets.operations import actions
-from v4_assets.resources import registry, warehouse
-from v4_assets.warehouse.latest_writes import latest_writes
+from v4_assets.resources import registry, store
 from v4_assets_tests.fixtures.stories import CLOSE_BEFORE_LATE, FALLEN, LATE, NEW, OLD, Story, tell
 from v4_assets_tests.production.test_references import with_references
 
@@ -155,7 +154,7 @@ def assert_the_next_day_runs_without_the_champion(gone: Story) -> None:
     outcome = gone.run()
     assert outcome.success, outcome.errors
     catalogue = gone.settings.rollout.catalogue
-    written = {name for name, _ in latest_writes(warehouse(gone.settings), catalogue, gone.day, gone.day)}
+    written = {name for name, _ in store(gone.settings).latest_writes(gone.day, gone.day)}
     assert catalogue[tables.scores_key("v41")].name in written
     assert catalogue[tables.scores_key("v40")].name not in written
     assert gone.tick().said.startswith("hold: v4.1.0 is the only version.")

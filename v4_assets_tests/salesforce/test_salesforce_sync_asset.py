@@ -83,7 +83,7 @@ def run(world: World, org: Org | None, day: date | None = None, **tags: str) -> 
         [asset, *others],
         selection=[asset],
         partition_key=(day or world.day).isoformat(),
-        resources={"warehouse": world.warehouse, "clock": world.clock, "salesforce": crm},
+        resources={"store": world.store, "clock": world.clock, "salesforce": crm},
         tags=tags,
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -272,7 +272,7 @@ def test_a_dry_run_after_a_sync_shows_the_difference_only_and_whether_it_would_b
 def test_the_preview_tells_who_enters_and_leaves_and_touches_nothing(world: World, org: StandInOrg) -> None:
     run(world, client_of(org))
     before = [world.all(key) for key in world.rollout.catalogue if not world.rollout.catalogue[key].is_source]
-    found = preview(world.warehouse, world.rollout, world.clock, NEW, DAY)
+    found = preview(world.store, world.rollout, world.clock, NEW, DAY)
     old, new = world.expected(OLD), world.expected(NEW)
 
     def top(rows: dict[str, dict[str, Any]]) -> set[str]:
@@ -293,14 +293,14 @@ def test_the_preview_tells_who_enters_and_leaves_and_touches_nothing(world: Worl
 
 
 def test_the_preview_compares_with_the_live_versions_scores_while_nothing_was_sent(world: World) -> None:
-    found = preview(world.warehouse, world.rollout, world.clock, NEW, DAY)
+    found = preview(world.store, world.rollout, world.clock, NEW, DAY)
     assert found.compared_with == "v4.0.0's scores of 2026-01-12, for nothing was ever sent"
     assert found.counts["other_version"] == MANY
-    assert preview(world.warehouse, world.rollout, world.clock, OLD, DAY).counts["to_send"] == 0
+    assert preview(world.store, world.rollout, world.clock, OLD, DAY).counts["to_send"] == 0
 
 
 def test_a_preview_of_what_is_not_there_says_so(world: World) -> None:
     with pytest.raises(SettingsError, match="v9 is not among the versions"):
-        preview(world.warehouse, world.rollout, world.clock, "v9", DAY)
+        preview(world.store, world.rollout, world.clock, "v9", DAY)
     with pytest.raises(RowsMissingError, match="has no rows of 2026-01-13"):
-        preview(world.warehouse, world.rollout, world.clock, NEW, NEXT_DAY)
+        preview(world.store, world.rollout, world.clock, NEW, NEXT_DAY)

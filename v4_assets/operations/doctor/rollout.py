@@ -17,6 +17,7 @@ from v4_assets.runs import unfinished, why_gone
 from v4_assets.salesforce.client.http import Patience
 from v4_assets.salesforce.client.org import OrgIdentity
 from v4_assets.salesforce.fields import examine
+from v4_assets.store import Store
 
 IMPATIENT = Patience(connect_seconds=5.0, read_seconds=30.0, waits=(1.0,))
 """A person waits for the answer."""
@@ -45,13 +46,14 @@ def model(settings: Settings, version: str) -> Answer:
 
 def live(settings: Settings) -> Answer:
     """Something is live, its artifact is the one that went live, and the history says the same."""
-    rollout, models = settings.rollout, registry(settings)
+    rollout = settings.rollout
     with opened(settings, any_schema=False) as house:
-        now = production_store.current(house, rollout.catalogue)
-        events = production_store.history(house, rollout.catalogue)
+        record = Store(house, rollout.catalogue, registry(settings))
+        now = record.production()
+        events = record.events()
         if now is None:
             return Answer(Verdict.FAIL, "Nothing is live.", "`v4 init` adopts the baseline.")
-        production_store.approved_bundle(house, rollout.catalogue, models, now.version)
+        production_store.approved_bundle(record, now.version)
     status = deployments.rollout_status(
         events,
         baseline=rollout.baseline,
@@ -128,7 +130,8 @@ def switches(settings: Settings) -> Answer:
 def order(settings: Settings) -> Answer:
     """No promotion, rollback or sunset is half done."""
     with opened(settings, any_schema=False) as house:
-        begun = deployments.state_after(production_store.history(house, settings.rollout.catalogue)).unfinished
+        record = Store(house, settings.rollout.catalogue, registry(settings))
+        begun = deployments.state_after(record.events()).unfinished
     if begun:
         return Answer(Verdict.WARN, f"{begun.event} of {begun.day} ({begun.version}) is not finished.", "`v4 resume`")
     return Answer(Verdict.OK, "none")
