@@ -7,7 +7,7 @@ from typing import Any
 
 from v4_assets import tables
 from v4_assets.tables import Catalogue
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.warehouse.protocol import Warehouse, rows_of
 
 
 def by_decile(warehouse: Warehouse, catalogue: Catalogue, day: date | None) -> list[dict[str, Any]]:
@@ -17,7 +17,7 @@ def by_decile(warehouse: Warehouse, catalogue: Catalogue, day: date | None) -> l
         if day is None
         else catalogue.query(tables.LIFT_BY_DECILE, {"first_day": day, "last_day": day})
     )
-    rows = warehouse.read(query).to_pylist()
+    rows = rows_of(warehouse.read(query))
     return [row for row in rows if row["question"] == "rollback" and row["ranking"] == "cohort"]
 
 

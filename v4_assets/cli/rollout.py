@@ -138,12 +138,12 @@ def restore(version: str, reason: str) -> None:
 @click.command()
 def report() -> None:
     """Write the rollout page anew, as things stand now, and say where it is."""
-    from v4_assets.operations import operate
+    from v4_assets.operations.instance import dagster_instance
     from v4_assets.report import publishing
     from v4_assets.resources import warehouse
 
     settings = load()
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         click.echo(
             publishing.publish_now(instance, warehouse(settings), settings.rollout, settings.clock, settings.places)
         )
@@ -164,12 +164,12 @@ def show_lift(day: date, weeks: bool, as_json: bool) -> None:
 
 
 def _rewrite_page() -> None:
-    from v4_assets.operations import operate
+    from v4_assets.operations.instance import dagster_instance
     from v4_assets.report import publishing
     from v4_assets.resources import warehouse
 
     settings = load()
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         click.echo(publishing.rewrite(instance, warehouse(settings), settings.rollout, settings.clock, settings.places))
 
 

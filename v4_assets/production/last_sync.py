@@ -10,7 +10,7 @@ from v4_assets.clock import NEW_YORK
 from v4_assets.config.rollout import Rollout
 from v4_assets.names import SALESFORCE_SYNC
 from v4_assets.production.synced import Sync
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.warehouse.protocol import Warehouse, rows_of
 
 
 def last_sync(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout) -> Sync | None:
@@ -43,12 +43,12 @@ def _compared(instance: dg.DagsterInstance) -> tuple[datetime, dict[str, Any]] |
 
 def _sent(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout) -> dict[str, Any]:
     """When rows were sent last, and how many of that sync had which outcome; empty when none ever were."""
-    jobs = warehouse.read(rollout.catalogue.query(tables.SALESFORCE_JOBS)).to_pylist()
+    jobs = rows_of(warehouse.read(rollout.catalogue.query(tables.SALESFORCE_JOBS)))
     if not jobs:
         return {}
     last = _last(instance, jobs)
     params = {"sync_id": last["sync_id"], "prediction_date": last["prediction_date"]}
-    accounts = warehouse.read(rollout.catalogue.query("salesforce_accounts", params)).to_pylist()
+    accounts = rows_of(warehouse.read(rollout.catalogue.query("salesforce_accounts", params)))
 
     def ended(*outcomes: str) -> int:
         return sum(row["lead_count"] for row in accounts if row["outcome"] in outcomes)

@@ -34,7 +34,7 @@ class Production:
 
 def current(warehouse: Warehouse, catalogue: Catalogue) -> Production | None:
     """What is live; None before anything was adopted. Raises V4Error when the table holds more than one row."""
-    rows = warehouse.read(catalogue.query(tables.PRODUCTION)).to_pylist()
+    rows = rows_of(warehouse.read(catalogue.query(tables.PRODUCTION)))
     if len(rows) > 1:
         raise V4Error(
             f"{catalogue[tables.PRODUCTION].full_name} holds {len(rows)} rows, expected one. It was edited by "

@@ -13,7 +13,7 @@ from v4_assets import tables
 from v4_assets.days import days_between
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.latest_writes import latest_writes
-from v4_assets.warehouse.protocol import Statement, Warehouse
+from v4_assets.warehouse.protocol import Statement, Warehouse, rows_of
 from v4_assets.warehouse.writes import PartitionWrite
 
 
@@ -78,7 +78,7 @@ class _Judged:
     @classmethod
     def of(cls, warehouse: Warehouse, catalogue: Catalogue, first: date, last: date) -> "_Judged":
         query = catalogue.query(tables.PARTITION_VERDICTS, {"first_day": first, "last_day": last})
-        found = sorted(warehouse.read(query).to_pylist(), key=lambda row: row["judged_at"])
+        found = sorted(rows_of(warehouse.read(query)), key=lambda row: row["judged_at"])
         return cls(
             catalogue,
             latest_writes(warehouse, catalogue, first, last),
