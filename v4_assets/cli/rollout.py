@@ -8,7 +8,7 @@ import click
 
 from v4_assets.cli.output import DAY, json_option, say, told
 from v4_assets.clock import cutoff, parse_instant
-from v4_assets.config.environment import load
+from v4_assets.config.environment import load, load_existing
 
 if TYPE_CHECKING:
     from v4_assets.production.events import Event
@@ -36,7 +36,7 @@ def live(instant: str | None, as_json: bool) -> None:
     """What is live, or was at an instant."""
     from v4_assets.production import events as deployments
 
-    when = _instant(instant) if instant else load().clock.now()
+    when = _instant(instant) if instant else load_existing().clock.now()
     found = deployments.live_at(_events(), when)
     text = f"{found.version} since {found.happened_at:%Y-%m-%d %H:%M} UTC: {found.reason}" if found else "nothing"
     say(found, f"{when:%Y-%m-%d %H:%M} UTC: {text}", as_json)
@@ -142,7 +142,7 @@ def report() -> None:
     from v4_assets.report import publishing
     from v4_assets.resources import warehouse
 
-    settings = load()
+    settings = load_existing()
     with dagster_instance(settings) as instance:
         click.echo(
             publishing.publish_now(instance, warehouse(settings), settings.rollout, settings.clock, settings.places)
@@ -158,7 +158,7 @@ def show_lift(day: date, weeks: bool, as_json: bool) -> None:
     from v4_assets.cli import lift
     from v4_assets.resources import warehouse
 
-    settings = load()
+    settings = load_existing()
     rows = lift.by_decile(warehouse(settings), settings.rollout.catalogue, None if weeks else day)
     say(rows, lift.as_text(rows) or f"{day} was not evaluated; `v4 run --date {day}` does.", as_json)
 
@@ -168,7 +168,7 @@ def _rewrite_page() -> None:
     from v4_assets.report import publishing
     from v4_assets.resources import warehouse
 
-    settings = load()
+    settings = load_existing()
     with dagster_instance(settings) as instance:
         click.echo(publishing.rewrite(instance, warehouse(settings), settings.rollout, settings.clock, settings.places))
 
@@ -192,7 +192,7 @@ def _events() -> "list[Event]":
     from v4_assets.production import store as production_store
     from v4_assets.resources import warehouse
 
-    settings = load()
+    settings = load_existing()
     return production_store.history(warehouse(settings), settings.rollout.catalogue)
 
 

@@ -175,10 +175,10 @@ def read_rollout(path: Path) -> Rollout:
         raise SettingsError(explain(str(path), error)) from error
 
 
-def explain(where: str, error: ValidationError, prefix: str = "") -> str:
-    """What is wrong and where; `prefix` makes environment variables of field names."""
+def explain(where: str, error: ValidationError) -> str:
+    """What is wrong, and in which entry."""
     problems = []
     for item in error.errors():
         name = ".".join(str(part) for part in item["loc"]) or "file"
-        problems.append(f"{prefix + name.upper() if prefix else name}: {item['msg']}")
+        problems.append(f"{name}: {item['msg']}")
     return f"{where} cannot be used. " + "; ".join(problems)

@@ -12,7 +12,7 @@ Weeks = Annotated[int, Field(ge=1, le=52)]
 class Frozen(BaseModel):
     """Cannot be changed once read, and takes no entry it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class MinConversions(Frozen):

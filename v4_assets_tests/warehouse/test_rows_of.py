@@ -12,10 +12,9 @@ from v4_assets.warehouse.protocol import rows_of
 INSTANT = datetime(2026, 1, 5, 11, 30, 0, 123456, tzinfo=UTC)
 WITHOUT_PANDAS = """
 import sys
-import pyarrow as pa
+import duckdb
 from v4_assets.warehouse.protocol import rows_of
-seconds = pa.array([1_767_571_200], pa.int64())  # an array made of datetimes would import pandas itself
-table = pa.table({"at": seconds.cast(pa.timestamp("s", "America/New_York"))})
+table = duckdb.sql("SELECT TIMESTAMPTZ '2026-01-05 00:00:00+00' AS at").to_arrow_table()  # pa.array imports pandas
 print(rows_of(table)[0]["at"].isoformat(), "pandas" in sys.modules)
 """
 
