@@ -702,7 +702,7 @@ def test_a_stand_in_that_is_not_running_is_told_when_it_is_needed(tmp_path):
         ({"V4_SALESFORCE_REQUEST_FLOOR": "-1"}, "V4_SALESFORCE_REQUEST_FLOOR: Input should be greater"),
         ({"V4_SALESFORCE_AUTH": "magic"}, "V4_SALESFORCE_AUTH: Input should be 'jwt' or 'client-credentials'"),
         ({"V4_SALESFORCE_AUTH": "password"}, "set V4_SALESFORCE_AUTH to jwt or client-credentials"),
-        ({"V4_SALESFORCE_PASSWORD": "hunter2"}, "V4_SALESFORCE_PASSWORD cannot be used: the login by password"),
+        ({"V4_SALESFORCE_PASSWORD": "hunter2"}, "V4_SALESFORCE_PASSWORD cannot be used: Salesforce ends the login"),
         ({"V4_SALESFORCE_SECURITY_TOKEN": "hunter2"}, "V4_SALESFORCE_SECURITY_TOKEN cannot be used"),
         (
             {"V4_SALESFORCE_AUTH": "client-credentials"},
