@@ -23,9 +23,10 @@ INTRO = """# Configuration
 ## The environment
 
 Every variable may be left out: an empty environment runs the demo. An empty variable is one that is not set. No command
-reads a file of variables; `.env.example` lists them to copy from. A `V4_…` name close to one below is refused as a typing
-mistake, any other unknown one is warned of. `v4 sample`, `demo`, `init`, `run` and other commands that write make the
-folder of `V4_HOME`; commands that read name it where it does not exist.
+reads a file of variables; `.env.example` lists them to copy from.
+
+A `V4_…` name close to one below is refused as a typing mistake; any other unknown one is warned of. Commands that write
+(`v4 sample`, `demo`, `init`, `run`, …) make the folder of `V4_HOME`; commands that read name it if it does not exist.
 
 """
 ROLLOUT_INTRO = """
