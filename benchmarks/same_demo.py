@@ -16,7 +16,7 @@ import duckdb
 
 from v4_assets.config.environment import load
 from v4_assets.names import SCORING_JOB
-from v4_assets.operations import operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.evaluations import checks_of_run
 from v4_assets.sample import Story
 
@@ -125,7 +125,7 @@ def _recorded(home: Path) -> tuple[Counter[object], Counter[object]]:
     The verdict on each of its days is in v4_partition_verdicts.
     """
     checks: Counter[object] = Counter()
-    with operate.dagster_instance(load({"V4_HOME": str(home)})) as instance:
+    with dagster_instance(load({"V4_HOME": str(home)})) as instance:
         for run in instance.get_runs():
             if run.job_name == SCORING_JOB:
                 continue

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from v4_assets.cli.output import DAY, json_option, say
-from v4_assets.config.environment import load
+from v4_assets.config.environment import load, load_existing
 from v4_assets.config.rollout import Rollout, read_rollout
 from v4_assets.errors import PolicyError
 from v4_assets.studies.odds_rules import Assumptions
@@ -74,7 +74,7 @@ def show_replay(policy: Path | None, first: date | None, last: date, as_json: bo
     """On which days a policy would have acted on the evidence that was recorded, beside what was done."""
     from v4_assets.studies import replay as replaying
 
-    settings = load()
+    settings = load_existing()
     other = read_rollout(policy) if policy else settings.rollout
     _verify_same_outcome(settings.rollout, other)
     days = _replayed(settings.rollout, other, first or settings.rollout.first_day, last)
@@ -106,7 +106,7 @@ def show_preview(version: str | None, day: date, as_json: bool) -> None:
     from v4_assets.resources import store
     from v4_assets.salesforce import preview as sync_preview
 
-    settings = load()
+    settings = load_existing()
     found = sync_preview.preview(
         store(settings), settings.rollout, settings.clock, version or settings.rollout.candidate, day
     )
@@ -131,7 +131,7 @@ def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Seq
     from v4_assets.resources import store
     from v4_assets.studies import replay as replaying
 
-    record = store(load())
+    record = store(load_existing())
     with record.session():
         events = record.events()
         recorded = record.comparisons(first, last)

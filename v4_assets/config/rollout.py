@@ -192,10 +192,10 @@ def read_rollout(path: Path) -> Rollout:
         raise SettingsError(explain(str(path), error)) from error
 
 
-def explain(where: str, error: ValidationError, prefix: str = "") -> str:
-    """Each invalid entry and its error; `prefix` turns field names into environment variables."""
+def explain(where: str, error: ValidationError) -> str:
+    """Each invalid entry and its error."""
     problems = []
     for item in error.errors():
         name = ".".join(str(part) for part in item["loc"]) or "file"
-        problems.append(f"{prefix + name.upper() if prefix else name}: {item['msg']}")
+        problems.append(f"{name}: {item['msg']}")
     return f"{where} cannot be used. " + "; ".join(problems)

@@ -14,7 +14,7 @@ WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 class Frozen(BaseModel):
     """Settings that cannot change after they are read, and that refuse unknown entries."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class MinConversions(Frozen):

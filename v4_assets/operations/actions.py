@@ -15,6 +15,7 @@ from v4_assets.graph import build
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, ALERT_SENSOR, FIRST_ASSETS, ROLLOUT_SENSOR
 from v4_assets.operations import operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.production import events as deployments
 from v4_assets.production import store as production_store
@@ -39,7 +40,7 @@ class Tick:
 
 def status(settings: Settings) -> Status:
     """The status of the rollout now."""
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         return read_status(instance, store(settings), settings.rollout, settings.clock)
 
 
@@ -47,7 +48,7 @@ def tick(settings: Settings, name: str = ROLLOUT_SENSOR) -> Tick:
     """One sensor tick and the runs it requests, in this process: what the daemon does, once."""
     definitions = build(settings)
     key = f"v4_tick:{name}"
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         storage = instance.daemon_cursor_storage
         context = dg.build_sensor_context(
             instance=instance,

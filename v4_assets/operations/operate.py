@@ -1,7 +1,6 @@
 """Running the graph in this process: one day, a range of gaps, the checklist, training."""
 
 import gc
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from typing import Any
 
 import dagster as dg
 
-from v4_assets import dagster_storage, jobs, tables
+from v4_assets import jobs, tables
 from v4_assets.config.environment import Settings
 from v4_assets.days import contiguous, days_between
-from v4_assets.errors import SettingsError, V4Error
+from v4_assets.errors import V4Error
 from v4_assets.graph import build
 from v4_assets.names import (
     DAILY_JOB,
@@ -24,6 +23,7 @@ from v4_assets.names import (
     REPLACE_LIVE_TAG,
     SCORING_JOB,
 )
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import store as production_store
 from v4_assets.production.assets import archived_versions
 from v4_assets.production.events import Production
@@ -56,21 +56,6 @@ class Outcome:
     checks_failed: tuple[FailedCheck, ...]
     errors: tuple[str, ...]
     """What stopped a step, one sentence each."""
-
-
-@contextmanager
-def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance under V4_HOME, made on first use."""
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    config = settings.dagster_home / "dagster.yaml"
-    if not config.exists():
-        if not settings.dagster_yaml.is_file():
-            raise SettingsError(
-                f"V4_DAGSTER_YAML: there is no {settings.dagster_yaml}. deploy/ holds two to choose from."
-            )
-        shutil.copy(settings.dagster_yaml, config)
-    with dagster_storage.opened(settings.dagster_home) as instance:
-        yield instance
 
 
 @dataclass(frozen=True)

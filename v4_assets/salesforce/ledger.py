@@ -18,7 +18,7 @@ from v4_assets.clock import Clock
 from v4_assets.errors import ConcurrentWriteError, SalesforceError, StaleDecisionError
 from v4_assets.salesforce.outcomes import all_alike
 from v4_assets.tables import Catalogue
-from v4_assets.warehouse.protocol import Statement, Warehouse, arrow_schema
+from v4_assets.warehouse.protocol import Statement, Warehouse, arrow_schema, rows_of
 
 PLANNED = "PLANNED"
 """Code of a row that is on its way."""
@@ -71,7 +71,7 @@ class Ledger:
     def jobs(self, org_id: str) -> list[Job]:
         """Every job of an org, oldest first."""
         found = self.warehouse.read(self.catalogue.query(tables.SALESFORCE_JOBS))
-        return [Job(**row) for row in found.to_pylist() if row["org_id"] == org_id]
+        return [Job(**row) for row in rows_of(found) if row["org_id"] == org_id]
 
     def latest_org(self) -> str | None:
         """The org that was last written to."""
@@ -178,7 +178,7 @@ class Ledger:
     def accounts(self, sync: Sync) -> list[dict[str, Any]]:
         """What became of the leads a sync sent: the rows of salesforce_accounts."""
         params = {"sync_id": sync.sync_id, "prediction_date": sync.day}
-        found = self.warehouse.read(self.catalogue.query("salesforce_accounts", params)).to_pylist()
+        found = rows_of(self.warehouse.read(self.catalogue.query("salesforce_accounts", params)))
         return sorted(found, key=lambda row: (row["outcome"], row["code"] or ""))
 
     def _taken_over(self, job: Job, now: datetime) -> list[Statement]:

@@ -18,6 +18,7 @@ from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.operations import actions, operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.production.decision import Decision
 from v4_assets.resources import store, warehouse
@@ -64,7 +65,7 @@ class Stage:
     @contextmanager
     def session(self) -> Iterator[None]:
         """Keep the warehouse and Dagster's instance open for the calls inside."""
-        with warehouse(self.settings).session(), operate.dagster_instance(self.settings):
+        with warehouse(self.settings).session(), dagster_instance(self.settings):
             yield
 
     def at(self, day: date, when: time = RUN_AT) -> Settings:

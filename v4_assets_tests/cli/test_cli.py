@@ -93,6 +93,7 @@ def test_an_unknown_command_is_a_mistake_in_use(v4):
 
 
 def test_the_status_before_init_says_that_nothing_is_live(home, shipped, v4):
+    home.mkdir()
     code, out, err = v4("status")
     assert (code, err) == (1, "")
     assert out.splitlines() == [
@@ -108,6 +109,7 @@ def test_the_status_before_init_says_that_nothing_is_live(home, shipped, v4):
 
 
 def test_the_status_before_init_for_scripts(home, shipped, v4):
+    home.mkdir()
     code, out, _ = v4("status", "--json")
     assert code == 1
     assert json.loads(out) == {
@@ -129,8 +131,12 @@ def test_the_status_before_init_for_scripts(home, shipped, v4):
 
 
 def test_looking_at_the_status_makes_nothing(home, v4):
-    assert v4("status")[0] == 1
+    code, _, err = v4("status")
+    assert (code, f"V4_HOME is {home}, which does not exist." in err) == (2, True)
     assert not home.exists()
+    home.mkdir()
+    assert v4("status")[0] == 1
+    assert list(home.iterdir()) == []
 
 
 def test_init_adopts_the_baseline_once_and_the_status_shows_it(home, shipped, v4):

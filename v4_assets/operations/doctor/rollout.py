@@ -7,9 +7,9 @@ import dagster as dg
 from v4_assets import resources
 from v4_assets.config.environment import Settings
 from v4_assets.names import ALERT_SENSOR, DAILY_JOB, ROLLOUT_SENSOR
-from v4_assets.operations import operate
 from v4_assets.operations.doctor import Answer, Probe, Verdict
 from v4_assets.operations.doctor.warehouse import opened
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import events as deployments
 from v4_assets.production import store as production_store
 from v4_assets.resources import registry
@@ -94,7 +94,7 @@ def dagster(settings: Settings) -> Answer:
     if not is_there(settings):
         do = "The first `v4 run` or `v4 dev` makes it, of V4_DAGSTER_YAML."
         return Answer(Verdict.WARN, f"There is no instance in {settings.dagster_home} yet.", do)
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         if outdated := _outdated(instance):
             do = f"Stop its processes, then `DAGSTER_HOME={settings.dagster_home} dagster instance migrate`."
             return Answer(Verdict.FAIL, f"Its storage of {', '.join(outdated)} is of an earlier Dagster.", do)
@@ -113,7 +113,7 @@ def switches(settings: Settings) -> Answer:
     """Which of schedule and sensors are on; what was switched in the UI holds against the settings."""
     by_hand = {}
     if is_there(settings):
-        with operate.dagster_instance(settings) as instance:
+        with dagster_instance(settings) as instance:
             states = {state.instigator_name: state.status for state in instance.all_instigator_state()}
         known = {"RUNNING": True, "STOPPED": False}
         by_hand = {name: known[one.value] for name, one in states.items() if name in SWITCHED and one.value in known}
@@ -141,7 +141,7 @@ def runs(settings: Settings) -> Answer:
     """No run is left STARTED by a process that is gone."""
     if not is_there(settings):
         return Answer(Verdict.OK, "none")
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         found = [(run, why_gone(instance, run)) for run in unfinished(instance)]
     left = [f"run {run.run_id} ({_what(run)}) is {run.status.value}: {why}" for run, why in found if why]
     if left:
