@@ -93,10 +93,9 @@ def _tables(old: Path, new: Path) -> Iterator[tuple[str, int, str]]:
             elif after is None or not set(before) <= set(after):
                 yield table, 0, "a table or a column is no more"
             else:
-                new = [name for name in after if name not in before]
-                compared = [name for name in before if name not in ASIDE]
-                what = f"{table}, apart from new columns {', '.join(new)}" if new else table
-                yield what, *_rows(connection, table, compared)
+                added = ", ".join(column for column in after if column not in before)
+                what = f"{table}, apart from new columns {added}" if added else table
+                yield what, *_rows(connection, table, [column for column in before if column not in ASIDE])
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str]) -> tuple[int, str]:
