@@ -1,5 +1,5 @@
--- lead_outcomes: what is known on the day of every lead contacted lately: when it was contacted and called, and whether it converted.
--- It holds the leads contacted in the widest cohort or since, and those called since then, whenever they were contacted.
+-- lead_outcomes: contact, call and conversion of every recently contacted lead, as known on the day.
+-- It holds the leads contacted in the widest cohort or later, and those called since then, whenever they were contacted.
 -- grain:   one row per prediction_date and lead_id
 -- inputs:  {{lead}}
 -- params:  @prediction_date DATE, @cutoff TIMESTAMP (prediction_date 00:00 New York), @first_contact DATE (of the widest cohort), @last_matured DATE (contacted by then, the outcome is known), @window_days INT64 (outcome window), @retrospective BOOL

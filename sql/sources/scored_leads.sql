@@ -1,4 +1,4 @@
--- scored_leads: which open leads are scored on the day, as of its cut-off.
+-- scored_leads: the open leads to be scored on the day, as of its cut-off.
 -- grain:   one row per prediction_date and lead_id
 -- inputs:  {{lead}}
 -- params:  @prediction_date DATE, @cutoff TIMESTAMP (prediction_date 00:00 New York), @retrospective BOOL

@@ -1,4 +1,4 @@
-"""Scoring files and checking brought models: what `v4 score` and `v4 register` do with files. No Dagster."""
+"""Scoring files and checking models trained elsewhere, for `v4 score` and `v4 register`. No Dagster."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -21,13 +21,13 @@ from v4_assets.scores.scoring import ROWS_AT_ONCE, read_ahead
 from v4_assets.warehouse.protocol import ARROW_TYPES
 
 MINIMUM_DISTINCT_SCORES = 100
-"""A model that tells fewer groups of leads apart cannot be ranked into percentiles."""
+"""With fewer distinct scores, leads cannot be ranked into percentiles."""
 
 
 def read_rows(path: Path, features: tuple[Feature, ...]) -> Iterator[pa.RecordBatch]:
     """The rows of a Parquet or CSV file in batches. A CSV's feature columns are read in the features' types."""
     if not path.is_file():
-        raise V4Error(f"There is no {path}. Give a Parquet or CSV file of features.")
+        raise V4Error(f"{path} does not exist. Give a Parquet or CSV file of features.")
     try:
         if path.suffix == ".parquet":
             categorical = [feature.name for feature in features if feature.categories]
@@ -52,14 +52,14 @@ def score_file(bundle: Bundle, source: Path, target: Path, progress: Callable[[i
     if target.suffix not in (".parquet", ".csv"):
         raise V4Error(f"{target} is neither .parquet nor .csv. Choose one of them.")
     if not target.parent.is_dir():
-        raise V4Error(f"There is no folder {target.parent}. Create it, or choose another.")
+        raise V4Error(f"The folder {target.parent} does not exist. Create it, or choose another.")
     count = 0
-    with _whole(target) as beside:
+    with _whole(target) as partial:
         writer = None
         try:
             for batch in read_ahead(read_rows(source, bundle.features)):
                 scored = _scored(bundle, batch)
-                writer = writer or _writer(beside, target.suffix, scored.schema)
+                writer = writer or _writer(partial, target.suffix, scored.schema)
                 writer.write_batch(scored)
                 count += len(batch)
                 progress(len(batch))
@@ -84,7 +84,7 @@ def brought_bundle(
     """
     batches = list(rows)
     if not batches:
-        raise V4Error("There are no rows to profile the model on. Give some with --data.")
+        raise V4Error("No rows to profile the model on. Give a file of features with --data.")
     matrix = encode(contract.features, pa.Table.from_batches(batches))
     rounds = 0 if contract.rounds == ALL_ROUNDS else int(contract.rounds)
     scores = booster.inplace_predict(matrix, iteration_range=(0, rounds))
@@ -97,7 +97,7 @@ def brought_bundle(
     if distinct < MINIMUM_DISTINCT_SCORES:
         raise ModelContractError(
             f"{version} gives {distinct} different scores on {len(matrix)} rows of profile data, expected at "
-            f"least {MINIMUM_DISTINCT_SCORES}: percentiles would mean nothing. Check early stopping and the class "
+            f"least {MINIMUM_DISTINCT_SCORES} for percentiles. Check early stopping and the class "
             "weight, or give more rows with --data."
         )
     return training.bundle_files(version, contract.features, booster, figures, Period(matrix, scores), contract.rounds)
@@ -114,16 +114,16 @@ def _scored(bundle: Bundle, batch: pa.RecordBatch) -> pa.RecordBatch:
 def _writer(path: Path, suffix: str, schema: pa.Schema) -> Any:
     if suffix == ".csv":
         return pa.csv.CSVWriter(path, schema)
-    # Identifiers and scores hardly repeat: looking for what repeats costs more than the rest of the file.
+    # Identifiers and scores hardly repeat: dictionary encoding would cost more than the rest of the file.
     return pa.parquet.ParquetWriter(path, schema, use_dictionary=["model_version"])
 
 
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
-    """A file beside the target, moved into its place when all went well and removed otherwise."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    """A file next to the target, moved to the target's path on success and removed on failure."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        yield beside
-        beside.replace(target)
+        yield partial
+        partial.replace(target)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)

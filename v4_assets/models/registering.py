@@ -29,7 +29,7 @@ from v4_assets.sql import Column
 from v4_assets.warehouse.latest_writes import latest_writes
 
 PROFILE_DAYS = 60
-"""How far back a day of features is looked for when no data is given."""
+"""Number of past days searched for features when no data is given."""
 
 
 @dataclass(frozen=True)

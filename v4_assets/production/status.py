@@ -20,10 +20,11 @@ from v4_assets.production.decide import decide
 from v4_assets.production.decision import Action, Decision, Phase, RolloutStatus
 from v4_assets.production.evaluations import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.events import DeploymentState, Event
-from v4_assets.production.last_sync import Sync, last_sync
+from v4_assets.production.last_sync import last_sync
 from v4_assets.production.orders import KIND, Order, gates_json, order_id
 from v4_assets.production.overdue import Overdue, due, overdue
 from v4_assets.production.state import State
+from v4_assets.production.synced import Sync
 from v4_assets.warehouse import verdicts
 from v4_assets.warehouse.protocol import Warehouse
 

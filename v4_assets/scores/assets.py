@@ -76,7 +76,7 @@ def scored_batches(
 
 
 def _judge(desk: Desk, day: Day, bundle: Bundle, features: str, scores: str) -> list[Finding]:
-    """What stands in the warehouse is judged, not what was meant to be written."""
+    """Findings on the stored rows: checks read the warehouse, not the rows in memory."""
     rows = desk.warehouse.read(desk.catalogue.query("score_ranks", day.params, daily_scores=scores))
     return checks.judge(
         scores=rows["score"].to_numpy(),

@@ -1,4 +1,4 @@
-"""What was written: the latest write of every partition, as the log of writes has it."""
+"""The latest write of every partition, from the log of writes."""
 
 from datetime import date
 

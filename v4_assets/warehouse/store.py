@@ -54,7 +54,7 @@ class Store:
         """
         relation = self._relations().get(name)
         if relation is None:
-            raise V4Error(f"There is no table or view {name!r}. Expected one of: {', '.join(self.names)}.")
+            raise V4Error(f"Unknown table or view {name!r}. Expected one of: {', '.join(self.names)}.")
         if not _is_dated(relation):
             if first is not None or last is not None:
                 raise V4Error(f"{name} has no {PARTITION_COLUMN} to choose days by. Call frame({name!r}) without days.")
@@ -62,7 +62,7 @@ class Store:
         if first is None:
             raise V4Error(f"{name} has rows for every day. Call frame({name!r}, first, last) with two dates.")
         if last is not None and last < first:
-            raise V4Error(f"The days run from {first} back to {last}. Give the earlier day first.")
+            raise V4Error(f"The first day, {first}, is after the last, {last}. Give the earlier day first.")
         return self._frame("rows_of_days", first_day=first, last_day=last or first, dated=_full_name(relation))
 
     def features(self, day: date, version: str) -> "pd.DataFrame":
@@ -83,9 +83,7 @@ class Store:
     def _names_of(self, version: str) -> VersionNames:
         versions = self.catalogue.versions
         if version not in versions:
-            raise ModelError(
-                f"There is no version {version!r} in rollout.yaml. Expected one of: {', '.join(versions)}."
-            )
+            raise ModelError(f"rollout.yaml has no version {version!r}. Expected one of: {', '.join(versions)}.")
         return versions[version]
 
     def _relations(self) -> dict[str, Table | View]:

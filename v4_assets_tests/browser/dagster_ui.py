@@ -13,8 +13,9 @@ from typing import Self
 
 import requests
 
-from v4_assets.config.environment import PROJECT, load
+from v4_assets.config.environment import load
 from v4_assets.operations import operate
+from v4_assets.project import PROJECT
 
 START_SECONDS, STOP_SECONDS = 180, 20
 

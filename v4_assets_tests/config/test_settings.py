@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from v4_assets.config.environment import PROJECT, Settings, load, with_environment
+from v4_assets.config.environment import Settings, load, with_environment
 from v4_assets.config.rollout import read_rollout
 from v4_assets.errors import SettingsError
+from v4_assets.project import PROJECT
 from v4_assets.resources import registry, warehouse
 
 ROLLOUT = PROJECT / "rollout.yaml"

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 
 from salesforce_stand_in import StandInOrg
 from v4_assets.cli.main import cli
-from v4_assets.config.environment import PROJECT
 from v4_assets.names import PROCESS_TAG
 from v4_assets.operations import operate
 from v4_assets.operations.doctor import Answer, Told, Verdict, as_text, examine, rollout
 from v4_assets.operations.doctor import warehouse as warehouse_probes
+from v4_assets.project import PROJECT
 from v4_assets_tests.fixtures.stories import Story, tell
 from v4_assets_tests.production.test_attempts import dead_process
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from v4_assets.config.environment import PROJECT
 from v4_assets.operations import operate
 from v4_assets.production.decision import GATE_NAMES
+from v4_assets.project import PROJECT
 from v4_assets_tests.bigquery.emulator import free_port
 from v4_assets_tests.fixtures.stories import ADOPTED, tell
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from v4_assets import runs
-from v4_assets.config.environment import PROJECT, load
+from v4_assets.config.environment import load
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.read import Evaluator
 from v4_assets.graph import build
@@ -20,6 +20,7 @@ from v4_assets.operations import operate, prune
 from v4_assets.operations.doctor import examine, rollout
 from v4_assets.operations.status import status
 from v4_assets.operations.status_text import as_text
+from v4_assets.project import PROJECT
 from v4_assets_tests.fixtures.stories import ADOPTED, Story, tell
 
 

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from salesforce_stand_in import V4, OrgField, SeedLead, StandInOrg
 from salesforce_stand_in.login import ORG_ID, Login
 from v4_assets import resources
-from v4_assets.config.environment import PROJECT, load
+from v4_assets.config.environment import load
 from v4_assets.config.record_ids import to_18
 from v4_assets.config.salesforce import SalesforceTarget, from_environment
 from v4_assets.errors import (
@@ -33,6 +33,7 @@ from v4_assets.errors import (
     SalesforceSetupError,
     SettingsError,
 )
+from v4_assets.project import PROJECT
 from v4_assets.salesforce.client import client as salesforce_client
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.http import LoopbackAdapter, Patience

@@ -245,7 +245,7 @@ def test_the_demo_reaches_no_real_org_and_alerts_nobody(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     monkeypatch.setattr(
         demo,
-        "_beside",
+        "_in_parallel",
         lambda work: seen.extend(one.settings for one in (*work.args, work.keywords["silent"])) or nullcontext(),
     )
     assert told(asked, *Story)[0] == 1
@@ -275,7 +275,7 @@ def test_another_story_that_goes_otherwise_fails_the_demo_too(tmp_path, monkeypa
 
     monkeypatch.setattr(rollout_story, "tell", goes_as_it_must)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
-    monkeypatch.setattr(demo, "_beside", lambda work: nullcontext(goes_otherwise))
+    monkeypatch.setattr(demo, "_in_parallel", lambda work: nullcontext(goes_otherwise))
     settings = load({"V4_HOME": str(tmp_path)})
     code, said = told(settings, *Story)
     assert code == 1
@@ -311,7 +311,7 @@ def run(monkeypatch) -> list[str]:
     monkeypatch.setattr(rollout_story, "tell", rollout)
     monkeypatch.setattr(other_stories, "tell", others)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
-    monkeypatch.setattr(demo, "_beside", lambda work: nullcontext(work if work else list))
+    monkeypatch.setattr(demo, "_in_parallel", lambda work: nullcontext(work if work else list))
     return found
 
 

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from v4_assets.config.environment import PROJECT
 from v4_assets.config.rollout import read_rollout
 from v4_assets.config.rollout_policy import Evaluation, Policy
 from v4_assets.evaluation.intervals import lift_bounds, logit_auc_bounds
@@ -22,6 +21,7 @@ from v4_assets.production.decide import decide
 from v4_assets.production.decision import GATE_NAMES, ROLLBACK_GATES, Action, Gate, Phase, RolloutStatus, Verdict
 from v4_assets.production.gates import history_of
 from v4_assets.production.state import State
+from v4_assets.project import PROJECT
 from v4_assets.studies.assets import policy_odds
 from v4_assets.studies.odds import as_dict, as_text, odds_of, simulate
 from v4_assets.studies.odds_chart import png

@@ -22,7 +22,7 @@ import pytest
 
 from v4_assets import tables
 from v4_assets.clock import cutoff
-from v4_assets.config.environment import PROJECT, load
+from v4_assets.config.environment import load
 from v4_assets.errors import (
     ConcurrentWriteError,
     FeatureError,
@@ -31,6 +31,7 @@ from v4_assets.errors import (
     WarehouseBusyError,
     WarehouseError,
 )
+from v4_assets.project import PROJECT
 from v4_assets.sql import Column, Query
 from v4_assets.tables import Table, View
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse

@@ -72,8 +72,8 @@ def test_the_refusal_says_what_stands_there_and_how_to_go_on():
         to_write(CHANGED, LIVE, replace_reason=None, only_gaps=False)
     assert str(caught.value) == (
         "v4_daily_scores of 2026-01-05 was written on its own day (11:02 UTC, run morning) by definition aaaaaaaaaaaa; "
-        "the definition is now bbbbbbbbbbbb. Those rows are evidence of what was served and stay. To give them up, say "
-        'why: `v4 run --date 2026-01-05 --replace-live "REASON"`; the reason is recorded.'
+        "the definition is now bbbbbbbbbbbb. These rows are evidence and were kept. To replace them: "
+        '`v4 run --date 2026-01-05 --replace-live "REASON"`.'
     )
 
 
