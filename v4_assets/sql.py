@@ -229,6 +229,5 @@ def _verify(file: SqlFile) -> None:
     ):
         if listed != used:
             raise SqlFileError(
-                f"sql/{file.name}.sql: its header lists {what} {sorted(listed)}, its body uses {sorted(used)}. "
-                "Correct the header."
+                f"sql/{file.name}.sql: its header lists {what} {sorted(listed)}, its body uses {sorted(used)}."
             )

@@ -546,19 +546,19 @@ def test_a_header_is_read_as_a_contract():
         pytest.param(
             "-- inputs:  {{lead}}",
             "-- inputs:  {{lead}}, {{production}}",
-            "sql/counted.sql: its header lists inputs ['lead', 'production'], its body ['lead'].",
+            "sql/counted.sql: its header lists inputs ['lead', 'production'], its body uses ['lead'].",
             id="inputs-disagree",
         ),
         pytest.param(
             "-- inputs:  {{lead}}\n",
             "",
-            "sql/counted.sql: its header lists inputs [], its body ['lead'].",
+            "sql/counted.sql: its header lists inputs [], its body uses ['lead'].",
             id="inputs-missing",
         ),
         pytest.param(
             "-- params:  @day DATE",
             "-- params:  @date DATE",
-            "sql/counted.sql: its header lists params ['date'], its body ['day'].",
+            "sql/counted.sql: its header lists params ['date'], its body uses ['day'].",
             id="params-disagree",
         ),
         pytest.param(
@@ -602,7 +602,7 @@ def test_a_file_that_is_not_there_is_named():
 
 def test_a_table_nobody_knows_and_a_parameter_nobody_gave_are_named():
     file = sql.parse("counted", GOOD)
-    with pytest.raises(SqlFileError, match=r"reads \['lead'\], which no table is called\. Known: \['leads'\]"):
+    with pytest.raises(SqlFileError, match=r"reads unknown tables \['lead'\]\. Known: \['leads'\]"):
         sql.bind(file, {"leads": "`crm`.`Lead`"}, {"day": DAY})
     with pytest.raises(SqlFileError, match=r"needs a value for @day; got \['date'\]"):
         sql.bind(file, {"lead": "`crm`.`Lead`"}, {"date": DAY})

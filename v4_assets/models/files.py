@@ -27,7 +27,7 @@ MINIMUM_DISTINCT_SCORES = 100
 def read_rows(path: Path, features: tuple[Feature, ...]) -> Iterator[pa.RecordBatch]:
     """The rows of a Parquet or CSV file in batches. A CSV's feature columns are read in the features' types."""
     if not path.is_file():
-        raise V4Error(f"{path} does not exist. Give a Parquet or CSV file of features.")
+        raise V4Error(f"There is no {path}. Give a Parquet or CSV file of features.")
     try:
         if path.suffix == ".parquet":
             categorical = [feature.name for feature in features if feature.categories]
@@ -52,7 +52,7 @@ def score_file(bundle: Bundle, source: Path, target: Path, progress: Callable[[i
     if target.suffix not in (".parquet", ".csv"):
         raise V4Error(f"{target} is neither .parquet nor .csv. Choose one of them.")
     if not target.parent.is_dir():
-        raise V4Error(f"The folder {target.parent} does not exist. Create it, or choose another.")
+        raise V4Error(f"There is no folder {target.parent}. Create it, or choose another.")
     count = 0
     with _whole(target) as partial:
         writer = None

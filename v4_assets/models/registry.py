@@ -50,7 +50,7 @@ class ModelRegistry:
         entries = self.entries()
         if version not in entries:
             raise ModelError(
-                f"Model {version} is not registered; the registry has {sorted(entries)}. Register it with "
+                f"There is no model {version}; the registry has {sorted(entries)}. Register it with "
                 f"`v4 register {version} --model model.json --features features.json`, or correct the name."
             )
         return entries[version]

@@ -59,13 +59,13 @@ def scripts(rollout: Rollout) -> tuple[Script, ...]:
 def chosen(rollout: Rollout, version: str | None, name: str | None) -> tuple[Script, ...]:
     """The scripts of a version, or the one of a name, or all. Raises V4Error naming what there is."""
     if version is not None and version not in rollout.versions:
-        raise V4Error(f"rollout.yaml has no version {version}; it has {', '.join(rollout.versions)}.")
+        raise V4Error(f"There is no version {version} in rollout.yaml; it has {', '.join(rollout.versions)}.")
     every = scripts(rollout)
     found = tuple(one for one in every if version in (None, one.version) and name in (None, one.name))
     if not found:
         of = f" of {version}" if version else ""
         there = ", ".join(one.name for one in every if version in (None, one.version))
-        raise V4Error(f"Unknown script {name}{of}; expected one of: {there}.")
+        raise V4Error(f"There is no script {name}{of}; there are {there}.")
     return found
 
 

@@ -54,7 +54,7 @@ class Store:
         """
         relation = self._relations().get(name)
         if relation is None:
-            raise V4Error(f"Unknown table or view {name!r}. Expected one of: {', '.join(self.names)}.")
+            raise V4Error(f"There is no table or view {name!r}. Expected one of: {', '.join(self.names)}.")
         if not _is_dated(relation):
             if first is not None or last is not None:
                 raise V4Error(f"{name} has no {PARTITION_COLUMN} to choose days by. Call frame({name!r}) without days.")
@@ -83,7 +83,9 @@ class Store:
     def _names_of(self, version: str) -> VersionNames:
         versions = self.catalogue.versions
         if version not in versions:
-            raise ModelError(f"rollout.yaml has no version {version!r}. Expected one of: {', '.join(versions)}.")
+            raise ModelError(
+                f"There is no version {version!r} in rollout.yaml. Expected one of: {', '.join(versions)}."
+            )
         return versions[version]
 
     def _relations(self) -> dict[str, Table | View]:

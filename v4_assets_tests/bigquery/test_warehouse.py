@@ -328,7 +328,7 @@ def test_the_texts_of_materialized_views_and_of_every_kind_of_routine_are_told(h
 
 
 def test_the_routines_of_a_dataset_that_is_not_there_are_an_error(still):
-    with pytest.raises(TableMissingError, match="The dataset v4-test:no_such_dataset does not exist"):
+    with pytest.raises(TableMissingError, match="There is no dataset v4-test:no_such_dataset"):
         still.warehouse.routine_texts("no_such_dataset")
 
 

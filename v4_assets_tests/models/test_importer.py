@@ -242,7 +242,7 @@ LISTS = {
     "a word without code": (mapping(mobility_tier_encoded=["Stable", "Low_Mobility"]), "['High_Mobility'] in mobility"),
     "words to codes": (mapping(mobility_tier_encoded={"Stable": 0}), "must map codes to words"),
     "no mapping": (firm_list(categorical_mappings={}), "words whose codes it does not state"),
-    "a stray mapping": (mapping(nothing=["a"]), "names ['nothing'], which are no features"),
+    "a stray mapping": (mapping(nothing=["a"]), "names ['nothing'], which are not in the feature list"),
     "one feature too few": (firm_list(final_features=FIRM_ORDER[:-1]), "the feature list has 21"),
     "another name": (firm_list(final_features=[*FIRM_ORDER[:-1], "is_dual"]), "for is_dual the SQL makes nothing"),
     "no list": ({"final_features": "all"}, "final_features must be a list"),

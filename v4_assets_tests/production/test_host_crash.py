@@ -55,7 +55,7 @@ def test_a_morning_killed_in_the_middle_is_named_ended_and_run_again(tmp_path):
     [doctor] = examine({"runs": rollout.probes(told.settings)["runs left over"]})
     assert f"run {run.run_id} (daily_scoring of {ADOPTED}) is STARTED: The process" in doctor.found
     content = status(told.settings)
-    left = f"Run {run.run_id} of daily_scoring: The process that carried out this run is gone."
+    left = f"Run {run.run_id} of daily_scoring: The process that executed this run has exited."
     assert {"what": left, "do": "`v4 tick` reports it failed; then `v4 run --date today`"} in content["to_do"]
     assert f"Run        {run.run_id} daily_scoring of {ADOPTED}: STARTED, The process" in as_text(content)
 

@@ -268,5 +268,5 @@ def test_another_matter_is_told_in_a_week_in_which_something_was_told_already(to
 def test_a_warehouse_that_cannot_be_read_is_told(told):
     told.alerts()
     told.change("DROP TABLE ml_features.v4_deployments CASCADE")
-    assert told.alerts().startswith("The rollout could not be read: deployments needs something that is not there")
+    assert told.alerts().startswith("The rollout could not be read: deployments uses a table that does not exist")
     assert told.alerts() == ""

@@ -265,7 +265,7 @@ def test_a_story_that_goes_otherwise_fails_the_demo_and_leaves_it_unfinished(tmp
     settings = load({"V4_HOME": str(tmp_path)})
     code, said = told(settings)
     assert code == 1
-    assert said.endswith("The story went otherwise: nobody was promoted")
+    assert said.endswith("The story did not end as expected: nobody was promoted")
     assert not settings.demo_clock_file.exists()
 
 
@@ -279,7 +279,7 @@ def test_another_story_that_goes_otherwise_fails_the_demo_too(tmp_path, monkeypa
     settings = load({"V4_HOME": str(tmp_path)})
     code, said = told(settings, *Story)
     assert code == 1
-    assert said.endswith("The first story.\n\nThe story went otherwise: the market's fall convicted the model")
+    assert said.endswith("The first story.\n\nThe story did not end as expected: the market's fall convicted the model")
     assert not settings.demo_clock_file.exists()
 
 
@@ -328,7 +328,7 @@ def test_the_stories_asked_for_are_run_and_no_others(tmp_path, run, wanted, expe
     settings = load({"V4_HOME": str(tmp_path / "home")})
     code, said = told(settings, *wanted)
     assert (code, run) == (0, expected)
-    ended = "The story ended as it must." if len(expected) == 1 else f"All {len(expected)} stories ended as they must."
+    ended = "The story ended as expected." if len(expected) == 1 else f"All {len(expected)} stories ended as expected."
     assert ended in said
     clocks = {path.parent.name for path in tmp_path.rglob("demo-clock")}
     assert clocks == set(expected)
@@ -392,7 +392,7 @@ def test_the_market_story_fails_on_a_day_that_tells_nobody(small):
     held = Morning(
         stories.MARKET_MONDAY, Outcome("run", True, 40, (), ()), Decision(Action.HOLD, "all is well"), (), ""
     )
-    with pytest.raises(StoryError, match="nobody is told of the market"):
+    with pytest.raises(StoryError, match="no alert about the market"):
         other_stories._told_of_market(small, held)
 
 

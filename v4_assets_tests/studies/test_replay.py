@@ -132,8 +132,8 @@ def test_the_reason_of_a_rollback_is_told_with_its_numbers():
 
 
 def test_no_evidence_is_said_to_be_none():
-    assert as_text(told([])) == "There is no evidence to replay."
-    assert as_text(told(BACKFILLED)) == "There is no evidence to replay."
+    assert as_text(told([])) == "No evidence is stored, so nothing can be replayed."
+    assert as_text(told(BACKFILLED)) == "No evidence is stored, so nothing can be replayed."
 
 
 @pytest.mark.parametrize("day", [date(2026, 2, 8), date(2026, 2, 9)])

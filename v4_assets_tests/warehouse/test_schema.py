@@ -236,7 +236,7 @@ def test_every_other_difference_is_named_in_one_error_and_nothing_is_changed(set
     with pytest.raises(SchemaDriftError) as refused:
         operate.init(settings)
     said = str(refused.value)
-    assert said.startswith("5 differences from the declared tables must be repaired by hand; nothing was changed: ")
+    assert said.startswith("5 differences from the declared tables must be repaired manually; nothing was changed: ")
     for difference in (
         "v4_partition_writes.note (STRING) is not a column of this release (ALTER TABLE `ml_features`.`v4_partition_wri"
         "tes` DROP COLUMN `note`)",

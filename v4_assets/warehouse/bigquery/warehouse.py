@@ -239,7 +239,7 @@ class BigQueryWarehouse(BigQueryConnection):
             except NotFound as error:
                 name = f"{place.project}:{place.dataset_id}"
                 raise TableMissingError(
-                    f"The dataset {name} does not exist. Create it with "
+                    f"There is no dataset {name}. Create it with "
                     f"`bq mk --dataset --location={self.location} {name}`, or correct `datasets` in rollout.yaml."
                 ) from error
         verify_location(f"{place.project}:{place.dataset_id}", found.location, self.location)

@@ -139,8 +139,8 @@ class DuckDBWarehouse:
         with self._connection() as connection:
             if not connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = $schema", schema).fetchall():
                 raise TableMissingError(
-                    f"{self.path} has no dataset {dataset}. Correct its name: under `references` or `datasets` in "
-                    "rollout.yaml, or in --dataset."
+                    f"There is no dataset {dataset} in {self.path}. Correct its name: under `references` or `datasets` "
+                    "in rollout.yaml, or in --dataset."
                 )
             query = (
                 "SELECT function_name || '(' || array_to_string(parameters, ', ') || ')', macro_definition "
