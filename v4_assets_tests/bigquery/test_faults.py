@@ -39,7 +39,7 @@ def kind(method: str, path: str, body: bytes) -> str:
 
 def once(step: str, fault: Fault) -> Callable[[str, str, bytes], Fault]:
     """The first request of a step meets the fault."""
-    met = []
+    met: list[str] = []
 
     def judge(method: str, path: str, body: bytes) -> Fault:
         if kind(method, path, body) == step and not met:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 from urllib.parse import urlsplit
 
 import dagster as dg
@@ -109,7 +110,7 @@ def test_a_job_of_somebody_else_under_our_id_is_never_taken_for_ours(still, monk
 
 def test_a_job_the_service_lost_is_asked_again_as_another_job(still, emulator, proxy):
     """A job that has failed keeps its id and its failure for ever."""
-    lost = []
+    lost: list[Any] = []
 
     def revise(path: str, body: bytes, content: bytes) -> bytes:
         if b'"jobReference"' not in body or lost:

@@ -236,5 +236,6 @@ def test_an_asset_of_a_day_shows_what_its_jobs_were_estimated_at_and_billed(bigq
         # The emulator counts no bytes; test_jobs.py shows that those of the service arrive here.
         assert figures == {"bytes_processed": 0, "bytes_billed": 0}
         # What the day's checks said is recorded after the day was worked on.
-        assert 0 <= len(counted) - shown[asset]["bigquery_jobs"].value <= 1
+        jobs: Any = shown[asset]["bigquery_jobs"].value
+        assert 0 <= len(counted) - jobs <= 1
         assert ("bytes_estimated" in shown[asset]) == (asset == "features_v41")

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -98,7 +99,8 @@ def test_more_files_than_are_kept_open_are_all_read(settings, monkeypatch):
         for _ in range(4):
             materialize(settings)
         assert [len(instance.all_logs(run.run_id)) > 5 for run in instance.get_runs()] == [True] * 4
-        assert len(instance.event_log_storage._files._engines) <= 2
+        events: Any = instance.event_log_storage
+        assert len(events._files._engines) <= 2
 
 
 def test_a_storage_that_dagster_yaml_names_is_used(settings, tmp_path):

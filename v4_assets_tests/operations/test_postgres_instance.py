@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -59,7 +60,8 @@ def server() -> Iterator[Server]:
     programs = found[-1].parent
     # The server refuses to run as root; Debian's package has made an account for it.
     account = pwd.getpwnam("postgres") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
-    as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
+    other: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    as_user = other if os.getuid() == 0 else {}
     # Not below pytest's own folder, which no other account may enter.
     folder = Path(tempfile.mkdtemp(prefix="v4-postgres-"))
     try:
@@ -68,9 +70,11 @@ def server() -> Iterator[Server]:
         for path in (folder, secret):
             os.chown(path, account.pw_uid, account.pw_gid)
         data, port = folder / "data", free_port()
-        command = [programs / "initdb", "-D", data, "-U", USER, "-A", "scram-sha-256", "--pwfile", secret, "-N"]
+        command: list[str | Path] = [programs / "initdb", "-D", data, "-U", USER, "-A", "scram-sha-256"]
+        command += ["--pwfile", secret, "-N"]
         subprocess.run(command, check=True, capture_output=True, cwd=folder, **as_user)
-        serving = [programs / "postgres", "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1", "-F"]
+        serving: list[str | Path] = [programs / "postgres", "-D", data, "-p", str(port), "-k", folder]
+        serving += ["-h", "127.0.0.1", "-F"]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(serving, stdout=log, stderr=log, cwd=folder, **as_user)
         try:

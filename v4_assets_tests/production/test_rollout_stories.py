@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 from unittest.mock import patch
 
 import dagster as dg
@@ -24,7 +25,7 @@ from v4_assets.production.decision import Verdict
 from v4_assets.production.evaluations import NotEvaluated, evaluation_of
 from v4_assets.production.orders import Order
 from v4_assets.report import assets as report_assets
-from v4_assets.report import charts
+from v4_assets.report import charts, publishing
 from v4_assets.report.headline import gates_of
 from v4_assets.runs import this_process
 from v4_assets_tests.fixtures.stories import (
@@ -348,11 +349,11 @@ def test_a_run_that_has_judged_but_is_still_at_work_is_waited_for(story):
     told.goes_on(WATCHED)
     seen = []
 
-    def looked_at(instance: dg.DagsterInstance, *args: object, **named: object) -> object:
+    def looked_at(instance: dg.DagsterInstance, *args: Any, **named: Any) -> Any:
         seen.append(evaluation_of(instance, told.settings.rollout, WATCHED, (OLD, NEW)))
         return gather(instance, *args, **named)
 
-    gather = report_assets.gather
+    gather = publishing.gather
     with patch.object(report_assets, "gather", looked_at):
         outcome = told.run()
     assert outcome.success

@@ -122,10 +122,10 @@ def test_a_day_that_is_missing_is_told_alone_and_a_hold_that_goes_on_afterwards_
 
 def test_what_was_gone_for_a_day_is_news_again():
     begun = datetime(2026, 2, 2, 11, tzinfo=UTC)
-    known = alerts.still_known({}, [alerts.Condition("held", "Held.")], begun)
+    known = alerts.still_known({}, [alerts.Alert("held", "Held.")], begun)
     assert set(alerts.still_known(known, [], begun + timedelta(hours=23))) == {"held"}
     assert alerts.still_known(known, [], begun + timedelta(hours=24)) == {}
-    seen = alerts.still_known(known, [alerts.Condition("held", "Held.")], begun + timedelta(hours=23))
+    seen = alerts.still_known(known, [alerts.Alert("held", "Held.")], begun + timedelta(hours=23))
     assert set(alerts.still_known(seen, [], begun + timedelta(hours=46))) == {"held"}
 
 

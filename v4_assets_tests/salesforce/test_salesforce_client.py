@@ -4,6 +4,7 @@ import logging
 import shutil
 import traceback
 from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -314,7 +315,7 @@ def test_which_org_it_is_is_asked_once_per_login(org, client):
 
 def test_the_three_ways_to_log_in_all_let_us_in(org, patience, caplog):
     login = org.login
-    other = {"username": None, "private_key_file": None, "consumer_key": SecretStr(login.consumer_key)}
+    other: dict[str, Any] = {"username": None, "private_key_file": None, "consumer_key": SecretStr(login.consumer_key)}
     ways = {
         "jwt": {},
         "client-credentials": {**other, "consumer_secret": SecretStr(login.consumer_secret)},
@@ -749,9 +750,11 @@ KINDS = {"Number": "double", "Checkbox": "boolean", "Text": "string", "DateTime"
 def test_the_fields_an_admin_deploys_are_those_of_the_stand_in():
     found = {}
     for file in (DEPLOYED / "objects" / "Lead" / "fields").iterdir():
-        said = {each.tag.removeprefix(METADATA): each.text for each in ElementTree.parse(file).getroot()}
+        said: dict[str, Any] = {
+            each.tag.removeprefix(METADATA): each.text for each in ElementTree.parse(file).getroot()
+        }
         assert file.name == f"{said['fullName']}.field-meta.xml"
-        sizes = {name: int(said[name]) for name in ("precision", "scale", "length") if name in said}
+        sizes: dict[str, Any] = {name: int(said[name]) for name in ("precision", "scale", "length") if name in said}
         found[said["fullName"]] = OrgField(name=said["fullName"], type=KINDS[said["type"]], **sizes)
     assert found == {field.name: field for field in V4}
 

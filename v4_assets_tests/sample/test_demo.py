@@ -287,7 +287,7 @@ def test_a_process_of_its_own_hands_over_what_went_otherwise(tmp_path):
     """A home that cannot be made ends the story at once, there and here."""
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     stage = Stage(load({"V4_HOME": str(tmp_path / "file" / "home")}))
-    with demo._beside(partial(other_stories.tell, stage)) as others, pytest.raises(NotADirectoryError):
+    with demo._in_parallel(partial(other_stories.tell, stage)) as others, pytest.raises(NotADirectoryError):
         others()
 
 

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from datetime import date, timedelta
 from time import process_time
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -90,7 +91,7 @@ def test_single_weeks_judged_by_the_letter_roll_back_by_chance(leads, lift, conv
     assert 100 * (healthy["top_decile_conversion"] <= 84).mean() == pytest.approx(conversion, abs=2)
 
 
-def rolled_back(within_weeks: int, rule: Rule, *strengths: Strength, **changes: float) -> float:
+def rolled_back(within_weeks: int, rule: Rule, *strengths: Strength, **changes: Any) -> float:
     found = convictions(watched(replace(GIVEN, **changes), rule, *strengths), rule)
     return 100 * float((np.min(list(found.values()), axis=0) <= 7 * within_weeks).mean())
 
@@ -203,7 +204,7 @@ def test_the_simulation_promotes_exactly_when_the_real_decision_does(strength):
         recorded = []
         for column in range(tried.asked.conversions.shape[1]):
             day = MONDAY + timedelta(days=column - tried.earlier)
-            early = {"retrospective": day < MONDAY}
+            early: dict[str, Any] = {"retrospective": day < MONDAY}
             recorded += rows(tried.asked, history, column, day, "promotion", **early)
             recorded += rows(tried.watched.cohorts, history, column, day, "rollback", **early)
         told = replay(recorded, FILE.policy, FILE.evaluation, **VERSIONS, adopted=MONDAY)
@@ -320,7 +321,7 @@ def test_the_asset_shows_odds_and_chart_at_the_volume_of_its_run():
     result = dg.materialize([policy_odds(FILE)], run_config=config)
     (made,) = result.asset_materializations_for_node("policy_odds")
     assert made.metadata["false_rollback_12_weeks"].value == pytest.approx(0.012, abs=0.015)
-    assert "3,000 leads a week" in made.metadata["odds"].value
+    assert "3,000 leads a week" in str(made.metadata["odds"].value)
     assert made.metadata["chart"].value.startswith("![odds](data:image/png;base64,iVBOR")
 
 

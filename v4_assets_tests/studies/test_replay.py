@@ -1,6 +1,7 @@
 """A policy run over recorded evidence acts on the days on which it would have acted, and says why."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -43,7 +44,7 @@ def record(first: date, last: date, **changes) -> list:
     return [row for number in range(days) for row in day_rows(first + timedelta(days=number), **changes)]
 
 
-def told(rows, policy=POLICY, **more):
+def told(rows, policy=POLICY, **more: Any):
     return replay(rows, policy, EVALUATION, **VERSIONS, adopted=ADOPTED, **more)
 
 

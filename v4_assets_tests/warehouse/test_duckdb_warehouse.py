@@ -76,7 +76,7 @@ def write(sequence: int, day: date = DAY) -> PartitionWrite:
     return PartitionWrite("scores", day, WRITTEN_AT, day != DAY, "0" * 64, "run", None, sequence)
 
 
-def batch(leads: Iterable[str], day: date = DAY) -> pa.RecordBatch:
+def batch(leads: Iterable[str], day: date | None = DAY) -> pa.RecordBatch:
     rows = [{"prediction_date": day, "lead_id": lead, "score": 0.5} for lead in leads]
     return pa.RecordBatch.from_pylist(rows, schema=arrow_schema(SCORES))
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -105,7 +106,8 @@ def test_before_init_a_missing_table_is_named(tmp_path):
 
 def test_open_reads_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("V4_HOME", str(tmp_path / "mine"))
-    assert str(tmp_path / "mine") in store.open().warehouse.path
+    opened: Any = store.open().warehouse
+    assert str(tmp_path / "mine") in opened.path
     monkeypatch.setenv("V4_WAREHOUSE", "postgres")
     with pytest.raises(SettingsError):
         store.open()

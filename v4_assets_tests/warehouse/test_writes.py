@@ -120,7 +120,7 @@ def test_a_write_follows_the_latest_one_and_changes_nothing_else_of_what_was_wan
         assert decided == replace(wanted, sequence=latest.sequence + 1, replace_reason=recorded)
 
 
-PARTS = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",))), max_size=4)
+PARTS = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=4)
 
 
 @given(PARTS, PARTS)

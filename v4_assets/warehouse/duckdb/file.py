@@ -104,8 +104,8 @@ def _acquire(path: Path, seconds: float) -> filelock.BaseFileLock:
         lock.acquire(timeout=seconds)
     except filelock.Timeout as error:
         raise WarehouseBusyError(
-            f"{path} was busy for {seconds:.0f} s; it is held by {_name(holder)}. Wait for that process or stop it, then "
-            "run again; V4_WAREHOUSE_LOCK_SECONDS sets how long to wait."
+            f"{path} was busy for {seconds:.0f} s; it is held by {_name(holder)}. Wait for that process or stop it, "
+            "then run again; V4_WAREHOUSE_LOCK_SECONDS sets how long to wait."
         ) from error
     holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
     return lock
