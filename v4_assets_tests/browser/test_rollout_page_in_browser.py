@@ -1,6 +1,7 @@
 """The rollout page in a browser: what a sales leader looks for is there, in light and dark, wide and narrow."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page
@@ -89,6 +90,7 @@ def test_every_word_stands_out_from_what_is_behind_it(page: Page, address: str, 
 
 def test_dark_is_dark_and_light_is_light(page: Page, address: str) -> None:
     grounds = []
+    scheme: Any
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.goto(address)

@@ -744,7 +744,7 @@ def test_every_variable_is_in_the_example_and_in_the_admin_s_guide():
 
 METADATA = "{http://soap.sforce.com/2006/04/metadata}"
 DEPLOYED = PROJECT / "docs" / "salesforce" / "v4"
-KINDS = {"Number": "double", "Checkbox": "boolean", "Text": "string", "DateTime": "datetime"}
+KINDS: dict[str, Any] = {"Number": "double", "Checkbox": "boolean", "Text": "string", "DateTime": "datetime"}
 
 
 def test_the_fields_an_admin_deploys_are_those_of_the_stand_in():

@@ -239,15 +239,18 @@ def test_the_demo_reaches_no_real_org_and_alerts_nobody(tmp_path, monkeypatch):
     asked = load({"V4_HOME": str(tmp_path), "V4_SLACK_WEBHOOK": "https://hooks.example.com/secret"})
     asked = asked.model_copy(update={"salesforce": "salesforce"})
     seen = []
-    monkeypatch.setattr(
-        rollout_story, "tell", lambda stage, world, say: seen.append(stage.settings) or must(False, "x")
-    )
+
+    def told(stage, world, say):
+        seen.append(stage.settings)
+        must(False, "x")
+
+    def others(work):
+        seen.extend(one.settings for one in (*work.args, work.keywords["silent"]))
+        return nullcontext()
+
+    monkeypatch.setattr(rollout_story, "tell", told)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
-    monkeypatch.setattr(
-        demo,
-        "_in_parallel",
-        lambda work: seen.extend(one.settings for one in (*work.args, work.keywords["silent"])) or nullcontext(),
-    )
+    monkeypatch.setattr(demo, "_in_parallel", others)
     assert told(asked, *Story)[0] == 1
     assert [(one.salesforce, one.salesforce_target, one.slack_webhook) for one in seen] == [
         ("dry-run", None, None),

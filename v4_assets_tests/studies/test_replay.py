@@ -15,7 +15,7 @@ from v4_assets_tests.fixtures.evidences import evidence
 
 FILE = read_rollout(PROJECT / "rollout.yaml")
 POLICY, EVALUATION = FILE.policy, FILE.evaluation
-VERSIONS = {"candidate": "v4.1.0", "baseline": "v4.0.0"}
+VERSIONS: dict[str, Any] = {"candidate": "v4.1.0", "baseline": "v4.0.0"}
 ADOPTED = date(2026, 1, 5)  # a Monday
 
 
