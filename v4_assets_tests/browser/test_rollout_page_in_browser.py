@@ -81,7 +81,7 @@ def test_it_has_landmarks_names_and_a_language(page: Page, address: str) -> None
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_word_stands_out_from_what_is_behind_it(page: Page, address: str, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # parametrized with the schemes
     page.goto(address)
     found = page.evaluate(CONTRAST)
     assert len(found) > 200
@@ -90,8 +90,8 @@ def test_every_word_stands_out_from_what_is_behind_it(page: Page, address: str, 
 
 def test_dark_is_dark_and_light_is_light(page: Page, address: str) -> None:
     grounds = []
-    scheme: Any
-    for scheme in ("light", "dark"):
+    schemes: list[Any] = ["light", "dark"]
+    for scheme in schemes:
         page.emulate_media(color_scheme=scheme)
         page.goto(address)
         grounds.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
