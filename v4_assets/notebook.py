@@ -55,7 +55,7 @@ class Notebook(Store):
         if first is None:
             raise V4Error(f"{name} has rows for every day. Call frame({name!r}, first, last) with two dates.")
         if last is not None and last < first:
-            raise V4Error(f"The days run from {first} back to {last}. Give the earlier day first.")
+            raise V4Error(f"The first day, {first}, is after the last, {last}. Give the earlier day first.")
         return self._frame("rows_of_days", first_day=first, last_day=last or first, dated=_full_name(relation))
 
     def features(self, day: date, version: str) -> "pd.DataFrame":

@@ -82,7 +82,7 @@ class SqlFile:
 
 @dataclass(frozen=True)
 class Query:
-    """GoogleSQL with every table named and every parameter's value beside it."""
+    """GoogleSQL with full table names, and the value of every parameter."""
 
     name: str
     text: str
@@ -96,25 +96,29 @@ def load(name: str) -> SqlFile:
 
 
 def files() -> dict[str, Path]:
-    """Name to path of every file in sql/ and its folders, by name. Raises SqlFileError for a name that stands twice."""
+    """Name to path of every file in sql/ and its folders, by name. Raises SqlFileError for a duplicate name."""
     found: dict[str, Path] = {}
     for path in sorted(SQL_DIR.rglob("*.sql"), key=lambda path: path.stem):
         if path.stem in found:
-            raise SqlFileError(f"{found[path.stem]} and {path} have one name. Rename one: a file is found by its name.")
+            raise SqlFileError(
+                f"{found[path.stem]} and {path} have the same name. Rename one: files are found by name."
+            )
         found[path.stem] = path
     return found
 
 
 def path_of(name: str) -> Path:
-    """Where the file NAME.sql is. Raises SqlFileError when there is none."""
+    """Path of the file NAME.sql. Raises SqlFileError when it does not exist."""
     found = files().get(name)
     if found is None:
-        raise SqlFileError(f"There is no {name}.sql in {SQL_DIR}. Add the file, or correct the name that asks for it.")
+        raise SqlFileError(
+            f"{name}.sql was not found in {SQL_DIR}. Add the file, or correct the name that refers to it."
+        )
     return found
 
 
 def parse(name: str, text: str) -> SqlFile:
-    """Header and body of one file. Raises SqlFileError naming the line that is not understood."""
+    """Header and body of one file. Raises SqlFileError naming the line that cannot be parsed."""
     lines = text.splitlines()
     header = [line.rstrip() for line in lines[: _header_length(lines)]]
     body = "\n".join(lines[len(header) :]).strip().rstrip(";")
@@ -132,7 +136,7 @@ def parse(name: str, text: str) -> SqlFile:
         elif not entries:
             purpose.append(line.removeprefix("-- ").strip())
         else:
-            raise SqlFileError(f"sql/{name}.sql: {line!r} stands between the entries and 'output:' and is neither.")
+            raise SqlFileError(f"sql/{name}.sql: {line!r} is neither an entry nor 'output:'. Correct the header.")
     file = SqlFile(
         name=name,
         purpose=" ".join(purpose),
@@ -165,8 +169,8 @@ def compose(
     """sql/NAME.sql as one query in which upstream tables are computed on the spot, as common table expressions.
 
     `upstream` lists (table, file) in an order in which each file reads only sources and tables listed before it. A
-    table listed again is from there on what the later file makes of it. Used where nothing shall be materialised:
-    training days.
+    table listed again is replaced by the later file's result for everything after it. Used for training days, where
+    nothing is materialised.
     """
     visible = dict(names)
     parts, values = [], dict[str, object]()
@@ -214,11 +218,11 @@ def _missing(file: str, line: str, kind: str, text: str) -> Value:
     try:
         return int(text) if kind == "INT64" else float(text)
     except ValueError as error:
-        raise SqlFileError(f"sql/{file}.sql: {text!r} is no {kind} in {line!r}.") from error
+        raise SqlFileError(f"sql/{file}.sql: {text!r} is not of type {kind} in {line!r}.") from error
 
 
 def _verify(file: SqlFile) -> None:
-    """The header tells the truth about the body's tables and parameters."""
+    """Raise SqlFileError unless the header lists exactly the tables and parameters of the body."""
     if not file.grain or not file.columns or not file.body:
         raise SqlFileError(f"sql/{file.name}.sql needs a grain, output columns and a body.")
     names = [column.name for column in file.columns]
@@ -226,10 +230,12 @@ def _verify(file: SqlFile) -> None:
         raise SqlFileError(f"sql/{file.name}.sql lists {twice} twice.")
     used_placeholders = set(_PLACEHOLDER.findall(file.body))
     used_names = {name for name in used_placeholders if "." in name}
-    for what, said, used in (
+    for what, listed, used in (
         ("inputs", set(file.inputs), used_placeholders - used_names),
         ("names", set(file.names), used_names),
         ("params", set(file.params), set(_PARAM.findall(file.body))),
     ):
-        if said != used:
-            raise SqlFileError(f"sql/{file.name}.sql: its header lists {what} {sorted(said)}, its body {sorted(used)}.")
+        if listed != used:
+            raise SqlFileError(
+                f"sql/{file.name}.sql: its header lists {what} {sorted(listed)}, its body uses {sorted(used)}."
+            )

@@ -1,4 +1,4 @@
-"""Every dataset and table name, and what each table holds. The only module that knows them.
+"""Every dataset and table name, and the contract of each table. No other module contains a table name.
 
 Sources are declared here as the firm's systems deliver them. The tables we make take their columns from the header of
 the SQL file that builds or reads them, so that a column is described once. How a column or a table is added, so that
@@ -44,7 +44,7 @@ class Table:
 
 @dataclass(frozen=True)
 class View:
-    """A view: its full name and the query it stands for."""
+    """A view: its full name and its query."""
 
     dataset: str
     name: str
@@ -63,7 +63,7 @@ class Datasets:
 
 @dataclass(frozen=True)
 class VersionNames:
-    """What the tables and views of one model version are called."""
+    """Names of the tables and views of one model version."""
 
     key: str
     """Short name that ends asset names: v41."""
@@ -136,7 +136,7 @@ SALESFORCE_SYNC_LOG = "salesforce_sync_log"
 SCHEMA = "schema"
 
 SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
-"""The one snapshot both versions see, in the order in which each reads only what stands before it."""
+"""The snapshot that both versions read, ordered so that each table reads only earlier ones."""
 SINGLE = (
     SOURCE_OBSERVATIONS,
     TRAINING_SET,
@@ -152,7 +152,7 @@ SINGLE = (
     SALESFORCE_SYNC_LOG,
     SCHEMA,
 )
-"""Tables of which there is one, whatever the versions."""
+"""Tables that exist once, independent of the versions."""
 
 
 class Catalogue(Mapping[str, Table]):
@@ -243,7 +243,7 @@ class Catalogue(Mapping[str, Table]):
         return View(self._datasets.features, name, query, description)
 
     def lineage(self, version: str) -> tuple[str, ...]:
-        """Keys of the judged tables a version's scores are made from, its scores last."""
+        """Keys of the checked tables that a version's scores are made from, its scores last."""
         key = self.versions[version].key
         return (SCORED_LEADS, COMMON_FEATURES, features_key(key), scores_key(key))
 
@@ -272,5 +272,5 @@ def scores_key(version_key: str) -> str:
 
 
 def profile_key(version_key: str) -> str:
-    """Key of the table that holds what each feature of a version looked like on each day."""
+    """Key of the table of each feature's daily distribution, for one version."""
     return f"feature_profile_{version_key}"

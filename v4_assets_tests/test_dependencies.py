@@ -51,7 +51,7 @@ DEV = EXTRAS["dev"]
 @cache
 def providers() -> dict[str, str]:
     """The distribution of every module that is installed, by the module's full name."""
-    found = {}
+    found: dict[str, str] = {}
     for distribution in metadata.distributions():
         for file in distribution.files or ():
             if file.suffix in (".py", ".so", ".pyd"):
@@ -158,7 +158,9 @@ def test_a_module_that_is_not_installed_is_noticed():
 def pinned(key: str) -> dict[tuple[str, str], str]:
     """Name and version of every package a lock file pins, with what follows: marker and hashes."""
     text = LOCKS[key].read_text(encoding="utf-8")
-    found = {(canonicalize_name(one["name"]), one["version"]): one["rest"] for one in PINNED.finditer(text)}
+    found: dict[tuple[str, str], str] = {}
+    for one in PINNED.finditer(text):
+        found[canonicalize_name(one["name"]), one["version"]] = one["rest"]
     assert len(found) == len(re.findall(r"^[A-Za-z]", text, re.MULTILINE))
     return found
 

@@ -108,7 +108,7 @@ def test_before_init_a_missing_table_is_named(tmp_path):
 
 def test_open_reads_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("V4_HOME", str(tmp_path / "mine"))
-    assert str(tmp_path / "mine") in notebook.open().warehouse.path
+    assert str(tmp_path / "mine") in str(notebook.open().warehouse)
     monkeypatch.setenv("V4_WAREHOUSE", "postgres")
     with pytest.raises(SettingsError):
         notebook.open()

@@ -43,7 +43,7 @@ class House:
     warehouse: DuckDBWarehouse
     catalogue: Catalogue
 
-    def read(self, file: str, aliases: dict[str, str] | None = None, **params: object) -> pa.Table:
+    def read(self, file: str, aliases: dict[str, str] | None = None, **params: Any) -> pa.Table:
         return self.warehouse.read(self.catalogue.query(file, params, **(aliases or {})))
 
     def stored(self, table: Table, day: date = DAY) -> list[dict[str, Any]]:
@@ -60,7 +60,7 @@ def by_key(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: [str(value) for value in list(row.values())[:3]])
 
 
-def of_day(day: date) -> dict[str, object]:
+def of_day(day: date) -> dict[str, Any]:
     return {"prediction_date": day, "cutoff": cutoff(day), "retrospective": False}
 
 
@@ -198,12 +198,16 @@ def trained(house: House) -> pa.Table:
     return rows
 
 
-CONTACTS = {"first_contact": DAY - timedelta(days=100), "last_contact": YESTERDAY}
+CONTACTS: dict[str, Any] = {"first_contact": DAY - timedelta(days=100), "last_contact": YESTERDAY}
 COHORT = CONTACTS | {"first_scored": DAY - timedelta(days=99), "last_scored": DAY + timedelta(days=2)}
 
 
 def outcomes(house: House) -> pa.Table:
-    window = {"first_contact": CONTACTS["first_contact"], "last_matured": DAY - timedelta(days=44), "window_days": 43}
+    window: dict[str, Any] = {
+        "first_contact": CONTACTS["first_contact"],
+        "last_matured": DAY - timedelta(days=44),
+        "window_days": 43,
+    }
     rows = house.read(tables.LEAD_OUTCOMES, **of_day(DAY), **window)
     found = rows.to_pylist()
     assert {row["converted"] for row in found if (row["contacted_on"] or DAY) > window["last_matured"]} == {None}
@@ -273,7 +277,9 @@ def churn(house: House) -> pa.Table:
 
 def compared(house: House) -> pa.Table:
     columns = sql.load(tables.LIFT_COMPARISON).columns
-    base = {column.name: {"INT64": 3, "FLOAT64": 0.5, "BOOL": False}.get(column.type) for column in columns}
+    base: dict[str, Any] = {
+        column.name: {"INT64": 3, "FLOAT64": 0.5, "BOOL": False}.get(column.type) for column in columns
+    }
     base |= {"version": "v4.1.0", "cohort_from": YESTERDAY, "cohort_to": YESTERDAY}
     stored = [
         base | {"prediction_date": day, "question": question}
@@ -555,25 +561,25 @@ def test_a_header_is_read_as_a_contract():
         pytest.param(
             "-- inputs:  {{lead}}",
             "-- inputs:  {{lead}}, {{production}}",
-            "sql/counted.sql: its header lists inputs ['lead', 'production'], its body ['lead'].",
+            "sql/counted.sql: its header lists inputs ['lead', 'production'], its body uses ['lead'].",
             id="inputs-disagree",
         ),
         pytest.param(
             "-- inputs:  {{lead}}\n",
             "",
-            "sql/counted.sql: its header lists inputs [], its body ['lead'].",
+            "sql/counted.sql: its header lists inputs [], its body uses ['lead'].",
             id="inputs-missing",
         ),
         pytest.param(
             "-- params:  @day DATE",
             "-- params:  @date DATE",
-            "sql/counted.sql: its header lists params ['date'], its body ['day'].",
+            "sql/counted.sql: its header lists params ['date'], its body uses ['day'].",
             id="params-disagree",
         ),
         pytest.param(
             "-- params:  @day DATE",
             "-- parms:   @day DATE",
-            "sql/counted.sql: '-- parms:   @day DATE' stands between the entries and 'output:' and is neither.",
+            "sql/counted.sql: '-- parms:   @day DATE' is neither an entry nor 'output:'. Correct the header.",
             id="unknown-entry",
         ),
         pytest.param(
@@ -605,7 +611,7 @@ def test_a_header_that_does_not_agree_is_refused_by_name(old, new, message):
 
 
 def test_a_file_that_is_not_there_is_named():
-    with pytest.raises(SqlFileError, match=r"There is no scored_deals\.sql in .*/sql\. Add the file"):
+    with pytest.raises(SqlFileError, match=r"scored_deals\.sql was not found in .*/sql\. Add the file"):
         sql.load("scored_deals")
 
 

@@ -1,5 +1,5 @@
--- lead_outcomes: what is known on the day of every lead contacted lately: when it was contacted and called, and whether it converted.
--- It holds the leads contacted in the widest cohort or since, and those called since then, whenever they were contacted.
+-- lead_outcomes: contact, call and conversion of every recently contacted lead, as known on the day.
+-- It holds the leads contacted in the widest cohort or later, and those called since then, whenever they were contacted.
 -- grain:   one row per prediction_date and lead_id
 -- inputs:  {{lead}}
 -- names:   {{lead.id}}, {{lead.advisor_crd}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}, {{lead.entered_call_scheduled}}

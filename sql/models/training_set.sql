@@ -1,5 +1,5 @@
 -- training_set: features of leads on the first morning after contact, and whether they converted within the outcome window.
--- Leads that converted before that morning were never scored and are not in it, as they will not be in any cohort.
+-- Leads that converted before that morning were never scored: they are excluded here, as from every cohort.
 -- Its inputs hold that one morning only (sql.compose computes them on the spot), so lead_id alone joins them.
 -- grain:   one row per lead_id
 -- inputs:  {{features_v40}}, {{features_v41}}, {{scored_leads}}, {{lead}}

@@ -1,4 +1,4 @@
--- scored_leads: which open leads are scored on the day, as of its cut-off.
+-- scored_leads: the open leads to be scored on the day, as of its cut-off.
 -- grain:   one row per prediction_date and lead_id
 -- inputs:  {{lead}}
 -- names:   {{lead.id}}, {{lead.advisor_crd}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}, {{lead.entered_call_scheduled}}

@@ -1,4 +1,4 @@
-"""What became of the leads, and how well each version had ranked them: outcomes, comparison, and the guide's gates."""
+"""Evaluation: outcomes of the leads, comparison of the versions' rankings, and the guide's gates."""
 
 import time
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ WEEKS_CHARTED = 26
 
 
 def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    """What is known on the day of every lead contacted lately."""
+    """Outcomes of recently contacted leads, as known on the day."""
     key = tables.LEAD_OUTCOMES
     file = sql.load(key)
 
@@ -82,13 +82,13 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
         name=key,
         deps=[tables.LEAD_OUTCOMES, tables.SCORED_LEADS, *scores],
         partitions_def=partitions,
-        # What decides is read from one run: one day each.
+        # The gates of a decision are read from one run, so each run evaluates one day.
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         group_name=EVALUATION_GROUP,
         description=f"{sentence(table.description)}\n\n{about_gates(rollout)}",
         kinds={"python"},
         check_specs=[*gate_specs(key), *specs(checks.CHECKS, key)],
-        # No column schema: it would stand between a reader and the figures. The SQL file, one click away, has it.
+        # No column schema: Dagster would show it above the figures. The linked SQL file has it.
         metadata={"dagster/table_name": f"{table.dataset}.{table.name}"},
     )
     def asset(
@@ -154,9 +154,9 @@ def only_day(context: dg.AssetExecutionContext, clock: Clock) -> Day:
 
 
 def compared(rollout: Rollout, events: Sequence[Event], day: date) -> tuple[str, ...]:
-    """The versions scored side by side as `day` began: baseline and candidate, without what was sunset by then.
+    """The versions in parallel at the start of `day`: baseline and candidate, without those sunset before.
 
-    What happens on the day itself changes nothing for it, so that a rerun finds the same.
+    Events of the day itself are ignored, so that a rerun gives the same result.
     """
     archived = deployments.state_after([event for event in events if event.day < day]).archived
     return tuple(version for version in (rollout.baseline, rollout.candidate) if version not in archived)
@@ -165,7 +165,7 @@ def compared(rollout: Rollout, events: Sequence[Event], day: date) -> tuple[str,
 def write_evidence(evaluator: Evaluator) -> PartitionWrite:
     """Fill the day's partitions of both tables, or keep them where evidence says so.
 
-    The deciles go first: where evidence is, they are.
+    The deciles are written first: where evidence exists, so do its deciles.
     """
     store, day = evaluator.store, evaluator.day
     definition = evaluator.definition()
@@ -189,7 +189,7 @@ def write_evidence(evaluator: Evaluator) -> PartitionWrite:
 def judge(
     store: Store, rollout: Rollout, day: Day, events: Sequence[Event], evidence: Sequence[Evidence]
 ) -> tuple[Gate, ...]:
-    """Every gate of the day, on the evidence as it is stored."""
+    """Every gate of the day, evaluated on the stored evidence."""
     versions = compared(rollout, events, day.date)
     return gates(
         evidence,

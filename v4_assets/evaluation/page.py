@@ -36,12 +36,12 @@ OF_THE_COHORT = {
     "longest silence, days": "longest_silence_days",
 }
 DECIMALS = 4
-"""Of figures on the page; the checks carry them in full."""
+"""Decimals of figures on the page; the checks hold them in full precision."""
 ABOUT = (
     "The checks of this asset are the gates: what they say here is what the sensor acts on, at the close of a week. "
     "They never block. A gate that fails is an error; one whose evidence is short, or whose miss chance may explain, "
-    "is a warning.\n\nCohorts are leads contacted so long ago that their outcome is known. Lift is the conversion of "
-    "a version's top decile over that of all leads. `docs/rollout.md` tells the whole."
+    "is a warning.\n\nA cohort is a set of leads whose outcome window has passed. Lift is the conversion of "
+    "a version's top decile divided by that of all leads. See `docs/rollout.md`."
 )
 DECILES = ("version", "decile", "leads", "conversions", "converts %", "low %", "high %", "lift")
 
@@ -79,12 +79,12 @@ def page(
 
 
 def about_gates(rollout: Rollout) -> str:
-    """What the asset's description says of its checks, in Markdown."""
+    """The part of the asset's description about its checks, in Markdown."""
     return f"{rules(rollout)}\n\n{ABOUT}"
 
 
 def rules(rollout: Rollout) -> str:
-    """What the gates ask, as a table in Markdown: the numbers the sensor decides by."""
+    """The thresholds of the gates, from which the sensor decides, as a table in Markdown."""
     back, forth = rollout.policy.rollback, rollout.policy.promotion
     by = f"{back.confidence:.0%} bound" if back.judge_by == "upper_bound" else "estimate"
     lines = [
@@ -130,7 +130,7 @@ def _figures(evidence: Sequence[Evidence]) -> Iterator[tuple[str, float | None]]
 
 
 def _gates(gates: Sequence[Gate]) -> Iterator[tuple[str, float | None]]:
-    """The bound a verdict was taken by, and the distance of the figure to its line: positive is the good side."""
+    """The bound that was compared, and the distance of the figure to its threshold: positive is the good side."""
     for gate in gates:
         yield f"to line {gate.name}", gate.distance
         yield f"bound {gate.name}", gate.bound

@@ -1,4 +1,4 @@
-"""Reads from the warehouse what a day's comparison needs: who was contacted, how they were scored, who was live."""
+"""Reads the data of a day's comparison: contacted leads, their scores, and the live versions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
 
 SIZING = {"min_days", "max_days", "min_conversions", "label_lag_days", "interval_level"}
-"""The numbers of `evaluation` that make evidence what it is; the others only judge it."""
+"""Settings of `evaluation` that determine the evidence; the others only determine its verdict."""
 
 
 @dataclass(frozen=True)
@@ -40,23 +40,23 @@ class Evaluator:
     def of(
         cls, store: Store, rollout: Rollout, day: Day, versions: tuple[str, ...], events: Sequence[Event]
     ) -> "Evaluator":
-        """With the writes as they are now. Raises RowsMissingError where the day's outcomes were never looked up."""
+        """With the current writes. Raises RowsMissingError when lead_outcomes has no partition of the day."""
         first = widest(day.date, rollout.outcome_window_days, rollout.evaluation).first
         writes = store.latest_writes(first, day.date)
         if (store.catalogue[tables.LEAD_OUTCOMES].name, day.date) not in writes:
             raise RowsMissingError(
-                f"lead_outcomes of {day.date} was never written, so nobody would seem to have converted. Run it first: "
-                f"`v4 run --date {day.date}`."
+                f"lead_outcomes of {day.date} was never written, so conversions are unknown. Run "
+                f"`v4 run --date {day.date}` first."
             )
         return cls(store, rollout, day, versions, events, writes)
 
     @property
     def whole(self) -> Reach:
-        """The longest cohort there may be."""
+        """The longest possible cohort."""
         return widest(self.day.date, self.rollout.outcome_window_days, self.rollout.evaluation)
 
     def definition(self) -> list[str]:
-        """Everything that makes the evidence what it is: numbers, queries, and every write that is read."""
+        """Everything that determines the evidence: settings, queries, and every write that is read."""
         read = {tables.SCORED_LEADS, tables.LEAD_OUTCOMES, *self._score_keys().values()}
         names = {self.store.catalogue[key].name for key in read}
         return [
@@ -84,7 +84,7 @@ class Evaluator:
         return judged
 
     def _entries(self) -> tuple[Entries, dict[str, pa.Table]]:
-        """All leads that may enter a cohort, and the scores read for them: as far back as it takes, seldom all."""
+        """All leads that may enter a cohort, and their scores, read only as far back as needed."""
         window_days, numbers = self.rollout.outcome_window_days, self.rollout.evaluation
         leads = self._read("cohort_leads", self.whole)
         most = max(self._minimum(question) for question in QUESTIONS)
@@ -116,7 +116,7 @@ class Evaluator:
         )
 
     def _live(self) -> dict[date, str]:
-        """The version live at the close of each day; before the first event the one adopted, which was live before."""
+        """The version live at the end of each day; before the first event, the adopted version."""
         switches = [event for event in self.events if event.event in deployments.SWITCHES]
         found = {}
         for day in self._days_scored() if switches else ():

@@ -89,7 +89,7 @@ def _one_per_scored_lead(store: Store, day: Day, key: str) -> Finding:
 
 
 def _unreadable(set_finding: Finding) -> list[Finding]:
-    """Without the model's columns nothing else can be asked: every other check fails and says so."""
+    """Findings when the model's columns are missing: every other check fails, because it cannot be evaluated."""
     rest: list[Check] = [check for check in checks.CHECKS if check != set_finding.check]
     unknown = "not asked: the table does not have the model's features"
     return [set_finding, *(Finding(check, False, unknown, "the model's features") for check in rest)]

@@ -52,7 +52,7 @@ def training_set(rollout: Rollout) -> dg.AssetsDefinition:
 
 
 def training_rows(warehouse: Warehouse, rollout: Rollout) -> list[pa.RecordBatch]:
-    """Rows of training_set, day by day, by the very SQL that scores."""
+    """Rows of training_set, day by day, by the same SQL as for scoring."""
     schema = arrow_schema(rollout.catalogue[tables.TRAINING_SET])
     period = rollout.training
     mornings = days_between(period.train_from + timedelta(days=1), period.until + timedelta(days=1))
@@ -66,17 +66,17 @@ def training_rows(warehouse: Warehouse, rollout: Rollout) -> list[pa.RecordBatch
 
 
 def _verify_matured(rollout: Rollout, today: date) -> None:
-    """Every outcome of the training and test periods is known. One that is not would be trained on as a failure."""
+    """Raise V4Error unless every outcome of the training and test periods is known; an unknown one reads as False."""
     known_on = rollout.training.until + timedelta(days=rollout.outcome_window_days + 1)
     if today < known_on:
         raise V4Error(
             f"training.until is {rollout.training.until}, whose outcomes are known on {known_on}; today is {today}. "
-            "Move until back in rollout.yaml, or train later."
+            "Set an earlier training.until in rollout.yaml, or train later."
         )
 
 
 def on_the_spot() -> tuple[tuple[str, str], ...]:
-    """What training computes on the spot, as (table, file): the daily chain up to the features of training_set.sql."""
+    """Tables that training computes without storing, as (table, file): the daily chain up to training_set.sql."""
     features = (key for key in sql.load(tables.TRAINING_SET).inputs if key.startswith(tables.features_key("")))
     return (*NARROWED, *((key, key) for key in (*tables.SHARED[1:], *features)))
 
@@ -93,13 +93,13 @@ def first_morning(catalogue: Catalogue, morning: date, window_days: int) -> Quer
 
 
 def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefinition | dg.AssetSpec:
-    """The model of one version: trained here, written as a bundle and registered; or brought ready-made."""
+    """The model of one version: trained here, written as a bundle and registered; or registered from elsewhere."""
     if entry.train is None:
         return dg.AssetSpec(
             f"model_{entry.key}",
             group_name=TRAINING_GROUP,
             kinds={"xgboost"},
-            description=f"{version}, brought by `v4 register`.",
+            description=f"{version}, trained elsewhere and registered with `v4 register`.",
         )
     parameters = entry.train.model_dump()
     features = training.features_of(sql.load(tables.features_key(entry.key)).features)
@@ -114,7 +114,7 @@ def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefi
     def asset(store: dg.ResourceParam[Store]) -> MaterializeResult:
         if store.live() == version:
             raise V4Error(
-                f"{version} is live, and what is live is never trained anew. Train a new version, or train first."
+                f"{version} is live, and a live version must not be retrained. Train under a new version name."
             )
         table = rollout.catalogue[tables.TRAINING_SET]
         rows = store.warehouse.read(Query(table.name, f"SELECT * FROM {table.full_name}"))
@@ -129,7 +129,7 @@ def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefi
 
 
 def provenance(rollout: Rollout, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What a reader of the catalogue must know about a model trained here."""
+    """Provenance of a model trained here, for the catalogue."""
     import xgboost as xgb  # noqa: PLC0415 # seconds, with scikit-learn; paid by those who train
 
     return {

@@ -1,7 +1,7 @@
 """One model bundle: its feature contract, encoding, scoring and explanation. Pure: no Dagster, no client, no clock.
 
 A bundle is a folder of model.json (XGBoost's own format), features.json (the contract: contract.py),
-metrics.json and profile.json (what training looked like, for drift). The encoding ships with the model and is the only
+metrics.json and profile.json (distributions in training, for drift). The encoding ships with the model and is the only
 one there is: training and scoring both call `encode`, and no score depends on the other leads of its batch.
 """
 

@@ -27,7 +27,7 @@ from v4_assets.resources import registry, store
 from v4_assets.sql import Column
 
 PROFILE_DAYS = 60
-"""How far back a day of features is looked for when no data is given."""
+"""Number of past days searched for features when no data is given."""
 
 
 @dataclass(frozen=True)

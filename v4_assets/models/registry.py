@@ -1,7 +1,7 @@
 """The model registry: shipped bundles in models/, registered and trained ones under V4_HOME/models.
 
 Each folder has a catalogue, registry.json, that names every version's files and their sha256. A bundle registered here
-takes the place of a shipped one of the same version. Folders and catalogue are written beside and moved into place.
+replaces a shipped one of the same version. Folders and catalogue are written under other names and then renamed.
 """
 
 import json
@@ -47,7 +47,7 @@ class ModelRegistry:
         return {**_read(Path(self.shipped)), **_read(Path(self.registered))}
 
     def entry(self, version: str) -> Entry:
-        """One version. Raises ModelError when nobody registered it."""
+        """One version. Raises ModelError when it is not registered."""
         entries = self.entries()
         if version not in entries:
             raise ModelError(
@@ -75,7 +75,7 @@ class ModelRegistry:
                     f"{version} is registered already ({known[version].path}). A registered model never changes: "
                     "give the new one a new version."
                 )
-            # A folder of its own name for every write: the old one stays whole until the catalogue points elsewhere.
+            # Every write gets a new folder: the old one stays complete until the catalogue points to the new one.
             folder = root / f"{version}-{uuid4().hex[:8]}"
             folder.mkdir()
             try:
@@ -109,7 +109,7 @@ def write_catalogue(root: Path, entries: Mapping[str, Entry]) -> None:
 
 
 def _summary(entry: Entry) -> dict[str, Any]:
-    """What a reader of the catalogue wants to know without opening the bundle."""
+    """Summary of the bundle for readers of the catalogue."""
     try:
         contract = read_contract(entry.path / "features.json")
         return {

@@ -1,4 +1,4 @@
-"""Put a sample world into a warehouse, where the firm's own systems would have put the real one."""
+"""Loads a sample world into a warehouse's source tables, in place of the firm's own systems."""
 
 from collections.abc import Callable, Iterable, Iterator
 

@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 
 TOP_DECILE = 10
 RUN_AT, LOOK_AT = time(6, 30), time(8)
-"""When the daily job runs and when the sensors look, New York. By the latter a day without a run is missing."""
+"""Times of the daily job and of the sensors, New York. At the latter, a day without a run counts as missing."""
 
 
 class StoryError(V4Error):
-    """A story of the demo did not go as it must."""
+    """A story of the demo did not go as expected."""
 
 
 def must(happened: bool, otherwise: str) -> None:
-    """Go on only when it happened. Raises StoryError."""
+    """Raise StoryError with the text `otherwise` unless `happened`."""
     if not happened:
         raise StoryError(otherwise)
 
 
 @dataclass(frozen=True)
 class Morning:
-    """One day: its run, what was decided on it and done, and what a person was told."""
+    """One day: its run, its decision, the executed orders, and the alert."""
 
     day: date
     outcome: Outcome
@@ -53,7 +53,7 @@ class Morning:
     acted: tuple[Outcome, ...]
     """The runs the sensor asked for."""
     news: str
-    """What the alert sensor said."""
+    """The alert's text."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,12 @@ class Stage:
         return operate.run_day(self.at(day), day)
 
     def morning(self, day: date) -> Morning:
-        """The day's run, then both sensors' looks, and the runs they ask for."""
+        """The day's run, then one tick of both sensors, and the runs they request."""
         outcome = self.run(day)
         later = self.at(day, LOOK_AT)
         decision = actions.status(later).decision
         acted = actions.tick(later).outcomes
-        # What an alert says is told by the story; its log would stand on the terminal beside it.
+        # The story prints the alert; its log would appear on the terminal as well.
         with redirect_stderr(StringIO()):
             news = actions.alert(later).said
         return Morning(day, outcome, decision, acted, news)
@@ -136,7 +136,7 @@ class Stage:
         return found[0]
 
     def stop_clock(self, day: date) -> None:
-        """From now on it is that morning in this V4_HOME."""
+        """Fix the clock of this V4_HOME at that morning."""
         self.settings.demo_clock_file.write_text(self.at(day, LOOK_AT).clock.now().isoformat(), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The firm's own tables: never written here, looked at every day before anything reads them."""
+"""The firm's own tables: read-only here, observed every day before any other asset reads them."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date

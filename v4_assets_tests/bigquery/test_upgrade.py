@@ -7,9 +7,10 @@ from uuid import uuid4
 import pytest
 
 from v4_assets import tables
-from v4_assets.config.environment import PROJECT, Settings, load
+from v4_assets.config.environment import Settings, load
 from v4_assets.errors import SchemaDriftError, SchemaVersionError
 from v4_assets.operations import operate
+from v4_assets.project import PROJECT
 from v4_assets.resources import store, warehouse
 from v4_assets.sql import Column, Query
 from v4_assets.warehouse import schema

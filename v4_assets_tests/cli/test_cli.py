@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -313,7 +314,7 @@ def test_a_failed_check_for_scripts_is_json_too(home, monkeypatch):
 
 
 def test_the_reason_for_giving_up_evidence_is_passed_on(home, monkeypatch):
-    heard = {}
+    heard: dict[str, Any] = {}
 
     def listen(settings, day, replace_live=None):
         heard.update(day=str(day), reason=replace_live)

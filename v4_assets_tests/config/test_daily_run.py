@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v4_assets.clock import NEW_YORK
-from v4_assets.config.environment import PROJECT, load
+from v4_assets.config.environment import load
 from v4_assets.config.rollout import Rollout, read_rollout
 from v4_assets.config.rollout_daily import DailyRun
 from v4_assets.errors import SettingsError
@@ -18,6 +18,7 @@ from v4_assets.freshness import every_morning
 from v4_assets.graph import build
 from v4_assets.names import DAILY_JOB
 from v4_assets.production.overdue import due
+from v4_assets.project import PROJECT
 
 CONTENT = yaml.safe_load((PROJECT / "rollout.yaml").read_text(encoding="utf-8"))
 DAY = date(2026, 1, 12)
@@ -102,6 +103,6 @@ def test_a_deadline_after_midnight_is_refused(at, grace, most):
 
 @given(st.times().filter(lambda at: at.hour not in (1, 2)), st.dates(date(2020, 1, 1), date(2035, 12, 31)))
 def test_every_hour_that_is_accepted_comes_exactly_once_on_every_day(at, day):
-    run = DailyRun(at=f"{at:%H:%M}").on(day, NEW_YORK)
+    run = DailyRun.model_validate({"at": f"{at:%H:%M}"}).on(day, NEW_YORK)
     assert run.astimezone(UTC).astimezone(NEW_YORK).time() == time(at.hour, at.minute)
     assert run.utcoffset() == run.replace(fold=1).utcoffset()

@@ -10,10 +10,11 @@ from click.testing import CliRunner
 
 from v4_assets.cli.main import cli
 from v4_assets.config import variables
-from v4_assets.config.environment import KNOWN, PROJECT, BigQueryTarget, Settings, load, with_environment
+from v4_assets.config.environment import KNOWN, BigQueryTarget, Settings, load, with_environment
 from v4_assets.config.rollout import read_rollout
 from v4_assets.config.variables import verify_names
 from v4_assets.errors import SettingsError
+from v4_assets.project import PROJECT
 from v4_assets.resources import registry, warehouse
 
 ROLLOUT = PROJECT / "rollout.yaml"

@@ -1,7 +1,7 @@
 """lead_outcomes and lift_comparison through Dagster: what is written, kept, refused, and said by the checks."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -55,7 +55,7 @@ def filled(tmp_path: Path, world: World) -> Iterator[House]:
         yield made
 
 
-def run(house: House, *, now: date = DAY, keys: tuple[str, ...] = ("outcomes", "comparison"), **tags: str) -> Any:
+def run(house: House, *, now: date = DAY, keys: tuple[str, ...] = ("outcomes", "comparison"), **tags: Any) -> Any:
     """Materialize the day's assets of the group."""
     days = daily_partitions(house.rollout.first_day)
     made = {
@@ -194,7 +194,8 @@ def test_a_day_evaluated_later_says_so(filled):
 def test_a_later_evaluation_of_the_same_day_finds_the_same(filled):
     run(filled)
     before = filled.store.comparisons(DAY, DAY)
-    run(filled, now=DAY + timedelta(days=3), **{"v4/replace_live": "to see"})
+    tags: dict[str, Any] = {"v4/replace_live": "to see"}
+    run(filled, now=DAY + timedelta(days=3), **tags)
     after = filled.store.comparisons(DAY, DAY)
 
     def key(row):
@@ -269,7 +270,7 @@ def test_without_the_days_outcomes_nobody_is_judged(filled):
 
 
 def test_several_days_in_one_run_are_refused(filled):
-    tags = {
+    tags: dict[str, Any] = {
         "dagster/asset_partition_range_start": (DAY - timedelta(days=1)).isoformat(),
         "dagster/asset_partition_range_end": DAY.isoformat(),
     }
@@ -338,7 +339,7 @@ def test_every_gate_says_what_it_asks():
 # --- days in parallel ----------------------------------------------------------------------------------------------
 
 
-def lineage_scored(house: House, days: list[date], *, retrospective: set[date] = frozenset(), failed: Any = None):
+def lineage_scored(house: House, days: list[date], *, retrospective: Collection[date] = (), failed: Any = None):
     """Both versions' whole lineage written on these days and judged."""
     rows, catalogue = [], house.store.catalogue
     keys = sorted({key for version in VERSIONS for key in catalogue.lineage(version)})

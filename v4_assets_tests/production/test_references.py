@@ -9,12 +9,13 @@ import yaml
 from click.testing import CliRunner, Result
 
 from v4_assets.cli.main import cli
-from v4_assets.config.environment import PROJECT, Settings, load
+from v4_assets.config.environment import Settings, load
 from v4_assets.config.rollout_references import ReferencePlaces
 from v4_assets.errors import TableMissingError, V4Error
 from v4_assets.production import references
 from v4_assets.production.events import Event
 from v4_assets.production.reference_files import text_files
+from v4_assets.project import PROJECT
 from v4_assets.resources import store, warehouse
 from v4_assets_tests.production.test_mentions import ENTRY, NAME
 

@@ -188,7 +188,7 @@ def undisturbed(tmp_path_factory) -> Callable[[str], dict[str, Any]]:
     return end
 
 
-def carried(org: StandInOrg) -> set[object]:
+def carried(org: StandInOrg) -> set[Any]:
     """The versions the org's leads carry."""
     return {row["V4_Model_Version__c"] for row in org.rows().values()} - {None}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 from unittest.mock import patch
 
 import dagster as dg
@@ -20,11 +21,12 @@ from v4_assets.names import (
     SYNC_JOB,
 )
 from v4_assets.operations import actions, operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.decision import Verdict
 from v4_assets.production.evaluations import NotEvaluated, evaluation_of
 from v4_assets.production.orders import Order
 from v4_assets.report import assets as report_assets
-from v4_assets.report import charts
+from v4_assets.report import charts, publishing
 from v4_assets.report.headline import gates_of
 from v4_assets.runs import this_process
 from v4_assets_tests.fixtures.stories import (
@@ -316,7 +318,7 @@ def test_evidence_replaced_under_the_gates_holds_and_alerts(convicted):
 
 
 def test_a_run_that_was_deleted_holds(convicted):
-    with operate.dagster_instance(convicted.settings) as instance:
+    with dagster_instance(convicted.settings) as instance:
         [run] = instance.get_runs(dg.RunsFilter(job_name=DAILY_JOB, tags={"dagster/partition": str(WATCHED)}))
         instance.delete_run(run.run_id)
     assert_held(convicted, "lift_comparison of 2026-02-02 was not evaluated")
@@ -333,7 +335,7 @@ def test_a_day_is_missing_only_after_its_grace(convicted):
 
 def test_a_run_on_its_way_is_waited_for_and_not_called_missing(convicted):
     convicted.goes_on(WATCHED + timedelta(days=1), "09:00")
-    with operate.dagster_instance(convicted.settings) as instance:
+    with dagster_instance(convicted.settings) as instance:
         run = instance.create_run_for_job(
             dg.GraphDefinition(DAILY_JOB, node_defs=[]).to_job(),
             tags={"dagster/partition": str(convicted.day), PROCESS_TAG: this_process()},
@@ -348,11 +350,11 @@ def test_a_run_that_has_judged_but_is_still_at_work_is_waited_for(story):
     told.goes_on(WATCHED)
     seen = []
 
-    def looked_at(instance: dg.DagsterInstance, *args: object, **named: object) -> object:
+    def looked_at(instance: dg.DagsterInstance, *args: Any, **named: Any) -> Any:
         seen.append(evaluation_of(instance, told.settings.rollout, WATCHED, (OLD, NEW)))
         return gather(instance, *args, **named)
 
-    gather = report_assets.gather
+    gather = publishing.gather
     with patch.object(report_assets, "gather", looked_at):
         outcome = told.run()
     assert outcome.success

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from v4_assets import tables
-from v4_assets.config.environment import PROJECT
 from v4_assets.errors import ModelIntegrityError, PolicyError
 from v4_assets.graph import build
 from v4_assets.models.bundle import BUNDLE_FILES, file_sha256
 from v4_assets.names import DAILY_JOB
 from v4_assets.operations import actions
+from v4_assets.project import PROJECT
 from v4_assets.resources import registry, store
 from v4_assets_tests.fixtures.stories import CLOSE_BEFORE_LATE, FALLEN, LATE, NEW, OLD, Story, tell
 from v4_assets_tests.production.test_references import with_references

@@ -18,9 +18,10 @@ from v4_assets.errors import V4Error
 from v4_assets.graph import build
 from v4_assets.names import ALERT_SENSOR, PAST_DAY_JOB, ROLLOUT_PAGE, SYNC_JOB
 from v4_assets.operations import operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.status import status
 from v4_assets.report import alerts
-from v4_assets.resources import warehouse
+from v4_assets.resources import store
 from v4_assets_tests.fixtures.stories import FALLEN, GOOD, SINCE, WATCHED, Story, tell
 
 SECRET = "T0000-B0000-nobodyshallseethis"
@@ -173,7 +174,7 @@ def test_without_slack_the_log_is_told(told, slack):
 def _logged(told: Story) -> list[str]:
     """What the alert sensor writes to its log at its first look."""
     definitions = build(told.settings)
-    with operate.dagster_instance(told.settings) as instance:
+    with dagster_instance(told.settings) as instance:
         context = dg.build_sensor_context(
             instance=instance,
             repository_def=definitions.get_repository_def(),
@@ -246,8 +247,8 @@ def test_every_alert_says_the_words_by_which_the_runbook_lists_its_kind(told):
     settings = told.settings
     with told.broken("v4.1.0"):
         assert not told.run().success
-    with operate.dagster_instance(settings) as instance:
-        found = alerts.current(instance, warehouse(settings), settings.rollout, settings.clock)
+    with dagster_instance(settings) as instance:
+        found = alerts.current(instance, store(settings), settings.rollout, settings.clock)
     kinds = {one.key.partition(":")[0] for one in found}
     assert {"run", "missing", "event"} <= kinds
     assert [one.text for one in found if not one.key.startswith("event:") and one.kind.says not in one.text] == []
@@ -268,5 +269,5 @@ def test_another_matter_is_told_in_a_week_in_which_something_was_told_already(to
 def test_a_warehouse_that_cannot_be_read_is_told(told):
     told.alerts()
     told.change("DROP TABLE ml_features.v4_deployments CASCADE")
-    assert told.alerts().startswith("The rollout could not be read: deployments needs something that is not there")
+    assert told.alerts().startswith("The rollout could not be read: deployments uses a table that does not exist")
     assert told.alerts() == ""

@@ -4,6 +4,7 @@ import logging
 import shutil
 import traceback
 from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -21,7 +22,7 @@ from pydantic import SecretStr
 from salesforce_stand_in import V4, OrgField, SeedLead, StandInOrg
 from salesforce_stand_in.login import ORG_ID, Login
 from v4_assets import resources
-from v4_assets.config.environment import PROJECT, load
+from v4_assets.config.environment import load
 from v4_assets.config.record_ids import to_18
 from v4_assets.config.salesforce import SalesforceTarget, from_environment
 from v4_assets.errors import (
@@ -33,6 +34,7 @@ from v4_assets.errors import (
     SalesforceSetupError,
     SettingsError,
 )
+from v4_assets.project import PROJECT
 from v4_assets.salesforce.client import client as salesforce_client
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.http import LoopbackAdapter, Patience
@@ -313,7 +315,7 @@ def test_which_org_it_is_is_asked_once_per_login(org, client):
 
 def test_both_ways_to_log_in_let_us_in(org, patience):
     login = org.login
-    other = {"username": None, "private_key_file": None, "consumer_key": SecretStr(login.consumer_key)}
+    other: dict[str, Any] = {"username": None, "private_key_file": None, "consumer_key": SecretStr(login.consumer_key)}
     ways = {
         "jwt": {},
         "client-credentials": {**other, "consumer_secret": SecretStr(login.consumer_secret)},
@@ -732,15 +734,17 @@ def test_every_variable_is_in_the_example_and_in_the_admin_s_guide():
 
 METADATA = "{http://soap.sforce.com/2006/04/metadata}"
 DEPLOYED = PROJECT / "docs" / "salesforce" / "v4"
-KINDS = {"Number": "double", "Checkbox": "boolean", "Text": "string", "DateTime": "datetime"}
+KINDS: dict[str, Any] = {"Number": "double", "Checkbox": "boolean", "Text": "string", "DateTime": "datetime"}
 
 
 def test_the_fields_an_admin_deploys_are_those_of_the_stand_in():
     found = {}
     for file in (DEPLOYED / "objects" / "Lead" / "fields").iterdir():
-        said = {each.tag.removeprefix(METADATA): each.text for each in ElementTree.parse(file).getroot()}
+        said: dict[str, Any] = {
+            each.tag.removeprefix(METADATA): each.text for each in ElementTree.parse(file).getroot()
+        }
         assert file.name == f"{said['fullName']}.field-meta.xml"
-        sizes = {name: int(said[name]) for name in ("precision", "scale", "length") if name in said}
+        sizes: dict[str, Any] = {name: int(said[name]) for name in ("precision", "scale", "length") if name in said}
         found[said["fullName"]] = OrgField(name=said["fullName"], type=KINDS[said["type"]], **sizes)
     assert found == {field.name: field for field in V4}
 

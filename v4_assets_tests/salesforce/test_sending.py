@@ -190,7 +190,7 @@ def test_another_org_is_not_taken_for_this_one(world: World, org: StandInOrg, cl
 
 def test_converted_and_deleted_leads_are_kept_back_at_the_first_sync_and_quarantined_later(world, tmp_path) -> None:
     ids = leads(MANY)
-    seeds = [SeedLead(ids[0], is_converted=True), SeedLead(ids[1], is_deleted=True), *ids[2:]]
+    seeds: list[str | SeedLead] = [SeedLead(ids[0], is_converted=True), SeedLead(ids[1], is_deleted=True), *ids[2:]]
     with org_of(tmp_path / "some", seeds) as (org, client):
         report = world.sync(client)
         assert (len(report.changes.rows), report.leads("confirmed"), report.uncovered) == (MANY - 2, MANY - 2, 0)

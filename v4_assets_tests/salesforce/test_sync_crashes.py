@@ -20,7 +20,7 @@ import pytest
 from salesforce_stand_in import StandInOrg
 from v4_assets import sql, tables
 from v4_assets.errors import SalesforceError
-from v4_assets.warehouse.duckdb.warehouse import to_duckdb
+from v4_assets.warehouse.duckdb.sql import to_duckdb
 from v4_assets_tests.fixtures.crm_world import (
     NEW,
     OLD,

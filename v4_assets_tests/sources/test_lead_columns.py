@@ -10,10 +10,12 @@ from click.testing import CliRunner
 
 from v4_assets import sql, tables
 from v4_assets.cli.main import cli
-from v4_assets.config.environment import PROJECT, Settings, load
+from v4_assets.config.environment import Settings, load
 from v4_assets.config.rollout import Rollout
+from v4_assets.errors import SqlFileError
 from v4_assets.models.assets import first_morning
 from v4_assets.operations import operate
+from v4_assets.project import PROJECT
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill, silence
 from v4_assets.sample.world import WorldSpec, build
@@ -117,14 +119,14 @@ def test_no_sql_file_names_a_lead_column() -> None:
 
 def test_a_column_placeholder_that_nothing_names_is_refused() -> None:
     file = sql.parse("one", HEADER.format("{{lead.phone}}") + "SELECT {{lead.phone}} FROM {{lead}}")
-    with pytest.raises(sql.SqlFileError, match=r"reads \['lead.phone'\], which has no name"):
+    with pytest.raises(SqlFileError, match=r"reads \['lead.phone'\], which has no name"):
         catalogue: Catalogue = load({}).rollout.catalogue
         sql.bind(file, catalogue.names(), {})
 
 
 @pytest.mark.parametrize("header", ["{{lead.id}}", "{{lead.id}}, {{lead.email}}, {{lead.company}}"])
 def test_a_header_lists_exactly_the_columns_that_the_body_reads(header: str) -> None:
-    with pytest.raises(sql.SqlFileError, match="its header lists names"):
+    with pytest.raises(SqlFileError, match="its header lists names"):
         sql.parse("one", HEADER.format(header) + "SELECT {{lead.id}}, {{lead.email}} FROM {{lead}}")
 
 

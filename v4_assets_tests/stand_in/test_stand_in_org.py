@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import jwt
 import pytest
 import requests
-from simple_salesforce import Salesforce
+from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceMalformedRequest
 
 from benchmarks.bulk_v1 import BulkV1
@@ -333,7 +333,8 @@ def test_carriage_returns_are_fine_where_they_were_announced(org, session):
 
 
 def test_empty_leaves_a_field_and_na_empties_it(org, session):
-    values = {"V4_Score__c": 0.4, "V4_Model_Version__c": "v4.0.0", "V4_Deprioritize__c": True}
+    values: dict[str, str | float | bool | None] = {"V4_Score__c": 0.4, "V4_Model_Version__c": "v4.0.0"}
+    values["V4_Deprioritize__c"] = True
     org.seed([SeedLead(LEADS[0], values)])
     header = "Id,V4_Score__c,V4_Model_Version__c,V4_Deprioritize__c\n"
     assert session.finish(f"{header}{LEADS[0]},,#N/A,\n")["numberRecordsFailed"] == 0
@@ -465,6 +466,7 @@ SCORED = [
 )
 def test_a_condition_finds_what_soql_would(org, session, condition, found):
     org.seed(SCORED)
+    params: dict[str, str] | None
     records, path, params = [], f"{DATA}/query/", {"q": f"SELECT Id FROM Lead WHERE {condition}"}
     while path:
         said = session("GET", path, params=params).json()

@@ -12,11 +12,11 @@ import yaml
 from click.testing import CliRunner
 
 from v4_assets.cli.main import cli
-from v4_assets.config.environment import PROJECT
 from v4_assets.config.rollout import Rollout, read_rollout
 from v4_assets.errors import PolicyError
 from v4_assets.evaluation.cohorts import last_matured
 from v4_assets.models.assets import first_morning
+from v4_assets.project import PROJECT
 from v4_assets.sample.telling import figures
 from v4_assets.studies.assets import policy_odds
 from v4_assets.studies.odds import as_text, simulate
@@ -50,7 +50,7 @@ def test_the_asset_takes_the_window_of_rollout_yaml(thirty: Rollout) -> None:
         [policy_odds(thirty)], run_config={"ops": {"policy_odds": {"config": {"leads_per_week": 9e3}}}}
     )
     [told] = [one.metadata["odds"].value for one in made.asset_materializations_for_node("policy_odds")]
-    assert "31 days later" in told
+    assert "31 days later" in str(told)
 
 
 def test_a_fall_is_seen_as_much_earlier_as_the_window_is_shorter(thirty: Rollout) -> None:

@@ -19,6 +19,7 @@ from v4_assets.operations import operate
 from v4_assets.operations.doctor import Answer, Verdict
 from v4_assets.operations.doctor import rollout as rollout_probes
 from v4_assets.operations.doctor import warehouse as probes
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.sql import Column, Query
 from v4_assets.store import Store
@@ -235,7 +236,7 @@ def test_every_other_difference_is_named_in_one_error_and_nothing_is_changed(set
     with pytest.raises(SchemaDriftError) as refused:
         operate.init(settings)
     said = str(refused.value)
-    assert said.startswith("5 differences from the declared tables must be repaired by hand; nothing was changed: ")
+    assert said.startswith("5 differences from the declared tables must be repaired manually; nothing was changed: ")
     for difference in (
         "v4_partition_writes.note (STRING) is not a column of this release (ALTER TABLE `ml_features`.`v4_partition_wri"
         "tes` DROP COLUMN `note`)",
@@ -322,7 +323,7 @@ def test_doctor_says_that_an_upgrade_is_due_and_names_what_is_missing(settings):
 
 
 def test_a_dagster_instance_of_an_earlier_dagster_is_to_be_migrated(settings):
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         index = Path(instance.root_directory) / "history" / "runs.db"
         instance.get_runs(limit=1)
     probe = rollout_probes.probes(settings)["Dagster"]
