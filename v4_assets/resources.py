@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from v4_assets.config.environment import Settings
 from v4_assets.models.registry import ModelRegistry
-from v4_assets.salesforce.client.crm import CRM, QUICK, Wait
-from v4_assets.salesforce.client.org import Org
+from v4_assets.salesforce.client.org import CRM, QUICK, Org, Wait
 from v4_assets.store import Store
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 

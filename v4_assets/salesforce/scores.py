@@ -1,6 +1,5 @@
-"""The scores that are about to be sent, read and verified: of the live version, by its very model, checks passed."""
+"""The scores a sync starts from: read from the warehouse, of the live version and its approved model, checks passed."""
 
-from dataclasses import dataclass
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -16,48 +15,42 @@ from v4_assets.errors import (
     SalesforceSetupError,
 )
 from v4_assets.production.events import Production
-from v4_assets.salesforce.rows import AsSent, as_sent
+from v4_assets.salesforce.plan import DayScores, day_scores
 from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
 
 READ = ("lead_id", "score", "percentile", "deprioritize")
 
 
-@dataclass(frozen=True)
-class Shipment:
-    """The day's scores of one version, as they are sent."""
-
-    day: date
-    version: str
-    event_id: str
-    """The switch that made the version live."""
-    sent: AsSent
-    scored_at: datetime
-
-
-def verified(store: Store, rollout: Rollout, day: date) -> Shipment:
-    """What production serves on the day. Raises, naming why, when that is not fit to be sent."""
+def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
+    """The live version's scores of the day. Raises, with the reason, when they must not be sent."""
     with store.session():
         live = store.production()
         if live is None:
-            raise SalesforceSetupError("No version is live, so none can be sent. Run `v4 init` first.")
+            raise SalesforceSetupError("No version is live, so nothing can be sent. Run `v4 init` first.")
         before = _write(store, rollout, live.version, day)
-        scores, scored_at = scores_of(store, rollout, live.version, day, live)
+        rows, scored_at = _read(store, rollout, live.version, day, live)
         unpassed = verdicts.unpassed(store, day, live.version)
         after = _write(store, rollout, live.version, day)
     if unpassed:
         raise SalesforceError(
-            f"The scores of {live.version} of {day} are not sent, for not all that they are made from has passed its "
-            f"checks: {'; '.join(unpassed)}. Mend that and run the day again."
+            f"Scores of {live.version} for {day} were not sent: checks have not passed: {'; '.join(unpassed)}. "
+            "Fix the cause and run the day again."
         )
     if before != after:
         raise ConcurrentWriteError(
-            f"The scores of {live.version} of {day} were written anew while they were read. Run again."
+            f"The scores of {live.version} for {day} were rewritten during the read. Run the sync again."
         )
-    return Shipment(day, live.version, live.event_id, as_sent(scores, live.version), scored_at)
+    return day_scores(rows, day=day, version=live.version, scored_at=scored_at, event_id=live.event_id)
 
 
-def scores_of(
+def scores_of(store: Store, rollout: Rollout, version: str, day: date) -> DayScores:
+    """Any version's scores of the day, for a preview. Raises RowsMissingError without any."""
+    rows, scored_at = _read(store, rollout, version, day)
+    return day_scores(rows, day=day, version=version, scored_at=scored_at)
+
+
+def _read(
     store: Store, rollout: Rollout, version: str, day: date, live: Production | None = None
 ) -> tuple[pa.Table, datetime]:
     """A version's scores of the day (READ), and when they were made. Raises RowsMissingError without any.
@@ -75,7 +68,7 @@ def scores_of(
             stamps.append(pc.max(batch["scored_at"]).as_py())
     if not sum(map(len, parts)):
         raise RowsMissingError(
-            f"{rollout.catalogue[key].name} has no rows of {day}, so none can be sent. Run the daily job of that day."
+            f"{rollout.catalogue[key].name} has no rows of {day}, so nothing can be sent. Run that day's daily job."
         )
     return pa.Table.from_batches(parts), max(stamps)
 
@@ -85,8 +78,8 @@ def _verify_scorer(batch: pa.RecordBatch, live: Production) -> None:
         others = [one for one in pc.unique(batch[column]).to_pylist() if one != wanted]
         if others:
             raise ModelIntegrityError(
-                f"The scores to be sent have {column} {', '.join(str(one)[:12] for one in others)}, production runs "
-                f"{wanted[:12]}. Nothing was sent. Run the daily job again, so that the live model scores the day."
+                f"The day's scores have {column} {', '.join(str(one)[:12] for one in others)}, production has "
+                f"{wanted[:12]}. Nothing was sent. Run the daily job again to score with the live model."
             )
 
 
