@@ -25,7 +25,7 @@ from v4_assets.studies import assets as study_assets
 def build(settings: Settings) -> dg.Definitions:
     """The whole graph for one configuration."""
     rollout = settings.rollout
-    days = daily_partitions(rollout.first_day)
+    days = daily_partitions(rollout.first_day, settings.clock.today() if settings.clock.fixed else None)
     versions = rollout.versions.items()
     archived = production_assets.archived_versions(settings.places.registry)
     org = crm(settings)

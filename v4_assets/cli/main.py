@@ -1,5 +1,6 @@
-"""The command `v4`: what Dagster's own command line does not do well. Words and options only; the work is elsewhere."""
+"""The command `v4`: argument parsing and output only."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from v4_assets.sample import Story
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="v4-assets", prog_name="v4")
 def cli() -> None:
     """Score leads with two model versions in parallel, compare them, promote, watch, roll back."""
 
@@ -166,6 +168,18 @@ def main() -> None:
     except V4Error as error:
         click.echo(f"v4: {error}", err=True)
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise  # without a path it is not the user's file
+        click.echo(f"v4: {_of_files(error)}", err=True)
+        sys.exit(2)
+
+
+def _of_files(error: OSError) -> str:
+    """One sentence on a file that could not be read or written."""
+    where = error.filename or "The disk of V4_HOME"
+    do = "Free some space" if error.errno == errno.ENOSPC else "Correct the path or its permissions"
+    return f"{where}: {error.strerror or error}. {do}, then run the command again."
 
 
 def _progress(unit: str, total: int | None) -> "tqdm[Any]":

@@ -1,4 +1,4 @@
-"""The commands of who keeps it running: how things stand, whether all is there that a morning needs."""
+"""Operator commands: status, doctor, prune."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ def show_status(as_json: bool) -> None:
 @click.command("doctor")
 @json_option
 def show_doctor(as_json: bool) -> None:
-    """Is everything there that a morning needs? Changes nothing. Exit code 1 when anything fails."""
+    """Check everything the daily run depends on. Changes nothing. Exit code 1 when anything fails."""
     from v4_assets.operations import doctor
 
     told = _examined()
@@ -37,7 +37,13 @@ def show_doctor(as_json: bool) -> None:
 
 
 @click.command("prune")
-@click.option("--keep-days", default=400, show_default=True, help="What is younger stays.")
+@click.option(
+    "--keep-days",
+    type=click.IntRange(30, 36_500),
+    default=400,
+    show_default=True,
+    help="Keep runs and files newer than this many days.",
+)
 @click.option("--yes", is_flag=True, help="Delete; without it only what would go is said.")
 def prune_old(keep_days: int, yes: bool) -> None:
     """Delete Dagster's old runs and old daily files. Tables, models, archive and everything about actions stay."""

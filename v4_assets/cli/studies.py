@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from v4_assets.cli.output import DAY, json_option, say
+from v4_assets.cli.output import DAY, Number, json_option, say
 from v4_assets.config.environment import load, load_existing
 from v4_assets.config.rollout import Rollout, read_rollout
 from v4_assets.errors import PolicyError
@@ -21,18 +21,56 @@ MOVES = ("enters_top_decile", "leaves_top_decile", "enters_deprioritized", "leav
 
 
 @click.command("odds")
-@click.option("--leads-per-week", default=DEFAULT.leads_per_week, show_default=True, help="Newly contacted leads.")
-@click.option("--base-rate", default=DEFAULT.base_rate, show_default=True, help="Share of them that converts.")
 @click.option(
-    "--healthy-lift", default=DEFAULT.healthy.lift, show_default=True, help="True lift of a healthy candidate."
+    "--leads-per-week",
+    type=Number(1, 1e6),
+    default=DEFAULT.leads_per_week,
+    show_default=True,
+    help="Newly contacted leads per week.",
 )
-@click.option("--healthy-auc", default=DEFAULT.healthy.auc, show_default=True)
-@click.option("--fallen-lift", default=DEFAULT.fallen.lift, show_default=True, help="… and after its signal has gone.")
-@click.option("--fallen-auc", default=DEFAULT.fallen.auc, show_default=True)
 @click.option(
-    "--histories", default=DEFAULT.histories, show_default=True, help="Simulated histories; more are exacter."
+    "--base-rate",
+    type=Number(0.0001, 0.5),
+    default=DEFAULT.base_rate,
+    show_default=True,
+    help="Share of contacted leads that converts.",
 )
-@click.option("--seed", default=DEFAULT.seed, show_default=True)
+@click.option(
+    "--healthy-lift",
+    type=Number(0.1, 10),
+    default=DEFAULT.healthy.lift,
+    show_default=True,
+    help="True lift of a healthy candidate.",
+)
+@click.option(
+    "--healthy-auc",
+    type=Number(0.01, 0.99),
+    default=DEFAULT.healthy.auc,
+    show_default=True,
+    help="True AUC of a healthy candidate.",
+)
+@click.option(
+    "--fallen-lift",
+    type=Number(0.1, 10),
+    default=DEFAULT.fallen.lift,
+    show_default=True,
+    help="Lift after the signal is gone.",
+)
+@click.option(
+    "--fallen-auc",
+    type=Number(0.01, 0.99),
+    default=DEFAULT.fallen.auc,
+    show_default=True,
+    help="AUC after the signal is gone.",
+)
+@click.option(
+    "--histories",
+    type=click.IntRange(1, 100_000),
+    default=DEFAULT.histories,
+    show_default=True,
+    help="Number of simulated histories (more = more precise).",
+)
+@click.option("--seed", type=click.IntRange(0), default=DEFAULT.seed, show_default=True)
 @json_option
 def show_odds(
     leads_per_week: float,
