@@ -1,4 +1,4 @@
-"""What the Dagster page says of every asset beside its work: owners, tags, kinds, where its table and its code are."""
+"""Metadata of every asset in Dagster: owners, tags, kinds, and links to its table and its code."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,12 +25,13 @@ Asset = dg.AssetsDefinition | dg.AssetSpec
 
 
 def attributed(assets: Iterable[Asset], settings: Settings, archived: Iterable[str]) -> list[Asset]:
-    """The assets with everything that follows from their stage, their version and the configuration."""
+    """The assets with the metadata derived from their stage, their version and the configuration."""
     expected, policy = freshness.expected(settings.rollout, archived), freshness.every_morning(settings.rollout)
 
     def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
-        told = _attributed(spec, settings)
-        return dg.apply_freshness_policy(told, policy) if spec.key.to_user_string() in expected else told
+        completed = _attributed(spec, settings)
+        is_expected = spec.key.to_user_string() in expected
+        return dg.apply_freshness_policy(completed, policy) if is_expected else completed
 
     return list(dg.map_asset_specs(complete, assets))
 
@@ -55,7 +56,7 @@ def _attributed(spec: dg.AssetSpec, settings: Settings) -> dg.AssetSpec:
 
 
 def _version(name: str, settings: Settings) -> dict[str, str]:
-    """Tags of an asset there is one of for each version."""
+    """Tags of an asset that exists once per version."""
     rollout = settings.rollout
     roles = {rollout.baseline: "baseline", rollout.candidate: "candidate"}
     for version, entry in rollout.versions.items():
@@ -65,7 +66,7 @@ def _version(name: str, settings: Settings) -> dict[str, str]:
 
 
 def _uri(table: str, settings: Settings) -> str:
-    """Where a person finds the table: in Google's console, or the embedded warehouse's file."""
+    """Link to the table in Google's console, or to the embedded warehouse's file."""
     if settings.warehouse != "bigquery" or settings.bigquery is None:
         return settings.duckdb_file.as_uri()
     *project, dataset, name = table.split(".")
@@ -73,7 +74,7 @@ def _uri(table: str, settings: Settings) -> str:
 
 
 def _code(name: str, stage: str, url: str | None) -> dg.CodeReferencesMetadataValue:
-    """The asset's SQL, where it has any, and its module."""
+    """The asset's SQL file, if it has one, and its module."""
     contract = "daily_scores" if name.startswith("daily_scores_") else name
     module = MODULES.get(name, MODULES.get(stage, f"{stage}/assets"))
     files = [*([found] if (found := sql.files().get(contract)) else []), PACKAGE / f"{module}.py"]

@@ -1,4 +1,4 @@
-"""Asset checks, one module per asset they guard. Judging is pure; this page turns findings into Dagster's results."""
+"""Asset checks: each module of checks returns findings; this module turns findings into Dagster's results. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from v4_assets.evaluation.evidence import Evidence
 from v4_assets.production.decision import GATE_NAMES, PROMOTION_GATES, Gate, Verdict
 
 SHOWN_DETAILS = 3
-"""So many details stand in a result's sentence; all stand in its metadata."""
+"""Number of details shown in a result's description; the metadata holds all of them."""
 
 
 GATES_ASK = {
@@ -22,39 +22,41 @@ GATES_ASK = {
     "model_test_metrics": "Promotion: does the candidate's bundle pass the guide's checklist on its own test figures?",
     "live_parallel_days": "Promotion: were both versions scored live, side by side, for long enough?",
 }
-"""What each gate asks, as the page shows it."""
+"""Description of each gate in Dagster."""
 
 CONVICTS = (
-    "Nothing at once: the sensor rolls back when the gate fails at as many week-closes running as rollout.yaml asks. "
-    "`v4 look` says what it waits for; `v4 rollback` does not wait."
+    "No immediate action: the sensor rolls back after the number of consecutive failing weeks set in rollout.yaml. "
+    "`v4 status` shows what it waits for; `v4 rollback` rolls back at once."
 )
-WAITS = "Nothing: the candidate is not promoted, and the sensor asks again tomorrow. `v4 look` says what is missing."
+WAITS = (
+    "No action: the candidate is not promoted; the sensor decides again tomorrow. `v4 status` lists what is missing."
+)
 GATES_REMEDY = {
     "top_decile_lift": CONVICTS,
     "auc": CONVICTS,
-    "top_decile_conversion": f"{CONVICTS} Where the baseline's converts worse still, the market fell: ask sales.",
+    "top_decile_conversion": f"{CONVICTS} If the baseline's converts even less, the market fell: ask sales.",
     "promotion_lift": WAITS,
     "not_behind_baseline": WAITS,
-    "model_test_metrics": "The checks of the model's own asset name the figure. Train or register another bundle.",
+    "model_test_metrics": "The checks of the model's asset name the figure. Train or register another bundle.",
     "live_parallel_days": f"{WAITS} A day counts when both versions scored it on the day and passed every check.",
 }
-"""What a person does when a gate does not pass."""
+"""What the operator does when a gate does not pass."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A question asked of an asset every day. A blocking one stops what would read bad data; the others warn."""
+    """A daily check of an asset. A failing blocking check stops every asset downstream; the others only warn."""
 
     name: str
     description: str
     blocking: bool
     remedy: str
-    """What a person does when it fails."""
+    """What the operator does when it fails."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The answer for one day: what was found, what was expected, and which columns or rows it is about."""
+    """Result of a check on one day: the value found, the value expected, and the columns or rows concerned."""
 
     check: Check
     passed: bool
@@ -77,18 +79,20 @@ def specs(checks: Iterable[Check], asset: str) -> list[dg.AssetCheckSpec]:
 
 
 def with_remedy(asked: str, remedy: str) -> str:
-    """What the page says of a check, in Markdown."""
+    """Description of a check, in Markdown."""
     return f"{asked}\n\n**When it fails:** {remedy}"
 
 
 def results(
     checks: Sequence[Check], findings: Mapping[date, Sequence[Finding]], asset: str
 ) -> Iterator[dg.AssetCheckResult]:
-    """One result per check. Over a range of days the first failing day speaks, and all failing days are named."""
+    """One result per check. Over a range of days it shows the first failing day and lists all failing days."""
     for check in checks:
         by_day = {day: finding for day, found in findings.items() for finding in found if finding.check == check}
         if len(by_day) < len(findings):
-            raise AssertionError(f"{check.name} of {asset} was not judged on {sorted(findings.keys() - by_day.keys())}")
+            raise AssertionError(
+                f"{check.name} of {asset} has no finding for {sorted(findings.keys() - by_day.keys())}"
+            )
         failing = sorted(day for day, finding in by_day.items() if not finding.passed)
         shown = by_day[failing[0] if failing else max(by_day)]
         yield dg.AssetCheckResult(
@@ -120,7 +124,7 @@ def gate_specs(asset: str) -> list[dg.AssetCheckSpec]:
 def gate_results(
     gates: Iterable[Gate], evidence: Sequence[Evidence], evidence_sha256: str, asset: str
 ) -> Iterator[dg.AssetCheckResult]:
-    """One result per gate: what a person sees is what the sensor reads. FAIL is an error, INCONCLUSIVE a warning."""
+    """One result per gate, with the verdict that the sensor reads. FAIL is an error, INCONCLUSIVE a warning."""
     for gate in gates:
         question = "promotion" if gate.name in PROMOTION_GATES else "rollback"
         numbers = {

@@ -1,4 +1,4 @@
-"""What time it is. The only source of "now": real, or fixed by V4_NOW so that past days and demos can be replayed."""
+"""The only source of the current time: real, or fixed by V4_NOW so that past days and demos can be replayed."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -11,7 +11,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 @dataclass(frozen=True)
 class Clock:
-    """A clock, fixed at `fixed` (aware) or running with the machine."""
+    """A clock: fixed at `fixed` (aware), or the machine's time."""
 
     fixed: datetime | None = None
 
@@ -25,7 +25,7 @@ class Clock:
 
 
 def cutoff(day: date) -> datetime:
-    """`day` 00:00 in New York, in UTC: what happened before it is known on `day`, what happened after is not."""
+    """00:00 of `day` in New York, in UTC: the features of `day` use only earlier events."""
     return datetime.combine(day, time(), NEW_YORK).astimezone(UTC)
 
 

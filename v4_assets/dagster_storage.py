@@ -1,9 +1,9 @@
-"""Dagster's SQLite files as `v4` uses them: the same files and tables, kept open while the instance is.
+"""Dagster's SQLite files as `v4` uses them: the same files and tables, kept open as long as the instance.
 
 Dagster opens and closes a database for every event. Closing the last connection writes SQLite's log back into the file,
 which takes longer than storing the event. A connection that stays open avoids this, and with `synchronous = NORMAL` a
-commit does not wait for the disk: a killed process loses nothing, a power failure at most the last events, and their
-day is then run again. The warehouse keeps its own log.
+commit does not wait for the disk: a killed process loses nothing; a power failure loses at most the last events, and
+the operator reruns that day. The warehouse keeps its own log.
 """
 
 import os
@@ -26,7 +26,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect
 
 BUSY_SECONDS = 30
 FILES_OPEN = 8
-"""Of each storage: the index, and the latest runs."""
+"""Open files per storage: the index and the latest runs."""
 
 
 _shared: dict[tuple[int, Path], dg.DagsterInstance] = {}
@@ -35,7 +35,7 @@ _shared: dict[tuple[int, Path], dg.DagsterInstance] = {}
 
 @contextmanager
 def opened(home: Path) -> Iterator[dg.DagsterInstance]:
-    """The instance that dagster.yaml of `home` describes; the one a caller further out has opened, if any.
+    """The instance that dagster.yaml of `home` describes; reuses the one an outer caller has opened.
 
     Where dagster.yaml names no storage, it is SQLite under `home`, which is kept open.
     """

@@ -1,4 +1,4 @@
-"""What is run: the daily job and its parts, promotion, rollback and sunset, training, the pre-deployment checklist."""
+"""Jobs: the daily job and its parts, promotion, rollback and sunset, training, the pre-deployment checklist."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -50,15 +50,15 @@ def scored(rollout: Rollout, archived: Iterable[str]) -> dg.AssetSelection:
 
 
 def daily_job(rollout: Rollout, archived: Iterable[str]) -> "AssetJob":
-    """Everything of a morning, one partition a day."""
+    """All assets of the daily run, one partition a day."""
     rest = (*EVALUATED, PRODUCTION_ALIAS, SALESFORCE_SYNC, ROLLOUT_REPORT)
     return dg.define_asset_job(
         DAILY_JOB,
         tags={PART_TAG: "daily"},
         selection=scored(rollout, archived) | dg.AssetSelection.assets(*rest),
         description=(
-            "Look at the sources, list the open leads, build the features, score with every version, compare them on "
-            "the leads that have matured, bring the live version's scores to Salesforce, write it down."
+            "Observe the sources, list the open leads, build the features, score with every version, compare the "
+            "versions on matured leads, send the live version's scores to Salesforce, write the report."
         ),
     )
 
@@ -70,44 +70,44 @@ def parts(rollout: Rollout, archived: Iterable[str]) -> "list[AssetJob]":
             SCORING_JOB,
             tags={PART_TAG: "past"},
             selection=scored(rollout, archived),
-            description="Scores only, one day or a range of days in one run: what a backfill is made of.",
+            description="Scores only, for one day or a range of days in one run. Used by backfills.",
         ),
         dg.define_asset_job(
             EVALUATION_JOB,
             tags={PART_TAG: "past"},
             selection=dg.AssetSelection.assets(*EVALUATED),
-            description="Compare the versions as of one day, from scores that are there.",
+            description="Compare the versions as of one day, from existing scores.",
         ),
         dg.define_asset_job(
             PAST_DAY_JOB,
             tags={PART_TAG: "past"},
             selection=scored(rollout, archived) | dg.AssetSelection.assets(*EVALUATED),
-            description="Scores and comparison of a day that is over; production and Salesforce are only ever today's.",
+            description="Scores and comparison of a past day; production and Salesforce are not changed.",
         ),
         dg.define_asset_job(
             SYNC_JOB,
             tags={PART_TAG: "salesforce"},
             selection=dg.AssetSelection.assets(PRODUCTION_ALIAS, SALESFORCE_SYNC),
-            description="Bring today's scores of the live version to Salesforce, and nothing else.",
+            description="Send today's scores of the live version to Salesforce, nothing else.",
         ),
     ]
 
 
 def action_jobs() -> "list[AssetJob]":
-    """Promotion and rollback are the same steps with another order; a sunset archives instead of switching."""
+    """Promotion and rollback run the same assets with a different order; a sunset archives instead of switching."""
     switch = dg.AssetSelection.assets(PRODUCTION_ALIAS, SALESFORCE_SYNC, ROLLOUT_REPORT)
     return [
         dg.define_asset_job(
             ACTION_JOBS["promotion"],
             tags={PART_TAG: "action"},
             selection=switch,
-            description="Make the candidate live, bring its scores to Salesforce, read them back, report.",
+            description="Make the candidate live, send its scores to Salesforce, verify them, report.",
         ),
         dg.define_asset_job(
             ACTION_JOBS["rollback"],
             tags={PART_TAG: "action"},
             selection=switch,
-            description="Make the baseline live again, bring its scores to Salesforce, read them back, report why.",
+            description="Make the baseline live again, send its scores to Salesforce, verify them, report the reason.",
         ),
         dg.define_asset_job(
             ACTION_JOBS["sunset"],
@@ -119,12 +119,12 @@ def action_jobs() -> "list[AssetJob]":
 
 
 def training_job() -> "AssetJob":
-    """Training set and models. Run by hand."""
+    """Training set and models. Started by an operator."""
     return dg.define_asset_job(
         TRAINING_JOB,
         tags={PART_TAG: "training"},
         selection=dg.AssetSelection.groups(TRAINING_GROUP).materializable(),
-        description="Train every version that is trained here.",
+        description="Train every version that this project trains.",
     )
 
 
@@ -139,15 +139,15 @@ def checklist_job(rollout: Rollout) -> "AssetJob":
     )
 
 
-def daily_schedule(job: "AssetJob", *, running: bool) -> "Schedule":
-    """06:00 in New York, for the day that began at midnight."""
+def daily_schedule(rollout: Rollout, job: "AssetJob", *, running: bool) -> "Schedule":
+    """At `daily_run.at` in New York, for the day that began at midnight."""
     return dg.build_schedule_from_partitioned_job(
         job,
-        hour_of_day=6,
-        minute_of_hour=0,
+        hour_of_day=rollout.daily_run.at.hour,
+        minute_of_hour=rollout.daily_run.at.minute,
         description=(
-            "06:00 in New York, for the day that began at midnight. Off unless `V4_SCHEDULE=on`; a day that was missed "
-            "is made up for by `v4 run` or `v4 backfill`."
+            f"{rollout.daily_run} in New York, for the day that began at midnight. Off unless `V4_SCHEDULE=on`; a day "
+            "that was missed is made up for by `v4 run` or `v4 backfill`."
         ),
         tags={PART_TAG: "daily"},
         default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,

@@ -1,6 +1,6 @@
-"""Every name that Dagster shows and that is no table's: groups, assets, jobs, sensors, run tags. Imports nothing.
+"""Every name that Dagster shows, except table names: groups, assets, jobs, sensors, run tags. Imports nothing.
 
-A module that needs only the name of an asset or a job takes it from here, so that none imports another for a name.
+A module that needs only the name of an asset or a job imports it from here, not from the module that defines it.
 """
 
 SOURCES_GROUP = "1_sources"
@@ -25,25 +25,25 @@ SYNC_JOB = "sync_salesforce"
 TRAINING_JOB = "train_models"
 CHECKLIST_JOB = "pre_deployment_checks"
 ACTION_JOBS = {"promotion": "promote_production", "rollback": "rollback_production", "sunset": "sunset_champion"}
-"""Kind of order to the job that carries it out."""
+"""Kind of order to the job that executes it."""
 FIRST_ASSETS = {"promotion": PRODUCTION_ALIAS, "rollback": PRODUCTION_ALIAS, "sunset": CHAMPION_ARCHIVE}
-"""Kind of order to the asset of its job that begins it."""
+"""Kind of order to the first asset of its job."""
 
 ROLLOUT_SENSOR = "rollout_sensor"
 ALERT_SENSOR = "alert_sensor"
 
 PART_TAG = "v4/part"
-"""Tag of every job: what part of the rollout it is."""
+"""Tag of every job: its part of the rollout."""
 ACTION_TAG = "v4/action"
-"""Run tag with the id of the order a run carries out."""
+"""Run tag with the id of the order that the run executes."""
 PROCESS_TAG = "v4/process"
-"""Run tag with host:pid of the process a run works in."""
+"""Run tag with host:pid of the process that executes the run."""
 REPLACE_LIVE_TAG = "v4/replace_live"
-"""Run tag with the reason for replacing rows that were written on their own day."""
+"""Run tag with the operator's reason for replacing rows written on their own day."""
 ONLY_GAPS_TAG = "v4/only_gaps"
-"""Run tag of a run that leaves alone what is there."""
+"""Run tag of a run that keeps existing partitions and writes only missing ones."""
 ALLOW_CHANGES_TAG = "v4/allow_changes"
 """Run tag that lets a sync change more leads than its limit."""
 
 ROLLOUT_PAGE = "rollout.html"
-"""The page that every run and every action rewrites."""
+"""File name of the report, which every daily run and every action rewrites."""

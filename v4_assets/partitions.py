@@ -8,7 +8,7 @@ from v4_assets.clock import NEW_YORK
 
 
 def daily_partitions(first_day: date) -> dg.DailyPartitionsDefinition:
-    """Daily partitions from `first_day` to today, today included, so that 06:00 finds its own day."""
+    """Daily partitions from `first_day` to today, today included, so that the daily run finds its own day."""
     return dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), timezone=NEW_YORK.key, end_offset=1)
 
 

@@ -10,7 +10,7 @@ from v4_assets.clock import Clock
 from v4_assets.names import PROCESS_TAG
 
 LONGEST_RUN = timedelta(hours=2)
-"""max_runtime_seconds of deploy/*.yaml. A run that has not ended by then is not waited for."""
+"""max_runtime_seconds of deploy/*.yaml. An older unfinished run counts as abandoned."""
 UNFINISHED = tuple(
     status
     for status in dg.DagsterRunStatus
@@ -47,7 +47,7 @@ def end_left_over(instance: dg.DagsterInstance) -> None:
 def why_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
     """Why an unfinished run is known to be abandoned; None while it may be executing. Reads only."""
     if _is_dead(run.tags.get(PROCESS_TAG, "")):
-        return "The process that carried out this run is gone."
+        return "The process that executed this run has exited."
     record = instance.get_run_record_by_id(run.run_id)
     if record is None:
         return "The run was deleted."

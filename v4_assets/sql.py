@@ -1,6 +1,8 @@
-"""The files in sql/: their headers are the tables' contracts, their bodies GoogleSQL with {{table}} placeholders.
+"""The files in sql/: their headers are the tables' contracts, their bodies GoogleSQL with placeholders.
 
-A header states purpose, grain, inputs, params and output columns::
+{{table}} stands for a table's full name, {{lead.email}} for another name that rollout.yaml gives: a column of the
+firm's Lead table, or the week of its policy. A header states purpose, grain, inputs, such names,
+params and output columns::
 
     -- features_v41: the 22 features of V4.1.0.
     -- grain:   one row per prediction_date and lead_id
@@ -30,14 +32,14 @@ Type = Literal["STRING", "INT64", "FLOAT64", "BOOL", "DATE", "TIMESTAMP"]
 Value = str | int | float | bool | None
 
 _TITLE = re.compile(r"-- (?P<name>\w+): +(?P<purpose>.+)")
-_ENTRY = re.compile(r"-- (?P<key>grain|inputs|params): +(?P<value>.+)")
+_ENTRY = re.compile(r"-- (?P<key>grain|inputs|names|params): +(?P<value>.+)")
 _SECTION = re.compile(r"-- (?P<section>output|features|marks):$")
 _COLUMN = re.compile(
     r"-- {3}(?P<name>\w+) +(?P<type>STRING|INT64|FLOAT64|BOOL|DATE|TIMESTAMP)"
     r"(?: \[(?P<domain>[^\]]+)\])?  +(?P<text>.+)"
 )
 _RANGE = re.compile(r"(?P<low>-?[\d.]*?)\.\.(?P<high>-?[\d.]*)")
-_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+_PLACEHOLDER = re.compile(r"\{\{(\w+(?:\.\w+)?)\}\}")
 _PARAM = re.compile(r"@(\w+)")
 
 
@@ -66,6 +68,8 @@ class SqlFile:
     purpose: str
     grain: str
     inputs: tuple[str, ...]
+    names: tuple[str, ...]
+    """What else rollout.yaml names: columns of the Lead table, as in lead.email, and policy.week."""
     params: tuple[str, ...]
     columns: tuple[Column, ...]
     body: str
@@ -78,7 +82,7 @@ class SqlFile:
 
 @dataclass(frozen=True)
 class Query:
-    """GoogleSQL with every table named and every parameter's value beside it."""
+    """GoogleSQL with full table names, and the value of every parameter."""
 
     name: str
     text: str
@@ -92,25 +96,29 @@ def load(name: str) -> SqlFile:
 
 
 def files() -> dict[str, Path]:
-    """Name to path of every file in sql/ and its folders, by name. Raises SqlFileError for a name that stands twice."""
+    """Name to path of every file in sql/ and its folders, by name. Raises SqlFileError for a duplicate name."""
     found: dict[str, Path] = {}
     for path in sorted(SQL_DIR.rglob("*.sql"), key=lambda path: path.stem):
         if path.stem in found:
-            raise SqlFileError(f"{found[path.stem]} and {path} have one name. Rename one: a file is found by its name.")
+            raise SqlFileError(
+                f"{found[path.stem]} and {path} have the same name. Rename one: files are found by name."
+            )
         found[path.stem] = path
     return found
 
 
 def path_of(name: str) -> Path:
-    """Where the file NAME.sql is. Raises SqlFileError when there is none."""
+    """Path of the file NAME.sql. Raises SqlFileError when it does not exist."""
     found = files().get(name)
     if found is None:
-        raise SqlFileError(f"There is no {name}.sql in {SQL_DIR}. Add the file, or correct the name that asks for it.")
+        raise SqlFileError(
+            f"{name}.sql was not found in {SQL_DIR}. Add the file, or correct the name that refers to it."
+        )
     return found
 
 
 def parse(name: str, text: str) -> SqlFile:
-    """Header and body of one file. Raises SqlFileError naming the line that is not understood."""
+    """Header and body of one file. Raises SqlFileError naming the line that cannot be parsed."""
     lines = text.splitlines()
     header = [line.rstrip() for line in lines[: _header_length(lines)]]
     body = "\n".join(lines[len(header) :]).strip().rstrip(";")
@@ -128,12 +136,13 @@ def parse(name: str, text: str) -> SqlFile:
         elif not entries:
             purpose.append(line.removeprefix("-- ").strip())
         else:
-            raise SqlFileError(f"sql/{name}.sql: {line!r} stands between the entries and 'output:' and is neither.")
+            raise SqlFileError(f"sql/{name}.sql: {line!r} is neither an entry nor 'output:'. Correct the header.")
     file = SqlFile(
         name=name,
         purpose=" ".join(purpose),
         grain=entries.get("grain", ""),
         inputs=tuple(_PLACEHOLDER.findall(entries.get("inputs", ""))),
+        names=tuple(_PLACEHOLDER.findall(entries.get("names", ""))),
         params=tuple(_PARAM.findall(entries.get("params", ""))),
         columns=tuple(columns),
         body=body,
@@ -143,10 +152,10 @@ def parse(name: str, text: str) -> SqlFile:
 
 
 def bind(file: SqlFile, names: Mapping[str, str], params: Mapping[str, object]) -> Query:
-    """The file's body with `names` for its tables and exactly the parameters its header lists."""
-    missing = [table for table in file.inputs if table not in names]
+    """The file's body with `names` for its placeholders and exactly the parameters its header lists."""
+    missing = [name for name in (*file.inputs, *file.names) if name not in names]
     if missing:
-        raise SqlFileError(f"sql/{file.name}.sql reads {missing}, which no table is called. Known: {sorted(names)}.")
+        raise SqlFileError(f"sql/{file.name}.sql reads {missing}, which has no name. Known: {sorted(names)}.")
     unbound = [param for param in file.params if param not in params]
     if unbound:
         raise SqlFileError(f"sql/{file.name}.sql needs a value for @{', @'.join(unbound)}; got {sorted(params)}.")
@@ -160,8 +169,8 @@ def compose(
     """sql/NAME.sql as one query in which upstream tables are computed on the spot, as common table expressions.
 
     `upstream` lists (table, file) in an order in which each file reads only sources and tables listed before it. A
-    table listed again is from there on what the later file makes of it. Used where nothing shall be materialised:
-    training days.
+    table listed again is replaced by the later file's result for everything after it. Used for training days, where
+    nothing is materialised.
     """
     visible = dict(names)
     parts, values = [], dict[str, object]()
@@ -209,19 +218,24 @@ def _missing(file: str, line: str, kind: str, text: str) -> Value:
     try:
         return int(text) if kind == "INT64" else float(text)
     except ValueError as error:
-        raise SqlFileError(f"sql/{file}.sql: {text!r} is no {kind} in {line!r}.") from error
+        raise SqlFileError(f"sql/{file}.sql: {text!r} is not of type {kind} in {line!r}.") from error
 
 
 def _verify(file: SqlFile) -> None:
-    """The header tells the truth about the body's tables and parameters."""
+    """Raise SqlFileError unless the header lists exactly the tables and parameters of the body."""
     if not file.grain or not file.columns or not file.body:
         raise SqlFileError(f"sql/{file.name}.sql needs a grain, output columns and a body.")
     names = [column.name for column in file.columns]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SqlFileError(f"sql/{file.name}.sql lists {twice} twice.")
-    for what, said, used in (
-        ("inputs", set(file.inputs), set(_PLACEHOLDER.findall(file.body))),
+    used_placeholders = set(_PLACEHOLDER.findall(file.body))
+    used_names = {name for name in used_placeholders if "." in name}
+    for what, listed, used in (
+        ("inputs", set(file.inputs), used_placeholders - used_names),
+        ("names", set(file.names), used_names),
         ("params", set(file.params), set(_PARAM.findall(file.body))),
     ):
-        if said != used:
-            raise SqlFileError(f"sql/{file.name}.sql: its header lists {what} {sorted(said)}, its body {sorted(used)}.")
+        if listed != used:
+            raise SqlFileError(
+                f"sql/{file.name}.sql: its header lists {what} {sorted(listed)}, its body uses {sorted(used)}."
+            )

@@ -17,8 +17,8 @@ DAYS = st.dates(date(2007, 1, 1), date(2037, 12, 31))
 ONE_DAY = timedelta(days=1)
 
 
-def utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0, micros: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, second, micros, tzinfo=UTC)
 
 
 # --- the cut-off ---------------------------------------------------------------------------------------------------

@@ -5,8 +5,9 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from v4_assets.config.environment import PROJECT, load
+from v4_assets.config.environment import load
 from v4_assets.graph import build
+from v4_assets.project import PROJECT
 from v4_assets.report.alerts import KINDS
 
 RUNBOOK = (PROJECT / "docs" / "runbook.md").read_text(encoding="utf-8")

@@ -15,10 +15,11 @@ import pytest
 from v4_assets import sql, tables
 from v4_assets.clock import cutoff
 from v4_assets.config.environment import load
+from v4_assets.config.rollout_policy import Weeks
 from v4_assets.errors import SqlFileError
 from v4_assets.models.assets import first_morning
 from v4_assets.sql import Query, SqlFile
-from v4_assets.tables import Catalogue, Table
+from v4_assets.tables import Catalogue, Datasets, Table
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.protocol import ARROW_TYPES, arrow_schema
 from v4_assets.warehouse.writes import PartitionWrite
@@ -42,7 +43,7 @@ class House:
     warehouse: DuckDBWarehouse
     catalogue: Catalogue
 
-    def read(self, file: str, aliases: dict[str, str] | None = None, **params: object) -> pa.Table:
+    def read(self, file: str, aliases: dict[str, str] | None = None, **params: Any) -> pa.Table:
         return self.warehouse.read(self.catalogue.query(file, params, **(aliases or {})))
 
     def stored(self, table: Table, day: date = DAY) -> list[dict[str, Any]]:
@@ -59,7 +60,7 @@ def by_key(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: [str(value) for value in list(row.values())[:3]])
 
 
-def of_day(day: date) -> dict[str, object]:
+def of_day(day: date) -> dict[str, Any]:
     return {"prediction_date": day, "cutoff": cutoff(day), "retrospective": False}
 
 
@@ -197,12 +198,16 @@ def trained(house: House) -> pa.Table:
     return rows
 
 
-CONTACTS = {"first_contact": DAY - timedelta(days=100), "last_contact": YESTERDAY}
+CONTACTS: dict[str, Any] = {"first_contact": DAY - timedelta(days=100), "last_contact": YESTERDAY}
 COHORT = CONTACTS | {"first_scored": DAY - timedelta(days=99), "last_scored": DAY + timedelta(days=2)}
 
 
 def outcomes(house: House) -> pa.Table:
-    window = {"first_contact": CONTACTS["first_contact"], "last_matured": DAY - timedelta(days=44), "window_days": 43}
+    window: dict[str, Any] = {
+        "first_contact": CONTACTS["first_contact"],
+        "last_matured": DAY - timedelta(days=44),
+        "window_days": 43,
+    }
     rows = house.read(tables.LEAD_OUTCOMES, **of_day(DAY), **window)
     found = rows.to_pylist()
     assert {row["converted"] for row in found if (row["contacted_on"] or DAY) > window["last_matured"]} == {None}
@@ -272,7 +277,9 @@ def churn(house: House) -> pa.Table:
 
 def compared(house: House) -> pa.Table:
     columns = sql.load(tables.LIFT_COMPARISON).columns
-    base = {column.name: {"INT64": 3, "FLOAT64": 0.5, "BOOL": False}.get(column.type) for column in columns}
+    base: dict[str, Any] = {
+        column.name: {"INT64": 3, "FLOAT64": 0.5, "BOOL": False}.get(column.type) for column in columns
+    }
     base |= {"version": "v4.1.0", "cohort_from": YESTERDAY, "cohort_to": YESTERDAY}
     stored = [
         base | {"prediction_date": day, "question": question}
@@ -314,6 +321,13 @@ def weekly(house: House) -> pa.Table:
     view = next(view for view in house.catalogue.views if view.name == "v4_weekly_lift_by_decile")
     viewed = house.warehouse.read(Query("view", f"SELECT * FROM `{view.dataset}`.`{view.name}`"))
     assert by_key(viewed.to_pylist()) == by_key(rows.to_pylist())
+    to_monday = Catalogue(Datasets(), house.catalogue.versions, week=Weeks(end_on="monday").date_part)
+    others = house.warehouse.read(to_monday.query("weekly_lift_by_decile"))
+    assert sorted({(row["week_from"], row["prediction_date"], row["is_closed"]) for row in others.to_pylist()}) == [
+        (monday - timedelta(days=13), monday - timedelta(days=7), True),
+        (monday - timedelta(days=6), monday, True),
+        (monday + timedelta(days=1), monday + timedelta(days=2), False),
+    ]
     return rows
 
 
@@ -510,6 +524,7 @@ def test_a_header_is_read_as_a_contract():
         purpose="how many leads, over two lines.",
         grain="one row per day",
         inputs=("lead",),
+        names=(),
         params=("day",),
         columns=(
             sql.Column("day", "DATE", "the day"),
@@ -546,25 +561,25 @@ def test_a_header_is_read_as_a_contract():
         pytest.param(
             "-- inputs:  {{lead}}",
             "-- inputs:  {{lead}}, {{production}}",
-            "sql/counted.sql: its header lists inputs ['lead', 'production'], its body ['lead'].",
+            "sql/counted.sql: its header lists inputs ['lead', 'production'], its body uses ['lead'].",
             id="inputs-disagree",
         ),
         pytest.param(
             "-- inputs:  {{lead}}\n",
             "",
-            "sql/counted.sql: its header lists inputs [], its body ['lead'].",
+            "sql/counted.sql: its header lists inputs [], its body uses ['lead'].",
             id="inputs-missing",
         ),
         pytest.param(
             "-- params:  @day DATE",
             "-- params:  @date DATE",
-            "sql/counted.sql: its header lists params ['date'], its body ['day'].",
+            "sql/counted.sql: its header lists params ['date'], its body uses ['day'].",
             id="params-disagree",
         ),
         pytest.param(
             "-- params:  @day DATE",
             "-- parms:   @day DATE",
-            "sql/counted.sql: '-- parms:   @day DATE' stands between the entries and 'output:' and is neither.",
+            "sql/counted.sql: '-- parms:   @day DATE' is neither an entry nor 'output:'. Correct the header.",
             id="unknown-entry",
         ),
         pytest.param(
@@ -596,13 +611,13 @@ def test_a_header_that_does_not_agree_is_refused_by_name(old, new, message):
 
 
 def test_a_file_that_is_not_there_is_named():
-    with pytest.raises(SqlFileError, match=r"There is no scored_deals\.sql in .*/sql\. Add the file"):
+    with pytest.raises(SqlFileError, match=r"scored_deals\.sql was not found in .*/sql\. Add the file"):
         sql.load("scored_deals")
 
 
 def test_a_table_nobody_knows_and_a_parameter_nobody_gave_are_named():
     file = sql.parse("counted", GOOD)
-    with pytest.raises(SqlFileError, match=r"reads \['lead'\], which no table is called\. Known: \['leads'\]"):
+    with pytest.raises(SqlFileError, match=r"reads \['lead'\], which has no name\. Known: \['leads'\]"):
         sql.bind(file, {"leads": "`crm`.`Lead`"}, {"day": DAY})
     with pytest.raises(SqlFileError, match=r"needs a value for @day; got \['date'\]"):
         sql.bind(file, {"lead": "`crm`.`Lead`"}, {"date": DAY})

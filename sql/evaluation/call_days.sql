@@ -1,4 +1,4 @@
--- call_days: on which days any lead at all entered Call Scheduled, as known on the day of evaluation.
+-- call_days: the days on which at least one lead entered Call Scheduled, as known on the day of evaluation.
 -- grain:   one row per called_on
 -- inputs:  {{lead_outcomes}}
 -- params:  @prediction_date DATE, @first_day DATE

@@ -1,6 +1,6 @@
 -- cohort_leads: the leads a cohort may be drawn from, with their outcomes as known on the day of evaluation.
--- A lead stands in it by its contact as scored_leads froze it when it was first listed 1 to 3 days later; a later second
--- contact or another Company changes nothing. One that was never listed so stands in it by the contact the CRM has.
+-- A lead's contact is the one frozen by scored_leads when the lead was first listed 1 to 3 days later; a later second
+-- contact or another Company changes nothing. For a lead that was never listed in time, it is the contact in the CRM.
 -- grain:   one row per lead_id
 -- inputs:  {{scored_leads}}, {{lead_outcomes}}
 -- params:  @prediction_date DATE, @first_contact DATE, @last_contact DATE, @first_scored DATE (the day after @first_contact), @last_scored DATE (three days after @last_contact)

@@ -1,4 +1,4 @@
--- lead_coverage: do two tables hold the same leads on the day, each once?
+-- lead_coverage: compares the leads of two tables on the day: missing, extra and duplicate ones.
 -- grain:   one row
 -- inputs:  {{expected}}, {{actual}}
 -- params:  @prediction_date DATE

@@ -1,4 +1,4 @@
--- lift_comparison: how well each compared version ranked the latest matured cohort, for each question asked of it.
+-- lift_comparison: ranking quality of each compared version on the latest matured cohort, for each question.
 -- grain:   one row per prediction_date, question and version
 -- inputs:  {{lift_comparison}}
 -- params:  @first_day DATE, @last_day DATE

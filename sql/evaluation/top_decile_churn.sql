@@ -1,4 +1,4 @@
--- top_decile_churn: how much of one version's top decile was not in it the day before.
+-- top_decile_churn: the leads of one version's top decile that were not in it the day before.
 -- grain:   one row
 -- inputs:  {{daily_scores}}
 -- params:  @prediction_date DATE, @day_before DATE

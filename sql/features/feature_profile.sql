@@ -1,4 +1,4 @@
--- feature_profile: what every feature of one version looked like on each of some days.
+-- feature_profile: the distribution of every feature of one version, on each of some days.
 -- grain:   one row per prediction_date and feature
 -- inputs:  {{feature_profile}}
 -- params:  @first_day DATE, @last_day DATE

@@ -1,6 +1,6 @@
--- inferred_departures: who left which firm in the year before the day, read from where they work now.
+-- inferred_departures: departures of advisors from firms in the year before the day, inferred from their current firm.
 -- An advisor with a new primary firm left the firm of the latest earlier start on the day the new one began. The departed
--- firm's own end date is filled 60-90 days late, which is why starts are ordered and ends are not asked.
+-- firm's own end date is filled 60-90 days late, so departures are inferred from start dates and not from end dates.
 -- grain:   one row per prediction_date and advisor_crd
 -- inputs:  {{ria_contacts_current}}, {{contact_registered_employment_history}}
 -- params:  @prediction_date DATE, @retrospective BOOL

@@ -1,4 +1,4 @@
--- adopt_production: make the first version live, if none is.
+-- adopt_production: make the first version live, if no version is live.
 -- grain:   one row
 -- inputs:  {{production}}
 -- params:  @version STRING, @features_view STRING, @scores_table STRING, @model_uri STRING, @model_sha256 STRING, @event_id STRING

@@ -1,4 +1,4 @@
--- confirm_production: change nothing, if production is still as expected; in a transaction it conflicts with a switch.
+-- confirm_production: verify that production is still as expected, unchanged; in a transaction it conflicts with a switch.
 -- grain:   one row
 -- inputs:  {{production}}
 -- params:  @expected_event_id STRING

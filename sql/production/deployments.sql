@@ -1,4 +1,4 @@
--- deployments: everything that was ever done to production, oldest first. Rows are only added.
+-- deployments: every change of production, oldest first. Rows are only added.
 -- grain:   one row per event_id
 -- inputs:  {{deployments}}
 -- params:  none

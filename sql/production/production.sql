@@ -1,4 +1,4 @@
--- production: which version is live. The table holds one row.
+-- production: the live version. The table holds one row.
 -- grain:   one row
 -- inputs:  {{production}}
 -- params:  none

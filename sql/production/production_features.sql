@@ -1,4 +1,4 @@
--- production_features: a version's features on the latest day that has any, under the name the guide gives that view.
+-- production_features: a version's features on the latest day with features, under the guide's name of the view.
 -- grain:   one row per lead_id
 -- inputs:  {{features}}
 -- params:  none

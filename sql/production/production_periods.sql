@@ -1,4 +1,4 @@
--- production_periods: which version was live when, and why. What was live at an instant is one WHERE away.
+-- production_periods: the period in which each version was live, with the reason. Filter by an instant to get its version.
 -- grain:   one row per period
 -- inputs:  {{deployments}}
 -- params:  none

@@ -1,4 +1,4 @@
--- production_scores: the daily scores of the version that is live, whichever it is. Readers use the view of this name.
+-- production_scores: the daily scores of the live version. Readers use the view of this name.
 -- grain:   one row per prediction_date and lead_id
 -- inputs:  {{daily_scores}}, {{production}}
 -- params:  none

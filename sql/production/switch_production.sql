@@ -1,4 +1,4 @@
--- switch_production: make another version live, if production is still as it was when that was decided.
+-- switch_production: make another version live, if production has not changed since the decision.
 -- grain:   one row
 -- inputs:  {{production}}, {{partition_writes}}
 -- params:  @version STRING, @features_view STRING, @scores_table STRING, @model_uri STRING, @model_sha256 STRING, @event_id STRING, @expected_event_id STRING, @evidence_table STRING, @evidence_day STRING, @evidence_sequence INT64

@@ -1,4 +1,4 @@
--- score_ranks: how one model version scored and ranked on the day, without saying whom.
+-- score_ranks: scores and ranks of one model version on the day, without lead ids.
 -- grain:   one row per lead
 -- inputs:  {{daily_scores}}
 -- params:  @prediction_date DATE

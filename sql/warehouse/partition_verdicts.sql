@@ -1,4 +1,4 @@
--- partition_verdicts: what the blocking checks said of each write of the partitions of some days.
+-- partition_verdicts: results of the blocking checks on each write of the partitions of some days.
 -- grain:   one row per table_name, prediction_date, sequence and judging run
 -- inputs:  {{partition_verdicts}}
 -- params:  @first_day DATE, @last_day DATE

@@ -1,4 +1,4 @@
--- record_verdict: add what the blocking checks said of one write.
+-- record_verdict: add the results of the blocking checks on one write.
 -- grain:   one row
 -- inputs:  {{partition_verdicts}}
 -- params:  @table_name STRING, @prediction_date DATE, @sequence INT64, @passed BOOL, @failed STRING, @judged_at TIMESTAMP, @run_id STRING

@@ -3,7 +3,7 @@
 -- inputs:  {{undated}}
 -- params:  none
 -- output:
---   version  STRING  what the row is about; the other columns are those of the table or view
+--   version  STRING  the version of the row; the other columns are those of the table or view
 
 SELECT *
 FROM {{undated}}

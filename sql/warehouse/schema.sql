@@ -1,4 +1,4 @@
--- schema: the schema versions the warehouse was made at or upgraded to, oldest first. Rows are only added.
+-- schema: the schema versions that the warehouse was created with or upgraded to, oldest first. Rows are only added.
 -- grain:   one row per version
 -- inputs:  {{schema}}
 -- params:  none
@@ -6,9 +6,9 @@
 --   version      INT64 [1..]  the version the tables have since
 --   previous     INT64 [1..]  the version they had before; NULL where they were made at this one
 --   recorded_at  TIMESTAMP    when
---   release      STRING       the release of v4-assets that did it
---   recorded_by  STRING       the command that did it
---   facts        STRING       what only this upgrade could find out about older rows, as JSON; NULL where nothing
+--   release      STRING       the release of v4-assets that made the change
+--   recorded_by  STRING       the command that made the change
+--   facts        STRING       facts about older rows read by this upgrade, as JSON; NULL when there are none
 
 SELECT version, previous, recorded_at, release, recorded_by, facts
 FROM {{schema}}

@@ -1,4 +1,4 @@
--- time_zones: what an instant is on the clock of the warehouse's session, and on New York's.
+-- time_zones: an instant in the time zone of the warehouse's session, and in New York's.
 -- grain:   one row per new_york_date
 -- inputs:  none
 -- params:  @cutoff TIMESTAMP (a day 00:00 New York)

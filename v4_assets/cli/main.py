@@ -128,13 +128,13 @@ def demo(wanted: Story, every: bool) -> None:
 def dev(port: int) -> None:
     """The Dagster UI on V4_HOME, with the clock, and the stand-in org, where the demo left them."""
     from salesforce_stand_in import StandInOrg
-    from v4_assets.operations import operate
+    from v4_assets.operations.instance import dagster_instance
 
     settings = load()
     if settings.now:
         where = settings.demo_clock_file if settings.demo_clock_file.exists() else "V4_NOW"
         click.echo(f"The clock stands at {settings.clock.today()} by {where}. Remove it for the real time.")
-    with operate.dagster_instance(settings):
+    with dagster_instance(settings):
         pass  # made before the web server looks for it
     click.echo(f"Dagster at http://127.0.0.1:{port}, Ctrl-C ends it.")
     workspace = ["-w", str(PROJECT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from v4_assets.cli.output import json_option, say
-from v4_assets.config.environment import load
+from v4_assets.config.environment import load, load_existing
 from v4_assets.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def show_status(as_json: bool) -> None:
     from v4_assets.operations.status import status
     from v4_assets.operations.status_text import as_text
 
-    content = status(load())
+    content = status(load_existing())
     say(content, as_text(content), as_json)
     sys.exit(1 if content["to_do"] else 0)
 
@@ -43,7 +43,7 @@ def prune_old(keep_days: int, yes: bool) -> None:
     """Delete Dagster's old runs and old daily files. Tables, models, archive and everything about actions stay."""
     from v4_assets.operations import prune
 
-    settings = load()
+    settings = load_existing()
     found = prune.old(settings, keep_days)
     if yes:
         prune.remove(settings, found)

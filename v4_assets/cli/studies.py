@@ -1,7 +1,6 @@
 """The commands that only look: the odds of a policy, another policy on what was recorded, a sync's preview."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from v4_assets.cli.output import DAY, json_option, say
-from v4_assets.config.environment import load
+from v4_assets.config.environment import load, load_existing
 from v4_assets.config.rollout import Rollout, read_rollout
 from v4_assets.errors import PolicyError
 from v4_assets.studies.odds_rules import Assumptions
@@ -18,7 +17,7 @@ from v4_assets.studies.simulation import Strength
 if TYPE_CHECKING:
     from v4_assets.studies.replay import Replayed
 
-DEFAULT = Assumptions()
+DEFAULT = Assumptions
 MOVES = ("enters_top_decile", "leaves_top_decile", "enters_deprioritized", "leaves_deprioritized")
 
 
@@ -51,8 +50,8 @@ def show_odds(
     from v4_assets.studies import odds
 
     rollout = load().rollout
-    assumptions = replace(
-        DEFAULT,
+    assumptions = DEFAULT(
+        outcome_window_days=rollout.outcome_window_days,
         leads_per_week=leads_per_week,
         base_rate=base_rate,
         healthy=Strength(lift=healthy_lift, auc=healthy_auc),
@@ -75,8 +74,9 @@ def show_replay(policy: Path | None, first: date | None, last: date, as_json: bo
     """On which days a policy would have acted on the evidence that was recorded, beside what was done."""
     from v4_assets.studies import replay as replaying
 
-    settings = load()
+    settings = load_existing()
     other = read_rollout(policy) if policy else settings.rollout
+    _verify_same_outcome(settings.rollout, other)
     days = _replayed(settings.rollout, other, first or settings.rollout.first_day, last)
     content = [
         {
@@ -103,12 +103,12 @@ def sync() -> None:
 @json_option
 def show_preview(version: str | None, day: date, as_json: bool) -> None:
     """How many records a switch would change, and who enters and leaves the top decile and the deprioritised set."""
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
     from v4_assets.salesforce import preview as sync_preview
 
-    settings = load()
+    settings = load_existing()
     found = sync_preview.preview(
-        warehouse(settings), settings.rollout, settings.clock, version or settings.rollout.candidate, day
+        store(settings), settings.rollout, settings.clock, version or settings.rollout.candidate, day
     )
     moves = {name: list(getattr(found, name)) for name in MOVES}
     lines = [f"{found.version} on {found.day}, compared with {found.compared_with}:"]
@@ -117,17 +117,24 @@ def show_preview(version: str | None, day: date, as_json: bool) -> None:
     say({**content, "lead_ids": moves}, "\n".join(lines), as_json)
 
 
+def _verify_same_outcome(recorded: Rollout, other: Rollout) -> None:
+    """Recorded evidence counts conversions within one outcome window; no policy can change that afterwards."""
+    window, wanted = recorded.outcome_window_days, other.outcome_window_days
+    if window != wanted:
+        raise PolicyError(
+            f"The evidence is recorded with outcome_window_days {window}; the other policy sets {wanted}, which "
+            f"a replay cannot recompute. Set it to {window} there."
+        )
+
+
 def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Sequence[Replayed]":
-    from v4_assets.evaluation.store import evidence_rows
-    from v4_assets.production import store as production_store
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
     from v4_assets.studies import replay as replaying
 
-    settings = load()
-    house = warehouse(settings)
-    with house.session():
-        events = production_store.history(house, rollout.catalogue)
-        recorded = evidence_rows(house, rollout.catalogue, first, last)
+    record = store(load_existing())
+    with record.session():
+        events = record.events()
+        recorded = record.comparisons(first, last)
     if not events or not recorded:
         raise PolicyError(
             f"No evidence is recorded from {first} to {last}. `v4 run` records it every day, `v4 backfill --evaluate` "

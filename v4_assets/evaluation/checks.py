@@ -1,4 +1,4 @@
-"""Can the day's cohort carry a verdict, and do the ways of ranking it agree? The gates themselves are in gates.py."""
+"""Checks of the day's cohorts: large and complete enough for a verdict, and rankings that agree. Gates: gates.py."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,27 +10,28 @@ from v4_assets.production.criteria import shortage
 
 COHORT_SOUND = Check(
     "cohort_sound",
-    "The cohorts hold enough conversions, their leads were scored in time by one artifact, and calls keep coming in.",
+    "The cohorts have enough conversions, one artifact scored their leads in time, and calls are still recorded.",
     blocking=False,
     remedy=(
-        "The details say what is short. Are calls coming in, and is every lead scored within three days of its contact?"
+        "The details name what is missing. Check that calls are recorded and every lead is scored within three days "
+        "of its contact."
     ),
 )
 RANKINGS_AGREE = Check(
     "rankings_agree",
-    "Ranking within the week of contact puts about the same leads on top as ranking the whole cohort: scores did not "
-    "shift from week to week.",
+    "Ranking within the week of contact gives about the same top decile as ranking the whole cohort: the level of the "
+    "scores is stable from week to week.",
     blocking=False,
     remedy=(
-        "The level of the scores shifts from week to week, which costs lift. Look at `score_drift` and at the "
-        "features that drift."
+        "The level of the scores changes from week to week, which lowers lift. Check `score_drift` and `feature_drift`."
     ),
 )
 CHECKS = (COHORT_SOUND, RANKINGS_AGREE)
 
 TOP_CHANGE = 0.10
-"""So much of the top decile may change beyond chance. Scores whose level moves by 0.6 standard deviations from week to
-week change about 30 % beyond it and lose a tenth of their lift; lifts alone would tell in every third cohort only."""
+"""Largest accepted share of the top decile that changes beyond chance. Scores whose level moves by 0.6 standard
+deviations from week to week change about 30 % beyond chance and lose a tenth of their lift, which lift alone would
+reveal in only one cohort of three."""
 
 
 def judge(rows: Sequence[Mapping[str, Any]], limits: Evaluation) -> list[Finding]:
@@ -43,7 +44,7 @@ def _cohort_sound(evidence: Sequence[Evidence], limits: Evaluation) -> Finding:
     for row in evidence:
         needed = getattr(limits.min_conversions, row.question)
         problems += [f"{row.question}, {row.version}: {problem}" for problem in shortage(row, needed, limits)]
-    found = "; ".join(f"{question}: {said}" for question, said in _sizes(evidence)) or "no cohort"
+    found = "; ".join(f"{question}: {size}" for question, size in _sizes(evidence)) or "no cohort"
     wanted = f"{limits.min_conversions.promotion} and {limits.min_conversions.rollback} conversions"
     return Finding(COHORT_SOUND, bool(evidence) and not problems, found, wanted, tuple(problems))
 

@@ -1,4 +1,4 @@
-"""Which leads judge the versions on a day, and which are left out and why. Pure.
+"""The cohort of a day: the leads that versions are compared on, and the excluded ones with the reason. Pure.
 
 Days are New York dates, in arrays as datetime64[D] with NaT for none.
 """
@@ -16,9 +16,9 @@ from v4_assets.arrays import Numbers
 from v4_assets.config.rollout_policy import Evaluation
 
 FIRST_SCORE_DAYS = 3
-"""A lead's first score is dated at most so many days after contact; else survivors would be judged."""
+"""Latest first score of a covered lead, in days after contact; later ones would bias the cohort to survivors."""
 SPARE = timedelta(days=7)
-"""Read beyond the days expected to suffice, for the few converted leads that are not covered."""
+"""Days read in addition to those expected to suffice, for converted leads that are not covered."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def widest(day: date, window_days: int, evaluation: Evaluation) -> Reach:
 
 
 def first_contact(reach: Reach, contacted_on: Numbers, converted: Numbers, minimum: int, min_days: int) -> date:
-    """Where a cohort that ends with `reach` begins: at least `min_days` back, and so far that it holds `minimum`
+    """First day of a cohort that ends with `reach`: at least `min_days` back, and early enough to hold `minimum`
     conversions, but not beyond `reach` nor before the first lead.
 
     `contacted_on` (n,) and `converted` (n,) bool are of the leads that may be in it.
@@ -113,8 +113,8 @@ class Cohort:
 def entries(
     leads: pa.Table, scores: Mapping[str, pa.Table], scored_days: Collection[date], window_days: int
 ) -> Entries:
-    """Who is covered. `leads` is cohort_leads, `scores` each version's cohort_scores; `scored_days` are the days with
-    scores of every version.
+    """The covered leads. `leads` is cohort_leads, `scores` each version's cohort_scores; `scored_days` are the days
+    with scores of every version.
 
     A lead's first score is the one of the first day, 1 to 3 days after contact, on which every version scored it.
     """
@@ -139,7 +139,7 @@ def entries(
 def likely_reach(leads: pa.Table, whole: Reach, window_days: int, minimum: int, min_days: int) -> Reach:
     """The part of `whole` that most likely holds `minimum` conversions of covered leads; `leads` is cohort_leads.
 
-    Who is covered is only known once the scores are read; this says how far back to read them first.
+    Coverage is only known once the scores are read; this estimates how far back to read them.
     """
     contacted, called = days_of(leads["contacted_on"]), days_of(leads["called_on"])
     listed = leads["is_listed"].to_numpy()
@@ -149,7 +149,7 @@ def likely_reach(leads: pa.Table, whole: Reach, window_days: int, minimum: int, 
 
 
 def cohort(entries: Entries, reach: Reach) -> Cohort:
-    """The covered leads contacted within `reach`; the others are counted by why they are not."""
+    """The covered leads contacted within `reach`; the others are counted by the reason of exclusion."""
     inside = (entries.contacted_on >= np.datetime64(reach.first)) & (entries.contacted_on <= np.datetime64(reach.last))
     taken, left = inside & entries.covered, inside & ~entries.covered
     return Cohort(

@@ -1,4 +1,4 @@
-"""From a cohort and its first scores to evidence: how each version ranked the leads, how far chance reaches. Pure."""
+"""Computes evidence from a cohort and its first scores: each version's ranking, with confidence intervals. Pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ RANKINGS = ("cohort", "within_week", "as_served")
 
 @dataclass(frozen=True)
 class Occasion:
-    """What is the same for every row of a day's evaluation."""
+    """Values common to every row of a day's evaluation."""
 
     prediction_date: date
     retrospective: bool
@@ -58,7 +58,7 @@ class Judged:
     top_change: float | None
     """Of the cohort's top decile, the share that is not in it when ranked within the week of contact."""
     top_change_by_chance: float | None
-    """What it would be, were the scores of every week alike."""
+    """The expected value if the scores of every week had the same distribution."""
     deciles: tuple[dict[str, Any], ...]
 
     @property
@@ -78,7 +78,7 @@ def served(scores: pa.Table, rows: Numbers) -> Served:
 def compare(
     occasion: Occasion, question: Question, cohort: Cohort, versions: Mapping[str, Served]
 ) -> tuple[Judged, ...]:
-    """Every version judged on the same leads. The baseline is among `versions` unless it is retired."""
+    """Every version compared on the same leads. The baseline is among `versions` unless it is retired."""
     weeks = week_of(cohort.contacted_on)
     pooled, weekly = (
         {version: Ranked(decile_membership(one.score, strata), cohort.converted) for version, one in versions.items()}

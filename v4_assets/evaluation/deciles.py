@@ -1,4 +1,4 @@
-"""A cohort cut into tenths: who is in each decile, how it converts, and how far two ways of ranking differ. Pure."""
+"""Deciles of a cohort: their leads, their conversion, and the difference between two rankings. Pure."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What one day knows about one version: the figures every gate, chart and report reads. Pure.
+"""Evidence of one day about one version: the figures that every gate, chart and report reads. Pure.
 
 One `Evidence` is one row of ml_features.v4_lift_comparison (sql/evaluation/lift_comparison.sql describes each
 column). It holds
@@ -18,11 +18,11 @@ QUESTIONS: tuple[Question, ...] = ("promotion", "rollback")
 
 @dataclass(frozen=True)
 class Evidence:
-    """One version on one day's cohort. Rates and shares are fractions of one; None where it cannot be said."""
+    """One version on one day's cohort. Rates and shares are fractions of one; None means unknown."""
 
     prediction_date: date
     question: Question
-    """What the cohort was sized for."""
+    """The decision that the cohort is sized for."""
     version: str
     model_sha256: str | None
     """The artifact that scored the cohort; None when no lead is covered or several artifacts scored it."""

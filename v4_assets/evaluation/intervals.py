@@ -1,4 +1,4 @@
-"""How far chance could have moved a figure: intervals for lift, conversion, AUC and differences between versions. Pure.
+"""Confidence intervals for lift, conversion, AUC and differences between versions. Pure.
 
 Every function takes a two-sided `level` in (0, 1); a one-sided bound at a confidence is an end of the interval whose
 level is `one_sided(confidence)`. The `..._bounds` functions work on arrays of any one shape and give NaN where nothing
@@ -19,12 +19,12 @@ Bounds = tuple[Numbers, Numbers]
 """Low and high ends."""
 
 ROUNDING = 1e-9
-"""Sums of fractional credits may miss a whole number by so much."""
+"""Rounding tolerance of sums of fractional credits."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and the range around it that chance explains."""
+    """An estimate and its confidence interval."""
 
     estimate: float
     low: float

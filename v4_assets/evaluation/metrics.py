@@ -1,7 +1,7 @@
 """How well scores rank conversions: AUC and its error, average precision, lift and conversion by rank. Pure.
 
 Ties across a border are credited fractionally, so that no metric depends on the order in which equal scores arrive.
-How far chance could have moved a figure is said in intervals.py.
+Confidence intervals are in intervals.py.
 """
 
 import numpy as np
@@ -39,7 +39,7 @@ def auc_standard_error(scores: Numbers, converted: Numbers) -> float | None:
 def auc_difference(scores: Numbers, baseline_scores: Numbers, converted: Numbers, level: float) -> Interval | None:
     """AUC of `scores` minus that of `baseline_scores` on the same leads, with DeLong's paired interval at `level`.
 
-    None where the error cannot be said: fewer than two leads of a class, or two different AUCs that are both without
+    None when the error is undefined: fewer than two leads of a class, or two different AUCs that are both without
     error. The ends lie in [-1, 1].
     """
     own, other = _placements(scores, converted), _placements(baseline_scores, converted)

@@ -1,4 +1,4 @@
-"""What a day's features look like, gathered batch by batch in bounded memory. Pure."""
+"""Statistics of a day's features, collected batch by batch in bounded memory. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Are the features the model's, one row per lead, in their ranges, and as they were on the days before?"""
+"""Checks of the features: the model's set, one row per lead, allowed values, similar to the previous days."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -16,37 +16,37 @@ REMOVED_FEATURES = (
     "independent_ria_x_ia_rep",
     "recent_mover_x_bleeding",
 )
-"""Features taken out with V4.1.0 because they are redundant; they must not come back."""
+"""Features that V4.1.0 removed as redundant; they must not be used again."""
 
 EXACT_SET = Check(
     "feature_set_exact",
-    "The table has exactly the model's features, in its order and types, none removed.",
+    "The table has exactly the model's features in the model's types, and no removed feature.",
     blocking=True,
     remedy="The SQL file and the bundle disagree. Deploy the bundle that belongs to the SQL file.",
 )
 ONE_PER_LEAD = Check(
     "one_row_per_scored_lead",
-    "Every scored lead has one row of features, nobody else.",
+    "Exactly one feature row per scored lead, and no other rows.",
     blocking=True,
-    remedy="Rows were doubled or lost: a bug or a table edited by hand. Do not serve the day.",
+    remedy="Rows were duplicated or lost by a bug or a manual edit of the table. Do not serve the day.",
 )
 VALUES_ALLOWED = Check(
     "values_allowed",
     "No NULL, no unknown category, no number out of range.",
     blocking=True,
-    remedy="The details name the feature; look at its source column.",
+    remedy="The details name the feature; check its source column.",
 )
 MISSING_STEADY = Check(
     "missing_rates_steady",
-    'No feature went silent: shares of "not known" are as on the days before.',
+    'The share of "not known" of each feature is close to the median of the previous days.',
     blocking=True,
-    remedy="The details name the feature; look at its source column.",
+    remedy="The details name the feature; check its source column.",
 )
 DRIFT = Check(
     "feature_drift",
-    "Features are distributed as in training (population stability index).",
+    "The distribution of each feature is close to training (population stability index).",
     blocking=False,
-    remedy="Nothing at once: expected after a shift of the market. A reason to retrain, not to stop.",
+    remedy="No immediate action: expected after a change of the market. Consider retraining; scoring continues.",
 )
 CHECKS = (EXACT_SET, ONE_PER_LEAD, VALUES_ALLOWED, MISSING_STEADY, DRIFT)
 
@@ -74,14 +74,14 @@ def judge(
 
 
 def exact_set(found: Mapping[str, str], features: Sequence[Feature]) -> Finding:
-    """The table's columns are the keys, exactly the model's features in any order, and the marks."""
+    """The table's columns are the keys, exactly the model's features in any order, and the marks (MARK_COLUMNS)."""
     whole = {one.name for one in features if one.type == "FLOAT64" and found.get(one.name) == "INT64"}
     found = {name: "FLOAT64" if name in whole else kind for name, kind in found.items()}  # a float takes whole numbers
     columns = [f"{name} {kind}" for name, kind in found.items() if name not in KEY_COLUMNS + MARK_COLUMNS]
     wanted = [f"{feature.name} {feature.type}" for feature in features]
     problems = [f"not the model's: {column}" for column in columns if column not in wanted]
     problems += [f"not in the table: {column}" for column in wanted if column not in columns]
-    problems += [f"removed with V4.1.0 and back: {name}" for name in REMOVED_FEATURES if name in found]
+    problems += [f"removed in V4.1.0 but present: {name}" for name in REMOVED_FEATURES if name in found]
     return Finding(EXACT_SET, not problems, f"{len(columns)} features", f"{len(wanted)} features", tuple(problems))
 
 

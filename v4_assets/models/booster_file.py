@@ -1,7 +1,7 @@
-"""A booster's file, looked at before XGBoost scores with it: what kind it is, and whether its trees are trees. Pure.
+"""Inspects a booster's file before XGBoost scores with it: its format, its kind, and whether its trees are valid.
 
-XGBoost follows a child or a split index wherever it points, which ends a process or never ends. So the file is first
-loaded and used in a process of its own, and its trees are walked here.
+XGBoost follows invalid child and split indices, which crashes the process or loops forever. So the file is first loaded
+and used in a subprocess, and its trees are verified here.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 from v4_assets.errors import ModelContractError
 
 SECONDS = 120
-"""How long loading and scoring a few rows may take."""
+"""Time limit for loading the file and scoring a few rows."""
 PER_NODE = ("left_children", "right_children", "parents", "split_indices", "split_conditions", "default_left")
 TRIAL = """
 import sys
@@ -42,7 +42,7 @@ if sys.argv[3] == "use":
 
 @dataclass(frozen=True)
 class BoosterFacts:
-    """What a booster's file says of itself."""
+    """The properties stored in a booster's file."""
 
     names: tuple[str, ...] | None
     types: tuple[str, ...] | None
@@ -51,7 +51,7 @@ class BoosterFacts:
     is_sklearn: bool
     """Written by XGBClassifier, which predicts with the rounds up to the best one."""
     unusual: tuple[str, ...]
-    """What needs known answers, in words."""
+    """Properties that need known answers, one text each."""
 
     @property
     def best_rounds(self) -> int | None:
@@ -73,7 +73,7 @@ def verify_format(path: Path) -> None:
 
 
 def inspect(path: Path) -> BoosterFacts:
-    """The facts of a file in XGBoost's JSON or UBJ. Raises ModelContractError naming the tree that is none."""
+    """The facts of a file in XGBoost's JSON or UBJ. Raises ModelContractError naming the first invalid tree."""
     verify_format(path)
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "model.json"
@@ -88,18 +88,18 @@ def inspect(path: Path) -> BoosterFacts:
 
 
 def _tried(path: Path, plain: Path, what: str) -> None:
-    """Load the file, and `use` it, in a process of its own."""
+    """Load the file, and `use` it, in a subprocess."""
     command = [sys.executable, "-c", TRIAL, str(path), str(plain), what]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
         raise ModelContractError(
-            f"{path}: XGBoost did not score 64 rows within {SECONDS} s. Export it anew."
+            f"{path}: XGBoost did not score 64 rows within {SECONDS} s. Export the model again."
         ) from error
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or [""])[-1]
-        reason = f"XGBoost ended with signal {-done.returncode} on it" if done.returncode < 0 else said
-        raise ModelContractError(f"{path}: {reason[:300]}. Write it anew with Booster.save_model('model.json').")
+        last_line = (done.stderr.strip().splitlines() or [""])[-1]
+        reason = f"XGBoost crashed with signal {-done.returncode}" if done.returncode < 0 else last_line
+        raise ModelContractError(f"{path}: {reason[:300]}. Write it again with Booster.save_model('model.json').")
 
 
 def _facts(path: Path, content: Any) -> BoosterFacts:
@@ -119,11 +119,11 @@ def _facts(path: Path, content: Any) -> BoosterFacts:
             )
         for number, tree in enumerate(model["trees"]):
             if problem := tree_problem(tree, count):
-                raise ModelContractError(f"{path}: tree {number} is damaged: {problem}. Export the model anew.")
+                raise ModelContractError(f"{path}: tree {number} is damaged: {problem}. Export the model again.")
         trees, parallel = len(model["trees"]), max(int(model["gbtree_model_param"]["num_parallel_tree"]), 1)
         stated = int(model["gbtree_model_param"]["num_trees"])
         if stated != trees or trees == 0 or any(model["tree_info"]) or len(model["tree_info"]) != trees:
-            raise ModelContractError(f"{path} holds {trees} trees and states {stated}. Export the model anew.")
+            raise ModelContractError(f"{path} holds {trees} trees but states {stated}. Export the model again.")
         attributes = learner.get("attributes", {})
         best = attributes.get("best_iteration")
         types = tuple(learner.get("feature_types") or ()) or None
@@ -155,7 +155,7 @@ def _facts(path: Path, content: Any) -> BoosterFacts:
 
 
 def tree_problem(tree: Mapping[str, Any], features: int) -> str | None:
-    """What keeps a tree from being one: XGBoost would read outside of it, or never reach a leaf. None when sound."""
+    """Why a tree is invalid: XGBoost would read outside it or never reach a leaf. None when it is valid."""
     nodes = int(tree["tree_param"]["num_nodes"])
     lengths = {len(tree[name]) for name in PER_NODE}
     if lengths != {nodes} or nodes < 1:
@@ -166,7 +166,7 @@ def tree_problem(tree: Mapping[str, Any], features: int) -> str | None:
 
 
 def _walk(tree: Mapping[str, Any], nodes: int, features: int) -> Iterator[str]:
-    """The problems on the way from the root to the leaves; it ends where going on would leave the tree."""
+    """Problems between the root and the leaves; stops where the next step would leave the tree."""
     left, right, conditions = tree["left_children"], tree["right_children"], tree["split_conditions"]
     seen, ahead = set[int](), [0]
     while ahead:

@@ -1,4 +1,4 @@
-"""The guide's pre-deployment checklist, asked of a registered bundle."""
+"""The guide's pre-deployment checklist for a registered bundle."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,38 +12,38 @@ from v4_assets.models.profile import Profile
 
 FEATURE_COUNT = Check(
     "feature_count",
-    "The model takes as many features as its SQL file makes.",
+    "The model's number of features equals that of its SQL file.",
     blocking=True,
     remedy="Register the bundle that belongs to the SQL file of the version.",
 )
 AUC_ABOVE = Check(
     "test_auc_above_baseline",
-    "Test AUC is above the baseline's; the baseline's own is above chance.",
+    "Test AUC is above the baseline's; for the baseline itself, above chance (0.5).",
     blocking=True,
-    remedy="Do not roll this model out; train or choose another.",
+    remedy="Do not deploy this model; train or register another.",
 )
 LIFT_ABOVE = Check(
     "test_lift",
-    "Top-decile lift on the test period is above the guide's line.",
+    "Top-decile lift on the test period is above the guide's threshold.",
     blocking=True,
-    remedy="Do not roll this model out; train or choose another.",
+    remedy="Do not deploy this model; train or register another.",
 )
 AUC_GAP = Check(
     "auc_gap",
     "Train AUC exceeds test AUC by no more than the guide allows: no overfitting.",
     blocking=True,
-    remedy="The model learned its training period by heart. Train a simpler one.",
+    remedy="The model overfits its training period. Train a simpler one.",
 )
 ADDITIVE = Check(
     "treeshap_additive",
     "TreeSHAP values and bias add up to the model's margin.",
     blocking=True,
-    remedy="Reasons beside the scores cannot be trusted. Was the bundle made by another XGBoost?",
+    remedy="The reasons of the scores are unreliable. Check whether another XGBoost release made the bundle.",
 )
 EVERY_MODEL = (FEATURE_COUNT, AUC_ABOVE, AUC_GAP, ADDITIVE)
 CHALLENGER = (*EVERY_MODEL, LIFT_ABOVE)
 TEST_FIGURES = (AUC_ABOVE, LIFT_ABOVE, AUC_GAP)
-"""What a bundle's own figures say, without scoring a row."""
+"""Checks of the bundle's own figures, which score no row."""
 
 EXPLAINED_ROWS = 512
 
@@ -51,7 +51,7 @@ EXPLAINED_ROWS = 512
 def judge(
     bundle: Bundle, baseline: Bundle, feature_count: int, limits: PreDeployment, asked: Sequence[Check]
 ) -> list[Finding]:
-    """Findings for the checks asked of a bundle. `feature_count` is what its SQL file makes."""
+    """Findings of the `asked` checks. `feature_count` is the number of features of the version's SQL file."""
     judges: dict[Check, Callable[[], Finding]] = {
         FEATURE_COUNT: lambda: _feature_count(bundle, feature_count),
         AUC_ABOVE: lambda: _auc_above(bundle, baseline),
@@ -103,6 +103,6 @@ def _additive(bundle: Bundle, tolerance: float) -> Finding:
 
 
 def _figure(bundle: Bundle, name: str) -> float:
-    """A figure of metrics.json; NaN, which passes no comparison, where a brought model does not state it."""
+    """A figure of metrics.json; NaN, which fails every comparison, when an imported model does not state it."""
     value = bundle.metrics.get(name)
     return float("nan") if value is None else float(value)

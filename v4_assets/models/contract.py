@@ -1,4 +1,4 @@
-"""A model's contract: everything beside the booster that can change a score, and the encoding it stands for. Pure.
+"""A model's contract: everything except the booster that can change a score, and the encoding it defines. Pure.
 
 `features.json` states per input the column it is fed from, the booster's own name for it, the codes of its categories
 and what a NULL becomes, in the booster's order; and how many rounds of trees score.
@@ -28,7 +28,7 @@ class Feature:
     """One model input: where it comes from, its codes, what a NULL becomes, and its range."""
 
     name: str
-    """The column of the feature table that it is fed from."""
+    """The column of the feature table that it is read from."""
     type: Literal["STRING", "INT64", "FLOAT64"]
     categories: tuple[str, ...] = ()
     """A STRING's allowed values; the code is the position."""
@@ -39,11 +39,11 @@ class Feature:
     nulls: Literal["error", "nan", "missing"] = "error"
     """Whether a NULL is refused, passed to XGBoost as missing, or read as the value of `missing`."""
     booster_name: str = ""
-    """The booster's own name for it, where that is another, such as tenure_bucket_encoded."""
+    """The booster's own name for it, if different, such as tenure_bucket_encoded."""
 
     @property
     def trained_as(self) -> str:
-        """What the booster calls it."""
+        """The booster's name for it."""
         return self.booster_name or self.name
 
     @property
@@ -140,13 +140,13 @@ def codes_of(feature: Feature, column: pa.Array | pa.ChunkedArray) -> pa.Array |
 
 
 def contract_problems(features: Sequence[Feature], schema: pa.Schema) -> list[str]:
-    """What keeps rows of this schema from being encoded: missing and mistyped columns, in words."""
+    """Missing, duplicate and mistyped columns of this schema, which prevent encoding; one text each."""
     problems = []
     for feature in features:
         if feature.name not in schema.names:
             problems.append(f"column {feature.name} is missing")
         elif schema.names.count(feature.name) > 1:
-            problems.append(f"column {feature.name} stands there {schema.names.count(feature.name)} times")
+            problems.append(f"column {feature.name} appears {schema.names.count(feature.name)} times")
         elif not _fits(feature, found := schema.field(feature.name).type):
             problems.append(f"column {feature.name} is {found}, expected {feature.type}")
     return problems

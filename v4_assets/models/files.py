@@ -1,8 +1,6 @@
-"""Scoring files and checking brought models: what `v4 score` and `v4 register` do with files. No Dagster."""
+"""Scoring files and checking models trained elsewhere, for `v4 score` and `v4 register`. No Dagster."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import xgboost as xgb
 
+from v4_assets.atomic import atomic
 from v4_assets.errors import FeatureError, ModelContractError, V4Error
 from v4_assets.models import training
 from v4_assets.models.bundle import Bundle
@@ -21,7 +20,7 @@ from v4_assets.scores.scoring import ROWS_AT_ONCE, read_ahead
 from v4_assets.warehouse.protocol import ARROW_TYPES
 
 MINIMUM_DISTINCT_SCORES = 100
-"""A model that tells fewer groups of leads apart cannot be ranked into percentiles."""
+"""With fewer distinct scores, leads cannot be ranked into percentiles."""
 
 
 def read_rows(path: Path, features: tuple[Feature, ...]) -> Iterator[pa.RecordBatch]:
@@ -54,7 +53,7 @@ def score_file(bundle: Bundle, source: Path, target: Path, progress: Callable[[i
     if not target.parent.is_dir():
         raise V4Error(f"There is no folder {target.parent}. Create it, or choose another.")
     count = 0
-    with _whole(target) as beside:
+    with atomic(target) as beside:
         writer = None
         try:
             for batch in read_ahead(read_rows(source, bundle.features)):
@@ -84,7 +83,7 @@ def brought_bundle(
     """
     batches = list(rows)
     if not batches:
-        raise V4Error("There are no rows to profile the model on. Give some with --data.")
+        raise V4Error("No rows to profile the model on. Give a file of features with --data.")
     matrix = encode(contract.features, pa.Table.from_batches(batches))
     rounds = 0 if contract.rounds == ALL_ROUNDS else int(contract.rounds)
     scores = booster.inplace_predict(matrix, iteration_range=(0, rounds))
@@ -97,7 +96,7 @@ def brought_bundle(
     if distinct < MINIMUM_DISTINCT_SCORES:
         raise ModelContractError(
             f"{version} gives {distinct} different scores on {len(matrix)} rows of profile data, expected at "
-            f"least {MINIMUM_DISTINCT_SCORES}: percentiles would mean nothing. Check early stopping and the class "
+            f"least {MINIMUM_DISTINCT_SCORES} for percentiles. Check early stopping and the class "
             "weight, or give more rows with --data."
         )
     return training.bundle_files(version, contract.features, booster, figures, Period(matrix, scores), contract.rounds)
@@ -114,16 +113,5 @@ def _scored(bundle: Bundle, batch: pa.RecordBatch) -> pa.RecordBatch:
 def _writer(path: Path, suffix: str, schema: pa.Schema) -> Any:
     if suffix == ".csv":
         return pa.csv.CSVWriter(path, schema)
-    # Identifiers and scores hardly repeat: looking for what repeats costs more than the rest of the file.
+    # Identifiers and scores hardly repeat: dictionary encoding would cost more than the rest of the file.
     return pa.parquet.ParquetWriter(path, schema, use_dictionary=["model_version"])
-
-
-@contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """A file beside the target, moved into its place when all went well and removed otherwise."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield beside
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -44,14 +44,14 @@ def feature_rows(features: Sequence[Feature], frame: "pd.DataFrame") -> pa.Table
         try:
             columns[feature.name] = _column(feature, pa.Array.from_pandas(frame[feature.name]))
         except (pa.ArrowException, TypeError) as error:
-            problems.append(f"column {feature.name} is no {feature.type} ({str(error).splitlines()[0]})")
+            problems.append(f"column {feature.name} is not {feature.type} ({str(error).splitlines()[0]})")
     if problems:
         raise FeatureError(f"The frame does not fit the model: {'; '.join(problems)}. Correct these columns.")
     return pa.table(columns)
 
 
 def _column(feature: Feature, column: pa.Array) -> pa.Array:
-    """pandas keeps whole numbers with a gap as floats, flags as bool, and an empty column as null: all are as meant."""
+    """Accept pandas' types: integers with a gap are floats, flags are bool, an empty column is null."""
     kind = column.type
     if pa.types.is_null(kind):
         return column.cast(

@@ -1,4 +1,4 @@
-"""A feature list and figures as other people write them, as this project's contract and figures. Pure.
+"""Converts other teams' feature lists and figures to this project's contract and figures. Pure.
 
 A list is this project's features.json, or a training script's: `final_features` (the booster's names) and
 `categorical_mappings` (per feature, code to word).
@@ -32,9 +32,9 @@ FIGURES = {
 }
 """This project's name of each figure, and the spellings that are read."""
 CHECKLIST = {"train_auc": (0.0, 1.0), "test_auc": (0.0, 1.0), "test_top_decile_lift": (0.0, 10.0)}
-"""What the pre-deployment checklist compares, and the least and greatest believable value."""
+"""Figures of the pre-deployment checklist, with the lowest and highest plausible value."""
 DESCRIPTIONS = ("version", "model_version", "hyperparameters", "description", "created_at", "trained_at")
-"""Keys that say nothing about quality and are left out."""
+"""Keys that are not quality figures and are ignored."""
 
 
 def figures_of(content: Any, where: str) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def contract_of(
             names = list(facts.names)
         stray = [key for key in mappings if key not in names and key + ENCODED not in names]
         if stray:
-            raise ModelContractError(f"{where}: categorical_mappings names {stray}, which are no features of the list.")
+            raise ModelContractError(f"{where}: categorical_mappings names {stray}, which are not in the feature list.")
         features = [_input(name, mappings, where, columns, facts) for name in names]
         return Contract(tuple(_with_nulls(feature, nulls) for feature in features))
     contract = parse_contract(content, where)
@@ -95,7 +95,7 @@ def contract_of(
 
 
 def draft(facts: BoosterFacts, columns: Sequence[Column], where: str) -> tuple[Contract, list[str]]:
-    """A list made of the booster's names and the SQL's columns, and what a person must confirm about it."""
+    """A list made of the booster's names and the SQL's columns, and what the operator must confirm about it."""
     known = {column.name for column in columns}
     notes = []
     names = facts.names or tuple(column.name for column in columns)
@@ -185,7 +185,7 @@ def _with_nulls(feature: Feature, nulls: Nulls) -> Feature:
 
 
 def chosen_rounds(stated: str | None, contract: Contract, facts: BoosterFacts) -> Contract | None:
-    """The contract with the rounds that a person chose; None where all and the best differ and nobody chose."""
+    """The contract with the chosen number of rounds; None when the best differs from all and none was chosen."""
     if stated is None:
         return contract if contract.rounds != ALL_ROUNDS or facts.best_rounds is None else None
     if stated == "best":

@@ -111,9 +111,9 @@ def figure_problems(scores: Numbers, converted: Numbers, figures: dict[str, Any]
         ("test_auc", metrics.auc(scores, converted), 1e-4),
         ("test_top_decile_lift", metrics.top_decile_lift(scores, converted), 10 / count),
     ):
-        said = figures.get(name)
-        if said is not None and found is not None and abs(found - said) > slack + _half_unit(str(said)):
-            problems.append(f"{name} is {found:.4f} on the labelled rows, {said} in the metrics file")
+        stated = figures.get(name)
+        if stated is not None and found is not None and abs(found - stated) > slack + _half_unit(str(stated)):
+            problems.append(f"{name} is {found:.4f} on the labelled rows, {stated} in the metrics file")
     return problems
 
 
@@ -212,7 +212,7 @@ def _scores(column: pa.ChunkedArray, path: Path) -> tuple[Numbers, Numbers]:
     try:
         scores = np.asarray([float(Decimal(value)) for value in values])
     except InvalidOperation as error:
-        raise FeatureError(f"{path}: a score is no number. Correct the column `score`.") from error
+        raise FeatureError(f"{path}: a score is not a number. Correct the column `score`.") from error
     return _finite(scores, path), np.asarray([_half_unit(value) + TOLERANCE for value in values])
 
 

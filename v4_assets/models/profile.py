@@ -1,4 +1,4 @@
-"""What columns of numbers look like: histograms, and how far two of them lie apart. Pure.
+"""Distributions of numeric columns: histograms, and the distance between two of them. Pure.
 
 A profile is taken on encoded features, so categories and numbers are treated alike: bins are closed above, the edges of
 a number are its training deciles, those of a category its codes.
@@ -93,7 +93,7 @@ def histogram_of(values: Numbers, bins: int = 10) -> Histogram:
 def psi(expected: Sequence[float], counts: Numbers) -> float | None:
     """Population stability index of `counts` against `expected` shares: sum of (a - e) ln(a / e). None without rows.
 
-    Siddiqi (2006), "Credit Risk Scorecards"; customarily 0.1 is a shift worth a look, 0.25 a large one.
+    Siddiqi (2006), "Credit Risk Scorecards"; by convention 0.1 is a moderate shift, 0.25 a large one.
     """
     if counts.sum() == 0:
         return None

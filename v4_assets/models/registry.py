@@ -1,7 +1,7 @@
 """The model registry: shipped bundles in models/, registered and trained ones under V4_HOME/models.
 
 Each folder has a catalogue, registry.json, that names every version's files and their sha256. A bundle registered here
-takes the place of a shipped one of the same version. Folders and catalogue are written beside and moved into place.
+replaces a shipped one of the same version. Folders and catalogue are written under other names and then renamed.
 """
 
 import json
@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import filelock
 
+from v4_assets.atomic import atomic_write
 from v4_assets.errors import ModelContractError, ModelError, ModelIntegrityError
 from v4_assets.models.bundle import BUNDLE_FILES, Bundle, file_sha256, load_bundle
 from v4_assets.models.contract import read_contract
@@ -46,7 +47,7 @@ class ModelRegistry:
         return {**_read(Path(self.shipped)), **_read(Path(self.registered))}
 
     def entry(self, version: str) -> Entry:
-        """One version. Raises ModelError when nobody registered it."""
+        """One version. Raises ModelError when it is not registered."""
         entries = self.entries()
         if version not in entries:
             raise ModelError(
@@ -74,7 +75,7 @@ class ModelRegistry:
                     f"{version} is registered already ({known[version].path}). A registered model never changes: "
                     "give the new one a new version."
                 )
-            # A folder of its own name for every write: the old one stays whole until the catalogue points elsewhere.
+            # Every write gets a new folder: the old one stays complete until the catalogue points to the new one.
             folder = root / f"{version}-{uuid4().hex[:8]}"
             folder.mkdir()
             try:
@@ -104,13 +105,11 @@ def write_catalogue(root: Path, entries: Mapping[str, Entry]) -> None:
             for version, entry in sorted(entries.items())
         }
     }
-    beside = root / f"{CATALOGUE}.new"
-    beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    beside.replace(root / CATALOGUE)
+    atomic_write(root / CATALOGUE, f"{json.dumps(content, indent=2)}\n".encode())
 
 
 def _summary(entry: Entry) -> dict[str, Any]:
-    """What a reader of the catalogue wants to know without opening the bundle."""
+    """Summary of the bundle for readers of the catalogue."""
     try:
         contract = read_contract(entry.path / "features.json")
         return {

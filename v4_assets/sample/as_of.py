@@ -1,4 +1,4 @@
-"""What a daily query on day D sees of a lead's advisor and firm, by the feature definitions, for many D at once.
+"""Facts that the features of day D use about a lead's advisor and firm, computed for many days D at once.
 
 The outcomes of the sample world are drawn from these facts, so they must be those the models are later shown. Counts
 of distinct advisors at a firm become counts of intervals: the days on which an advisor is counted are merged per firm
@@ -16,7 +16,7 @@ from v4_assets.sample.history import NO_FIRM, History
 
 NEVER_MOVED_DAYS = 9_999
 FAR_DAY = 100_000
-"""After every day of the world: the end of what is not over."""
+"""A day after every day of the world: the end of an open period."""
 DAY_SPAN = 1 << 18
 CHUNK_LEADS = 100_000
 

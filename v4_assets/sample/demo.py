@@ -1,5 +1,5 @@
 """The demo: stories on sample data, in which the real jobs and the real sensors act under a clock that is moved from
-morning to morning. It tells what happens, and it fails when a story does not end as it must.
+morning to morning. It prints the events, and it fails when a story does not end as expected.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +21,13 @@ from v4_assets.sample.world import build
 INTRODUCTION = (
     "A sales team contacts 5,000 advisors a week. A model scores every open lead every morning, and the tenth it ranks "
     "first is called first. v4.0.0 does it today; v4.1.0 is meant to replace it. Whether a lead was worth the call is "
-    "known 43 days later. The data is calibrated sample data; every run, check and decision below is a real one."
+    "known {window_days} days later. The data is calibrated sample data; every run, check and decision below is a real "
+    "one."
 )
 
 
 def tell(settings: Settings, say: Callable[[str], None] = click.echo, wanted: Sequence[str] = (Story.ROLLOUT,)) -> int:
-    """Run the stories `wanted` into V4_HOME and print what happens. Returns 0 when each ended as it must, else 1.
+    """Run the stories `wanted` into V4_HOME and print the events. Returns 0 when each ended as expected, else 1.
 
     A home that holds a warehouse is left as it is: the days written in it are evidence.
     """
@@ -43,16 +44,17 @@ def tell(settings: Settings, say: Callable[[str], None] = click.echo, wanted: Se
     if not missing:
         say(
             f"The demo is in {stages[Story(wanted[0])].settings.home} already: `make dev` shows it. `make clean` "
-            "removes it, to start anew."
+            "removes it, to start again."
         )
         return 0
-    say(chapter("Two versions of a model, and who decides between them", INTRODUCTION))
+    introduction = INTRODUCTION.format(window_days=settings.rollout.outcome_window_days)
+    say(chapter("Two versions of a model, and who decides between them", introduction))
     try:
         _run(stages, missing, say)
     except V4Error as error:
-        say(f"\nThe story went otherwise: {error}")
+        say(f"\nThe story did not end as expected: {error}")
         return 1
-    say(_where_to_look(stages, missing))
+    say(_next_steps(stages, missing))
     return 0
 
 
@@ -62,7 +64,7 @@ def _with_what_comes_before(wanted: Sequence[str]) -> list[Story]:
 
 
 def _stage(settings: Settings, story: Story) -> Stage:
-    """A stage that can reach nobody: no real org, and no webhook for alerts about sample data."""
+    """A stage without a real org and without a webhook, so that sample data reaches no one."""
     home = settings.home if story is Story.ROLLOUT else settings.home / "stories" / story
     salesforce = "local" if story is Story.ROLLOUT else "dry-run"
     reach = {"salesforce": salesforce, "salesforce_target": None, "slack_webhook": None}
@@ -74,7 +76,7 @@ def _is_finished(stage: Stage) -> bool:
 
 
 def _run(stages: dict[Story, Stage], missing: Sequence[Story], say: Callable[[str], None]) -> None:
-    """Raises V4Error when a story ends otherwise than it must."""
+    """Raises V4Error when a story does not end as expected."""
     market = stages[Story.MARKET] if Story.MARKET in missing else None
     silent = stages[Story.SILENT_COLUMN] if Story.SILENT_COLUMN in missing else None
     others = partial(other_stories.tell, stages[Story.MARKET], market=market is not None, silent=silent)
@@ -82,15 +84,15 @@ def _run(stages: dict[Story, Stage], missing: Sequence[Story], say: Callable[[st
         others(say=say)
         return
     team = stages[Story.ROLLOUT]
-    with _beside(others if market or silent else None) as told:
+    with _in_parallel(others if market or silent else None) as others_lines:
         rollout_story.tell(team, build(stories.ROLLOUT_WORLD), say)
-        for text in told():
+        for text in others_lines():
             say(text)
     team.stop_clock(stories.ROLLBACK)
 
 
 @contextmanager
-def _beside(work: Callable[[], list[str]] | None) -> Iterator[Callable[[], list[str]]]:
+def _in_parallel(work: Callable[[], list[str]] | None) -> Iterator[Callable[[], list[str]]]:
     """`work`, if any, in a process of its own, on the other core; what is yielded waits for its lines."""
     if work is None:
         yield list
@@ -99,20 +101,20 @@ def _beside(work: Callable[[], list[str]] | None) -> Iterator[Callable[[], list[
         yield process.submit(work).result
 
 
-def _where_to_look(stages: dict[Story, Stage], told: Sequence[Story]) -> str:
-    """The commands that show what was run."""
-    ended = "The story ended as it must." if len(told) == 1 else f"All {len(told)} stories ended as they must."
+def _next_steps(stages: dict[Story, Stage], run: Sequence[Story]) -> str:
+    """The commands that show the demo's results."""
+    ended = "The story ended as expected." if len(run) == 1 else f"All {len(run)} stories ended as expected."
     lines = [f"\n{ended}"]
-    if Story.ROLLOUT in told:
+    if Story.ROLLOUT in run:
         team = stages[Story.ROLLOUT]
         lines += [
             "  make dev                 Dagster at http://127.0.0.1:3000: lift_comparison, its checks, every run",
-            "  .venv/bin/v4 history     what was done to production, and why",
+            "  .venv/bin/v4 history     every change of production, with its reason",
             "  .venv/bin/v4 lift        conversion by decile, both versions",
             f"  {team.report(stories.ROLLBACK, 'rollback')}",
-            f"  {team.settings.places.reports / ROLLOUT_PAGE}: how things stand, for a browser",
+            f"  {team.settings.places.reports / ROLLOUT_PAGE}: the rollout's status, for a browser",
         ]
-    lines += [f"  V4_HOME={stages[story].settings.home} make dev" for story in told if story is not Story.ROLLOUT]
+    lines += [f"  V4_HOME={stages[story].settings.home} make dev" for story in run if story is not Story.ROLLOUT]
     rest = [story for story in Story if not _is_finished(stages[story])]
     lines += [f"  .venv/bin/v4 demo --story {story}: another story, about two minutes" for story in rest]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The firms of the sample world: who they are, how large, and whether they grow. Plainly synthetic names."""
+"""The firms of the sample world: class, size and growth. The names are plainly synthetic."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ WIREHOUSE = CLASSIFICATIONS.index("Wirehouse")
 SHARES_SMALL = (0.55, 0.05, 0.18, 0.0, 0.12, 0.05, 0.05)
 SHARES_LARGE = (0.30, 0.04, 0.20, 0.0, 0.22, 0.12, 0.12)
 LARGE_RANK_SHARE = 0.01
-"""The largest firms, by rank, that are classified as large ones are."""
+"""Number of the largest firms that get a large firm's classification."""
 GROWTH = (0.020, 0.020, 0.005, 0.0, -0.010, -0.010, -0.015)
 GROWTH_SD = 0.04
 FIRST, SECOND, KIND = (
@@ -43,7 +43,7 @@ FIRST, SECOND, KIND = (
 )
 ERA_BORDERS_YEARS = (1.5, 4.0, 9.0)
 ERA_MIDDLES_YEARS = (0.75, 2.75, 6.5, 12.0)
-"""How long ago a job began decides which firms were hiring then: growth is recent weight above past weight."""
+"""The start of a job determines which firms were hiring: a growing firm has more weight in recent eras."""
 PROTOCOL_LEAVERS = ("Morgan Stanley", "UBS")
 FIRST_FIRM_CRD = 100_003
 
@@ -62,7 +62,7 @@ class Firms:
     """[eras, firms] cumulative probability that a job begun in the era is at the firm."""
 
     def pick(self, rng: np.random.Generator, years_ago: Floats) -> Ints:
-        """A firm for each job begun so many years before the end of the world."""
+        """A firm for each job, given the years between its start and the end of the world."""
         era = np.searchsorted(ERA_BORDERS_YEARS, years_ago)
         chance = rng.random(len(years_ago))
         firm = np.empty(len(years_ago), dtype=np.int32)

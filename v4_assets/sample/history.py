@@ -13,15 +13,15 @@ NO_FIRM = -1
 """A null firm, wherever a firm is given by its position."""
 CURRENT_JOB_LISTED_SHARE = 0.80
 UNREGISTERED_LEFT_OPEN_SHARE = 0.65
-"""Of the moves without a new registration, those whose old one was never closed."""
+"""Share of moves without a new registration whose old registration was never closed."""
 WITHOUT_HISTORY_SHARE = 0.05
 SECOND_REGISTRATION_SHARE = 0.12
-"""Of the jobs, those that came with a registration at a second firm within three weeks."""
+"""Share of jobs with a registration at a second firm within three weeks."""
 RENEWED_SHARE, RENEWED_ELSEWHERE_SHARE, RENEWED_OPEN_SHARE = 0.16, 0.3, 0.5
-"""Of the jobs, those registered anew while they lasted; of these, under another firm, and never closed."""
+"""Share of jobs registered again while they lasted; of these, under another firm, and never closed."""
 END_DELAY_DAYS = (60, 90)
 LEFT_OPEN_SHARE = 0.015
-"""Of the finished rows, those whose end was never filled in."""
+"""Share of finished rows whose end was never filled in."""
 NULL_FIRM_SHARE, NULL_START_SHARE, REVERSED_SHARE = 0.005, 0.005, 0.003
 NAME_VARIANT_SHARE = 0.04
 
@@ -56,7 +56,7 @@ class History:
 
 
 def build_history(spec: WorldSpec, firms: Firms, jobs: Jobs) -> History:
-    """About 2.8 rows per advisor: exact duplicates fill up to the documented row count."""
+    """About 2.8 rows per advisor; exact duplicates make up the documented row count."""
     rng = spec.rng("history")
     through = day_number(spec.through)
     kinds = (_registered(rng, jobs), _second(rng, firms, jobs, through), _renewed(rng, firms, jobs, through))
@@ -89,7 +89,7 @@ def _second(rng: np.random.Generator, firms: Firms, jobs: Jobs, through: int) ->
 
 
 def _renewed(rng: np.random.Generator, firms: Firms, jobs: Jobs, through: int) -> tuple[Ints, Ints, Ints, Ints]:
-    """Registrations made anew in the middle of a job: a new start date without a move."""
+    """Repeated registrations in the middle of a job: a new start date without a move."""
     last = np.where(jobs.end == NO_DAY, through, jobs.end)
     chosen = (rng.random(len(jobs.start)) < RENEWED_SHARE) & (last - jobs.start > 2 * YEAR_DAYS)
     start = jobs.start[chosen] + (rng.random(int(chosen.sum())) * (last - jobs.start)[chosen]).astype(np.int64)

@@ -86,8 +86,8 @@ def salesforce_ids(serial: Ints) -> pa.Array:
 def _lead_crds(leads: Leads, advisors: Advisors, rows: Ints, draw: Ints) -> Ints:
     """The number in FA_CRD__c: the advisor's, or one below every advisor's that matches none."""
     advisor = leads.advisor[rows]
-    nobody = 100_000 + draw % (FIRST_CRD - 100_000)
-    return nobody if not len(advisors) else np.where(advisor == NO_ADVISOR, nobody, advisors.crd[advisor])
+    unmatched = 100_000 + draw % (FIRST_CRD - 100_000)
+    return unmatched if not len(advisors) else np.where(advisor == NO_ADVISOR, unmatched, advisors.crd[advisor])
 
 
 def _crd_texts(crd_style: Ints, crd: Ints, draw: Ints) -> pa.Array:

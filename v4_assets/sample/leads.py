@@ -1,4 +1,4 @@
-"""The leads: whom the sales team contacts and when, and how carelessly the fields were filled in. Sample data."""
+"""The leads: advisors that the sales team contacts, the dates of contact, and errors in the fields. Sample data."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from v4_assets.sample.spec import LEADS_NEVER_CONTACTED_AT_FULL_SCALE, OPEN_LEAD
 
 NO_ADVISOR = -1
 EXPECTED_OPEN_SHARE = 0.945
-"""Of the leads contacted in the window, those open and scored at its end; others were called, are ours or blank."""
+"""Share of leads contacted in the window that are open and scored at its end; others were called, internal or blank."""
 LEAST_BACKLOG_SHARE = 0.1
 """Of the open leads at full scale, those contacted before the window even when the window alone holds enough."""
 BACKLOG_MEAN_DAYS, BACKLOG_MOST_DAYS = 250, 900
@@ -117,7 +117,7 @@ def _seconds_of_day(rng: np.random.Generator, count: int) -> Ints:
 
 
 def _in_turn(rng: np.random.Generator, pool: Ints, count: int) -> Ints:
-    """Everyone of the pool once in random order, then once more, and so on."""
+    """The whole pool in random order, repeated as often as needed."""
     if not len(pool):
         return np.full(count, NO_ADVISOR, dtype=np.int64)
     rounds = -(-count // len(pool))

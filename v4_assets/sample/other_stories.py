@@ -26,7 +26,6 @@ SILENCE = (
     "moved to their present firm, which v4.1.0 lives on."
 )
 BY_HAND = "The head of sales wants it at once."
-MATURED_AFTER_DAYS = 44
 
 
 def tell(team: Stage, *, market: bool = True, silent: Stage | None = None, say: Say | None = None) -> list[str]:
@@ -49,7 +48,7 @@ def tell(team: Stage, *, market: bool = True, silent: Stage | None = None, say: 
 
 
 def tell_market(stage: Stage, world: World, say: Say) -> None:
-    """The better version stays although it misses a line. Raises StoryError where it goes otherwise."""
+    """The better version stays live although it misses a threshold. Raises StoryError otherwise."""
     rollout, first = stage.settings.rollout, stories.MARKET_PROMOTION
     say(chapter("2. The whole market falls, and the model is not blamed", MARKET))
     with stage.session():
@@ -63,14 +62,15 @@ def tell_market(stage: Stage, world: World, say: Say) -> None:
         for day in (*stories.MARKET_SUNDAYS, stories.MARKET_MONDAY):
             morning = stage.morning(day)
             gate = _told_of_market(stage, morning)
-            say(entry(day, f"{figures(stage.evidence(day), 'rollback', rollout.versions)}"))
+            judged = figures(stage.evidence(day), "rollback", rollout.versions, rollout.outcome_window_days)
+            say(entry(day, judged))
             say(more(f"Nothing is changed, and people are told. {gate.reason}"))
         _by_the_letter(stage, say)
     stage.stop_clock(stories.MARKET_MONDAY)
 
 
 def tell_silence(stage: Stage, world: World, say: Say) -> None:
-    """A check stops the day before anything is scored. Raises StoryError where it goes otherwise."""
+    """A check stops the day before anything is scored. Raises StoryError otherwise."""
     rollout, day = stage.settings.rollout, stories.SILENT_DAY
     say(chapter("3. A column goes silent", SILENCE))
     with stage.session():
@@ -83,13 +83,13 @@ def tell_silence(stage: Stage, world: World, say: Say) -> None:
         )
         must(not any(stage.scored(day, version) for version in rollout.versions), f"{day} was scored all the same")
         must(morning.decision.action is Action.HOLD and not morning.acted, f"{day} did not hold: {morning.decision}")
-        must(_is_told(morning), f"nobody is told that {day} stopped: {morning.news}")
+        must(_is_alerted(morning), f"no alert that {day} stopped: {morning.news}")
         must(stage.live() == rollout.candidate, f"{stage.live()} is live")
         say(entry(day, "The day's run stops. Nothing is scored and nothing is sent: yesterday's scores stay."))
         for trouble in troubles(morning.outcome):
             say(more(trouble))
         say(more(f"Nothing is changed, and people are told. {in_short(morning.decision.reason)}"))
-        seen = day + timedelta(days=MATURED_AFTER_DAYS)
+        seen = day + timedelta(days=rollout.outcome_window_days + 1)
         say(more(f"The outcomes of leads scored without that column would have shown it from {seen} on."))
     stage.stop_clock(day)
 
@@ -99,18 +99,18 @@ def _told_of_market(stage: Stage, morning: Morning) -> Gate:
     candidate = stage.settings.rollout.candidate
     must(morning.outcome.success, f"the run of {morning.day} failed: {morning.outcome.errors}")
     must(not morning.acted and stage.live() == candidate, f"{morning.day} did not hold: {morning.decision}")
-    told = [gate for gate in morning.decision.gates if gate.name == TOP_DECILE_CONVERSION and gate.alert]
-    must(bool(told) and _is_told(morning), f"nobody is told of the market on {morning.day}: {morning}")
-    return told[0]
+    alerting = [gate for gate in morning.decision.gates if gate.name == TOP_DECILE_CONVERSION and gate.alert]
+    must(bool(alerting) and _is_alerted(morning), f"no alert about the market on {morning.day}: {morning}")
+    return alerting[0]
 
 
-def _is_told(morning: Morning) -> bool:
-    """Whether the alert sensor said what was decided."""
+def _is_alerted(morning: Morning) -> bool:
+    """Whether the alert sensor announced the decision."""
     return morning.decision.reason in morning.news
 
 
 def _by_the_letter(stage: Stage, say: Say) -> None:
-    """What the same sensor would do on the same evidence by the guide's letter. It only looks."""
+    """The decision of the same sensor on the same evidence by the guide's letter. Reads only."""
     rollout, day = stage.settings.rollout, stories.MARKET_MONDAY
     rule = rollout.policy.rollback.model_copy(update={"on_champion_also_failing": "rollback"})
     policy = rollout.policy.model_copy(update={"rollback": rule})

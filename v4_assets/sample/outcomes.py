@@ -1,4 +1,4 @@
-"""Who converts: a multiplicative model of the facts as of contact. Calibrated sample data, not the firm's.
+"""Conversions: a multiplicative model of the facts as of contact. Calibrated sample data, not the firm's.
 
 Rate of a lead = base(contact day) x exp(shared + own) / mean over the window's leads. `shared` is what both versions
 see, `own` what only V4.1 sees. Every effect is a log rate ratio and names the documented figure it is calibrated to.

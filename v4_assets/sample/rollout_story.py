@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 
 def tell(stage: Stage, world: World, say: Say) -> None:
-    """From adoption to rollback. Raises StoryError where it goes otherwise."""
+    """From adoption to rollback. Raises StoryError on any other outcome."""
     from salesforce_stand_in import StandInOrg  # noqa: PLC0415 # the stand-in org is started by the demo, dev, ci and tests alone
 
     with stage.session(), StandInOrg(stage.settings.stand_in_org, lead_ids(world)) as org:
@@ -34,10 +34,14 @@ def tell(stage: Stage, world: World, say: Say) -> None:
 
 def _adopt(stage: Stage, world: World, say: Say) -> None:
     first, scored = stories.SIDE_BY_SIDE[0], stories.ROLLOUT_SCORED
-    say(chapter("1. Promoted for its lift, rolled back when it lost it", "Monday, v4.1.0 is put beside v4.0.0."))
+    say(
+        chapter(
+            "1. Promoted for its lift, rolled back when it lost it", "Monday, v4.1.0 starts in parallel with v4.0.0."
+        )
+    )
     counts = stage.adopt(world, first)
     rows = ", ".join(f"{count:,} rows of {table}" for table, count in counts.items())
-    say(entry(first, f"{stage.live()} is adopted as what is live. {rows}."))
+    say(entry(first, f"{stage.live()} is adopted as the live version. {rows}."))
     checklist = operate.run_job(stage.at(first), CHECKLIST_JOB)
     must(checklist.success and not checklist.checks_failed, f"the pre-deployment checklist failed: {checklist}")
     say(more(f"The pre-deployment checklist passes: {checklist.checks_passed} checks of both models."))
@@ -87,12 +91,12 @@ def _watch(stage: Stage, say: Say) -> None:
     )
     for day in stories.HEALTHY_SUNDAYS:
         morning = stage.morning(day)
-        must(not any(fails(morning.outcome, gate) for gate in ROLLBACK_GATES), f"{day} does not look healthy")
+        must(not any(fails(morning.outcome, gate) for gate in ROLLBACK_GATES), f"{day} does not appear healthy")
         _held(stage, morning, candidate, say)
         say(more(_figures(stage, day, "rollback")))
     say(
-        "\nWhat nobody could know before: recent movers, whom only v4.1.0 ranks first, convert less than others instead"
-        f"\nof more, if they were contacted on {stories.FALL} or later.\n"
+        "\nNot yet visible in any outcome: recent movers, whom only v4.1.0 ranks first, convert less than others"
+        f"\nif they were contacted on {stories.FALL} or later.\n"
     )
     for day in stories.FALLEN_SUNDAYS:
         morning = stage.morning(day)
@@ -107,11 +111,11 @@ def _roll_back(stage: Stage, org: "StandInOrg", say: Say) -> None:
     say(more(f"The report: {stage.report(stories.ROLLBACK, 'rollback')}"))
 
 
-def _held(stage: Stage, morning: Morning, live: str, say: Say, told: str | None = None) -> None:
-    """The morning changed nothing, and this version is live. `told` is said instead of the whole decision."""
+def _held(stage: Stage, morning: Morning, live: str, say: Say, text: str | None = None) -> None:
+    """The morning changed nothing, and this version is live. `text` replaces the decision's text."""
     must(morning.outcome.success, f"the run of {morning.day} failed: {morning.outcome.errors}")
     must(not morning.acted and stage.live() == live, f"{stage.live()} is live on {morning.day} instead of {live}")
-    say(entry(morning.day, told or decided(morning)))
+    say(entry(morning.day, text or decided(morning)))
     for trouble in troubles(morning.outcome):
         say(more(trouble))
 
@@ -133,4 +137,5 @@ def _acted(stage: Stage, org: "StandInOrg", morning: Morning, action: Action, sa
 
 
 def _figures(stage: Stage, day: date, question: Question) -> str:
-    return figures(stage.evidence(day), question, stage.settings.rollout.versions)
+    rollout = stage.settings.rollout
+    return figures(stage.evidence(day), question, rollout.versions, rollout.outcome_window_days)

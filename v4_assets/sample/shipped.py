@@ -1,4 +1,4 @@
-"""How the shipped bundles in models/ came to be: the training job on one fixed sample world. `make models` runs it.
+"""Makes the shipped bundles in models/: the training job on one fixed sample world. `make models` runs it.
 
 Nothing here runs in production or in the demo. On the locked versions the same bytes come out every time.
 """
@@ -49,7 +49,7 @@ DOCUMENTED = {
         "test_bottom_fifth_conversion": 0.0140,
     },
 }
-"""What the firm measured on its own data: a reference beside the sample's figures, never mixed with them."""
+"""Figures that the firm measured on its own data: a reference for the sample's figures, never mixed with them."""
 
 
 def train_shipped(target: Path) -> dict[str, Entry]:
@@ -81,7 +81,7 @@ def _copy(entry: Entry, target: Path) -> Entry:
 
 
 def differences(settings: Settings) -> list[str]:
-    """Shipped files that training afresh does not reproduce, one sentence each."""
+    """Shipped files that a new training does not reproduce, one sentence each."""
     shipped = {version: entry.files for version, entry in registry(settings).entries().items()}
     with tempfile.TemporaryDirectory() as folder:
         made = train_shipped(Path(folder))

@@ -1,4 +1,4 @@
-"""What a sample world is asked to be. Calibrated sample data, not the firm's."""
+"""Parameters of a sample world. Calibrated sample data, not the firm's."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +14,7 @@ LEADS_NEVER_CONTACTED_AT_FULL_SCALE = 68_000
 
 @dataclass(frozen=True)
 class Regime:
-    """How the market behaves for leads contacted on `starts` (New York date) or later, until the next regime starts."""
+    """The market for leads contacted on `starts` (New York date) or later, until the next regime starts."""
 
     starts: date
     base_rate: float | None = None
@@ -27,7 +27,7 @@ class Regime:
 
 @dataclass(frozen=True)
 class WorldSpec:
-    """A world is a function of this and nothing else: equal specs give equal bytes."""
+    """Equal specs give byte-identical worlds."""
 
     scale: float = 0.05
     """1.0 is production size: 788,154 advisors, 2,204,074 history rows, 45,233 firms, ~50,925 open scored leads."""

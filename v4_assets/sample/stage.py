@@ -17,12 +17,11 @@ from v4_assets.clock import NEW_YORK
 from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.evaluation.store import evidence_rows
 from v4_assets.operations import actions, operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
-from v4_assets.production import store as production_store
 from v4_assets.production.decision import Decision
-from v4_assets.resources import warehouse
+from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import World
 
@@ -31,22 +30,22 @@ if TYPE_CHECKING:
 
 TOP_DECILE = 10
 RUN_AT, LOOK_AT = time(6, 30), time(8)
-"""When the daily job runs and when the sensors look, New York. By the latter a day without a run is missing."""
+"""Times of the daily job and of the sensors, New York. At the latter, a day without a run counts as missing."""
 
 
 class StoryError(V4Error):
-    """A story of the demo did not go as it must."""
+    """A story of the demo did not go as expected."""
 
 
 def must(happened: bool, otherwise: str) -> None:
-    """Go on only when it happened. Raises StoryError."""
+    """Raise StoryError with the text `otherwise` unless `happened`."""
     if not happened:
         raise StoryError(otherwise)
 
 
 @dataclass(frozen=True)
 class Morning:
-    """One day: its run, what was decided on it and done, and what a person was told."""
+    """One day: its run, its decision, the executed orders, and the alert."""
 
     day: date
     outcome: Outcome
@@ -54,7 +53,7 @@ class Morning:
     acted: tuple[Outcome, ...]
     """The runs the sensor asked for."""
     news: str
-    """What the alert sensor said."""
+    """The alert's text."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Stage:
     @contextmanager
     def session(self) -> Iterator[None]:
         """Keep the warehouse and Dagster's instance open for the calls inside."""
-        with warehouse(self.settings).session(), operate.dagster_instance(self.settings):
+        with warehouse(self.settings).session(), dagster_instance(self.settings):
             yield
 
     def at(self, day: date, when: time = RUN_AT) -> Settings:
@@ -98,23 +97,23 @@ class Stage:
         return operate.run_day(self.at(day), day)
 
     def morning(self, day: date) -> Morning:
-        """The day's run, then both sensors' looks, and the runs they ask for."""
+        """The day's run, then one tick of both sensors, and the runs they request."""
         outcome = self.run(day)
         later = self.at(day, LOOK_AT)
         decision = actions.status(later).decision
         acted = actions.tick(later).outcomes
-        # What an alert says is told by the story; its log would stand on the terminal beside it.
+        # The story prints the alert; its log would appear on the terminal as well.
         with redirect_stderr(StringIO()):
             news = actions.alert(later).said
         return Morning(day, outcome, decision, acted, news)
 
     def evidence(self, day: date) -> list[Evidence]:
         """What the day knew about the versions."""
-        return evidence_rows(warehouse(self.settings), self.settings.rollout.catalogue, day, day)
+        return store(self.settings).comparisons(day, day)
 
     def live(self) -> str | None:
         """The version in production."""
-        return production_store.live_version(warehouse(self.settings), self.settings.rollout.catalogue)
+        return store(self.settings).live()
 
     def scored(self, day: date, version: str) -> list[str]:
         """Ids of the leads the version scored on the day."""
@@ -127,9 +126,8 @@ class Stage:
         return set(rows.filter(pc.equal(rows["decile"], TOP_DECILE))["lead_id"].to_pylist())
 
     def _scores(self, day: date, version: str) -> pa.Table:
-        catalogue, key = self.settings.rollout.catalogue, tables.scores_key(self.settings.rollout.versions[version].key)
-        query = catalogue.query("daily_scores", {"prediction_date": day}, daily_scores=key)
-        return warehouse(self.settings).read(query)
+        key = tables.scores_key(self.settings.rollout.versions[version].key)
+        return store(self.settings).read("daily_scores", {"prediction_date": day}, daily_scores=key)
 
     def report(self, day: date, action: str) -> Path:
         """The page that was written about an action of the day. Raises StoryError when there is none."""
@@ -138,7 +136,7 @@ class Stage:
         return found[0]
 
     def stop_clock(self, day: date) -> None:
-        """From now on it is that morning in this V4_HOME."""
+        """Fix the clock of this V4_HOME at that morning."""
         self.settings.demo_clock_file.write_text(self.at(day, LOOK_AT).clock.now().isoformat(), encoding="utf-8")
 
 

@@ -13,8 +13,8 @@ from v4_assets.sample.spec import Regime, WorldSpec
 SCALE, LEADS_PER_WEEK, SIGNAL = 0.1, 5_000, 1.2
 
 FALL = date(2025, 12, 13)
-"""Of the leads contacted from this day on, those who moved lately convert less than others instead of more. Nobody can
-know it before 44 days have passed."""
+"""Of the leads contacted from this day on, recent movers convert less than others instead of more. The outcomes show it
+only 44 days later."""
 MOVERS_AFTER_THE_FALL = -0.4
 """V4.1.0's true lift falls to about 1.05, V4.0.0's stays above 1.3. At 0 it would fall to 1.2, which two week-closes
 see in 42 % of worlds; at -0.4 they do in 72 %."""
@@ -45,13 +45,13 @@ the seeds 1 to 30 chance does not explain on any of the judged days that the for
 
 
 def days(first: date, count: int) -> tuple[date, ...]:
-    """So many days from `first` on."""
+    """The given number of days from `first` on."""
     return tuple(first + timedelta(days=offset) for offset in range(count))
 
 
 # The rollout. A cohort of a day ends with the contacts of 44 days before it and reaches back 7 to 9 days; a lead enters
 # with a score of one to three days after its contact. So the promotion needs the scores from seven weeks before, and
-# the leads contacted after 27 December are judged by nobody: the days between the Sundays need not be run.
+# the leads contacted after 27 December are in no evaluated cohort: the days between the Sundays need not be run.
 ROLLOUT_SCORED = (date(2025, 11, 14), date(2026, 1, 4))
 ROLLOUT_JUDGED = date(2026, 1, 4)
 """The Sunday before the live week, judged afterwards: the first of the two week-closes a promotion asks for."""

@@ -1,4 +1,4 @@
-"""The words of the demo: what happened on a morning, for somebody who leads sales. Pure."""
+"""Texts of the demo: the events of a morning, for a head of sales. Pure."""
 
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from v4_assets.sample.stage import Morning
 
 WIDTH, INDENT = 116, 16
 SHORT, LONG = 230, 460
-"""Characters of a reason that are told; all of it stands in Dagster, in `v4 look` and in `v4 history`."""
+"""Length to which a reason is cut; Dagster, `v4 status` and `v4 history` show all of it."""
 DID: Mapping[Action, str] = {
     Action.HOLD: "Nothing is changed.",
     Action.ASK: "A person is asked.",
@@ -52,7 +52,7 @@ def decided(morning: Morning) -> str:
 
 
 def gates(decision: Decision) -> str:
-    """The figures decided by, each beside its line."""
+    """The figures of the decision, each with its threshold."""
     measured = [gate for gate in decision.gates if gate.actual is not None and gate.threshold is not None]
     return "; ".join(f"{gate.name} {gate.actual:.3g} (line {gate.threshold:g})" for gate in measured)
 
@@ -62,37 +62,37 @@ def in_short(text: str, length: int = SHORT) -> str:
     return textwrap.shorten(text, length, placeholder=" …")
 
 
-def figures(rows: Iterable[Evidence], question: Question, versions: Iterable[str]) -> str:
+def figures(rows: Iterable[Evidence], question: Question, versions: Iterable[str], window_days: int) -> str:
     """The day's cohort in words: who was judged, and how the versions' first tenths did. "" without evidence."""
     mine = {row.version: row for row in rows if row.question == question}
-    told = [mine[version] for version in versions if version in mine]
-    if not told:
+    compared = [mine[version] for version in versions if version in mine]
+    if not compared:
         return ""
-    one = told[0]
+    one = compared[0]
     tops = ", ".join(
         f"{row.version}'s {_percent(row.top_decile_conversion)} (lift {row.lift:.2f})"
-        for row in told
+        for row in compared
         if row.lift is not None and row.top_decile_conversion is not None
     )
     share = f" ({_percent(one.base_rate)})" if one.base_rate is not None else ""
     return (
         f"Of {one.leads:,} leads contacted {one.cohort_from} to {one.cohort_to}, {one.conversions}{share} had a call "
-        f"within 43 days. Of the tenth that each ranks first: {tops or 'nothing can be said'}."
+        f"within {window_days} days. Of the tenth that each ranks first: {tops or 'nothing can be said'}."
     )
 
 
 def troubles(outcome: Outcome) -> list[str]:
     """Checks that did not pass, each once for all assets of which it says the same, and steps that failed without one.
 
-    Gates are left out: decisions tell of them.
+    Gates are left out: the decision shows them.
     """
     failed: dict[tuple[str, str, str], list[str]] = {}
     for one in outcome.checks_failed:
         if one.asset != tables.LIFT_COMPARISON:
             failed.setdefault((one.severity, one.check, one.description), []).append(one.asset)
-    told = [f"{severity} {check} of {', '.join(assets)}: {said}" for (severity, check, said), assets in failed.items()]
+    lines = [f"{severity} {check} of {', '.join(assets)}: {text}" for (severity, check, text), assets in failed.items()]
     stopped = any(severity == "ERROR" for severity, _, _ in failed)
-    return [in_short(text) for text in [*told, *(() if stopped else outcome.errors)]]
+    return [in_short(text) for text in [*lines, *(() if stopped else outcome.errors)]]
 
 
 def _percent(share: float) -> str:

@@ -1,4 +1,4 @@
-"""Are the scores numbers in [0, 1], one per featured lead, different from each other, and of the approved model?"""
+"""Checks of the scores: in [0, 1], one per lead with features, distinct, ranked exactly, distributed as in training."""
 
 from collections.abc import Mapping
 
@@ -15,37 +15,37 @@ IN_RANGE = Check(
     "scores_in_range",
     "Every score is a number in [0, 1].",
     blocking=True,
-    remedy="The model or its features are broken. Compare the model's sha256 with the registry.",
+    remedy="The model or its features are wrong. Compare the model's sha256 with the registry.",
 )
 ONE_PER_FEATURED = Check(
     "one_score_per_featured_lead",
-    "Every row of features has one score, nobody else.",
+    "Exactly one score per feature row, and no other rows.",
     blocking=True,
-    remedy="Rows were doubled or lost: a bug or a table edited by hand. Do not serve the day.",
+    remedy="Rows were duplicated or lost by a bug or a manual edit of the table. Do not serve the day.",
 )
 SAME_LEADS = Check(
     "same_leads_in_every_version",
-    "The version scored exactly the day's scored leads, as every other must.",
+    "The version scored exactly the day's listed leads, like every other version.",
     blocking=True,
-    remedy="Rows were doubled or lost: a bug or a table edited by hand. Do not serve the day.",
+    remedy="Rows were duplicated or lost by a bug or a manual edit of the table. Do not serve the day.",
 )
 DISTINCT = Check(
     "distinct_scores",
-    "Scores tell leads apart.",
+    "Enough distinct scores to rank the leads.",
     blocking=True,
-    remedy="The model or its features are broken. Compare the model's sha256 with the registry.",
+    remedy="The model or its features are wrong. Compare the model's sha256 with the registry.",
 )
 RANKED = Check(
     "ranked_exactly",
-    "Percentiles are 1 to 100, follow the scores, and put exactly the lowest fifth at 20 or below.",
+    "Percentiles are 1 to 100, in the order of the scores, with exactly the lowest fifth at 20 or below.",
     blocking=True,
-    remedy="Rows were edited after they were ranked. Replace the day with a reason: `v4 run --replace-live`.",
+    remedy='Rows were edited after ranking. Replace the day: `v4 run --date DAY --replace-live "REASON"`.',
 )
 DRIFT = Check(
     "score_drift",
-    "Scores are distributed as in training (population stability index).",
+    "The distribution of scores is close to training (population stability index).",
     blocking=False,
-    remedy="Nothing at once: expected after a shift of the market. A reason to retrain, not to stop.",
+    remedy="No immediate action: expected after a change of the market. Consider retraining; scoring continues.",
 )
 CHECKS = (IN_RANGE, ONE_PER_FEATURED, SAME_LEADS, DISTINCT, RANKED, DRIFT)
 
@@ -77,7 +77,7 @@ def _in_range(scores: Numbers) -> Finding:
 
 
 def _distinct(scores: Numbers, limit: int) -> Finding:
-    # A few leads cannot have many scores; one for every ten of them is asked then.
+    # A small number of leads cannot have many scores: the limit is then one distinct score per ten leads.
     wanted = min(limit, len(scores) // 10)
     found = len(np.unique(scores))
     return Finding(DISTINCT, found >= wanted, found, f"at least {wanted}")
@@ -96,8 +96,8 @@ def _ranked(scores: Numbers, percentile: Numbers) -> Finding:
     return Finding(
         RANKED,
         outside == reversed_at == 0 and uncalled == wanted,
-        f"{uncalled} not called, {outside} percentiles outside, {reversed_at} against the scores",
-        f"{wanted} not called, 0 outside, 0 against the scores",
+        f"{uncalled} leads at 20 or below, {outside} percentiles outside 1 to 100, {reversed_at} out of order",
+        f"{wanted} leads at 20 or below, 0 outside 1 to 100, 0 out of order",
     )
 
 

@@ -24,7 +24,7 @@ def percentiles(scores: Numbers, tie_break: Numbers) -> Numbers:
         raise ValueError("A score is NaN; only numbers can be ranked.")
     order = np.argsort(scores)
     ordered = scores[order]
-    # highest[p - 1] leads have a percentile up to p, so leads at sorted positions up to it are told apart there.
+    # highest[p - 1] leads have a percentile up to p, so the sorted position of a lead determines its percentile.
     highest = count * np.arange(1, 101) // 100
     for border in np.unique(highest[(highest > 0) & (highest < count)]):
         if ordered[border - 1] == ordered[border]:

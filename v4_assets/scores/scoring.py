@@ -72,7 +72,7 @@ class _Spool:
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Put a batch behind the others."""
+        """Append a batch."""
         self._writer = self._writer or pa.ipc.new_stream(self._file, batch.schema)
         self._writer.write_batch(batch)
 

@@ -1,4 +1,4 @@
-"""Are the firm's own tables there, filled, fresh, and as they were on the days before?"""
+"""Checks of the firm's own tables: present, filled, recent, and similar to the previous days."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -14,34 +14,33 @@ COLUMNS = Check(
     "source_columns",
     "Every source has the declared columns in the declared types.",
     blocking=True,
-    remedy=("Talk to whoever loads the table: the details name each column, what it is and what it was declared as."),
+    remedy="Ask the owner of the table's feed: the details name each column, its type and the declared type.",
 )
 FILLED = Check(
     "sources_filled",
     "No source is empty.",
     blocking=True,
-    remedy="Wait for the load, then run the day again; the sources are looked at anew.",
+    remedy="Wait for the load, then rerun the day; the rerun observes the sources again.",
 )
 ROWS_STEADY = Check(
     "source_rows_steady",
-    "A source has about as many rows as on the days before.",
+    "The row count of each source is close to the median of the previous days.",
     blocking=True,
-    remedy="A load is missing or half done. Wait for it, then run the day again.",
+    remedy="A load is missing or incomplete. Wait for it, then rerun the day.",
 )
 NULLS_STEADY = Check(
     "source_nulls_steady",
-    "No column went silent: shares of NULL are as on the days before.",
+    "The share of NULL in each column is close to the median of the previous days.",
     blocking=True,
     remedy=(
-        "Repair the feed of the column named, then run the day again. Do not widen the limit to get through "
-        "the morning."
+        "Repair the feed of the named column, then rerun the day. Do not raise the limit just to let the run pass."
     ),
 )
 FRESH = Check(
     "sources_fresh",
     "The newest entry of a source is recent.",
     blocking=False,
-    remedy="Ask whether the feed stopped. Scores go on with what there is.",
+    remedy="Check whether the feed stopped. Scoring continues with the existing rows.",
 )
 CHECKS = (COLUMNS, FILLED, ROWS_STEADY, NULLS_STEADY, FRESH)
 
@@ -55,7 +54,7 @@ def judge(
     known_at: datetime,
     limits: CheckLimits,
 ) -> list[Finding]:
-    """Findings for `day`. `declared` pairs each source with the columns it really has; `observations` are rows of
+    """Findings for `day`. `declared` pairs each source with its actual columns; `observations` are rows of
     source_observations of the day and the days before; `known_at` is the day's cut-off."""
     today = [row for row in observations if row["prediction_date"] == day]
     before = [row for row in observations if row["prediction_date"] < day]
@@ -70,7 +69,7 @@ def judge(
 
 
 def differences(table: Table, found: Mapping[str, str]) -> list[str]:
-    """Declared columns that a table does not have, or has in another type; a sentence each. Others do not matter."""
+    """One sentence per declared column that is missing or of another type. Undeclared columns are ignored."""
     return [
         f"{table.name}.{column.name} is {found.get(column.name, 'missing')}, expected {column.type}"
         for column in table.columns
@@ -79,13 +78,14 @@ def differences(table: Table, found: Mapping[str, str]) -> list[str]:
 
 
 def columns(declared: Iterable[tuple[Table, Mapping[str, str]]]) -> Finding:
-    """Does every source have its declared columns? `declared` as in `judge`."""
+    """Every source has its declared columns. `declared` as in `judge`."""
     wrong = [line for table, found in declared for line in differences(table, found)]
-    return Finding(COLUMNS, not wrong, f"{len(wrong)} columns differ", "0 columns differ", tuple(wrong))
+    found = f"{len(wrong)} columns not as declared" if wrong else "all columns as declared"
+    return Finding(COLUMNS, not wrong, found, "all columns as declared", tuple(wrong))
 
 
 def filled(sources: Mapping[str, Observation]) -> Finding:
-    """Is no source empty? `sources` has a row of source_observations for each."""
+    """No source is empty. `sources` has one row of source_observations per source."""
     empty = sorted(name for name, row in sources.items() if row["row_count"] == 0)
     return Finding(FILLED, not empty, f"{len(empty)} empty", "0 empty", tuple(empty))
 
@@ -93,7 +93,7 @@ def filled(sources: Mapping[str, Observation]) -> Finding:
 def _rows_steady(sources: Mapping[str, Observation], before: Sequence[Observation], limit: float) -> Finding:
     changes = {}
     for name, row in sources.items():
-        # A source has the same row count beside each of its columns.
+        # Every column of a source is observed with the same row count.
         usual = [earlier["row_count"] for earlier in before if earlier["source"] == name]
         if usual and median(usual) > 0:
             changes[name] = row["row_count"] / median(usual) - 1
@@ -113,7 +113,7 @@ def _nulls_steady(today: Sequence[Observation], before: Sequence[Observation], l
 
 
 def fresh(sources: Mapping[str, Observation], known_at: datetime, limits: Mapping[str, int]) -> Finding:
-    """Is the newest entry of each source young enough? `limits` are days before `known_at`."""
+    """The newest entry of each source is at most `limits` days older than `known_at`."""
     ages = {
         name: (known_at - sources[name]["latest_at"]).total_seconds() / 86_400
         for name in limits

@@ -1,4 +1,4 @@
-"""Is the list of leads to be scored whole, and does it hold each lead once?"""
+"""Checks of the day's list of leads: its size is plausible, and each lead is listed once."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -8,17 +8,17 @@ from v4_assets.config.rollout import CheckLimits
 
 ONE_ROW_PER_LEAD = Check(
     "one_row_per_lead",
-    "Every lead stands in the list once.",
+    "Every lead is listed exactly once.",
     blocking=True,
-    remedy="Rows were doubled: a bug or a table edited by hand. Do not serve the day.",
+    remedy="Rows were duplicated by a bug or a manual edit of the table. Do not serve the day.",
 )
 COUNT_STEADY = Check(
     "lead_count_steady",
-    "There are leads, and about as many as on the days before.",
+    "The number of leads is above zero and close to the median of the previous days.",
     blocking=True,
     remedy=(
-        "After a real bulk import raise `row_count_change` for a day, or wait until the median has followed. "
-        "Otherwise look at the CRM copy."
+        "After a real bulk import raise `row_count_change` for a day, or wait until the median has adapted. "
+        "Otherwise check the CRM copy."
     ),
 )
 CHECKS = (ONE_ROW_PER_LEAD, COUNT_STEADY)
@@ -31,7 +31,7 @@ def judge(coverage: Mapping[str, int], counts_before: Sequence[int], limits: Che
 
 
 def one_row_per_lead(coverage: Mapping[str, int]) -> Finding:
-    """No lead stands in a table twice."""
+    """No lead is listed twice."""
     twice = coverage["actual_count"] - coverage["distinct_count"]
     return Finding(ONE_ROW_PER_LEAD, twice == 0, f"{twice} surplus rows", "0 surplus rows")
 

@@ -1,1 +1,1 @@
-"""How often a policy errs and what it would have done. No part of a morning."""
+"""Error rates of a policy, and its decisions replayed on past evidence. Not part of the daily run."""

@@ -1,4 +1,4 @@
-"""The asset that tells what the configured policy does by chance. Not part of the daily job."""
+"""The asset with the error rates of the configured policy. Not part of the daily job."""
 
 from base64 import b64encode
 
@@ -14,7 +14,7 @@ from v4_assets.studies.odds_rules import Assumptions
 
 
 class Volume(dg.Config):
-    """What the odds depend on most."""
+    """The main assumptions of the odds."""
 
     leads_per_week: float = Field(default=Assumptions.leads_per_week, gt=0, description="Newly contacted leads a week.")
     base_rate: float = Field(default=Assumptions.base_rate, gt=0, lt=1, description="Share of them that converts.")
@@ -30,7 +30,11 @@ def policy_odds(rollout: Rollout) -> dg.AssetsDefinition:
         "the policy of rollout.yaml and for the guide's letter, at the volume of the run's config.",
     )
     def policy_odds(config: Volume) -> MaterializeResult:
-        assumptions = Assumptions(leads_per_week=config.leads_per_week, base_rate=config.base_rate)
+        assumptions = Assumptions(
+            leads_per_week=config.leads_per_week,
+            base_rate=config.base_rate,
+            outcome_window_days=rollout.outcome_window_days,
+        )
         odds = simulate(assumptions, rollout.policy, rollout.evaluation)
         configured = odds.rules[0]
         chart = b64encode(png(odds)).decode()

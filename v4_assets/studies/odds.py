@@ -1,4 +1,4 @@
-"""What a policy does by chance, and how soon it sees a fall, at one's own volume. Pure."""
+"""Operating characteristics of a policy at a given volume: false rollbacks, and time to detect a fall. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -49,7 +49,7 @@ class RollbackOdds:
     caught: Mapping[int, float]
     """Weeks after the fall to the share of fallen versions that were rolled back by then."""
     median_weeks: int | None
-    """From the fall to the rollback, completed weeks; None when so many are not caught in CAUGHT_WITHIN[-1] weeks."""
+    """Completed weeks from the fall to the rollback; None when that share is not caught in CAUGHT_WITHIN[-1] weeks."""
     late_weeks: int | None
     """The 95th percentile."""
 
@@ -78,7 +78,7 @@ class RuleOdds:
 
 @dataclass(frozen=True)
 class Odds:
-    """The odds of every rule asked for, under the same assumptions."""
+    """The odds of every requested rule, under the same assumptions."""
 
     assumptions: Assumptions
     rules: tuple[RuleOdds, ...]
@@ -141,7 +141,7 @@ def as_dict(odds: Odds) -> dict[str, Any]:
 
 
 def as_text(odds: Odds) -> str:
-    """The odds for a person."""
+    """The odds as text."""
     given = odds.assumptions
     lines = [
         f"{given.leads_per_week:,.0f} leads a week of which {100 * given.base_rate:.2f} % convert; "

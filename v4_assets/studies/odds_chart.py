@@ -1,4 +1,4 @@
-"""The odds as a picture: how often chance rolls a healthy version back, and how soon a fall is caught."""
+"""The odds as a chart: false rollbacks of a healthy version, and time to detect a fall."""
 
 from io import BytesIO
 

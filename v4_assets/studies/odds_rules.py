@@ -1,6 +1,8 @@
-"""Rules applied to simulated histories: on which day each would convict, or promote. Pure.
+"""Rules applied to simulated histories: the day on which each would roll back, or promote. Pure.
 
 The verdicts are the gates' own (`criteria.judge`, intervals.py); only weeks and days are counted on arrays here.
+Simulated days are grouped into weeks of `policy.weeks`: as every day is evaluated, a week closes on its last day,
+whichever weekday that is.
 """
 
 from collections.abc import Mapping
@@ -24,17 +26,17 @@ from v4_assets.studies.simulation import TOP, Strength, Sums, cohorts, draw
 
 WATCHED_WEEKS = 26
 FALL_DAY = 3
-"""A fall begins in the middle of a week: with the leads contacted on a Thursday, 0 being Monday."""
+"""A fall begins in the middle of a week: with the leads contacted on its fourth day, 0 being the first."""
 NEVER = 10**6
 
-# What was measured of V4.1.0 and V4.0.0, and what is feared.
+# Measured values of V4.1.0 and V4.0.0, and an assumed fall.
 HEALTHY, BASELINE = Strength(2.03, 0.62), Strength(1.51, 0.599)
 FALLEN, WEAK = Strength(1.2, 0.55), Strength(1.5, 0.599)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Assumptions:
-    """What is taken for true of the leads and of the versions."""
+    """Assumptions about the leads and the versions."""
 
     leads_per_week: float = 350.0
     """Newly contacted, covered by a first score in time."""
@@ -49,20 +51,21 @@ class Assumptions:
     baseline: Strength = BASELINE
     overlap: float = 0.5
     """Of the conversions in the smaller of the two versions' top deciles, the share that is in the other one too."""
-    outcome_window_days: int = 43
+    outcome_window_days: int
+    """Days after contact within which a lead converts: `outcome_window_days` of rollout.yaml."""
     histories: int = 2000
     seed: int = 7
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A policy whose odds are asked for."""
+    """A policy whose odds are simulated."""
 
     name: str
     policy: Policy
     evaluation: Evaluation
     every_day: bool = False
-    """Criteria that one week convicts by are looked at every day instead of at week-closes."""
+    """Criteria that need a single failing week are evaluated every day instead of at week-closes."""
 
 
 def literal(policy: Policy, evaluation: Evaluation) -> tuple[Rule, Rule]:
@@ -81,14 +84,14 @@ def literal(policy: Policy, evaluation: Evaluation) -> tuple[Rule, Rule]:
 
 
 @dataclass(frozen=True)
-class Looks:
-    """Verdicts of looks at a version, shapes (histories, looks); the look of a day is a column."""
+class Evaluations:
+    """Verdicts on a version, shapes (histories, evaluations); one column per evaluated day."""
 
     verdicts: Mapping[str, Numbers]
     cohorts: Sums
 
 
-def look(days: Sums, ends: Numbers, rule: Rule) -> Looks:
+def evaluate(days: Sums, ends: Numbers, rule: Rule) -> Evaluations:
     """The rollback criteria on the cohorts that end with the columns `ends` of days of contact."""
     asked, limits = rule.policy.rollback, rule.evaluation
     found = cohorts(days, ends, limits.min_conversions.rollback, limits.min_days, limits.max_days)
@@ -115,43 +118,43 @@ def look(days: Sums, ends: Numbers, rule: Rule) -> Looks:
     if asked.on_champion_also_failing == "hold_and_alert":
         market = (verdicts[TOP_DECILE_CONVERSION] == Verdict.FAIL) & (found.baseline_top < x)
         verdicts[TOP_DECILE_CONVERSION] = np.where(market, Verdict.INCONCLUSIVE, verdicts[TOP_DECILE_CONVERSION])
-    return Looks(verdicts, found)
+    return Evaluations(verdicts, found)
 
 
-def watched(assumptions: Assumptions, rule: Rule, *strengths: Strength) -> Looks:
-    """Every day of WATCHED_WEEKS weeks after a promotion on a Sunday; a second strength begins on FALL_DAY."""
+def watched(assumptions: Assumptions, rule: Rule, *strengths: Strength) -> Evaluations:
+    """Every day of WATCHED_WEEKS weeks from the day after a week has ended; a second strength begins on FALL_DAY."""
     before = _reach(assumptions, rule.evaluation.min_conversions.rollback, rule.evaluation)
     lag = assumptions.outcome_window_days + 1 + rule.evaluation.label_lag_days
     total = before + lag + 7 * WATCHED_WEEKS
     spans = [total] if len(strengths) == 1 else [before + lag + FALL_DAY, 7 * WATCHED_WEEKS - FALL_DAY]
     days = _drawn(assumptions, total, list(zip(strengths, spans, strict=True)))
-    return look(days, before + np.arange(7 * WATCHED_WEEKS), rule)
+    return evaluate(days, before + np.arange(7 * WATCHED_WEEKS), rule)
 
 
-def convictions(looks: Looks, rule: Rule) -> dict[str, Numbers]:
-    """Gate to the day, counted from the first look, on which it convicts each history; NEVER where it does not."""
+def convictions(evaluations: Evaluations, rule: Rule) -> dict[str, Numbers]:
+    """Gate to the day, counted from the first evaluation, on which it rolls each history back; NEVER if it does not."""
     made = {}
     for name in ROLLBACK_GATES:
-        failing: Numbers = np.asarray(looks.verdicts[name] == Verdict.FAIL)
+        failing: Numbers = np.asarray(evaluations.verdicts[name] == Verdict.FAIL)
         weeks: int = getattr(rule.policy.rollback.weeks_running, name)
         if rule.every_day and weeks == 1:
             made[name] = np.where(failing.any(axis=1), failing.argmax(axis=1), NEVER)
             continue
         weekly: Numbers = np.lib.stride_tricks.sliding_window_view(failing[:, 6::7], weeks, axis=1)
         running: Numbers = np.asarray(weekly.all(axis=-1))
-        # A week closes on its Sunday and convicts on the Monday after it.
+        # A week closes on its last day and convicts on the day after it.
         made[name] = np.where(running.any(axis=1), 7 * (running.argmax(axis=1) + weeks), NEVER)
     return made
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A challenger in parallel, one column a day: from `earlier` days before the adoption, a Monday, to its expiry."""
+    """A challenger in parallel, one column a day: from `earlier` days before the adoption to its expiry."""
 
     earlier: int
     asked: Sums
     """Promotion cohorts."""
-    watched: Looks
+    watched: Evaluations
 
 
 def trial(assumptions: Assumptions, rule: Rule, strength: Strength) -> Trial:
@@ -165,7 +168,7 @@ def trial(assumptions: Assumptions, rule: Rule, strength: Strength) -> Trial:
     days = _drawn(assumptions, total, [(strength, total)])
     ends = before + np.arange(earlier + last + 1)
     found = cohorts(days, ends, needed, limits.min_days, limits.max_days)
-    return Trial(earlier, found, look(days, ends, rule))
+    return Trial(earlier, found, evaluate(days, ends, rule))
 
 
 def promotions(tried: Trial, rule: Rule) -> Numbers:
@@ -182,9 +185,9 @@ def promotions(tried: Trial, rule: Rule) -> Numbers:
     for verdict in tried.watched.verdicts.values():
         good &= verdict == Verdict.PASS
     day = np.arange(earlier, good.shape[1])
-    sundays = day - day % 7 - 1
+    closing = day - day % 7 - 1
     for week in range(asked.weeks_running):
-        good[:, day] &= earned[:, sundays - 7 * week]
+        good[:, day] &= earned[:, closing - 7 * week]
     # A day is live from its morning on, so that the seventh live day is the sixth after the adoption.
     first = asked.min_parallel_days - 1
     good = good[:, earlier + first :]

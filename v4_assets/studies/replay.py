@@ -1,7 +1,7 @@
-"""Any policy run over recorded evidence, day by day, as if its decisions had been carried out. Pure.
+"""Replays a policy on recorded evidence, day by day, as if its decisions had been executed. Pure.
 
 What no evidence records is taken to have been well: the bundle's own test figures, the days in parallel, the data
-checks, and that nobody reads the old names. A promotion is taken to be approved at once, a sunset by `approval: manual`
+checks, and that no reader uses the old names. A promotion counts as approved at once, a sunset by `approval: manual`
 to be asked for and never answered. A cohort stays as long as it was recorded: a policy that asks for more
 conversions than it holds finds it short.
 """
@@ -33,14 +33,14 @@ AFTER = {Action.PROMOTE: Phase.WATCH, Action.ROLLBACK: Phase.ROLLED_BACK, Action
 
 @dataclass(frozen=True)
 class Replayed:
-    """One recorded day: what the policy would have done from where its own decisions had led."""
+    """One recorded day: the policy's decision in the phase that its own earlier decisions led to."""
 
     day: date
     phase: Phase
     decision: Decision
     retrospective: bool
     happened: tuple[str, ...] = ()
-    """What really happened on that day, in words."""
+    """The recorded events of that day, as text."""
 
     @property
     def acts(self) -> bool:
@@ -68,7 +68,7 @@ def replay(
     by_day = {day: tuple(group) for day, group in groupby(rows, lambda row: row.prediction_date)}
     history = history_of(rows, candidate=candidate, baseline=baseline, policy=policy, evaluation=evaluation)
     status = RolloutStatus(Phase.PARALLEL, baseline, candidate, baseline, adopted, adopted, adopted)
-    live_days, told = 0, []
+    live_days, replayed = 0, []
     for day in sorted(by_day):
         if day < adopted or (until and day > until):
             continue
@@ -78,15 +78,15 @@ def replay(
         today = (*history[day].gates, *_assumed(live_days, policy.promotion.min_parallel_days))
         decision = decide(_state(by_day[day], status, today, past, policy))
         words = tuple((happened or {}).get(day, ()))
-        told.append(Replayed(day, status.phase, decision, history[day].retrospective, words))
+        replayed.append(Replayed(day, status.phase, decision, history[day].retrospective, words))
         status = _after(status, decision.action)
-    return told
+    return replayed
 
 
 def as_text(days: Sequence[Replayed]) -> str:
-    """The days on which something would have been done or was, and why; then where it ended."""
+    """The days with a decision or an event, with the reason; then the final phase."""
     if not days:
-        return "There is no evidence to replay."
+        return "No evidence is stored, so nothing can be replayed."
     lines = []
     for one in days:
         if one.acts:
@@ -106,10 +106,10 @@ def as_text(days: Sequence[Replayed]) -> str:
 def _assumed(live_days: int, needed: int) -> tuple[Gate, ...]:
     """The gates that no evidence records."""
     enough = Verdict.PASS if live_days >= needed else Verdict.INCONCLUSIVE
-    said = f"{live_days} of {needed} days evaluated live."
+    reason = f"{live_days} of {needed} days evaluated live."
     return (
         Gate(MODEL_TEST_METRICS, Verdict.PASS, "The bundle's own figures are taken to pass."),
-        Gate(LIVE_PARALLEL_DAYS, enough, said, float(live_days), float(needed)),
+        Gate(LIVE_PARALLEL_DAYS, enough, reason, float(live_days), float(needed)),
     )
 
 
@@ -129,7 +129,7 @@ def _state(
 
 
 def _after(status: RolloutStatus, action: Action) -> RolloutStatus:
-    """Where the rollout stands once the action is carried out, on its own day."""
+    """The rollout's status after the action, which is executed on the day it is decided."""
     if action not in AFTER:
         return status
     switches = action in (Action.PROMOTE, Action.ROLLBACK)

@@ -1,10 +1,10 @@
-"""Simulated histories of a rollout: leads, conversions and where both versions rank them, day by day. Pure.
+"""Simulated histories of a rollout: leads, conversions and their rank under both versions, day by day. Pure.
 
-A version is told by two figures, its top-decile lift and its AUC. Of every conversion its rank among all leads, a share
+A version is two figures, its top-decile lift and its AUC. Of every conversion its rank among all leads, a share
 from the bottom in (0, 1), falls into the top decile with probability lift / 10 and is even there; below it follows the
 power law that gives the AUC. Only sums by day are kept, and the sum of a day's ranks is drawn from the normal
 distribution with its exact mean and variance, so that ten thousand leads a week cost no more than a hundred. What
-outcomes, clocks and people do beside chance is not simulated: no day is missing and every lead is covered.
+outcomes, clocks and people do except chance is not simulated: no day is missing and every lead is covered.
 """
 
 from collections.abc import Callable
@@ -126,7 +126,7 @@ def _ranked(
 
 
 def cohorts(days: Sums, ends: Numbers, min_conversions: int, min_days: int, max_days: int) -> Sums:
-    """The shortest cohorts that end on the days `ends` and hold so many conversions, within the limits of their length.
+    """Shortest cohorts that end on the days `ends` and hold the needed conversions, within the limits of their length.
 
     `ends` are column numbers; one column a cohort comes out.
     """

@@ -1,4 +1,4 @@
-"""The warehouse protocol: what every engine must be able to do, and the Arrow types they share."""
+"""The warehouse protocol: the operations of every engine, and their common Arrow types."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -27,7 +27,7 @@ ROWS_PER_BATCH = 65_536
 
 @dataclass(frozen=True)
 class Statement:
-    """A data-changing query of a transaction, and how many rows it must change for the transaction to stand."""
+    """A data-changing query of a transaction, and the row count it must change, or the transaction is rolled back."""
 
     query: Query
     expected_rows: int | None = None
@@ -42,10 +42,10 @@ class Warehouse(Protocol):
     """
 
     def session(self) -> AbstractContextManager[None]:
-        """Keep one connection open for the calls inside. Never needed, saves reconnecting."""
+        """Keep one connection open for the calls inside. Optional: saves reconnecting."""
 
     def metered(self) -> AbstractContextManager[Mapping[str, int]]:
-        """What the calls inside cost by the end, as metadata of an asset; empty where reading costs nothing."""
+        """Cost of the calls inside, as asset metadata, complete at the end; empty when reading is free."""
 
     def read(self, query: Query) -> pa.Table:
         """A small answer, whole. Raises TableMissingError, WarehouseError."""
@@ -58,8 +58,8 @@ class Warehouse(Protocol):
     def create(self, tables: Iterable[Table], views: Iterable[View] = ()) -> None:
         """Create missing tables, add missing columns, which read NULL in older rows, and renew the views.
 
-        Harmless when done before; one that stopped half way is finished by the next. Raises SchemaDriftError, changing
-        nothing and naming every other difference.
+        Can be repeated; an interrupted call is completed by the next. Raises SchemaDriftError, changing nothing and
+        naming every other difference.
         """
 
     def replace_partition(
@@ -81,16 +81,16 @@ class Warehouse(Protocol):
         """Run statements in one transaction. Raises ConcurrentWriteError, changing nothing, on an unexpected count."""
 
     def shape(self, table: Table) -> Shape | None:
-        """What stands under the table's name; None when nothing does."""
+        """The table or view of that name; None when it does not exist."""
 
     def columns(self, table: Table) -> dict[str, str]:
-        """Column names and GoogleSQL types as the table really has them; empty when it does not exist."""
+        """The table's actual column names and GoogleSQL types; empty when it does not exist."""
 
     def view_texts(self, dataset: str) -> dict[str, str]:
-        """Name and defining text of every view of a dataset, other people's included; empty when it does not exist."""
+        """Name and defining text of every view of a dataset, including other teams'; empty when it does not exist."""
 
     def routine_texts(self, dataset: str) -> dict[str, str]:
-        """Name and defining text of every function and procedure of a dataset, other people's included.
+        """Name and defining text of every function and procedure of a dataset, including other teams'.
 
         Raises TableMissingError when the dataset does not exist, and WarehouseError when a text may not be read.
         """

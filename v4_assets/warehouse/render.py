@@ -1,7 +1,7 @@
-"""The SQL a warehouse is given, as scripts to read, review and paste: which there are and what each does. Pure.
+"""The SQL that a warehouse runs, as scripts to read, review and paste. Pure.
 
 Made from the files of sql/, the catalogue of tables and the versions of rollout.yaml, so that no second copy of a
-query exists. How a script is written down is the warehouse's matter
+query exists. Each warehouse formats the scripts in its own dialect
 (warehouse/bigquery/console.py, warehouse/duckdb/scripts.py).
 """
 
@@ -51,7 +51,7 @@ def scripts(rollout: Rollout) -> tuple[Script, ...]:
     catalogue = rollout.catalogue
     log = catalogue[tables.PARTITION_WRITES]
     made = Script("tables", ("every table this project writes.",), None, catalogue.made, (), (), log, rollout.first_day)
-    seen = ("the views other people read. Their tables must exist: run tables.sql first.",)
+    seen = ("the views for other readers. Their tables must exist: run tables.sql first.",)
     views = Script("views", seen, None, (), catalogue.views, (), log, rollout.first_day)
     return (made, views, *(_scoring(rollout, catalogue, version) for version in rollout.versions))
 
@@ -79,7 +79,7 @@ def _scoring(rollout: Rollout, catalogue: Catalogue, version: str) -> Script:
         f"production_scoring_{entry.key}",
         (
             f"the day's {count} features of {version}, from the sources to the view {entry.features_view}.",
-            f"The model is no SQL: `v4 run` reads these features and fills {scores.name}, which is created here.",
+            f"The model is not SQL: `v4 run` reads these features and fills {scores.name}, which is created here.",
         ),
         version,
         (*(fill.table for fill in fills), scores, log),

@@ -5,7 +5,7 @@ To add a column or a table:
 1. Declare it: the `output:` of its file in sql/ (a source: v4_assets/tables.py). A column must be nullable, because
    older rows read NULL in it: say in its meaning what NULL stands for. No column is ever renamed, retyped or dropped.
 2. Append a SchemaVersion to VERSIONS: what it brought in words, and `facts` where only the upgrade can find out what
-   older rows stand for. `test_schema.py` fails until that is done and tells the digest to declare.
+   older rows stand for. `test_schema.py` fails until that is done and prints the digest to declare.
 3. Add what must hold after the upgrade to BROUGHT in
    v4_assets_tests/operations/test_upgrade.py, which upgrades an installation of
    release 0.1 in the middle of a watch. A version of an unreleased schema is changed in place, not followed by another.
@@ -25,7 +25,7 @@ from v4_assets.clock import Clock
 from v4_assets.errors import SchemaVersionError, TableMissingError
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.tables import Catalogue, Datasets
-from v4_assets.warehouse.protocol import Statement, Warehouse
+from v4_assets.warehouse.protocol import Statement, Warehouse, rows_of
 
 RELEASE = version_of("v4-assets")
 
@@ -42,11 +42,11 @@ class SchemaVersion:
     declared: str
     """First 12 digits of `declared_digest`: the tables and views this version stands for."""
     facts: Facts | None = None
-    """What is found out once, when rows of older versions are there."""
+    """Read once, at the upgrade, while only rows of older versions exist."""
 
 
 def registered_bundles(_: Warehouse, __: Catalogue, registry: ModelRegistry) -> Mapping[str, Any]:
-    """sha256 of the bundle registered under each version: older scores name the version alone, and stand for it."""
+    """sha256 of the bundle registered under each version, which older score rows refer to by the version alone."""
     return {"bundles": {version: entry.files["model.json"] for version, entry in sorted(registry.entries().items())}}
 
 
@@ -77,12 +77,12 @@ def declared_digest(catalogue: Catalogue) -> str:
 def found(warehouse: Warehouse, catalogue: Catalogue) -> Found | None:
     """The version of the warehouse; None before the first `v4 init`."""
     try:
-        rows = warehouse.read(catalogue.query(tables.SCHEMA)).to_pylist()
+        rows = rows_of(warehouse.read(catalogue.query(tables.SCHEMA)))
     except TableMissingError:
         rows = []
     if rows:
         return Found(rows[-1]["version"], rows[-1]["release"])
-    # Release 0.1 kept no versions; an upgrade from it that stopped half way has recorded none yet.
+    # Release 0.1 kept no versions; an interrupted upgrade from it has not recorded one yet.
     return Found(1, "0.1.0") if warehouse.columns(catalogue[tables.DEPLOYMENTS]) else None
 
 
@@ -95,10 +95,10 @@ def verify_version(there: Found | None) -> None:
     """Raise SchemaVersionError when an existing warehouse is older or newer than this release needs."""
     if there is None or there.version == NEEDED:
         return
-    said = f"The warehouse is of schema {there.version}, this release needs {NEEDED}"
+    problem = f"The warehouse is of schema {there.version}, this release needs {NEEDED}"
     if there.version < NEEDED:
-        raise SchemaVersionError(f"{said}: run `v4 init`.")
-    raise SchemaVersionError(f"{said}: run release {there.release}, which upgraded it, or a later one.")
+        raise SchemaVersionError(f"{problem}: run `v4 init`.")
+    raise SchemaVersionError(f"{problem}: run release {there.release}, which upgraded it, or a later one.")
 
 
 def upgrade(

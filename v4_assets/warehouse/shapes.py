@@ -1,4 +1,4 @@
-"""What a table is in the warehouse beside what is declared: what `v4 init` adds, and what it refuses. Pure.
+"""Actual tables compared with declared ones: the differences that `v4 init` adds, and those it refuses. Pure.
 
 Names are compared without case, as both engines resolve them; the order of columns does not count.
 """
@@ -15,26 +15,26 @@ COPY = "rename it, run `v4 init`, and copy the rows that are still wanted"
 
 @dataclass(frozen=True)
 class Layout:
-    """How an engine that divides tables keeps one."""
+    """Partitioning and clustering of a table."""
 
     partitioned_by: str | None
-    """The column of which each day is a partition, or words for anything else; None when the table is one piece."""
+    """The column partitioned by day, or a description of another scheme; None when not partitioned."""
     clustered_by: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A table, or what stands under its name, as the warehouse has it."""
+    """The table or view of a name, as the warehouse has it."""
 
     columns: Mapping[str, str]
     """Column to GoogleSQL type, in order."""
     required: frozenset[str] = frozenset()
     """Columns that refuse NULL."""
     answers_as_spelt: bool = False
-    """Whether the engine names a column in an answer as the table spells it, and not as the query does."""
+    """Whether results use the table's spelling of a column rather than the query's."""
     is_table: bool = True
     layout: Layout | None = None
-    """None where the engine does not divide tables."""
+    """None when the engine has no partitions."""
 
 
 def missing_columns(table: Table, shape: Shape) -> tuple[Column, ...]:
@@ -44,7 +44,7 @@ def missing_columns(table: Table, shape: Shape) -> tuple[Column, ...]:
 
 
 def differences(table: Table, shape: Shape) -> list[str]:
-    """Everything that `v4 init` cannot add, each with what to do about it."""
+    """Differences that `v4 init` cannot add, each with the statement that repairs it."""
     name = f"{table.dataset}.{table.name}"
     if not shape.is_table:
         return [f"{name} is a view where a table belongs (rename it, run `v4 init`)"]
@@ -67,7 +67,7 @@ def differences(table: Table, shape: Shape) -> list[str]:
 
 
 def verify(tables: Iterable[tuple[Table, Shape | None]], views: Iterable[tuple[View, Shape | None]] = ()) -> None:
-    """Raise one SchemaDriftError that names every difference `v4 init` cannot add. A Shape of None is not there."""
+    """Raise one SchemaDriftError that names every difference `v4 init` cannot add. A Shape of None means missing."""
     found = [text for table, shape in tables if shape is not None for text in differences(table, shape)]
     found += [
         f"{view.dataset}.{view.name} is a table where a view belongs (rename it, run `v4 init`)"
@@ -77,12 +77,12 @@ def verify(tables: Iterable[tuple[Table, Shape | None]], views: Iterable[tuple[V
     if found:
         count = "One difference" if len(found) == 1 else f"{len(found)} differences"
         raise SchemaDriftError(
-            f"{count} from the declared tables must be repaired by hand; nothing was changed: {'; '.join(found)}."
+            f"{count} from the declared tables must be repaired manually; nothing was changed: {'; '.join(found)}."
         )
 
 
 def place(view: View) -> Table:
-    """The view's name as a table's, to see what stands under it."""
+    """The view's name as a table, to find the table or view of that name."""
     return Table(view.name, view.dataset, view.name, ())
 
 

@@ -1,4 +1,4 @@
-"""What may replace what: a partition written on its own day is evidence, any other may be computed again. Pure."""
+"""When a partition may be replaced: one written on its own day is evidence, any other may be recomputed. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from v4_assets.errors import LivePartitionError
 
 @dataclass(frozen=True)
 class PartitionWrite:
-    """One write of one partition, as it is recorded beside the rows in the same transaction."""
+    """One write of one partition, recorded in the same transaction as the rows."""
 
     table_name: str
     prediction_date: date
@@ -18,7 +18,7 @@ class PartitionWrite:
     retrospective: bool
     """Written on another day than its own; only a partition written on its own day is evidence."""
     definition_sha256: str
-    """sha256 of what made the rows: the query, the model, and which writes of its inputs were read."""
+    """sha256 of the definition of the rows: the query, the model, and the writes of its inputs that were read."""
     run_id: str | None
     replace_reason: str | None = None
     sequence: int = 1
@@ -33,10 +33,10 @@ def to_write(
     only_gaps: bool,
     is_evidence: bool = True,
 ) -> PartitionWrite | None:
-    """The write to carry out, or None when the partition is kept as it is.
+    """The write to execute, or None when the existing partition is kept.
 
     `latest` is the partition's latest write. A rerun of a live partition by the same definition keeps the rows that
-    were served; a changed definition raises LivePartitionError unless `replace_reason` says why the evidence goes.
+    were served; a changed definition raises LivePartitionError unless `replace_reason` states why to replace them.
     """
     if latest is None:
         return replace(wanted, sequence=1)
@@ -52,8 +52,8 @@ def to_write(
     raise LivePartitionError(
         f"{wanted.table_name} of {wanted.prediction_date} was written on its own day ({latest.written_at:%H:%M} UTC, "
         f"run {latest.run_id}) by definition {latest.definition_sha256[:12]}; the definition is now "
-        f"{wanted.definition_sha256[:12]}. Those rows are evidence of what was served and stay. To give them up, say "
-        f'why: `v4 run --date {wanted.prediction_date} --replace-live "REASON"`; the reason is recorded.'
+        f"{wanted.definition_sha256[:12]}. These rows are evidence and were kept. To replace them: "
+        f'`v4 run --date {wanted.prediction_date} --replace-live "REASON"`.'
     )
 
 

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from v4_assets.config.environment import PROJECT
+from v4_assets.project import PROJECT
 
 PYTHON = PROJECT / ".venv-emulator" / "bin" / "python"
 SERVE = Path(__file__).with_name("serve.py")
@@ -62,7 +62,8 @@ class Emulator:
     def start(self) -> None:
         """Start and wait until it answers. Raises RuntimeError with what it printed when it does not."""
         with self.log.open("ab") as log:
-            command = [PYTHON, SERVE, "--rest-port", str(self.rest_port), "--storage-port", str(self.storage_port)]
+            command: list[str | Path] = [PYTHON, SERVE, "--rest-port", str(self.rest_port)]
+            command += ["--storage-port", str(self.storage_port)]
             command += ["--project", GOOGLE_PROJECT, "--data", str(self.data)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + PATIENCE

@@ -176,7 +176,7 @@ def _arrow(columns: list[tuple[str, str]], rows: Any) -> pa.Table:
     values = zip(
         *([_plain(kind, cell) for (_, kind), cell in zip(columns, row.cell, strict=True)] for row in rows), strict=True
     )
-    arrays = list(values) or [[]] * len(columns)
+    arrays: list[Any] = list(values) or [[]] * len(columns)
     return pa.table([pa.array(array, field.type) for array, field in zip(arrays, schema, strict=True)], schema=schema)
 
 

@@ -53,7 +53,7 @@ def connect(*args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:
     """As duckdb.connect, with DuckLake loaded, and the time zone set when the extension that knows zones is there."""
     config = dict(kwargs.pop("config", {}))
     zone = config.pop("TimeZone", None)
-    connection = connect_plainly(*args, config=config, **kwargs)
+    connection: duckdb.DuckDBPyConnection = connect_plainly(*args, **{**kwargs, "config": config})
     if zone:
         connection.execute(f"SET GLOBAL TimeZone = '{zone}'")
     connection.execute("LOAD ducklake")

@@ -111,7 +111,7 @@ def test_a_key_file_that_is_none_is_named_with_what_is_expected(tmp_path, conten
     path = tmp_path / "key.json"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(WarehouseError, match=rf"key\.json, the key file of V4_BIGQUERY_KEY_FILE, .*{said}.* JSON key"):
+    with pytest.raises(WarehouseError, match=rf"V4_BIGQUERY_KEY_FILE=.*key\.json cannot be used: .*{said}.* JSON key"):
         credentials(access(key_file=str(path)))
 
 

@@ -6,10 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from v4_assets.config.environment import PROJECT, load
+from v4_assets.config.environment import load
 from v4_assets.operations import operate
 from v4_assets.operations.doctor import Told, Verdict, examine, rollout
 from v4_assets.operations.doctor import warehouse as warehouse_probes
+from v4_assets.project import PROJECT
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build

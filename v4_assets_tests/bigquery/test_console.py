@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -22,7 +23,6 @@ from v4_assets.sql import Query
 from v4_assets.warehouse.bigquery.console import render
 from v4_assets.warehouse.bigquery.tables import declared
 from v4_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
-from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.render import scripts
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.emulator import Emulator
@@ -151,7 +151,7 @@ def console(emulator: Emulator) -> Iterator[Console]:
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> DuckDBWarehouse:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The embedded warehouse after the scoring job of this very day, by the machine's clock as the console's is."""
     settings = load({"V4_HOME": str(tmp_path_factory.mktemp("embedded"))})
     fill(warehouse(settings), catalogue(), build(WORLD))

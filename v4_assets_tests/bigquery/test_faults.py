@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from v4_assets.config.environment import PROJECT
 from v4_assets.errors import ConcurrentWriteError, TableMissingError, WarehouseError
+from v4_assets.project import PROJECT
 from v4_assets.sql import Query
 from v4_assets.warehouse.protocol import Statement
 from v4_assets_tests.bigquery.emulator import HOW_TO_GET_IT, Emulator
@@ -39,7 +39,7 @@ def kind(method: str, path: str, body: bytes) -> str:
 
 def once(step: str, fault: Fault) -> Callable[[str, str, bytes], Fault]:
     """The first request of a step meets the fault."""
-    met = []
+    met: list[str] = []
 
     def judge(method: str, path: str, body: bytes) -> Fault:
         if kind(method, path, body) == step and not met:
@@ -97,7 +97,7 @@ def test_an_insert_whose_answer_was_lost_is_not_repeated(house, emulator, proxy)
     [
         pytest.param(
             Answer(403, "quotaExceeded", "Quota exceeded: Your project exceeded quota for concurrent queries."),
-            r"^all met a limit of the project: .*exceeded quota.*max_concurrent_runs",
+            r"^all exceeded a quota of the project: .*exceeded quota.*max_concurrent_runs",
             id="quota",
         ),
         pytest.param(
@@ -114,37 +114,37 @@ def test_an_insert_whose_answer_was_lost_is_not_repeated(house, emulator, proxy)
         ),
         pytest.param(
             Answer(400, "bytesBilledLimitExceeded", "Query exceeded limit for bytes billed: 53687091200"),
-            r"^all would read more than is allowed: .* raise V4_BIGQUERY_MAXIMUM_BYTES_BILLED",
+            r"^all would read more than the limit: .* raise V4_BIGQUERY_MAXIMUM_BYTES_BILLED",
             id="too-many-bytes",
         ),
         pytest.param(
             Answer(404, "notFound", "Not found: Dataset v4-test:x was not found in location EU"),
-            r"^all looks for a dataset where it is not: .* lies in another location than V4_BIGQUERY_LOCATION",
+            r"^all did not find a dataset in V4_BIGQUERY_LOCATION: .* missing or in another location",
             id="other-location",
         ),
         pytest.param(
             Answer(400, "invalid", "Cannot read and write in different locations: source: EU, destination: US"),
-            r"^all looks for a dataset where it is not: .*source: EU, destination: US\. .*All datasets must lie in one",
+            r"^all did not find a dataset in .*: .*source: EU, destination: US\. .*All datasets must be in one",
             id="two-locations",
         ),
         pytest.param(
             Answer(404, "notFound", "Not found: Dataset v4-test:x"),
-            r"^all reads or writes a dataset that is not there: Not found: Dataset v4-test:x\. Compare `datasets`",
+            r"^all uses a dataset that does not exist: Not found: Dataset v4-test:x\. Check `datasets`",
             id="no-dataset",
         ),
         pytest.param(
             Answer(404, "notFound", "Not found: Table v4-test:x.Lead was not found in location US"),
-            r"^all reads or writes a table that is not there: .* another location than V4_BIGQUERY_LOCATION",
+            r"^all uses a table that does not exist in V4_BIGQUERY_LOCATION: ",
             id="no-table-there",
         ),
         pytest.param(
             Answer(404, "notFound", "Not found: Table v4-test:x.Lead"),
-            r"^all reads or writes a table that is not there: .*`v4 init` creates the tables this project writes",
+            r"^all uses a table that does not exist in .*: .*`v4 init` creates the tables this project writes",
             id="no-table",
         ),
         pytest.param(
             Answer(404, "notFound", "Not found: Project v4-tset"),
-            r"^all cannot use the project: Not found: Project v4-tset\. Compare V4_BIGQUERY_PROJECT",
+            r"^all cannot use the project: Not found: Project v4-tset\. Check V4_BIGQUERY_PROJECT",
             id="no-project",
         ),
         pytest.param(
@@ -183,12 +183,12 @@ def test_an_insert_whose_answer_was_lost_is_not_repeated(house, emulator, proxy)
                 "Custom quota exceeded: Your usage exceeded the custom quota for QueryUsagePerDay, which is set by "
                 "your administrator.",
             ),
-            r"^all met a limit of the project: Custom quota exceeded.* IAM & Admin > Quotas",
+            r"^all exceeded a quota of the project: Custom quota exceeded.* IAM & Admin > Quotas",
             id="own-quota",
         ),
         pytest.param(
             Answer(400, "invalidQuery", "Unrecognized name: Compny; Did you mean Company? at [4:7]"),
-            r"^all reads a column that is not there or of another type: Unrecognized name: Compny; .*tables\.py",
+            r"^all reads a column that is missing or of another type: Unrecognized name: Compny; .*tables\.py",
             id="no-column",
         ),
         pytest.param(
@@ -198,7 +198,7 @@ def test_an_insert_whose_answer_was_lost_is_not_repeated(house, emulator, proxy)
                 "No matching signature for operator < for argument types: STRING, TIMESTAMP. Supported signature: "
                 "ANY < ANY at [9:3]",
             ),
-            r"^all reads a column that is not there or of another type: No matching signature for operator <",
+            r"^all reads a column that is missing or of another type: No matching signature for operator <",
             id="other-type",
         ),
     ],

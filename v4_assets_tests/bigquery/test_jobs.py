@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 from urllib.parse import urlsplit
 
 import dagster as dg
@@ -16,9 +17,10 @@ from v4_assets import tables
 from v4_assets.clock import Clock, parse_instant
 from v4_assets.config.environment import load
 from v4_assets.errors import SchemaDriftError, WarehouseError
-from v4_assets.partition import Day, Desk, write_query
+from v4_assets.partition import Day, write_query
 from v4_assets.resources import registry
 from v4_assets.sql import Column, Query
+from v4_assets.store import Store
 from v4_assets.tables import Catalogue, Datasets, VersionNames
 from v4_assets.warehouse.bigquery.jobs import Asker, job_ids, label, labels, turn_ids
 from v4_assets_tests.bigquery.emulator import Emulator
@@ -109,7 +111,7 @@ def test_a_job_of_somebody_else_under_our_id_is_never_taken_for_ours(still, monk
 
 def test_a_job_the_service_lost_is_asked_again_as_another_job(still, emulator, proxy):
     """A job that has failed keeps its id and its failure for ever."""
-    lost = []
+    lost: list[Any] = []
 
     def revise(path: str, body: bytes, content: bytes) -> bytes:
         if b'"jobReference"' not in body or lost:
@@ -167,8 +169,8 @@ def test_a_partition_that_would_read_too_much_is_refused_before_anything_runs(ho
     with pytest.raises(WarehouseError) as caught:
         House(limited, house.dataset).put(copied(house), sequence=2)
     assert str(caught.value).startswith(
-        "copied would process 1,000,000,000,000 bytes by the service's estimate, more than the 5,000,000,000 that "
-        "V4_BIGQUERY_MAXIMUM_BYTES_BILLED allows for one query. Nothing was run."
+        "copied would process 1,000,000,000,000 bytes (estimate), V4_BIGQUERY_MAXIMUM_BYTES_BILLED allows "
+        "5,000,000,000. Nothing was run."
     )
     assert house.leads() == ["a", "b"]
     assert [b'"dryRun": true' in body for body in proxy.bodies] == [True]
@@ -196,10 +198,10 @@ def test_a_column_of_a_source_that_changed_is_named_with_its_table(emulator, tmp
     needed = [catalogue[key] for key in (*tables.SOURCES[1:], tables.SCORED_LEADS, tables.PARTITION_WRITES)]
     house.warehouse.create([replace(lead, columns=columns), *needed])
     settings = load({"V4_HOME": str(tmp_path)})
-    desk = Desk(house.warehouse, registry(settings), catalogue, settings.rollout.checks)
+    here = Store(house.warehouse, catalogue, registry(settings))
     day = Day(DAY, Clock(parse_instant("2026-01-05T06:30")))
     with pytest.raises(SchemaDriftError, match=rf"^scored_leads reads a column .* The sources differ .*{found}\.$"):
-        write_query(desk, tables.SCORED_LEADS, day)
+        write_query(here, tables.SCORED_LEADS, day)
 
 
 def test_a_dataset_in_another_location_is_named_with_both_places(still, proxy, emulator):
@@ -216,6 +218,6 @@ def test_a_missing_dataset_is_told_before_a_partition_is_filled(house, emulator,
     proxy.judge = lambda method, path, body: (
         Answer(404, "notFound", "Not found: Dataset v4-test:x") if b'"dryRun": true' in body else None
     )
-    with pytest.raises(WarehouseError, match=r"^copied reads or writes a dataset that is not there"):
+    with pytest.raises(WarehouseError, match=r"^copied uses a dataset that does not exist"):
         House(warehouse(emulator, proxy.endpoint), house.dataset).put(copied(house), sequence=2)
     assert (house.leads(), len(proxy.bodies)) == (["a", "b"], 1)

@@ -159,7 +159,7 @@ def test_of_writers_that_start_together_exactly_one_stands(house, rows):
     assert [done.sequence for done in house.logged() if done.prediction_date == TOMORROW] == [1]
     losers = [said for said in results.values() if said != "written"]
     assert len(losers) == 3
-    assert all(said.startswith("scores of 2026-01-06 has been written 1 times, not 0: ") for said in losers)
+    assert all(said.startswith("scores of 2026-01-06 has been written 1 times, expected 0: ") for said in losers)
 
 
 def test_a_table_is_replaced_as_a_whole(house):
@@ -260,9 +260,11 @@ def test_nulls_of_every_type_are_stored_and_read_as_nulls(still):
 
 
 def test_what_is_not_there_is_named_with_the_way_out(still):
-    with pytest.raises(TableMissingError, match=r"^profile reads or writes a table that is not there: .*nowhere"):
+    with pytest.raises(
+        TableMissingError, match=r"^profile uses a table that does not exist in V4_BIGQUERY_LOCATION: .*nowhere"
+    ):
         still.warehouse.read(Query("profile", f"SELECT * FROM `{still.dataset}`.nowhere"))
-    with pytest.raises(SchemaDriftError, match=r"^leads reads a column that is not there or of another type: .*noth"):
+    with pytest.raises(SchemaDriftError, match=r"^leads reads a column that is missing or of another type: .*noth"):
         still.warehouse.read(Query("leads", f"SELECT nothing FROM {still.name}"))
     with pytest.raises(WarehouseError, match=r"^numbers failed: .*"):
         still.warehouse.read(Query("numbers", f"SELECT CAST(lead_id AS INT64) AS n FROM {still.name}"))

@@ -12,7 +12,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from v4_assets.config.environment import PROJECT, load
+from v4_assets.config.environment import load
+from v4_assets.project import PROJECT
 from v4_assets_tests.browser.conftest import HOW_TO_GET_IT
 from v4_assets_tests.browser.dagster_ui import DagsterUI
 

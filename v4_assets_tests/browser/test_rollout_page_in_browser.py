@@ -1,6 +1,7 @@
 """The rollout page in a browser: what a sales leader looks for is there, in light and dark, wide and narrow."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page
@@ -64,7 +65,7 @@ def test_it_shows_what_is_live_why_and_the_charts(page: Page, address: str) -> N
 def test_it_has_landmarks_names_and_a_language(page: Page, address: str) -> None:
     page.goto(address)
     assert page.locator("html").get_attribute("lang") == "en"
-    assert [page.get_by_role(role).count() for role in ("banner", "main", "contentinfo")] == [1, 1, 1]  # type: ignore[arg-type] # roles
+    assert [page.get_by_role(role).count() for role in ("banner", "main", "contentinfo")] == [1, 1, 1]
     headings = page.get_by_role("heading", level=2).all_inner_texts()
     assert [page.get_by_role("region", name=one, exact=True).count() for one in headings] == [1] * len(headings)
     assert {"Open problems", "Salesforce", "History", "What the numbers cannot say"} <= set(headings)
@@ -80,7 +81,7 @@ def test_it_has_landmarks_names_and_a_language(page: Page, address: str) -> None
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_word_stands_out_from_what_is_behind_it(page: Page, address: str, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of the two
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # parametrized with the schemes
     page.goto(address)
     found = page.evaluate(CONTRAST)
     assert len(found) > 200
@@ -89,8 +90,9 @@ def test_every_word_stands_out_from_what_is_behind_it(page: Page, address: str, 
 
 def test_dark_is_dark_and_light_is_light(page: Page, address: str) -> None:
     grounds = []
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of the two
+    schemes: list[Any] = ["light", "dark"]
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
         page.goto(address)
         grounds.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert grounds == ["rgb(251, 250, 247)", "rgb(21, 24, 28)"]

@@ -4,6 +4,7 @@ import re
 from base64 import b64decode
 from datetime import date, timedelta
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -25,7 +26,7 @@ def colours(chart: Chart | None) -> dict[str, int]:
     assert found
     assert found[1] == chart.alt
     image = Image.open(BytesIO(b64decode(found[2]))).convert("RGB")
-    counted = image.getcolors(1 << 24) or []
+    counted: Any = image.getcolors(1 << 24) or []
     return {f"#{red:02x}{green:02x}{blue:02x}": count for count, (red, green, blue) in counted}
 
 

@@ -1,8 +1,9 @@
 """Which leads judge the versions: by hand at every border, and on random worlds as the plain-Python reference says."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,10 +46,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield made
 
 
-def judged(house: House, world: World, day: date = DAY, versions: tuple[str, ...] = VERSIONS, **numbers: int) -> dict:
+def judged(house: House, world: World, day: date = DAY, versions: tuple[str, ...] = VERSIONS, **numbers: Any) -> dict:
     """The rows of the day's comparison by question and version, of a freshly filled warehouse."""
     changed = house.rollout.model_copy(update={"evaluation": evaluation(**numbers)})
-    house = House(house.warehouse, changed, house.desk)
+    house = House(house.warehouse, changed, house.store)
     house.fill(world)
     found = house.evaluator(day, versions).compare()
     return {(one.evidence.question, one.evidence.version): one.evidence for one in found}
@@ -58,7 +59,7 @@ def left(row) -> Left:
     return Left(row.uncovered, row.converted_before_scored, row.called_before_contact)
 
 
-def scored(leads: list[Lead], day: date = DAY, skip: dict[date, str] | None = None, without: set[date] = frozenset()):
+def scored(leads: list[Lead], day: date = DAY, skip: dict[date, str] | None = None, without: Collection[date] = ()):
     """A world in which these leads were listed and scored on every day, the last one excepted."""
     world, rng = World(leads), random.Random(1)
     rng.random = lambda: 0.5  # type: ignore[method-assign] # nobody is left out by chance
@@ -80,7 +81,7 @@ def lead(contacted: datetime, called: datetime | None = None, number: int = 1, *
 @pytest.mark.parametrize("seed", range(8))
 def test_the_cohort_is_what_the_reference_says(shared, day, seed):
     rng = random.Random(f"{day} {seed}")
-    sizes = {"promotion": rng.choice((0, 3, 8, 999)), "rollback": rng.choice((1, 4, 12))}
+    sizes: dict[str, Any] = {"promotion": rng.choice((0, 3, 8, 999)), "rollback": rng.choice((1, 4, 12))}
     sizes["min_days"] = rng.choice((1, 7))
     numbers = evaluation(**sizes, label_lag_days=rng.choice((0, 2)))
     world = random_world(rng, day, numbers)
@@ -357,10 +358,10 @@ def test_the_longest_silence_counts_both_ends(calls, wanted):
 # --- outcomes ------------------------------------------------------------------------------------------------------
 
 
-def outcome(house: House, one: Lead, day: date = DAY) -> dict | None:
+def outcome(house: House, one: Lead, day: date = DAY) -> Any:
     house.fill(World([one]))
     house.evaluator(day, now=day + timedelta(days=1))
-    name = house.desk.catalogue[tables.LEAD_OUTCOMES].full_name
+    name = house.store.catalogue[tables.LEAD_OUTCOMES].full_name
     rows = house.warehouse.read(Query("rows", f"SELECT * FROM {name} WHERE prediction_date = @day", {"day": day}))
     return next(iter(rows.to_pylist()), None)
 

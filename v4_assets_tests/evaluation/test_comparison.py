@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -250,7 +251,8 @@ def test_leads_the_live_version_deprioritised_were_not_called():
 
 @pytest.mark.parametrize("live", [{}, {MONDAY + timedelta(days=1): "v3.0.0"}], ids=["nobody known", "another version"])
 def test_without_a_known_live_version_nobody_is_said_to_have_been_called(live):
-    row = judged(*made(*of_normal(count=100)), replace(OCCASION, live=live))[CANDIDATE].evidence
+    cohort, versions = made(*of_normal(count=100))
+    row = judged(cohort, versions, replace(OCCASION, live=live))[CANDIDATE].evidence
     assert row.called_lift is None
 
 
@@ -321,7 +323,7 @@ def test_a_sound_cohort_says_how_large_it_is():
     [
         ({}, {"rollback": 9999}, "conversions"),
         ({"uncovered": 999}, {}, "no score in time"),
-        ({}, {"max_silent_days": 3}, "was called"),
+        ({}, {"max_silent_days": 3}, "no call was recorded"),
     ],
     ids=["few", "uncovered", "silent"],
 )
@@ -364,7 +366,7 @@ def test_scores_that_shift_are_told_and_steady_ones_are_not(sd, told_at_least, t
 def test_chance_is_what_the_change_comes_to_when_every_week_is_alike():
     rng = np.random.default_rng(5)
     weeks = np.repeat(np.arange(8), [20, 50, 100, 200, 350, 350, 350, 80])
-    changes = []
+    changes: list[Any] = []
     for _ in range(100):
         scores = rng.random(len(weeks))
         changes.append(top_change(decile_membership(scores), decile_membership(scores, weeks)))

@@ -265,7 +265,8 @@ def test_intervals_of_lift_differences_hold_the_truth_as_often_as_they_say(conve
 
 
 def test_wald_is_kept_within_its_ends():
-    assert wald(0.9, 1.0, 0.9, low=-1.0, high=1.0) == Interval(0.9, pytest.approx(0.9 - 1.6448536), 1.0)
+    found = wald(0.9, 1.0, 0.9, low=-1.0, high=1.0)
+    assert (found.estimate, found.low, found.high) == pytest.approx((0.9, 0.9 - 1.6448536, 1.0))
 
 
 # --- the decile's border -------------------------------------------------------------------------------------------

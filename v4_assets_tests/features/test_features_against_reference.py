@@ -137,8 +137,8 @@ def test_the_comparison_itself_tells_types_values_and_leads_apart():
 # --- rows in -------------------------------------------------------------------------------------------------------
 
 
-def utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0, micros: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, second, micros, tzinfo=UTC)
 
 
 def lead(**columns) -> Row:

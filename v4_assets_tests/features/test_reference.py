@@ -31,8 +31,8 @@ ADVISOR, FIRM, OTHER_FIRM = 1001, 10, 11
 LEAD_ID = "00Q000000000000001"
 
 
-def utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0, micros: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, second, micros, tzinfo=UTC)
 
 
 def lead(**columns) -> Row:

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from v4_assets.config.environment import PROJECT, load, with_environment
+from v4_assets.config.environment import load, with_environment
 from v4_assets.operations.ci import SAMPLE, SAMPLE_DAY, SAMPLE_NOW
+from v4_assets.project import PROJECT
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build

@@ -61,7 +61,7 @@ def test_the_scores_in_a_file_are_the_model_s_bit_for_bit(tmp_path, bundle, rows
 
 @FORMATS
 def test_a_file_larger_than_a_batch_is_scored_as_one_batch_would_be(tmp_path, small_batches, bundle, rows, suffix):
-    heard = []
+    heard: list[int] = []
     source, target = save(tmp_path / "rows.parquet", rows), tmp_path / f"scores{suffix}"
     assert score_file(bundle, source, target, heard.append) == 500
     assert heard == [100] * 5
@@ -192,7 +192,8 @@ def bad_in_the_last_batch(rows: pa.Table) -> pa.Table:
 
 @FORMATS
 def test_an_error_in_the_middle_leaves_no_target(tmp_path, small_batches, bundle, rows, suffix):
-    source, heard = save(tmp_path / "rows.parquet", bad_in_the_last_batch(rows)), []
+    heard: list[int] = []
+    source = save(tmp_path / "rows.parquet", bad_in_the_last_batch(rows))
     with pytest.raises(FeatureError, match=r"tenure_bucket holds \['forever'\]"):
         score_file(bundle, source, tmp_path / f"scores{suffix}", heard.append)
     assert heard == [100] * 4

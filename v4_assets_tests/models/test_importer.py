@@ -23,6 +23,9 @@ from v4_assets.evaluation.metrics import top_decile_lift
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Feature, bundle_sha256, encode, parse_contract
 from v4_assets.models.training import features_of
+from v4_assets_tests.fixtures import sparing
+
+sparing.spared()
 
 VERSION = "v4.1.0"
 SQL_COLUMNS = {column.name: column for column in sql.load("features_v41").features}
@@ -242,7 +245,7 @@ LISTS = {
     "a word without code": (mapping(mobility_tier_encoded=["Stable", "Low_Mobility"]), "['High_Mobility'] in mobility"),
     "words to codes": (mapping(mobility_tier_encoded={"Stable": 0}), "must map codes to words"),
     "no mapping": (firm_list(categorical_mappings={}), "words whose codes it does not state"),
-    "a stray mapping": (mapping(nothing=["a"]), "names ['nothing'], which are no features"),
+    "a stray mapping": (mapping(nothing=["a"]), "names ['nothing'], which are not in the feature list"),
     "one feature too few": (firm_list(final_features=FIRM_ORDER[:-1]), "the feature list has 21"),
     "another name": (firm_list(final_features=[*FIRM_ORDER[:-1], "is_dual"]), "for is_dual the SQL makes nothing"),
     "no list": ({"final_features": "all"}, "final_features must be a list"),
@@ -610,7 +613,7 @@ def test_a_file_cut_off_is_refused(home, suffix, share):
     case = Case(home, trained(coded(rows), 5), rows, suffix=suffix)
     whole = bytes(case.booster.save_raw(suffix))
     (home / f"model.{suffix}").write_bytes(whole[: int(len(whole) * share)])
-    assert_refused(case.register(), "Write it anew with Booster.save_model")
+    assert_refused(case.register(), "Write it again with Booster.save_model")
 
 
 @pytest.mark.parametrize("content", ["{}", '{"learner": 3}', '{"learner": {"gradient_booster": {"name": "gbtree"}}}'])
@@ -674,4 +677,4 @@ def test_the_shipped_bundles_catalogue_states_the_hash_of_what_is_loaded():
     for version in ("v4.0.0", "v4.1.0"):
         assert models.load(version).bundle_sha256 == catalogue[version]["bundle_sha256"]
         assert models.load(version).rounds == "all"
-    assert features_of(SQL_COLUMNS.values()) == models.load("v4.1.0").features
+    assert features_of(tuple(SQL_COLUMNS.values())) == models.load("v4.1.0").features

@@ -26,7 +26,7 @@ FEATURES = (
     Feature("experience_years", "FLOAT64", low=0.0),
     Feature("has_email", "INT64", low=0.0, high=1.0, missing=0),
 )
-PERIOD = {
+PERIOD: dict[str, Any] = {
     "train_from": date(2024, 2, 1),
     "test_from": date(2025, 8, 1),
     "until": date(2025, 10, 31),

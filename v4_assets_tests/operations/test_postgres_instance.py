@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
 
-from v4_assets.config.environment import PROJECT
-from v4_assets.operations import operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.decision import GATE_NAMES
+from v4_assets.project import PROJECT
 from v4_assets_tests.bigquery.emulator import free_port
 from v4_assets_tests.fixtures.stories import ADOPTED, tell
 
@@ -59,7 +60,8 @@ def server() -> Iterator[Server]:
     programs = found[-1].parent
     # The server refuses to run as root; Debian's package has made an account for it.
     account = pwd.getpwnam("postgres") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
-    as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
+    other: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    as_user = other if os.getuid() == 0 else {}
     # Not below pytest's own folder, which no other account may enter.
     folder = Path(tempfile.mkdtemp(prefix="v4-postgres-"))
     try:
@@ -68,9 +70,11 @@ def server() -> Iterator[Server]:
         for path in (folder, secret):
             os.chown(path, account.pw_uid, account.pw_gid)
         data, port = folder / "data", free_port()
-        command = [programs / "initdb", "-D", data, "-U", USER, "-A", "scram-sha-256", "--pwfile", secret, "-N"]
+        command: list[str | Path] = [programs / "initdb", "-D", data, "-U", USER, "-A", "scram-sha-256"]
+        command += ["--pwfile", secret, "-N"]
         subprocess.run(command, check=True, capture_output=True, cwd=folder, **as_user)
-        serving = [programs / "postgres", "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1", "-F"]
+        serving: list[str | Path] = [programs / "postgres", "-D", data, "-p", str(port), "-k", folder]
+        serving += ["-h", "127.0.0.1", "-F"]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(serving, stdout=log, stderr=log, cwd=folder, **as_user)
         try:
@@ -101,7 +105,7 @@ def test_a_day_runs_on_postgresql_and_the_sensor_reads_its_evaluations_from_ther
         monkeypatch.setenv(name, value)  # Dagster reads them itself
     production = str(PROJECT / "deploy" / "dagster.production.yaml")
     told = tell("adopted", tmp_path / "home", V4_DAGSTER_YAML=production)
-    with operate.dagster_instance(told.settings) as instance:
+    with dagster_instance(told.settings) as instance:
         storages = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
         assert [type(one).__module__.partition(".")[0] for one in storages] == ["dagster_postgres"] * 3
     outcome = told.run()

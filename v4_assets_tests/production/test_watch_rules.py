@@ -1,6 +1,7 @@
 """While the candidate is live: rollback, sunset, and what a hold says."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,8 @@ def test_the_same_criterion_at_two_week_closes_running_rolls_back(name):
 @pytest.mark.parametrize("failed", [0, 1, 2, 3])
 def test_as_many_weeks_convict_as_the_policy_says(name, needed, failed):
     weeks = POLICY.rollback.weeks_running.model_copy(update={name: needed})
-    past = history(**{f"W{week:02d}": {name: FAIL} for week in range(5 - failed, 5)})
+    failing: dict[str, Any] = {f"W{week:02d}": {name: FAIL} for week in range(5 - failed, 5)}
+    past = history(**failing)
     decision = watch(past, policy=changed("rollback", weeks_running=weeks))
     assert (decision.action == Action.ROLLBACK) == (failed >= needed)
 

@@ -18,9 +18,10 @@ from v4_assets.errors import V4Error
 from v4_assets.graph import build
 from v4_assets.names import ALERT_SENSOR, PAST_DAY_JOB, ROLLOUT_PAGE, SYNC_JOB
 from v4_assets.operations import operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.status import status
 from v4_assets.report import alerts
-from v4_assets.resources import warehouse
+from v4_assets.resources import store
 from v4_assets_tests.fixtures.stories import FALLEN, GOOD, SINCE, WATCHED, Story, tell
 
 SECRET = "T0000-B0000-nobodyshallseethis"
@@ -122,10 +123,10 @@ def test_a_day_that_is_missing_is_told_alone_and_a_hold_that_goes_on_afterwards_
 
 def test_what_was_gone_for_a_day_is_news_again():
     begun = datetime(2026, 2, 2, 11, tzinfo=UTC)
-    known = alerts.still_known({}, [alerts.Condition("held", "Held.")], begun)
+    known = alerts.still_known({}, [alerts.Alert("held", "Held.")], begun)
     assert set(alerts.still_known(known, [], begun + timedelta(hours=23))) == {"held"}
     assert alerts.still_known(known, [], begun + timedelta(hours=24)) == {}
-    seen = alerts.still_known(known, [alerts.Condition("held", "Held.")], begun + timedelta(hours=23))
+    seen = alerts.still_known(known, [alerts.Alert("held", "Held.")], begun + timedelta(hours=23))
     assert set(alerts.still_known(seen, [], begun + timedelta(hours=46))) == {"held"}
 
 
@@ -140,7 +141,7 @@ def test_what_slack_did_not_take_is_told_at_the_next_look_and_the_address_stays_
     caplog.set_level(logging.DEBUG)
     slack.status = status
     with pytest.raises(
-        V4Error, match=f"Slack took no alert: {said}. Check V4_SLACK_WEBHOOK. Not told: Held in watch"
+        V4Error, match=f"Slack refused the alert: {said}. Check V4_SLACK_WEBHOOK. Not posted: Held in watch"
     ) as raised:
         told.alerts()
     slack.status = 200
@@ -173,7 +174,7 @@ def test_without_slack_the_log_is_told(told, slack):
 def _logged(told: Story) -> list[str]:
     """What the alert sensor writes to its log at its first look."""
     definitions = build(told.settings)
-    with operate.dagster_instance(told.settings) as instance:
+    with dagster_instance(told.settings) as instance:
         context = dg.build_sensor_context(
             instance=instance,
             repository_def=definitions.get_repository_def(),
@@ -246,8 +247,8 @@ def test_every_alert_says_the_words_by_which_the_runbook_lists_its_kind(told):
     settings = told.settings
     with told.broken("v4.1.0"):
         assert not told.run().success
-    with operate.dagster_instance(settings) as instance:
-        found = alerts.current(instance, warehouse(settings), settings.rollout, settings.clock)
+    with dagster_instance(settings) as instance:
+        found = alerts.current(instance, store(settings), settings.rollout, settings.clock)
     kinds = {one.key.partition(":")[0] for one in found}
     assert {"run", "missing", "event"} <= kinds
     assert [one.text for one in found if not one.key.startswith("event:") and one.kind.says not in one.text] == []
@@ -268,5 +269,5 @@ def test_another_matter_is_told_in_a_week_in_which_something_was_told_already(to
 def test_a_warehouse_that_cannot_be_read_is_told(told):
     told.alerts()
     told.change("DROP TABLE ml_features.v4_deployments CASCADE")
-    assert told.alerts().startswith("The rollout could not be read: deployments needs something that is not there")
+    assert told.alerts().startswith("The rollout could not be read: deployments uses a table that does not exist")
     assert told.alerts() == ""

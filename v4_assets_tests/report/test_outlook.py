@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from v4_assets.config.environment import PROJECT
 from v4_assets.config.rollout import read_rollout
 from v4_assets.production.decide import decide
 from v4_assets.production.decision import (
@@ -20,6 +19,7 @@ from v4_assets.production.decision import (
     Verdict,
 )
 from v4_assets.production.state import State
+from v4_assets.project import PROJECT
 from v4_assets.report.outlook import MET, MISSED, OPEN, Outlook, outlook
 
 POLICY = read_rollout(Path(PROJECT) / "rollout.yaml").policy

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -44,7 +45,7 @@ STATUS = RolloutStatus(Phase.ROLLED_BACK, "v4.0.0", "v4.1.0", "v4.0.0", DAY, liv
 EVIDENCE = [evidence(), evidence(version="v4.0.0", lift=1.44, lift_low=1.1, lift_high=1.9)]
 
 
-def report(**changes: object) -> Report:
+def report(**changes: Any) -> Report:
     made = Report(
         status=STATUS,
         statuses={"v4.0.0": "production", "v4.1.0": "deprecated"},
@@ -55,7 +56,17 @@ def report(**changes: object) -> Report:
         at=NOW.astimezone(NEW_YORK),
         outlook=Outlook("v4.1.0 was rolled back.", (Criterion("lift of at least 2", "2.10", "met"),)),
         problems=("The day 2026-01-12 is missing.",),
-        sync=Sync(NOW.astimezone(NEW_YORK), "local", "v4.0.0", NOW.astimezone(NEW_YORK), 5000, 4997, 0, 1, 2, 7),
+        sync=Sync(
+            NOW.astimezone(NEW_YORK),
+            "local",
+            "v4.0.0",
+            NOW.astimezone(NEW_YORK),
+            sent=5000,
+            confirmed=4997,
+            failed=1,
+            quarantined=2,
+            kept_back=7,
+        ),
         action=ROLLBACK,
         checks={"coverage": "ok: found 5000"},
         charts={"Lift over the weeks": Picture("page-2.png", "Lift by day. v4.1.0: 2.00.")},
@@ -106,7 +117,14 @@ def test_a_person_s_decision_has_no_gates_and_says_so():
 
 
 def test_a_day_without_evidence_is_a_page_too():
-    nothing = {"evidence": [], "gates": (), "evidence_sha256": None, "charts": {}, "sync": None, "problems": ()}
+    nothing: dict[str, Any] = {
+        "evidence": [],
+        "gates": (),
+        "evidence_sha256": None,
+        "charts": {},
+        "sync": None,
+        "problems": (),
+    }
     page = as_markdown(report(action=None, **nothing))
     assert page.startswith("# v4.0.0 has been live since 12 January 2026, v4.1.0 was rolled back\n")
     assert "- **Salesforce** No sync is on record." in page

@@ -2,8 +2,10 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -140,12 +142,13 @@ def test_readers_see_the_old_page_until_the_new_one_is_whole(tmp_path):
 
 
 def test_a_page_without_evidence_has_no_charts(tmp_path):
-    bare = publishing.replace(report(), evidence=[], recorded=[], deciles=[], gates=())
+    bare = replace(report(), evidence=[], recorded=[], deciles=[], gates=())
     assert draw(bare, load({}).rollout) == {}
     assert "<svg" not in publish(tmp_path, bare, {}).read_text(encoding="utf-8")
 
 
 def test_who_has_something_else_to_do_is_told_why_there_is_no_page(tmp_path):
     with patch.object(publishing, "gather", side_effect=ValueError("no evidence")):
-        said = publishing.rewrite(None, None, None, None, None)
+        nothing: Any = None
+        said = publishing.rewrite(nothing, nothing, nothing, nothing, nothing)
     assert said == "The rollout page could not be written, `v4 report` tries again: ValueError: no evidence"

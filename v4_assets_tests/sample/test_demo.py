@@ -239,15 +239,18 @@ def test_the_demo_reaches_no_real_org_and_alerts_nobody(tmp_path, monkeypatch):
     asked = load({"V4_HOME": str(tmp_path), "V4_SLACK_WEBHOOK": "https://hooks.example.com/secret"})
     asked = asked.model_copy(update={"salesforce": "salesforce"})
     seen = []
-    monkeypatch.setattr(
-        rollout_story, "tell", lambda stage, world, say: seen.append(stage.settings) or must(False, "x")
-    )
+
+    def told(stage, world, say):
+        seen.append(stage.settings)
+        must(False, "x")
+
+    def others(work):
+        seen.extend(one.settings for one in (*work.args, work.keywords["silent"]))
+        return nullcontext()
+
+    monkeypatch.setattr(rollout_story, "tell", told)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
-    monkeypatch.setattr(
-        demo,
-        "_beside",
-        lambda work: seen.extend(one.settings for one in (*work.args, work.keywords["silent"])) or nullcontext(),
-    )
+    monkeypatch.setattr(demo, "_in_parallel", others)
     assert told(asked, *Story)[0] == 1
     assert [(one.salesforce, one.salesforce_target, one.slack_webhook) for one in seen] == [
         ("dry-run", None, None),
@@ -265,7 +268,7 @@ def test_a_story_that_goes_otherwise_fails_the_demo_and_leaves_it_unfinished(tmp
     settings = load({"V4_HOME": str(tmp_path)})
     code, said = told(settings)
     assert code == 1
-    assert said.endswith("The story went otherwise: nobody was promoted")
+    assert said.endswith("The story did not end as expected: nobody was promoted")
     assert not settings.demo_clock_file.exists()
 
 
@@ -275,11 +278,11 @@ def test_another_story_that_goes_otherwise_fails_the_demo_too(tmp_path, monkeypa
 
     monkeypatch.setattr(rollout_story, "tell", goes_as_it_must)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
-    monkeypatch.setattr(demo, "_beside", lambda work: nullcontext(goes_otherwise))
+    monkeypatch.setattr(demo, "_in_parallel", lambda work: nullcontext(goes_otherwise))
     settings = load({"V4_HOME": str(tmp_path)})
     code, said = told(settings, *Story)
     assert code == 1
-    assert said.endswith("The first story.\n\nThe story went otherwise: the market's fall convicted the model")
+    assert said.endswith("The first story.\n\nThe story did not end as expected: the market's fall convicted the model")
     assert not settings.demo_clock_file.exists()
 
 
@@ -287,7 +290,7 @@ def test_a_process_of_its_own_hands_over_what_went_otherwise(tmp_path):
     """A home that cannot be made ends the story at once, there and here."""
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     stage = Stage(load({"V4_HOME": str(tmp_path / "file" / "home")}))
-    with demo._beside(partial(other_stories.tell, stage)) as others, pytest.raises(NotADirectoryError):
+    with demo._in_parallel(partial(other_stories.tell, stage)) as others, pytest.raises(NotADirectoryError):
         others()
 
 
@@ -311,7 +314,7 @@ def run(monkeypatch) -> list[str]:
     monkeypatch.setattr(rollout_story, "tell", rollout)
     monkeypatch.setattr(other_stories, "tell", others)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
-    monkeypatch.setattr(demo, "_beside", lambda work: nullcontext(work if work else list))
+    monkeypatch.setattr(demo, "_in_parallel", lambda work: nullcontext(work if work else list))
     return found
 
 
@@ -328,7 +331,7 @@ def test_the_stories_asked_for_are_run_and_no_others(tmp_path, run, wanted, expe
     settings = load({"V4_HOME": str(tmp_path / "home")})
     code, said = told(settings, *wanted)
     assert (code, run) == (0, expected)
-    ended = "The story ended as it must." if len(expected) == 1 else f"All {len(expected)} stories ended as they must."
+    ended = "The story ended as expected." if len(expected) == 1 else f"All {len(expected)} stories ended as expected."
     assert ended in said
     clocks = {path.parent.name for path in tmp_path.rglob("demo-clock")}
     assert clocks == set(expected)
@@ -392,7 +395,7 @@ def test_the_market_story_fails_on_a_day_that_tells_nobody(small):
     held = Morning(
         stories.MARKET_MONDAY, Outcome("run", True, 40, (), ()), Decision(Action.HOLD, "all is well"), (), ""
     )
-    with pytest.raises(StoryError, match="nobody is told of the market"):
+    with pytest.raises(StoryError, match="no alert about the market"):
         other_stories._told_of_market(small, held)
 
 
@@ -426,19 +429,21 @@ def test_a_figure_is_told_for_both_versions_on_the_same_leads():
     own = evidence(version="v4.1.0", question="rollback", top_decile_conversion=0.084, lift=2.1)
     other = evidence(version="v4.0.0", question="rollback", top_decile_conversion=0.06, lift=1.5)
     asked = evidence(version="v4.1.0", question="promotion", top_decile_conversion=0.5, lift=9.9)
-    assert figures([own, asked, other], "rollback", ["v4.0.0", "v4.1.0"]) == (
+    assert figures([own, asked, other], "rollback", ["v4.0.0", "v4.1.0"], 43) == (
         "Of 5,000 leads contacted 2025-11-20 to 2025-11-29, 200 (4.0 %) had a call within 43 days. Of the tenth "
         "that each ranks first: v4.0.0's 6.0 % (lift 1.50), v4.1.0's 8.4 % (lift 2.10)."
     )
 
 
 def test_without_evidence_nothing_is_told():
-    assert figures([], "rollback", ["v4.0.0"]) == ""
+    assert figures([], "rollback", ["v4.0.0"], 43) == ""
 
 
 def test_a_cohort_without_conversions_has_no_figures():
     row = evidence(conversions=0, lift=None, top_decile_conversion=None, base_rate=0.0)
-    assert figures([row], "rollback", ["v4.1.0"]).endswith("Of the tenth that each ranks first: nothing can be said.")
+    assert figures([row], "rollback", ["v4.1.0"], 43).endswith(
+        "Of the tenth that each ranks first: nothing can be said."
+    )
 
 
 def test_every_action_has_a_word():

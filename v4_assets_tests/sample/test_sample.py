@@ -289,7 +289,7 @@ def test_outcomes_rest_on_the_features_as_defined() -> None:
     for lead in contacted_that_day:
         row = expected.get(tables["lead"][rows[lead]]["Id"])
         if row is not None:
-            found = shown(world.facts, lead)
+            found = shown(world.facts, int(lead))
             assert found == {name: row[name] for name in found}
 
 

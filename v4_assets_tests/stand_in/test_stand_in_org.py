@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import jwt
 import pytest
 import requests
-from simple_salesforce import Salesforce
+from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceMalformedRequest
 
 from benchmarks.bulk_v1 import BulkV1
@@ -224,17 +224,6 @@ def test_an_assertion_signed_by_another_key_is_refused(org, tmp_path):
     assert token(org, {"grant_type": "password"}).json()["error"] == "unsupported_grant_type"
 
 
-def test_soap_ends_with_version_64(org):
-    password = org.login.password + org.login.security_token
-    body = f"<n1:username>{USERNAME}</n1:username><n1:password>{password}</n1:password>"
-    answers = [
-        requests.post(f"{org.url}/services/Soap/u/{version}", data=body, timeout=10) for version in ("64.0", "65.0")
-    ]
-    assert [answer.status_code for answer in answers] == [200, 500]
-    assert "<sessionId>" in answers[0].text
-    assert "UNSUPPORTED_API_VERSION" in answers[1].text
-
-
 def test_without_a_good_token_there_is_a_list_of_one_error(org):
     for headers in ({}, {"Authorization": "Bearer made-up"}):
         answer = requests.get(f"{org.url}{DATA}/limits/", headers=headers, timeout=10)
@@ -344,7 +333,8 @@ def test_carriage_returns_are_fine_where_they_were_announced(org, session):
 
 
 def test_empty_leaves_a_field_and_na_empties_it(org, session):
-    values = {"V4_Score__c": 0.4, "V4_Model_Version__c": "v4.0.0", "V4_Deprioritize__c": True}
+    values: dict[str, str | float | bool | None] = {"V4_Score__c": 0.4, "V4_Model_Version__c": "v4.0.0"}
+    values["V4_Deprioritize__c"] = True
     org.seed([SeedLead(LEADS[0], values)])
     header = "Id,V4_Score__c,V4_Model_Version__c,V4_Deprioritize__c\n"
     assert session.finish(f"{header}{LEADS[0]},,#N/A,\n")["numberRecordsFailed"] == 0
@@ -476,6 +466,7 @@ SCORED = [
 )
 def test_a_condition_finds_what_soql_would(org, session, condition, found):
     org.seed(SCORED)
+    params: dict[str, str] | None
     records, path, params = [], f"{DATA}/query/", {"q": f"SELECT Id FROM Lead WHERE {condition}"}
     while path:
         said = session("GET", path, params=params).json()

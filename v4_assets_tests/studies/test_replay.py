@@ -1,20 +1,21 @@
 """A policy run over recorded evidence acts on the days on which it would have acted, and says why."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v4_assets.config.environment import PROJECT
 from v4_assets.config.rollout import read_rollout
 from v4_assets.production.decision import Action, Phase
+from v4_assets.project import PROJECT
 from v4_assets.studies.replay import as_text, replay
 from v4_assets_tests.fixtures.evidences import evidence
 
 FILE = read_rollout(PROJECT / "rollout.yaml")
 POLICY, EVALUATION = FILE.policy, FILE.evaluation
-VERSIONS = {"candidate": "v4.1.0", "baseline": "v4.0.0"}
+VERSIONS: dict[str, Any] = {"candidate": "v4.1.0", "baseline": "v4.0.0"}
 ADOPTED = date(2026, 1, 5)  # a Monday
 
 
@@ -43,7 +44,7 @@ def record(first: date, last: date, **changes) -> list:
     return [row for number in range(days) for row in day_rows(first + timedelta(days=number), **changes)]
 
 
-def told(rows, policy=POLICY, **more):
+def told(rows, policy=POLICY, **more: Any):
     return replay(rows, policy, EVALUATION, **VERSIONS, adopted=ADOPTED, **more)
 
 
@@ -132,8 +133,8 @@ def test_the_reason_of_a_rollback_is_told_with_its_numbers():
 
 
 def test_no_evidence_is_said_to_be_none():
-    assert as_text(told([])) == "There is no evidence to replay."
-    assert as_text(told(BACKFILLED)) == "There is no evidence to replay."
+    assert as_text(told([])) == "No evidence is stored, so nothing can be replayed."
+    assert as_text(told(BACKFILLED)) == "No evidence is stored, so nothing can be replayed."
 
 
 @pytest.mark.parametrize("day", [date(2026, 2, 8), date(2026, 2, 9)])

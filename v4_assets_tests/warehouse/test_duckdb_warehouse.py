@@ -22,7 +22,7 @@ import pytest
 
 from v4_assets import tables
 from v4_assets.clock import cutoff
-from v4_assets.config.environment import PROJECT, load
+from v4_assets.config.environment import load
 from v4_assets.errors import (
     ConcurrentWriteError,
     FeatureError,
@@ -31,6 +31,7 @@ from v4_assets.errors import (
     WarehouseBusyError,
     WarehouseError,
 )
+from v4_assets.project import PROJECT
 from v4_assets.sql import Column, Query
 from v4_assets.tables import Table, View
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -75,7 +76,7 @@ def write(sequence: int, day: date = DAY) -> PartitionWrite:
     return PartitionWrite("scores", day, WRITTEN_AT, day != DAY, "0" * 64, "run", None, sequence)
 
 
-def batch(leads: Iterable[str], day: date = DAY) -> pa.RecordBatch:
+def batch(leads: Iterable[str], day: date | None = DAY) -> pa.RecordBatch:
     rows = [{"prediction_date": day, "lead_id": lead, "score": 0.5} for lead in leads]
     return pa.RecordBatch.from_pylist(rows, schema=arrow_schema(SCORES))
 
@@ -235,8 +236,8 @@ def test_of_two_processes_writing_one_partition_one_wins_and_the_other_is_told(h
     winner, loser = sorted(said, key=lambda name: said[name] != "written")
     assert said[winner] == "written"
     assert said[loser] == (
-        "scores of 2026-01-05 has been written 2 times, not 1: another run wrote it just now. Nothing was changed; run "
-        "again to work on what that run left."
+        "scores of 2026-01-05 has been written 2 times, expected 1: another run has just written it. Nothing was "
+        "changed; run again to continue from that write."
     )
     assert names_and_counts(house) == [(winner, MANY)]
     assert [done.sequence for done in house.logged() if done.prediction_date == DAY] == [1, 2]
@@ -247,7 +248,7 @@ def test_a_writer_waits_for_the_one_before_it_and_is_then_refused(house, tmp_pat
         wait_for(tmp_path / "half")
         with (
             released_after(0.5, tmp_path / "go"),
-            pytest.raises(ConcurrentWriteError, match="has been written 2 times, not 1"),
+            pytest.raises(ConcurrentWriteError, match="has been written 2 times, expected 1"),
         ):
             house.put([batch("late")], sequence=2)
         assert process.wait(PATIENCE) == 0
@@ -333,7 +334,7 @@ def test_a_query_fills_a_partition_inside_the_warehouse_from_all_others(house):
 @pytest.mark.parametrize("sequence", [pytest.param(1, id="already-taken"), pytest.param(3, id="one-is-missing")])
 def test_a_write_that_does_not_follow_the_latest_changes_nothing(house, sequence):
     before = house.logged()
-    with pytest.raises(ConcurrentWriteError, match=f"has been written 1 times, not {sequence - 1}: another run"):
+    with pytest.raises(ConcurrentWriteError, match=f"has been written 1 times, expected {sequence - 1}: another run"):
         house.put([batch("c")], sequence=sequence)
     assert (house.leads(), house.logged()) == (["a", "b"], before)
 
@@ -496,13 +497,13 @@ def test_a_query_of_a_table_that_is_not_there_is_named_with_the_way_out(house):
     with pytest.raises(TableMissingError) as caught:
         house.read(Query("feature_profile", "SELECT * FROM ml_features.nowhere"))
     message = str(caught.value)
-    assert message.startswith("feature_profile needs something that is not there: ")
+    assert message.startswith("feature_profile uses a table that does not exist: ")
     assert "nowhere" in message
     assert "`v4 init` creates the tables this project writes" in message
 
 
 def test_a_query_of_a_column_that_is_not_there_is_named(house):
-    with pytest.raises(SchemaDriftError, match=r'^leads names a column that is not there .*"nothing"'):
+    with pytest.raises(SchemaDriftError, match=r'^leads uses a column that is missing .*"nothing"'):
         house.read(Query("leads", f"SELECT nothing FROM {NAME}"))
 
 
@@ -592,7 +593,7 @@ def test_statements_stand_together_when_each_changed_what_it_should(house):
         pytest.param(
             Statement(rename("nobody", "x"), 1),
             ConcurrentWriteError,
-            "rename changed 0 rows instead of 1: somebody else was there first. Nothing was changed",
+            "rename matched 0 rows, expected 1: another process changed them first. Nothing was changed",
             id="too-few",
         ),
         pytest.param(
@@ -601,7 +602,7 @@ def test_statements_stand_together_when_each_changed_what_it_should(house):
         pytest.param(
             Statement(Query("adopt", "UPDATE ml_features.nowhere SET a = 1 WHERE TRUE"), 1),
             TableMissingError,
-            "adopt needs something that is not there",
+            "adopt uses a table that does not exist",
             id="table-missing",
         ),
     ],

@@ -72,8 +72,8 @@ def test_the_refusal_says_what_stands_there_and_how_to_go_on():
         to_write(CHANGED, LIVE, replace_reason=None, only_gaps=False)
     assert str(caught.value) == (
         "v4_daily_scores of 2026-01-05 was written on its own day (11:02 UTC, run morning) by definition aaaaaaaaaaaa; "
-        "the definition is now bbbbbbbbbbbb. Those rows are evidence of what was served and stay. To give them up, say "
-        'why: `v4 run --date 2026-01-05 --replace-live "REASON"`; the reason is recorded.'
+        "the definition is now bbbbbbbbbbbb. These rows are evidence and were kept. To replace them: "
+        '`v4 run --date 2026-01-05 --replace-live "REASON"`.'
     )
 
 
@@ -120,7 +120,7 @@ def test_a_write_follows_the_latest_one_and_changes_nothing_else_of_what_was_wan
         assert decided == replace(wanted, sequence=latest.sequence + 1, replace_reason=recorded)
 
 
-PARTS = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",))), max_size=4)
+PARTS = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=4)
 
 
 @given(PARTS, PARTS)

@@ -1,4 +1,4 @@
-"""As whom BigQuery is asked, and Google's clients for it: one of each per process."""
+"""BigQuery credentials, and Google's clients: one of each per process."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -15,14 +15,14 @@ from google.oauth2 import service_account
 from v4_assets.errors import WarehouseError
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
-"""What a token may be used for; what it really may is for IAM to say."""
+"""OAuth scope of the token; IAM roles limit it further."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """Where BigQuery is and who asks: the defaults (ADC) or a key file, in the name of another account if one is given.
+    """Project, location and account: the defaults (ADC) or a key file, impersonating another account if one is given.
 
-    An emulator, named by its addresses, is asked without credentials.
+    An emulator, given by its addresses, needs no credentials.
     """
 
     project: str
@@ -34,7 +34,7 @@ class Access:
 
 
 def credentials(access: Access) -> Credentials:
-    """Who asks. Raises WarehouseError for a key file that is none, GoogleAuthError where there are no credentials."""
+    """The credentials. Raises WarehouseError for an invalid key file, GoogleAuthError when there are no credentials."""
     if access.endpoint:
         return AnonymousCredentials()  # type: ignore[no-untyped-call] # google leaves it untyped
     own = _from_key(access.key_file) if access.key_file else google.auth.default(scopes=SCOPES)[0]
@@ -66,6 +66,6 @@ def _from_key(path: str) -> Credentials:
         return service_account.Credentials.from_service_account_file(path, scopes=SCOPES)  # type: ignore[no-untyped-call,no-any-return] # the same
     except (OSError, ValueError) as error:
         raise WarehouseError(
-            f"{path}, the key file of V4_BIGQUERY_KEY_FILE, cannot be used: {error}. Expected is the JSON key of a "
-            "service account; without the setting the client's own defaults (ADC) count."
+            f"V4_BIGQUERY_KEY_FILE={path} cannot be used: {error}. Give the JSON key of a service account, or unset it "
+            "to use the default credentials (ADC)."
         ) from error

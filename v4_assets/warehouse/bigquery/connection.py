@@ -1,4 +1,4 @@
-"""How BigQuery is asked: as whom, by which job, at what price."""
+"""Connection to BigQuery: account, jobs and limit of cost."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from v4_assets.warehouse.bigquery.scripts import parameters
 
 
 class BigQueryConnection(BigQueryResource):
-    """Where BigQuery is and who asks.
+    """Project, location and account.
 
     Credentials are the client's own defaults (ADC) or a key file's, used in the name of another account if one is
     named. Configuration is shown in Dagster's pages, so `gcp_credentials`, which takes the key itself, is not read.
@@ -30,7 +30,7 @@ class BigQueryConnection(BigQueryResource):
     key_file: str | None = None
     """JSON key of a service account."""
     impersonate: str | None = None
-    """The service account in whose name everything is done."""
+    """The service account to impersonate."""
     endpoint: str | None = None
     """REST address of an emulator; None is Google's."""
     storage_endpoint: str | None = None
@@ -42,7 +42,7 @@ class BigQueryConnection(BigQueryResource):
         yield self._client
 
     def get_object_to_set_on_execution_context(self) -> Any:
-        """This warehouse, not a client: assets ask it, and nobody needs credentials before it is asked."""
+        """This warehouse instead of a client: assets use it, and credentials are needed only at its first query."""
         return self
 
     @property
@@ -60,7 +60,7 @@ class BigQueryConnection(BigQueryResource):
         return storage_client(self._access)
 
     def _job(self, query: Query, ids: Iterator[str]) -> bigquery.QueryJob:
-        """The query as a job that has been asked for under the first free id."""
+        """The query as a job, started under the first free id."""
 
         def start(job_id: str, labels: dict[str, str]) -> bigquery.QueryJob:
             config = bigquery.QueryJobConfig(
@@ -76,12 +76,12 @@ class BigQueryConnection(BigQueryResource):
         return rows
 
     def _rows(self, query: Query) -> RowIterator:
-        """The answer to a query that may be asked again, as a new job, when the service lost the one before."""
+        """The answer to a query that may be repeated as a new job when the service has lost the previous one."""
         ids = jobs.job_ids(query.name, jobs.Asker.current())
         return DEFAULT_JOB_RETRY(lambda: self._result(self._job(query, ids)))()
 
     def _verify_affordable(self, query: Query) -> None:
-        """Let the service estimate a query before anything is run."""
+        """Raise WarehouseError when the service's estimate of the query exceeds maximum_bytes_billed."""
         config = bigquery.QueryJobConfig(query_parameters=parameters(query.params), dry_run=True, use_query_cache=False)
         with explained(query.name):
             estimated = self._client.query(query.text, config).total_bytes_processed or 0

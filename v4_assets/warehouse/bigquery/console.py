@@ -20,8 +20,8 @@ _TODAY = f"CURRENT_DATE('{TIME_ZONE}')"
 
 _FILLING = (
     "Another day is filled by setting v4_prediction_date to it. A day that is over is marked retrospective.",
-    "A partition that the same query made of the same inputs is kept. What was written on its own day is evidence",
-    "and goes only when v4_replace_live says why, which is recorded. Let no other run write the day meanwhile.",
+    "A partition that the same query made of the same inputs is kept. A partition written on its own day is evidence",
+    "and is replaced only if v4_replace_live states the reason, which is recorded. No other run may write the day.",
 )
 _DECLARED = f"""\
 DECLARE v4_prediction_date DATE DEFAULT {_TODAY};
@@ -62,8 +62,8 @@ def _filled(fill: Fill, log: Table) -> str:
     kept = refusal(
         "v4_is_evidence AND v4_replace_live IS NULL",
         WarehouseError,
-        "%s of %s was written on its own day by another definition. Those rows are evidence of what was served and "
-        "stay. To give them up, set v4_replace_live to the reason.",
+        "%s of %s was written on its own day by another definition. These rows are evidence and were kept. To replace "
+        "them, set v4_replace_live to the reason.",
         "v4_table_name",
         "CAST(v4_prediction_date AS STRING)",
     )

@@ -1,7 +1,7 @@
-"""BigQuery's errors in this project's words: what happened, what was expected, how to repair it.
+"""BigQuery's errors translated to this project's: what happened, what was expected, how to repair it.
 
-A script refuses by raising a message that begins with the name of the error it stands for (`refusal`); everything else
-is told apart by the service's own exception and wording.
+A script fails by raising a message that begins with the name of this project's error (`refusal`); every other error is
+recognised by the service's exception class and wording.
 """
 
 import json
@@ -31,19 +31,19 @@ _ROLES = {
     "routines.": _READER,
     "to query table": _READER,
 }
-"""What the service's message contains, in small letters, and the role that is missing then."""
+"""Part of the service's message, in lower case, to the missing role."""
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """Which of the service's errors is which of ours. The first that fits counts."""
+    """Maps an error of the service to one of this project. The first matching rule applies."""
 
     of: type[GoogleAPIError]
     wording: str
-    """Regular expression over what the service said, case ignored."""
+    """Regular expression over the service's message, case ignored."""
     kind: type[WarehouseError]
     text: str
-    """Of {name}, {said} and {role}."""
+    """Of {name}, {detail} and {role}."""
 
 
 _RULES = (
@@ -52,75 +52,73 @@ _RULES = (
         GoogleAPIError,
         _ABORTED,
         ConcurrentWriteError,
-        "{name} was aborted again and again for others that write the same table: {said}. Nothing was changed; run it "
-        "again when they are done, or let fewer runs write at once.",
+        "{name} was aborted repeatedly because other runs wrote the same table: {detail}. Nothing was changed; run it "
+        "again when they have finished, or allow fewer concurrent runs.",
     ),
     _Rule(
         GoogleAPIError,
         "bytes billed",
         WarehouseError,
-        "{name} would read more than is allowed: {said}. If that is right, raise V4_BIGQUERY_MAXIMUM_BYTES_BILLED; "
-        "if not, look at what the query reads.",
+        "{name} would read more than the limit: {detail}. If that is expected, raise V4_BIGQUERY_MAXIMUM_BYTES_BILLED; "
+        "otherwise check which tables the query reads.",
     ),
     _Rule(
         GoogleAPIError,
         "quota|too many|rate limit",
         WarehouseError,
-        "{name} met a limit of the project: {said}. Let fewer runs work at once (max_concurrent_runs of the Dagster "
-        "instance), or have the quota raised under IAM & Admin > Quotas.",
+        "{name} exceeded a quota of the project: {detail}. Allow fewer concurrent runs (max_concurrent_runs of the "
+        "Dagster instance), or raise the quota under IAM & Admin > Quotas.",
     ),
     _Rule(
         GoogleAPIError,
         "has not been used in project|has not enabled bigquery|api is not enabled|not found: project|invalid project",
         WarehouseError,
-        "{name} cannot use the project: {said}. Compare V4_BIGQUERY_PROJECT, and enable BigQuery there with `gcloud "
+        "{name} cannot use the project: {detail}. Check V4_BIGQUERY_PROJECT, and enable BigQuery there with `gcloud "
         "services enable bigquery.googleapis.com bigquerystorage.googleapis.com`.",
     ),
     _Rule(
         GoogleAPIError,
         "billing",
         WarehouseError,
-        "{name} needs a project with billing, without which nothing can be changed: {said}. Link a billing account to "
-        "V4_BIGQUERY_PROJECT.",
+        "{name} needs a project with billing to write: {detail}. Link a billing account to V4_BIGQUERY_PROJECT.",
     ),
     _Rule(
         GoogleAPIError,
         r"dataset \S+ was not found in location|different locations?",
         TableMissingError,
-        "{name} looks for a dataset where it is not: {said}. It does not exist, or it lies in another location than "
-        "V4_BIGQUERY_LOCATION; `bq show DATASET` tells its location. All datasets must lie in one.",
+        "{name} did not find a dataset in V4_BIGQUERY_LOCATION: {detail}. It is missing or in another location "
+        "(`bq show DATASET` prints it). All datasets must be in one location.",
     ),
     _Rule(
         NotFound,
         "not found: dataset",
         TableMissingError,
-        "{name} reads or writes a dataset that is not there: {said}. Compare `datasets` in rollout.yaml; "
-        "docs/bigquery.md tells how this project's own is made, the others are the firm's.",
+        "{name} uses a dataset that does not exist: {detail}. Check `datasets` in rollout.yaml; docs/bigquery.md shows "
+        "how to create this project's dataset, the others belong to the firm.",
     ),
     _Rule(
         NotFound,
         "not found: job",
         WarehouseError,
-        "{name} was begun and its job is not found any more: {said}. Run it again; what was done is recorded.",
+        "{name} was started, but its job no longer exists: {detail}. Run it again; finished writes are recorded.",
     ),
     _Rule(
         NotFound,
         "",
         TableMissingError,
-        "{name} reads or writes a table that is not there: {said}. `v4 init` creates the tables this project writes; "
-        "sources come from the firm's systems. What lies in another location than V4_BIGQUERY_LOCATION is not found "
-        "either.",
+        "{name} uses a table that does not exist in V4_BIGQUERY_LOCATION: {detail}. `v4 init` creates the tables this "
+        "project writes; sources come from the firm's systems.",
     ),
-    _Rule(Forbidden, "", WarehouseError, "{name} is not allowed: {said}. The account it runs as needs {role}."),
+    _Rule(Forbidden, "", WarehouseError, "{name} was denied: {detail}. Its account needs {role}."),
     _Rule(
         BadRequest,
         r"unrecognized name|not found inside|no matching signature|could not cast|invalid cast|cannot coerce"
         r"|no such field|column \S+ not found|cannot be inserted|values? of type|provided schema",
         SchemaDriftError,
-        "{name} reads a column that is not there or of another type: {said}. Compare the source with "
+        "{name} reads a column that is missing or of another type: {detail}. Compare the source with "
         "v4_assets/tables.py.",
     ),
-    _Rule(GoogleAPIError, "", WarehouseError, "{name} failed: {said}"),
+    _Rule(GoogleAPIError, "", WarehouseError, "{name} failed: {detail}"),
 )
 
 
@@ -134,9 +132,8 @@ def verify_affordable(name: str, estimated: int, allowed: int) -> None:
     """Raise WarehouseError when a query would process more bytes than one query may be billed for."""
     if estimated > allowed:
         raise WarehouseError(
-            f"{name} would process {estimated:,} bytes by the service's estimate, more than the {allowed:,} that "
-            "V4_BIGQUERY_MAXIMUM_BYTES_BILLED allows for one query. Nothing was run. If that is right, raise the "
-            "limit; if not, look at what the query reads."
+            f"{name} would process {estimated:,} bytes (estimate), V4_BIGQUERY_MAXIMUM_BYTES_BILLED allows "
+            f"{allowed:,}. Nothing was run. Raise the limit, or check which tables the query reads."
         )
 
 
@@ -144,13 +141,13 @@ def verify_location(dataset: str, found: str, wanted: str) -> None:
     """Raise WarehouseError when a dataset lies elsewhere than jobs are run."""
     if found.lower() != wanted.lower():
         raise WarehouseError(
-            f"The dataset {dataset} lies in {found}, and V4_BIGQUERY_LOCATION is {wanted}: a job only sees what lies "
-            f"in its own location. Set V4_BIGQUERY_LOCATION={found} if all datasets lie there; a dataset is not moved."
+            f"The dataset {dataset} is in {found}, but V4_BIGQUERY_LOCATION is {wanted}. Set "
+            f"V4_BIGQUERY_LOCATION={found} if all datasets are there; otherwise recreate the dataset in {wanted}."
         )
 
 
 def is_aborted(error: GoogleAPICallError) -> bool:
-    """Whether a transaction was aborted for another one on the same table, which may have written something else."""
+    """Whether a transaction was aborted because of a concurrent one on the same table."""
     return _ABORTED in str(error)
 
 
@@ -164,24 +161,26 @@ def explained(name: str) -> Iterator[None]:
     except GoogleAuthError as error:
         raise WarehouseError(
             f"{name} has no credentials for BigQuery: {str(error).rstrip('.')}. Run `gcloud auth application-default "
-            "login`, run where a service account is attached, or name a key in V4_BIGQUERY_KEY_FILE. Who asks in the "
-            "name of V4_BIGQUERY_IMPERSONATE needs roles/iam.serviceAccountTokenCreator on that account."
+            "login`, run with an attached service account, or set V4_BIGQUERY_KEY_FILE. To impersonate "
+            "V4_BIGQUERY_IMPERSONATE, the account needs roles/iam.serviceAccountTokenCreator on it."
         ) from error
 
 
 def translated(name: str, error: GoogleAPIError) -> WarehouseError:
     """This project's error for one of the service's."""
-    said = _first_line(error)
-    refused = _REFUSAL.search(said)
+    detail = _first_line(error)
+    refused = _REFUSAL.search(detail)
     if refused and refused["error"] in _REFUSALS:
         return _REFUSALS[refused["error"]](refused["text"])
-    rule = next(rule for rule in _RULES if isinstance(error, rule.of) and re.search(rule.wording, said, re.IGNORECASE))
-    role = next((role for sign, role in _ROLES.items() if sign in said.lower()), _WRITER)
-    return rule.kind(rule.text.format(name=name, said=said.rstrip("."), role=role))
+    rule = next(
+        rule for rule in _RULES if isinstance(error, rule.of) and re.search(rule.wording, detail, re.IGNORECASE)
+    )
+    role = next((role for sign, role in _ROLES.items() if sign in detail.lower()), _WRITER)
+    return rule.kind(rule.text.format(name=name, detail=detail.rstrip("."), role=role))
 
 
 def _first_line(error: GoogleAPIError) -> str:
-    """What the service said, without the request, the repetition and the job id that the client puts around it."""
+    """The service's message, without the request, the repetition and the job id that the client adds."""
     message = error.message if isinstance(error, GoogleAPICallError) else error
-    said = str(message).partition("; reason:")[0].strip().partition("\n")[0]
-    return _REQUEST.sub("", said)
+    detail = str(message).partition("; reason:")[0].strip().partition("\n")[0]
+    return _REQUEST.sub("", detail)

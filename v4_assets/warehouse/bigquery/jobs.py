@@ -1,4 +1,4 @@
-"""Jobs that can be traced: ids and labels that say which run, step and attempt asks, and what the jobs cost."""
+"""Traceable jobs: ids and labels that name the run, step and attempt, and the cost of the jobs."""
 
 import re
 from collections import Counter
@@ -16,16 +16,16 @@ from google.api_core.retry import Retry, if_exception_type
 from google.cloud import bigquery
 
 ESTIMATED, PROCESSED, BILLED, JOBS = "bytes_estimated", "bytes_processed", "bytes_billed", "bigquery_jobs"
-"""Of asset metadata: by the dry runs of what is written, really read, paid for; and by how many jobs."""
+"""Keys of asset metadata: bytes estimated by dry runs, bytes processed, bytes billed, and the number of jobs."""
 CALL = "v4_call"
-"""Label by which a job is known to be the one just asked for."""
+"""Label that identifies the job of this call."""
 LABEL_LENGTH, PART_LENGTH = 63, 300
 """The service's limit of a label's value; and what a part of a job id may take of its 1024 characters."""
 
 Job = TypeVar("Job", bigquery.QueryJob, bigquery.LoadJob)
 _NUMBERS = count(1)
 _SPENT: ContextVar[tuple[Counter[str], ...]] = ContextVar("v4_spent", default=())
-# A job that was just refused as taken may not be visible yet.
+# A job whose id was just reported as taken may not be visible yet.
 _until_visible = Retry(if_exception_type(NotFound), timeout=60.0)
 
 
@@ -36,13 +36,13 @@ class Asker:
     run_id: str
     step: str
     attempt: int
-    """0 at first, then counted by Dagster's retries."""
+    """0 for the first attempt, then the number of Dagster's retry."""
     asset: str
-    """The asset it makes, or whose check it answers; empty for a step that does neither."""
+    """The asset it materializes or checks; empty for any other step."""
 
     @classmethod
     def current(cls) -> "Asker | None":
-        """The step that is running here; None outside one, as in a sensor or on the command line."""
+        """The step that runs in this process; None outside a step, as in a sensor or on the command line."""
         try:
             context = dg.OpExecutionContext.get()
         except dg.DagsterInvariantViolationError:
@@ -64,13 +64,13 @@ def job_ids(name: str, asker: Asker | None) -> Iterator[str]:
 
 
 def turn_ids(*parts: object) -> Iterator[str]:
-    """Ids that everybody who writes the same thing asks for in the same order, so that they take turns."""
+    """Ids that every writer of the same partition requests in the same order, so that writers take turns."""
     turn = "-".join(("v4", *(_part(str(part)) for part in parts)))
     return (f"{turn}-{number}" for number in count(1))
 
 
 def labels(name: str, asker: Asker | None) -> dict[str, str]:
-    """What a job says about itself in the console and in INFORMATION_SCHEMA.JOBS."""
+    """Labels of a job, shown in the console and in INFORMATION_SCHEMA.JOBS."""
     if asker is None:
         return {"v4": label(name)}
     of_run = {"v4_run": label(asker.run_id), "v4_attempt": str(asker.attempt)}
@@ -79,23 +79,23 @@ def labels(name: str, asker: Asker | None) -> dict[str, str]:
 
 
 def label(text: str) -> str:
-    """A text as the value of a label: small letters, digits, _ and -, at most 63."""
+    """A text as the value of a label: lower-case letters, digits, _ and -, at most 63 characters."""
     return re.sub(r"[^a-z0-9_-]", "_", text.lower())[:LABEL_LENGTH]
 
 
 def started(
-    client: bigquery.Client, start: Callable[[str, dict[str, str]], Job], ids: Iterator[str], said: Mapping[str, str]
+    client: bigquery.Client, start: Callable[[str, dict[str, str]], Job], ids: Iterator[str], labels: Mapping[str, str]
 ) -> Job:
     """The job of this call under the first free id: `start` asks for it with an id and labels.
 
-    The service gives an id away once. One that is taken is our own job's, whose answer was lost, if it carries our
-    label. Otherwise it is somebody else's, who is let through first: who waits in turn sees what was done.
+    The service accepts an id once. A taken id belongs to this call's own job, whose answer was lost, if the job carries
+    this call's label. Otherwise it belongs to another writer's job, whose end is awaited before the next id is tried.
     """
     call = uuid4().hex
     while True:
         job_id = next(ids)
         try:
-            return start(job_id, {**said, CALL: call})
+            return start(job_id, {**labels, CALL: call})
         except Conflict:
             taken: Any = _until_visible(client.get_job)(job_id)
             if taken.labels.get(CALL) == call:
@@ -105,7 +105,7 @@ def started(
 
 @contextmanager
 def metered() -> Iterator[Mapping[str, int]]:
-    """What the jobs inside cost, as asset metadata. An estimate only stands there when something was estimated."""
+    """Cost of the jobs started inside, as asset metadata. The estimate is included only if a dry run was made."""
     spent = Counter({PROCESSED: 0, BILLED: 0, JOBS: 0})
     token = _SPENT.set((*_SPENT.get(), spent))
     try:
@@ -115,13 +115,13 @@ def metered() -> Iterator[Mapping[str, int]]:
 
 
 def charge(**amounts: int | None) -> None:
-    """Add to every meter that runs. None is nothing."""
+    """Add to every active meter. None counts as 0."""
     for spent in _SPENT.get():
         spent.update({name: amount or 0 for name, amount in amounts.items()})
 
 
 def charge_job(job: bigquery.QueryJob | bigquery.LoadJob) -> None:
-    """Add a job that is done. A script's job counts what its statements read; a load job reads no table."""
+    """Add a finished job. A script's job includes the bytes of its statements; a load job reads no table."""
     charge(**{JOBS: 1})
     if isinstance(job, bigquery.QueryJob):
         charge(**{PROCESSED: job.total_bytes_processed, BILLED: job.total_bytes_billed})

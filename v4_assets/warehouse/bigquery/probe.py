@@ -1,8 +1,8 @@
-"""What `v4 doctor` asks of BigQuery: where a dataset is, and what we may do. Nothing is changed, nothing is billed.
+"""`v4 doctor` on BigQuery: the location of a dataset and the account's permissions. Changes nothing, bills nothing.
 
-Queries are dry runs: the service plans them, for which the account must be allowed to run jobs and to read what they
-name. A dry run need not find out that a table may not be created or written, so a table of ours that exists is asked
-for the account's own permissions beside it (tables.testIamPermissions).
+Queries are dry runs: the service plans them, which requires permission to run jobs and to read the named tables. A dry
+run may not detect that a table cannot be created or written, so the account's permissions on an existing table are read
+as well (tables.testIamPermissions).
 """
 
 from google.cloud import bigquery
@@ -14,11 +14,11 @@ from v4_assets.warehouse.bigquery.tables import reference
 from v4_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
 
 WRITING = ("bigquery.tables.getData", "bigquery.tables.updateData", "bigquery.tables.update", "bigquery.tables.delete")
-"""What replacing a partition and renewing a view takes."""
+"""Permissions needed to replace a partition and a view."""
 
 
 def location(house: BigQueryWarehouse, dataset: str) -> str:
-    """Where a dataset is. Raises WarehouseError when it is not there."""
+    """The location of a dataset. Raises WarehouseError when it does not exist."""
     place = bigquery.DatasetReference.from_string(dataset, default_project=house.project)
     with explained(dataset):
         return str(house._client.get_dataset(place).location)
@@ -31,9 +31,9 @@ def verify_readable(house: BigQueryWarehouse, table: Table) -> None:
 
 
 def verify_writable(house: BigQueryWarehouse, table: Table) -> None:
-    """Raise WarehouseError when no table can be made beside `table`, or it is there and cannot be changed."""
-    beside = Table("probe", table.dataset, "v4_doctor", ())
-    _planned(house, table.dataset, f"CREATE TABLE {beside.full_name} (probe INT64)")
+    """Raise WarehouseError when no table can be created in the dataset of `table`, or `table` cannot be changed."""
+    probe = Table("probe", table.dataset, "v4_doctor", ())
+    _planned(house, table.dataset, f"CREATE TABLE {probe.full_name} (probe INT64)")
     if not house.columns(table):
         return
     with explained(table.name):

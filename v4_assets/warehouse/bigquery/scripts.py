@@ -55,8 +55,8 @@ def partition_text(table: Table, rows: str, log: Table) -> str:
     raced = refusal(
         "v4_found <> @v4_sequence - 1",
         ConcurrentWriteError,
-        "%s of %s has been written %d times, not %d: another run wrote it just now. Nothing was changed; run again to "
-        "work on what that run left.",
+        "%s of %s has been written %d times, expected %d: another run has just written it. Nothing was changed; run "
+        "again to continue from that write.",
         "@v4_table_name",
         f"CAST({day} AS STRING)",
         "v4_found",
@@ -65,8 +65,8 @@ def partition_text(table: Table, rows: str, log: Table) -> str:
     strayed = refusal(
         "v4_of_day <> v4_written",
         WarehouseError,
-        f"%d rows were written to {table.name}, of which %d belong to %s. A write fills exactly one partition; correct "
-        f"the rows' {PARTITION_COLUMN}.",
+        f"%d rows were written to {table.name}, of which %d belong to %s. A write must fill exactly one partition; "
+        f"correct the rows' {PARTITION_COLUMN}.",
         "v4_written",
         "v4_of_day",
         f"CAST({day} AS STRING)",
@@ -109,7 +109,7 @@ SELECT v4_written;"""
 
 
 def statements_script(statements: Sequence[Statement]) -> Query:
-    """Run statements, each of which must change as many rows as it says; the number is the last one's."""
+    """Run statements, each of which must change its `expected_rows`; returns the last one's row count."""
     lines, values = ["DECLARE v4_changed INT64;", "BEGIN TRANSACTION;"], dict[str, object]()
     for number, statement in enumerate(statements):
         query = _renamed(statement.query, f"v4_{number}_")
@@ -117,8 +117,8 @@ def statements_script(statements: Sequence[Statement]) -> Query:
         lines += [f"{query.text}\n;", "SET v4_changed = @@row_count;"]
         if statement.expected_rows is not None:
             text = (
-                f"{query.name} changed %d rows instead of {statement.expected_rows}: somebody else was there first. "
-                "Nothing was changed; look at `v4 status` and decide again."
+                f"{query.name} matched %d rows, expected {statement.expected_rows}: another process changed them "
+                "first. Nothing was changed; check `v4 status` and run the command again."
             )
             lines.append(refusal(f"v4_changed <> {statement.expected_rows}", ConcurrentWriteError, text, "v4_changed"))
     lines += ["COMMIT TRANSACTION;", "SELECT v4_changed;"]
@@ -126,7 +126,7 @@ def statements_script(statements: Sequence[Statement]) -> Query:
 
 
 def _renamed(query: Query, prefix: str) -> Query:
-    """The query with its own parameter names, for two statements may bind one name to different values."""
+    """The query with prefixed parameter names: two statements may bind one name to different values."""
     text = _PARAM.sub(lambda match: f"@{prefix if match[1] in query.params else ''}{match[1]}", query.text)
     return Query(query.name, text, {prefix + name: value for name, value in query.params.items()})
 

@@ -10,12 +10,12 @@ from v4_assets.tables import CLUSTER_COLUMN, PARTITION_COLUMN, Table, View
 from v4_assets.warehouse.shapes import Layout, Shape
 
 GOOGLE_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
-"""What the API calls a type, where GoogleSQL calls it otherwise."""
+"""The API's name of a type to GoogleSQL's, where they differ."""
 LABELS = {"managed_by": "v4_assets"}
 
 
 def reference(table: Table, project: str) -> bigquery.TableReference:
-    """Where a table is; `project` counts where its dataset names none."""
+    """Reference to a table; `project` applies when its dataset names none."""
     return bigquery.TableReference.from_string(f"{table.dataset}.{table.name}", default_project=project)
 
 
@@ -37,7 +37,7 @@ def fields(table: Table) -> list[bigquery.SchemaField]:
 
 
 def types(schema: Iterable[bigquery.SchemaField]) -> dict[str, str]:
-    """Column to GoogleSQL type. A repeated column is an ARRAY, which no contract of ours knows."""
+    """Column to GoogleSQL type. A repeated column is an ARRAY, which no declared table has."""
     found = {}
     for field in schema:
         kind = GOOGLE_TYPES.get(field.field_type, field.field_type)
@@ -68,7 +68,7 @@ def add_columns_ddl(table: Table, columns: Iterable[Column]) -> str:
 
 
 def table_ddl(table: Table) -> str:
-    """CREATE TABLE IF NOT EXISTS of a table, as the API would be asked for it."""
+    """CREATE TABLE IF NOT EXISTS of a table, equal to what the API call creates."""
     wanted = declared(table, "any")
     columns = ",\n".join(f"  {_column(column)}" for column in table.columns)
     lines = [f"CREATE TABLE IF NOT EXISTS {table.full_name} (\n{columns}\n)"]

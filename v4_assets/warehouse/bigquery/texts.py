@@ -1,4 +1,4 @@
-"""Texts of what others have defined in a dataset, as far as one query does not tell them."""
+"""Texts of materialized views and routines in a dataset, which no single query returns."""
 
 from google.cloud import bigquery
 

@@ -1,9 +1,9 @@
 """The warehouse in BigQuery: GoogleSQL as it is written, every change one script with one transaction.
 
-What the service does when two write at once shapes this module. Inserts never conflict, nor does a delete that finds
-nothing: two first writes of a partition would both stand. So the writers of a partition queue for its job ids, each of
-which the service gives away once. Changes of one table conflict whatever their days: the loser is tried again, and the
-check inside its transaction says whether somebody was there first.
+Concurrent writes determine the design. Inserts never conflict, nor does a delete that matches no row: two first writes
+of a partition would both be kept. So writers of a partition queue for its job ids, each of which the service accepts
+once. Changes of one table conflict whatever their days: the aborted transaction is retried, and the check inside it
+detects whether another run has written the partition meanwhile.
 """
 
 import random
@@ -35,11 +35,11 @@ from v4_assets.warehouse.shapes import Shape
 from v4_assets.warehouse.writes import PartitionWrite
 
 TRIES = 6
-"""How often a transaction aborted for another one is tried, over about a minute."""
+"""Attempts of a transaction that is aborted because of another one, over about a minute."""
 VERIFIED_SECONDS = 300.0
-"""How long a process takes the schema version it found for the warehouse's."""
+"""How long a process relies on the schema version it has read."""
 READ_STREAMS = 2
-"""Streams and waiting pages of a large answer: what bounds its memory."""
+"""Streams and queued pages of a large answer, which bound its memory."""
 
 _verified_until: dict[tuple[Access, str], float] = {}
 
@@ -111,7 +111,7 @@ class BigQueryWarehouse(BigQueryConnection):
         self._commit(statements_script(statements))
 
     def shape(self, table: Table) -> Shape | None:
-        """What stands under the table's name."""
+        """The table or view of that name; None when it does not exist."""
         with explained(table.name):
             try:
                 return shape(self._client.get_table(reference(table, self.project)))
@@ -119,7 +119,7 @@ class BigQueryWarehouse(BigQueryConnection):
                 return None
 
     def columns(self, table: Table) -> dict[str, str]:
-        """Columns and GoogleSQL types as they really are."""
+        """The actual columns and their GoogleSQL types."""
         there = self.shape(table)
         return dict(there.columns) if there else {}
 
@@ -146,13 +146,13 @@ class BigQueryWarehouse(BigQueryConnection):
         return super()._job(query, ids)
 
     def _verify_schema(self) -> None:
-        """Raise SchemaVersionError on a warehouse of another version; asked again now and then by a long process."""
+        """Raise SchemaVersionError on a warehouse of another version; a long process repeats this from time to time."""
         if self.features_dataset is None:
             return
         key = self._access, self.features_dataset
         if time.monotonic() < _verified_until.get(key, 0.0):
             return
-        # Set before asking: the question is a job as well.
+        # Set before the check, which is itself a job.
         _verified_until[key] = time.monotonic() + VERIFIED_SECONDS
         try:
             schema.verify(self, self.features_dataset)
@@ -189,13 +189,13 @@ class BigQueryWarehouse(BigQueryConnection):
 
     @contextmanager
     def _staged(self, table: Table, rows: Query | Iterable[pa.RecordBatch]) -> Iterator[Query]:
-        """The rows as something a transaction can select: batches go by way of a file into a table that is dropped."""
+        """The rows as a query for the transaction: batches are loaded from a file into a temporary table."""
         if isinstance(rows, Query):
             yield rows
             return
         staging = replace(table, name=f"v4_staging_{uuid4().hex}")
         columns = ", ".join(f"`{column.name}` {column.type}" for column in table.columns)
-        # The service's clock, because ours may be fixed; DROP in a `finally` does not survive a killed process.
+        # The service's clock, because V4_NOW may fix ours; a DROP in a `finally` is lost if the process is killed.
         options = "OPTIONS (expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY))"
         with tempfile.TemporaryFile(suffix=".parquet") as file:
             spool(rows, arrow_schema(table), file)
@@ -206,11 +206,11 @@ class BigQueryWarehouse(BigQueryConnection):
                 self._load(staging, table.name, file)
                 yield Query(table.name, f"SELECT * FROM {staging.full_name}")
             finally:
-                with suppress(GoogleAPIError):  # it expires anyhow, and the rows are written or the error is another
+                with suppress(GoogleAPIError):  # it expires anyway, and must not hide an error of the write
                     self._client.delete_table(reference(staging, self.project), not_found_ok=True)
 
     def _load(self, table: Table, name: str, file: IO[bytes]) -> None:
-        """Append the Parquet file, by a job called after the table `name` its rows are meant for."""
+        """Append the Parquet file, by a job named after the target table `name`."""
 
         def start(job_id: str, labels: dict[str, str]) -> bigquery.LoadJob:
             config = bigquery.LoadJobConfig(
@@ -239,7 +239,7 @@ class BigQueryWarehouse(BigQueryConnection):
             except NotFound as error:
                 name = f"{place.project}:{place.dataset_id}"
                 raise TableMissingError(
-                    f"There is no dataset {name}, and creating one is the project owner's decision. Create it with "
+                    f"There is no dataset {name}. Create it with "
                     f"`bq mk --dataset --location={self.location} {name}`, or correct `datasets` in rollout.yaml."
                 ) from error
         verify_location(f"{place.project}:{place.dataset_id}", found.location, self.location)

@@ -1,7 +1,7 @@
 """Opening the embedded warehouse: one process at a time, one connection per process.
 
-DuckDB lets one process write and shuts all others out meanwhile, so processes queue on a lock of our own beside the
-file, with a deadline and a message that names the holder. The operating system drops the lock of a killed process.
+DuckDB allows one writing process and refuses all others, so processes queue on this project's own lock file next to
+the database, with a deadline and a message that names the holder. The system releases a killed process's lock.
 """
 
 import json
@@ -24,13 +24,13 @@ SETTINGS = (
     "SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET checkpoint_threshold = '256MB'; "
     "SET enable_progress_bar = false"
 )
-"""By default the file would be rewritten at nearly every partition of a large day, and a process without a script, such
-as a spawned one, would draw bars on its output."""
+"""By default DuckDB would rewrite the file at nearly every partition of a large day, and a process without a script,
+such as a spawned one, would print progress bars."""
 
 
 @dataclass
 class _Shared:
-    """The one connection of this process to a file. Threads take turns; calls inside a session share it."""
+    """The only connection of this process to a file. Threads take turns; calls inside a session share it."""
 
     turn: threading.RLock = field(default_factory=threading.RLock)
     connection: duckdb.DuckDBPyConnection | None = None
@@ -46,14 +46,13 @@ _feeding = threading.local()
 def shared_connection(
     path: Path, lock_seconds: float, memory_limit: str, verify: Callable[[], None] | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The connection to the file, opened unless a caller further out holds it. Raises WarehouseBusyError.
+    """The connection to the file, opened unless an outer caller holds it. Raises WarehouseBusyError.
 
-    `verify` is called where the file was opened, and may use the connection.
+    `verify` is called after the file was opened, and may use the connection.
     """
     if getattr(_feeding, "now", False):
         raise WarehouseError(
-            "The rows of a write asked the warehouse for more while it was writing them, which would wait for itself "
-            "for ever. Read first, then pass what was read."
+            "The rows of a running write query the same warehouse, which would be a deadlock. Read first, then write."
         )
     with _shared_guard:
         shared = _shared.setdefault(path.resolve(), _Shared())
@@ -75,9 +74,9 @@ def shared_connection(
 
 
 class Feed(Iterator[pa.RecordBatch]):
-    """Rows on their way into a write: marks the thread that computes them, and keeps the error they end in.
+    """Rows being written: marks the thread that computes them, and keeps the error they raise.
 
-    DuckDB may take rows from any thread, and tells of their error only in words of its own.
+    DuckDB may take rows from any thread, and reports their error only in its own words.
     """
 
     def __init__(self, rows: Iterable[pa.RecordBatch]) -> None:
@@ -90,7 +89,7 @@ class Feed(Iterator[pa.RecordBatch]):
             return next(self._rows)
         except StopIteration:
             raise
-        except BaseException as error:  # an interrupt, too, would come back as an error of DuckDB's
+        except BaseException as error:  # DuckDB would also turn an interrupt into an error of its own
             self.error = error
             raise
         finally:
@@ -113,7 +112,7 @@ def _acquire(path: Path, seconds: float) -> filelock.BaseFileLock:
 
 
 def _open(path: Path, seconds: float, memory_limit: str) -> duckdb.DuckDBPyConnection:
-    """The file, opened. A program that does not know our lock (a DuckDB shell) is waited for, too."""
+    """The opened file. Also waits for a program that does not use this project's lock, such as a DuckDB shell."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -133,7 +132,7 @@ def _open(path: Path, seconds: float, memory_limit: str) -> duckdb.DuckDBPyConne
 
 def _name(holder: Path) -> str:
     try:
-        said = json.loads(holder.read_text(encoding="utf-8"))
+        found = json.loads(holder.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return "a process that left no name"
-    return f"process {said['pid']} on {said['host']}"
+        return "an unknown process"
+    return f"process {found['pid']} on {found['host']}"

@@ -1,4 +1,4 @@
-"""What the embedded warehouse runs, as scripts to read: GoogleSQL as sqlglot writes it for DuckDB. Pure."""
+"""Scripts of the embedded warehouse, to read: GoogleSQL translated by sqlglot to DuckDB. Pure."""
 
 from v4_assets.tables import Table
 from v4_assets.warehouse.duckdb.sql import (

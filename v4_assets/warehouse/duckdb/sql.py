@@ -1,4 +1,4 @@
-"""GoogleSQL as DuckDB understands it, and the statements of the embedded warehouse. Pure."""
+"""GoogleSQL translated to DuckDB, and the statements of the embedded warehouse. Pure."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -23,11 +23,11 @@ GOOGLE_TYPES = {duckdb_type: google_type for google_type, duckdb_type in DUCKDB_
 
 @cache
 def to_duckdb(text: str, *, pretty: bool = False) -> str:
-    """The one statement of `text` in DuckDB's dialect. Raises WarehouseError where it cannot be read."""
+    """The one statement of `text` in DuckDB's dialect. Raises WarehouseError when it cannot be parsed."""
     try:
         return sqlglot.parse_one(text, read="bigquery").transform(_countif).sql(dialect="duckdb", pretty=pretty)
     except sqlglot.errors.SqlglotError as error:
-        raise WarehouseError(f"This is not GoogleSQL that can be run on DuckDB: {error}\n{text}") from error
+        raise WarehouseError(f"This GoogleSQL cannot be translated to DuckDB: {error}\n{text}") from error
 
 
 def create_schema(dataset: str) -> str:

@@ -1,4 +1,4 @@
-"""Tables and views of the embedded file: what they are, and making them what is declared."""
+"""Tables and views of the embedded file: reading their shape and creating the declared ones."""
 
 from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ def create(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views
 
 
 def shape_of(connection: duckdb.DuckDBPyConnection, table: Table) -> Shape | None:
-    """What stands under the table's name; None when nothing does."""
+    """The table or view of that name; None when it does not exist."""
     name = {"schema": schema_name(table.dataset), "name": table.name}
     found = connection.execute(
         "SELECT column_name, data_type, is_nullable FROM information_schema.columns "

@@ -41,7 +41,7 @@ class DuckDBWarehouse:
             yield
 
     def metered(self) -> AbstractContextManager[Mapping[str, int]]:
-        """Nothing: a file is read for free."""
+        """Empty: reading a file costs nothing."""
         return nullcontext({})
 
     def read(self, query: Query) -> pa.Table:
@@ -62,7 +62,7 @@ class DuckDBWarehouse:
             try:
                 yield _batches(reader, query.name)
             finally:
-                # A reader left half-read keeps the file open, and the next connection would wait for it for ever.
+                # An unfinished reader keeps the file open, and the next connection would wait forever.
                 reader.close()
 
     def create(self, tables: Iterable[Table], views: Iterable[View] = ()) -> None:
@@ -85,7 +85,7 @@ class DuckDBWarehouse:
             if strays != [(inserted,)]:
                 raise WarehouseError(
                     f"{inserted} rows were written to {table.name}, of which {strays[0][0]} belong to "
-                    f"{write.prediction_date}. A write fills exactly one partition; correct the rows' "
+                    f"{write.prediction_date}. A write must fill exactly one partition; correct the rows' "
                     f"{PARTITION_COLUMN}."
                 )
             done = replace(write, row_count=inserted)
@@ -113,17 +113,17 @@ class DuckDBWarehouse:
                     changed = connection.execute(text, dict(statement.query.params)).fetchall()[0][0]
                 if statement.expected_rows is not None and changed != statement.expected_rows:
                     raise ConcurrentWriteError(
-                        f"{statement.query.name} changed {changed} rows instead of {statement.expected_rows}: somebody "
-                        "else was there first. Nothing was changed; look at `v4 status` and decide again."
+                        f"{statement.query.name} matched {changed} rows, expected {statement.expected_rows}: another "
+                        "process changed them first. Nothing was changed; check `v4 status` and run the command again."
                     )
 
     def shape(self, table: Table) -> Shape | None:
-        """What stands under the table's name."""
+        """The table or view of that name; None when it does not exist."""
         with self._connection() as connection:
             return shape_of(connection, table)
 
     def columns(self, table: Table) -> dict[str, str]:
-        """Columns and GoogleSQL types as they really are."""
+        """The actual columns and their GoogleSQL types."""
         shape = self.shape(table)
         return dict(shape.columns) if shape else {}
 
@@ -209,32 +209,32 @@ def _count(result: Any) -> int:
 
 
 def _verify_turn(connection: duckdb.DuckDBPyConnection, write: PartitionWrite, log: Table) -> None:
-    """The write follows the latest recorded one. Otherwise somebody wrote between our look and now."""
+    """Raise ConcurrentWriteError unless the write follows the latest recorded one."""
     found = connection.execute(
         f"SELECT COALESCE(MAX(sequence), 0) FROM {quoted(log)} WHERE table_name = $table AND prediction_date = $day",
         {"table": write.table_name, "day": write.prediction_date},
     ).fetchall()[0][0]
     if found != write.sequence - 1:
         raise ConcurrentWriteError(
-            f"{write.table_name} of {write.prediction_date} has been written {found} times, not "
-            f"{write.sequence - 1}: another run wrote it just now. Nothing was changed; run again to work on what "
-            "that run left."
+            f"{write.table_name} of {write.prediction_date} has been written {found} times, expected "
+            f"{write.sequence - 1}: another run has just written it. Nothing was changed; run again to continue from "
+            "that write."
         )
 
 
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
-    """DuckDB's errors in this project's words, naming the query or the table written."""
+    """DuckDB's errors as this project's, naming the query or the table written."""
     try:
         yield
     except duckdb.CatalogException as error:
         raise TableMissingError(
-            f"{what} needs something that is not there: {str(error).splitlines()[0]}. `v4 init` creates the "
+            f"{what} uses a table that does not exist: {str(error).splitlines()[0]}. `v4 init` creates the "
             "tables this project writes; sources come from the firm's systems, or from `v4 sample`."
         ) from error
     except duckdb.BinderException as error:
         raise SchemaDriftError(
-            f"{what} names a column that is not there or of another type: {str(error).splitlines()[0]}. Compare the "
+            f"{what} uses a column that is missing or of another type: {str(error).splitlines()[0]}. Compare the "
             "source with v4_assets/tables.py."
         ) from error
     except duckdb.Error as error:

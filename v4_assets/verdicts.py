@@ -1,7 +1,7 @@
-"""Which written rows have passed their blocking checks. What is about to be sent or promoted is asked here first.
+"""Verdicts of blocking checks on written rows. Sending and promotion first verify here that their rows passed.
 
-A failed blocking check stops the run it is in, but not a later run of one asset alone. So every judgement is kept
-beside the write it judged, and who ships rows asks whether exactly those, and all they were made from, have passed.
+A failed blocking check stops its own run, but not a later run of a single asset. So every verdict is stored with the
+write it is about. Before rows are sent, the verdicts of exactly these rows and of all their inputs are read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +11,9 @@ from typing import Any
 
 from v4_assets import tables
 from v4_assets.days import days_between
+from v4_assets.store import Store
 from v4_assets.tables import Catalogue
-from v4_assets.warehouse.latest_writes import latest_writes
-from v4_assets.warehouse.protocol import Statement, Warehouse
+from v4_assets.warehouse.protocol import Statement
 from v4_assets.warehouse.writes import PartitionWrite
 
 
@@ -27,7 +27,7 @@ class Verdict:
     run_id: str
 
 
-def record(warehouse: Warehouse, catalogue: Catalogue, verdicts: Iterable[Verdict]) -> None:
+def record(store: Store, verdicts: Iterable[Verdict]) -> None:
     """Keep the judgements of a run, all or none."""
     rows = [
         {
@@ -42,24 +42,24 @@ def record(warehouse: Warehouse, catalogue: Catalogue, verdicts: Iterable[Verdic
         for one in verdicts
     ]
     if rows:
-        warehouse.transact([Statement(catalogue.query("record_verdict", row), expected_rows=1) for row in rows])
+        store.warehouse.transact(
+            [Statement(store.catalogue.query("record_verdict", row), expected_rows=1) for row in rows]
+        )
 
 
-def unpassed(warehouse: Warehouse, catalogue: Catalogue, day: date, version: str) -> list[str]:
+def unpassed(store: Store, day: date, version: str) -> list[str]:
     """What keeps a version's scores of the day from being shipped, one sentence each; empty when all checks passed."""
-    return _Judged.of(warehouse, catalogue, day, day).problems(day, version)
+    return _Judged.of(store, day, day).problems(day, version)
 
 
-def live_parallel_days(
-    warehouse: Warehouse, catalogue: Catalogue, versions: Sequence[str], *, since: date | None, until: date
-) -> int:
+def live_parallel_days(store: Store, versions: Sequence[str], *, since: date | None, until: date) -> int:
     """Days from `since` to `until` on which every version scored on the day itself, all blocking checks passed.
 
-    That all versions score the same leads is one of those checks. 0 where nothing has begun, or one version is alone.
+    One of those checks is that all versions score the same leads. 0 before the parallel phase, or with one version.
     """
     if since is None or len(versions) < 2 or since > until:
         return 0
-    judged = _Judged.of(warehouse, catalogue, since, until)
+    judged = _Judged.of(store, since, until)
     return sum(
         all(judged.is_live(day, version) and not judged.problems(day, version) for version in versions)
         for day in days_between(since, until)
@@ -68,7 +68,7 @@ def live_parallel_days(
 
 @dataclass(frozen=True)
 class _Judged:
-    """The latest writes of some days, and the latest judgement of each, by write and by the run that judged."""
+    """The latest writes of some days, and the latest verdict of each, by write and by the run that checked it."""
 
     catalogue: Catalogue
     writes: Mapping[tuple[str, date], PartitionWrite]
@@ -76,23 +76,23 @@ class _Judged:
     by_run: Mapping[tuple[str, date, str], Mapping[str, Any]]
 
     @classmethod
-    def of(cls, warehouse: Warehouse, catalogue: Catalogue, first: date, last: date) -> "_Judged":
-        query = catalogue.query(tables.PARTITION_VERDICTS, {"first_day": first, "last_day": last})
-        found = sorted(warehouse.read(query).to_pylist(), key=lambda row: row["judged_at"])
+    def of(cls, store: Store, first: date, last: date) -> "_Judged":
+        found = store.rows(tables.PARTITION_VERDICTS, {"first_day": first, "last_day": last})
+        found.sort(key=lambda row: row["judged_at"])
         return cls(
-            catalogue,
-            latest_writes(warehouse, catalogue, first, last),
+            store.catalogue,
+            store.latest_writes(first, last),
             {(row["table_name"], row["prediction_date"], row["sequence"]): row for row in found},
             {(row["table_name"], row["prediction_date"], row["run_id"]): row for row in found},
         )
 
     def is_live(self, day: date, version: str) -> bool:
-        """Everything behind the version's scores was written on the day itself."""
+        """Whether the version's scores and all their inputs were written on the day itself."""
         writes = [self.writes.get((self.catalogue[key].name, day)) for key in self.catalogue.lineage(version)]
         return all(write is not None and not write.retrospective for write in writes)
 
     def problems(self, day: date, version: str) -> list[str]:
-        """What of the version's lineage has not passed on its latest write."""
+        """Tables of the version's lineage whose latest write has not passed, one sentence each."""
         found = []
         for key in self.catalogue.lineage(version):
             name = self.catalogue[key].name
@@ -102,7 +102,7 @@ class _Judged:
             else:
                 verdict = self.by_write.get((name, day, write.sequence))
                 found += _problem(name, verdict, f"the latest write of {day}")
-        # The sources were checked before the leads were listed, by the same run: their rows are rewritten every run.
+        # The run that listed the leads checked the sources first; their rows are rewritten by every run.
         listed = self.writes.get((self.catalogue[tables.SCORED_LEADS].name, day))
         if listed:
             name = self.catalogue[tables.SOURCE_OBSERVATIONS].name
