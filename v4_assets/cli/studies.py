@@ -11,8 +11,7 @@ from v4_assets.cli.output import DAY, Number, json_option, say
 from v4_assets.config.environment import load, load_existing
 from v4_assets.config.rollout import Rollout, read_rollout
 from v4_assets.errors import PolicyError
-from v4_assets.studies.odds_rules import Assumptions
-from v4_assets.studies.simulation import Strength
+from v4_assets.studies.assumptions import Assumptions, Strength
 
 if TYPE_CHECKING:
     from v4_assets.studies.replay import Replayed

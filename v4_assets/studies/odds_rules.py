@@ -22,39 +22,13 @@ from v4_assets.evaluation.intervals import (
 )
 from v4_assets.production.criteria import judge
 from v4_assets.production.decision import AUC, ROLLBACK_GATES, TOP_DECILE_CONVERSION, TOP_DECILE_LIFT, Verdict
-from v4_assets.studies.simulation import TOP, Strength, Sums, cohorts, draw
+from v4_assets.studies.assumptions import TOP, Assumptions, Strength
+from v4_assets.studies.simulation import Sums, cohorts, draw
 
 WATCHED_WEEKS = 26
 FALL_DAY = 3
 """A fall begins in the middle of a week: with the leads contacted on its fourth day, 0 being the first."""
 NEVER = 10**6
-
-# Measured values of V4.1.0 and V4.0.0, and an assumed fall.
-HEALTHY, BASELINE = Strength(2.03, 0.62), Strength(1.51, 0.599)
-FALLEN, WEAK = Strength(1.2, 0.55), Strength(1.5, 0.599)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Assumptions:
-    """Assumptions about the leads and the versions."""
-
-    leads_per_week: float = 350.0
-    """Newly contacted, covered by a first score in time."""
-    base_rate: float = 0.0392
-    """Share of them that converts."""
-    healthy: Strength = HEALTHY
-    """The candidate as it should be."""
-    fallen: Strength = FALLEN
-    """The candidate after its fall."""
-    weak: Strength = WEAK
-    """A challenger that must not be promoted."""
-    baseline: Strength = BASELINE
-    overlap: float = 0.5
-    """Of the conversions in the smaller of the two versions' top deciles, the share that is in the other one too."""
-    outcome_window_days: int
-    """Days after contact within which a lead converts: `outcome_window_days` of rollout.yaml."""
-    histories: int = 2000
-    seed: int = 7
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,7 @@ def test_a_dataset_in_another_location_is_named_with_both_places(still, proxy, e
 
     proxy.revise = revise
     house = House(warehouse(emulator, proxy.endpoint), still.dataset)
-    with pytest.raises(WarehouseError, match=rf"v4-test:{still.dataset} lies in europe-west3, and .*LOCATION is US: "):
+    with pytest.raises(WarehouseError, match=rf"v4-test:{still.dataset} is in europe-west3, but .*LOCATION is US\. "):
         house.warehouse.create([house.scores])
 
 

@@ -115,7 +115,7 @@ def wait_for_the_sheet(story: Story) -> None:
         warehouse(settings).create([], [view])
 
     sheet(f"SELECT lead_id FROM {scores.full_name}")
-    assert f"waits for the end of what still reads v4.0.0's names: {scores.dataset}.sales_sheet." in story.tick().said
+    assert f"waits for these readers of v4.0.0's names to be moved: {scores.dataset}.sales_sheet." in story.tick().said
     sheet("SELECT 1 AS nothing")
     assert story.tick().said.startswith("ask: v4.1.0 has been healthy for 63 days and nothing reads v4.0.0.")
 

@@ -24,13 +24,11 @@ from v4_assets.production.gates import history_of
 from v4_assets.production.state import State
 from v4_assets.project import PROJECT
 from v4_assets.studies.assets import policy_odds
+from v4_assets.studies.assumptions import FALLEN, HEALTHY, TOP, Assumptions, Strength
 from v4_assets.studies.odds import as_dict, as_text, odds_of, simulate
 from v4_assets.studies.odds_chart import png
 from v4_assets.studies.odds_rules import (
-    FALLEN,
-    HEALTHY,
     NEVER,
-    Assumptions,
     Rule,
     convictions,
     literal,
@@ -39,7 +37,7 @@ from v4_assets.studies.odds_rules import (
     watched,
 )
 from v4_assets.studies.replay import replay
-from v4_assets.studies.simulation import TOP, Strength, Sums, cohorts, draw
+from v4_assets.studies.simulation import Sums, cohorts, draw
 from v4_assets_tests.fixtures.evidences import evidence
 
 FILE = read_rollout(PROJECT / "rollout.yaml")

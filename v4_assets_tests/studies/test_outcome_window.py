@@ -19,8 +19,9 @@ from v4_assets.models.assets import first_morning
 from v4_assets.project import PROJECT
 from v4_assets.sample.telling import figures
 from v4_assets.studies.assets import policy_odds
+from v4_assets.studies.assumptions import FALLEN, HEALTHY, Assumptions
 from v4_assets.studies.odds import as_text, simulate
-from v4_assets.studies.odds_rules import FALLEN, HEALTHY, Assumptions, Rule, convictions, watched
+from v4_assets.studies.odds_rules import Rule, convictions, watched
 from v4_assets_tests.fixtures.evidences import evidence
 
 DAY = date(2026, 1, 12)
