@@ -20,7 +20,9 @@ WIDTHS = {"description": 100}
 @click.option("--date", "day", type=DAY, help="With --target: the day to score.  [default: today]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 def check_build(target: str | None, day: date | None, as_json: bool) -> None:
-    """A day with every check, away from production. Exit code 1 when a check of data or models failed.
+    """Run one day with every check, away from production.
+
+    Exit code 1 when a check of data or models failed.
 
     Without --target on a small sample world, in a folder that is thrown away. The gates of a rollout are shown and
     never fail a build.

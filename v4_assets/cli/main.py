@@ -14,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from v4_assets.cli import ci, operations, register, rollout, scripts, studies
-from v4_assets.cli.output import DAY, json_option, say, told
+from v4_assets.cli.output import DAY, Number, json_option, say, told
 from v4_assets.config.environment import load, with_environment
 from v4_assets.errors import V4Error
 from v4_assets.project import PROJECT
@@ -28,12 +28,23 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--scale", default=0.05, show_default=True, help="1.0 is production size: 788,154 advisors.")
-@click.option("--leads-per-week", default=350, show_default=True, help="Leads newly contacted a week.")
-@click.option("--seed", default=7, show_default=True)
+@click.option(
+    "--scale", type=Number(0.001, 2), default=0.05, show_default=True, help="1.0 is production size: 788,154 advisors."
+)
+@click.option(
+    "--leads-per-week",
+    type=click.IntRange(0, 100_000),
+    default=350,
+    show_default=True,
+    help="Newly contacted leads per week.",
+)
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True)
 @click.option("--through", type=DAY, default=None, help="Last New York date of the world.  [default: 2026-01-18]")
 def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -> None:
-    """Fill the embedded warehouse with calibrated sample data: the sources as the firm's systems would deliver them."""
+    """Fill the embedded warehouse with calibrated sample data.
+
+    The sources hold what the firm's systems would deliver.
+    """
     from v4_assets.resources import warehouse
     from v4_assets.sample import world
     from v4_assets.sample.load import fill
@@ -57,7 +68,10 @@ def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -
 @cli.command()
 @json_option
 def init(as_json: bool) -> None:
-    """Create or upgrade tables and views and adopt the baseline as live. Harmless when done before."""
+    """Create or upgrade tables and views; adopt the baseline.
+
+    Running it again changes nothing.
+    """
     from v4_assets.operations import operate
 
     done = operate.init(load())
@@ -119,16 +133,22 @@ def score(version: str, source: Path, target: Path) -> None:
 @click.option("--story", "wanted", type=click.Choice(Story), default=Story.ROLLOUT, show_default=True)
 @click.option("--all", "every", is_flag=True, help="All stories.")
 def demo(wanted: Story, every: bool) -> None:
-    """A story on sample data: the real jobs, sensors and checks under a clock that moves from morning to morning."""
+    """Play a rollout on sample data with the real jobs and sensors.
+
+    The clock moves from morning to morning.
+    """
     from v4_assets.sample import demo as demo_story
 
     sys.exit(demo_story.tell(load(), wanted=list(Story) if every else [wanted]))
 
 
 @cli.command()
-@click.option("--port", default=3000, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65_535), default=3000, show_default=True)
 def dev(port: int) -> None:
-    """The Dagster UI on V4_HOME, with the clock, and the stand-in org, where the demo left them."""
+    """Start the Dagster UI on V4_HOME.
+
+    After a demo, its clock and its stand-in org are used.
+    """
     from salesforce_stand_in import StandInOrg
     from v4_assets.operations.instance import dagster_instance
 
@@ -162,11 +182,11 @@ for command in (
 
 
 def main() -> None:
-    """Entry point: errors raised on purpose are told in one sentence, without a traceback."""
+    """Entry point: an error of the user's is one sentence and exit code 2, without a traceback."""
     try:
         cli(standalone_mode=True)
     except V4Error as error:
-        click.echo(f"v4: {error}", err=True)
+        click.echo(f"v4: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
     except OSError as error:
         if error.filename is None and error.errno != errno.ENOSPC:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 @click.command("status")
 @json_option
 def show_status(as_json: bool) -> None:
-    """What is live, whether today is scored and sent, what is to be done. Exit code 1 when anything is."""
+    """Show what is live, scored and sent, and what is to do.
+
+    Exit code 1 when something is to do.
+    """
     from v4_assets.operations.status import status
     from v4_assets.operations.status_text import as_text
 
@@ -44,7 +47,7 @@ def show_doctor(as_json: bool) -> None:
     show_default=True,
     help="Keep runs and files newer than this many days.",
 )
-@click.option("--yes", is_flag=True, help="Delete; without it only what would go is said.")
+@click.option("--yes", is_flag=True, help="Delete; without it, only list what would be deleted.")
 def prune_old(keep_days: int, yes: bool) -> None:
     """Delete Dagster's old runs and old daily files. Tables, models, archive and everything about actions stay."""
     from v4_assets.operations import prune

@@ -46,7 +46,7 @@ def register(
     test_period: tuple[date, date] | None,
     data: Path | None,
 ) -> None:
-    """Bring your own model: check it, profile it and enter it into the registry."""
+    """Check and profile your own model, and register it."""
     from v4_assets.models.registering import Brought, draft_list, register_files
 
     settings = load()

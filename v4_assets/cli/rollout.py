@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from v4_assets.production.events import Event
     from v4_assets.production.orders import Kind
 
-reason_option = click.option("--reason", required=True, help="Why; it is recorded.")
+
+def _reason(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("The reason is empty. It is recorded: write why, such as --reason 'lift fell'.")
+    return value.strip()
+
+
+reason_option = click.option("--reason", required=True, callback=_reason, help="Why; it is recorded.")
 
 
 @click.command()
 @json_option
 def history(as_json: bool) -> None:
-    """Everything that was done to production, oldest first, with the reasons."""
+    """List what was done to production and why, oldest first."""
     events = _events()
     lines = [
         f"{one.happened_at:%Y-%m-%d %H:%M} UTC  {one.event:<20} {one.version}  {one.decided_by}\n    {one.reason}"
@@ -53,7 +60,10 @@ def look(context: click.Context, options: tuple[str, ...]) -> None:
 @click.command()
 @click.option("--alerts", is_flag=True, help="Look as the alert sensor does, too.")
 def tick(alerts: bool) -> None:
-    """One look of the rollout sensor in this process, and the runs it asks for: for those who run no Dagster daemon."""
+    """Run the rollout sensor once, and the runs it requests.
+
+    For installations without a Dagster daemon.
+    """
     from v4_assets.operations import actions
 
     settings = load_existing()
@@ -69,7 +79,10 @@ def tick(alerts: bool) -> None:
 @click.option("--version", default=None, help="What to make live.  [default: the candidate]")
 @reason_option
 def promote(version: str | None, reason: str) -> None:
-    """Make a version live now, by a person's decision: the sensor's job and record, without its gates."""
+    """Make a version live now, without the sensor's gates.
+
+    The job and the record are the sensor's own.
+    """
     _order("promotion", version or load().rollout.candidate, reason)
 
 
@@ -77,20 +90,23 @@ def promote(version: str | None, reason: str) -> None:
 @click.option("--version", default=None, help="What to go back to.  [default: the baseline]")
 @reason_option
 def rollback(version: str | None, reason: str) -> None:
-    """Go back now, by a person's decision: warehouse, Salesforce, registry, with the reason written down."""
+    """Make the earlier version live again now.
+
+    Switches warehouse, Salesforce and registry, and records the reason.
+    """
     _order("rollback", version or load().rollout.baseline, reason)
 
 
 @click.command()
 @reason_option
 def sunset(reason: str) -> None:
-    """Archive the baseline and stop scoring with it, by a person's decision."""
+    """Archive the baseline and stop scoring with it."""
     _order("sunset", load().rollout.baseline, reason)
 
 
 @click.command()
 def resume() -> None:
-    """Carry through an action that has begun, however often it failed."""
+    """Finish an action that was started and did not complete."""
     from v4_assets.operations import actions
 
     outcome = actions.resume(load())
@@ -101,7 +117,10 @@ def resume() -> None:
 @click.command()
 @click.argument("evidence_sha256")
 def approve(evidence_sha256: str) -> None:
-    """Agree to what the sensor asks for. EVIDENCE_SHA256 (8 characters or more) is what it asked about."""
+    """Approve what the sensor asks for.
+
+    EVIDENCE_SHA256 (8 characters or more) is the evidence named in its request.
+    """
     from v4_assets.operations import actions
 
     event = actions.approve(load(), evidence_sha256)
@@ -127,7 +146,10 @@ def allow(version: str, reason: str) -> None:
 @click.argument("version")
 @reason_option
 def restore(version: str, reason: str) -> None:
-    """Bring an archived version back: its bundle is verified, and the next day scores with it."""
+    """Bring an archived version back.
+
+    Its bundle is verified, and the next daily run scores with it.
+    """
     from v4_assets.operations import actions
 
     actions.restore(load(), version, reason)
@@ -137,7 +159,7 @@ def restore(version: str, reason: str) -> None:
 
 @click.command()
 def report() -> None:
-    """Write the rollout page anew, as things stand now, and say where it is."""
+    """Write the rollout page now and print its path."""
     from v4_assets.operations.instance import dagster_instance
     from v4_assets.report import publishing
     from v4_assets.resources import store
@@ -152,7 +174,10 @@ def report() -> None:
 @click.option("--weeks", is_flag=True, help="The close of every week instead.")
 @json_option
 def show_lift(day: date, weeks: bool, as_json: bool) -> None:
-    """Conversion and lift by decile of both versions, on the leads that have matured."""
+    """Show conversion and lift by decile of both versions.
+
+    Only leads whose outcome window has ended are counted.
+    """
     from v4_assets.cli import lift
     from v4_assets.resources import store
 

@@ -14,7 +14,10 @@ from v4_assets.warehouse.render import Script, chosen
 
 @click.group("sql")
 def sql_group() -> None:
-    """The SQL that is deployed, made from sql/, the tables' contracts and rollout.yaml."""
+    """Print the SQL that is deployed.
+
+    It is rendered from sql/, the table contracts and rollout.yaml.
+    """
 
 
 @sql_group.command()
@@ -72,7 +75,10 @@ def show_references(
     scheduled_queries: Path | None,
     as_json: bool,
 ) -> None:
-    """Who still reads a version by name. Exit code 0: nobody; 1: somebody; 2: not every place could be looked at."""
+    """List what still reads a version by name.
+
+    Exit 0: no references. 1: references found. 2: some places could not be checked.
+    """
     from v4_assets.production import references
     from v4_assets.resources import store
 

@@ -83,7 +83,10 @@ def show_odds(
     seed: int,
     as_json: bool,
 ) -> None:
-    """How often the policy errs at your volume, by simulation: false rollbacks and promotions, weeks to see a fall."""
+    """Simulate how often the policy errs at your volume.
+
+    Counts false rollbacks and promotions, and the weeks until a fall is detected.
+    """
     from v4_assets.studies import odds
 
     rollout = load().rollout
@@ -108,7 +111,10 @@ def show_odds(
 @click.option("--to", "last", type=DAY, default="today", show_default=True)
 @json_option
 def show_replay(policy: Path | None, first: date | None, last: date, as_json: bool) -> None:
-    """On which days a policy would have acted on the evidence that was recorded, beside what was done."""
+    """Apply another policy to the recorded evidence.
+
+    Lists the days on which it would have acted, next to what was done.
+    """
     from v4_assets.studies import replay as replaying
 
     settings = load_existing()
@@ -131,7 +137,7 @@ def show_replay(policy: Path | None, first: date | None, last: date, as_json: bo
 
 @click.group("sync")
 def sync() -> None:
-    """What Salesforce would be sent."""
+    """Show what Salesforce would be sent."""
 
 
 @sync.command("preview")
@@ -139,7 +145,10 @@ def sync() -> None:
 @click.option("--date", "day", type=DAY, default="today", show_default=True)
 @json_option
 def show_preview(version: str | None, day: date, as_json: bool) -> None:
-    """How many records a switch would change, and who enters and leaves the top decile and the deprioritised set."""
+    """Count the records that a switch would change.
+
+    Also lists the leads that enter and leave the top decile and the deprioritised set.
+    """
     from v4_assets.resources import store
     from v4_assets.salesforce import preview as sync_preview
 

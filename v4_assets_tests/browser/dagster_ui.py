@@ -51,8 +51,6 @@ class DagsterUI:
             )
         try:
             self._wait()
-            # Dagster greets everybody once with a window over its pages.
-            requests.post(f"{self.url}/graphql", json={"query": "mutation { setNuxSeen }"}, timeout=60)
         except BaseException:
             self._stop()
             raise

@@ -131,6 +131,25 @@ def test_an_org_that_does_not_answer_fails_and_one_without_a_field_names_it(stor
         )
 
 
+def test_a_finished_demo_is_ok_with_its_clock_and_its_org_at_rest(story):
+    (story.home / "demo-clock").write_text(f"{story.settings.now}\n", encoding="utf-8")
+    story.env["V4_SALESFORCE"] = "local"
+    told = asked(story)
+    assert not_ok(told) == {NO_INSTANCE: "warn"}
+    assert told["Salesforce"].do == "`v4 dev` starts it."
+    assert told["time zones"].do.startswith("Production needs the real time: remove ")
+
+
+def test_another_clock_than_the_demo_s_still_warns(story):
+    (story.home / "demo-clock").write_text("2026-02-09T08:00", encoding="utf-8")
+    assert asked(story)[CLOCK_STANDS].verdict is Verdict.WARN
+
+
+def test_the_local_instance_opens_without_the_community_window(story):
+    with dagster_instance(story.settings) as instance:
+        assert not instance.nux_enabled
+
+
 def test_a_file_that_somebody_holds_fails_by_its_holder_and_is_not_waited_for(story):
     with filelock.FileLock(story.settings.duckdb_file.with_name("warehouse.duckdb.lock")):
         answer = examine({"warehouse": warehouse_probes.probes(story.settings)["warehouse"]})[0]

@@ -6,16 +6,17 @@ import dagster as dg
 
 from v4_assets import resources
 from v4_assets.config.environment import Settings
+from v4_assets.errors import SalesforceSetupError
 from v4_assets.names import ALERT_SENSOR, DAILY_JOB, ROLLOUT_SENSOR
 from v4_assets.operations.doctor import Answer, Probe, Verdict
-from v4_assets.operations.doctor.warehouse import opened
+from v4_assets.operations.doctor.warehouse import in_demo, opened
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import events as deployments
 from v4_assets.production import store as production_store
 from v4_assets.resources import registry
 from v4_assets.runs import unfinished, why_gone
 from v4_assets.salesforce.client.http import Patience
-from v4_assets.salesforce.client.org import OrgIdentity
+from v4_assets.salesforce.client.org import Org, OrgIdentity
 from v4_assets.salesforce.fields import examine
 from v4_assets.store import Store
 
@@ -71,6 +72,15 @@ def salesforce(settings: Settings) -> Answer:
     org = None if settings.salesforce == "dry-run" else resources.salesforce(settings, IMPATIENT)
     if org is None:
         return Answer(Verdict.OK, "dry-run: nothing is sent, the day only writes the files it would send")
+    try:
+        return _org(settings, org)
+    except SalesforceSetupError:
+        if settings.salesforce != "local" or not in_demo(settings):
+            raise
+        return Answer(Verdict.OK, "the demo's stand-in org is stopped, as the demo leaves it", "`v4 dev` starts it.")
+
+
+def _org(settings: Settings, org: Org) -> Answer:
     identity, target = org.identity(), settings.salesforce_target
     if target and identity != OrgIdentity(target.org_id_18, target.sandbox):
         do = "Set V4_SALESFORCE_ORG_ID and V4_SALESFORCE_SANDBOX to the org you mean."
@@ -92,7 +102,7 @@ def salesforce(settings: Settings) -> Answer:
 def dagster(settings: Settings) -> Answer:
     """The Dagster instance answers; a daemon is alive where schedule or sensors are on."""
     if not is_there(settings):
-        do = "The first `v4 run` or `v4 dev` makes it, of V4_DAGSTER_YAML."
+        do = "`v4 dev` makes it from V4_DAGSTER_YAML, and so does the first daily run."
         return Answer(Verdict.WARN, f"There is no instance in {settings.dagster_home} yet.", do)
     with dagster_instance(settings) as instance:
         if outdated := _outdated(instance):
