@@ -375,10 +375,10 @@ def test_statements_stand_together_when_each_changed_what_it_should(house):
             "nobody",
             1,
             ConcurrentWriteError,
-            "rename changed 0 rows instead of 1: somebody else was there first",
+            "rename matched 0 rows, expected 1: another process changed them first",
             id="few",
         ),
-        pytest.param("z", 0, ConcurrentWriteError, "rename changed 1 rows instead of 0", id="many"),
+        pytest.param("z", 0, ConcurrentWriteError, "rename matched 1 rows, expected 0", id="many"),
         pytest.param(None, 1, TableMissingError, "`v4 init` creates the tables this project writes", id="no-table"),
     ],
 )

@@ -401,7 +401,7 @@ def test_rows_that_read_the_warehouse_while_they_are_written_are_refused(house):
         yield batch("c")
         yield batch(house.leads())
 
-    with pytest.raises(WarehouseError, match="Read first, then pass what was read"):
+    with pytest.raises(WarehouseError, match="Read first, then write"):
         house.put(reading(), sequence=2)
     assert house.leads() == ["a", "b"]
 
@@ -597,7 +597,7 @@ def test_statements_stand_together_when_each_changed_what_it_should(house):
             id="too-few",
         ),
         pytest.param(
-            Statement(rename("z", "x"), 0), ConcurrentWriteError, "rename changed 1 rows instead of 0", id="many"
+            Statement(rename("z", "x"), 0), ConcurrentWriteError, "rename matched 1 rows, expected 0", id="many"
         ),
         pytest.param(
             Statement(Query("adopt", "UPDATE ml_features.nowhere SET a = 1 WHERE TRUE"), 1),
