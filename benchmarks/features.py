@@ -25,8 +25,8 @@ from benchmarks.measure import timed
 from v4_assets import sql, tables
 from v4_assets.clock import Clock, cutoff
 from v4_assets.config.environment import Settings, load
-from v4_assets.partition import Day, Desk, write_query
-from v4_assets.resources import registry, warehouse
+from v4_assets.partition import Day, write_query
+from v4_assets.resources import registry, store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
 from v4_assets.sql import Query
@@ -61,11 +61,11 @@ def prepare(folder: str, scale: float) -> int:
 
 def ours(settings: Settings) -> None:
     """The daily SQL: departures, firms, advisors and common features once, then each version's features."""
-    desk = Desk(warehouse(settings), registry(settings), settings.rollout.catalogue, settings.rollout.checks)
+    here = store(settings)
     day = Day(DAY, Clock(cutoff(date(2026, 1, 13))))
     for key in CHAIN:
-        with desk.warehouse.session():
-            write_query(desk, key, day)
+        with here.session():
+            write_query(here, key, day)
 
 
 def correlated(settings: Settings, limit_seconds: float) -> None:

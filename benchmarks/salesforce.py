@@ -43,10 +43,9 @@ from v4_assets.config.record_ids import to_18
 from v4_assets.resources import registry, warehouse
 from v4_assets.salesforce import sync as syncing
 from v4_assets.salesforce.client.client import SalesforceClient
-from v4_assets.salesforce.client.crm import CRM
+from v4_assets.salesforce.client.org import CRM
 from v4_assets.salesforce.fields import examine
-from v4_assets.salesforce.rows import as_sent
-from v4_assets.salesforce.shipment import Shipment
+from v4_assets.salesforce.plan import DayScores, day_scores
 from v4_assets.scores.ranking import deprioritized, percentiles
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.protocol import arrow_schema
@@ -80,7 +79,7 @@ def settings_in(folder: str) -> Settings:
     return load({"V4_HOME": folder})
 
 
-def shipment(count: int, version: str) -> Shipment:
+def scores_of(count: int, version: str) -> DayScores:
     """Scores of `count` leads by a version, as the warehouse would hand them out."""
     ids = [to_18(f"00QAb{number:010d}") for number in range(count)]
     scores = np.random.default_rng(int(version[3])).uniform(0.3, 0.7, count)
@@ -93,7 +92,7 @@ def shipment(count: int, version: str) -> Shipment:
             "deprioritize": pa.array(deprioritized(ranks)),
         }
     )
-    return Shipment(DAY, version, f"switch to {version}", as_sent(rows, version), CLOCK.now())
+    return day_scores(rows, day=DAY, version=version, scored_at=CLOCK.now(), event_id=f"switch to {version}")
 
 
 def go_live(settings: Settings, version: str) -> None:
@@ -112,19 +111,19 @@ def prepare(folder: str, count: int) -> None:
     go_live(settings, OLD)
     (org_folder := Path(folder) / "org").mkdir()
     with StandInOrg(org_folder) as org:
-        org.seed(shipment(count, OLD).sent.rows["lead_id"].to_pylist())
-        sync(settings, SalesforceClient(org.target), shipment(count, OLD))
+        org.seed(scores_of(count, OLD).rows["lead_id"].to_pylist())
+        sync(settings, SalesforceClient(org.target), scores_of(count, OLD))
     go_live(settings, NEW)
     (Path(folder) / "rows").write_text(str(count), encoding="ascii")
 
 
-def sync(settings: Settings, org: SalesforceClient, goods: Shipment) -> syncing.Report:
+def sync(settings: Settings, org: SalesforceClient, goods: DayScores) -> syncing.SyncResult:
     """One sync, as the asset does it."""
     house, rollout = warehouse(settings), settings.rollout
     fields = examine(rollout.salesforce.fields, org.lead_fields(), list(rollout.versions))
     crm = CRM("local", org, settings.home / "salesforce")
     report = syncing.synchronise(
-        house, rollout, CLOCK, crm, org, goods, fields, run_id=None, allowed=None, tell=lambda _: None
+        house, rollout, CLOCK, crm, org, goods, fields, run_id=None, allowed=None, log=lambda _: None
     )
     if report.problems or report.uncovered or len(report.read_back.differing):
         raise RuntimeError(f"The sync did not do its work: {report.problems}, {report.uncovered} uncovered.")
@@ -134,16 +133,16 @@ def sync(settings: Settings, org: SalesforceClient, goods: Shipment) -> syncing.
 def ours(folder: str, count: int) -> Iterator[int]:
     """The sync after the switch, and the same once more; after each the leads it sent."""
     settings = settings_in(str(Path(folder) / "home"))
-    goods = shipment(count, NEW)
+    goods = scores_of(count, NEW)
     for _ in range(2):
         # A process of its own every time: each logs in and asks which org it is.
         org = SalesforceClient(partial(local_target, Path(folder) / "org"))
-        yield len(sync(settings, org, goods).changes.rows)
+        yield len(sync(settings, org, goods).plan.rows)
 
 
 def by_hand(send: Send, folder: str, count: int) -> Iterator[int]:
     """Whatever scores there are; every time the same."""
-    goods = shipment(count, NEW).sent.rows
+    goods = scores_of(count, NEW).rows
     for _ in range(2):
         records = [
             {

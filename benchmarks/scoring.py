@@ -22,8 +22,8 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Matrix
 from v4_assets.models.files import score_file
-from v4_assets.partition import Day, Desk, write_partition
-from v4_assets.resources import registry, warehouse
+from v4_assets.partition import Day, write_partition
+from v4_assets.resources import registry, store, warehouse
 from v4_assets.scores.assets import scored_batches
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.protocol import arrow_schema
@@ -84,7 +84,7 @@ def ours(folder: str, *, with_reasons: bool) -> None:
     house, catalogue = warehouse(settings), settings.rollout.catalogue
     bundle = registry(settings).load(VERSION)
     day = Day(DAY, Clock(cutoff(date(2026, 1, 6))))
-    desk = Desk(house, registry(settings), catalogue, settings.rollout.checks)
+    here = store(settings)
     features = catalogue.query("features_of_day", day.params, features=tables.features_key(KEY))
     table = catalogue[tables.scores_key(KEY)]
     house.replace_table(table, [])
@@ -93,7 +93,7 @@ def ours(folder: str, *, with_reasons: bool) -> None:
     def work() -> None:
         with house.session():
             write_partition(
-                desk,
+                here,
                 table,
                 day,
                 lambda: scored_batches(house, features, bundle, table, day, with_reasons=with_reasons),

@@ -14,8 +14,8 @@ StandInOrg(folder, leads=(), *, fields=V4, sandbox=True, page_size=2000, host="1
 `switch(folder, down=True)`; on the command line it is `python -m salesforce_stand_in serve FOLDER`. faults.py says
 what can go wrong.
 
-It imitates: login by JWT bearer (signature, issuer, audience, user, expiry), client credentials, and SOAP up to API
-version 64; expiry of tokens; the daily request limit and its header; describe with field-level security; SOQL as far as
+It imitates: login by JWT bearer (signature, issuer, audience, user, expiry) and client credentials;
+expiry of tokens; the daily request limit and its header; describe with field-level security; SOQL as far as
 soql.py says, page by page; Bulk API 2.0 ingest jobs that update Lead from CSV with their states, counts, errors, limits
 on repetition and three result files; row errors; values as Salesforce keeps them (numbers unrounded). A caller adds
 further APIs by `org.api.extensions`, as benchmarks/bulk_v1.py does for Bulk API 1.0.

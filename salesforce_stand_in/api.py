@@ -10,7 +10,7 @@ from salesforce_stand_in.extension import Extension
 from salesforce_stand_in.faults import Faults, Operation, RequestFault
 from salesforce_stand_in.fields import OrgField, Value
 from salesforce_stand_in.jobs import KINDS, Jobs, Refused, info
-from salesforce_stand_in.login import ORG_ID, USER_ID, Login, identity, oauth, soap
+from salesforce_stand_in.login import ORG_ID, USER_ID, Login, identity, oauth
 from salesforce_stand_in.messages import Answer, Request, as_json, refusal
 from salesforce_stand_in.soql import Query, SoqlError, parse
 from salesforce_stand_in.store import Store
@@ -91,7 +91,7 @@ class Api:
     def operation(self, request: Request) -> Operation:
         """What a request is, for faults and counting; `any` is nothing there is."""
         path = urlsplit(request.path).path
-        if path.startswith(("/services/oauth2/token", "/services/Soap/u/")):
+        if path.startswith("/services/oauth2/token"):
             return "login"
         if extension := self._extension(path):
             return extension.operation(request)
@@ -107,8 +107,6 @@ class Api:
         path = urlsplit(request.path).path
         if path.startswith("/services/oauth2/token"):
             return oauth(self.login, request, self.base)
-        if path.startswith("/services/Soap/u/"):
-            return soap(self.login, request, self.base)
         if fault and fault.kind == "expired_token":
             self.login.expire()
         extension = self._extension(path)

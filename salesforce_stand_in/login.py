@@ -1,9 +1,7 @@
-"""Logging in to the stand-in org: JWT bearer, client credentials, and the SOAP login that ends with API version 64."""
+"""Logging in to the stand-in org: JWT bearer and client credentials."""
 
 import base64
-import re
 import secrets
-import xml.sax.saxutils
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +19,6 @@ ORG_ID = to_18("00DSM0000000001")
 USER_ID = to_18("005SM0000000001")
 DOMAIN = "stand-in.my"
 USERNAME = "v4@stand-in.example"
-LAST_SOAP_VERSION = 64
-XML = "text/xml;charset=UTF-8"
 
 
 class LoginRefusedError(Exception):
@@ -41,8 +37,6 @@ class Login:
     """The private key of the one app and user; made when it is not there."""
     consumer_key: str = "stand-in-consumer-key"
     consumer_secret: str = "stand-in-consumer-secret"
-    password: str = "stand-in-password"
-    security_token: str = "stand-in-security-token"
     tokens: set[str] = field(default_factory=set)
     _public: bytes = b""
 
@@ -63,16 +57,6 @@ class Login:
             self._check_basic(authorization)
         else:
             raise LoginRefusedError("unsupported_grant_type", "grant type not supported")
-        return self._issue()
-
-    def soap(self, body: str, version: float) -> str:
-        """A fresh session id for a user name and a password with the token behind it. Raises LoginRefusedError."""
-        if version > LAST_SOAP_VERSION:
-            raise LoginRefusedError("UNSUPPORTED_API_VERSION", f"SOAP login() is not available in API {version}")
-        told = [re.search(rf"<(?:\w+:)?{name}>(.*?)</", body, re.DOTALL) for name in ("username", "password")]
-        given = [xml.sax.saxutils.unescape(found[1]) if found else "" for found in told]
-        if given != [USERNAME, self.password + self.security_token]:
-            raise LoginRefusedError("INVALID_LOGIN", "Invalid username, password, security token; or user locked out.")
         return self._issue()
 
     def expire(self) -> None:
@@ -120,19 +104,6 @@ def oauth(login: Login, request: Request, base: str) -> Answer:
         return as_json(400, {"error": refused.error, "error_description": str(refused)})
     told = {"access_token": token, "instance_url": base, "id": identity(base), "token_type": "Bearer"}
     return as_json(200, told)
-
-
-def soap(login: Login, request: Request, base: str) -> Answer:
-    """Answer of the SOAP call login(), whose version stands at the end of the path."""
-    version = request.path.rstrip("/").rpartition("/")[2]
-    try:
-        token = login.soap(request.body.decode(), float(version))
-    except LoginRefusedError as refused:
-        said = f"<sf:exceptionCode>{refused.error}</sf:exceptionCode><sf:exceptionMessage>{refused}"
-        said = f'<fault xmlns:sf="urn:fault.partner.soap.sforce.com">{said}</sf:exceptionMessage></fault>'
-        return Answer(500, said.encode(), XML)
-    said = f"<sessionId>{token}</sessionId><serverUrl>{base}/services/Soap/u/{version}/{ORG_ID}</serverUrl>"
-    return Answer(200, f"<result>{said}</result>".encode(), XML)
 
 
 def _make_key(file: Path) -> None:

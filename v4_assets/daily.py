@@ -1,25 +1,25 @@
 """What every daily asset shares: the days of its run, the table it fills, and the checks it answers."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
 import dagster as dg
 from tqdm import tqdm
 
-from v4_assets import sql, tables
+from v4_assets import sql, tables, verdicts
 from v4_assets.checks import Check, Finding, results, specs
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import V4Error
-from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import ONLY_GAPS_TAG, PROCESS_TAG, REPLACE_LIVE_TAG
-from v4_assets.partition import Day, Desk, Written, write_query
+from v4_assets.partition import Day, is_kept, metadata_of, write_query
 from v4_assets.partitions import days_of
 from v4_assets.runs import this_process
+from v4_assets.store import Store
 from v4_assets.tables import Table
-from v4_assets.warehouse import verdicts
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.warehouse.writes import PartitionWrite
 
 
 def days(context: dg.AssetExecutionContext, clock: Clock) -> tuple[Day, ...]:
@@ -47,8 +47,8 @@ def daily_asset(
     description: str,
     kinds: set[str],
     checks: Sequence[Check],
-    work: Callable[[Desk, Day], tuple[Written, Sequence[Finding]]],
-    observe: Callable[[Desk, Day], Iterable[dg.AssetObservation]] = lambda desk, day: (),
+    work: Callable[[Store, Day], tuple[PartitionWrite, Sequence[Finding]]],
+    observe: Callable[[Store, Day], Iterable[dg.AssetObservation]] = lambda store, day: (),
 ) -> dg.AssetsDefinition:
     """An asset that fills one partition of the table `key` a day by `work`, and answers its `checks`.
 
@@ -70,26 +70,26 @@ def daily_asset(
     )
     def asset(
         context: dg.AssetExecutionContext,
-        warehouse: dg.ResourceParam[Warehouse],
-        registry: dg.ResourceParam[ModelRegistry],
+        store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
     ) -> MaterializeResult:
-        desk = Desk(warehouse, registry, rollout.catalogue, rollout.checks)
         findings: dict[date, Sequence[Finding]] = {}
         judged = []
         wanted = days(context, clock)
         for day in tqdm(wanted, desc=key, unit="day", disable=None if len(wanted) > 1 else True):
-            with warehouse.session(), warehouse.metered() as cost:
-                written, findings[day.date] = work(desk, day)
-                for observation in observe(desk, day):
+            with store.session(), store.warehouse.metered() as cost:
+                started = time.monotonic()
+                write, findings[day.date] = work(store, day)
+                seconds = time.monotonic() - started
+                for observation in observe(store, day):
                     context.log_event(observation)
             if checks:
                 failed = tuple(one.check.name for one in findings[day.date] if one.check.blocking and not one.passed)
-                judged.append(verdicts.Verdict(written.write, failed, clock.now(), context.run_id))
-            if written.kept:
+                judged.append(verdicts.Verdict(write, failed, clock.now(), context.run_id))
+            if is_kept(write, day):
                 context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
-            context.add_asset_metadata({**written.metadata, **cost}, partition_key=day.date.isoformat())
-        verdicts.record(warehouse, rollout.catalogue, judged)
+            context.add_asset_metadata({**metadata_of(write, day, seconds), **cost}, partition_key=day.date.isoformat())
+        verdicts.record(store, judged)
         return dg.MaterializeResult(check_results=list(results(checks, findings, key)))
 
     return asset
@@ -103,15 +103,15 @@ def table_asset(
     group: str,
     kinds: set[str],
     checks: Sequence[Check] = (),
-    judge: Callable[[Desk, Day], Sequence[Finding]] = lambda desk, day: (),
-    observe: Callable[[Desk, Day], Iterable[dg.AssetObservation]] = lambda desk, day: (),
+    judge: Callable[[Store, Day], Sequence[Finding]] = lambda store, day: (),
+    observe: Callable[[Store, Day], Iterable[dg.AssetObservation]] = lambda store, day: (),
 ) -> dg.AssetsDefinition:
     """A daily asset that sql/KEY.sql makes inside the warehouse. What it depends on is read from the file's header."""
     file = sql.load(key)
 
-    def work(desk: Desk, day: Day) -> tuple[Written, Sequence[Finding]]:
-        written = write_query(desk, key, day)
-        return written, judge(desk, day)
+    def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
+        write = write_query(store, key, day)
+        return write, judge(store, day)
 
     return daily_asset(
         key,

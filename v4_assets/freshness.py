@@ -5,7 +5,7 @@ there is checked by the alert sensor and by `v4 status` (production/overdue.py).
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import dagster as dg
 
@@ -14,6 +14,9 @@ from v4_assets.clock import NEW_YORK
 from v4_assets.config.rollout import Rollout
 from v4_assets.names import SALESFORCE_SYNC
 from v4_assets.production.overdue import due
+
+SHORTEST = timedelta(minutes=1)
+"""The shortest window of a cron policy in Dagster."""
 
 
 def expected(rollout: Rollout, archived: Iterable[str]) -> set[str]:
@@ -29,6 +32,6 @@ def every_morning(rollout: Rollout) -> dg.FreshnessPolicy:
     midnight = datetime.combine(rollout.first_day, datetime.min.time(), NEW_YORK)
     return dg.FreshnessPolicy.cron(
         deadline_cron=f"{deadline.minute} {deadline.hour} * * *",
-        lower_bound_delta=deadline - midnight,
+        lower_bound_delta=max(deadline - midnight, SHORTEST),
         timezone=NEW_YORK.key,
     )

@@ -14,7 +14,7 @@ from v4_assets.production.sensor import rollout_sensor
 from v4_assets.report import assets as report_assets
 from v4_assets.report import publishing
 from v4_assets.report.alerts import alert_sensor
-from v4_assets.resources import crm, registry, warehouse
+from v4_assets.resources import crm, store
 from v4_assets.salesforce import assets as salesforce_assets
 from v4_assets.scores import assets as score_assets
 from v4_assets.sources import assets as source_assets
@@ -25,7 +25,7 @@ from v4_assets.studies import assets as study_assets
 def build(settings: Settings) -> dg.Definitions:
     """The whole graph for one configuration."""
     rollout = settings.rollout
-    days = daily_partitions(rollout.first_day)
+    days = daily_partitions(rollout.first_day, settings.clock.today() if settings.clock.fixed else None)
     versions = rollout.versions.items()
     archived = production_assets.archived_versions(settings.places.registry)
     org = crm(settings)
@@ -60,14 +60,13 @@ def build(settings: Settings) -> dg.Definitions:
             jobs.training_job(),
             jobs.checklist_job(rollout),
         ],
-        schedules=[jobs.daily_schedule(daily, running=settings.schedule)],
+        schedules=[jobs.daily_schedule(rollout, daily, running=settings.schedule)],
         sensors=[
             rollout_sensor(rollout, [*parts, *actions], running=settings.sensors),
             alert_sensor(rollout, settings.slack_webhook, publishing.rewrite, running=settings.sensors),
         ],
         resources={
-            "warehouse": warehouse(settings),
-            "registry": registry(settings),
+            "store": store(settings),
             "clock": settings.clock,
             "places": settings.places,
             "salesforce": org,

@@ -139,15 +139,15 @@ def checklist_job(rollout: Rollout) -> "AssetJob":
     )
 
 
-def daily_schedule(job: "AssetJob", *, running: bool) -> "Schedule":
-    """06:00 in New York, for the day that began at midnight."""
+def daily_schedule(rollout: Rollout, job: "AssetJob", *, running: bool) -> "Schedule":
+    """At `daily_run.at` in New York, for the day that began at midnight."""
     return dg.build_schedule_from_partitioned_job(
         job,
-        hour_of_day=6,
-        minute_of_hour=0,
+        hour_of_day=rollout.daily_run.at.hour,
+        minute_of_hour=rollout.daily_run.at.minute,
         description=(
-            "06:00 in New York, for the day that began at midnight. Off unless `V4_SCHEDULE=on`; a day that was missed "
-            "is made up for by `v4 run` or `v4 backfill`."
+            f"{rollout.daily_run} in New York, for the day that began at midnight. Off unless `V4_SCHEDULE=on`; a day "
+            "that was missed is made up for by `v4 run` or `v4 backfill`."
         ),
         tags={PART_TAG: "daily"},
         default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,

@@ -1,6 +1,5 @@
 """One day's partition of one table: what it is worked on with, how it is written or kept, how it is looked at."""
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,23 +12,11 @@ from v4_assets import sql, tables
 from v4_assets.clock import Clock, cutoff
 from v4_assets.config.rollout import CheckLimits
 from v4_assets.errors import ConcurrentWriteError, SchemaDriftError
-from v4_assets.models.registry import ModelRegistry
 from v4_assets.sources.checks import differences
 from v4_assets.sql import Query
-from v4_assets.tables import Catalogue, Table
-from v4_assets.warehouse.latest_writes import latest_writes
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
+from v4_assets.tables import Table
 from v4_assets.warehouse.writes import PartitionWrite, fingerprint, to_write
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What an asset works with: the warehouse and what its tables are called, the models, the limits."""
-
-    warehouse: Warehouse
-    registry: ModelRegistry
-    catalogue: Catalogue
-    limits: CheckLimits
 
 
 @dataclass(frozen=True)
@@ -53,43 +40,36 @@ class Day:
         return {"prediction_date": self.date, "cutoff": cutoff(self.date), "retrospective": self.retrospective}
 
 
-@dataclass(frozen=True)
-class Written:
-    """A partition as it stands after an asset dealt with it."""
-
-    write: PartitionWrite
-    kept: bool
-    """The rows were there already and stayed."""
-    seconds: float
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What the Dagster page shows and plots."""
-        return {
-            "dagster/row_count": self.write.row_count,
-            "kept": self.kept,
-            "retrospective": self.write.retrospective,
-            "written_at": dg.MetadataValue.timestamp(self.write.written_at),
-            "definition": self.write.definition_sha256[:12],
-            "seconds": round(self.seconds, 3),
-        }
+def metadata_of(write: PartitionWrite, day: Day, seconds: float) -> dict[str, Any]:
+    """What the Dagster page shows and plots of a partition: its latest write, made by this run or kept."""
+    return {
+        "dagster/row_count": write.row_count,
+        "kept": is_kept(write, day),
+        "retrospective": write.retrospective,
+        "written_at": dg.MetadataValue.timestamp(write.written_at),
+        "definition": write.definition_sha256[:12],
+        "seconds": round(seconds, 3),
+    }
 
 
-def write_query(desk: Desk, key: str, day: Day) -> Written:
+def is_kept(write: PartitionWrite, day: Day) -> bool:
+    """Whether the rows were there already and stayed."""
+    return write.run_id != day.run_id
+
+
+def write_query(store: Store, key: str, day: Day) -> PartitionWrite:
     """Fill the partition of the table `key` from sql/KEY.sql, inside the warehouse."""
-    query = desk.catalogue.query(key, day.params)
-    inputs = [desk.catalogue[name] for name in sql.load(key).inputs]
+    query = store.catalogue.query(key, day.params)
+    inputs = [store.catalogue[name] for name in sql.load(key).inputs]
     return write_partition(
-        desk, desk.catalogue[key], day, query, (query.text,), inputs, is_evidence=key != tables.SOURCE_OBSERVATIONS
+        store, store.catalogue[key], day, query, (query.text,), inputs, is_evidence=key != tables.SOURCE_OBSERVATIONS
     )
 
 
-def coverage(desk: Desk, day: Day, *, expected: str, actual: str) -> dict[str, int]:
+def coverage(store: Store, day: Day, *, expected: str, actual: str) -> dict[str, int]:
     """The row of lead_coverage: how the leads of the table `actual` compare with those of `expected` on the day."""
-    query = desk.catalogue.query("lead_coverage", day.params, expected=expected, actual=actual)
-    [row] = desk.warehouse.read(query).to_pylist()
-    counted: dict[str, int] = row
-    return counted
+    [row] = store.rows("lead_coverage", day.params, expected=expected, actual=actual)
+    return row
 
 
 def range_before(day: Day, limits: CheckLimits) -> dict[str, date]:
@@ -101,7 +81,7 @@ def range_before(day: Day, limits: CheckLimits) -> dict[str, date]:
 
 
 def write_partition(
-    desk: Desk,
+    store: Store,
     table: Table,
     day: Day,
     rows: Query | Callable[[], Iterable[pa.RecordBatch]],
@@ -109,17 +89,16 @@ def write_partition(
     inputs: Iterable[Table] = (),
     *,
     is_evidence: bool = True,
-) -> Written:
-    """Fill the table's partition of the day, or keep it where evidence says so.
+) -> PartitionWrite:
+    """Fill the table's partition of the day, or keep it where evidence says so. Returns its latest write.
 
     `rows` is only called when they are wanted; `definition` names everything that makes them what they are, beside the
     partitions of `inputs`, of which the write that is read counts. What is no evidence is written again at every run.
     """
-    started = time.monotonic()
-    log = desk.catalogue[tables.PARTITION_WRITES]
+    log = store.catalogue[tables.PARTITION_WRITES]
     definition, inputs = tuple(definition), tuple(inputs)
     while True:
-        writes = latest_writes(desk.warehouse, desk.catalogue, day.date, day.date)
+        writes = store.latest_writes(day.date, day.date)
         read = [writes.get((source.name, day.date)) for source in inputs]
         wanted = PartitionWrite(
             table_name=table.name,
@@ -139,23 +118,21 @@ def write_partition(
         )
         if write is None:
             assert latest is not None  # only a written partition is kept
-            return Written(latest, kept=True, seconds=time.monotonic() - started)
+            return latest
         try:
             content = rows if isinstance(rows, Query) else rows()
-            done = desk.warehouse.replace_partition(table, write, content, log)
+            return store.warehouse.replace_partition(table, write, content, log)
         except ConcurrentWriteError:
             # Another run was there first: decide again on what it left. Without such a write it is a fault, not a race.
-            now = latest_writes(desk.warehouse, desk.catalogue, day.date, day.date)
+            now = store.latest_writes(day.date, day.date)
             if now.get((table.name, day.date)) == latest:
                 raise
         except SchemaDriftError as error:
-            raise SchemaDriftError(f"{error}{_drifted(desk)}") from error
-        else:
-            return Written(done, kept=False, seconds=time.monotonic() - started)
+            raise SchemaDriftError(f"{error}{_drifted(store)}") from error
 
 
-def _drifted(desk: Desk) -> str:
+def _drifted(store: Store) -> str:
     """Which columns of the sources are not as declared: an engine names the column, and seldom its table."""
-    found = ((table, desk.warehouse.columns(table)) for table in desk.catalogue.sources)
+    found = ((table, store.warehouse.columns(table)) for table in store.catalogue.sources)
     wrong = [f"{table.dataset}.{line}" for table, columns in found for line in differences(table, columns)]
     return f" The sources differ from it in: {'; '.join(wrong)}." if wrong else " The sources are as it says."

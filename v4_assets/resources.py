@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from v4_assets.config.environment import Settings
 from v4_assets.models.registry import ModelRegistry
-from v4_assets.salesforce.client.crm import CRM, QUICK, Wait
-from v4_assets.salesforce.client.org import Org
+from v4_assets.salesforce.client.org import CRM, QUICK, Org, Wait
+from v4_assets.store import Store
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ def warehouse(settings: Settings, *, any_schema: bool = False) -> "DuckDBWarehou
         memory_limit=settings.warehouse_memory,
         features_dataset=dataset,
     )
+
+
+def store(settings: Settings, *, any_schema: bool = False) -> Store:
+    """The warehouse, the catalogue and the registry of these settings; `any_schema` as for `warehouse`."""
+    return Store(warehouse(settings, any_schema=any_schema), settings.rollout.catalogue, registry(settings))
 
 
 def registry(settings: Settings) -> ModelRegistry:

@@ -1,6 +1,8 @@
-"""The files in sql/: their headers are the tables' contracts, their bodies GoogleSQL with {{table}} placeholders.
+"""The files in sql/: their headers are the tables' contracts, their bodies GoogleSQL with placeholders.
 
-A header states purpose, grain, inputs, params and output columns::
+{{table}} stands for a table's full name, {{lead.email}} for another name that rollout.yaml gives: a column of the
+firm's Lead table, or the week of its policy. A header states purpose, grain, inputs, such names,
+params and output columns::
 
     -- features_v41: the 22 features of V4.1.0.
     -- grain:   one row per prediction_date and lead_id
@@ -30,14 +32,14 @@ Type = Literal["STRING", "INT64", "FLOAT64", "BOOL", "DATE", "TIMESTAMP"]
 Value = str | int | float | bool | None
 
 _TITLE = re.compile(r"-- (?P<name>\w+): +(?P<purpose>.+)")
-_ENTRY = re.compile(r"-- (?P<key>grain|inputs|params): +(?P<value>.+)")
+_ENTRY = re.compile(r"-- (?P<key>grain|inputs|names|params): +(?P<value>.+)")
 _SECTION = re.compile(r"-- (?P<section>output|features|marks):$")
 _COLUMN = re.compile(
     r"-- {3}(?P<name>\w+) +(?P<type>STRING|INT64|FLOAT64|BOOL|DATE|TIMESTAMP)"
     r"(?: \[(?P<domain>[^\]]+)\])?  +(?P<text>.+)"
 )
 _RANGE = re.compile(r"(?P<low>-?[\d.]*?)\.\.(?P<high>-?[\d.]*)")
-_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+_PLACEHOLDER = re.compile(r"\{\{(\w+(?:\.\w+)?)\}\}")
 _PARAM = re.compile(r"@(\w+)")
 
 
@@ -66,6 +68,8 @@ class SqlFile:
     purpose: str
     grain: str
     inputs: tuple[str, ...]
+    names: tuple[str, ...]
+    """What else rollout.yaml names: columns of the Lead table, as in lead.email, and policy.week."""
     params: tuple[str, ...]
     columns: tuple[Column, ...]
     body: str
@@ -138,6 +142,7 @@ def parse(name: str, text: str) -> SqlFile:
         purpose=" ".join(purpose),
         grain=entries.get("grain", ""),
         inputs=tuple(_PLACEHOLDER.findall(entries.get("inputs", ""))),
+        names=tuple(_PLACEHOLDER.findall(entries.get("names", ""))),
         params=tuple(_PARAM.findall(entries.get("params", ""))),
         columns=tuple(columns),
         body=body,
@@ -147,10 +152,10 @@ def parse(name: str, text: str) -> SqlFile:
 
 
 def bind(file: SqlFile, names: Mapping[str, str], params: Mapping[str, object]) -> Query:
-    """The file's body with `names` for its tables and exactly the parameters its header lists."""
-    missing = [table for table in file.inputs if table not in names]
+    """The file's body with `names` for its placeholders and exactly the parameters its header lists."""
+    missing = [name for name in (*file.inputs, *file.names) if name not in names]
     if missing:
-        raise SqlFileError(f"sql/{file.name}.sql reads unknown tables {missing}. Known: {sorted(names)}.")
+        raise SqlFileError(f"sql/{file.name}.sql reads {missing}, which has no name. Known: {sorted(names)}.")
     unbound = [param for param in file.params if param not in params]
     if unbound:
         raise SqlFileError(f"sql/{file.name}.sql needs a value for @{', @'.join(unbound)}; got {sorted(params)}.")
@@ -223,8 +228,11 @@ def _verify(file: SqlFile) -> None:
     names = [column.name for column in file.columns]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SqlFileError(f"sql/{file.name}.sql lists {twice} twice.")
+    used_placeholders = set(_PLACEHOLDER.findall(file.body))
+    used_names = {name for name in used_placeholders if "." in name}
     for what, listed, used in (
-        ("inputs", set(file.inputs), set(_PLACEHOLDER.findall(file.body))),
+        ("inputs", set(file.inputs), used_placeholders - used_names),
+        ("names", set(file.names), used_names),
         ("params", set(file.params), set(_PARAM.findall(file.body))),
     ):
         if listed != used:

@@ -6,7 +6,7 @@ existing installations can be upgraded: v4_assets/warehouse/schema.py.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from v4_assets import sql
 from v4_assets.sql import Column, Query
@@ -71,17 +71,20 @@ class VersionNames:
     scores_table: str
 
 
-LEAD_COLUMNS = (
-    Column("Id", "STRING", "Salesforce Lead Id, 18 characters"),
-    Column("FA_CRD__c", "STRING", "the advisor's CRD number; may hold stray non-digits"),
-    Column("LeadSource", "STRING", "where the lead came from"),
-    Column("Email", "STRING", "the lead's own e-mail address"),
-    Column("LinkedIn_Profile_Apollo__c", "STRING", "the lead's own LinkedIn profile"),
-    Column("Company", "STRING", "employer as Salesforce knows it"),
-    Column("CreatedDate", "TIMESTAMP", "creation of the lead"),
-    Column("stage_entered_contacting__c", "TIMESTAMP", "entering Contacting"),
-    Column("Stage_Entered_Call_Scheduled__c", "TIMESTAMP", "entering Call Scheduled: the conversion"),
-)
+LEAD_COLUMNS = {
+    "id": Column("Id", "STRING", "Salesforce Lead Id, 18 characters"),
+    "advisor_crd": Column("FA_CRD__c", "STRING", "the advisor's CRD number; may hold stray non-digits"),
+    "lead_source": Column("LeadSource", "STRING", "where the lead came from"),
+    "email": Column("Email", "STRING", "the lead's own e-mail address"),
+    "linkedin": Column("LinkedIn_Profile_Apollo__c", "STRING", "the lead's own LinkedIn profile"),
+    "company": Column("Company", "STRING", "employer as Salesforce knows it"),
+    "created_at": Column("CreatedDate", "TIMESTAMP", "creation of the lead"),
+    "entered_contacting": Column("stage_entered_contacting__c", "TIMESTAMP", "entering Contacting"),
+    "entered_call_scheduled": Column(
+        "Stage_Entered_Call_Scheduled__c", "TIMESTAMP", "entering Call Scheduled: the conversion"
+    ),
+}
+"""The Lead table's columns by what they hold, under their default names; SQL writes `{{lead.id}}`."""
 CONTACT_COLUMNS = (
     Column("RIA_CONTACT_CRD_ID", "INT64", "the advisor"),
     Column("PRIMARY_FIRM", "INT64", "where the advisor works now"),
@@ -153,13 +156,26 @@ SINGLE = (
 
 
 class Catalogue(Mapping[str, Table]):
-    """All tables by key, for one set of datasets and versions."""
+    """All tables by key, for one set of datasets, versions, names of the Lead table's columns and one kind of week.
 
-    def __init__(self, datasets: Datasets, versions: Mapping[str, VersionNames]) -> None:
+    `week` is the part of a date in GoogleSQL, such as WEEK(SATURDAY).
+    """
+
+    def __init__(
+        self,
+        datasets: Datasets,
+        versions: Mapping[str, VersionNames],
+        lead_columns: Mapping[str, str] | None = None,
+        week: str = "ISOWEEK",
+    ) -> None:
+        self._week = week
         self._datasets = datasets
         self.versions = versions
+        renamed = lead_columns or {}
+        self.lead_columns = {key: renamed.get(key, column.name) for key, column in LEAD_COLUMNS.items()}
+        lead = tuple(replace(column, name=self.lead_columns[key]) for key, column in LEAD_COLUMNS.items())
         sources = [
-            Table(LEAD, datasets.crm, "Lead", LEAD_COLUMNS, "Salesforce leads", is_source=True),
+            Table(LEAD, datasets.crm, "Lead", lead, "Salesforce leads", is_source=True),
             Table(
                 CONTACTS, datasets.advisors, CONTACTS, CONTACT_COLUMNS, "Advisors, current state only", is_source=True
             ),
@@ -236,10 +252,13 @@ class Catalogue(Mapping[str, Table]):
         return sql.bind(sql.load(file), self.names(**aliases), params or {})
 
     def names(self, **aliases: str) -> dict[str, str]:
-        """Placeholder to full table name."""
-        return {key: table.full_name for key, table in self.items()} | {
-            placeholder: self[key].full_name for placeholder, key in aliases.items()
-        }
+        """Placeholder to full table name, to a Lead column's name, and to the week."""
+        return (
+            {key: table.full_name for key, table in self.items()}
+            | {f"{LEAD}.{key}": name for key, name in self.lead_columns.items()}
+            | {"policy.week": self._week}
+            | {placeholder: self[key].full_name for placeholder, key in aliases.items()}
+        )
 
 
 def features_key(version_key: str) -> str:

@@ -19,7 +19,7 @@ TRESPASSES = {
     "scores/checks.py": "import v4_assets.clock",
     "evaluation/metrics.py": "import v4_assets.production.decision",
     "production/sensor.py": "import v4_assets.report.alerts",
-    "salesforce/client/crm.py": "import v4_assets.daily",
+    "salesforce/client/org.py": "import v4_assets.daily",
     "production/store.py": "import v4_assets.production.assets",
     "jobs.py": "import v4_assets.cli.output",
     "operations/status.py": "import v4_assets.sample.world",

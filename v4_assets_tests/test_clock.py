@@ -168,3 +168,13 @@ def test_the_partition_of_today_exists_from_midnight_on():
     midnight = cutoff(date(2026, 1, 5)).astimezone(ZoneInfo(NEW_YORK.key))
     assert partitions.get_partition_keys(midnight) == [f"2026-01-0{day}" for day in range(1, 6)]
     assert partitions.get_partition_keys(midnight - timedelta(seconds=1))[-1] == "2026-01-04"
+
+
+def test_the_partitions_of_a_fixed_clock_end_at_its_day():
+    first, machine = date(2026, 1, 1), datetime(2026, 3, 9, 12, tzinfo=NEW_YORK)
+    fixed = daily_partitions(first, date(2026, 2, 9))
+    assert fixed.get_partition_keys(machine)[-1] == "2026-02-09"
+    assert len(fixed.get_partition_keys(machine)) == 40
+    assert daily_partitions(first, first - ONE_DAY).get_partition_keys(machine) == ["2026-01-01"]
+    assert daily_partitions(first, machine.date()).get_partition_keys(machine)[-1] == "2026-03-09"
+    assert daily_partitions(first).get_partition_keys(machine)[-1] == "2026-03-09"

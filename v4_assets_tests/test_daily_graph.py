@@ -14,13 +14,13 @@ from v4_assets.errors import V4Error
 from v4_assets.graph import build
 from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, TRAINING_JOB
 from v4_assets.operations import operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.project import PROJECT
-from v4_assets.resources import warehouse
+from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec
 from v4_assets.sample.world import build as build_world
 from v4_assets.sql import Query
-from v4_assets.warehouse.latest_writes import latest_writes
 from v4_assets_tests.fixtures.homes import copy, prepared
 
 DAY = date(2026, 1, 12)
@@ -103,7 +103,7 @@ def test_reasons_stand_beside_the_live_versions_scores_only(after: Path) -> None
 def test_every_asset_and_every_check_of_the_job_reports_to_dagster(home: Path) -> None:
     settings = at(home, DAY)
     outcome = operate.run_day(settings, DAY)
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         run = instance.get_run_by_id(outcome.run_id)
         assert run is not None
         assert (run.status, run.tags["dagster/partition"]) == (dg.DagsterRunStatus.SUCCESS, "2026-01-12")
@@ -133,7 +133,7 @@ def test_a_live_day_is_replaced_only_for_a_reason_and_the_reason_is_kept(after: 
     )
     outcome = operate.run_day(settings, DAY, replace_live="LinkedIn import was undone")
     assert outcome.success
-    write = latest_writes(warehouse(settings), settings.rollout.catalogue, DAY, DAY)["v4_scored_leads", DAY]
+    write = store(settings).latest_writes(DAY, DAY)["v4_scored_leads", DAY]
     assert (write.sequence, write.replace_reason, write.run_id) == (2, "LinkedIn import was undone", outcome.run_id)
 
 
@@ -317,7 +317,7 @@ def test_the_schedule_asks_for_today_at_six_in_new_york(home: Path) -> None:
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * *", "America/New_York")
     assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
     with (
-        operate.dagster_instance(at(home, DAY)) as instance,
+        dagster_instance(at(home, DAY)) as instance,
         # A context that is not left keeps its instance as the current one of the process.
         dg.build_schedule_context(
             instance=instance,

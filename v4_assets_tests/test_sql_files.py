@@ -15,10 +15,11 @@ import pytest
 from v4_assets import sql, tables
 from v4_assets.clock import cutoff
 from v4_assets.config.environment import load
+from v4_assets.config.rollout_policy import Weeks
 from v4_assets.errors import SqlFileError
 from v4_assets.models.assets import first_morning
 from v4_assets.sql import Query, SqlFile
-from v4_assets.tables import Catalogue, Table
+from v4_assets.tables import Catalogue, Datasets, Table
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.protocol import ARROW_TYPES, arrow_schema
 from v4_assets.warehouse.writes import PartitionWrite
@@ -320,6 +321,13 @@ def weekly(house: House) -> pa.Table:
     view = next(view for view in house.catalogue.views if view.name == "v4_weekly_lift_by_decile")
     viewed = house.warehouse.read(Query("view", f"SELECT * FROM `{view.dataset}`.`{view.name}`"))
     assert by_key(viewed.to_pylist()) == by_key(rows.to_pylist())
+    to_monday = Catalogue(Datasets(), house.catalogue.versions, week=Weeks(end_on="monday").date_part)
+    others = house.warehouse.read(to_monday.query("weekly_lift_by_decile"))
+    assert sorted({(row["week_from"], row["prediction_date"], row["is_closed"]) for row in others.to_pylist()}) == [
+        (monday - timedelta(days=13), monday - timedelta(days=7), True),
+        (monday - timedelta(days=6), monday, True),
+        (monday + timedelta(days=1), monday + timedelta(days=2), False),
+    ]
     return rows
 
 
@@ -516,6 +524,7 @@ def test_a_header_is_read_as_a_contract():
         purpose="how many leads, over two lines.",
         grain="one row per day",
         inputs=("lead",),
+        names=(),
         params=("day",),
         columns=(
             sql.Column("day", "DATE", "the day"),
@@ -608,7 +617,7 @@ def test_a_file_that_is_not_there_is_named():
 
 def test_a_table_nobody_knows_and_a_parameter_nobody_gave_are_named():
     file = sql.parse("counted", GOOD)
-    with pytest.raises(SqlFileError, match=r"reads unknown tables \['lead'\]\. Known: \['leads'\]"):
+    with pytest.raises(SqlFileError, match=r"reads \['lead'\], which has no name\. Known: \['leads'\]"):
         sql.bind(file, {"leads": "`crm`.`Lead`"}, {"day": DAY})
     with pytest.raises(SqlFileError, match=r"needs a value for @day; got \['date'\]"):
         sql.bind(file, {"lead": "`crm`.`Lead`"}, {"date": DAY})

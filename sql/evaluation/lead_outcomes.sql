@@ -2,6 +2,7 @@
 -- It holds the leads contacted in the widest cohort or later, and those called since then, whenever they were contacted.
 -- grain:   one row per prediction_date and lead_id
 -- inputs:  {{lead}}
+-- names:   {{lead.id}}, {{lead.advisor_crd}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}, {{lead.entered_call_scheduled}}
 -- params:  @prediction_date DATE, @cutoff TIMESTAMP (prediction_date 00:00 New York), @first_contact DATE (of the widest cohort), @last_matured DATE (contacted by then, the outcome is known), @window_days INT64 (outcome window), @retrospective BOOL
 -- output:
 --   prediction_date        DATE    the day of evaluation
@@ -10,8 +11,8 @@
 --   called_on              DATE    New York date of entering Call Scheduled; NULL when that has not happened before the cut-off
 --   converted              BOOL    called 0 to @window_days New York days after contact; NULL while not matured
 --   called_before_contact  BOOL    called on a New York date before that of contact; it did not convert
---   has_crd                BOOL    FA_CRD__c is present: the lead is to be scored
---   is_own                 BOOL    one of the firm's own people: Company holds SAVVY
+--   has_crd                BOOL    the CRD number is present: the lead is to be scored
+--   is_own                 BOOL    one of the firm's own people: the company holds SAVVY
 --   retrospective          BOOL    computed on another day than prediction_date
 
 WITH one_row_per_lead AS (
@@ -19,30 +20,30 @@ WITH one_row_per_lead AS (
   SELECT *
   FROM {{lead}}
   QUALIFY ROW_NUMBER() OVER (
-    PARTITION BY Id
+    PARTITION BY {{lead.id}}
     ORDER BY
-      Stage_Entered_Call_Scheduled__c IS NULL,
-      stage_entered_contacting__c DESC NULLS LAST,
-      CreatedDate DESC NULLS LAST,
-      FA_CRD__c DESC NULLS LAST,
-      Company DESC NULLS LAST,
-      Email DESC NULLS LAST,
-      LinkedIn_Profile_Apollo__c DESC NULLS LAST,
-      Stage_Entered_Call_Scheduled__c DESC
+      {{lead.entered_call_scheduled}} IS NULL,
+      {{lead.entered_contacting}} DESC NULLS LAST,
+      {{lead.created_at}} DESC NULLS LAST,
+      {{lead.advisor_crd}} DESC NULLS LAST,
+      {{lead.company}} DESC NULLS LAST,
+      {{lead.email}} DESC NULLS LAST,
+      {{lead.linkedin}} DESC NULLS LAST,
+      {{lead.entered_call_scheduled}} DESC
   ) = 1
 ),
 
 known AS (
   SELECT
-    Id AS lead_id,
+    {{lead.id}} AS lead_id,
     DATE(
-      IF(stage_entered_contacting__c < @cutoff, stage_entered_contacting__c, NULL), 'America/New_York'
+      IF({{lead.entered_contacting}} < @cutoff, {{lead.entered_contacting}}, NULL), 'America/New_York'
     ) AS contacted_on,
     DATE(
-      IF(Stage_Entered_Call_Scheduled__c < @cutoff, Stage_Entered_Call_Scheduled__c, NULL), 'America/New_York'
+      IF({{lead.entered_call_scheduled}} < @cutoff, {{lead.entered_call_scheduled}}, NULL), 'America/New_York'
     ) AS called_on,
-    COALESCE(REGEXP_CONTAINS(FA_CRD__c, r'\S'), FALSE) AS has_crd,
-    UPPER(COALESCE(Company, '')) LIKE '%SAVVY%' AS is_own
+    COALESCE(REGEXP_CONTAINS({{lead.advisor_crd}}, r'\S'), FALSE) AS has_crd,
+    UPPER(COALESCE({{lead.company}}, '')) LIKE '%SAVVY%' AS is_own
   FROM one_row_per_lead
 )
 

@@ -1,9 +1,10 @@
 -- weekly_lift_by_decile: the full lift by decile once a week, as evaluated on the week's last evaluated day.
 -- grain:   one row per week_from, question, version, ranking and decile
 -- inputs:  {{lift_by_decile}}
+-- names:   {{policy.week}}
 -- params:  none
 -- output:
---   week_from             DATE  Monday of the ISO week
+--   week_from             DATE  first day of the week, as policy.weeks of rollout.yaml sets it
 --   is_closed             BOOL  a day of a later week has been evaluated
 --   prediction_date       DATE  the day of evaluation
 --   question              STRING [promotion | rollback]  what the cohort was sized for
@@ -19,9 +20,9 @@
 --   retrospective         BOOL  computed on another day than prediction_date
 
 SELECT
-  CAST(DATE_TRUNC(prediction_date, ISOWEEK) AS DATE) AS week_from,
-  DATE_TRUNC(prediction_date, ISOWEEK) < DATE_TRUNC(MAX(prediction_date) OVER (), ISOWEEK) AS is_closed,
+  CAST(DATE_TRUNC(prediction_date, {{policy.week}}) AS DATE) AS week_from,
+  DATE_TRUNC(prediction_date, {{policy.week}}) < DATE_TRUNC(MAX(prediction_date) OVER (), {{policy.week}}) AS is_closed,
   prediction_date, question, version, ranking, decile, leads, conversions, conversion_rate, conversion_rate_low,
   conversion_rate_high, lift, retrospective
 FROM {{lift_by_decile}}
-QUALIFY prediction_date = MAX(prediction_date) OVER (PARTITION BY DATE_TRUNC(prediction_date, ISOWEEK))
+QUALIFY prediction_date = MAX(prediction_date) OVER (PARTITION BY DATE_TRUNC(prediction_date, {{policy.week}}))

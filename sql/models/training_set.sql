@@ -3,6 +3,7 @@
 -- Its inputs hold that one morning only (sql.compose computes them on the spot), so lead_id alone joins them.
 -- grain:   one row per lead_id
 -- inputs:  {{features_v40}}, {{features_v41}}, {{scored_leads}}, {{lead}}
+-- names:   {{lead.id}}, {{lead.entered_call_scheduled}}
 -- params:  @prediction_date DATE, @window_days INT64 (outcome window)
 -- output:
 --   feature_date                  DATE    the morning after contact, as of which the features are
@@ -35,9 +36,9 @@
 --   is_dual_registered            INT64   feature
 
 WITH outcome AS (
-  SELECT Id AS lead_id, MAX(DATE(Stage_Entered_Call_Scheduled__c, 'America/New_York')) AS call_on
+  SELECT {{lead.id}} AS lead_id, MAX(DATE({{lead.entered_call_scheduled}}, 'America/New_York')) AS call_on
   FROM {{lead}}
-  GROUP BY Id
+  GROUP BY {{lead.id}}
 )
 
 SELECT

@@ -1,6 +1,7 @@
 -- source_observations: how many rows and nulls each source column held when the day was prepared, and how fresh it was.
 -- grain:   one row per prediction_date, source and column_name
 -- inputs:  {{lead}}, {{ria_contacts_current}}, {{contact_registered_employment_history}}, {{broker_protocol_members}}
+-- names:   {{lead.id}}, {{lead.advisor_crd}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}
 -- params:  @prediction_date DATE, @cutoff TIMESTAMP (prediction_date 00:00 New York), @retrospective BOOL
 -- output:
 --   prediction_date  DATE       the scored day
@@ -15,18 +16,18 @@ WITH observed AS (
   SELECT
     'lead' AS source,
     COUNT(*) AS row_count,
-    MAX(CreatedDate) AS latest_at,
+    MAX({{lead.created_at}}) AS latest_at,
     [
-      STRUCT('Id' AS column_name, COUNTIF(Id IS NULL) AS null_count),
-      STRUCT('FA_CRD__c' AS column_name, COUNTIF(FA_CRD__c IS NULL) AS null_count),
-      STRUCT('Email' AS column_name, COUNTIF(Email IS NULL) AS null_count),
-      STRUCT('LinkedIn_Profile_Apollo__c' AS column_name, COUNTIF(LinkedIn_Profile_Apollo__c IS NULL) AS null_count),
-      STRUCT('Company' AS column_name, COUNTIF(Company IS NULL) AS null_count),
-      STRUCT('stage_entered_contacting__c' AS column_name,
-        COUNTIF(stage_entered_contacting__c IS NULL OR stage_entered_contacting__c >= @cutoff) AS null_count)
+      STRUCT('{{lead.id}}' AS column_name, COUNTIF({{lead.id}} IS NULL) AS null_count),
+      STRUCT('{{lead.advisor_crd}}' AS column_name, COUNTIF({{lead.advisor_crd}} IS NULL) AS null_count),
+      STRUCT('{{lead.email}}' AS column_name, COUNTIF({{lead.email}} IS NULL) AS null_count),
+      STRUCT('{{lead.linkedin}}' AS column_name, COUNTIF({{lead.linkedin}} IS NULL) AS null_count),
+      STRUCT('{{lead.company}}' AS column_name, COUNTIF({{lead.company}} IS NULL) AS null_count),
+      STRUCT('{{lead.entered_contacting}}' AS column_name,
+        COUNTIF({{lead.entered_contacting}} IS NULL OR {{lead.entered_contacting}} >= @cutoff) AS null_count)
     ] AS columns
   FROM {{lead}}
-  WHERE CreatedDate < @cutoff
+  WHERE {{lead.created_at}} < @cutoff
 
   UNION ALL
 

@@ -5,20 +5,12 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from v4_assets import tables
-from v4_assets.tables import Catalogue
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 
-def by_decile(warehouse: Warehouse, catalogue: Catalogue, day: date | None) -> list[dict[str, Any]]:
+def by_decile(store: Store, day: date | None) -> list[dict[str, Any]]:
     """Rows of v4_lift_by_decile, ranked within the cohort asked for rollback: of `day`, or of every week's close."""
-    query = (
-        catalogue.query("weekly_lift_by_decile")
-        if day is None
-        else catalogue.query(tables.LIFT_BY_DECILE, {"first_day": day, "last_day": day})
-    )
-    rows = warehouse.read(query).to_pylist()
-    return [row for row in rows if row["question"] == "rollback" and row["ranking"] == "cohort"]
+    return store.weekly_deciles() if day is None else store.deciles(day)
 
 
 def as_text(rows: Sequence[dict[str, Any]]) -> str:

@@ -1,5 +1,6 @@
-"""The command `v4`: what Dagster's own command line does not do well. Words and options only; the work is elsewhere."""
+"""The command `v4`: argument parsing and output only."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from v4_assets.sample import Story
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="v4-assets", prog_name="v4")
 def cli() -> None:
     """Score leads with two model versions in parallel, compare them, promote, watch, roll back."""
 
@@ -128,13 +130,13 @@ def demo(wanted: Story, every: bool) -> None:
 def dev(port: int) -> None:
     """The Dagster UI on V4_HOME, with the clock, and the stand-in org, where the demo left them."""
     from salesforce_stand_in import StandInOrg
-    from v4_assets.operations import operate
+    from v4_assets.operations.instance import dagster_instance
 
     settings = load()
     if settings.now:
         where = settings.demo_clock_file if settings.demo_clock_file.exists() else "V4_NOW"
         click.echo(f"The clock stands at {settings.clock.today()} by {where}. Remove it for the real time.")
-    with operate.dagster_instance(settings):
+    with dagster_instance(settings):
         pass  # made before the web server looks for it
     click.echo(f"Dagster at http://127.0.0.1:{port}, Ctrl-C ends it.")
     workspace = ["-w", str(PROJECT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
@@ -166,6 +168,18 @@ def main() -> None:
     except V4Error as error:
         click.echo(f"v4: {error}", err=True)
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise  # without a path it is not the user's file
+        click.echo(f"v4: {_of_files(error)}", err=True)
+        sys.exit(2)
+
+
+def _of_files(error: OSError) -> str:
+    """One sentence on a file that could not be read or written."""
+    where = error.filename or "The disk of V4_HOME"
+    do = "Free some space" if error.errno == errno.ENOSPC else "Correct the path or its permissions"
+    return f"{where}: {error.strerror or error}. {do}, then run the command again."
 
 
 def _progress(unit: str, total: int | None) -> "tqdm[Any]":

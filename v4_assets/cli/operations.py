@@ -1,4 +1,4 @@
-"""The commands of who keeps it running: how things stand, whether all is there that a morning needs."""
+"""Operator commands: status, doctor, prune."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from v4_assets.cli.output import json_option, say
-from v4_assets.config.environment import load
+from v4_assets.config.environment import load, load_existing
 from v4_assets.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def show_status(as_json: bool) -> None:
     from v4_assets.operations.status import status
     from v4_assets.operations.status_text import as_text
 
-    content = status(load())
+    content = status(load_existing())
     say(content, as_text(content), as_json)
     sys.exit(1 if content["to_do"] else 0)
 
@@ -28,7 +28,7 @@ def show_status(as_json: bool) -> None:
 @click.command("doctor")
 @json_option
 def show_doctor(as_json: bool) -> None:
-    """Is everything there that a morning needs? Changes nothing. Exit code 1 when anything fails."""
+    """Check everything the daily run depends on. Changes nothing. Exit code 1 when anything fails."""
     from v4_assets.operations import doctor
 
     told = _examined()
@@ -37,13 +37,19 @@ def show_doctor(as_json: bool) -> None:
 
 
 @click.command("prune")
-@click.option("--keep-days", default=400, show_default=True, help="What is younger stays.")
+@click.option(
+    "--keep-days",
+    type=click.IntRange(30, 36_500),
+    default=400,
+    show_default=True,
+    help="Keep runs and files newer than this many days.",
+)
 @click.option("--yes", is_flag=True, help="Delete; without it only what would go is said.")
 def prune_old(keep_days: int, yes: bool) -> None:
     """Delete Dagster's old runs and old daily files. Tables, models, archive and everything about actions stay."""
     from v4_assets.operations import prune
 
-    settings = load()
+    settings = load_existing()
     found = prune.old(settings, keep_days)
     if yes:
         prune.remove(settings, found)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, is_dataclass
 from datetime import date
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,6 +29,17 @@ class Day(click.ParamType[date]):
             return date.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is not a date. Write it like 2026-01-05, or today.", param, ctx)
+
+
+class Number(click.FloatRange):
+    """A float within bounds. NaN, which compares as neither below nor above, is refused too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number meant by the text."""
+        number: float = super().convert(value, param, ctx)
+        if isnan(number):
+            self.fail(f"{value!r} is not a number between {self.min} and {self.max}.", param, ctx)
+        return number
 
 
 DAY = Day()

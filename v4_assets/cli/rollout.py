@@ -8,7 +8,7 @@ import click
 
 from v4_assets.cli.output import DAY, json_option, say, told
 from v4_assets.clock import cutoff, parse_instant
-from v4_assets.config.environment import load
+from v4_assets.config.environment import load, load_existing
 
 if TYPE_CHECKING:
     from v4_assets.production.events import Event
@@ -36,7 +36,7 @@ def live(instant: str | None, as_json: bool) -> None:
     """What is live, or was at an instant."""
     from v4_assets.production import events as deployments
 
-    when = _instant(instant) if instant else load().clock.now()
+    when = _instant(instant) if instant else load_existing().clock.now()
     found = deployments.live_at(_events(), when)
     text = f"{found.version} since {found.happened_at:%Y-%m-%d %H:%M} UTC: {found.reason}" if found else "nothing"
     say(found, f"{when:%Y-%m-%d %H:%M} UTC: {text}", as_json)
@@ -56,7 +56,7 @@ def tick(alerts: bool) -> None:
     """One look of the rollout sensor in this process, and the runs it asks for: for those who run no Dagster daemon."""
     from v4_assets.operations import actions
 
-    settings = load()
+    settings = load_existing()
     looks = [actions.tick(settings), *([actions.alert(settings)] if alerts else [])]
     for one in looks:
         click.echo(one.said)
@@ -138,15 +138,13 @@ def restore(version: str, reason: str) -> None:
 @click.command()
 def report() -> None:
     """Write the rollout page anew, as things stand now, and say where it is."""
-    from v4_assets.operations import operate
+    from v4_assets.operations.instance import dagster_instance
     from v4_assets.report import publishing
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
 
-    settings = load()
-    with operate.dagster_instance(settings) as instance:
-        click.echo(
-            publishing.publish_now(instance, warehouse(settings), settings.rollout, settings.clock, settings.places)
-        )
+    settings = load_existing()
+    with dagster_instance(settings) as instance:
+        click.echo(publishing.publish_now(instance, store(settings), settings.rollout, settings.clock, settings.places))
 
 
 @click.command("lift")
@@ -156,44 +154,43 @@ def report() -> None:
 def show_lift(day: date, weeks: bool, as_json: bool) -> None:
     """Conversion and lift by decile of both versions, on the leads that have matured."""
     from v4_assets.cli import lift
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
 
-    settings = load()
-    rows = lift.by_decile(warehouse(settings), settings.rollout.catalogue, None if weeks else day)
+    settings = load_existing()
+    rows = lift.by_decile(store(settings), None if weeks else day)
     say(rows, lift.as_text(rows) or f"{day} was not evaluated; `v4 run --date {day}` does.", as_json)
 
 
 def _rewrite_page() -> None:
-    from v4_assets.operations import operate
+    from v4_assets.operations.instance import dagster_instance
     from v4_assets.report import publishing
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
 
-    settings = load()
-    with operate.dagster_instance(settings) as instance:
-        click.echo(publishing.rewrite(instance, warehouse(settings), settings.rollout, settings.clock, settings.places))
+    settings = load_existing()
+    with dagster_instance(settings) as instance:
+        click.echo(publishing.rewrite(instance, store(settings), settings.rollout, settings.clock, settings.places))
 
 
 def _order(kind: "Kind", version: str, reason: str) -> None:
     from v4_assets.operations import actions
     from v4_assets.production import references
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
 
-    settings = load()
+    settings = load_existing()
     outcome = actions.order(settings, kind, version, reason)
     click.echo(told(outcome, f"{kind} to {version}" if kind != "sunset" else f"sunset of {version}"))
     if outcome.success:
-        click.echo(references.left_behind(warehouse(settings), settings.rollout, _events()[-1]))
+        click.echo(references.left_behind(store(settings), settings.rollout, _events()[-1]))
     if not outcome.success:
         click.echo("What has begun is carried through by the sensor, or by `v4 resume`.")
     sys.exit(0 if outcome.success else 1)
 
 
 def _events() -> "list[Event]":
-    from v4_assets.production import store as production_store
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
 
-    settings = load()
-    return production_store.history(warehouse(settings), settings.rollout.catalogue)
+    settings = load_existing()
+    return store(settings).events()
 
 
 def _instant(text: str) -> datetime:

@@ -74,13 +74,13 @@ def show_references(
 ) -> None:
     """Who still reads a version by name. Exit code 0: nobody; 1: somebody; 2: not every place could be looked at."""
     from v4_assets.production import references
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
 
     settings = load()
     rollout = settings.rollout
     version = version or rollout.baseline
     also = ReferencePlaces(datasets=datasets, paths=paths, scheduled_queries=scheduled_queries)
-    found = references.readers(warehouse(settings), rollout, version, also)
+    found = references.readers(store(settings), rollout, version, also)
     looked = references.looked_at(rollout, also)
     names = references.bound_to(rollout, version).all
     lines = [f"{one.kind:<15}  {one.where}  {', '.join(one.names)}" for one in found]

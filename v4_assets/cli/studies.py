@@ -1,40 +1,76 @@
 """The commands that only look: the odds of a policy, another policy on what was recorded, a sync's preview."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from v4_assets.cli.output import DAY, json_option, say
-from v4_assets.config.environment import load
+from v4_assets.cli.output import DAY, Number, json_option, say
+from v4_assets.config.environment import load, load_existing
 from v4_assets.config.rollout import Rollout, read_rollout
 from v4_assets.errors import PolicyError
-from v4_assets.studies.odds_rules import Assumptions
-from v4_assets.studies.simulation import Strength
+from v4_assets.studies.assumptions import Assumptions, Strength
 
 if TYPE_CHECKING:
     from v4_assets.studies.replay import Replayed
 
-DEFAULT = Assumptions()
+DEFAULT = Assumptions
 MOVES = ("enters_top_decile", "leaves_top_decile", "enters_deprioritized", "leaves_deprioritized")
 
 
 @click.command("odds")
-@click.option("--leads-per-week", default=DEFAULT.leads_per_week, show_default=True, help="Newly contacted leads.")
-@click.option("--base-rate", default=DEFAULT.base_rate, show_default=True, help="Share of them that converts.")
 @click.option(
-    "--healthy-lift", default=DEFAULT.healthy.lift, show_default=True, help="True lift of a healthy candidate."
+    "--leads-per-week",
+    type=Number(1, 1e6),
+    default=DEFAULT.leads_per_week,
+    show_default=True,
+    help="Newly contacted leads per week.",
 )
-@click.option("--healthy-auc", default=DEFAULT.healthy.auc, show_default=True)
-@click.option("--fallen-lift", default=DEFAULT.fallen.lift, show_default=True, help="… and after its signal has gone.")
-@click.option("--fallen-auc", default=DEFAULT.fallen.auc, show_default=True)
 @click.option(
-    "--histories", default=DEFAULT.histories, show_default=True, help="Simulated histories; more are exacter."
+    "--base-rate",
+    type=Number(0.0001, 0.5),
+    default=DEFAULT.base_rate,
+    show_default=True,
+    help="Share of contacted leads that converts.",
 )
-@click.option("--seed", default=DEFAULT.seed, show_default=True)
+@click.option(
+    "--healthy-lift",
+    type=Number(0.1, 10),
+    default=DEFAULT.healthy.lift,
+    show_default=True,
+    help="True lift of a healthy candidate.",
+)
+@click.option(
+    "--healthy-auc",
+    type=Number(0.01, 0.99),
+    default=DEFAULT.healthy.auc,
+    show_default=True,
+    help="True AUC of a healthy candidate.",
+)
+@click.option(
+    "--fallen-lift",
+    type=Number(0.1, 10),
+    default=DEFAULT.fallen.lift,
+    show_default=True,
+    help="Lift after the signal is gone.",
+)
+@click.option(
+    "--fallen-auc",
+    type=Number(0.01, 0.99),
+    default=DEFAULT.fallen.auc,
+    show_default=True,
+    help="AUC after the signal is gone.",
+)
+@click.option(
+    "--histories",
+    type=click.IntRange(1, 100_000),
+    default=DEFAULT.histories,
+    show_default=True,
+    help="Number of simulated histories (more = more precise).",
+)
+@click.option("--seed", type=click.IntRange(0), default=DEFAULT.seed, show_default=True)
 @json_option
 def show_odds(
     leads_per_week: float,
@@ -51,8 +87,8 @@ def show_odds(
     from v4_assets.studies import odds
 
     rollout = load().rollout
-    assumptions = replace(
-        DEFAULT,
+    assumptions = DEFAULT(
+        outcome_window_days=rollout.outcome_window_days,
         leads_per_week=leads_per_week,
         base_rate=base_rate,
         healthy=Strength(lift=healthy_lift, auc=healthy_auc),
@@ -75,8 +111,9 @@ def show_replay(policy: Path | None, first: date | None, last: date, as_json: bo
     """On which days a policy would have acted on the evidence that was recorded, beside what was done."""
     from v4_assets.studies import replay as replaying
 
-    settings = load()
+    settings = load_existing()
     other = read_rollout(policy) if policy else settings.rollout
+    _verify_same_outcome(settings.rollout, other)
     days = _replayed(settings.rollout, other, first or settings.rollout.first_day, last)
     content = [
         {
@@ -103,12 +140,12 @@ def sync() -> None:
 @json_option
 def show_preview(version: str | None, day: date, as_json: bool) -> None:
     """How many records a switch would change, and who enters and leaves the top decile and the deprioritised set."""
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
     from v4_assets.salesforce import preview as sync_preview
 
-    settings = load()
+    settings = load_existing()
     found = sync_preview.preview(
-        warehouse(settings), settings.rollout, settings.clock, version or settings.rollout.candidate, day
+        store(settings), settings.rollout, settings.clock, version or settings.rollout.candidate, day
     )
     moves = {name: list(getattr(found, name)) for name in MOVES}
     lines = [f"{found.version} on {found.day}, compared with {found.compared_with}:"]
@@ -117,17 +154,24 @@ def show_preview(version: str | None, day: date, as_json: bool) -> None:
     say({**content, "lead_ids": moves}, "\n".join(lines), as_json)
 
 
+def _verify_same_outcome(recorded: Rollout, other: Rollout) -> None:
+    """Recorded evidence counts conversions within one outcome window; no policy can change that afterwards."""
+    window, wanted = recorded.outcome_window_days, other.outcome_window_days
+    if window != wanted:
+        raise PolicyError(
+            f"The evidence is recorded with outcome_window_days {window}; the other policy sets {wanted}, which "
+            f"a replay cannot recompute. Set it to {window} there."
+        )
+
+
 def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Sequence[Replayed]":
-    from v4_assets.evaluation.store import evidence_rows
-    from v4_assets.production import store as production_store
-    from v4_assets.resources import warehouse
+    from v4_assets.resources import store
     from v4_assets.studies import replay as replaying
 
-    settings = load()
-    house = warehouse(settings)
-    with house.session():
-        events = production_store.history(house, rollout.catalogue)
-        recorded = evidence_rows(house, rollout.catalogue, first, last)
+    record = store(load_existing())
+    with record.session():
+        events = record.events()
+        recorded = record.comparisons(first, last)
     if not events or not recorded:
         raise PolicyError(
             f"No evidence is recorded from {first} to {last}. `v4 run` records it every day, `v4 backfill --evaluate` "

@@ -1,22 +1,17 @@
 """docs/configuration.md, made from the settings themselves: `python -m v4_assets.config.docs_page` writes it.
 
-Models give types and defaults, their docstrings and the comments of rollout.yaml the meanings. Which variable sets
-which field is read from the source of environment.py, so that a new setting is documented as soon as it is there.
+Types, defaults and meanings are those of the fields; the comments of rollout.yaml stand in where a field says nothing.
 """
 
-import ast
-import inspect
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from v4_assets.config import environment as settings
 from v4_assets.config import salesforce as salesforce_target
-from v4_assets.config.entries import Entry, docstrings, entries, kind
+from v4_assets.config.entries import Entry, entries, kind, meaning
 from v4_assets.config.rollout import Rollout
 from v4_assets.project import PROJECT
 
@@ -30,6 +25,9 @@ INTRO = """# Configuration
 Every variable may be left out: an empty environment runs the demo. An empty variable is one that is not set. No command
 reads a file of variables; `.env.example` lists them to copy from.
 
+A `V4_…` name close to one below is refused as a typing mistake; any other unknown one is warned of. Commands that write
+(`v4 sample`, `demo`, `init`, `run`, …) make the folder of `V4_HOME`; commands that read name it if it does not exist.
+
 """
 ROLLOUT_INTRO = """
 ## rollout.yaml
@@ -38,10 +36,8 @@ Every threshold of the project. An entry that is not known, or stands there twic
 the project's own file says; an entry without a default must be there. `*` stands for each version, or each source.
 
 """
-NAME = re.compile(r"[A-Z][A-Z0-9_]+")
-EMPTY = {"V4_HOME": "/nowhere", "V4_BIGQUERY_PROJECT": "–"}
-"""An environment that says nothing: a home without a demo, whose clock would count, and a name to leave out."""
-NOT_ENVIRONMENT = "loopback"  # of SalesforceTarget; set by the stand-in org only
+EMPTY = {"V4_HOME": "/nowhere"}
+"""An environment without a demo, whose clock would count."""
 
 
 @dataclass(frozen=True)
@@ -69,73 +65,26 @@ def page() -> str:
 
 
 def variables() -> list[Variable]:
-    """Every variable that is read, in the order of the source; Salesforce's own, read by their prefix, last."""
-    found = {one.name: one for one in reversed(list(_read_by_name()))}
-    model = salesforce_target.SalesforceTarget
-    prefixed = [name for name in model.model_fields if name != NOT_ENVIRONMENT]
-    by_prefix = [
-        _variable(salesforce_target.PREFIX + name.upper(), model, name, _declared(model, name)) for name in prefixed
-    ]
-    return [*reversed(found.values()), *by_prefix]
-
-
-def _read_by_name() -> Iterator[Variable]:
-    """Each `Model(field=… env.get("NAME") …)` of environment.py."""
-    tree = ast.parse(inspect.getsource(settings))
-    assigned = {
-        node.targets[0].id: node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
-    for model, field, argument in _model_arguments(tree):
-        value = assigned.get(argument.id, argument) if isinstance(argument, ast.Name) else argument
-        for name in _names_read(value)[:1]:
-            yield _variable(name, model, field, _default(model, field, value))
-
-
-def _model_arguments(tree: ast.AST) -> Iterator[tuple[type[BaseModel], str, ast.expr]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            model = getattr(settings, node.func.id, None)
-            if inspect.isclass(model) and issubclass(model, BaseModel):
-                yield from ((model, one.arg, one.value) for one in node.keywords if one.arg)
-
-
-def _names_read(value: ast.expr) -> list[str]:
+    """Every variable that is read; BigQuery's and Salesforce's own last."""
+    models = (settings.Variables, settings.BigQueryTarget, salesforce_target.SalesforceTarget)
     return [
-        node.value
-        for node in ast.walk(value)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and NAME.fullmatch(node.value)
+        Variable(name, kind(field), _default(field), meaning(field))
+        for model in models
+        for name, field in ((name, model.model_fields[key]) for name, key in model.variables().items())
+        if name in settings.KNOWN
     ]
 
 
-def _default(model: type[BaseModel], field: str, value: ast.expr) -> str:
-    """A place in the project as it is written; anything else as an empty environment gives it."""
-    for node in ast.walk(value):
-        if isinstance(node, ast.Name) and node.id == "DEFAULT_HOME":
-            return f"`{settings.DEFAULT_HOME.name}` in the project"
-        if isinstance(node, ast.BinOp) and ast.unparse(node.left) == "PROJECT":
-            return f"`{ast.literal_eval(node.right)}` in the project"
-    empty = settings.load(EMPTY)
-    observed = next((one for one in (empty, *vars(empty).values()) if isinstance(one, model)), None)
-    return _declared(model, field) if observed is None else _said(getattr(observed, field))
-
-
-def _declared(model: type[BaseModel], field: str) -> str:
-    declared = model.model_fields[field]
-    return _said(None if declared.is_required() else declared.get_default())
-
-
-def _said(value: Any) -> str:
-    if value in (None, "–"):
+def _default(field: FieldInfo) -> str:
+    """The declared default, a place in the project by its path there."""
+    value = None if field.is_required() else field.get_default(call_default_factory=True)
+    if isinstance(value, Path):
+        return f"`{value.relative_to(PROJECT) if value.is_relative_to(PROJECT) else value.name}` in the project"
+    if value is None:
         return "–"
     if isinstance(value, bool):
         return "`on`" if value else "`off`"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
-
-
-def _variable(name: str, model: type[BaseModel], field: str, default: str) -> Variable:
-    return Variable(name, kind(model.model_fields[field]), default, docstrings(model).get(field, ""))
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:

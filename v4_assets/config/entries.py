@@ -1,12 +1,10 @@
 """The entries of rollout.yaml as its models declare them: type, unit, default, shipped value, meaning. Pure."""
 
-import ast
 import inspect
 import re
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from datetime import time
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -32,6 +30,7 @@ NAMES = {
     str: "text",
     bool: "`yes`/`no` or `on`/`off`",
     Path: "path",
+    time: "time of day",
     SecretStr: "secret text",
 }
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -54,7 +53,7 @@ def entries(model: type[BaseModel], shipped: BaseModel | None, source: str, path
 
     `shipped` is the file's own content; None where several stand under one entry.
     """
-    comments, meanings = comments_of(source), docstrings(model)
+    comments = comments_of(source)
     for name, field in model.model_fields.items():
         here = f"{path}.{name}" if path else name
         value = getattr(shipped, name) if shipped is not None else None
@@ -69,7 +68,7 @@ def entries(model: type[BaseModel], shipped: BaseModel | None, source: str, path
             unit="" if words == "date" else next((unit for name, unit in UNITS.items() if re.search(name, here)), ""),
             default="–" if field.is_required() else f"`{_plain(field.default)}`",
             shipped=f"`{_plain(value)}`" if value is not None else "–",
-            meaning=meanings.get(name) or _sentence(comments.get(here, "")),
+            meaning=meaning(field) or _sentence(comments.get(here, "")),
         )
 
 
@@ -108,14 +107,9 @@ def _nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     return next((found for one in inside if (found := _nested(one)[0])), None), False
 
 
-def docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """The strings below a model's fields."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
-    return {
-        ast.unparse(field.target): " ".join(str(text.value.value).split())
-        for field, text in pairwise(tree.body if isinstance(tree, ast.ClassDef) else [])
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
-    }
+def meaning(field: FieldInfo) -> str:
+    """The string below a field, on one line."""
+    return " ".join((field.description or "").split())
 
 
 def comments_of(source: str) -> dict[str, str]:
@@ -141,4 +135,6 @@ def _sentence(comment: str) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {one}" for key, one in value.items())
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

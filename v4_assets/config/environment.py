@@ -9,29 +9,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, FilePath, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from v4_assets.clock import Clock, parse_instant
-from v4_assets.config.rollout import Rollout, explain, read_rollout
+from v4_assets.config.rollout import Rollout, read_rollout
 from v4_assets.config.rollout_policy import Frozen
-from v4_assets.config.salesforce import SalesforceTarget, from_environment
+from v4_assets.config.salesforce import TARGET_VARIABLES, SalesforceTarget, from_environment, refuse_password_login
+from v4_assets.config.variables import PREFIX, FromEnvironment, verify_names
 from v4_assets.errors import SettingsError
 from v4_assets.project import IS_CLONE, PROJECT
 
 DEMO_CLOCK = "demo-clock"
 STAND_IN_ORG = "org"
+NOT_IN_A_HOME = "%?#"
+"""Signs that have a meaning of their own in the addresses of Dagster's SQLite files."""
 DEFAULT_HOME = PROJECT / ".v4" if IS_CLONE else Path("~/.v4")
 """V4_HOME where it is not set. Tests replace it."""
 
 
-class BigQueryTarget(Frozen):
+class BigQueryTarget(FromEnvironment):
     """Where BigQuery is, and as whom it is asked: the client's own defaults (ADC) unless a key file is named."""
+
+    model_config = SettingsConfigDict(env_prefix="V4_BIGQUERY_")
 
     project: str
     """The project queries are run and billed in; needed with V4_WAREHOUSE=bigquery."""
-    location: str
+    location: str = "US"
     """Where the datasets are: US, EU, or a region."""
-    maximum_bytes_billed: Annotated[int, Field(gt=0)]
+    maximum_bytes_billed: Annotated[int, Field(gt=0)] = 50 * 2**30
     """Limit of one query, in bytes; the service refuses a larger one before it costs anything."""
     key_file: FilePath | None = None
     """JSON key of a service account."""
@@ -62,39 +68,61 @@ class Places(Frozen):
     """The registry status derived from the events, for other programs to read."""
 
 
-class Settings(Frozen):
+def _full_path(path: Path) -> Path:
+    return path.expanduser().resolve()
+
+
+def _home(path: Path) -> Path:
+    home = _full_path(path)
+    if odd := [sign for sign in NOT_IN_A_HOME if sign in str(home)]:
+        raise ValueError(f"the path must not contain {' or '.join(odd)}, which Dagster's SQLite files cannot have")
+    return home
+
+
+FullPath = Annotated[Path, AfterValidator(_full_path)]
+
+
+class Variables(FromEnvironment):
+    """What the environment says, without BigQuery's and Salesforce's own variables."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
+
+    home: Annotated[Path, AfterValidator(_home)] = Field(default_factory=lambda: DEFAULT_HOME)
+    """Where everything a run makes is kept: warehouse, Dagster instance, registered models. A wheel installed without
+    the clone keeps it in `~/.v4`. The path must not contain `%`, `?` or `#`."""
+    models: FullPath = PROJECT / "models"
+    """The shipped bundles and their catalogue; never written at run time."""
+    warehouse: Literal["duckdb", "bigquery"] = "duckdb"
+    """Where tables are: the embedded file under V4_HOME, or BigQuery."""
+    warehouse_lock_seconds: Annotated[float, Field(ge=0)] = 120
+    """How long to wait for another process that uses the embedded warehouse, in seconds."""
+    warehouse_memory: Annotated[str, Field(pattern=r"^\d+(MB|GB)$")] = "1GB"
+    """What the embedded warehouse may hold in memory before it writes to disk."""
+    salesforce: Literal["dry-run", "local", "salesforce"] = "dry-run"
+    """What shows the scores: nothing, the stand-in org, or a Salesforce org."""
+    now: str | None = None
+    """A fixed clock, New York time, like 2026-01-12T06:30, to replay a past morning. Never set it in production."""
+    schedule: bool = False
+    """Whether Dagster starts the daily job at `daily_run.at` of rollout.yaml."""
+    sensors: bool = False
+    """Whether the rollout's sensors run as soon as Dagster does."""
+    slack_webhook: SecretStr | None = None
+    """Where alerts are posted beside the log."""
+    dagster_yaml: FullPath = PROJECT / "deploy" / "dagster.local.yaml"
+    """What a new Dagster instance under V4_HOME is made of."""
+    step_summary: Path | None = Field(default=None, validation_alias="GITHUB_STEP_SUMMARY")
+    """The page of a GitHub Actions step, to which `v4 ci` appends."""
+    rollout_file: Path = Field(default=PROJECT / "rollout.yaml", validation_alias="V4_ROLLOUT")
+    """What is rolled out, and by which numbers."""
+
+
+class Settings(Variables):
     """All that is configured."""
 
-    home: Path
-    """Where everything a run makes is kept: warehouse, Dagster instance, registered models. A wheel installed without
-    the clone keeps it in `~/.v4`."""
-    models: Path
-    """The shipped bundles and their catalogue; never written at run time."""
-    warehouse: Literal["duckdb", "bigquery"]
-    """Where tables are: the embedded file under V4_HOME, or BigQuery."""
-    warehouse_lock_seconds: Annotated[float, Field(ge=0)]
-    """How long to wait for another process that uses the embedded warehouse, in seconds."""
-    warehouse_memory: Annotated[str, Field(pattern=r"^\d+(MB|GB)$")]
-    """What the embedded warehouse may hold in memory before it writes to disk."""
     bigquery: BigQueryTarget | None
-    salesforce: Literal["dry-run", "local", "salesforce"]
-    """What shows the scores: nothing, the stand-in org, or a Salesforce org."""
     salesforce_target: SalesforceTarget | None
     """The Salesforce org; None for the other two."""
-    now: str | None
-    """A fixed clock, New York time, like 2026-01-12T06:30, to replay a past morning. Never set it in production."""
-    schedule: bool
-    """Whether the daily job starts at 06:00 New York as soon as Dagster runs."""
-    sensors: bool
-    """Whether the rollout's sensors run as soon as Dagster does."""
-    slack_webhook: SecretStr | None
-    """Where alerts are posted beside the log."""
-    dagster_yaml: Path
-    """What a new Dagster instance under V4_HOME is made of."""
-    step_summary: Path | None
-    """The page of a GitHub Actions step, to which `v4 ci` appends."""
     rollout: Rollout
-    """What is rolled out, and by which numbers."""
 
     @property
     def clock(self) -> Clock:
@@ -134,32 +162,29 @@ class Settings(Frozen):
         return self.home / DEMO_CLOCK
 
 
+KNOWN = (*Variables.variables(), *BigQueryTarget.variables(), *TARGET_VARIABLES)
+"""Every variable that is read."""
+
+
 def load(env: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment and from rollout.yaml (V4_ROLLOUT). Raises SettingsError naming what is wrong."""
     env = os.environ if env is None else env
-    home = Path(env.get("V4_HOME") or DEFAULT_HOME).expanduser().resolve()
-    try:
-        settings = Settings(
-            home=home,
-            models=Path(env.get("V4_MODELS") or PROJECT / "models").expanduser().resolve(),
-            warehouse=env.get("V4_WAREHOUSE") or "duckdb",  # type: ignore[arg-type] # validated
-            warehouse_lock_seconds=env.get("V4_WAREHOUSE_LOCK_SECONDS") or "120",  # type: ignore[arg-type] # validated
-            warehouse_memory=env.get("V4_WAREHOUSE_MEMORY") or "1GB",
-            bigquery=_bigquery(env),
-            salesforce=env.get("V4_SALESFORCE") or _demo_org(home),  # type: ignore[arg-type] # validated
-            salesforce_target=from_environment(env) if env.get("V4_SALESFORCE") == "salesforce" else None,
-            now=env.get("V4_NOW") or _demo_clock(home),
-            schedule=env.get("V4_SCHEDULE") or "off",  # type: ignore[arg-type] # validated
-            sensors=env.get("V4_SENSORS") or "off",  # type: ignore[arg-type] # validated
-            slack_webhook=env.get("V4_SLACK_WEBHOOK") or None,  # type: ignore[arg-type] # validated
-            dagster_yaml=Path(env.get("V4_DAGSTER_YAML") or PROJECT / "deploy" / "dagster.local.yaml")
-            .expanduser()
-            .resolve(),
-            step_summary=env.get("GITHUB_STEP_SUMMARY") or None,  # type: ignore[arg-type] # validated
-            rollout=read_rollout(Path(env.get("V4_ROLLOUT") or PROJECT / "rollout.yaml")),
-        )
-    except ValidationError as error:
-        raise SettingsError(explain("The environment", error, "V4_")) from error
+    refuse_password_login(env)
+    verify_names(env, KNOWN)
+    given = Variables.given_by(env)
+    found = Variables.validated(given)
+    if "salesforce" not in found.model_fields_set:
+        given["salesforce"] = _demo_org(found.home)
+    if not found.now:
+        given["now"] = _demo_clock(found.home)
+    settings = Settings.validated(
+        given
+        | {
+            "bigquery": BigQueryTarget.of(env) if env.get("V4_BIGQUERY_PROJECT") else None,
+            "salesforce_target": from_environment(env) if found.salesforce == "salesforce" else None,
+            "rollout": read_rollout(found.rollout_file),
+        }
+    )
     if settings.warehouse == "bigquery" and settings.bigquery is None:
         raise SettingsError(
             "V4_WAREHOUSE is bigquery, but V4_BIGQUERY_PROJECT is not set. Set it to the project to query in."
@@ -169,6 +194,16 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
             parse_instant(settings.now)
         except SettingsError as error:
             raise SettingsError(f"V4_NOW: {error}") from error
+    return settings
+
+
+def load_existing() -> Settings:
+    """Settings for a command that only reads. Raises SettingsError where V4_HOME names a folder that is not there."""
+    settings = load()
+    if "home" in settings.model_fields_set and not settings.home.is_dir():
+        raise SettingsError(
+            f"V4_HOME is {settings.home}, which does not exist. Correct V4_HOME, or make a home there with `v4 init`."
+        )
     return settings
 
 
@@ -185,24 +220,3 @@ def _demo_clock(home: Path) -> str | None:
 def _demo_org(home: Path) -> str:
     """Where scores go unless somebody says: into the stand-in org of a finished demo, otherwise nowhere."""
     return "local" if (home / DEMO_CLOCK).is_file() and (home / STAND_IN_ORG).is_dir() else "dry-run"
-
-
-def _bigquery(env: Mapping[str, str]) -> BigQueryTarget | None:
-    if not env.get("V4_BIGQUERY_PROJECT"):
-        return None
-    try:
-        return _bigquery_target(env)
-    except ValidationError as error:
-        raise SettingsError(explain("The environment", error, "V4_BIGQUERY_")) from error
-
-
-def _bigquery_target(env: Mapping[str, str]) -> BigQueryTarget:
-    return BigQueryTarget(
-        project=env["V4_BIGQUERY_PROJECT"],
-        location=env.get("V4_BIGQUERY_LOCATION", "US"),
-        maximum_bytes_billed=env.get("V4_BIGQUERY_MAXIMUM_BYTES_BILLED", str(50 * 2**30)),  # type: ignore[arg-type] # validated
-        key_file=env.get("V4_BIGQUERY_KEY_FILE") or None,  # type: ignore[arg-type] # validated
-        impersonate=env.get("V4_BIGQUERY_IMPERSONATE") or None,
-        endpoint=env.get("V4_BIGQUERY_ENDPOINT") or None,
-        storage_endpoint=env.get("V4_BIGQUERY_STORAGE_ENDPOINT") or None,
-    )

@@ -1,4 +1,4 @@
-"""rollout.yaml: what is rolled out and by which numbers, validated and frozen."""
+"""rollout.yaml: the versions that are rolled out and every threshold, validated and frozen."""
 
 from datetime import date
 from pathlib import Path
@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from v4_assets.config.rollout_daily import DailyRun
 from v4_assets.config.rollout_policy import Evaluation, Frozen, Policy, Share
 from v4_assets.config.rollout_references import FOLDER, ReferencePlaces
 from v4_assets.config.rollout_salesforce import SalesforceSync
+from v4_assets.config.rollout_sources import Sources
 from v4_assets.errors import SettingsError
 from v4_assets.tables import Catalogue, Datasets, VersionNames
 
@@ -18,7 +20,7 @@ class HyperParameters(Frozen):
     """XGBoost's parameters of one version. scale_pos_weight is always negatives / positives of the rows trained on."""
 
     max_depth: Annotated[int, Field(ge=1)]
-    """Of a tree."""
+    """Greatest depth of a tree."""
     min_child_weight: Annotated[float, Field(ge=0)]
     """Least sum of weights in a leaf."""
     reg_alpha: Annotated[float, Field(ge=0)]
@@ -28,9 +30,9 @@ class HyperParameters(Frozen):
     gamma: Annotated[float, Field(ge=0)] = 0.0
     """Least gain of a split."""
     learning_rate: Share
-    """How much of each tree is kept."""
+    """Share of each tree's contribution that is kept."""
     n_estimators: Annotated[int, Field(ge=1)]
-    """Most trees there may be."""
+    """Most trees in a model."""
     early_stopping_rounds: Annotated[int, Field(ge=1)]
     """Trees without a better validation loss after which training stops."""
     subsample: Share
@@ -40,16 +42,16 @@ class HyperParameters(Frozen):
 
 
 class Version(Frozen):
-    """One model version: the end of its asset names, and what the guide calls its view and table."""
+    """One model version: the suffix of its asset names, and the names of its view and table."""
 
     key: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    """Ends the asset names and the SQL file's: v41 of features_v41."""
+    """Suffix of its asset names and of its SQL file: v41 in features_v41."""
     features_view: Annotated[str, Field(pattern=r"^\w+$")]
-    """The view of the latest day's features."""
+    """View of the latest day's features."""
     scores_table: Annotated[str, Field(pattern=r"^\w+$")]
-    """The table of its scores."""
+    """Table of its scores."""
     train: HyperParameters | None = None
-    """None for a version that is registered ready-made."""
+    """XGBoost parameters; leave them out for a model trained elsewhere."""
 
 
 class DatasetNames(Frozen):
@@ -60,7 +62,7 @@ class DatasetNames(Frozen):
     advisors: str
     """Advisors and their employments."""
     features: str
-    """Everything this project writes."""
+    """All tables and views that this project writes."""
 
 
 class CheckLimits(Frozen):
@@ -72,7 +74,7 @@ class CheckLimits(Frozen):
     distinct_scores: Annotated[int, Field(ge=2)]
     psi: Annotated[float, Field(gt=0)]
     source_age_days: dict[str, Annotated[int, Field(ge=1)]]
-    """Source to the greatest age of its newest entry, in days."""
+    """Greatest age of the newest entry of each source, in days."""
 
 
 class PreDeployment(Frozen):
@@ -94,7 +96,7 @@ class Training(Frozen):
     until: date
     """Last day of contact in the test period."""
     validation_share: Annotated[float, Field(gt=0, lt=0.5)]
-    """Last part in time of the training period, by which early stopping decides."""
+    """Share of the training period, the last in time, that early stopping is measured on."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "Training":
@@ -107,15 +109,17 @@ class Rollout(Frozen):
     """rollout.yaml, validated."""
 
     owners: tuple[Annotated[str, Field(pattern=r"^team:\w[\w.-]*$|^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = ()
-    """Named beside every asset: team:NAME or an e-mail address."""
+    """Owners of every asset: team:NAME or an e-mail address."""
     code_url: Annotated[str, Field(pattern=r"^https?://\S+[^/]$")] | None = None
-    """Where the project's root can be read in a browser; None links to the files of this machine."""
+    """Address of the project's root in a browser; null links to local files."""
     first_day: date
+    daily_run: DailyRun = DailyRun()
     baseline: str
     candidate: str
     versions: dict[Annotated[str, Field(pattern=r"^v\d+\.\d+\.\d+$")], Version]
     reasons: Literal["production", "all", "none"]
     datasets: DatasetNames
+    sources: Sources = Sources()
     checks: CheckLimits
     pre_deployment: PreDeployment
     outcome_window_days: Annotated[int, Field(ge=1)]
@@ -138,6 +142,17 @@ class Rollout(Frozen):
                 raise ValueError(f"two versions share a {attribute}: {names}")
         return self
 
+    @model_validator(mode="after")
+    def _same_day(self) -> "Rollout":
+        at, grace = self.daily_run.at, self.policy.grace_minutes
+        left = 24 * 60 - 1 - 60 * at.hour - at.minute
+        if grace > left:
+            raise ValueError(
+                f"policy.grace_minutes {grace} after daily_run.at {self.daily_run} passes midnight, so no day would "
+                f"ever be missing; set it to {left} or less"
+            )
+        return self
+
     @property
     def catalogue(self) -> Catalogue:
         """All tables under their configured names."""
@@ -147,11 +162,13 @@ class Rollout(Frozen):
                 version: VersionNames(entry.key, entry.features_view, entry.scores_table)
                 for version, entry in self.versions.items()
             },
+            self.sources.lead.columns.model_dump(),
+            self.policy.weeks.date_part,
         )
 
 
 class _OnceLoader(yaml.SafeLoader):  # still safe: it builds plain values only
-    """YAML in which an entry that stands there twice is a mistake."""
+    """YAML that refuses an entry that is there twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -175,10 +192,10 @@ def read_rollout(path: Path) -> Rollout:
         raise SettingsError(explain(str(path), error)) from error
 
 
-def explain(where: str, error: ValidationError, prefix: str = "") -> str:
-    """What is wrong and where; `prefix` makes environment variables of field names."""
+def explain(where: str, error: ValidationError) -> str:
+    """Each invalid entry and its error."""
     problems = []
     for item in error.errors():
         name = ".".join(str(part) for part in item["loc"]) or "file"
-        problems.append(f"{prefix + name.upper() if prefix else name}: {item['msg']}")
+        problems.append(f"{name}: {item['msg']}")
     return f"{where} cannot be used. " + "; ".join(problems)

@@ -1,42 +1,44 @@
-"""The numbers by which versions are judged: `evaluation` and `policy` of rollout.yaml, validated and frozen."""
+"""The thresholds that judge versions: `evaluation` and `policy` of rollout.yaml, validated and frozen."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(gt=0, le=1)]
 AnyShare = Annotated[float, Field(ge=0, le=1)]
-Weeks = Annotated[int, Field(ge=1, le=52)]
+WeekCount = Annotated[int, Field(ge=1, le=52)]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 
 
 class Frozen(BaseModel):
-    """Cannot be changed once read, and takes no entry it does not know."""
+    """Settings that cannot change after they are read, and that refuse unknown entries."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class MinConversions(Frozen):
-    """Conversions a cohort must hold to carry a verdict, by the question asked of it."""
+    """Least conversions in a cohort for a verdict other than inconclusive, by question."""
 
     promotion: Annotated[int, Field(ge=0)]
-    """Where promotion is asked."""
+    """For the promotion question."""
     rollback: Annotated[int, Field(ge=0)]
-    """Where rollback is asked."""
+    """For the rollback question."""
 
 
 class Evaluation(Frozen):
-    """Which leads judge a version on a day: the latest matured cohort."""
+    """The leads that judge a version on a day: the latest matured cohort."""
 
     min_days: Annotated[int, Field(ge=1)]
-    """Least days of contact in a cohort; at high volume that is the guide's one week."""
+    """Least days of contact in a cohort: the guide's one week."""
     max_days: Annotated[int, Field(ge=1, le=366)]
-    """Most days of contact in a cohort; at low volume it goes back as far as needed, and no further."""
+    """Most days of contact in a cohort; a low volume needs more days to reach min_conversions."""
     min_conversions: MinConversions
     label_lag_days: Annotated[int, Field(ge=0, le=60)]
-    """Days after the outcome window until a call is surely in the warehouse."""
+    """Days after the outcome window until every call is in the warehouse."""
     max_uncovered_share: AnyShare
     max_silent_days: Annotated[int, Field(ge=1)]
-    """Longest run of days without a single call anywhere; more means the feed of outcomes stopped."""
+    """Most consecutive days without a recorded call; more mean that the outcome feed stopped."""
     interval_level: Annotated[float, Field(gt=0.5, lt=1)]
     """Two-sided level of the intervals that are shown."""
 
@@ -48,18 +50,18 @@ class Evaluation(Frozen):
 
 
 class WeeksRunning(Frozen):
-    """In how many calendar-adjacent week-closes the same criterion must fail before it convicts."""
+    """Consecutive week-closes at which one criterion must fail before it rolls back."""
 
-    top_decile_lift: Weeks
+    top_decile_lift: WeekCount
     """For the lift."""
-    auc: Weeks
+    auc: WeekCount
     """For the AUC."""
-    top_decile_conversion: Weeks
+    top_decile_conversion: WeekCount
     """For the conversion of the top decile."""
 
 
 class RollbackPolicy(Frozen):
-    """The guide's three criteria, and how much evidence is asked before one convicts."""
+    """The guide's three criteria, and the evidence that each needs before it rolls back."""
 
     lift_below: Annotated[float, Field(gt=0)]
     """Conversion of the top decile over that of all: the criterion fails below this."""
@@ -68,42 +70,68 @@ class RollbackPolicy(Frozen):
     top_decile_conversion_below: Share
     """Conversion of the top decile: the criterion fails below this."""
     judge_by: Literal["upper_bound", "estimate"]
-    """upper_bound: fails when chance does not explain the miss; estimate: the guide's letter."""
+    """upper_bound: a criterion fails when chance does not explain the miss; estimate: it fails on any miss, as by the
+    guide's letter."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)]
     """Of the one-sided bound."""
     weeks_running: WeeksRunning
     on_champion_also_failing: Literal["hold_and_alert", "rollback"]
-    """When the baseline's top decile converts at a lower rate than the candidate's: the market, not the model."""
+    """Reaction to a low top-decile conversion when the baseline's is even lower: the market fell, not the model."""
 
 
 class PromotionPolicy(Frozen):
-    """What the candidate must show before it goes live."""
+    """Conditions of a promotion."""
 
     min_parallel_days: Annotated[int, Field(ge=1)]
-    """Days on which both versions were scored live over the same leads, every check passed."""
+    """Least number of days on which both versions scored the same leads live and every check passed."""
     lift_at_least: Annotated[float, Field(gt=0)]
     """Lift of the top decile at which the promotion gate passes."""
-    weeks_running: Weeks
-    """In how many week-closes running it must pass; and today."""
+    weeks_running: WeekCount
+    """Consecutive week-closes at which the promotion gate must pass; it must pass today, too."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)]
-    """Of the one-sided bound below which a shortfall is called a failure."""
+    """Of the one-sided bound; a gate fails when the bound lies below its threshold."""
     min_live_share: AnyShare
     """Least share of the cohort's first scores that were written on their own day."""
-    expires_after_weeks: Weeks
-    """A trial that has not got there by then ends; a person decides."""
+    expires_after_weeks: WeekCount
+    """The parallel phase expires after this many weeks; then only `v4 allow` restarts it."""
     approval: Literal["auto", "manual"]
-    """auto: the sensor promotes; manual: it asks, and `v4 approve` answers."""
+    """auto: the sensor promotes; manual: it waits for `v4 approve`."""
     approval_valid_hours: Annotated[int, Field(ge=1)]
-    """So long an approval holds."""
+    """Hours for which an approval is valid."""
 
 
 class SunsetPolicy(Frozen):
-    """When the baseline may be archived."""
+    """Conditions under which the baseline is archived."""
 
     approval: Literal["auto", "manual"]
-    """auto: the sensor archives; manual: it asks, and `v4 approve` answers."""
+    """auto: the sensor archives; manual: it waits for `v4 approve`."""
     healthy_days: Annotated[int, Field(ge=1)]
-    """Days of the candidate live without a failing gate."""
+    """Least number of days that the candidate is live without a failing gate."""
+
+
+class Weeks(Frozen):
+    """Which days make a week, and which of them can close it."""
+
+    end_on: Weekday = "sunday"
+    """Last day of a week. A week that ends on Sunday has its ISO name; any other is named by its last day."""
+    close_from: Weekday = "monday"
+    """First day of a week whose evaluation can close it; the last evaluated day from then on does. The day after
+    `end_on` admits every day."""
+
+    @property
+    def last_day(self) -> int:
+        """Number of the weekday on which a week ends, 0 for Monday."""
+        return WEEKDAYS.index(self.end_on)
+
+    @property
+    def date_part(self) -> str:
+        """These weeks as GoogleSQL names them in DATE_TRUNC."""
+        return "ISOWEEK" if self.end_on == "sunday" else f"WEEK({WEEKDAYS[(self.last_day + 1) % 7].upper()})"
+
+    @property
+    def days_before_close(self) -> int:
+        """Days at the start of a week whose evaluation cannot close it, 0..6."""
+        return (WEEKDAYS.index(self.close_from) - self.last_day - 1) % 7
 
 
 class Policy(Frozen):
@@ -112,10 +140,11 @@ class Policy(Frozen):
     rollback: RollbackPolicy
     promotion: PromotionPolicy
     sunset: SunsetPolicy
+    weeks: Weeks = Weeks()
     grace_minutes: Annotated[int, Field(ge=0, le=24 * 60)]
-    """After 06:00 New York; a day without a run by then is missing."""
+    """Minutes after `daily_run.at` from which a day without a finished run is missing; must end before midnight."""
     max_attempts: Annotated[int, Field(ge=1, le=100)]
-    """How often an unfinished action is resumed before only a person can."""
+    """Most attempts at one action; afterwards an operator must run `v4 resume`."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Policy":

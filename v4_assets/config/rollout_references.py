@@ -1,4 +1,4 @@
-"""Where readers of a version's own names are looked for: the `references` section of rollout.yaml, validated."""
+"""Places that are searched for readers of a version's own names: `references` of rollout.yaml, validated."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ FOLDER = "folder"
 
 
 class ReferencePlaces(Frozen):
-    """Places beside the project's own three datasets."""
+    """Places besides the project's own three datasets."""
 
     datasets: tuple[str, ...] = ()
     """Datasets with views and routines; on BigQuery each may be written `project.dataset`."""
     paths: tuple[Path, ...] = ()
     """Files and folders of text. In rollout.yaml relative to its folder."""
     scheduled_queries: Path | None = None
-    """JSON as `bq ls --transfer_config --format=prettyjson` prints it."""
+    """File with the JSON that `bq ls --transfer_config --format=prettyjson` prints."""
 
     @field_validator("paths", "scheduled_queries")
     @classmethod

@@ -1,4 +1,4 @@
-"""What Salesforce is sent and within which limits: the `salesforce` section of rollout.yaml, validated and frozen."""
+"""What is sent to Salesforce, and its limits: the `salesforce` section of rollout.yaml, validated and frozen."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ FieldName = Annotated[str, Field(pattern=r"^[A-Za-z]\w*$", max_length=80)]
 
 
 class FieldNames(Frozen):
-    """What the fields of Lead are called. The optional ones may be null: then they are not sent."""
+    """Names of the fields of the Lead object. An optional field that is null is not sent."""
 
     score: FieldName
     """Two decimals, 0 to 1."""
@@ -36,22 +36,23 @@ class SalesforceSync(Frozen):
 
     fields: FieldNames
     max_changed_share: Share
-    """Of the leads that carry the same version already: those whose deprioritize flips or whose decile moves by two."""
+    """Largest share, among leads that carry the same version, whose deprioritize flips or whose decile moves by two or
+    more; above it, nothing is sent."""
     max_failure_rate: AnyShare
-    """Of the leads sent: those the org refused for good."""
+    """Largest share of sent leads that the org refuses for good; above it, the run fails after recording everything."""
     leads_that_left: Literal["leave", "clear"]
-    """What becomes of the fields of a lead that is scored no more."""
+    """Fields of a lead that is no longer scored: leave keeps their values, clear empties them."""
     read_back: Literal["sample", "all"]
-    """Which leads are read again after a sync and compared."""
+    """Leads that are read again and compared after a sync."""
     read_back_leads: Annotated[int, Field(ge=1, le=2000)]
     """Leads in the sample."""
     rows_per_job: Annotated[int, Field(ge=1, le=500_000)]
-    """A job takes 100 MB of CSV, which half a million of our rows do not reach."""
+    """Rows of one Bulk API job; half a million rows stay below its limit of 100 MB."""
     retry_rounds: Annotated[int, Field(ge=0, le=10)]
-    """For rows that were locked and the like; what is left then is sent by the next run."""
+    """Retries of rows with a temporary error, such as a lock; the next run sends what is left."""
     retry_wait_seconds: Annotated[float, Field(ge=0, le=600)]
-    """Before the first retry; doubled before each further one, give or take a half."""
+    """Wait before the first retry; each further wait is twice as long, plus or minus a half."""
     poll_deadline_minutes: Annotated[float, Field(gt=0, le=24 * 60)]
     """A job that takes longer is aborted."""
     quarantine_days: Annotated[int, Field(ge=1, le=366)]
-    """So long a refused lead is not sent again, unless another version goes live."""
+    """Days until a refused lead is sent again; a change of the live version sends it at once."""

@@ -6,28 +6,32 @@ Secrets are SecretStr, and what is wrong is told without showing what was given.
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from v4_assets.config.record_ids import to_18
-from v4_assets.config.rollout_policy import Frozen
+from v4_assets.config.variables import FromEnvironment
 from v4_assets.errors import SettingsError
 
 PREFIX = "V4_SALESFORCE_"
-Auth = Literal["jwt", "client-credentials", "password"]
-_NEEDED: dict[str, tuple[str, ...]] = {
+Auth = Literal["jwt", "client-credentials"]
+LOOPBACK = f"{PREFIX}LOOPBACK"
+RETIRED = ("V4_SALESFORCE_PASSWORD", "V4_SALESFORCE_SECURITY_TOKEN")
+"""Variables of the login by user name and password, which Salesforce ended."""
+_NEEDED: dict[Auth, tuple[str, ...]] = {
     "jwt": ("username", "consumer_key", "private_key_file"),
     "client-credentials": ("consumer_key", "consumer_secret"),
-    "password": ("username", "password", "security_token"),
 }
 
 
-class SalesforceTarget(Frozen):
+class SalesforceTarget(FromEnvironment):
     """A Salesforce org, and the user we are there."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
+    values_shown: ClassVar[bool] = False
 
     domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.sandbox)?\.my$")]
     """My Domain without .salesforce.com: mydomain.my, mydomain--sbx.sandbox.my."""
@@ -36,19 +40,15 @@ class SalesforceTarget(Frozen):
     sandbox: bool
     """Whether it is a sandbox; compared, too."""
     auth: Auth = "jwt"
-    """How we log in; password is a legacy login."""
+    """How we log in."""
     username: str | None = None
-    """Of the integration user, for jwt and password."""
+    """Of the integration user, for jwt."""
     consumer_key: SecretStr | None = None
     """Of the External Client App, for jwt and client-credentials."""
     private_key_file: Path | None = None
     """The private key whose certificate the app knows, for jwt."""
     consumer_secret: SecretStr | None = None
     """For client-credentials."""
-    password: SecretStr | None = None
-    """For password."""
-    security_token: SecretStr | None = None
-    """For password."""
     api_version: Annotated[str, Field(pattern=r"^\d{2}\.0$")] = "66.0"
     """Of Salesforce's APIs."""
     request_floor: Annotated[int, Field(ge=0)] = 1000
@@ -73,7 +73,7 @@ class SalesforceTarget(Frozen):
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no message may contain."""
-        given = (self.consumer_key, self.consumer_secret, self.password, self.security_token)
+        given = (self.consumer_key, self.consumer_secret)
         return tuple(secret.get_secret_value() for secret in given if secret is not None)
 
 
@@ -88,18 +88,26 @@ def is_loopback(url: str) -> bool:
 
 def from_environment(env: Mapping[str, str]) -> SalesforceTarget:
     """The org the environment names. Raises SettingsError naming the variables that are missing or wrong."""
-    names = [name for name in SalesforceTarget.model_fields if name != "loopback"]
-    given = {name: env[PREFIX + name.upper()] for name in names if env.get(PREFIX + name.upper())}
+    given = SalesforceTarget.given_by({name: value for name, value in env.items() if name != LOOPBACK})
     try:
-        return SalesforceTarget.model_validate(given)
+        return SalesforceTarget(**given)
     except ValidationError as error:
         raise SettingsError(
-            f"V4_SALESFORCE is salesforce, but its settings cannot be used. {_problems(error)}"
+            f"V4_SALESFORCE is salesforce, but its settings cannot be used. {SalesforceTarget.problems(error)}"
         ) from error
 
 
-def _problems(error: ValidationError) -> str:
-    return "; ".join(
-        ": ".join([*(PREFIX + str(name).upper() for name in item["loc"]), item["msg"].removeprefix("Value error, ")])
-        for item in error.errors(include_input=False)
-    )
+TARGET_VARIABLES = tuple(name for name in SalesforceTarget.variables() if name != LOOPBACK)
+"""What the environment may say of the org. The stand-in org is found by its folder."""
+
+
+def refuse_password_login(env: Mapping[str, str]) -> None:
+    """Raises SettingsError where a variable asks for the login by user name and password."""
+    found = [name for name in RETIRED if env.get(name)]
+    if env.get(f"{PREFIX}AUTH") == "password":
+        found.insert(0, f"{PREFIX}AUTH=password")
+    if found:
+        raise SettingsError(
+            f"{', '.join(found)} cannot be used: Salesforce ends the login by password. Unset it and "
+            f"set {PREFIX}AUTH to jwt or client-credentials (docs/salesforce.md)."
+        )

@@ -1,13 +1,15 @@
 """Evaluation: outcomes of the leads, comparison of the versions' rankings, and the guide's gates."""
 
+import time
 from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import cache
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
-from v4_assets import sql, tables
+from v4_assets import sql, tables, verdicts
 from v4_assets.arrays import Numbers
 from v4_assets.checks import Finding, gate_results, gate_specs, results, specs
 from v4_assets.clock import Clock
@@ -19,21 +21,19 @@ from v4_assets.evaluation import checks
 from v4_assets.evaluation.cohorts import last_matured, widest
 from v4_assets.evaluation.comparison import Judged
 from v4_assets.evaluation.evidence import Evidence, digest
-from v4_assets.evaluation.page import Seen, about_gates, page
+from v4_assets.evaluation.page import about_gates, page
 from v4_assets.evaluation.read import Evaluator
-from v4_assets.evaluation.store import evidence_rows
 from v4_assets.models import checks as model_checks
-from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import EVALUATION_GROUP
-from v4_assets.partition import Day, Desk, Written, coverage, write_partition
+from v4_assets.partition import Day, coverage, metadata_of, write_partition
 from v4_assets.production import events as deployments
-from v4_assets.production import store as production_store
 from v4_assets.production.decision import Gate
 from v4_assets.production.events import Event
 from v4_assets.production.gates import gates
 from v4_assets.sources import lead_checks
-from v4_assets.warehouse import verdicts
-from v4_assets.warehouse.protocol import Warehouse, arrow_schema
+from v4_assets.store import Store
+from v4_assets.warehouse.protocol import arrow_schema
+from v4_assets.warehouse.writes import PartitionWrite
 
 WEEKS_CHARTED = 26
 
@@ -43,9 +43,9 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
     key = tables.LEAD_OUTCOMES
     file = sql.load(key)
 
-    def work(desk: Desk, day: Day) -> tuple[Written, Sequence[Finding]]:
-        written = write_outcomes(desk, rollout, day)
-        return written, [lead_checks.one_row_per_lead(coverage(desk, day, expected=key, actual=key))]
+    def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
+        write = write_outcomes(store, rollout, day)
+        return write, [lead_checks.one_row_per_lead(coverage(store, day, expected=key, actual=key))]
 
     return daily_asset(
         key,
@@ -60,7 +60,7 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
     )
 
 
-def write_outcomes(desk: Desk, rollout: Rollout, day: Day) -> Written:
+def write_outcomes(store: Store, rollout: Rollout, day: Day) -> PartitionWrite:
     """Fill the day's partition of lead_outcomes, or keep it."""
     key = tables.LEAD_OUTCOMES
     window = {
@@ -68,8 +68,8 @@ def write_outcomes(desk: Desk, rollout: Rollout, day: Day) -> Written:
         "last_matured": last_matured(day.date, rollout.outcome_window_days, rollout.evaluation),
         "window_days": rollout.outcome_window_days,
     }
-    query = desk.catalogue.query(key, day.params | window)
-    return write_partition(desk, desk.catalogue[key], day, query, (query.text, *map(str, window.values())))
+    query = store.catalogue.query(key, day.params | window)
+    return write_partition(store, store.catalogue[key], day, query, (query.text, *map(str, window.values())))
 
 
 def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -93,23 +93,23 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
     )
     def asset(
         context: dg.AssetExecutionContext,
-        warehouse: dg.ResourceParam[Warehouse],
-        registry: dg.ResourceParam[ModelRegistry],
+        store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
     ) -> MaterializeResult:
         day = only_day(context, clock)
-        desk = Desk(warehouse, registry, rollout.catalogue, rollout.checks)
-        with warehouse.session(), warehouse.metered() as cost:
-            events = production_store.history(warehouse, rollout.catalogue)
-            evaluator = Evaluator.of(desk, rollout, day, compared(rollout, events, day.date), events)
-            written = write_evidence(evaluator)
-            rows = stored(desk, day)
+        with store.session(), store.warehouse.metered() as cost:
+            events = store.events()
+            evaluator = Evaluator.of(store, rollout, day, compared(rollout, events, day.date), events)
+            started = time.monotonic()
+            write = write_evidence(evaluator)
+            written = metadata_of(write, day, time.monotonic() - started)
+            rows = store.comparison_rows(day.date, day.date)
             evidence = [Evidence.from_row(row) for row in rows]
-            judged = judge(desk, rollout, day, events, evidence)
-            seen = shown(evaluator, evidence, judged)
+            judged = judge(store, rollout, day, events, evidence)
+            figures = shown(evaluator, evidence, judged)
         findings = checks.judge(rows, rollout.evaluation)
         return dg.MaterializeResult(
-            metadata={**page(seen, rollout), **written.metadata, **cost},
+            metadata={**figures, **written, **cost},
             check_results=[
                 *gate_results(judged, evidence, digest(evidence), key),
                 *results(checks.CHECKS, {day.date: findings}, key),
@@ -119,25 +119,26 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
     return asset
 
 
-def shown(evaluator: Evaluator, evidence: Sequence[Evidence], judged: Sequence[Gate]) -> Seen:
-    """All stored data for the day's page in Dagster."""
-    desk, day = evaluator.desk, evaluator.day
-    return Seen(
-        day=day.date,
+def shown(evaluator: Evaluator, evidence: Sequence[Evidence], judged: Sequence[Gate]) -> dict[str, Any]:
+    """What the page of the day shows, as it stands in the warehouse."""
+    store, day = evaluator.store, evaluator.day
+    return page(
+        evaluator.rollout,
+        day.date,
         evidence=evidence,
-        recorded=evidence_rows(desk.warehouse, desk.catalogue, day.date - timedelta(weeks=WEEKS_CHARTED), day.date),
+        recorded=store.comparisons(day.date - timedelta(weeks=WEEKS_CHARTED), day.date),
         gates=judged,
-        deciles=desk.warehouse.read(desk.catalogue.query(tables.LIFT_BY_DECILE, one_day(day))).to_pylist(),
+        deciles=store.deciles(day.date),
         events=[event for event in evaluator.events if event.day <= day.date],
-        scores={version: scores_of(desk, evaluator.rollout, version, day) for version in evaluator.versions},
+        scores={version: scores_of(store, evaluator.rollout, version, day) for version in evaluator.versions},
     )
 
 
-def scores_of(desk: Desk, rollout: Rollout, version: str, day: Day) -> Numbers:
+def scores_of(store: Store, rollout: Rollout, version: str, day: Day) -> Numbers:
     """A version's scores of the day, float, shape (n,)."""
     key = tables.scores_key(rollout.versions[version].key)
-    query = desk.catalogue.query("score_ranks", {"prediction_date": day.date}, daily_scores=key)
-    scores: Numbers = desk.warehouse.read(query)["score"].to_numpy()
+    ranks = store.read("score_ranks", {"prediction_date": day.date}, daily_scores=key)
+    scores: Numbers = ranks["score"].to_numpy()
     return scores
 
 
@@ -161,12 +162,12 @@ def compared(rollout: Rollout, events: Sequence[Event], day: date) -> tuple[str,
     return tuple(version for version in (rollout.baseline, rollout.candidate) if version not in archived)
 
 
-def write_evidence(evaluator: Evaluator) -> Written:
-    """Fill the day's partitions of both tables, or keep those that are evidence.
+def write_evidence(evaluator: Evaluator) -> PartitionWrite:
+    """Fill the day's partitions of both tables, or keep them where evidence says so.
 
     The deciles are written first: where evidence exists, so do its deciles.
     """
-    desk, day = evaluator.desk, evaluator.day
+    store, day = evaluator.store, evaluator.day
     definition = evaluator.definition()
 
     @cache
@@ -180,13 +181,13 @@ def write_evidence(evaluator: Evaluator) -> Written:
         rows = [row for one in judged() for row in one.deciles]
         return [pa.RecordBatch.from_pylist(rows, schema=arrow_schema(deciles))]
 
-    evidence, deciles = desk.catalogue[tables.LIFT_COMPARISON], desk.catalogue[tables.LIFT_BY_DECILE]
-    write_partition(desk, deciles, day, by_decile, definition)
-    return write_partition(desk, evidence, day, comparison, definition)
+    evidence, deciles = store.catalogue[tables.LIFT_COMPARISON], store.catalogue[tables.LIFT_BY_DECILE]
+    write_partition(store, deciles, day, by_decile, definition)
+    return write_partition(store, evidence, day, comparison, definition)
 
 
 def judge(
-    desk: Desk, rollout: Rollout, day: Day, events: Sequence[Event], evidence: Sequence[Evidence]
+    store: Store, rollout: Rollout, day: Day, events: Sequence[Event], evidence: Sequence[Evidence]
 ) -> tuple[Gate, ...]:
     """Every gate of the day, evaluated on the stored evidence."""
     versions = compared(rollout, events, day.date)
@@ -196,10 +197,9 @@ def judge(
         baseline=rollout.baseline,
         policy=rollout.policy,
         evaluation=rollout.evaluation,
-        model_findings=bundle_findings(desk, rollout, versions),
+        model_findings=bundle_findings(store, rollout, versions),
         live_parallel_days=verdicts.live_parallel_days(
-            desk.warehouse,
-            desk.catalogue,
+            store,
             versions,
             since=deployments.parallel_since(events, rollout.candidate),
             until=day.date,
@@ -207,22 +207,10 @@ def judge(
     )
 
 
-def bundle_findings(desk: Desk, rollout: Rollout, versions: Sequence[str]) -> list[Finding]:
+def bundle_findings(store: Store, rollout: Rollout, versions: Sequence[str]) -> list[Finding]:
     """The candidate's own test figures against the baseline's; none once the baseline is archived."""
     if rollout.baseline not in versions:
         return []
-    candidate, baseline = desk.registry.load(rollout.candidate), desk.registry.load(rollout.baseline)
+    candidate, baseline = store.registry.load(rollout.candidate), store.registry.load(rollout.baseline)
     features = sql.load(tables.features_key(rollout.versions[rollout.candidate].key)).features
     return model_checks.judge(candidate, baseline, len(features), rollout.pre_deployment, model_checks.TEST_FIGURES)
-
-
-def stored(desk: Desk, day: Day) -> list[dict[str, object]]:
-    """The day's stored rows of lift_comparison: checks read the warehouse, not the rows in memory."""
-    query = desk.catalogue.query(tables.LIFT_COMPARISON, one_day(day))
-    rows: list[dict[str, object]] = desk.warehouse.read(query).to_pylist()
-    return rows
-
-
-def one_day(day: Day) -> dict[str, object]:
-    """The parameters of a range that is one day."""
-    return {"first_day": day.date, "last_day": day.date}

@@ -1,7 +1,6 @@
 """What the Dagster page of lift_comparison shows and plots: charts, figures of both versions, gates, deciles."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -47,33 +46,35 @@ ABOUT = (
 DECILES = ("version", "decile", "leads", "conversions", "converts %", "low %", "high %", "lift")
 
 
-@dataclass(frozen=True)
-class Seen:
-    """Data of a day's page."""
-
-    day: date
-    evidence: Sequence[Evidence]
-    """Of the day."""
-    recorded: Sequence[Evidence]
-    """Of the weeks before, and of the day."""
-    gates: Sequence[Gate]
-    deciles: Sequence[Mapping[str, Any]]
-    """Rows of v4_lift_by_decile of the day."""
-    events: Sequence[Event]
-    scores: Mapping[str, Numbers]
-    """Version to its scores of the day."""
-
-
-def page(seen: Seen, rollout: Rollout) -> dict[str, Any]:
+def page(
+    rollout: Rollout,
+    day: date,
+    *,
+    evidence: Sequence[Evidence],
+    recorded: Sequence[Evidence],
+    gates: Sequence[Gate],
+    deciles: Sequence[Mapping[str, Any]],
+    events: Sequence[Event],
+    scores: Mapping[str, Numbers],
+) -> dict[str, Any]:
     """Metadata of a day, in the order in which it is read. Figures are plain floats, which Dagster plots by day; what
-    is not known is left out."""
+    is not known is left out.
+
+    `recorded` is the evidence of the weeks before and of the day, `deciles` as Store.deciles has them, `scores` each
+    version's scores of the day.
+    """
+    shown = [
+        ("chart: lift by decile", charts.lift_by_decile(deciles, rollout.evaluation.interval_level)),
+        ("chart: lift over weeks", _over_weeks(recorded, events, rollout)),
+        ("chart: scores of the day", charts.scores_of_day(scores, day)),
+    ]
     return {
-        **{name: dg.MetadataValue.md(chart.markdown) for name, chart in _charts(seen, rollout) if chart},
-        **{name: round(float(value), DECIMALS) for name, value in _figures(seen.evidence) if value is not None},
-        **{name: round(float(value), DECIMALS) for name, value in _gates(seen.gates) if value is not None},
-        "deciles": _table(seen.deciles),
+        **{name: dg.MetadataValue.md(chart.markdown) for name, chart in shown if chart},
+        **{name: round(float(value), DECIMALS) for name, value in _figures(evidence) if value is not None},
+        **{name: round(float(value), DECIMALS) for name, value in _gates(gates) if value is not None},
+        "deciles": _table(deciles),
         "report": dg.MetadataValue.asset(dg.AssetKey("rollout_report")),
-        "evidence_sha256": digest(seen.evidence),
+        "evidence_sha256": digest(evidence),
     }
 
 
@@ -110,11 +111,10 @@ def rules(rollout: Rollout) -> str:
     )
 
 
-def _charts(seen: Seen, rollout: Rollout) -> Iterator[tuple[str, Chart | None]]:
-    yield "chart: lift by decile", charts.lift_by_decile(_judged(seen.deciles), rollout.evaluation.interval_level)
-    if any(row.lift is not None for row in seen.recorded):
-        yield "chart: lift over weeks", charts.lift_over_time(seen.recorded, seen.events, rollout.policy)
-    yield "chart: scores of the day", charts.scores_of_day(seen.scores, seen.day)
+def _over_weeks(recorded: Sequence[Evidence], events: Sequence[Event], rollout: Rollout) -> Chart | None:
+    if all(row.lift is None for row in recorded):
+        return None
+    return charts.lift_over_time(recorded, events, rollout.policy)
 
 
 def _figures(evidence: Sequence[Evidence]) -> Iterator[tuple[str, float | None]]:
@@ -136,11 +136,6 @@ def _gates(gates: Sequence[Gate]) -> Iterator[tuple[str, float | None]]:
         yield f"bound {gate.name}", gate.bound
 
 
-def _judged(deciles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Ranked within the cohort that rollback is judged by."""
-    return [row for row in deciles if row["question"] == "rollback" and row["ranking"] == "cohort"]
-
-
 def _table(deciles: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     """Conversion and lift by decile; top first."""
     records = [
@@ -156,7 +151,7 @@ def _table(deciles: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
                 "lift": "" if row["lift"] is None else f"{row['lift']:.2f}",
             }
         )
-        for row in sorted(_judged(deciles), key=lambda row: (row["version"], -row["decile"]))
+        for row in sorted(deciles, key=lambda row: (row["version"], -row["decile"]))
     ]
     return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in DECILES]))
 

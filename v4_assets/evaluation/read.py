@@ -14,10 +14,10 @@ from v4_assets.errors import RowsMissingError
 from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest
 from v4_assets.evaluation.comparison import Judged, Occasion, compare, served
 from v4_assets.evaluation.evidence import QUESTIONS, Question
-from v4_assets.partition import Day, Desk
+from v4_assets.partition import Day
 from v4_assets.production import events as deployments
 from v4_assets.production.events import Event
-from v4_assets.warehouse.latest_writes import latest_writes
+from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
 
 SIZING = {"min_days", "max_days", "min_conversions", "label_lag_days", "interval_level"}
@@ -28,7 +28,7 @@ SIZING = {"min_days", "max_days", "min_conversions", "label_lag_days", "interval
 class Evaluator:
     """One day's comparison of some versions."""
 
-    desk: Desk
+    store: Store
     rollout: Rollout
     day: Day
     versions: tuple[str, ...]
@@ -38,17 +38,17 @@ class Evaluator:
 
     @classmethod
     def of(
-        cls, desk: Desk, rollout: Rollout, day: Day, versions: tuple[str, ...], events: Sequence[Event]
+        cls, store: Store, rollout: Rollout, day: Day, versions: tuple[str, ...], events: Sequence[Event]
     ) -> "Evaluator":
         """With the current writes. Raises RowsMissingError when lead_outcomes has no partition of the day."""
         first = widest(day.date, rollout.outcome_window_days, rollout.evaluation).first
-        writes = latest_writes(desk.warehouse, desk.catalogue, first, day.date)
-        if (desk.catalogue[tables.LEAD_OUTCOMES].name, day.date) not in writes:
+        writes = store.latest_writes(first, day.date)
+        if (store.catalogue[tables.LEAD_OUTCOMES].name, day.date) not in writes:
             raise RowsMissingError(
                 f"lead_outcomes of {day.date} was never written, so conversions are unknown. Run "
                 f"`v4 run --date {day.date}` first."
             )
-        return cls(desk, rollout, day, versions, events, writes)
+        return cls(store, rollout, day, versions, events, writes)
 
     @property
     def whole(self) -> Reach:
@@ -58,7 +58,7 @@ class Evaluator:
     def definition(self) -> list[str]:
         """Everything that determines the evidence: settings, queries, and every write that is read."""
         read = {tables.SCORED_LEADS, tables.LEAD_OUTCOMES, *self._score_keys().values()}
-        names = {self.desk.catalogue[key].name for key in read}
+        names = {self.store.catalogue[key].name for key in read}
         return [
             self.rollout.evaluation.model_dump_json(include=SIZING),
             str(self.rollout.outcome_window_days),
@@ -104,14 +104,14 @@ class Evaluator:
         return Reach(first_contact(self.whole, contacted, converted, minimum, min_days), self.whole.last)
 
     def _occasion(self) -> Occasion:
-        query = self.desk.catalogue.query("call_days", self.day.params | {"first_day": self.whole.first})
+        calls = self.store.read("call_days", self.day.params | {"first_day": self.whole.first})
         return Occasion(
             prediction_date=self.day.date,
             retrospective=self.day.retrospective,
             baseline=self.rollout.baseline,
             level=self.rollout.evaluation.interval_level,
             live=self._live(),
-            call_days=self.desk.warehouse.read(query)["called_on"].to_pylist(),
+            call_days=calls["called_on"].to_pylist(),
             churn={version: self._churn(key) for version, key in self._score_keys().items()},
         )
 
@@ -125,12 +125,11 @@ class Evaluator:
 
     def _churn(self, key: str) -> float | None:
         params = {"prediction_date": self.day.date, "day_before": self.day.date - timedelta(days=1)}
-        query = self.desk.catalogue.query("top_decile_churn", params, daily_scores=key)
-        [row] = self.desk.warehouse.read(query).to_pylist()
+        [row] = self.store.rows("top_decile_churn", params, daily_scores=key)
         return row["new_count"] / row["top_count"] if row["known_count"] else None
 
     def _read(self, file: str, reach: Reach, **aliases: str) -> pa.Table:
-        return self.desk.warehouse.read(self.desk.catalogue.query(file, self.day.params | reach.params, **aliases))
+        return self.store.read(file, self.day.params | reach.params, **aliases)
 
     def _score_keys(self) -> dict[str, str]:
         return {version: tables.scores_key(self.rollout.versions[version].key) for version in self.versions}
@@ -145,13 +144,13 @@ class Evaluator:
 
     def _scored_days(self) -> list[date]:
         """Those of them with scores of every version."""
-        names = [self.desk.catalogue[key].name for key in self._score_keys().values()]
+        names = [self.store.catalogue[key].name for key in self._score_keys().values()]
         return [day for day in self._days_scored() if all((name, day) in self.writes for name in names)]
 
     def _is_read(self, name: str, day: date) -> bool:
-        if name == self.desk.catalogue[tables.LEAD_OUTCOMES].name:
+        if name == self.store.catalogue[tables.LEAD_OUTCOMES].name:
             return day == self.day.date
         in_cohort = self.whole.first_scored <= day <= self.whole.last_scored
-        # The change of the top decile is computed from the day and the day before.
-        of_today = name != self.desk.catalogue[tables.SCORED_LEADS].name and (self.day.date - day).days <= 1
+        # The day and the one before tell how the top decile changed.
+        of_today = name != self.store.catalogue[tables.SCORED_LEADS].name and (self.day.date - day).days <= 1
         return in_cohort or of_today

@@ -13,7 +13,8 @@ from v4_assets.features import checks
 from v4_assets.features.audit import FeatureAudit, audit, profile_rows
 from v4_assets.models.bundle import Bundle
 from v4_assets.names import FEATURES_GROUP
-from v4_assets.partition import Day, Desk, coverage, range_before, write_partition
+from v4_assets.partition import Day, coverage, range_before, write_partition
+from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
 
 
@@ -30,7 +31,7 @@ def snapshot_assets(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
             group=FEATURES_GROUP,
             kinds={"sql"},
             checks=(checks.ONE_PER_LEAD,),
-            judge=lambda desk, day: [_one_per_scored_lead(desk, day, tables.COMMON_FEATURES)],
+            judge=lambda store, day: [_one_per_scored_lead(store, day, tables.COMMON_FEATURES)],
         )
     ]
 
@@ -41,21 +42,19 @@ def features_asset(
     """The features of one version, compared with its bundle's contract and with the days before."""
     key = tables.features_key(entry.key)
 
-    def judge(desk: Desk, day: Day) -> Sequence[Finding]:
-        bundle = desk.registry.load(version)
-        found = desk.warehouse.columns(desk.catalogue[key])
+    def judge(store: Store, day: Day) -> Sequence[Finding]:
+        bundle = store.registry.load(version)
+        found = store.warehouse.columns(store.catalogue[key])
         set_finding = checks.exact_set(found, bundle.features)
         if not set_finding.passed:
             return _unreadable(set_finding)
-        audits = _audit(desk, day, key, bundle)
-        before = desk.warehouse.read(
-            desk.catalogue.query(
-                "feature_profile", range_before(day, desk.limits), feature_profile=tables.profile_key(entry.key)
-            )
-        ).to_pylist()
-        _keep_profile(desk, day, tables.profile_key(entry.key), bundle, audits)
-        covered = coverage(desk, day, expected=tables.SCORED_LEADS, actual=key)
-        return checks.judge(found, bundle.features, covered, audits, before, desk.limits)
+        audits = _audit(store, day, key, bundle)
+        before = store.rows(
+            "feature_profile", range_before(day, rollout.checks), feature_profile=tables.profile_key(entry.key)
+        )
+        _keep_profile(store, day, tables.profile_key(entry.key), bundle, audits)
+        covered = coverage(store, day, expected=tables.SCORED_LEADS, actual=key)
+        return checks.judge(found, bundle.features, covered, audits, before, rollout.checks)
 
     return table_asset(
         key,
@@ -68,16 +67,16 @@ def features_asset(
     )
 
 
-def _audit(desk: Desk, day: Day, key: str, bundle: Bundle) -> list[FeatureAudit]:
-    with desk.warehouse.stream(desk.catalogue.query("features_of_day", day.params, features=key)) as batches:
+def _audit(store: Store, day: Day, key: str, bundle: Bundle) -> list[FeatureAudit]:
+    with store.warehouse.stream(store.catalogue.query("features_of_day", day.params, features=key)) as batches:
         return audit(bundle.features, bundle.profile, batches)
 
 
-def _keep_profile(desk: Desk, day: Day, key: str, bundle: Bundle, audits: Sequence[FeatureAudit]) -> None:
-    table = desk.catalogue[key]
+def _keep_profile(store: Store, day: Day, key: str, bundle: Bundle, audits: Sequence[FeatureAudit]) -> None:
+    table = store.catalogue[key]
     rows = profile_rows(audits, prediction_date=day.date, retrospective=day.retrospective)
     write_partition(
-        desk,
+        store,
         table,
         day,
         lambda: [pa.RecordBatch.from_pylist(rows, schema=arrow_schema(table))],
@@ -85,8 +84,8 @@ def _keep_profile(desk: Desk, day: Day, key: str, bundle: Bundle, audits: Sequen
     )
 
 
-def _one_per_scored_lead(desk: Desk, day: Day, key: str) -> Finding:
-    return checks.covers(checks.ONE_PER_LEAD, coverage(desk, day, expected=tables.SCORED_LEADS, actual=key))
+def _one_per_scored_lead(store: Store, day: Day, key: str) -> Finding:
+    return checks.covers(checks.ONE_PER_LEAD, coverage(store, day, expected=tables.SCORED_LEADS, actual=key))
 
 
 def _unreadable(set_finding: Finding) -> list[Finding]:

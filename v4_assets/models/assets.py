@@ -1,4 +1,4 @@
-"""Training: features as of the morning after contact, the 43-day outcome, and the models of the versions trained here.
+"""Training: features as of the morning after contact, the outcome, and the models of the versions trained here.
 
 Nothing of it runs in the daily job. A trained bundle is registered under V4_HOME/models with what it was trained on.
 """
@@ -20,10 +20,9 @@ from v4_assets.daily import column_schema
 from v4_assets.days import days_between
 from v4_assets.errors import V4Error
 from v4_assets.models import checks, training
-from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import TRAINING_GROUP
-from v4_assets.production import store as production_store
 from v4_assets.sql import Query
+from v4_assets.store import Store
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.protocol import Warehouse, arrow_schema
 
@@ -43,10 +42,10 @@ def training_set(rollout: Rollout) -> dg.AssetsDefinition:
         description=table.description,
         metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
     )
-    def asset(warehouse: dg.ResourceParam[Warehouse], clock: dg.ResourceParam[Clock]) -> MaterializeResult:
+    def asset(store: dg.ResourceParam[Store], clock: dg.ResourceParam[Clock]) -> MaterializeResult:
         _verify_matured(rollout, clock.today())
-        with warehouse.session():
-            rows = warehouse.replace_table(table, training_rows(warehouse, rollout))
+        with store.session():
+            rows = store.warehouse.replace_table(table, training_rows(store.warehouse, rollout))
         return dg.MaterializeResult(metadata={"dagster/row_count": rows})
 
     return asset
@@ -112,18 +111,18 @@ def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefi
         kinds={"xgboost"},
         description=f"{version}, trained on training_set and registered under V4_HOME/models.",
     )
-    def asset(warehouse: dg.ResourceParam[Warehouse], registry: dg.ResourceParam[ModelRegistry]) -> MaterializeResult:
-        if production_store.live_version(warehouse, rollout.catalogue) == version:
+    def asset(store: dg.ResourceParam[Store]) -> MaterializeResult:
+        if store.live() == version:
             raise V4Error(
                 f"{version} is live, and a live version must not be retrained. Train under a new version name."
             )
         table = rollout.catalogue[tables.TRAINING_SET]
-        rows = warehouse.read(Query(table.name, f"SELECT * FROM {table.full_name}"))
+        rows = store.warehouse.read(Query(table.name, f"SELECT * FROM {table.full_name}"))
         split = training.split_by_time(rows, features, **rollout.training.model_dump())
         booster = training.train(split, parameters)
         figures = training.measure(booster, split)
         files = training.bundle_files(version, features, booster, figures, split.train)
-        made = registry.add(version, files, provenance(rollout, parameters), replace=True)
+        made = store.registry.add(version, files, provenance(rollout, parameters), replace=True)
         return dg.MaterializeResult(metadata={**figures, "model_sha256": made.files["model.json"]})
 
     return asset
@@ -147,11 +146,9 @@ def model_checks(version: str, entry: Version, rollout: Rollout) -> dg.AssetChec
     asked = checks.CHALLENGER if version != rollout.baseline else checks.EVERY_MODEL
 
     @dg.multi_asset_check(name=f"pre_deployment_{entry.key}", specs=specs(asked, asset))
-    def pre_deployment(
-        registry: dg.ResourceParam[ModelRegistry], clock: dg.ResourceParam[Clock]
-    ) -> Iterator[dg.AssetCheckResult]:
-        bundle = registry.load(version)
-        baseline = registry.load(rollout.baseline)
+    def pre_deployment(store: dg.ResourceParam[Store], clock: dg.ResourceParam[Clock]) -> Iterator[dg.AssetCheckResult]:
+        bundle = store.registry.load(version)
+        baseline = store.registry.load(rollout.baseline)
         wanted = len(sql.load(tables.features_key(entry.key)).features)
         found = checks.judge(bundle, baseline, wanted, rollout.pre_deployment, asked)
         yield from results(asked, {clock.today(): found}, asset)

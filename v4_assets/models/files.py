@@ -1,8 +1,6 @@
 """Scoring files and checking models trained elsewhere, for `v4 score` and `v4 register`. No Dagster."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import xgboost as xgb
 
+from v4_assets.atomic import atomic
 from v4_assets.errors import FeatureError, ModelContractError, V4Error
 from v4_assets.models import training
 from v4_assets.models.bundle import Bundle
@@ -54,12 +53,12 @@ def score_file(bundle: Bundle, source: Path, target: Path, progress: Callable[[i
     if not target.parent.is_dir():
         raise V4Error(f"There is no folder {target.parent}. Create it, or choose another.")
     count = 0
-    with _whole(target) as partial:
+    with atomic(target) as beside:
         writer = None
         try:
             for batch in read_ahead(read_rows(source, bundle.features)):
                 scored = _scored(bundle, batch)
-                writer = writer or _writer(partial, target.suffix, scored.schema)
+                writer = writer or _writer(beside, target.suffix, scored.schema)
                 writer.write_batch(scored)
                 count += len(batch)
                 progress(len(batch))
@@ -116,14 +115,3 @@ def _writer(path: Path, suffix: str, schema: pa.Schema) -> Any:
         return pa.csv.CSVWriter(path, schema)
     # Identifiers and scores hardly repeat: dictionary encoding would cost more than the rest of the file.
     return pa.parquet.ParquetWriter(path, schema, use_dictionary=["model_version"])
-
-
-@contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """A file next to the target, moved to the target's path on success and removed on failure."""
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield partial
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)

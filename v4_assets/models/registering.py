@@ -23,10 +23,8 @@ from v4_assets.models.importer import chosen_rounds, contract_of, draft, figures
 from v4_assets.models.known_answers import KnownAnswers, figure_problems, read_answers, verify_answers
 from v4_assets.models.registry import Entry
 from v4_assets.models.training import plain_feature
-from v4_assets.production import store as production_store
-from v4_assets.resources import registry, warehouse
+from v4_assets.resources import registry, store
 from v4_assets.sql import Column
-from v4_assets.warehouse.latest_writes import latest_writes
 
 PROFILE_DAYS = 60
 """Number of past days searched for features when no data is given."""
@@ -165,7 +163,7 @@ def _json(path: Path) -> Any:
 
 def _live(settings: Settings) -> str | None:
     try:
-        return production_store.live_version(warehouse(settings), settings.rollout.catalogue)
+        return store(settings).live()
     except TableMissingError:
         return None
 
@@ -183,19 +181,19 @@ def _made_by_sql(settings: Settings, version: str) -> tuple[Column, ...] | None:
 
 def _latest_features(settings: Settings, version: str, contract: tuple[Feature, ...]) -> Iterator[pa.RecordBatch]:
     """The newest day of a feature table that has every feature of the contract, the version's own first."""
-    house, catalogue, today = warehouse(settings), settings.rollout.catalogue, settings.clock.today()
+    record, today = store(settings), settings.clock.today()
     try:
-        writes = latest_writes(house, catalogue, today - timedelta(days=PROFILE_DAYS), today)
+        writes = record.latest_writes(today - timedelta(days=PROFILE_DAYS), today)
     except TableMissingError:
         writes = {}
     wanted = {feature.name for feature in contract}
     entries = sorted(settings.rollout.versions.items(), key=lambda item: item[0] != version)
     for _, entry in entries:
-        table = catalogue[tables.features_key(entry.key)]
+        table = record.catalogue[tables.features_key(entry.key)]
         days = [day for (name, day), write in writes.items() if name == table.name and write.row_count]
         if days and wanted <= {column.name for column in table.columns}:
-            query = catalogue.query("features_of_day", {"prediction_date": max(days)}, features=table.key)
-            return iter(house.read(query).to_batches())
+            rows = record.read("features_of_day", {"prediction_date": max(days)}, features=table.key)
+            return iter(rows.to_batches())
     raise V4Error(
         f"No day of the last {PROFILE_DAYS} has all of the model's features, so there is nothing to profile it on. "
         "Give rows with --data FILE (Parquet or CSV, one column per feature)."

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import filelock
 
+from v4_assets.atomic import atomic_write
 from v4_assets.errors import ModelContractError, ModelError, ModelIntegrityError
 from v4_assets.models.bundle import BUNDLE_FILES, Bundle, file_sha256, load_bundle
 from v4_assets.models.contract import read_contract
@@ -104,9 +105,7 @@ def write_catalogue(root: Path, entries: Mapping[str, Entry]) -> None:
             for version, entry in sorted(entries.items())
         }
     }
-    new = root / f"{CATALOGUE}.new"
-    new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    new.replace(root / CATALOGUE)
+    atomic_write(root / CATALOGUE, f"{json.dumps(content, indent=2)}\n".encode())
 
 
 def _summary(entry: Entry) -> dict[str, Any]:

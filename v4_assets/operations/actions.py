@@ -7,24 +7,24 @@ from uuid import uuid4
 
 import dagster as dg
 
+from v4_assets import verdicts
 from v4_assets.config.environment import Settings
 from v4_assets.errors import ModelError, ModelIntegrityError, PolicyError
 from v4_assets.evaluation.evidence import digest
-from v4_assets.evaluation.store import evidence_rows
 from v4_assets.graph import build
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, ALERT_SENSOR, FIRST_ASSETS, ROLLOUT_SENSOR
 from v4_assets.operations import operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.production import events as deployments
 from v4_assets.production import store as production_store
 from v4_assets.production.archive import verify
 from v4_assets.production.assets import export_registry
-from v4_assets.production.events import Event
+from v4_assets.production.events import Event, Production
 from v4_assets.production.orders import Kind, Order, order_id
 from v4_assets.production.status import Status, read_status
-from v4_assets.resources import registry, warehouse
-from v4_assets.warehouse import verdicts
+from v4_assets.resources import registry, store
 
 RUN_KEY_TAG = "dagster/run_key"
 SENSOR_TAG = "dagster/sensor_name"
@@ -40,15 +40,15 @@ class Tick:
 
 def status(settings: Settings) -> Status:
     """The status of the rollout now."""
-    with operate.dagster_instance(settings) as instance:
-        return read_status(instance, warehouse(settings), settings.rollout, settings.clock)
+    with dagster_instance(settings) as instance:
+        return read_status(instance, store(settings), settings.rollout, settings.clock)
 
 
 def tick(settings: Settings, name: str = ROLLOUT_SENSOR) -> Tick:
     """One sensor tick and the runs it requests, in this process: what the daemon does, once."""
     definitions = build(settings)
     key = f"v4_tick:{name}"
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         storage = instance.daemon_cursor_storage
         context = dg.build_sensor_context(
             instance=instance,
@@ -114,7 +114,7 @@ def approve(settings: Settings, evidence_sha256: str) -> Event:
     today, decision = found.rollout.today, found.decision
     if decision.wanted is None:
         raise PolicyError(f"Nothing waits for an approval: {decision.reason}")
-    rows = evidence_rows(warehouse(settings), settings.rollout.catalogue, today, today)
+    rows = store(settings).comparisons(today, today)
     if len(evidence_sha256) < 8 or not digest(rows).startswith(evidence_sha256):
         raise PolicyError(
             f"The evidence of {today} is {digest(rows)[:12]}, not {evidence_sha256[:12]}. An approval holds for "
@@ -188,7 +188,7 @@ def _refusal(settings: Settings, kind: Kind, version: str, live: str, state: dep
 def _verify_scored(settings: Settings, version: str) -> None:
     """Refuse to promote a version whose scores for today are missing or unchecked: readers would see no rows."""
     today = settings.clock.today()
-    problems = verdicts.unpassed(warehouse(settings), settings.rollout.catalogue, today, version)
+    problems = verdicts.unpassed(store(settings), today, version)
     if problems:
         raise PolicyError(
             f"{version} has no scores of {today} that passed every check: {'; '.join(problems)}. "
@@ -196,10 +196,10 @@ def _verify_scored(settings: Settings, version: str) -> None:
         )
 
 
-def _now(settings: Settings) -> tuple[list[Event], production_store.Production | None]:
-    tables, catalogue = warehouse(settings), settings.rollout.catalogue
-    with tables.session():
-        return production_store.history(tables, catalogue), production_store.current(tables, catalogue)
+def _now(settings: Settings) -> tuple[list[Event], Production | None]:
+    record = store(settings)
+    with record.session():
+        return record.events(), record.production()
 
 
 def _record(
@@ -221,10 +221,10 @@ def _record(
         evidence_day=evidence_day,
         evidence_sha256=evidence_sha256,
     )
-    tables, catalogue = warehouse(settings), settings.rollout.catalogue
-    with tables.session():
-        production_store.record(tables, catalogue, [event])
-        events, live = production_store.history(tables, catalogue), production_store.current(tables, catalogue)
+    record = store(settings)
+    with record.session():
+        production_store.record(record, [event])
+        events, live = record.events(), record.production()
     statuses = deployments.statuses(events, settings.rollout.versions, settings.rollout.candidate)
     export_registry(settings.places.registry, statuses, live)
     return event

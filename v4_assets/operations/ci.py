@@ -19,6 +19,7 @@ from v4_assets.graph import build
 from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, PAST_DAY_JOB, REPLACE_LIVE_TAG, SCORING_JOB
 from v4_assets.operations import operate
 from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.production.decision import GATE_NAMES
 from v4_assets.production.evaluations import checks_of_run
@@ -87,7 +88,7 @@ def _checklist(here: Settings) -> tuple[str, Outcome]:
 
 def _report(here: Settings, where: str, day: date, ran: list[tuple[str, Outcome]]) -> Report:
     rows, errors = list[Row](), list[str]()
-    with operate.dagster_instance(here) as instance:
+    with dagster_instance(here) as instance:
         for job, outcome in ran:
             rows += _rows(here, instance, job, outcome.run_id)
             errors += outcome.errors

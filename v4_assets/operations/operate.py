@@ -1,7 +1,6 @@
 """Running the graph in this process: one day, a range of gaps, the checklist, training."""
 
 import gc
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from typing import Any
 
 import dagster as dg
 
-from v4_assets import dagster_storage, jobs, tables
+from v4_assets import jobs, tables
 from v4_assets.config.environment import Settings
 from v4_assets.days import contiguous, days_between
-from v4_assets.errors import SettingsError, V4Error
+from v4_assets.errors import V4Error
 from v4_assets.graph import build
 from v4_assets.names import (
     DAILY_JOB,
@@ -24,12 +23,13 @@ from v4_assets.names import (
     REPLACE_LIVE_TAG,
     SCORING_JOB,
 )
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import store as production_store
 from v4_assets.production.assets import archived_versions
-from v4_assets.resources import registry, warehouse
+from v4_assets.production.events import Production
+from v4_assets.resources import store
 from v4_assets.runs import this_process
 from v4_assets.warehouse import schema
-from v4_assets.warehouse.latest_writes import latest_writes
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -58,26 +58,11 @@ class Outcome:
     """What stopped a step, one sentence each."""
 
 
-@contextmanager
-def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance under V4_HOME, made on first use."""
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    config = settings.dagster_home / "dagster.yaml"
-    if not config.exists():
-        if not settings.dagster_yaml.is_file():
-            raise SettingsError(
-                f"V4_DAGSTER_YAML: there is no {settings.dagster_yaml}. deploy/ holds two to choose from."
-            )
-        shutil.copy(settings.dagster_yaml, config)
-    with dagster_storage.opened(settings.dagster_home) as instance:
-        yield instance
-
-
 @dataclass(frozen=True)
 class Installed:
     """What `v4 init` left."""
 
-    live: production_store.Production
+    live: Production
     schema: int
     """The schema version the warehouse has now."""
     upgraded_from: int | None
@@ -86,10 +71,10 @@ class Installed:
 
 def init(settings: Settings) -> Installed:
     """Create or upgrade tables and views and adopt the baseline; harmless when that is done."""
-    house, models = warehouse(settings, any_schema=True), registry(settings)
-    with house.session():
-        before = schema.upgrade(house, settings.rollout.catalogue, models, settings.clock)
-        live = production_store.adopt(house, settings.rollout, models, settings.clock)
+    record = store(settings, any_schema=True)
+    with record.session():
+        before = schema.upgrade(record.warehouse, record.catalogue, record.registry, settings.clock)
+        live = production_store.adopt(record, settings.rollout, settings.clock)
     return Installed(live, schema.NEEDED, before.version if before and before.version < schema.NEEDED else None)
 
 
@@ -101,7 +86,7 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
     _verify_days(settings, day, day)
     tags = {REPLACE_LIVE_TAG: replace_live} if replace_live else {}
     # One session for the whole day: every asset would open and close the file otherwise.
-    with warehouse(settings).session():
+    with store(settings).session():
         name = DAILY_JOB if day == settings.clock.today() else PAST_DAY_JOB
         return run_job(settings, name, tags=tags, partition=day)
 
@@ -109,7 +94,7 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
 def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, date, Outcome]]:
     """Scores of the days that lack a partition, one run per stretch of them. Existing partitions are kept."""
     _verify_days(settings, first, last)
-    with warehouse(settings).session():
+    with store(settings).session():
         return [
             (start, end, run_job(settings, SCORING_JOB, tags=_range_tags(start, end)))
             for start, end in contiguous(gaps(settings, first, last, _scoring_keys(settings)))
@@ -123,15 +108,15 @@ def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date,
         return []
     _verify_days(settings, wanted[0], wanted[-1])
     missing = set(gaps(settings, wanted[0], wanted[-1], jobs.EVALUATED))
-    with warehouse(settings).session():
+    with store(settings).session():
         return [(day, day, run_job(settings, EVALUATION_JOB, partition=day)) for day in wanted if day in missing]
 
 
 def gaps(settings: Settings, first: date, last: date, keys: Iterable[str]) -> list[date]:
     """Days from `first` to `last` on which one of the tables has no partition yet."""
-    catalogue = settings.rollout.catalogue
-    daily = [catalogue[key].name for key in keys]
-    written = latest_writes(warehouse(settings), catalogue, first, last)
+    record = store(settings)
+    daily = [record.catalogue[key].name for key in keys]
+    written = record.latest_writes(first, last)
     return [day for day in days_between(first, last) if any((name, day) not in written for name in daily)]
 
 

@@ -15,7 +15,7 @@ from v4_assets.clock import Clock
 from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
 from v4_assets.names import ACTION_JOBS
-from v4_assets.operations import operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.runs import UNFINISHED
 
 LEAST_DAYS = 30
@@ -40,7 +40,7 @@ def old(settings: Settings, keep_days: int) -> Old:
         return Old((), files)
     # Dagster stamps runs by the machine's time, whatever V4_NOW says.
     before = Clock().now() - timedelta(days=keep_days)
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         runs = instance.get_runs(dg.RunsFilter(statuses=FINISHED, created_before=before))
     return Old(tuple(run.run_id for run in runs if run.job_name not in ACTION_JOBS.values()), files)
 
@@ -50,7 +50,7 @@ def remove(settings: Settings, what: Old) -> None:
     for file in what.files:
         file.unlink(missing_ok=True)
     if what.run_ids:
-        with operate.dagster_instance(settings) as instance:
+        with dagster_instance(settings) as instance:
             for run_id in what.run_ids:
                 instance.delete_run(run_id)
 

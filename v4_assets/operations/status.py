@@ -10,18 +10,16 @@ from v4_assets import tables
 from v4_assets.config.environment import Settings
 from v4_assets.errors import TableMissingError
 from v4_assets.names import PROCESS_TAG
-from v4_assets.operations import operate
-from v4_assets.production import store as production_store
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.decision import Verdict
 from v4_assets.production.evaluations import gates_of_day
 from v4_assets.production.events import state_after
 from v4_assets.production.status import Status, read_status
 from v4_assets.report import alerts
 from v4_assets.report.sync_summary import COUNTS
-from v4_assets.resources import registry, warehouse
+from v4_assets.resources import registry, store
 from v4_assets.runs import unfinished, why_gone
-from v4_assets.warehouse.latest_writes import latest_writes
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
 
 DAYS_SHOWN = 14
@@ -32,14 +30,13 @@ INFORMATIVE = ("event", "run")
 def status(settings: Settings) -> dict[str, Any]:
     """Plain values. `live` is None before `v4 init`; `to_do` holds a sentence and a command for everything that needs
     an operator, and is empty when all is well."""
-    house, catalogue, today = warehouse(settings), settings.rollout.catalogue, settings.clock.today()
+    record, today = store(settings), settings.clock.today()
     try:
         if settings.warehouse == "duckdb" and not settings.duckdb_file.exists():
             raise TableMissingError(f"There is no {settings.duckdb_file}.")
-        with house.session():
-            live = production_store.current(house, catalogue)
-            events = production_store.history(house, catalogue)
-            writes = latest_writes(house, catalogue, today - timedelta(days=DAYS_SHOWN), today)
+        with record.session():
+            live, events = record.production(), record.events()
+            writes = record.latest_writes(today - timedelta(days=DAYS_SHOWN), today)
     except TableMissingError:
         live, events, writes = None, [], {}
     since = next((event for event in reversed(events) if live and event.event_id == live.event_id), None)
@@ -52,7 +49,7 @@ def status(settings: Settings) -> dict[str, Any]:
         "since": asdict(since) if since else None,
         "days_shown": DAYS_SHOWN,
         "days": {
-            version: _days(writes, catalogue[tables.scores_key(entry.key)].name)
+            version: _days(writes, record.catalogue[tables.scores_key(entry.key)].name)
             for version, entry in settings.rollout.versions.items()
         },
         "models": {
@@ -63,8 +60,8 @@ def status(settings: Settings) -> dict[str, Any]:
     }
     if live is None:
         return content | _nothing() | {"to_do": [{"what": "Nothing is live.", "do": "`v4 init`"}]}
-    with operate.dagster_instance(settings) as instance:
-        return content | _of_today(instance, house, settings, writes)
+    with dagster_instance(settings) as instance:
+        return content | _of_today(instance, record, settings, writes)
 
 
 def _nothing() -> dict[str, Any]:
@@ -74,13 +71,13 @@ def _nothing() -> dict[str, Any]:
 
 def _of_today(
     instance: dg.DagsterInstance,
-    house: Warehouse,
+    record: Store,
     settings: Settings,
     writes: dict[tuple[str, date], PartitionWrite],
 ) -> dict[str, Any]:
     rollout, clock = settings.rollout, settings.clock
     runs = list(_runs(instance, clock.today()))  # before read_status marks abandoned runs as failed
-    found = read_status(instance, house, rollout, clock)
+    found = read_status(instance, record, rollout, clock)
     informative = [alerts.KINDS[kind] for kind in INFORMATIVE]
     current = alerts.of_status(instance, rollout, found)
     to_do = [{"what": one.text, "do": one.kind.do} for one in current if one.kind not in informative]

@@ -11,13 +11,12 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import ModelIntegrityError
 from v4_assets.models.bundle import BUNDLE_FILES, file_sha256
-from v4_assets.models.registry import Entry, ModelRegistry
+from v4_assets.models.registry import Entry
 from v4_assets.names import CHAMPION_ARCHIVE, PRODUCTION_GROUP
 from v4_assets.production import events
-from v4_assets.production import store as production_store
 from v4_assets.production.assets import only_today, start, take_turn
 from v4_assets.production.orders import Order, OrderConfig
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 SUMS = "SHA256SUMS"
 
@@ -39,8 +38,7 @@ def champion_archive(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
     def asset(
         context: dg.AssetExecutionContext,
         config: OrderConfig,
-        warehouse: dg.ResourceParam[Warehouse],
-        registry: dg.ResourceParam[ModelRegistry],
+        store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
     ) -> MaterializeResult:
@@ -48,12 +46,12 @@ def champion_archive(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
         order = Order.of(config)
         if order:
             take_turn(context, order, rollout)
-        with warehouse.session():
+        with store.session():
             if order:
-                start(warehouse, rollout, registry, order, clock, context.run_id)
-            state = events.state_after(production_store.history(warehouse, rollout.catalogue))
+                start(store, rollout, order, clock, context.run_id)
+            state = events.state_after(store.events())
         if state.unfinished and state.unfinished.event == "sunset_started":
-            archive(places.archive, registry.entry(state.unfinished.version))
+            archive(places.archive, store.registry.entry(state.unfinished.version))
         kept = sorted(folder.name for folder in places.archive.glob("*")) if places.archive.is_dir() else []
         return dg.MaterializeResult(metadata={"archived": ", ".join(kept) or "nothing"})
 

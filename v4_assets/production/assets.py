@@ -1,19 +1,18 @@
 """Who is live: the alias every reader follows. With an order it is switched; without one it says how things stand."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from v4_assets.atomic import atomic_write
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
 from v4_assets.dagster_types import MaterializeResult
 from v4_assets.daily import days
 from v4_assets.errors import PolicyError
-from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import ACTION_TAG, PROCESS_TAG, PRODUCTION_ALIAS, PRODUCTION_GROUP, ROLLOUT_PAGE
 from v4_assets.production import events as deployments
 from v4_assets.production import store as production_store
@@ -21,7 +20,7 @@ from v4_assets.production.attempts import await_turn
 from v4_assets.production.events import report_name
 from v4_assets.production.orders import Order, OrderConfig
 from v4_assets.runs import this_process
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 SHOWN_EVENTS = 20
 
@@ -47,8 +46,7 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
     def asset(
         context: dg.AssetExecutionContext,
         config: OrderConfig,
-        warehouse: dg.ResourceParam[Warehouse],
-        registry: dg.ResourceParam[ModelRegistry],
+        store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
     ) -> MaterializeResult:
@@ -56,11 +54,11 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
         order = Order.of(config)
         if order:
             take_turn(context, order, rollout)
-        with warehouse.session():
+        with store.session():
             if order:
-                start(warehouse, rollout, registry, order, clock, context.run_id)
-            events = production_store.history(warehouse, rollout.catalogue)
-            live = production_store.current(warehouse, rollout.catalogue)
+                start(store, rollout, order, clock, context.run_id)
+            events = store.events()
+            live = store.production()
         statuses = deployments.statuses(events, rollout.versions, rollout.candidate)
         export_registry(places.registry, statuses, live)
         return dg.MaterializeResult(
@@ -74,19 +72,12 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
     return asset
 
 
-def start(
-    warehouse: Warehouse,
-    rollout: Rollout,
-    registry: ModelRegistry,
-    order: Order,
-    clock: Clock,
-    run_id: str | None,
-) -> None:
+def start(store: Store, rollout: Rollout, order: Order, clock: Clock, run_id: str | None) -> None:
     """Begin an order: switch production, or for a sunset only say that it has begun. Harmless when begun already.
 
     Raises StaleDecisionError when the world is not the one it was decided in.
     """
-    begun = production_store.history(warehouse, rollout.catalogue)
+    begun = store.events()
     if any(event.event_id == order.event_id for event in begun):
         return
     unfinished = deployments.state_after(begun).unfinished
@@ -97,12 +88,11 @@ def start(
         )
     event = order.started(clock.now(), run_id)
     if order.kind == "sunset":
-        production_store.record(warehouse, rollout.catalogue, [event], expected_event_id=order.expected_event_id)
+        production_store.record(store, [event], expected_event_id=order.expected_event_id)
     else:
         production_store.switch(
-            warehouse,
+            store,
             rollout,
-            registry,
             event,
             expected_event_id=order.expected_event_id,
             model_sha256=order.model_sha256,
@@ -130,17 +120,14 @@ def take_turn(context: dg.AssetExecutionContext, order: Order, rollout: Rollout)
     await_turn(context.instance, context.run_id, order.event_id, minutes=minutes, log=context.log.info)
 
 
-def export_registry(path: Path, statuses: dict[str, str], live: production_store.Production | None) -> None:
+def export_registry(path: Path, statuses: dict[str, str], live: deployments.Production | None) -> None:
     """Write the derived registry status as registry.json, in one move."""
     content = {
         "production": live.version if live else None,
         "model_sha256": live.model_sha256 if live else None,
         "models": {version: {"status": status} for version, status in sorted(statuses.items())},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    beside.replace(path)
+    atomic_write(path, f"{json.dumps(content, indent=2)}\n".encode())
 
 
 def archived_versions(path: Path) -> frozenset[str]:
@@ -152,7 +139,7 @@ def archived_versions(path: Path) -> frozenset[str]:
 
 
 def _metadata(
-    events: list[deployments.Event], live: production_store.Production | None, statuses: dict[str, str]
+    events: list[deployments.Event], live: deployments.Production | None, statuses: dict[str, str]
 ) -> dict[str, Any]:
     state = deployments.state_after(events)
     return {

@@ -40,6 +40,18 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Production:
+    """The row of ml_features.v4_production: what is live."""
+
+    version: str
+    features_view: str
+    scores_table: str
+    model_uri: str
+    model_sha256: str
+    event_id: str
+
+
+@dataclass(frozen=True)
 class DeploymentState:
     """Where production stands after all events."""
 

@@ -7,16 +7,15 @@ import dagster as dg
 
 from v4_assets import tables
 from v4_assets.clock import NEW_YORK
-from v4_assets.config.rollout import Rollout
 from v4_assets.names import SALESFORCE_SYNC
 from v4_assets.production.synced import Sync
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 
-def last_sync(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout) -> Sync | None:
+def last_sync(instance: dg.DagsterInstance, store: Store) -> Sync | None:
     """The last sync that finished, and the rows that were sent last, by any sync; None before the first."""
     compared = _compared(instance)
-    sent = _sent(instance, warehouse, rollout)
+    sent = _sent(instance, store)
     if compared is None and not sent:
         return None
     at, metadata = compared or (None, {})
@@ -41,14 +40,14 @@ def _compared(instance: dg.DagsterInstance) -> tuple[datetime, dict[str, Any]] |
     return None
 
 
-def _sent(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout) -> dict[str, Any]:
+def _sent(instance: dg.DagsterInstance, store: Store) -> dict[str, Any]:
     """When rows were sent last, and how many of that sync had which outcome; empty when none ever were."""
-    jobs = warehouse.read(rollout.catalogue.query(tables.SALESFORCE_JOBS)).to_pylist()
+    jobs = store.rows(tables.SALESFORCE_JOBS)
     if not jobs:
         return {}
     last = _last(instance, jobs)
     params = {"sync_id": last["sync_id"], "prediction_date": last["prediction_date"]}
-    accounts = warehouse.read(rollout.catalogue.query("salesforce_accounts", params)).to_pylist()
+    accounts = store.rows("salesforce_accounts", params)
 
     def ended(*outcomes: str) -> int:
         return sum(row["lead_count"] for row in accounts if row["outcome"] in outcomes)

@@ -4,20 +4,18 @@ Dagster's own freshness policies ask whether an asset was made at all since midn
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 
+from v4_assets import verdicts
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.production import pending_sync
 from v4_assets.runs import at_work
-from v4_assets.warehouse import verdicts
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 RUNS_READ = 20
-RUN_AT = time(6)
-"""When the day's run is due, New York."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,11 @@ class Overdue:
 
 def due(rollout: Rollout, day: date) -> datetime:
     """The instant from which a day without its run is overdue."""
-    return datetime.combine(day, RUN_AT, NEW_YORK) + timedelta(minutes=rollout.policy.grace_minutes)
+    return rollout.daily_run.on(day, NEW_YORK) + timedelta(minutes=rollout.policy.grace_minutes)
 
 
 def overdue(
-    instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock, live: str | None
+    instance: dg.DagsterInstance, store: Store, rollout: Rollout, clock: Clock, live: str | None
 ) -> Overdue | None:
     """The first thing of today that is overdue; None when nothing is, or a run of today is still executing."""
     today = clock.today()
@@ -44,7 +42,7 @@ def overdue(
     runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": today.isoformat()}), limit=RUNS_READ)
     if any(at_work(instance, run) for run in runs):
         return None
-    problems = verdicts.unpassed(warehouse, rollout.catalogue, today, live)
+    problems = verdicts.unpassed(store, today, live)
     if problems:
         return Overdue(
             "scores", f"{live}, the live version, has no scores of {today} that passed: {'; '.join(problems)}."

@@ -4,11 +4,10 @@ from datetime import date
 
 import dagster as dg
 
-from v4_assets.config.rollout import Rollout
+from v4_assets import verdicts
 from v4_assets.names import DAILY_JOB, SALESFORCE_SYNC
 from v4_assets.runs import at_work
-from v4_assets.warehouse import verdicts
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 ATTEMPTS = 3
 
@@ -24,7 +23,7 @@ def is_done(instance: dg.DagsterInstance, day: date) -> bool:
     return bool(instance.fetch_materializations(done, limit=1).records)
 
 
-def is_owed(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, day: date, live: str | None) -> bool:
+def is_owed(instance: dg.DagsterInstance, store: Store, day: date, live: str | None) -> bool:
     """Whether the day's run is over, the live version's scores are good, and Salesforce has not got them."""
     if live is None or is_done(instance, day):
         return False
@@ -32,4 +31,4 @@ def is_owed(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout
     runs = instance.get_runs(dg.RunsFilter(job_name=DAILY_JOB, tags=tags), limit=1)
     if not runs or at_work(instance, runs[0]):
         return False
-    return not verdicts.unpassed(warehouse, rollout.catalogue, day, live)
+    return not verdicts.unpassed(store, day, live)

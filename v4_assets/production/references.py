@@ -16,7 +16,7 @@ from v4_assets.errors import V4Error
 from v4_assets.production.events import Event
 from v4_assets.production.mentions import Bound, mentions, scheduled_queries, without_comments
 from v4_assets.production.reference_files import text_file, text_files
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 TOLD = 10
 """Number of readers named in a sentence."""
@@ -56,9 +56,7 @@ def looked_at(rollout: Rollout, also: ReferencePlaces) -> list[str]:
     ]
 
 
-def readers(
-    warehouse: Warehouse, rollout: Rollout, version: str, also: ReferencePlaces | None = None
-) -> tuple[Reader, ...]:
+def readers(store: Store, rollout: Rollout, version: str, also: ReferencePlaces | None = None) -> tuple[Reader, ...]:
     """Everybody who mentions what is bound to a version, in all places of rollout.yaml and those of `also`.
 
     Not counted: this project's own views and files, and comments of SQL, which run nothing. In other languages a
@@ -66,9 +64,9 @@ def readers(
     """
     bound, also = bound_to(rollout, version), also or ReferencePlaces()
     found: list[Reader] = []
-    with warehouse.session():
+    with store.session():
         for dataset in _datasets(rollout, also):
-            found += _in_dataset(warehouse, rollout, dataset, bound)
+            found += _in_dataset(store, rollout, dataset, bound)
     for path in _scheduled(rollout, also):
         found += _mentioning("scheduled query", scheduled_queries(text_file(path), str(path)), bound)
     for place in _paths(rollout, also):
@@ -78,14 +76,14 @@ def readers(
     return tuple(dict.fromkeys(found))
 
 
-def left_behind(warehouse: Warehouse, rollout: Rollout, action: Event) -> str:
+def left_behind(store: Store, rollout: Rollout, action: Event) -> str:
     """Text: who still references the replaced version. A place that cannot be checked is reported, not raised.
 
     By now the switch is made, and must not fail for it.
     """
     version = action.previous or action.version
     try:
-        return as_sentence(version, readers(warehouse, rollout, version))
+        return as_sentence(version, readers(store, rollout, version))
     except V4Error as error:
         return f"Who still reads {version} by name is not known: {error}"
 
@@ -116,11 +114,11 @@ def _paths(rollout: Rollout, also: ReferencePlaces) -> list[Path]:
     return list(dict.fromkeys((*rollout.references.paths, *also.paths)))
 
 
-def _in_dataset(warehouse: Warehouse, rollout: Rollout, dataset: str, bound: Bound) -> Iterator[Reader]:
+def _in_dataset(store: Store, rollout: Rollout, dataset: str, bound: Bound) -> Iterator[Reader]:
     # First: it distinguishes a missing dataset from one without views.
-    routines = warehouse.routine_texts(dataset)
-    ours = {view.name for view in rollout.catalogue.views if view.dataset == dataset}
-    views = {name: text for name, text in warehouse.view_texts(dataset).items() if name not in ours}
+    routines = store.warehouse.routine_texts(dataset)
+    ours = {view.name for view in store.catalogue.views if view.dataset == dataset}
+    views = {name: text for name, text in store.warehouse.view_texts(dataset).items() if name not in ours}
     yield from _mentioning("view", {f"{dataset}.{name}": text for name, text in views.items()}, bound)
     yield from _mentioning("routine", {f"{dataset}.{name}": text for name, text in routines.items()}, bound)
 

@@ -13,7 +13,7 @@ from v4_assets.production.attempts import next_attempt
 from v4_assets.production.orders import Order
 from v4_assets.production.status import Status, read_status
 from v4_assets.runs import end_left_over
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
@@ -36,20 +36,20 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
     )
     def sensor(
         context: dg.SensorEvaluationContext,
-        warehouse: dg.ResourceParam[Warehouse],
+        store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
         end_left_over(context.instance)
-        status = read_status(context.instance, warehouse, rollout, clock)
-        if status.order is None and _sync_is_owed(context, warehouse, rollout, status):
+        status = read_status(context.instance, store, rollout, clock)
+        if status.order is None and _sync_is_owed(context, store, status):
             return _owed(context, status)
         return answer(context, status, rollout)
 
     return sensor
 
 
-def _sync_is_owed(context: dg.SensorEvaluationContext, warehouse: Warehouse, rollout: Rollout, status: Status) -> bool:
-    return pending_sync.is_owed(context.instance, warehouse, rollout, status.rollout.today, status.rollout.live)
+def _sync_is_owed(context: dg.SensorEvaluationContext, store: Store, status: Status) -> bool:
+    return pending_sync.is_owed(context.instance, store, status.rollout.today, status.rollout.live)
 
 
 def _owed(context: dg.SensorEvaluationContext, status: Status) -> dg.SensorResult:

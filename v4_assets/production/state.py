@@ -38,17 +38,20 @@ class State:
         since = self.status.live_since
         if since is None:
             return {}
-        return closes(self.history, self.status.today, lambda day, one: not one.retrospective and day > since)
+        return closes(
+            self.history, self.status.today, self.policy.weeks, lambda day, one: not one.retrospective and day > since
+        )
 
     @cached_property
     def earned(self) -> tuple[Close, ...]:
         """Consecutive closed weeks, up to the latest, with the lift a promotion needs; oldest first."""
-        closed = closes(self.history, self.status.today, lambda day, one: True)
-        return running(closed, self.status.today, PROMOTION_LIFT, Verdict.PASS)
+        today, weeks = self.status.today, self.policy.weeks
+        closed = closes(self.history, today, weeks, lambda day, one: True)
+        return running(closed, today, weeks, PROMOTION_LIFT, Verdict.PASS)
 
     def failing(self, name: str) -> tuple[Close, ...]:
         """Consecutive watched weeks, up to the latest, in which the gate failed."""
-        return running(self.watched, self.status.today, name, Verdict.FAIL)
+        return running(self.watched, self.status.today, self.policy.weeks, name, Verdict.FAIL)
 
     def needed(self, name: str) -> int:
         """Number of consecutive failing weeks after which the gate convicts."""

@@ -8,14 +8,13 @@ from datetime import date, timedelta
 
 import dagster as dg
 
+from v4_assets import verdicts
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence, digest
-from v4_assets.evaluation.store import evidence_rows
 from v4_assets.production import events as deployments
 from v4_assets.production import gates, pending_sync, references
-from v4_assets.production import store as production_store
 from v4_assets.production.decide import decide
 from v4_assets.production.decision import Action, Decision, Phase, RolloutStatus
 from v4_assets.production.evaluations import DayEvaluation, NotEvaluated, evaluation_of
@@ -25,8 +24,7 @@ from v4_assets.production.orders import KIND, Order, gates_json, order_id
 from v4_assets.production.overdue import Overdue, due, overdue
 from v4_assets.production.state import State
 from v4_assets.production.synced import Sync
-from v4_assets.warehouse import verdicts
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Status:
 
 def read_status(
     instance: dg.DagsterInstance,
-    warehouse: Warehouse,
+    store: Store,
     rollout: Rollout,
     clock: Clock,
     *,
@@ -65,30 +63,29 @@ def read_status(
     through: Event | None = None,
 ) -> Status:
     """Read everything once. A run that reads at its last step is `asking`; `through` is the event it records next."""
-    catalogue, today = rollout.catalogue, clock.today()
-    with warehouse.session():
-        events = (*production_store.history(warehouse, catalogue), *([through] if through else []))
-        found = _decided(instance, warehouse, rollout, clock, events, asking)
+    with store.session():
+        events = (*store.events(), *([through] if through else []))
+        found = _decided(instance, store, rollout, clock, events, asking)
         due_now = not (asking or found.missing_day or found.unfinished)
         return replace(
             found,
             events=events,
-            overdue=overdue(instance, warehouse, rollout, clock, found.rollout.live) if due_now else None,
-            sync=last_sync(instance, warehouse, rollout),
-            synced_today=pending_sync.is_done(instance, today),
+            overdue=overdue(instance, store, rollout, clock, found.rollout.live) if due_now else None,
+            sync=last_sync(instance, store),
+            synced_today=pending_sync.is_done(instance, clock.today()),
         )
 
 
 def _decided(
     instance: dg.DagsterInstance,
-    warehouse: Warehouse,
+    store: Store,
     rollout: Rollout,
     clock: Clock,
     events: tuple[Event, ...],
     asking: str | None,
 ) -> Status:
     """Phase, gates and decision of today."""
-    today, live = clock.today(), production_store.current(warehouse, rollout.catalogue)
+    today, live = clock.today(), store.production()
     status = deployments.rollout_status(
         events,
         baseline=rollout.baseline,
@@ -98,11 +95,11 @@ def _decided(
     )
     deployed = deployments.state_after(events)
     if deployed.unfinished:
-        return _to_be_resumed(warehouse, rollout, status, deployed.unfinished, clock)
+        return _to_be_resumed(store, rollout, status, deployed.unfinished, clock)
     evaluation = evaluation_of(instance, rollout, today, compared(rollout, deployed), asking)
     if isinstance(evaluation, NotEvaluated):
         return _without_evaluation(evaluation, status, rollout, clock)
-    recorded = evidence_rows(warehouse, rollout.catalogue, _first_day_read(rollout, today), today)
+    recorded = store.comparisons(_first_day_read(rollout, today), today)
     rows = [row for row in recorded if row.prediction_date == today]
     if digest(rows) != evaluation.evidence_sha256:
         reason = (
@@ -111,14 +108,14 @@ def _decided(
         )
         return Status(status, Decision(Action.HOLD, reason, alert=True), subject=f"evidence of {today}")
     state = _state(
-        warehouse, rollout, status, deployed, evaluation, recorded, _approved(events, rollout, evaluation, clock)
+        store, rollout, status, deployed, evaluation, recorded, _approved(events, rollout, evaluation, clock)
     )
     decision = decide(state)
     return Status(status, decision, order=_order(decision, status, rollout, deployed, rows, evaluation), state=state)
 
 
 def _state(
-    warehouse: Warehouse,
+    store: Store,
     rollout: Rollout,
     status: RolloutStatus,
     deployed: DeploymentState,
@@ -127,7 +124,7 @@ def _state(
     approved: Action | None,
 ) -> State:
     """Everything the decision of today is based on."""
-    readers, unchecked = _baseline_readers(warehouse, rollout) if status.phase is Phase.WATCH else (None, None)
+    readers, unchecked = _baseline_readers(store, rollout) if status.phase is Phase.WATCH else (None, None)
     judged = [row for row in recorded if row.prediction_date == status.today and row.question == "rollback"]
     return State(
         status,
@@ -154,13 +151,11 @@ def compared(rollout: Rollout, deployed: DeploymentState) -> tuple[str, ...]:
     return tuple(version for version in (rollout.baseline, rollout.candidate) if version not in deployed.archived)
 
 
-def _to_be_resumed(
-    warehouse: Warehouse, rollout: Rollout, status: RolloutStatus, started: Event, clock: Clock
-) -> Status:
+def _to_be_resumed(store: Store, rollout: Rollout, status: RolloutStatus, started: Event, clock: Clock) -> Status:
     """An unfinished action is resumed once today's scores have passed: attempts before that would be wasted."""
     today, order = status.today, Order.again(started)
     what = f"{started.event} ({started.version}) of {started.day} is completed before anything is decided"
-    problems = verdicts.unpassed(warehouse, rollout.catalogue, today, started.version) if order.kind != "sunset" else []
+    problems = verdicts.unpassed(store, today, started.version) if order.kind != "sunset" else []
     if not problems:
         return Status(status, Decision(Action.HOLD, what), started, order)
     reason = f"{what}, and waits for scores of {today} that passed: {'; '.join(problems)}"
@@ -176,7 +171,7 @@ def _without_evaluation(evaluation: NotEvaluated, status: RolloutStatus, rollout
     if evaluation.in_flight:
         return Status(status, Decision(Action.HOLD, evaluation.reason))
     if clock.now() < deadline:
-        reason = f"{evaluation.reason}; it is due at 06:00, missing from {deadline:%H:%M} on"
+        reason = f"{evaluation.reason}; it is due at {rollout.daily_run}, missing from {deadline:%H:%M} on"
         return Status(status, Decision(Action.HOLD, reason))
     return Status(status, Decision(Action.HOLD, evaluation.reason, alert=True), missing_day=status.today)
 
@@ -187,10 +182,10 @@ def _first_day_read(rollout: Rollout, today: date) -> date:
     return today - timedelta(days=max(7 * (weeks + 2), rollout.policy.sunset.healthy_days + 7))
 
 
-def _baseline_readers(warehouse: Warehouse, rollout: Rollout) -> tuple[tuple[str, ...] | None, str | None]:
+def _baseline_readers(store: Store, rollout: Rollout) -> tuple[tuple[str, ...] | None, str | None]:
     """Who still reads the baseline by name, or why that cannot be checked: it must not block a rollback."""
     try:
-        return references.named(references.readers(warehouse, rollout, rollout.baseline)), None
+        return references.named(references.readers(store, rollout, rollout.baseline)), None
     except V4Error as error:
         return None, str(error)
 

@@ -14,12 +14,6 @@ class Sync:
     version: str = ""
     sent_at: datetime | None = None
     """When rows were last sent, New York; None when never. A sync that finds no difference sends none."""
-    sent_org: str = ""
-    """Id of the org they were sent to."""
-    sent_version: str = ""
-    """The version whose scores were sent."""
-    sent_day: date | None = None
-    """The day whose scores were sent."""
     sent: int = 0
     confirmed: int = 0
     pending: int = 0
@@ -28,3 +22,9 @@ class Sync:
     """Of the rows sent last."""
     kept_back: int = 0
     """Quarantined leads: not sent by the last sync, because the org refused them recently."""
+    sent_org: str = ""
+    """Id of the org the rows were sent to."""
+    sent_version: str = ""
+    """The version whose scores were sent."""
+    sent_day: date | None = None
+    """The day whose scores were sent."""

@@ -101,8 +101,9 @@ def _watch_summary(state: State, consequence: str) -> str:
 
 def _without_verdict(state: State, name: str) -> tuple[str, ...]:
     """The latest consecutive weeks without a verdict of one gate, at most as many as raise an alert."""
-    since = state.status.live_since or state.status.today
-    return without_verdict(state.watched, state.status.today, since, name, at_most=WEEKS_WITHOUT_VERDICT)
+    today, weeks = state.status.today, state.policy.weeks
+    since = state.status.live_since or today
+    return without_verdict(state.watched, today, weeks, since, name, at_most=WEEKS_WITHOUT_VERDICT)
 
 
 def _may_convict_next(state: State) -> bool:

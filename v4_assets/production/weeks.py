@@ -1,69 +1,87 @@
-"""Closed weeks: ISO weeks that ended before today, each represented by its last evaluated day. Pure.
+"""Closed weeks: weeks that ended before today, each represented by the day that closes it. Pure.
 
-A week is named by its Monday, so that adjacent weeks are seven days apart in every year, of 52 weeks or 53.
+`policy.weeks` of rollout.yaml sets the last day of a week and the first day that can close it. Weeks are keyed by their
+first day, so that adjacent weeks are seven days apart across every year end, after 52 weeks or 53.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from v4_assets.config.rollout_policy import Weeks
 from v4_assets.production.decision import Evaluated, Gate, History, Verdict
 
 WEEK = timedelta(days=7)
+SUNDAY = 6
 
 
 @dataclass(frozen=True)
 class Close:
-    """The last evaluated day of a closed week."""
+    """The last evaluated day of a closed week, among the days that can close it."""
 
     day: date
+    week: str
+    """Name of the week."""
     gates: Mapping[str, Gate]
 
-    @property
-    def week(self) -> str:
-        """Its ISO name, as in 2026-W03."""
-        return name_of(self.day)
+
+def first_day(day: date, weeks: Weeks) -> date:
+    """The first day of the day's week."""
+    return day - timedelta(days=(day.weekday() - weeks.last_day - 1) % 7)
 
 
-def monday_of(day: date) -> date:
-    """The Monday of the day's ISO week."""
-    return day - timedelta(days=day.weekday())
+def last_day(day: date, weeks: Weeks) -> date:
+    """The last day of the day's week."""
+    return first_day(day, weeks) + WEEK - timedelta(days=1)
 
 
-def name_of(day: date) -> str:
-    """The ISO name of the day's week, as in 2026-W03."""
+def name_of(day: date, weeks: Weeks) -> str:
+    """The name of the day's week: 2026-W03 by ISO for a week that ends on Sunday, else as in "week to 2026-01-16"."""
+    if weeks.last_day != SUNDAY:
+        return f"week to {last_day(day, weeks)}"
     year, week, _ = day.isocalendar()
     return f"{year}-W{week:02d}"
 
 
-def closes(history: History, today: date, counts: Callable[[date, Evaluated], bool]) -> dict[date, Close]:
-    """Monday to the close of every week that ended before `today` and has a day that counts."""
+def can_close(day: date, weeks: Weeks) -> bool:
+    """Whether an evaluation of the day can close its week."""
+    return (day - first_day(day, weeks)).days >= weeks.days_before_close
+
+
+def closes(history: History, today: date, weeks: Weeks, counts: Callable[[date, Evaluated], bool]) -> dict[date, Close]:
+    """First day to the close of every week that ended before `today` and has a day that counts and can close it."""
     last: dict[date, date] = {}
     for day, evaluated in history.items():
-        if monday_of(day) < monday_of(today) and counts(day, evaluated):
-            last[monday_of(day)] = max(day, last.get(monday_of(day), day))
-    return {monday: Close(day, {gate.name: gate for gate in history[day].gates}) for monday, day in last.items()}
+        week = first_day(day, weeks)
+        if week < first_day(today, weeks) and can_close(day, weeks) and counts(day, evaluated):
+            last[week] = max(day, last.get(week, day))
+    return {
+        week: Close(day, name_of(day, weeks), {gate.name: gate for gate in history[day].gates})
+        for week, day in last.items()
+    }
 
 
-def running(closed: Mapping[date, Close], today: date, name: str, verdict: Verdict) -> tuple[Close, ...]:
+def running(closed: Mapping[date, Close], today: date, weeks: Weeks, name: str, verdict: Verdict) -> tuple[Close, ...]:
     """Consecutive weeks, up to the latest closed one, that closed with this verdict of one gate; oldest first."""
     found: list[Close] = []
-    monday = monday_of(today) - WEEK
-    while (close := closed.get(monday)) and name in close.gates and close.gates[name].verdict == verdict:
+    week = first_day(today, weeks) - WEEK
+    while (close := closed.get(week)) and name in close.gates and close.gates[name].verdict == verdict:
         found.append(close)
-        monday -= WEEK
+        week -= WEEK
     return tuple(reversed(found))
 
 
-def without_verdict(closed: Mapping[date, Close], today: date, since: date, name: str, at_most: int) -> tuple[str, ...]:
+def without_verdict(
+    closed: Mapping[date, Close], today: date, weeks: Weeks, since: date, name: str, at_most: int
+) -> tuple[str, ...]:
     """Names of the latest consecutive weeks after `since` that are missing or inconclusive; oldest first."""
     found: list[str] = []
-    monday = monday_of(today) - WEEK
-    while monday > since and len(found) < at_most:
-        close = closed.get(monday)
+    week = first_day(today, weeks) - WEEK
+    while week > since and len(found) < at_most:
+        close = closed.get(week)
         gate = close.gates.get(name) if close else None
         if gate and gate.verdict != Verdict.INCONCLUSIVE:
             break
-        found.append(name_of(monday))
-        monday -= WEEK
+        found.append(name_of(week, weeks))
+        week -= WEEK
     return tuple(reversed(found))

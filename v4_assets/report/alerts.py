@@ -20,8 +20,9 @@ from v4_assets.names import ALERT_SENSOR
 from v4_assets.production.attempts import next_attempt
 from v4_assets.production.decision import Action
 from v4_assets.production.status import Status, read_status
+from v4_assets.production.weeks import name_of
 from v4_assets.runs import end_left_over
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 NOTHING_NEW = "nothing new to report"
 SECONDS_BETWEEN_TICKS = 300
@@ -69,7 +70,7 @@ class Alert:
         return KINDS[self.key.partition(":")[0]]
 
 
-Rewrite = Callable[[dg.DagsterInstance, Warehouse, Rollout, Clock, Places], str]
+Rewrite = Callable[[dg.DagsterInstance, Store, Rollout, Clock, Places], str]
 """Rewrites the rollout page and returns its path or the error; never raises."""
 
 
@@ -86,13 +87,13 @@ def alert_sensor(
     )
     def sensor(
         context: dg.SensorEvaluationContext,
-        warehouse: dg.ResourceParam[Warehouse],
+        store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
     ) -> dg.SensorResult:
         end_left_over(context.instance)
         known: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-        found = current(context.instance, warehouse, rollout, clock)
+        found = current(context.instance, store, rollout, clock)
         news = [one for one in found if one.key not in known]
         for one in news:
             context.log.warning(one.text)
@@ -100,7 +101,7 @@ def alert_sensor(
             post(webhook, [one.text for one in news])
         if news:
             # No run reports a missing day or an order that was given up, so the page is rewritten here.
-            context.log.info(rewrite(context.instance, warehouse, rollout, clock, places))
+            context.log.info(rewrite(context.instance, store, rollout, clock, places))
         # Only after posting: an alert that could not be posted is announced by the next tick.
         cursor = json.dumps(still_known(known, found, clock.now()))
         text = "; ".join(one.text for one in news) or NOTHING_NEW
@@ -115,10 +116,10 @@ def still_known(known: Mapping[str, str], found: Iterable[Alert], now: datetime)
     return {key: when for key, when in sorted(seen.items()) if now - datetime.fromisoformat(when) < FORGOTTEN_AFTER}
 
 
-def current(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock) -> list[Alert]:
+def current(instance: dg.DagsterInstance, store: Store, rollout: Rollout, clock: Clock) -> list[Alert]:
     """Every alert that holds now, announced before or not."""
     try:
-        status = read_status(instance, warehouse, rollout, clock)
+        status = read_status(instance, store, rollout, clock)
     except V4Error as error:
         unreadable = Alert(f"no look:{type(error).__name__}", f"The rollout could not be read: {error}")
         return [*_failed_runs(instance), unreadable]
@@ -129,7 +130,7 @@ def of_status(instance: dg.DagsterInstance, rollout: Rollout, status: Status) ->
     """Every alert that follows from a status, and every failed run."""
     return [
         *_failed_runs(instance),
-        *held(status),
+        *held(status, rollout),
         *unfinished(instance, status, rollout),
         *_overdue(status),
         *_actions(status),
@@ -171,7 +172,7 @@ def _failed_runs(instance: dg.DagsterInstance) -> Iterator[Alert]:
         yield Alert(f"run:{run.run_id}", f"Run {run.run_id} of {run.job_name} for {day} failed. See docs/runbook.md.")
 
 
-def held(status: Status) -> Iterator[Alert]:
+def held(status: Status, rollout: Rollout) -> Iterator[Alert]:
     """A missing day, a request for approval, or a hold that needs attention."""
     decision, today, phase = status.decision, status.rollout.today, status.rollout.phase
     if status.missing_day:
@@ -179,11 +180,9 @@ def held(status: Status) -> Iterator[Alert]:
     elif decision.action is Action.ASK and decision.wanted:
         yield Alert(f"ask:{decision.wanted.value}:{today}", f"Approval is needed: {decision.reason}")
     elif decision.alert:
-        week = today.isocalendar()
+        week = name_of(today, rollout.policy.weeks)
         subject = "disagreement" if status.rollout.disagreement else status.subject
-        yield Alert(
-            f"held:{phase.value}:{week.year}-W{week.week:02d}:{subject}", f"Held in {phase.value}: {decision.reason}"
-        )
+        yield Alert(f"held:{phase.value}:{week}:{subject}", f"Held in {phase.value}: {decision.reason}")
 
 
 def unfinished(instance: dg.DagsterInstance, status: Status, rollout: Rollout) -> Iterator[Alert]:

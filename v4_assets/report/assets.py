@@ -13,7 +13,6 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import ConcurrentWriteError, SalesforceError
 from v4_assets.evaluation.evidence import digest
-from v4_assets.evaluation.store import evidence_rows
 from v4_assets.names import (
     ACTION_TAG,
     CHAMPION_ARCHIVE,
@@ -35,7 +34,7 @@ from v4_assets.report.charts import Chart
 from v4_assets.report.headline import gates_of
 from v4_assets.report.markdown import Report
 from v4_assets.report.publishing import draw, gather, publish, write
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 DRAWN = "page_drawn"
 
@@ -67,13 +66,13 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
     )
     def asset(
         context: dg.AssetExecutionContext,
-        warehouse: dg.ResourceParam[Warehouse],
+        store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
     ) -> MaterializeResult:
         only_today(context, clock)
-        with warehouse.session():
-            events = production_store.history(warehouse, rollout.catalogue)
+        with store.session():
+            events = store.events()
             done = carried_through(context.instance, context.run_id, events)
             written = places.reports / f"{report_name(done, clock.today())}.md" if done else None
             if done and written and written.is_file():
@@ -84,16 +83,14 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
             if action:
                 verify_through(context.instance, action, context.run_id)
             through = through_with(action, clock, context.run_id) if action else None
-            report = gather(context.instance, warehouse, rollout, clock, asking=context.run_id, through=through)
+            report = gather(context.instance, store, rollout, clock, asking=context.run_id, through=through)
             drawn, page, undrawn = _drawn(report, rollout, places.reports)
-            own = of_action(report, action, warehouse, rollout) if action else report
+            own = of_action(report, action, store, rollout) if action else report
             path = write(places.reports, replace(own, undrawn=undrawn), drawn)
-            export_registry(
-                places.registry, dict(report.statuses), production_store.current(warehouse, rollout.catalogue)
-            )
+            export_registry(places.registry, dict(report.statuses), store.production())
             # Last: a completed action is never resumed, so nothing may be left to do.
             if through:
-                complete(warehouse, rollout, through)
+                complete(store, through)
         return result(page, path, action.event if action else "–", undrawn, own.readers)
 
     return asset
@@ -138,10 +135,10 @@ def _drawn(report: Report, rollout: Rollout, folder: Path) -> tuple[dict[str, Ch
         return drawn, folder / ROLLOUT_PAGE, f"not ok: {type(error).__name__}: {error}"
 
 
-def of_action(report: Report, action: Event, warehouse: Warehouse, rollout: Rollout) -> Report:
+def of_action(report: Report, action: Event, store: Store, rollout: Rollout) -> Report:
     """The same for an action: with the gates and the evidence it was decided by."""
     day = action.evidence_day or report.status.today
-    rows = evidence_rows(warehouse, rollout.catalogue, day, day)
+    rows = store.comparisons(day, day)
     sha256 = digest(rows) if rows else None
     return replace(
         report,
@@ -149,7 +146,7 @@ def of_action(report: Report, action: Event, warehouse: Warehouse, rollout: Roll
         gates=gates_of(action),
         evidence=rows,
         evidence_sha256=sha256,
-        readers=references.left_behind(warehouse, rollout, action),
+        readers=references.left_behind(store, rollout, action),
     )
 
 
@@ -168,12 +165,12 @@ def verify_through(instance: dg.DagsterInstance, action: Event, run_id: str) -> 
         )
 
 
-def complete(warehouse: Warehouse, rollout: Rollout, through: Event) -> None:
+def complete(store: Store, through: Event) -> None:
     """Record that an action is through, once."""
     try:
-        production_store.record(warehouse, rollout.catalogue, [through])
+        production_store.record(store, [through])
     except ConcurrentWriteError:
         # Another run of the same order recorded it in the meantime; anything else is not ours to swallow.
-        known = production_store.history(warehouse, rollout.catalogue)
+        known = store.events()
         if not any(event.event_id == through.event_id for event in known):
             raise

@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from hashlib import sha256
 from html import escape
 from io import BytesIO, StringIO
@@ -46,9 +47,17 @@ class Chart:
 
     alt: str
     """What it shows, with its numbers."""
-    png: bytes
-    """For Markdown: on white, about 10 kB."""
     figure: "Figure" = field(compare=False)
+
+    @cached_property
+    def png(self) -> bytes:
+        """For Markdown: on white, about 10 kB."""
+        from PIL import Image  # noqa: PLC0415 # paid by those who draw
+
+        pixels, small = BytesIO(), BytesIO()
+        self.figure.savefig(pixels, format="png", dpi=110)
+        Image.open(pixels).convert("RGB").quantize(COLOURS_KEPT).save(small, format="png", optimize=True)
+        return small.getvalue()
 
     @property
     def svg(self) -> str:
@@ -76,7 +85,7 @@ def conversion_by_decile(deciles: Sequence[Mapping[str, Any]], caption: str) -> 
     texts = [
         f"{version} from decile 1 to 10: {', '.join(f'{rate:.1f}' for rate in y)} %" for version, y in rates.items()
     ]
-    return _drawn(figure, f"{caption}. {'; '.join(texts) or 'No decile has a rate'}.")
+    return Chart(f"{caption}. {'; '.join(texts) or 'No decile has a rate'}.", figure)
 
 
 def lift_by_decile(deciles: Sequence[Mapping[str, Any]], level: float) -> Chart | None:
@@ -94,7 +103,7 @@ def lift_by_decile(deciles: Sequence[Mapping[str, Any]], level: float) -> Chart 
     axes.set_xlabel(f"decile, 10 = called first; {level:.0%} intervals; 1 = average")
     axes.set_ylabel("lift")
     tops = ", ".join(f"{version} {lifts[-1]:.2f}" for version, lifts in lifts_of.items())
-    return _drawn(figure, f"Lift by decile. Top decile: {tops}.")
+    return Chart(f"Lift by decile. Top decile: {tops}.", figure)
 
 
 def scores_of_day(scores: Mapping[str, Numbers], day: date) -> Chart | None:
@@ -112,7 +121,7 @@ def scores_of_day(scores: Mapping[str, Numbers], day: date) -> Chart | None:
     axes.set_ylabel("% of leads")
     _legend(axes)
     medians = ", ".join(f"{version} {np.median(values):.2f}" for version, values in known.items())
-    return _drawn(figure, f"Scores of {day}. Medians: {medians}.")
+    return Chart(f"Scores of {day}. Medians: {medians}.", figure)
 
 
 def _by_decile(
@@ -178,7 +187,7 @@ def lift_over_time(evidence: Sequence[Evidence], events: Sequence[Event], policy
         _legend(axes)
     _short_dates(axes)
     lines = f"Promotion asks for {promote:g}, below {roll_back:g} it is rolled back"
-    return _drawn(figure, f"Top-decile lift by day. {'; '.join(texts) or 'Nothing was measured'}. {lines}.")
+    return Chart(f"Top-decile lift by day. {'; '.join(texts) or 'Nothing was measured'}. {lines}.", figure)
 
 
 def _mark(axes: "Axes", events: Sequence[Event], since: date | None) -> list[str]:
@@ -227,15 +236,6 @@ def _figure() -> "tuple[Figure, Axes]":
     axes.grid(axis="y", color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     return figure, axes
-
-
-def _drawn(figure: "Figure", alt: str) -> Chart:
-    from PIL import Image  # noqa: PLC0415 # paid by those who draw
-
-    pixels, small = BytesIO(), BytesIO()
-    figure.savefig(pixels, format="png", dpi=110)
-    Image.open(pixels).convert("RGB").quantize(COLOURS_KEPT).save(small, format="png", optimize=True)
-    return Chart(alt, small.getvalue(), figure)
 
 
 def for_page(svg: str, alt: str) -> str:

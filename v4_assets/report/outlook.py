@@ -18,7 +18,7 @@ from v4_assets.production.decision import (
     Verdict,
 )
 from v4_assets.production.state import State
-from v4_assets.production.weeks import WEEK, monday_of
+from v4_assets.production.weeks import WEEK, first_day, last_day
 from v4_assets.report.wording import count, day, figure, free, label, line
 
 MET, OPEN, MISSED = "met", "open", "missed"
@@ -108,7 +108,7 @@ def _watch(decision: Decision, state: State) -> str:
 
 def _last_close(state: State) -> str:
     """Whether the latest closed week says anything: no evidence is not a good week."""
-    last = state.watched.get(monday_of(state.status.today) - WEEK)
+    last = state.watched.get(first_day(state.status.today, state.policy.weeks) - WEEK)
     spoken = last and all(last.gates[name].verdict is not Verdict.INCONCLUSIVE for name in ROLLBACK_GATES)
     return f"{last.week} closed with none missed." if last and spoken else "The last week has closed without a verdict."
 
@@ -163,8 +163,8 @@ def _found(gate: Gate) -> str:
 
 
 def _next_close(state: State) -> str:
-    sunday = monday_of(state.status.today) + timedelta(days=6)
-    return f"The next week closes on {day(sunday, weekday=True, year=False)} and counts from the day after."
+    closing = last_day(state.status.today, state.policy.weeks)
+    return f"The next week closes on {day(closing, weekday=True, year=False)} and counts from the day after."
 
 
 def _listed(parts: list[str]) -> str:

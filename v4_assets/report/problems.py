@@ -21,7 +21,7 @@ def problems(
 ) -> tuple[str, ...]:
     """Every open problem in a sentence. `asking` is the run that asks, at its last step."""
     return (
-        *(alert.text for alert in (*held(status), *unfinished(instance, status, rollout))),
+        *(alert.text for alert in (*held(status, rollout), *unfinished(instance, status, rollout))),
         *([status.overdue.text] if status.overdue else []),
         *_of_today(status),
         *_failed_runs(instance, status, asking),

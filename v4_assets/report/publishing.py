@@ -1,6 +1,5 @@
 """Gather what a report shows, draw its charts, write report and page."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -8,12 +7,11 @@ from pathlib import Path
 
 import dagster as dg
 
-from v4_assets import tables
+from v4_assets.atomic import atomic_write
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation.evidence import digest
-from v4_assets.evaluation.store import evidence_rows
 from v4_assets.names import ROLLOUT_PAGE, SALESFORCE_SYNC
 from v4_assets.production import events
 from v4_assets.production.evaluations import checks_of_run
@@ -25,14 +23,14 @@ from v4_assets.report.html import as_html
 from v4_assets.report.markdown import DECILES, WEEKS, Picture, Report, as_markdown
 from v4_assets.report.outlook import outlook
 from v4_assets.report.problems import problems
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.store import Store
 
 WEEKS_CHARTED = 26
 
 
 def gather(
     instance: dg.DagsterInstance,
-    warehouse: Warehouse,
+    store: Store,
     rollout: Rollout,
     clock: Clock,
     *,
@@ -40,13 +38,12 @@ def gather(
     through: Event | None = None,
 ) -> Report:
     """Everything a report shows. A run that reads at its last step is `asking`; `through` is its next event."""
-    catalogue, today = rollout.catalogue, clock.today()
-    with warehouse.session():
-        status = read_status(instance, warehouse, rollout, clock, asking=asking, through=through)
-        recorded = evidence_rows(warehouse, catalogue, today - timedelta(weeks=WEEKS_CHARTED), today)
+    today = clock.today()
+    with store.session():
+        status = read_status(instance, store, rollout, clock, asking=asking, through=through)
+        recorded = store.comparisons(today - timedelta(weeks=WEEKS_CHARTED), today)
         latest = max((row.prediction_date for row in recorded), default=today)
-        query = catalogue.query(tables.LIFT_BY_DECILE, {"first_day": latest, "last_day": latest})
-        deciles = warehouse.read(query).to_pylist()
+        deciles = store.deciles(latest)
     rows = [row for row in recorded if row.prediction_date == latest]
     checks = checks_of_run(instance, asking).get(SALESFORCE_SYNC, {}) if asking else {}
     return Report(
@@ -61,7 +58,7 @@ def gather(
         problems=problems(instance, rollout, status, asking=asking),
         sync=status.sync,
         checks={name: one.description or "" for name, one in checks.items()},
-        deciles=[row for row in deciles if (row["question"], row["ranking"]) == ("rollback", "cohort")],
+        deciles=deciles,
         recorded=recorded,
     )
 
@@ -85,36 +82,27 @@ def write(folder: Path, report: Report, drawn: Mapping[str, Chart]) -> Path:
     for number, (heading, chart) in enumerate(drawn.items(), start=1):
         (folder / f"{name}-{number}.png").write_bytes(chart.png)
         pictures[heading] = Picture(f"{name}-{number}.png", chart.alt)
-    return _moved(folder / f"{name}.md", as_markdown(replace(report, charts=pictures)))
+    text = as_markdown(replace(report, charts=pictures))
+    return atomic_write(folder / f"{name}.md", text.encode())
 
 
 def publish(folder: Path, report: Report, drawn: Mapping[str, Chart]) -> Path:
     """The page of the report of a day, charts and all in one file."""
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = {heading: Picture(f"{number}", chart.alt) for number, (heading, chart) in enumerate(drawn.items())}
     drawings = {picture.file: drawn[heading].svg for heading, picture in pictures.items()}
-    return _moved(folder / ROLLOUT_PAGE, as_html(as_markdown(replace(report, charts=pictures)), drawings))
+    text = as_html(as_markdown(replace(report, charts=pictures)), drawings)
+    return atomic_write(folder / ROLLOUT_PAGE, text.encode())
 
 
-def publish_now(
-    instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock, places: Places
-) -> Path:
+def publish_now(instance: dg.DagsterInstance, store: Store, rollout: Rollout, clock: Clock, places: Places) -> Path:
     """Write the page as of now, without a run. Returns its path."""
-    report = gather(instance, warehouse, rollout, clock)
+    report = gather(instance, store, rollout, clock)
     return publish(places.reports, report, draw(report, rollout))
 
 
-def rewrite(instance: dg.DagsterInstance, warehouse: Warehouse, rollout: Rollout, clock: Clock, places: Places) -> str:
+def rewrite(instance: dg.DagsterInstance, store: Store, rollout: Rollout, clock: Clock, places: Places) -> str:
     """Like publish_now, but never raises: returns the path or the error, as a sentence."""
     try:
-        return f"The rollout page: {publish_now(instance, warehouse, rollout, clock, places)}"
+        return f"The rollout page: {publish_now(instance, store, rollout, clock, places)}"
     except Exception as error:
         return f"The rollout page could not be written, `v4 report` tries again: {type(error).__name__}: {error}"
-
-
-def _moved(path: Path, text: str) -> Path:
-    """Write atomically: readers see the old file or the new one."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
-    return path

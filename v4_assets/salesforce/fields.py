@@ -1,4 +1,4 @@
-"""Are the fields of Lead fit for what is sent? All that are not are named at once, before anything is written. Pure."""
+"""The preflight: do the fields of Lead fit the values? All that do not are named before anything is written. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ OPTIONAL = ("model_version", "scored_at")
 
 
 class Described(Protocol):
-    """A field as the org describes it to us."""
+    """A field as the org describes it to our user."""
 
     @property
     def type(self) -> str: ...
@@ -26,14 +26,14 @@ class Described(Protocol):
 
 @dataclass(frozen=True)
 class Fields:
-    """What the preflight found."""
+    """The result of the preflight."""
 
     columns: tuple[tuple[str, str], ...]
-    """(field name, key) of what is sent beside Id."""
+    """(field name, key) of each column sent, without Id."""
     absent: tuple[str, ...]
-    """Optional fields that are not there, or not visible to us."""
+    """Optional fields that are missing, or hidden from our user."""
     wrong: tuple[str, ...]
-    """What is wrong, a sentence for each field; empty when all are fit."""
+    """A sentence for each unfit field; empty when all fit."""
 
     def name(self, key: str) -> str | None:
         """The field that carries `key`; None when none does."""
@@ -55,19 +55,19 @@ def examine(names: FieldNames, described: Mapping[str, Described], versions: Seq
 
 def _problems(name: str, key: str, field: Described | None, version_length: int) -> list[str]:
     if field is None:
-        return [f"{name} is missing, or hidden from us by field-level security"]
+        return [f"{name} is missing, or hidden from our user by field-level security"]
     kind, digits, scale = _NUMBERS.get(key, (_TYPES.get(key, ""), 0, 0))
     found = []
     if field.type != kind:
         found.append(f"{name} is of type {field.type}, not {kind}")
     elif digits and field.precision - field.scale < digits:
-        found.append(f"{name} holds {field.precision - field.scale} digits before the point, needed are {digits}")
+        found.append(f"{name} holds {field.precision - field.scale} digits before the point, needs {digits}")
     elif field.type == "double" and field.scale < scale:
-        found.append(f"{name} holds {field.scale} decimals, needed are {scale}")
+        found.append(f"{name} holds {field.scale} decimals, needs {scale}")
     elif field.type == "string" and field.length < version_length:
-        found.append(f"{name} holds {field.length} characters, needed are {version_length}")
+        found.append(f"{name} holds {field.length} characters, needs {version_length}")
     if not field.updateable:
-        found.append(f"{name} is read-only for us")
+        found.append(f"{name} is read-only for our user")
     return found
 
 

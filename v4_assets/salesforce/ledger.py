@@ -1,7 +1,7 @@
-"""The ledger of what is sent: jobs, their rows, and what each lead of the org is known to carry.
+"""The ledger of the sync: jobs, their rows, and the known state of each lead of the org.
 
-Every change is one transaction, and every transaction asks whether the job is still unsettled. So whoever dies between
-two of them leaves something the next run can finish, and of two runs that work on the same job one is told so.
+Every change is one transaction, and every transaction checks that the job is still unsettled. So the next run can
+finish what a killed process left, and of two runs that work on one job, one fails.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,10 +18,10 @@ from v4_assets.clock import Clock
 from v4_assets.errors import ConcurrentWriteError, SalesforceError, StaleDecisionError
 from v4_assets.salesforce.outcomes import all_alike
 from v4_assets.tables import Catalogue
-from v4_assets.warehouse.protocol import Statement, Warehouse, arrow_schema
+from v4_assets.warehouse.protocol import Statement, Warehouse, arrow_schema, rows_of
 
 PLANNED = "PLANNED"
-"""Code of a row that is on its way."""
+"""Code of a row whose job is not settled."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Sync:
-    """One sync: which day's scores of which version go to which org, and the switch that made the version live."""
+    """One sync: the org, the day, the version, and the switch that made the version live."""
 
     org_id: str
     day: date
@@ -56,7 +56,7 @@ class Sync:
 
     @classmethod
     def begun(cls, org_id: str, day: date, version: str, event_id: str, run_id: str | None) -> "Sync":
-        """A sync with an id of its own."""
+        """A sync with a new id."""
         return cls(org_id, day, version, event_id, run_id, uuid4().hex)
 
 
@@ -71,28 +71,28 @@ class Ledger:
     def jobs(self, org_id: str) -> list[Job]:
         """Every job of an org, oldest first."""
         found = self.warehouse.read(self.catalogue.query(tables.SALESFORCE_JOBS))
-        return [Job(**row) for row in found.to_pylist() if row["org_id"] == org_id]
+        return [Job(**row) for row in rows_of(found) if row["org_id"] == org_id]
 
     def latest_org(self) -> str | None:
-        """The org that was last written to."""
+        """The org of the last job."""
         found = self.warehouse.read(self.catalogue.query(tables.SALESFORCE_JOBS))["org_id"].to_pylist()
         return found[-1] if found else None
 
     def state(self, org_id: str) -> pa.Table:
-        """What the leads of an org are known to carry: the columns of salesforce_state."""
+        """The known state of an org's leads: the columns of salesforce_state."""
         found = self.warehouse.read(self.catalogue.query(tables.SALESFORCE_STATE, {"org_id": org_id}))
         return found.cast(arrow_schema(self.catalogue[tables.SALESFORCE_STATE]))
 
     def seed(self, org_id: str, rows: pa.Table) -> None:
-        """Replace all that is known of an org by what was read from it."""
+        """Replace the known state of an org by rows that were read from it."""
         table = self.catalogue[tables.SALESFORCE_STATE]
         rows = _completed(rows, {}, arrow_schema(table))
         self.warehouse.replace_slice(table, "org_id", org_id, rows.to_batches())
 
     def plan(self, sync: Sync, attempt: int, rows: pa.Table) -> Job:
-        """Enter a job and its rows, if production is still what the sync was begun for and no other job is under way.
+        """Enter a job and its rows, if production has not changed since the sync began and no other job is unsettled.
 
-        Raises StaleDecisionError otherwise; then nothing was changed.
+        Raises StaleDecisionError otherwise, and changes nothing.
         """
         job = Job(
             job_key=uuid4().hex,
@@ -111,7 +111,7 @@ class Ledger:
         try:
             self.warehouse.transact(
                 [
-                    # In the same transaction, so that no switch can come between the look and the job.
+                    # In the same transaction, so that no switch can come between the check and the job.
                     self._one("confirm_production", {"expected_event_id": sync.event_id}),
                     self._one("salesforce_plan_job", row),
                 ]
@@ -119,7 +119,7 @@ class Ledger:
         except ConcurrentWriteError as error:
             raise StaleDecisionError(
                 f"Production is no longer {sync.version} by event {sync.event_id[:12]}, or another run is writing to "
-                "the org. No further job was made; run the sync again to send what is live now."
+                "the org. No job was created. Run the sync again to send the live version."
             ) from error
         self.log(job, all_alike(rows, "pending", PLANNED))
         return job
@@ -127,22 +127,22 @@ class Ledger:
     def name(self, job: Job, job_id: str) -> None:
         """Note the org's id of a job, before anything is uploaded to it.
 
-        Raises StaleDecisionError when another run has given the job up meanwhile.
+        Raises StaleDecisionError when another run has settled the job.
         """
         try:
             self.warehouse.transact([self._one("salesforce_name_job", {"job_key": job.job_key, "job_id": job_id})])
         except ConcurrentWriteError as error:
             raise StaleDecisionError(
-                f"Another run took job {job.job_key[:12]} over before it had an id. Its rows are that run's to send."
+                f"Another run settled job {job.job_key[:12]} before it had an id. That run sends its rows."
             ) from error
 
     def rows_of(self, job: Job) -> pa.Table:
-        """What the log says of the rows of a job."""
+        """The logged rows of a job."""
         params = {"job_key": job.job_key, "prediction_date": job.prediction_date}
         return self.warehouse.read(self.catalogue.query(tables.SALESFORCE_SYNC_LOG, params))
 
     def log(self, job: Job, outcomes: pa.Table) -> None:
-        """Say what became of the rows of a job; what was said of them before is replaced."""
+        """Log the outcomes of a job's rows, in place of earlier ones."""
         table = self.catalogue[tables.SALESFORCE_SYNC_LOG]
         constants = {
             "job_key": job.job_key,
@@ -158,7 +158,7 @@ class Ledger:
         )
 
     def settle(self, job: Job, org_state: str, message: str | None) -> None:
-        """Take over what the log says of a job's leads and close the job; harmless when another run has done so."""
+        """Apply the logged outcomes of a job to the state and close the job; harmless when another run has done so."""
         now = self.clock.now()
         closed = {"job_key": job.job_key, "settled_at": now, "org_state": org_state, "message": message}
         try:
@@ -168,7 +168,7 @@ class Ledger:
                 raise
 
     def note(self, sync: Sync, what: str, outcomes: pa.Table, *, take_over: bool) -> None:
-        """Log rows that no job carries, under the name `what`; `take_over` lets the state follow them."""
+        """Log rows that belong to no job, under the name `what`; with `take_over`, apply them to the state."""
         job = Job(f"{what}-{sync.sync_id}", None, sync.org_id, sync.sync_id, sync.day, sync.version, 0, len(outcomes),
                   self.clock.now(), sync.run_id)  # fmt: skip
         self.log(job, outcomes)
@@ -176,9 +176,9 @@ class Ledger:
             self.warehouse.transact(self._taken_over(job, self.clock.now()))
 
     def accounts(self, sync: Sync) -> list[dict[str, Any]]:
-        """What became of the leads a sync sent: the rows of salesforce_accounts."""
+        """The outcomes of the leads of a sync: the rows of salesforce_accounts."""
         params = {"sync_id": sync.sync_id, "prediction_date": sync.day}
-        found = self.warehouse.read(self.catalogue.query("salesforce_accounts", params)).to_pylist()
+        found = rows_of(self.warehouse.read(self.catalogue.query("salesforce_accounts", params)))
         return sorted(found, key=lambda row: (row["outcome"], row["code"] or ""))
 
     def _taken_over(self, job: Job, now: datetime) -> list[Statement]:
@@ -193,12 +193,12 @@ class Ledger:
 
 
 def unsettled(jobs: Iterable[Job]) -> list[Job]:
-    """The jobs whose results are still owed. Raises SalesforceError when there are several, which cannot be."""
+    """The jobs whose results are not applied yet. Raises SalesforceError when there are several."""
     found = [job for job in jobs if job.settled_at is None]
     if len(found) > 1:
         raise SalesforceError(
-            f"{len(found)} jobs of the ledger are unsettled, at most one can be: {[job.job_key for job in found]}. "
-            "Somebody edited the ledger by hand; undo that."
+            f"{len(found)} jobs in v4_salesforce_jobs are unsettled, expected at most 1: "
+            f"{', '.join(job.job_key for job in found)}. The ledger was edited by hand; undo the edit."
         )
     return found
 

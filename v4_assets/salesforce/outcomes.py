@@ -1,7 +1,7 @@
-"""What a refusal means, and what became of every row of a job. Pure.
+"""The reaction to each refusal, and the outcome of every row of a job. Pure.
 
-A job's counts are not believed: each row is looked for in the three result files by its own id. A row that is in none
-of them, or in two, is in doubt: it stays pending, and what was known of its lead is forgotten.
+The counts of a job are not used: each row is matched with the three result files by its lead id. A row that is in none
+of them, or in two, is in doubt: it stays pending, and the known state of its lead is deleted.
 """
 
 from collections import Counter
@@ -17,40 +17,40 @@ from v4_assets.arrays import Mask
 CONFIRMED, PENDING, QUARANTINED, FAILED = "confirmed", "pending", "quarantined", "failed"
 
 UNACCOUNTED = "UNACCOUNTED"
-"""The job ended and no result file tells of the row."""
+"""The job ended and no result file has the row."""
 NOT_PROCESSED = "NOT_PROCESSED"
-"""The job ended before it came to the row."""
+"""The job ended before it processed the row."""
 NOT_CREATED = "NOT_CREATED"
-"""The org never had the job."""
+"""The job was never created in the org."""
 JOB_ABORTED = "JOB_ABORTED"
 JOB_GONE = "JOB_GONE"
-"""The org does not know the job any more."""
+"""The org has deleted the job."""
 READ_BACK_DIFFERS = "READ_BACK_DIFFERS"
-"""Confirmed once, and the org shows something else now."""
+"""The org confirmed the values and now shows others."""
 NOT_IN_ORG = "NOT_IN_ORG"
 MALFORMED_ID = "MALFORMED_ID"
 CONVERTED = "CANNOT_UPDATE_CONVERTED_LEAD"
 DELETED = "ENTITY_IS_DELETED"
 NOT_OPEN = (CONVERTED, DELETED, NOT_IN_ORG)
-"""Codes of leads nobody works on any more."""
+"""Codes of converted and deleted leads."""
 
 WIDESPREAD_SHARE = 0.5
 WIDESPREAD_ROWS = 10
-"""A refusal of more than this share of a sync's rows, and of so many, is not about the leads."""
+"""A code on more than this share of a sync's rows, and on at least this many rows, is not about the leads."""
 
 _LOCK = "lock"
 
 
 class Reaction(Enum):
-    """What a refused row gets."""
+    """What happens to a refused row."""
 
     RETRY = "retry"
-    """It is in nobody's way: again, in a new job."""
+    """The cause is transient: sent again in a new job of this sync."""
     RETRY_ONCE = "retry once"
     QUARANTINE = "quarantine"
-    """The lead is refused because of itself, and would be again."""
+    """The cause is the lead itself: not sent again for some days."""
     STOP = "stop"
-    """The fields or our access are wrong: no row will do better."""
+    """The fields or our permissions are wrong: every row would be refused."""
 
 
 REACTIONS: Mapping[str, Reaction] = {
@@ -78,7 +78,7 @@ HOPELESS_JOB_ERRORS = ("InvalidBatch", "ClientInputError", "ExceededQuota", "Inv
 
 
 def reaction(code: str, message: str) -> Reaction:
-    """What a row gets that was refused with this code. A code nobody knows is tried once more."""
+    """The reaction to a code. A row with an unknown code is sent once more."""
     if code == "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY":
         return Reaction.RETRY if _LOCK in message.lower() else Reaction.QUARANTINE
     return REACTIONS.get(code, Reaction.RETRY_ONCE)
@@ -122,8 +122,8 @@ def account(
     widespread = _widespread(refusals, sent)
     for position in np.flatnonzero(bad):
         code[position], message[position] = refusals[ids[int(position)].as_py()]
-        said = outcome_of(code[position], message[position], attempt)
-        outcome[position] = FAILED if said == QUARANTINED and code[position] in widespread else said
+        own = outcome_of(code[position], message[position], attempt)
+        outcome[position] = FAILED if own == QUARANTINED and code[position] in widespread else own
     doubt = good.astype(int) + bad + left != 1
     outcome[doubt], code[doubt], message[doubt] = PENDING, lost, None
     return (
@@ -137,7 +137,7 @@ def account(
 def all_alike(
     rows: pa.Table, outcome: str, code: str, message: str | None = None, *, in_doubt: bool = False
 ) -> pa.Table:
-    """`rows` that all came to the same."""
+    """`rows`, all with the same outcome."""
     columns = {"outcome": outcome, "in_doubt": in_doubt, "code": code, "message": pa.scalar(message, pa.string())}
     for name, value in columns.items():
         rows = rows.append_column(name, pa.repeat(pa.scalar(value), len(rows)))
@@ -145,7 +145,7 @@ def all_alike(
 
 
 def to_retry(outcomes: pa.Table) -> pa.Table:
-    """The rows worth another job in this sync. What is in doubt is not: it was aborted or lost for a reason unknown."""
+    """The rows to send again in this sync: pending and not in doubt, or of an aborted job."""
     again = pc.and_(pc.equal(outcomes["outcome"], PENDING), pc.or_(pc.invert(outcomes["in_doubt"]), _aborted(outcomes)))
     return outcomes.filter(again)
 

@@ -1,8 +1,7 @@
-"""Driving jobs of the org, step by step: plan, create, name, upload, close, poll, results, log, settle.
+"""Sending rows in jobs, step by step: plan, create, name, upload, close, poll, results, log, settle.
 
-Between any two steps the process may die. The job is in the ledger before the org knows of it, its id before the
-upload, its rows before both; so the next run finds it, asks the org how it ended, and settles it before it sends
-anything.
+The process may die between any two steps. The ledger has the rows before the job exists in the org, and the job's id
+before the upload. So the next run finds the job, reads its result from the org, and settles it before it sends rows.
 """
 
 import random
@@ -15,30 +14,29 @@ import pyarrow.compute as pc
 
 from v4_assets.config.rollout_salesforce import SalesforceSync
 from v4_assets.errors import AmbiguousAnswerError, ApiLimitError, SalesforceError, SalesforceSetupError
-from v4_assets.salesforce import outcomes as errors
-from v4_assets.salesforce.client.crm import Wait
-from v4_assets.salesforce.client.org import JobState, JobStatus, Org
+from v4_assets.salesforce import outcomes
+from v4_assets.salesforce.client.org import JobState, JobStatus, Org, Wait
 from v4_assets.salesforce.ledger import Job, Ledger, Sync, unsettled
-from v4_assets.salesforce.rows import ROW, csv
+from v4_assets.salesforce.plan import ROW, csv
 
 CREATE_TRIES = 3
 ROWS_PER_SECOND = 50_000
-"""What an org is given before it is asked again; asking earlier only costs requests."""
+"""Expected speed of an org: the first poll waits for this. Earlier polls only cost requests."""
 LONGEST_PAUSE = 30.0
 ABORT_GRACE_SECONDS = 300.0
-"""How long an aborted job may take to say so."""
+"""Time for an aborted job to reach its final state."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """What a job came to."""
+class SettledJob:
+    """The result of a job that has ended."""
 
     outcomes: pa.Table
     """ROW, outcome, in_doubt, code, message."""
     problems: tuple[str, ...]
-    """What a person must know of."""
+    """Problems for the operator."""
     stop: bool
-    """Further jobs would fare no better."""
+    """Further jobs would fail too."""
 
 
 @dataclass(frozen=True)
@@ -53,45 +51,47 @@ class Sender:
     """(field name, key) beside Id."""
     scored_at: datetime
     wait: Wait
-    tell: Callable[[str], None]
+    log: Callable[[str], None]
 
     def recover(self) -> list[Job]:
-        """Finish what an earlier run began, if it did. What remains unsaid of its rows is found by comparing anew."""
-        owed = unsettled(self.ledger.jobs(self.sync.org_id))
-        for job in owed:
-            self.tell(
-                f"Job {job.job_id or job.job_key} of {job.row_count:,} rows was begun and not settled; that first."
+        """Settle a job left over from an earlier run. Rows it did not report are picked up by the next plan."""
+        left_over = unsettled(self.ledger.jobs(self.sync.org_id))
+        for job in left_over:
+            self.log(
+                f"Job {job.job_id or job.job_key} ({job.row_count:,} rows) of an earlier run is unsettled: settling it."
             )
             logged = self.ledger.rows_of(job)
             if job.job_id:
                 self._finish(job, logged, job.row_count)
             else:
                 self._abort_strays()
-                self.ledger.log(job, errors.all_alike(logged.select(ROW.names), errors.PENDING, errors.NOT_CREATED))
+                self.ledger.log(
+                    job, outcomes.all_alike(logged.select(ROW.names), outcomes.PENDING, outcomes.NOT_CREATED)
+                )
                 self.ledger.settle(job, "NotCreated", None)
-        return owed
+        return left_over
 
     def deliver(self, rows: pa.Table) -> list[str]:
-        """Send `rows` (ROW), retrying what is transient. Returns what a person must know of."""
+        """Send `rows` (ROW); retry transient refusals. Returns the problems for the operator."""
         problems: list[str] = []
         waiting = rows
         for attempt in range(1, self.rules.retry_rounds + 2):
-            outcomes = []
+            ended = []
             for batch in _batches(waiting, self.rules.rows_per_job):
-                ended = self._send(batch, attempt, len(rows))
-                outcomes.append(ended.outcomes)
-                problems += ended.problems
-                if ended.stop:
+                job = self._send(batch, attempt, len(rows))
+                ended.append(job.outcomes)
+                problems += job.problems
+                if job.stop:
                     return problems
-            waiting = errors.to_retry(pa.concat_tables(outcomes)).select(ROW.names) if outcomes else waiting
+            waiting = outcomes.to_retry(pa.concat_tables(ended)).select(ROW.names) if ended else waiting
             if not len(waiting) or attempt > self.rules.retry_rounds:
                 break
             pause = self.rules.retry_wait_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
-            self.tell(f"{len(waiting):,} rows were not taken and are sent again in {pause:.0f} s.")
+            self.log(f"{len(waiting):,} rows were refused for now; they are sent again in {pause:.0f} s.")
             self.wait.sleep(pause)
         return problems
 
-    def _send(self, rows: pa.Table, attempt: int, sent: int) -> Ended:
+    def _send(self, rows: pa.Table, attempt: int, sent: int) -> SettledJob:
         job = self.ledger.plan(self.sync, attempt, rows)
         job_id = self._create()
         try:
@@ -103,8 +103,8 @@ class Sender:
             self.org.upload(job_id, csv(rows, self.columns, self.scored_at))
             self.org.close(job_id)
         except AmbiguousAnswerError as error:
-            # Rows go up once per job. Whether they arrived is not asked: a job still open is aborted and made anew.
-            self.tell(f"Job {job_id}: {error}")
+            # A job takes one upload. A job that is still open is aborted and replaced, not uploaded to again.
+            self.log(f"Job {job_id}: {error}")
         return self._finish(_named(job, job_id), rows, sent)
 
     def _create(self) -> str:
@@ -112,44 +112,44 @@ class Sender:
             try:
                 return self.org.create_job()
             except AmbiguousAnswerError as error:
-                self.tell(f"Whether a job was made is not known ({error}); open ones are aborted and one is made anew.")
+                self.log(f"The answer to a create was lost ({error}); open jobs are aborted and a new one is created.")
                 self._abort_strays()
         return self.org.create_job()
 
     def _abort_strays(self) -> None:
-        """Abort jobs of ours that are open and in no ledger: what an unanswered or unrecorded create left."""
+        """Abort our open jobs that the ledger does not name: left by an unanswered or unrecorded create."""
         known = {job.job_id for job in self.ledger.jobs(self.sync.org_id)}
         for job_id in self.org.open_jobs():
             if job_id not in known:
                 self.org.abort(job_id)
 
-    def _finish(self, job: Job, logged: pa.Table, sent: int) -> Ended:
+    def _finish(self, job: Job, logged: pa.Table, sent: int) -> SettledJob:
         """Wait for a job's end, account for its rows, settle it."""
         assert job.job_id is not None
         status, late = self._poll(job.job_id, job.row_count)
         rows = logged.select(ROW.names)
         if status.state is JobState.GONE:
-            outcomes = _as_logged(logged)
+            ended = _as_logged(logged)
         else:
             is_clean = status.state is JobState.JOB_COMPLETE and not status.failed
             found = self.org.results(job.job_id, expected=job.row_count if is_clean else None)
-            outcomes = errors.account(
+            ended = outcomes.account(
                 rows,
                 found.succeeded,
                 [(one.lead_id, one.code, one.message) for one in found.failed],
                 found.unprocessed,
                 attempt=job.attempt,
                 sent=sent,
-                lost=errors.JOB_ABORTED if status.state is JobState.ABORTED else errors.UNACCOUNTED,
+                lost=outcomes.JOB_ABORTED if status.state is JobState.ABORTED else outcomes.UNACCOUNTED,
             )
-        self.ledger.log(job, outcomes)
+        self.ledger.log(job, ended)
         self.ledger.settle(job, status.state.value, status.error)
-        taken = pc.sum(pc.equal(outcomes["outcome"], errors.CONFIRMED)).as_py() or 0
-        self.tell(f"Job {job.job_id} of {len(outcomes):,} rows is {status.state.value}; {taken:,} were taken.")
-        return _ended(job.job_id, status, outcomes, late=late, minutes=self.rules.poll_deadline_minutes)
+        taken = pc.sum(pc.equal(ended["outcome"], outcomes.CONFIRMED)).as_py() or 0
+        self.log(f"Job {job.job_id} of {len(ended):,} rows is {status.state.value}; {taken:,} were confirmed.")
+        return _settled(job.job_id, status, ended, late=late, minutes=self.rules.poll_deadline_minutes)
 
     def _poll(self, job_id: str, row_count: int) -> tuple[JobStatus, bool]:
-        """The final status of a job, and whether it came only because we aborted it at the deadline."""
+        """The final status of a job, and whether it was aborted at the deadline."""
         began, pause, late = self.wait.monotonic(), 1.0 + row_count / ROWS_PER_SECOND, False
         limit = self.rules.poll_deadline_minutes * 60
         while True:
@@ -162,9 +162,9 @@ class Sender:
             elif self.wait.monotonic() - began > limit:
                 if late or status is None:
                     raise SalesforceError(
-                        f"Job {job_id} has no end after {limit / 60:.0f} minutes"
-                        f"{f': {trouble}' if trouble else ' and an abort'}. It stays in the ledger; the next run asks "
-                        "again and settles it before it sends anything."
+                        f"Job {job_id} has not ended after {limit / 60:.0f} minutes"
+                        f"{f': {trouble}' if trouble else ' and an abort'}. It stays in the ledger; the next run "
+                        "settles it first."
                     )
                 self.org.abort(job_id)
                 late, limit = True, limit + ABORT_GRACE_SECONDS
@@ -172,34 +172,38 @@ class Sender:
             pause = max(1.0, 1.5 * pause)
 
     def _status(self, job_id: str) -> tuple[JobStatus | None, SalesforceError | None]:
-        """What the org says of a job; None while it says nothing, which is no reason to give the job up."""
+        """The status of a job; None while the org does not answer, which does not end the job."""
         try:
             return self.org.status(job_id), None
         except (ApiLimitError, SalesforceSetupError):
             raise
         except SalesforceError as error:
-            self.tell(f"Job {job_id} could not be asked for: {error}")
+            self.log(f"The status of job {job_id} could not be read: {error}")
             return None, error
 
 
-def _ended(job_id: str, status: JobStatus, outcomes: pa.Table, *, late: bool, minutes: float) -> Ended:
-    """Which of a job's outcomes a person must know of."""
+def _settled(job_id: str, status: JobStatus, ended: pa.Table, *, late: bool, minutes: float) -> SettledJob:
+    """The result of a job, with the problems for the operator."""
     problems = []
-    hopeless = status.state is JobState.FAILED and errors.is_hopeless(status.error)
+    hopeless = status.state is JobState.FAILED and outcomes.is_hopeless(status.error)
     if hopeless:
         problems.append(f"job {job_id} failed: {status.error}")
     if late:
         problems.append(
-            f"job {job_id} was not done after {minutes:g} minutes and was aborted; the rest is sent by the next run"
+            f"job {job_id} had not ended after {minutes:g} minutes and was aborted; the next run sends the rest"
         )
-    lost = outcomes.filter(pc.is_in(outcomes["code"], value_set=pa.array([errors.UNACCOUNTED, errors.JOB_GONE])))
+    lost = ended.filter(pc.is_in(ended["code"], value_set=pa.array([outcomes.UNACCOUNTED, outcomes.JOB_GONE])))
     if len(lost):
-        what = "is gone from the org" if status.state is JobState.GONE else "ended without a word"
-        problems.append(f"job {job_id} {what} on {len(lost):,} of its {len(outcomes):,} rows; they stay pending")
-    failed = outcomes.filter(pc.equal(outcomes["outcome"], errors.FAILED))
+        what = "is gone from the org" if status.state is JobState.GONE else "ended"
+        problems.append(
+            f"job {job_id} {what} without a result for {len(lost):,} of {len(ended):,} rows; they stay pending"
+        )
+    failed = ended.filter(pc.equal(ended["outcome"], outcomes.FAILED))
     if len(failed):
-        problems.append(f"{len(failed):,} rows were refused for a reason that is not theirs: {_reasons(failed)}")
-    return Ended(outcomes, tuple(problems), stop=hopeless or late or len(failed) > 0)
+        problems.append(
+            f"{len(failed):,} rows were refused for a reason that is not about the leads: {_reasons(failed)}"
+        )
+    return SettledJob(ended, tuple(problems), stop=hopeless or late or len(failed) > 0)
 
 
 def _reasons(failed: pa.Table) -> str:
@@ -208,10 +212,10 @@ def _reasons(failed: pa.Table) -> str:
 
 
 def _as_logged(logged: pa.Table) -> pa.Table:
-    """What was known before the org forgot a job: its results if they were logged, otherwise doubt."""
-    if "outcome" in logged.column_names and len(logged.filter(pc.not_equal(logged["outcome"], errors.PENDING))):
+    """The outcomes of a job that the org has deleted: its logged results, otherwise in doubt."""
+    if "outcome" in logged.column_names and len(logged.filter(pc.not_equal(logged["outcome"], outcomes.PENDING))):
         return logged.select([*ROW.names, "outcome", "in_doubt", "code", "message"])
-    return errors.all_alike(logged.select(ROW.names), errors.PENDING, errors.JOB_GONE, in_doubt=True)
+    return outcomes.all_alike(logged.select(ROW.names), outcomes.PENDING, outcomes.JOB_GONE, in_doubt=True)
 
 
 def _named(job: Job, job_id: str) -> Job:

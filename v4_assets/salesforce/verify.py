@@ -1,4 +1,4 @@
-"""Reading the org: what it carried before the first sync, and whether it carries what it confirmed."""
+"""Reading the org: its state before the first sync, and the read-back of confirmed values."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,51 +11,49 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets.errors import SalesforceSetupError
-from v4_assets.salesforce.changes import aligned
 from v4_assets.salesforce.client.org import Org, OrgIdentity
 from v4_assets.salesforce.fields import Fields
 from v4_assets.salesforce.outcomes import CONVERTED, NOT_IN_ORG
-from v4_assets.salesforce.rows import ROW, VALUES, deciles, rounded
+from v4_assets.salesforce.plan import ROW, VALUES, aligned, deciles, rounded
 
 ROWS_PER_BATCH = 20_000
 IDS_PER_QUERY = 200
-"""A query is part of the address, which may be 16 kB long."""
+"""A query is part of the URL, which is limited to 16 kB."""
 REFUSAL = pa.schema({"refused_code": pa.string(), "refused_message": pa.string(), "refused_on": pa.date32()})
 
 
 @dataclass(frozen=True)
 class ReadBack:
-    """What the org shows of leads whose values it confirmed."""
+    """The org's values of leads that it confirmed."""
 
     asked: int
-    """Leads that were looked at."""
+    """Leads that were read."""
     everything: bool
-    """Whether these are all, or a sample."""
+    """True for all leads, False for a sample."""
     differing: pa.Table
-    """ROW of the leads that carry something else, as they should be."""
+    """ROW of the leads that differ, with the expected values."""
     examples: tuple[str, ...]
     """A sentence for the first of them."""
     deciles: tuple[tuple[int, int, int], ...]
     """(decile, leads expected in it, leads the org shows in it), 1 to 10."""
     deprioritized: tuple[int, int]
-    """Leads not to be called: expected, shown."""
+    """Deprioritized leads: expected, shown."""
     mean_score: tuple[float, float]
 
 
 def seed(org: Org, identity: OrgIdentity, fields: Fields, target: pa.Table, day: date, now: datetime) -> pa.Table:
-    """What the org carries before the first sync, as the columns of salesforce_state.
+    """The org's state before the first sync, as the columns of salesforce_state.
 
-    It tells of every lead of `target`, and of every other that carries a score and is not converted. Leads of `target`
-    that are converted, or not there, are marked as refused, so that they are never sent. Raises
-    SalesforceSetupError when most leads are not there though it is a production org: then it is not ours.
+    Has every lead of `target`, and every other lead that carries a score and is not converted. Leads of `target` that
+    are converted or missing are marked as refused, so that they are not sent. Raises SalesforceSetupError when a
+    production org lacks most of the leads: it is another company's org.
     """
     carried = _carried(org.read_leads([*(name for name, _ in fields.columns), "IsConverted"]), fields, target)
     missing = target.filter(pc.invert(pc.is_in(target["lead_id"], carried["lead_id"].combine_chunks())))
     if 2 * len(missing) > len(target) and not identity.is_sandbox:
         raise SalesforceSetupError(
-            f"{len(missing):,} of {len(target):,} scored leads are not in org {identity.org_id}. Nothing was sent: "
-            "this is another company's org, or our user may not see the leads. Correct V4_SALESFORCE_DOMAIN and "
-            "V4_SALESFORCE_ORG_ID, or give the user read access to all leads."
+            f"{len(missing):,} of {len(target):,} scored leads are not visible in org {identity.org_id}. Nothing was "
+            "sent. Correct V4_SALESFORCE_DOMAIN and V4_SALESFORCE_ORG_ID, or let our user read all leads."
         )
     converted = carried.filter(carried["converted"])
     wanted = converted.filter(pc.is_in(converted["lead_id"], target["lead_id"].combine_chunks()))
@@ -77,7 +75,7 @@ def seed(org: Org, identity: OrgIdentity, fields: Fields, target: pa.Table, day:
 
 
 def read_back(org: Org, fields: Fields, expected: pa.Table, sent: pa.Table, leads: int | None, salt: str) -> ReadBack:
-    """Look whether the org carries `expected` (ROW): all of it, or with `leads` a sample, half of it from `sent`."""
+    """Compare the org with `expected` (ROW): all of it, or with `leads` a sample, half of it from `sent`."""
     asked = expected if leads is None else _sample(expected, sent, leads, salt)
     shown = _carried(_rows(org, fields, None if leads is None else asked["lead_id"].to_pylist()), fields, asked)
     known = aligned(asked, shown)
@@ -106,7 +104,7 @@ def _rows(org: Org, fields: Fields, ids: Sequence[str] | None) -> Iterator[Mappi
 
 
 def _carried(rows: Iterable[Mapping[str, object]], fields: Fields, wanted: pa.Table) -> pa.Table:
-    """ROW and `converted` of every lead that is wanted or carries a score, values as they would have been sent."""
+    """ROW and `converted` of every lead that is wanted or carries a score, values rounded as ours."""
     schema = ROW.append(pa.field("converted", pa.bool_()))
     names = {key: name for name, key in fields.columns}
     ids = wanted["lead_id"].combine_chunks()
@@ -146,7 +144,7 @@ def _blank(rows: pa.Table, version: pa.Scalar) -> pa.Table:
 
 
 def _sample(expected: pa.Table, sent: pa.Table, leads: int, salt: str) -> pa.Table:
-    """At most `leads` of `expected`, drawn by `salt`; half of them from `sent` where there are so many."""
+    """At most `leads` of `expected`, drawn by `salt`; half of them from `sent`, if it has enough."""
     seed_ = np.frombuffer(sha256(salt.encode()).digest()[:8], dtype=np.uint64)
     drawn = np.random.default_rng(seed_).permutation(len(expected))
     was_sent = pc.is_in(expected["lead_id"], sent["lead_id"].combine_chunks()).to_numpy()[drawn]
@@ -170,5 +168,5 @@ def _count(flags: pa.ChunkedArray) -> int:
 def _difference(asked: pa.Table, known: pa.Table, keys: Sequence[str], at: int) -> str:
     wanted = {key: asked[key][at].as_py() for key in keys}
     shown = {key: known[key][at].as_py() for key in keys}
-    said = ", ".join(f"{key} {shown[key]} instead of {wanted[key]}" for key in keys if shown[key] != wanted[key])
-    return f"{asked['lead_id'][at]}: {said}"
+    differing = (f"{key} {shown[key]} instead of {wanted[key]}" for key in keys if shown[key] != wanted[key])
+    return f"{asked['lead_id'][at]}: {', '.join(differing)}"

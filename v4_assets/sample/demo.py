@@ -21,7 +21,8 @@ from v4_assets.sample.world import build
 INTRODUCTION = (
     "A sales team contacts 5,000 advisors a week. A model scores every open lead every morning, and the tenth it ranks "
     "first is called first. v4.0.0 does it today; v4.1.0 is meant to replace it. Whether a lead was worth the call is "
-    "known 43 days later. The data is calibrated sample data; every run, check and decision below is a real one."
+    "known {window_days} days later. The data is calibrated sample data; every run, check and decision below is a real "
+    "one."
 )
 
 
@@ -46,7 +47,8 @@ def tell(settings: Settings, say: Callable[[str], None] = click.echo, wanted: Se
             "removes it, to start again."
         )
         return 0
-    say(chapter("Two versions of a model, and who decides between them", INTRODUCTION))
+    introduction = INTRODUCTION.format(window_days=settings.rollout.outcome_window_days)
+    say(chapter("Two versions of a model, and who decides between them", introduction))
     try:
         _run(stages, missing, say)
     except V4Error as error:

@@ -16,12 +16,15 @@ def fill(
     world: World,
     progress: Callable[[str, int], None] = lambda table, rows: None,
 ) -> dict[str, int]:
-    """Replace the source tables by the world's. Returns rows per table; `progress` hears of each batch."""
+    """Replace the source tables by the world's, columns under their configured names. Returns rows per table.
+
+    `progress` is called with each batch.
+    """
     warehouse.create(catalogue.sources)
 
     def heard(table: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield batch
+            yield _renamed(batch, catalogue, table)
             progress(table, batch.num_rows)
 
     return {name: warehouse.replace_table(catalogue[name], heard(name, batches)) for name, _, batches in world.tables()}
@@ -35,7 +38,16 @@ def silence(warehouse: Warehouse, catalogue: Catalogue, world: World, table: str
         return batch.set_column(at, batch.schema.field(at), pa.nulls(batch.num_rows, batch.schema.field(at).type))
 
     batches = next(batches for name, _, batches in world.tables() if name == table)
-    return warehouse.replace_table(catalogue[table], map(silent, batches))
+    renamed = (_renamed(silent(batch), catalogue, table) for batch in batches)
+    return warehouse.replace_table(catalogue[table], renamed)
+
+
+def _renamed(batch: pa.RecordBatch, catalogue: Catalogue, table: str) -> pa.RecordBatch:
+    """The batch with the Lead table's columns under the names of rollout.yaml."""
+    if table != tables.LEAD:
+        return batch
+    names = {column.name: catalogue.lead_columns[key] for key, column in tables.LEAD_COLUMNS.items()}
+    return batch.rename_columns([names[name] for name in batch.schema.names])
 
 
 def lead_ids(world: World) -> Iterator[str]:

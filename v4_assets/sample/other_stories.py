@@ -26,7 +26,6 @@ SILENCE = (
     "moved to their present firm, which v4.1.0 lives on."
 )
 BY_HAND = "The head of sales wants it at once."
-MATURED_AFTER_DAYS = 44
 
 
 def tell(team: Stage, *, market: bool = True, silent: Stage | None = None, say: Say | None = None) -> list[str]:
@@ -63,8 +62,9 @@ def tell_market(stage: Stage, world: World, say: Say) -> None:
         for day in (*stories.MARKET_SUNDAYS, stories.MARKET_MONDAY):
             morning = stage.morning(day)
             gate = _told_of_market(stage, morning)
-            say(entry(day, f"{figures(stage.evidence(day), 'rollback', rollout.versions)}"))
-            say(more(f"Nothing is changed, and an alert is sent. {gate.reason}"))
+            judged = figures(stage.evidence(day), "rollback", rollout.versions, rollout.outcome_window_days)
+            say(entry(day, judged))
+            say(more(f"Nothing is changed, and people are told. {gate.reason}"))
         _by_the_letter(stage, say)
     stage.stop_clock(stories.MARKET_MONDAY)
 
@@ -88,8 +88,8 @@ def tell_silence(stage: Stage, world: World, say: Say) -> None:
         say(entry(day, "The day's run stops. Nothing is scored and nothing is sent: yesterday's scores stay."))
         for trouble in troubles(morning.outcome):
             say(more(trouble))
-        say(more(f"Nothing is changed, and an alert is sent. {in_short(morning.decision.reason)}"))
-        seen = day + timedelta(days=MATURED_AFTER_DAYS)
+        say(more(f"Nothing is changed, and people are told. {in_short(morning.decision.reason)}"))
+        seen = day + timedelta(days=rollout.outcome_window_days + 1)
         say(more(f"The outcomes of leads scored without that column would have shown it from {seen} on."))
     stage.stop_clock(day)
 

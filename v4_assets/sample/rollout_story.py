@@ -137,4 +137,5 @@ def _acted(stage: Stage, org: "StandInOrg", morning: Morning, action: Action, sa
 
 
 def _figures(stage: Stage, day: date, question: Question) -> str:
-    return figures(stage.evidence(day), question, stage.settings.rollout.versions)
+    rollout = stage.settings.rollout
+    return figures(stage.evidence(day), question, rollout.versions, rollout.outcome_window_days)

@@ -17,12 +17,11 @@ from v4_assets.clock import NEW_YORK
 from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.evaluation.store import evidence_rows
 from v4_assets.operations import actions, operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
-from v4_assets.production import store as production_store
 from v4_assets.production.decision import Decision
-from v4_assets.resources import warehouse
+from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import World
 
@@ -66,7 +65,7 @@ class Stage:
     @contextmanager
     def session(self) -> Iterator[None]:
         """Keep the warehouse and Dagster's instance open for the calls inside."""
-        with warehouse(self.settings).session(), operate.dagster_instance(self.settings):
+        with warehouse(self.settings).session(), dagster_instance(self.settings):
             yield
 
     def at(self, day: date, when: time = RUN_AT) -> Settings:
@@ -110,11 +109,11 @@ class Stage:
 
     def evidence(self, day: date) -> list[Evidence]:
         """What the day knew about the versions."""
-        return evidence_rows(warehouse(self.settings), self.settings.rollout.catalogue, day, day)
+        return store(self.settings).comparisons(day, day)
 
     def live(self) -> str | None:
         """The version in production."""
-        return production_store.live_version(warehouse(self.settings), self.settings.rollout.catalogue)
+        return store(self.settings).live()
 
     def scored(self, day: date, version: str) -> list[str]:
         """Ids of the leads the version scored on the day."""
@@ -127,9 +126,8 @@ class Stage:
         return set(rows.filter(pc.equal(rows["decile"], TOP_DECILE))["lead_id"].to_pylist())
 
     def _scores(self, day: date, version: str) -> pa.Table:
-        catalogue, key = self.settings.rollout.catalogue, tables.scores_key(self.settings.rollout.versions[version].key)
-        query = catalogue.query("daily_scores", {"prediction_date": day}, daily_scores=key)
-        return warehouse(self.settings).read(query)
+        key = tables.scores_key(self.settings.rollout.versions[version].key)
+        return store(self.settings).read("daily_scores", {"prediction_date": day}, daily_scores=key)
 
     def report(self, day: date, action: str) -> Path:
         """The page that was written about an action of the day. Raises StoryError when there is none."""

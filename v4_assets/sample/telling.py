@@ -62,7 +62,7 @@ def in_short(text: str, length: int = SHORT) -> str:
     return textwrap.shorten(text, length, placeholder=" …")
 
 
-def figures(rows: Iterable[Evidence], question: Question, versions: Iterable[str]) -> str:
+def figures(rows: Iterable[Evidence], question: Question, versions: Iterable[str], window_days: int) -> str:
     """The day's cohort in words: who was judged, and how the versions' first tenths did. "" without evidence."""
     mine = {row.version: row for row in rows if row.question == question}
     compared = [mine[version] for version in versions if version in mine]
@@ -77,7 +77,7 @@ def figures(rows: Iterable[Evidence], question: Question, versions: Iterable[str
     share = f" ({_percent(one.base_rate)})" if one.base_rate is not None else ""
     return (
         f"Of {one.leads:,} leads contacted {one.cohort_from} to {one.cohort_to}, {one.conversions}{share} had a call "
-        f"within 43 days. Of the tenth that each ranks first: {tops or 'unknown'}."
+        f"within {window_days} days. Of the tenth that each ranks first: {tops or 'nothing can be said'}."
     )
 
 

@@ -8,17 +8,19 @@ import pyarrow as pa
 
 from v4_assets import tables
 from v4_assets.checks import Finding
-from v4_assets.config.rollout import Rollout, Version
+from v4_assets.config.rollout import CheckLimits, Rollout, Version
 from v4_assets.daily import daily_asset
 from v4_assets.models.bundle import Bundle
 from v4_assets.names import SCORES_GROUP
-from v4_assets.partition import Day, Desk, Written, coverage, write_partition
+from v4_assets.partition import Day, coverage, write_partition
 from v4_assets.production import store as production_store
 from v4_assets.scores import checks
 from v4_assets.scores.scoring import ROWS_AT_ONCE, score_rows
 from v4_assets.sql import Query
+from v4_assets.store import Store
 from v4_assets.tables import Table
 from v4_assets.warehouse.protocol import Warehouse, arrow_schema
+from v4_assets.warehouse.writes import PartitionWrite
 
 
 def scores_asset(
@@ -27,20 +29,16 @@ def scores_asset(
     """The daily scores of one version."""
     features, scores = tables.features_key(entry.key), tables.scores_key(entry.key)
 
-    def work(desk: Desk, day: Day) -> tuple[Written, Sequence[Finding]]:
-        bundle = production_store.approved_bundle(desk.warehouse, desk.catalogue, desk.registry, version)
+    def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
+        bundle = production_store.approved_bundle(store, version)
         with_reasons = not day.retrospective and (
-            rollout.reasons == "all"
-            or (
-                rollout.reasons == "production"
-                and production_store.live_version(desk.warehouse, desk.catalogue) == version
-            )
+            rollout.reasons == "all" or (rollout.reasons == "production" and store.live() == version)
         )
-        query = desk.catalogue.query("features_of_day", day.params, features=features)
-        table = desk.catalogue[scores]
-        rows = partial(scored_batches, desk.warehouse, query, bundle, table, day, with_reasons=with_reasons)
-        written = write_partition(desk, table, day, rows, (version, bundle.sha256), [desk.catalogue[features]])
-        return written, _judge(desk, day, bundle, features, scores)
+        query = store.catalogue.query("features_of_day", day.params, features=features)
+        table = store.catalogue[scores]
+        rows = partial(scored_batches, store.warehouse, query, bundle, table, day, with_reasons=with_reasons)
+        write = write_partition(store, table, day, rows, (version, bundle.sha256), [store.catalogue[features]])
+        return write, _judge(store, day, bundle, features, scores, rollout.checks)
 
     return daily_asset(
         scores,
@@ -75,14 +73,14 @@ def scored_batches(
         return score_rows(bundle, batches, schema=arrow_schema(table), constants=constants, with_reasons=with_reasons)
 
 
-def _judge(desk: Desk, day: Day, bundle: Bundle, features: str, scores: str) -> list[Finding]:
-    """Findings on the stored rows: checks read the warehouse, not the rows in memory."""
-    rows = desk.warehouse.read(desk.catalogue.query("score_ranks", day.params, daily_scores=scores))
+def _judge(store: Store, day: Day, bundle: Bundle, features: str, scores: str, limits: CheckLimits) -> list[Finding]:
+    """What stands in the warehouse is judged, not what was meant to be written."""
+    rows = store.read("score_ranks", day.params, daily_scores=scores)
     return checks.judge(
         scores=rows["score"].to_numpy(),
         percentile=rows["percentile"].to_numpy(),
-        featured=coverage(desk, day, expected=features, actual=scores),
-        scored=coverage(desk, day, expected=tables.SCORED_LEADS, actual=scores),
+        featured=coverage(store, day, expected=features, actual=scores),
+        scored=coverage(store, day, expected=tables.SCORED_LEADS, actual=scores),
         training=bundle.profile.score,
-        limits=desk.limits,
+        limits=limits,
     )

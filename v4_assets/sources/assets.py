@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -9,11 +10,12 @@ import dagster as dg
 from v4_assets import tables
 from v4_assets.checks import Finding
 from v4_assets.clock import cutoff
-from v4_assets.config.rollout import Rollout
+from v4_assets.config.rollout import CheckLimits, Rollout
 from v4_assets.daily import table_asset
 from v4_assets.names import SOURCES_GROUP
-from v4_assets.partition import Day, Desk, range_before
+from v4_assets.partition import Day, range_before
 from v4_assets.sources import checks
+from v4_assets.store import Store
 
 
 def source_specs(rollout: Rollout) -> list[dg.AssetSpec]:
@@ -39,31 +41,29 @@ def source_observations(rollout: Rollout, partitions: dg.DailyPartitionsDefiniti
         group=SOURCES_GROUP,
         kinds={"sql"},
         checks=checks.CHECKS,
-        judge=_judge,
+        judge=partial(_judge, limits=rollout.checks),
         observe=_observe,
     )
 
 
-def _observe(desk: Desk, day: Day) -> Iterator[dg.AssetObservation]:
+def _observe(store: Store, day: Day) -> Iterator[dg.AssetObservation]:
     """Row count and newest entry of every source, for the source's own page."""
-    for source, row in {row["source"]: row for row in _observations(desk, day.date, day.date)}.items():
+    for source, row in {row["source"]: row for row in _observations(store, day.date, day.date)}.items():
         latest = {"latest": dg.MetadataValue.timestamp(row["latest_at"])} if row["latest_at"] else {}
         yield dg.AssetObservation(
             source, metadata={"dagster/row_count": row["row_count"], "as_of": day.date.isoformat(), **latest}
         )
 
 
-def _observations(desk: Desk, first: date, last: date) -> list[dict[str, Any]]:
-    query = desk.catalogue.query("recent_source_observations", {"first_day": first, "last_day": last})
-    rows: list[dict[str, Any]] = desk.warehouse.read(query).to_pylist()
-    return rows
+def _observations(store: Store, first: date, last: date) -> list[dict[str, Any]]:
+    return store.rows("recent_source_observations", {"first_day": first, "last_day": last})
 
 
-def _judge(desk: Desk, day: Day) -> Sequence[Finding]:
+def _judge(store: Store, day: Day, limits: CheckLimits) -> Sequence[Finding]:
     return checks.judge(
-        declared=[(table, desk.warehouse.columns(table)) for table in desk.catalogue.sources],
-        observations=_observations(desk, range_before(day, desk.limits)["first_day"], day.date),
+        declared=[(table, store.warehouse.columns(table)) for table in store.catalogue.sources],
+        observations=_observations(store, range_before(day, limits)["first_day"], day.date),
         day=day.date,
         known_at=cutoff(day.date),
-        limits=desk.limits,
+        limits=limits,
     )

@@ -1,17 +1,18 @@
 """Which leads are scored on a day."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import dagster as dg
 
 from v4_assets import tables
 from v4_assets.checks import Finding
-from v4_assets.config.rollout import Rollout
+from v4_assets.config.rollout import CheckLimits, Rollout
 from v4_assets.daily import table_asset
 from v4_assets.names import LEADS_GROUP
-from v4_assets.partition import Day, Desk, coverage, range_before
+from v4_assets.partition import Day, coverage, range_before
 from v4_assets.sources import lead_checks as checks
-from v4_assets.warehouse.latest_writes import latest_writes
+from v4_assets.store import Store
 
 
 def scored_leads(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -23,16 +24,16 @@ def scored_leads(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> 
         group=LEADS_GROUP,
         kinds={"sql"},
         checks=checks.CHECKS,
-        judge=_judge,
+        judge=partial(_judge, limits=rollout.checks),
     )
 
 
-def _judge(desk: Desk, day: Day) -> Sequence[Finding]:
-    window = range_before(day, desk.limits)
-    table = desk.catalogue[tables.SCORED_LEADS]
-    writes = latest_writes(desk.warehouse, desk.catalogue, window["first_day"], window["last_day"])
+def _judge(store: Store, day: Day, limits: CheckLimits) -> Sequence[Finding]:
+    window = range_before(day, limits)
+    table = store.catalogue[tables.SCORED_LEADS]
+    writes = store.latest_writes(window["first_day"], window["last_day"])
     return checks.judge(
-        coverage(desk, day, expected=table.key, actual=table.key),
+        coverage(store, day, expected=table.key, actual=table.key),
         counts_before=[write.row_count for (name, _), write in writes.items() if name == table.name],
-        limits=desk.limits,
+        limits=limits,
     )

@@ -8,9 +8,9 @@ from pydantic import Field
 from v4_assets.config.rollout import Rollout
 from v4_assets.dagster_types import MaterializeResult
 from v4_assets.names import EVALUATION_GROUP
+from v4_assets.studies.assumptions import Assumptions
 from v4_assets.studies.odds import as_text, simulate
 from v4_assets.studies.odds_chart import png
-from v4_assets.studies.odds_rules import Assumptions
 
 
 class Volume(dg.Config):
@@ -30,7 +30,11 @@ def policy_odds(rollout: Rollout) -> dg.AssetsDefinition:
         "the policy of rollout.yaml and for the guide's letter, at the volume of the run's config.",
     )
     def policy_odds(config: Volume) -> MaterializeResult:
-        assumptions = Assumptions(leads_per_week=config.leads_per_week, base_rate=config.base_rate)
+        assumptions = Assumptions(
+            leads_per_week=config.leads_per_week,
+            base_rate=config.base_rate,
+            outcome_window_days=rollout.outcome_window_days,
+        )
         odds = simulate(assumptions, rollout.policy, rollout.evaluation)
         configured = odds.rules[0]
         chart = b64encode(png(odds)).decode()

@@ -10,11 +10,11 @@ import numpy as np
 from v4_assets.arrays import Numbers
 from v4_assets.config.rollout_policy import Evaluation, Policy
 from v4_assets.production.decision import ROLLBACK_GATES
+from v4_assets.studies.assumptions import Assumptions, Strength
 from v4_assets.studies.odds_rules import (
     FALL_DAY,
     NEVER,
     WATCHED_WEEKS,
-    Assumptions,
     Rule,
     convictions,
     literal,
@@ -22,7 +22,6 @@ from v4_assets.studies.odds_rules import (
     trial,
     watched,
 )
-from v4_assets.studies.simulation import Strength
 
 __all__ = [
     "Assumptions",

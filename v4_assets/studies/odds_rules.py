@@ -1,6 +1,8 @@
 """Rules applied to simulated histories: the day on which each would roll back, or promote. Pure.
 
 The verdicts are the gates' own (`criteria.judge`, intervals.py); only weeks and days are counted on arrays here.
+Simulated days are grouped into weeks of `policy.weeks`: as every day is evaluated, a week closes on its last day,
+whichever weekday that is.
 """
 
 from collections.abc import Mapping
@@ -20,38 +22,13 @@ from v4_assets.evaluation.intervals import (
 )
 from v4_assets.production.criteria import judge
 from v4_assets.production.decision import AUC, ROLLBACK_GATES, TOP_DECILE_CONVERSION, TOP_DECILE_LIFT, Verdict
-from v4_assets.studies.simulation import TOP, Strength, Sums, cohorts, draw
+from v4_assets.studies.assumptions import TOP, Assumptions, Strength
+from v4_assets.studies.simulation import Sums, cohorts, draw
 
 WATCHED_WEEKS = 26
 FALL_DAY = 3
-"""A fall begins in the middle of a week: with the leads contacted on a Thursday, 0 being Monday."""
+"""A fall begins in the middle of a week: with the leads contacted on its fourth day, 0 being the first."""
 NEVER = 10**6
-
-# Measured values of V4.1.0 and V4.0.0, and an assumed fall.
-HEALTHY, BASELINE = Strength(2.03, 0.62), Strength(1.51, 0.599)
-FALLEN, WEAK = Strength(1.2, 0.55), Strength(1.5, 0.599)
-
-
-@dataclass(frozen=True)
-class Assumptions:
-    """Assumptions about the leads and the versions."""
-
-    leads_per_week: float = 350.0
-    """Newly contacted, covered by a first score in time."""
-    base_rate: float = 0.0392
-    """Share of them that converts."""
-    healthy: Strength = HEALTHY
-    """The candidate as it should be."""
-    fallen: Strength = FALLEN
-    """The candidate after its fall."""
-    weak: Strength = WEAK
-    """A challenger that must not be promoted."""
-    baseline: Strength = BASELINE
-    overlap: float = 0.5
-    """Of the conversions in the smaller of the two versions' top deciles, the share that is in the other one too."""
-    outcome_window_days: int = 43
-    histories: int = 2000
-    seed: int = 7
 
 
 @dataclass(frozen=True)
@@ -119,7 +96,7 @@ def evaluate(days: Sums, ends: Numbers, rule: Rule) -> Evaluations:
 
 
 def watched(assumptions: Assumptions, rule: Rule, *strengths: Strength) -> Evaluations:
-    """Every day of WATCHED_WEEKS weeks after a promotion on a Sunday; a second strength begins on FALL_DAY."""
+    """Every day of WATCHED_WEEKS weeks from the day after a week has ended; a second strength begins on FALL_DAY."""
     before = _reach(assumptions, rule.evaluation.min_conversions.rollback, rule.evaluation)
     lag = assumptions.outcome_window_days + 1 + rule.evaluation.label_lag_days
     total = before + lag + 7 * WATCHED_WEEKS
@@ -139,14 +116,14 @@ def convictions(evaluations: Evaluations, rule: Rule) -> dict[str, Numbers]:
             continue
         weekly: Numbers = np.lib.stride_tricks.sliding_window_view(failing[:, 6::7], weeks, axis=1)
         running: Numbers = np.asarray(weekly.all(axis=-1))
-        # A week closes on its Sunday and convicts on the Monday after it.
+        # A week closes on its last day and convicts on the day after it.
         made[name] = np.where(running.any(axis=1), 7 * (running.argmax(axis=1) + weeks), NEVER)
     return made
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A challenger in parallel, one column a day: from `earlier` days before the adoption, a Monday, to its expiry."""
+    """A challenger in parallel, one column a day: from `earlier` days before the adoption to its expiry."""
 
     earlier: int
     asked: Sums
@@ -182,9 +159,9 @@ def promotions(tried: Trial, rule: Rule) -> Numbers:
     for verdict in tried.watched.verdicts.values():
         good &= verdict == Verdict.PASS
     day = np.arange(earlier, good.shape[1])
-    sundays = day - day % 7 - 1
+    closing = day - day % 7 - 1
     for week in range(asked.weeks_running):
-        good[:, day] &= earned[:, sundays - 7 * week]
+        good[:, day] &= earned[:, closing - 7 * week]
     # A day is live from its morning on, so that the seventh live day is the sixth after the adoption.
     first = asked.min_parallel_days - 1
     good = good[:, earlier + first :]

@@ -13,31 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from v4_assets.arrays import Numbers
+from v4_assets.studies.assumptions import TOP, TOP_MEAN, TOP_VARIANCE, Strength
 
-TOP = 0.1
-TOP_MEAN, TOP_VARIANCE = 1 - TOP / 2, TOP**2 / 12
 EVEN = 1 / 12
 """Variance of an even rank."""
-
-
-@dataclass(frozen=True)
-class Strength:
-    """How well a version ranks. `lift` of the top decile, in [0, 10); `auc` in (0, 1)."""
-
-    lift: float
-    auc: float
-
-    def below_the_top(self, base_rate: float) -> tuple[float, float]:
-        """Mean and variance of the ranks of conversions outside the top decile. Raises ValueError where none fit.
-
-        AUC = (mean rank - base_rate / 2) / (1 - base_rate), since a conversion is also ranked against the others.
-        """
-        share = self.lift * TOP
-        mean = (self.auc * (1 - base_rate) + base_rate / 2 - share * TOP_MEAN) / (1 - share) if share < 1 else 1.0
-        if not 0 <= share < 1 or not 0 < mean < 1 - TOP:
-            raise ValueError(f"No ranking has a top-decile lift of {self.lift} and an AUC of {self.auc}.")
-        power = mean / (1 - TOP - mean)
-        return mean, (1 - TOP) ** 2 * power / (power + 2) - mean**2
 
 
 @dataclass(frozen=True)

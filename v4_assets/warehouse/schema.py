@@ -25,7 +25,7 @@ from v4_assets.clock import Clock
 from v4_assets.errors import SchemaVersionError, TableMissingError
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.tables import Catalogue, Datasets
-from v4_assets.warehouse.protocol import Statement, Warehouse
+from v4_assets.warehouse.protocol import Statement, Warehouse, rows_of
 
 RELEASE = version_of("v4-assets")
 
@@ -77,7 +77,7 @@ def declared_digest(catalogue: Catalogue) -> str:
 def found(warehouse: Warehouse, catalogue: Catalogue) -> Found | None:
     """The version of the warehouse; None before the first `v4 init`."""
     try:
-        rows = warehouse.read(catalogue.query(tables.SCHEMA)).to_pylist()
+        rows = rows_of(warehouse.read(catalogue.query(tables.SCHEMA)))
     except TableMissingError:
         rows = []
     if rows:

@@ -102,14 +102,14 @@ def test_an_insert_whose_answer_was_lost_is_not_repeated(house, emulator, proxy)
         ),
         pytest.param(
             Answer(403, "accessDenied", "Access Denied: Project v4-test: User does not have bigquery.jobs.create"),
-            r"^all is not allowed: .* needs roles/bigquery\.jobUser on the project V4_BIGQUERY_PROJECT",
+            r"^all was denied: .* needs roles/bigquery\.jobUser on the project V4_BIGQUERY_PROJECT",
             id="no-jobs",
         ),
         pytest.param(
             Answer(
                 403, "accessDenied", "Access Denied: Table v4-test:x.Lead: User does not have permission to query table"
             ),
-            r"^all is not allowed: .* needs roles/bigquery\.dataViewer on the dataset it names",
+            r"^all was denied: .* needs roles/bigquery\.dataViewer on the dataset it names",
             id="no-reading",
         ),
         pytest.param(
@@ -163,7 +163,7 @@ def test_an_insert_whose_answer_was_lost_is_not_repeated(house, emulator, proxy)
                 "Access Denied: BigQuery BigQuery: Billing has not been enabled for this project. DML queries are not "
                 "allowed in the free tier.",
             ),
-            r"^all needs a project with billing, .* Link a billing account to V4_BIGQUERY_PROJECT",
+            r"^all needs a project with billing to write: .* Link a billing account to V4_BIGQUERY_PROJECT",
             id="no-billing",
         ),
         pytest.param(
@@ -173,7 +173,7 @@ def test_an_insert_whose_answer_was_lost_is_not_repeated(house, emulator, proxy)
                 "Access Denied: Table v4-test:x.scores: Permission bigquery.tables.updateData denied on table "
                 "v4-test:x.scores (or it may not exist).",
             ),
-            r"^all is not allowed: .* needs roles/bigquery\.dataEditor on the dataset of the tables",
+            r"^all was denied: .* needs roles/bigquery\.dataEditor on the dataset of the tables",
             id="no-writing",
         ),
         pytest.param(

@@ -10,13 +10,14 @@ import pytest
 from v4_assets import sql, tables
 from v4_assets.models.assets import first_morning
 from v4_assets.sql import Column, Query
-from v4_assets.tables import Table
+from v4_assets.tables import Catalogue, Datasets, Table
 from v4_assets.warehouse.bigquery.scripts import parameters, partition_script, statements_script, table_script
 from v4_assets.warehouse.bigquery.tables import add_columns_ddl
 from v4_assets.warehouse.protocol import Statement
 from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.bigquery.googlesql import GoogleSQL, declared_parameters
 from v4_assets_tests.bigquery.twin import FILES, catalogue, parameter_types
+from v4_assets_tests.fixtures.lead_columns import RENAMED
 
 DAY = date(2026, 1, 5)
 AT = datetime(2026, 1, 5, 11, 30, tzinfo=UTC)
@@ -30,6 +31,13 @@ ALIASES = {"features": "features_v41", "feature_profile": "feature_profile_v41",
 @cache
 def google() -> GoogleSQL:
     return GoogleSQL(tuple(catalogue().values()))
+
+
+@cache
+def renamed() -> Catalogue:
+    """The tables of a firm that calls every Lead column otherwise."""
+    ours = catalogue()
+    return Catalogue(Datasets(), ours.versions, RENAMED, "WEEK(SATURDAY)")
 
 
 def bound(name: str) -> Query:
@@ -75,9 +83,19 @@ def test_a_change_fits_the_table_it_changes(name):
     assert set(said) <= {(column.name, column.type) for column in table.columns}
 
 
-@pytest.mark.parametrize("view", catalogue().views, ids=lambda view: view.name)
+@pytest.mark.parametrize("view", (*catalogue().views, *renamed().views), ids=lambda view: view.name)
 def test_a_view_is_googlesql(view):
     assert google().columns(view.query.text, {}) != []
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if tables.LEAD in sql.load(name).inputs])
+def test_a_query_of_renamed_lead_columns_gives_what_its_header_declares(name):
+    file = sql.load(name)
+    query = renamed().query(name, {key: SAMPLES[kind] for key, kind in declared_parameters(name).items()})
+    found = GoogleSQL(tuple(renamed().values())).columns(query.text, declared_parameters(name))
+    assert found == [(column.name, column.type) for column in file.columns]
+    assert file.names
+    assert not {column.name for column in tables.LEAD_COLUMNS.values()} & set(re.findall(r"\w+", query.text))
 
 
 def test_adding_columns_is_googlesql():

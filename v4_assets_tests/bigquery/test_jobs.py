@@ -17,9 +17,10 @@ from v4_assets import tables
 from v4_assets.clock import Clock, parse_instant
 from v4_assets.config.environment import load
 from v4_assets.errors import SchemaDriftError, WarehouseError
-from v4_assets.partition import Day, Desk, write_query
+from v4_assets.partition import Day, write_query
 from v4_assets.resources import registry
 from v4_assets.sql import Column, Query
+from v4_assets.store import Store
 from v4_assets.tables import Catalogue, Datasets, VersionNames
 from v4_assets.warehouse.bigquery.jobs import Asker, job_ids, label, labels, turn_ids
 from v4_assets_tests.bigquery.emulator import Emulator
@@ -197,10 +198,10 @@ def test_a_column_of_a_source_that_changed_is_named_with_its_table(emulator, tmp
     needed = [catalogue[key] for key in (*tables.SOURCES[1:], tables.SCORED_LEADS, tables.PARTITION_WRITES)]
     house.warehouse.create([replace(lead, columns=columns), *needed])
     settings = load({"V4_HOME": str(tmp_path)})
-    desk = Desk(house.warehouse, registry(settings), catalogue, settings.rollout.checks)
+    here = Store(house.warehouse, catalogue, registry(settings))
     day = Day(DAY, Clock(parse_instant("2026-01-05T06:30")))
     with pytest.raises(SchemaDriftError, match=rf"^scored_leads reads a column .* The sources differ .*{found}\.$"):
-        write_query(desk, tables.SCORED_LEADS, day)
+        write_query(here, tables.SCORED_LEADS, day)
 
 
 def test_a_dataset_in_another_location_is_named_with_both_places(still, proxy, emulator):
@@ -209,7 +210,7 @@ def test_a_dataset_in_another_location_is_named_with_both_places(still, proxy, e
 
     proxy.revise = revise
     house = House(warehouse(emulator, proxy.endpoint), still.dataset)
-    with pytest.raises(WarehouseError, match=rf"v4-test:{still.dataset} lies in europe-west3, and .*LOCATION is US: "):
+    with pytest.raises(WarehouseError, match=rf"v4-test:{still.dataset} is in europe-west3, but .*LOCATION is US\. "):
         house.warehouse.create([house.scores])
 
 

@@ -18,6 +18,7 @@ from google.cloud import bigquery
 from salesforce_stand_in import StandInOrg
 from v4_assets import tables
 from v4_assets.operations import actions, operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill, lead_ids
@@ -114,7 +115,7 @@ def wait_for_the_sheet(story: Story) -> None:
         warehouse(settings).create([], [view])
 
     sheet(f"SELECT lead_id FROM {scores.full_name}")
-    assert f"waits for the end of what still reads v4.0.0's names: {scores.dataset}.sales_sheet." in story.tick().said
+    assert f"waits for these readers of v4.0.0's names to be moved: {scores.dataset}.sales_sheet." in story.tick().said
     sheet("SELECT 1 AS nothing")
     assert story.tick().said.startswith("ask: v4.1.0 has been healthy for 63 days and nothing reads v4.0.0.")
 
@@ -226,7 +227,7 @@ def test_a_job_names_the_run_the_asset_and_the_attempt_that_asked_for_it(bigquer
 
 
 def test_an_asset_of_a_day_shows_what_its_jobs_were_estimated_at_and_billed(bigquery_told, emulator):
-    with operate.dagster_instance(bigquery_told.story.settings) as instance:
+    with dagster_instance(bigquery_told.story.settings) as instance:
         logs = instance.all_logs(bigquery_told.first_run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
         made = [log.asset_materialization for log in logs]
     shown = {one.asset_key.to_user_string(): one.metadata for one in made if one is not None}

@@ -10,9 +10,8 @@ from v4_assets import tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import SchemaDriftError, SchemaVersionError
 from v4_assets.operations import operate
-from v4_assets.production import store as production_store
 from v4_assets.project import PROJECT
-from v4_assets.resources import warehouse
+from v4_assets.resources import store, warehouse
 from v4_assets.sql import Column, Query
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.bigquery import warehouse as module
@@ -80,7 +79,7 @@ def test_an_upgrade_adds_what_is_missing_and_is_due_until_then(settings):
     before = {table.name: warehouse(settings).shape(table) for table in catalogue.made}
     age(settings)
     with pytest.raises(SchemaVersionError, match=f"is of schema 1, this release needs {NEEDED}: run `v4 init`"):
-        production_store.live_version(warehouse(settings), catalogue)
+        store(settings).live()
     assert operate.init(settings).upgraded_from == 1
     assert operate.init(settings).upgraded_from is None
     after = {table.name: warehouse(settings).shape(table) for table in catalogue.made}
@@ -90,7 +89,7 @@ def test_an_upgrade_adds_what_is_missing_and_is_due_until_then(settings):
     assert {name: shape.layout for name, shape in after.items() if shape} == {
         name: shape.layout for name, shape in before.items() if shape
     }
-    [event] = production_store.history(warehouse(settings), catalogue)
+    [event] = store(settings).events()
     assert (event.event, event.run_id) == ("adopted", None)
     found = schema.found(warehouse(settings), catalogue)
     assert found == schema.Found(NEEDED, schema.RELEASE)
@@ -146,10 +145,10 @@ def test_a_newer_warehouse_is_refused(settings):
         f"VALUES ({NEEDED + 1}, {NEEDED}, CURRENT_TIMESTAMP(), '9.1.0', 'x')",
     )
     for refused in (
-        lambda: production_store.live_version(warehouse(settings), catalogue),
+        lambda: store(settings).live(),
         lambda: operate.init(settings),
     ):
         with pytest.raises(SchemaVersionError, match=r"needs \d+: run release 9\.1\.0"):
             refused()
     change(settings, f"DELETE FROM {name} WHERE version = {NEEDED + 1}")
-    assert production_store.live_version(warehouse(settings), catalogue) == "v4.0.0"
+    assert store(settings).live() == "v4.0.0"

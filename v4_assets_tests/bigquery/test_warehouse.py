@@ -90,8 +90,8 @@ def test_a_write_that_does_not_follow_the_latest_changes_nothing(house, emulator
     with pytest.raises(ConcurrentWriteError) as caught:
         house.put([house.batch("c")], sequence=sequence)
     assert str(caught.value) == (
-        f"scores of 2026-01-05 has been written 1 times, not {sequence - 1}: another run wrote it just now. Nothing "
-        "was changed; run again to work on what that run left."
+        f"scores of 2026-01-05 has been written 1 times, expected {sequence - 1}: another run has just written it. "
+        "Nothing was changed; run again to continue from that write."
     )
     assert (house.leads(), house.logged()) == (["a", "b"], before)
     assert left_behind(emulator, house) == set()

@@ -14,7 +14,7 @@ from typing import Self
 import requests
 
 from v4_assets.config.environment import load
-from v4_assets.operations import operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.project import PROJECT
 
 START_SECONDS, STOP_SECONDS = 180, 20
@@ -26,7 +26,7 @@ class DagsterUI:
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
         """`environment` is what settings are read from; what the server says goes to `log`."""
         settings = load(environment)
-        with operate.dagster_instance(settings):
+        with dagster_instance(settings):
             pass  # made before the web server looks for it
         self.port = free_port()
         self.log = log

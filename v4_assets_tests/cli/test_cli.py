@@ -72,7 +72,7 @@ def test_help_lists_every_command_with_what_it_does():
     result = CliRunner().invoke(cli, ["--help"], prog_name="v4")
     assert result.exit_code == 0
     assert result.output.startswith("Usage: v4 [OPTIONS] COMMAND [ARGS]...")
-    for command in cli.commands.values():
+    for command in (one for one in cli.commands.values() if not one.hidden):
         assert f"  {command.name} " in result.output
         assert command.help
 
@@ -94,6 +94,7 @@ def test_an_unknown_command_is_a_mistake_in_use(v4):
 
 
 def test_the_status_before_init_says_that_nothing_is_live(home, shipped, v4):
+    home.mkdir()
     code, out, err = v4("status")
     assert (code, err) == (1, "")
     assert out.splitlines() == [
@@ -109,6 +110,7 @@ def test_the_status_before_init_says_that_nothing_is_live(home, shipped, v4):
 
 
 def test_the_status_before_init_for_scripts(home, shipped, v4):
+    home.mkdir()
     code, out, _ = v4("status", "--json")
     assert code == 1
     assert json.loads(out) == {
@@ -130,8 +132,12 @@ def test_the_status_before_init_for_scripts(home, shipped, v4):
 
 
 def test_looking_at_the_status_makes_nothing(home, v4):
-    assert v4("status")[0] == 1
+    code, _, err = v4("status")
+    assert (code, f"V4_HOME is {home}, which does not exist." in err) == (2, True)
     assert not home.exists()
+    home.mkdir()
+    assert v4("status")[0] == 1
+    assert list(home.iterdir()) == []
 
 
 def test_init_adopts_the_baseline_once_and_the_status_shows_it(home, shipped, v4):

@@ -1,6 +1,5 @@
 """docs/configuration.md and .env.example say what the settings say."""
 
-import inspect
 import re
 
 import pytest
@@ -22,10 +21,9 @@ def test_the_page_is_what_the_settings_say():
     assert configuration.PAGE.read_text(encoding="utf-8") == configuration.page(), "`make docs` makes it anew"
 
 
-def test_every_variable_that_the_source_names_is_documented():
-    named = set(re.findall(rf'"({VARIABLE.pattern})"', inspect.getsource(environment)))
-    assert len(named) > 10
-    assert named <= VARIABLES.keys()
+def test_every_variable_that_is_read_is_documented():
+    assert len(environment.KNOWN) > 25
+    assert set(environment.KNOWN) == VARIABLES.keys()
 
 
 def test_every_variable_of_salesforce_is_documented():

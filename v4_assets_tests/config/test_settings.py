@@ -1,13 +1,18 @@
 """A mistake in rollout.yaml or the environment is told by the place it stands at; what is right reaches the SQL."""
 
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
-from v4_assets.config.environment import Settings, load, with_environment
+from v4_assets.cli.main import cli
+from v4_assets.config import variables
+from v4_assets.config.environment import KNOWN, BigQueryTarget, Settings, load, with_environment
 from v4_assets.config.rollout import read_rollout
+from v4_assets.config.variables import verify_names
 from v4_assets.errors import SettingsError
 from v4_assets.project import PROJECT
 from v4_assets.resources import registry, warehouse
@@ -284,3 +289,87 @@ def test_configured_table_and_view_names_are_what_is_made(changed, tmp_path):
     ]
     scores = next(view for view in rollout.catalogue.views if view.name == "v4_production_scores")
     assert "`ml_features`.`my_scores`" in scores.query.text
+
+
+# --- a variable that is not known
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("V4_HOEM", "V4_HOME"),
+        ("V4_HOMES", "V4_HOME"),
+        ("v4_home", "V4_HOME"),
+        ("V4_WAREHUOSE", "V4_WAREHOUSE"),
+        ("V4_SENSOR", "V4_SENSORS"),
+        ("V4_BIG_QUERY_PROJECT", "V4_BIGQUERY_PROJECT"),
+        ("V4_SALESFORCE_CONSUMER_KEY_FILE", "V4_SALESFORCE_CONSUMER_KEY"),
+    ],
+)
+def test_a_typing_mistake_is_refused_with_the_name_that_was_meant(tmp_path, name, meant):
+    with pytest.raises(SettingsError, match=rf"There is no variable {name}\. Did you mean {meant}\?"):
+        of(tmp_path, **{name: "x"})
+
+
+def test_a_known_variable_is_never_taken_for_another(tmp_path, capsys):
+    for name in KNOWN:
+        verify_names({name: "x"}, KNOWN)
+    assert len(KNOWN) > 25
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["V4_UNRELATED_TOOL", "V4_DEBUG"])
+def test_another_unknown_variable_is_a_line_on_stderr_once_in_a_process(tmp_path, capsys, monkeypatch, name):
+    monkeypatch.setattr(variables, "_warned", set())
+    assert of(tmp_path, **{name: "x"}) == of(tmp_path, **{name: "x"}) == of(tmp_path)
+    shown = capsys.readouterr()
+    assert (shown.err.count(name), shown.err.count("\n"), shown.out) == (1, 1, "")
+
+
+@pytest.mark.parametrize("name", ["OTHER_HOME", "V5_HOME", "HOME"])
+def test_variables_of_other_programs_are_none_of_ours(tmp_path, capsys, name):
+    of(tmp_path, **{name: "x"})
+    assert capsys.readouterr().err == ""
+
+
+# --- V4_HOME
+
+
+@pytest.mark.parametrize("sign", "%?#")
+@pytest.mark.parametrize("place", ["a{}b", "{}", "above{}/home"])
+def test_a_home_that_dagster_s_files_cannot_have_is_refused_by_its_sign(tmp_path, sign, place):
+    home = tmp_path / place.format(sign)
+    with pytest.raises(SettingsError, match=rf"V4_HOME: the path must not contain {re.escape(sign)}.*found"):
+        load({"V4_HOME": str(home)})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a b", "ä", "a'b", 'a"b', "a&b", "a;b", "a=b", "a+b", "{a}", "$a"])
+def test_other_signs_in_a_home_are_fine(tmp_path, name):
+    assert load({"V4_HOME": str(tmp_path / name)}).home == tmp_path / name
+
+
+@pytest.mark.parametrize("command", [["status"], ["history"], ["live"], ["lift"], ["report"], ["prune"]])
+def test_a_command_that_reads_names_a_home_that_does_not_exist_and_makes_none(tmp_path, monkeypatch, command):
+    monkeypatch.setenv("V4_HOME", str(tmp_path / "hoem"))
+    result = CliRunner().invoke(cli, command)
+    assert isinstance(result.exception, SettingsError)
+    assert f"V4_HOME is {tmp_path / 'hoem'}, which does not exist." in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- what an error shows
+
+
+def test_an_error_names_what_was_found_and_shows_no_secret(tmp_path):
+    with pytest.raises(SettingsError, match="V4_WAREHOUSE: Input should be 'duckdb' or 'bigquery', found 'snowflake'"):
+        of(tmp_path, V4_WAREHOUSE="snowflake")
+    with pytest.raises(SettingsError) as caught:
+        BigQueryTarget.of({"V4_BIGQUERY_PROJECT": "firm", "V4_BIGQUERY_KEY_FILE": "/absent.json"})
+    assert "V4_BIGQUERY_KEY_FILE: Path does not point to a file, found '/absent.json'" in str(caught.value)
+
+
+def test_a_constructor_reads_no_variable(monkeypatch):
+    monkeypatch.setenv("V4_BIGQUERY_LOCATION", "EU")
+    assert BigQueryTarget(project="firm").location == "US"
+    assert load({"V4_BIGQUERY_PROJECT": "firm"}).bigquery.location == "US"

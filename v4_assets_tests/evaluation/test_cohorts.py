@@ -49,7 +49,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def judged(house: House, world: World, day: date = DAY, versions: tuple[str, ...] = VERSIONS, **numbers: Any) -> dict:
     """The rows of the day's comparison by question and version, of a freshly filled warehouse."""
     changed = house.rollout.model_copy(update={"evaluation": evaluation(**numbers)})
-    house = House(house.warehouse, changed, house.desk)
+    house = House(house.warehouse, changed, house.store)
     house.fill(world)
     found = house.evaluator(day, versions).compare()
     return {(one.evidence.question, one.evidence.version): one.evidence for one in found}
@@ -361,7 +361,7 @@ def test_the_longest_silence_counts_both_ends(calls, wanted):
 def outcome(house: House, one: Lead, day: date = DAY) -> Any:
     house.fill(World([one]))
     house.evaluator(day, now=day + timedelta(days=1))
-    name = house.desk.catalogue[tables.LEAD_OUTCOMES].full_name
+    name = house.store.catalogue[tables.LEAD_OUTCOMES].full_name
     rows = house.warehouse.read(Query("rows", f"SELECT * FROM {name} WHERE prediction_date = @day", {"day": day}))
     return next(iter(rows.to_pylist()), None)
 

@@ -323,7 +323,7 @@ def test_a_sound_cohort_says_how_large_it_is():
     [
         ({}, {"rollback": 9999}, "conversions"),
         ({"uncovered": 999}, {}, "no score in time"),
-        ({}, {"max_silent_days": 3}, "was called"),
+        ({}, {"max_silent_days": 3}, "no call was recorded"),
     ],
     ids=["few", "uncovered", "silent"],
 )

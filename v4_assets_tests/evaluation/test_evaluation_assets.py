@@ -10,21 +10,18 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from v4_assets import tables
+from v4_assets import tables, verdicts
 from v4_assets.checks import GATES_ASK, GATES_REMEDY, gate_results
 from v4_assets.clock import Clock
 from v4_assets.config.environment import load
 from v4_assets.evaluation import assets
 from v4_assets.evaluation.evidence import digest
-from v4_assets.evaluation.store import evidence_rows
 from v4_assets.partitions import daily_partitions
-from v4_assets.production import store as production_store
 from v4_assets.production.decision import GATE_NAMES, Gate, Verdict
 from v4_assets.production.events import Event
+from v4_assets.production.store import adopt
 from v4_assets.resources import registry
 from v4_assets.sql import Query
-from v4_assets.warehouse import verdicts
-from v4_assets.warehouse.latest_writes import latest_writes
 from v4_assets_tests.fixtures.cohort_worlds import (
     BASELINE,
     CANDIDATE,
@@ -51,10 +48,10 @@ def filled(tmp_path: Path, world: World) -> Iterator[House]:
     """A warehouse with a world, the baseline adopted."""
     made = house(tmp_path, NUMBERS)
     bundles = registry(load({"V4_HOME": str(tmp_path)}))
-    made = House(made.warehouse, made.rollout, replace(made.desk, registry=bundles))
+    made = House(made.warehouse, made.rollout, replace(made.store, registry=bundles))
     with made.warehouse.session():
         made.fill(world)
-        production_store.adopt(made.warehouse, made.rollout, bundles, Clock(at(date(2025, 11, 20))))
+        adopt(made.store, made.rollout, Clock(at(date(2025, 11, 20))))
         yield made
 
 
@@ -65,7 +62,7 @@ def run(house: House, *, now: date = DAY, keys: tuple[str, ...] = ("outcomes", "
         "outcomes": assets.lead_outcomes(house.rollout, days),
         "comparison": assets.lift_comparison(house.rollout, days),
     }
-    resources = {"warehouse": house.warehouse, "registry": house.desk.registry, "clock": Clock(at(now, 6, 30))}
+    resources = {"store": house.store, "clock": Clock(at(now, 6, 30))}
     partition = None if tags.get("dagster/asset_partition_range_start") else DAY.isoformat()
     return dg.materialize(
         [made[key] for key in keys], partition_key=partition, resources=resources, tags=tags, raise_on_error=False
@@ -78,7 +75,7 @@ def said(result: Any) -> dict[str, dg.AssetCheckEvaluation]:
 
 
 def stored(house: House, key: str) -> list[dict[str, Any]]:
-    table = house.desk.catalogue[key]
+    table = house.store.catalogue[key]
     order = "1, 2, 3, 4, 5" if key == tables.LIFT_BY_DECILE else "1, 2, 3"
     query = Query(key, f"SELECT * FROM {table.full_name} WHERE prediction_date = @day ORDER BY {order}", {"day": DAY})
     return house.warehouse.read(query).to_pylist()
@@ -119,7 +116,7 @@ def test_every_gate_and_check_answers_and_none_of_them_blocks(filled):
     found = said(result)
     assert set(found) == {*GATE_NAMES, "cohort_sound", "rankings_agree"}
     assert {one.blocking for one in found.values()} == {False}
-    evidence = evidence_rows(filled.warehouse, filled.desk.catalogue, DAY, DAY)
+    evidence = filled.store.comparisons(DAY, DAY)
     assert {found[name].metadata["evidence_sha256"].value for name in GATE_NAMES} == {digest(evidence)}
     candidate = next(row for row in evidence if (row.question, row.version) == ("rollback", CANDIDATE))
     lift = found["top_decile_lift"]
@@ -182,7 +179,7 @@ def test_without_scores_of_the_day_before_there_is_no_churn(filled):
         key = tables.scores_key(filled.rollout.versions[version].key)
         with filled.warehouse._connection() as connection:
             connection.execute(
-                f"DELETE FROM {filled.desk.catalogue[key].full_name.replace('`', chr(34))} WHERE prediction_date = ?",
+                f"DELETE FROM {filled.store.catalogue[key].full_name.replace('`', chr(34))} WHERE prediction_date = ?",
                 [DAY - timedelta(days=1)],
             )
     run(filled)
@@ -196,10 +193,10 @@ def test_a_day_evaluated_later_says_so(filled):
 
 def test_a_later_evaluation_of_the_same_day_finds_the_same(filled):
     run(filled)
-    before = evidence_rows(filled.warehouse, filled.desk.catalogue, DAY, DAY)
+    before = filled.store.comparisons(DAY, DAY)
     tags: dict[str, Any] = {"v4/replace_live": "to see"}
     run(filled, now=DAY + timedelta(days=3), **tags)
-    after = evidence_rows(filled.warehouse, filled.desk.catalogue, DAY, DAY)
+    after = filled.store.comparisons(DAY, DAY)
 
     def key(row):
         return row.question, row.version
@@ -240,10 +237,10 @@ def test_evidence_whose_inputs_were_replaced_is_not_quietly_renewed(filled, tabl
 def test_other_numbers_for_the_cohort_are_refused_and_other_thresholds_are_not(filled):
     run(filled)
     milder = filled.rollout.evaluation.model_copy(update={"max_uncovered_share": 0.5, "max_silent_days": 30})
-    changed = House(filled.warehouse, filled.rollout.model_copy(update={"evaluation": milder}), filled.desk)
+    changed = House(filled.warehouse, filled.rollout.model_copy(update={"evaluation": milder}), filled.store)
     assert run(changed).success
     longer = filled.rollout.evaluation.model_copy(update={"min_days": 5})
-    changed = House(filled.warehouse, filled.rollout.model_copy(update={"evaluation": longer}), filled.desk)
+    changed = House(filled.warehouse, filled.rollout.model_copy(update={"evaluation": longer}), filled.store)
     assert "was written on its own day" in error(run(changed, keys=("comparison",)))
 
 
@@ -259,9 +256,9 @@ def test_scores_outside_the_cohorts_days_do_not_touch_the_evidence(filled):
 
 def test_both_tables_are_written_by_one_definition(filled):
     run(filled)
-    writes = latest_writes(filled.warehouse, filled.desk.catalogue, DAY, DAY)
+    writes = filled.store.latest_writes(DAY, DAY)
     one, other = (
-        writes[filled.desk.catalogue[key].name, DAY] for key in (tables.LIFT_COMPARISON, tables.LIFT_BY_DECILE)
+        writes[filled.store.catalogue[key].name, DAY] for key in (tables.LIFT_COMPARISON, tables.LIFT_BY_DECILE)
     )
     assert one.definition_sha256 == other.definition_sha256
 
@@ -297,9 +294,9 @@ def test_a_champion_that_was_sunset_is_compared_no_more(filled):
     assert assets.compared(filled.rollout, done[:3], DAY) == VERSIONS
     assert assets.compared(filled.rollout, done, DAY - timedelta(days=4)) == VERSIONS
     assert assets.compared(filled.rollout, done, DAY - timedelta(days=3)) == (CANDIDATE,)
-    assert assets.bundle_findings(filled.desk, filled.rollout, (CANDIDATE,)) == []
+    assert assets.bundle_findings(filled.store, filled.rollout, (CANDIDATE,)) == []
     judged = filled.evaluator(DAY, (CANDIDATE,), events=done).compare()
-    gates = assets.judge(filled.desk, filled.rollout, filled.day(DAY), done, [one.evidence for one in judged])
+    gates = assets.judge(filled.store, filled.rollout, filled.day(DAY), done, [one.evidence for one in judged])
     found = {gate.name: gate for gate in gates}
     assert tuple(found) == GATE_NAMES
     assert found["not_behind_baseline"].verdict is Verdict.INCONCLUSIVE
@@ -307,7 +304,7 @@ def test_a_champion_that_was_sunset_is_compared_no_more(filled):
 
 
 def test_the_shipped_bundles_pass_their_own_figures(filled):
-    findings = assets.bundle_findings(filled.desk, filled.rollout, VERSIONS)
+    findings = assets.bundle_findings(filled.store, filled.rollout, VERSIONS)
     assert [one.check.name for one in findings] == ["test_auc_above_baseline", "test_lift", "auc_gap"]
     assert {one.passed for one in findings} == {True}
 
@@ -344,7 +341,7 @@ def test_every_gate_says_what_it_asks():
 
 def lineage_scored(house: House, days: list[date], *, retrospective: Collection[date] = (), failed: Any = None):
     """Both versions' whole lineage written on these days and judged."""
-    rows, catalogue = [], house.desk.catalogue
+    rows, catalogue = [], house.store.catalogue
     keys = sorted({key for version in VERSIONS for key in catalogue.lineage(version)})
     for day in days:
         for key in keys:
@@ -361,7 +358,7 @@ def lineage_scored(house: House, days: list[date], *, retrospective: Collection[
                 }
             )
     house.put(tables.PARTITION_WRITES, rows)
-    writes = latest_writes(house.warehouse, catalogue, days[0], days[-1])
+    writes = house.store.latest_writes(days[0], days[-1])
     judged = [
         verdicts.Verdict(write, ("values_allowed",) if (name, day) == failed else (), at(day), f"run {day}")
         for (name, day), write in writes.items()
@@ -371,11 +368,11 @@ def lineage_scored(house: House, days: list[date], *, retrospective: Collection[
         verdicts.Verdict(replace(judged[0].write, table_name=looked, prediction_date=day), (), at(day), f"run {day}")
         for day in days
     ]
-    verdicts.record(house.warehouse, catalogue, judged)
+    verdicts.record(house.store, judged)
 
 
 def parallel(house: House, since: date | None, versions: tuple[str, ...] = VERSIONS) -> int:
-    return verdicts.live_parallel_days(house.warehouse, house.desk.catalogue, versions, since=since, until=DAY)
+    return verdicts.live_parallel_days(house.store, versions, since=since, until=DAY)
 
 
 def test_days_in_parallel_are_those_on_which_everything_was_live_and_passed(filled):

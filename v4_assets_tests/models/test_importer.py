@@ -23,6 +23,9 @@ from v4_assets.evaluation.metrics import top_decile_lift
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Feature, bundle_sha256, encode, parse_contract
 from v4_assets.models.training import features_of
+from v4_assets_tests.fixtures import sparing
+
+sparing.spared()
 
 VERSION = "v4.1.0"
 SQL_COLUMNS = {column.name: column for column in sql.load("features_v41").features}

@@ -439,6 +439,13 @@ def test_reasons_of_several_leads_stand_in_the_rows_order():
     assert second.to_pylist() == ["lowers b", "raises b"]
 
 
+def test_leads_of_equal_features_have_equal_reasons_each_in_its_own_row():
+    bundle, rows = stumps(3.0, -1.5), [[1, 1], [0, 0], [1, 1], [1, 0], [0, 0]]
+    together = bundle.reasons(np.array(rows, dtype=np.float32), 2)
+    alone = [bundle.reasons(np.array([row], dtype=np.float32), 2) for row in rows]
+    assert [one.to_pylist() for one in together] == [[lead[rank][0].as_py() for lead in alone] for rank in range(2)]
+
+
 def test_there_are_no_more_reasons_than_asked_for_or_than_features():
     matrix = np.zeros((1, 2), dtype=np.float32)
     assert len(stumps(3.0, -1.5).reasons(matrix, 1)) == 1

@@ -29,7 +29,10 @@ from v4_assets.models.training import as_json, features_of, plain_feature
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.protocol import arrow_schema
 from v4_assets.warehouse.writes import PartitionWrite
+from v4_assets_tests.fixtures import sparing
 from v4_assets_tests.models.test_training import FEATURES, leads, trained_files
+
+sparing.spared()
 
 VERSION = "v9.0.0"
 

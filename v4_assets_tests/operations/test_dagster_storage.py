@@ -13,6 +13,7 @@ import pytest
 from v4_assets import dagster_storage
 from v4_assets.config.environment import Settings, load
 from v4_assets.operations import operate
+from v4_assets.operations.instance import dagster_instance
 
 DAYS = dg.StaticPartitionsDefinition(["monday", "tuesday"])
 
@@ -33,7 +34,7 @@ def fatal() -> None:
 
 def materialize(settings: Settings, asset: dg.AssetsDefinition = made) -> None:
     tags = {operate.RANGE_START: "monday", operate.RANGE_END: "tuesday"} if asset is made else {}
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         assert dg.materialize([asset], instance=instance, tags=tags).success
 
 
@@ -60,25 +61,25 @@ def test_dagster_itself_reads_what_was_stored_and_stores_what_is_read(settings):
         partitions, states, events = seen(stock)
         assert (partitions, states) == ({"monday", "tuesday"}, ["SUCCESS"])
         assert dg.materialize([made], partition_key="monday", instance=stock).success
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         assert isinstance(instance.event_log_storage, dagster_storage.KeptEvents)
         assert seen(instance)[1] == ["SUCCESS", "SUCCESS"]
         assert seen(instance)[2] > events
 
 
 def test_calls_inside_share_the_instance_and_the_next_one_is_new(settings):
-    with operate.dagster_instance(settings) as outer, operate.dagster_instance(settings) as inner:
+    with dagster_instance(settings) as outer, dagster_instance(settings) as inner:
         assert inner is outer
-    with operate.dagster_instance(settings) as later:
+    with dagster_instance(settings) as later:
         assert later is not outer
         assert later.get_runs() == []
 
 
 def test_two_homes_do_not_share(tmp_path):
     first, second = (settings_of(tmp_path / name) for name in ("first", "second"))
-    with operate.dagster_instance(first), operate.dagster_instance(second):
+    with dagster_instance(first), dagster_instance(second):
         materialize(first)
-    with operate.dagster_instance(second) as instance:
+    with dagster_instance(second) as instance:
         assert instance.get_runs() == []
 
 
@@ -89,13 +90,13 @@ def test_a_copied_home_stores_in_itself(tmp_path):
     second = settings_of(tmp_path / "second")
     materialize(second)
     assert not first.home.exists()
-    with operate.dagster_instance(second) as instance:
+    with dagster_instance(second) as instance:
         assert len(instance.get_runs()) == 2
 
 
 def test_more_files_than_are_kept_open_are_all_read(settings, monkeypatch):
     monkeypatch.setattr(dagster_storage, "FILES_OPEN", 2)
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         for _ in range(4):
             materialize(settings)
         assert [len(instance.all_logs(run.run_id)) > 5 for run in instance.get_runs()] == [True] * 4
@@ -114,7 +115,7 @@ def test_a_storage_that_dagster_yaml_names_is_used(settings, tmp_path):
 
 def killed(home: Path) -> None:
     settings = settings_of(home)
-    with operate.dagster_instance(settings):
+    with dagster_instance(settings):
         materialize(settings)
         materialize(settings, fatal)
 
@@ -124,7 +125,7 @@ def test_a_killed_process_loses_no_event(settings):
     child.start()
     child.join(120)
     assert child.exitcode == -signal.SIGKILL
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         partitions, states, _ = seen(instance)
         assert (partitions, sorted(states)) == ({"monday", "tuesday"}, ["STARTED", "SUCCESS"])
         [left] = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from salesforce_stand_in import StandInOrg
 from v4_assets.cli.main import cli
 from v4_assets.names import PROCESS_TAG
-from v4_assets.operations import operate
 from v4_assets.operations.doctor import Answer, Told, Verdict, as_text, examine, rollout
 from v4_assets.operations.doctor import warehouse as warehouse_probes
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.project import PROJECT
 from v4_assets_tests.fixtures.stories import Story, tell
 from v4_assets_tests.production.test_attempts import dead_process
@@ -139,7 +139,7 @@ def test_a_file_that_somebody_holds_fails_by_its_holder_and_is_not_waited_for(st
 
 
 def test_a_run_left_over_is_named_and_left_to_the_sensor(story):
-    with operate.dagster_instance(story.settings) as instance:
+    with dagster_instance(story.settings) as instance:
         run = instance.create_run_for_job(
             dg.GraphDefinition("daily_scoring", node_defs=[]).to_job(),
             tags={PROCESS_TAG: dead_process(), "dagster/partition": "2026-01-05"},
@@ -148,12 +148,12 @@ def test_a_run_left_over_is_named_and_left_to_the_sensor(story):
     told = asked(story)["runs left over"]
     assert told.found.startswith(f"run {run.run_id} (daily_scoring of 2026-01-05) is STARTED: The process")
     assert (told.verdict, told.do.startswith("`v4 tick`")) == (Verdict.WARN, True)
-    with operate.dagster_instance(story.settings) as instance:
+    with dagster_instance(story.settings) as instance:
         assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED
 
 
 def test_a_schedule_without_a_daemon_fails(story):
-    with operate.dagster_instance(story.settings):
+    with dagster_instance(story.settings):
         pass
     assert asked(story)["Dagster"].verdict is Verdict.OK
     story.env["V4_SCHEDULE"] = "on"
@@ -194,7 +194,7 @@ def test_the_exit_code_and_the_json_are_for_scripts(story, monkeypatch):
     for name, value in story.environment.items():
         monkeypatch.setenv(name, value)
     fine = CliRunner().invoke(cli, ["doctor"])
-    assert (fine.exit_code, fine.output.splitlines()[-1]) == (0, "17 ok, 2 warn, 0 FAIL")
+    assert (fine.exit_code, fine.output.splitlines()[-1]) == (0, "18 ok, 2 warn, 0 FAIL")
     monkeypatch.setenv("V4_WAREHOUSE", "snowflake")
     broken = CliRunner().invoke(cli, ["doctor", "--json"])
     [only] = json.loads(broken.output)

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from v4_assets.operations import operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.decision import GATE_NAMES
 from v4_assets.project import PROJECT
 from v4_assets_tests.bigquery.emulator import free_port
@@ -105,7 +105,7 @@ def test_a_day_runs_on_postgresql_and_the_sensor_reads_its_evaluations_from_ther
         monkeypatch.setenv(name, value)  # Dagster reads them itself
     production = str(PROJECT / "deploy" / "dagster.production.yaml")
     told = tell("adopted", tmp_path / "home", V4_DAGSTER_YAML=production)
-    with operate.dagster_instance(told.settings) as instance:
+    with dagster_instance(told.settings) as instance:
         storages = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
         assert [type(one).__module__.partition(".")[0] for one in storages] == ["dagster_postgres"] * 3
     outcome = told.run()

@@ -90,5 +90,5 @@ def test_what_reads_the_record_imports_no_dagster_and_no_model(home: Path, comma
 
 def test_status_imports_dagster_and_no_model_and_no_chart(home: Path) -> None:
     imported = imported_by(home, "status")
-    assert imported & ((SCIENCE - {"pandas"}) | {"google.cloud", "grpc", "dagster_gcp"}) == set()
+    assert imported & (SCIENCE | {"google.cloud", "grpc", "dagster_gcp"}) == set()
     assert "dagster" in imported

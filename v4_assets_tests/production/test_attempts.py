@@ -43,7 +43,7 @@ def test_the_first_attempt_is_made_at_once(instance):
 def test_nobody_tries_while_a_run_is_at_it(instance):
     going = run(instance, dg.DagsterRunStatus.STARTED, this_process())
     found = next_attempt(instance, ORDER, None, 6)
-    assert (found.number, found.reason) == (None, f"run {going.run_id} is at it")
+    assert (found.number, found.reason) == (None, f"run {going.run_id} is executing it")
 
 
 def test_a_run_that_has_not_begun_is_waited_for(instance):

@@ -109,7 +109,7 @@ def test_a_third_version_is_merely_registered():
     [
         (None, "made v4.0.0 live, the production row says nothing"),
         ((NEW, "0"), "made v4.0.0 live, the production row says v4.1.0"),
-        ((OLD, "another event"), "somebody edited one of them by hand"),
+        ((OLD, "another event"), "one of them was edited by hand"),
     ],
     ids=["no row", "another version", "another event"],
 )

@@ -19,6 +19,7 @@ from v4_assets.graph import build
 from v4_assets.names import ACTION_JOBS, DAILY_JOB, PROCESS_TAG
 from v4_assets.operations import operate, prune
 from v4_assets.operations.doctor import examine, rollout
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.status import status
 from v4_assets.operations.status_text import as_text
 from v4_assets.project import PROJECT
@@ -32,13 +33,13 @@ def killed_in_the_morning(environment: dict[str, str]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     settings = load(environment)
-    with patch.object(Evaluator, "compare", fatal), operate.dagster_instance(settings) as instance:
+    with patch.object(Evaluator, "compare", fatal), dagster_instance(settings) as instance:
         job = build(settings).resolve_job_def(DAILY_JOB)
         job.execute_in_process(instance=instance, partition_key=str(ADOPTED), run_config=operate.QUIET)
 
 
 def latest(told: Story) -> dg.DagsterRun:
-    with operate.dagster_instance(told.settings) as instance:
+    with dagster_instance(told.settings) as instance:
         [run] = instance.get_runs(limit=1)
         return run
 
@@ -63,7 +64,7 @@ def test_a_morning_killed_in_the_middle_is_named_ended_and_run_again(tmp_path):
     # The scores had passed: production's own sync does not wait for the day to be run again.
     tick = told.tick()
     assert (tick.said, [one.success for one in tick.outcomes]) == (f"sync-{ADOPTED}:1", [True])
-    with operate.dagster_instance(told.settings) as instance:
+    with dagster_instance(told.settings) as instance:
         assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
     assert f"Run {run.run_id} of daily_scoring for {ADOPTED} failed." in told.alerts()
     assert [one["what"] for one in status(told.settings)["to_do"]] == [f"Run {run.run_id} of daily_scoring: it failed"]
@@ -88,7 +89,7 @@ def _pruned(told: Story) -> None:
     with pytest.raises(V4Error, match="at least 30 are kept"):
         prune.old(settings, 29)
     assert prune.old(settings, 30) == prune.Old((), ())
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         known = [run.run_id for run in instance.get_runs()]
         job = dg.GraphDefinition(ACTION_JOBS["rollback"], node_defs=[]).to_job()
         action = instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
@@ -99,7 +100,7 @@ def _pruned(told: Story) -> None:
     names = {file.name for file in found.files}
     assert {f"{ADOPTED}-daily.md", f"{ADOPTED}_v4.0.0_job1.csv"} <= names
     prune.remove(told.settings, found)
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         assert [run.run_id for run in instance.get_runs()] == [action.run_id]
     assert not any(file.exists() for file in found.files)
 

@@ -93,8 +93,8 @@ def test_scheduled_queries_are_read_as_bq_lists_and_as_it_shows_them():
     ("text", "said"),
     [
         pytest.param("", "f is not JSON", id="empty"),
-        pytest.param('{"error": {"code": 403}}', "no transfer config with a name", id="a refusal"),
-        pytest.param('["a"]', "no transfer config with a name", id="a text"),
+        pytest.param('{"error": {"code": 403}}', "not a transfer config with a name", id="a refusal"),
+        pytest.param('["a"]', "not a transfer config with a name", id="a text"),
         pytest.param(json.dumps({**ENTRY, "params": {}}), "has no params with its query", id="without its query"),
     ],
 )

@@ -15,8 +15,8 @@ from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.operations import operate
 from v4_assets.production import events
 from v4_assets.production import store as production_store
-from v4_assets.production.events import Event
-from v4_assets.resources import registry, warehouse
+from v4_assets.production.events import Event, Production
+from v4_assets.resources import registry, store, warehouse
 from v4_assets.sql import Query
 from v4_assets.warehouse.protocol import arrow_schema
 from v4_assets.warehouse.writes import PartitionWrite
@@ -54,11 +54,10 @@ def promotion(**changes: Any) -> Event:
     )
 
 
-def switch(settings: Settings, event: Event, expected: str, model: str | None = None) -> production_store.Production:
+def switch(settings: Settings, event: Event, expected: str, model: str | None = None) -> Production:
     return production_store.switch(
-        warehouse(settings),
+        store(settings),
         settings.rollout,
-        registry(settings),
         event,
         expected_event_id=expected,
         model_sha256=model,
@@ -67,14 +66,13 @@ def switch(settings: Settings, event: Event, expected: str, model: str | None = 
 
 def now(settings: Settings) -> tuple[str, list[str]]:
     """The live version, and what has happened."""
-    catalogue = settings.rollout.catalogue
-    live = production_store.current(warehouse(settings), catalogue)
+    live = store(settings).production()
     assert live is not None
-    return live.version, [event.event for event in production_store.history(warehouse(settings), catalogue)]
+    return live.version, [event.event for event in store(settings).events()]
 
 
 def adopted(settings: Settings) -> str:
-    live = production_store.current(warehouse(settings), settings.rollout.catalogue)
+    live = store(settings).production()
     assert live is not None
     return live.event_id
 
@@ -90,8 +88,8 @@ def test_a_switch_changes_the_row_and_says_why_in_one_step(settings):
         "model_sha256": shipped.sha256,
         "event_id": "order",
     }
-    assert production_store.current(warehouse(settings), settings.rollout.catalogue) == live
-    assert production_store.history(warehouse(settings), settings.rollout.catalogue)[-1] == promotion(sequence=2)
+    assert store(settings).production() == live
+    assert store(settings).events()[-1] == promotion(sequence=2)
 
 
 def test_the_same_switch_again_changes_nothing(settings):
@@ -155,14 +153,14 @@ def test_an_event_guarded_by_a_switch_that_has_passed_is_not_recorded(settings):
     switch(settings, promotion(), expected)
     begun = replace(promotion(), event_id="sunset", event="sunset_started", version=OLD)
     with pytest.raises(ConcurrentWriteError):
-        production_store.record(warehouse(settings), settings.rollout.catalogue, [begun], expected_event_id=expected)
+        production_store.record(store(settings), [begun], expected_event_id=expected)
     assert now(settings)[1] == ["adopted", "promotion_started"]
 
 
 def test_an_event_is_recorded_once(settings):
-    production_store.record(warehouse(settings), settings.rollout.catalogue, [promotion()])
+    production_store.record(store(settings), [promotion()])
     with pytest.raises(ConcurrentWriteError):
-        production_store.record(warehouse(settings), settings.rollout.catalogue, [promotion()])
+        production_store.record(store(settings), [promotion()])
 
 
 def read(settings: Settings, text: str) -> list[dict]:
@@ -197,9 +195,9 @@ def test_what_was_live_when_is_a_query(settings):
 def test_a_row_edited_by_hand_is_a_disagreement(settings):
     with warehouse(settings)._connection() as connection:
         connection.execute("UPDATE ml_features.v4_production SET version = 'v4.1.0'")
-    live = production_store.current(warehouse(settings), settings.rollout.catalogue)
+    live = store(settings).production()
     found = events.rollout_status(
-        production_store.history(warehouse(settings), settings.rollout.catalogue),
+        store(settings).events(),
         baseline=OLD,
         candidate=NEW,
         today=DAY,

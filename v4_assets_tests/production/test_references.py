@@ -16,7 +16,7 @@ from v4_assets.production import references
 from v4_assets.production.events import Event
 from v4_assets.production.reference_files import text_files
 from v4_assets.project import PROJECT
-from v4_assets.resources import warehouse
+from v4_assets.resources import store, warehouse
 from v4_assets_tests.production.test_mentions import ENTRY, NAME
 
 OLD, NEW = "v4.0.0", "v4.1.0"
@@ -36,7 +36,7 @@ class House:
 
     def readers(self, version: str = OLD, **also: object) -> list[tuple[str, str, tuple[str, ...]]]:
         found = references.readers(
-            warehouse(self.settings),
+            store(self.settings),
             self.settings.rollout,
             version,
             ReferencePlaces(**also),  # type: ignore[arg-type] # plain values
@@ -162,7 +162,7 @@ def test_a_list_of_scheduled_queries_that_is_not_there_or_no_text_is_an_error(ho
         house.readers(scheduled_queries=tmp_path / "gone.json")
     (tmp_path / "binary").write_bytes(b"\0")
     for wrong in (tmp_path, tmp_path / "binary"):
-        with pytest.raises(V4Error, match="is no text file"):
+        with pytest.raises(V4Error, match="is not a text file"):
             house.readers(scheduled_queries=wrong)
 
 
@@ -216,18 +216,18 @@ def test_after_a_switch_the_readers_of_the_version_left_behind_are_told_and_a_pl
         decided_by="ada", previous=OLD,
     )  # fmt: skip
     rollout = house.settings.rollout
-    assert references.left_behind(warehouse(house.settings), rollout, action) == (
+    assert references.left_behind(store(house.settings), rollout, action) == (
         "Nothing that was checked reads v4.0.0 by name."
     )
     house.change(*(f"CREATE VIEW ml_features.s{n:02} AS FROM ml_features.v4_daily_scores" for n in range(12)))
     named = ", ".join(f"ml_features.s{n:02}" for n in range(10))
-    assert references.left_behind(warehouse(house.settings), rollout, action) == (
+    assert references.left_behind(store(house.settings), rollout, action) == (
         f"Still reading v4.0.0 by name: {named}, 2 more (`v4 references`)."
     )
-    assert references.left_behind(warehouse(house.settings), rollout, replace(action, previous=None)) == (
+    assert references.left_behind(store(house.settings), rollout, replace(action, previous=None)) == (
         "Nothing that was checked reads v4.1.0 by name."
     )
     house.change('DROP SCHEMA "SavvyGTMData"')
-    assert references.left_behind(warehouse(house.settings), rollout, action).startswith(
+    assert references.left_behind(store(house.settings), rollout, action).startswith(
         "Who still reads v4.0.0 by name is not known: There is no dataset SavvyGTMData"
     )

@@ -300,9 +300,7 @@ def test_what_is_open_at_night_waits_for_the_next_morning_and_is_completed_by_it
         assert "and waits for scores of 2026-02-03 that passed: v4_scored_leads has no rows of 2026-02-03" in tick.said
         assert "2026-02-03" not in told.alerts()
         told.goes_on(time="07:30")
-        assert told.alerts().startswith(
-            "Held in rolled_back: rollback_started (v4.0.0) of 2026-02-02 is carried through"
-        )
+        assert told.alerts().startswith("Held in rolled_back: rollback_started (v4.0.0) of 2026-02-02 is completed")
         assert told.run().success
         assert (told.live, told.happened[-1]) == (OLD, "rollback_completed")
         assert told.reports[-1].startswith("2026-02-02-rollback-v4.0.0-")

@@ -21,6 +21,7 @@ from v4_assets.names import (
     SYNC_JOB,
 )
 from v4_assets.operations import actions, operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.decision import Verdict
 from v4_assets.production.evaluations import NotEvaluated, evaluation_of
 from v4_assets.production.orders import Order
@@ -92,7 +93,7 @@ def test_seven_live_days_wait_for_a_second_good_week(story):
     told.write(BEFORE[1], GOOD, retrospective=True)
     assert "1 of 2 consecutive weeks closed with a lift of at least 2 (2026-W01)." in told.tick().said
     told.write(BEFORE[0], DOUBTFUL, retrospective=True)
-    assert "1 of 2 weeks running" in told.tick().said
+    assert "1 of 2 consecutive weeks" in told.tick().said
     assert (told.live, told.happened) == (OLD, ADOPTED)
 
 
@@ -187,7 +188,7 @@ def test_an_old_day_that_is_evaluated_afterwards_triggers_nothing(story):
         [(_, _, outcome)] = operate.evaluate(told.settings, [SINCE[1]])
     assert outcome.success
     tick = told.tick()
-    assert "it takes 1 more week like it" in tick.said
+    assert "1 more such week will roll back" in tick.said
     assert (tick.outcomes, told.live, told.happened) == ((), NEW, PROMOTED)
     assert told.ran("production_alias") == 1
 
@@ -317,7 +318,7 @@ def test_evidence_replaced_under_the_gates_holds_and_alerts(convicted):
 
 
 def test_a_run_that_was_deleted_holds(convicted):
-    with operate.dagster_instance(convicted.settings) as instance:
+    with dagster_instance(convicted.settings) as instance:
         [run] = instance.get_runs(dg.RunsFilter(job_name=DAILY_JOB, tags={"dagster/partition": str(WATCHED)}))
         instance.delete_run(run.run_id)
     assert_held(convicted, "lift_comparison of 2026-02-02 was not evaluated")
@@ -334,7 +335,7 @@ def test_a_day_is_missing_only_after_its_grace(convicted):
 
 def test_a_run_on_its_way_is_waited_for_and_not_called_missing(convicted):
     convicted.goes_on(WATCHED + timedelta(days=1), "09:00")
-    with operate.dagster_instance(convicted.settings) as instance:
+    with dagster_instance(convicted.settings) as instance:
         run = instance.create_run_for_job(
             dg.GraphDefinition(DAILY_JOB, node_defs=[]).to_job(),
             tags={"dagster/partition": str(convicted.day), PROCESS_TAG: this_process()},
@@ -460,5 +461,5 @@ def test_scores_of_production_that_did_not_pass_are_never_synced(story):
         assert not told.run().success
     assert (told.tick().outcomes, told.ran("salesforce_sync")) == ((), 0)
     outcome = operate.run_job(told.settings, SYNC_JOB, partition=SEVENTH)
-    assert "v4_daily_scores: distinct_scores failed on its latest write" in outcome.errors[0]
+    assert "v4_daily_scores: distinct_scores failed on the latest write" in outcome.errors[0]
     assert told.ran("salesforce_sync") == 0

@@ -14,8 +14,7 @@ from v4_assets.models.bundle import BUNDLE_FILES, file_sha256
 from v4_assets.names import DAILY_JOB
 from v4_assets.operations import actions
 from v4_assets.project import PROJECT
-from v4_assets.resources import registry, warehouse
-from v4_assets.warehouse.latest_writes import latest_writes
+from v4_assets.resources import registry, store
 from v4_assets_tests.fixtures.stories import CLOSE_BEFORE_LATE, FALLEN, LATE, NEW, OLD, Story, tell
 from v4_assets_tests.production.test_references import with_references
 
@@ -64,7 +63,7 @@ def test_a_healthy_successor_asks_for_the_sunset_and_does_nothing_before_a_perso
 def test_a_view_that_still_reads_the_old_scores_keeps_the_sunset_back(story):
     told = story("late")
     told.change("CREATE VIEW ml_features.sales_sheet AS SELECT lead_id, score FROM ml_features.v4_daily_scores")
-    assert "waits for the end of what still reads v4.0.0's names: ml_features.sales_sheet." in told.tick().said
+    assert "waits for these readers of v4.0.0's names to be moved: ml_features.sales_sheet." in told.tick().said
     with pytest.raises(PolicyError, match="Nothing waits for an approval"):
         actions.approve(told.settings, told.evidence_sha256)
     told.change("DROP VIEW ml_features.sales_sheet")
@@ -75,7 +74,7 @@ def test_a_file_named_in_rollout_yaml_keeps_the_sunset_back_and_so_does_one_that
     job = tmp_path / "job.py"
     told = story("late", V4_ROLLOUT=str(with_references(tmp_path, paths=["job.py"])))
     job.write_text("x = 1\nMODEL = 'v4/models/v4.0.0'\n", encoding="utf-8")
-    assert f"waits for the end of what still reads v4.0.0's names: {job}:2." in told.tick().said
+    assert f"waits for these readers of v4.0.0's names to be moved: {job}:2." in told.tick().said
     job.unlink()
     assert f"waits for a check of what reads v4.0.0's names: There is no {job}: correct" in told.tick().said
     job.write_text("MODEL = 'v4/models/v4.1.0'\n", encoding="utf-8")
@@ -155,7 +154,7 @@ def assert_the_next_day_runs_without_the_champion(gone: Story) -> None:
     outcome = gone.run()
     assert outcome.success, outcome.errors
     catalogue = gone.settings.rollout.catalogue
-    written = {name for name, _ in latest_writes(warehouse(gone.settings), catalogue, gone.day, gone.day)}
+    written = {name for name, _ in store(gone.settings).latest_writes(gone.day, gone.day)}
     assert catalogue[tables.scores_key("v41")].name in written
     assert catalogue[tables.scores_key("v40")].name not in written
     assert gone.tick().said.startswith("hold: v4.1.0 is the only version.")

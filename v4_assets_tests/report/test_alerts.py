@@ -18,9 +18,10 @@ from v4_assets.errors import V4Error
 from v4_assets.graph import build
 from v4_assets.names import ALERT_SENSOR, PAST_DAY_JOB, ROLLOUT_PAGE, SYNC_JOB
 from v4_assets.operations import operate
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.status import status
 from v4_assets.report import alerts
-from v4_assets.resources import warehouse
+from v4_assets.resources import store
 from v4_assets_tests.fixtures.stories import FALLEN, GOOD, SINCE, WATCHED, Story, tell
 
 SECRET = "T0000-B0000-nobodyshallseethis"
@@ -140,7 +141,7 @@ def test_what_slack_did_not_take_is_told_at_the_next_look_and_the_address_stays_
     caplog.set_level(logging.DEBUG)
     slack.status = status
     with pytest.raises(
-        V4Error, match=f"Slack took no alert: {said}. Check V4_SLACK_WEBHOOK. Not told: Held in watch"
+        V4Error, match=f"Slack refused the alert: {said}. Check V4_SLACK_WEBHOOK. Not posted: Held in watch"
     ) as raised:
         told.alerts()
     slack.status = 200
@@ -173,7 +174,7 @@ def test_without_slack_the_log_is_told(told, slack):
 def _logged(told: Story) -> list[str]:
     """What the alert sensor writes to its log at its first look."""
     definitions = build(told.settings)
-    with operate.dagster_instance(told.settings) as instance:
+    with dagster_instance(told.settings) as instance:
         context = dg.build_sensor_context(
             instance=instance,
             repository_def=definitions.get_repository_def(),
@@ -246,8 +247,8 @@ def test_every_alert_says_the_words_by_which_the_runbook_lists_its_kind(told):
     settings = told.settings
     with told.broken("v4.1.0"):
         assert not told.run().success
-    with operate.dagster_instance(settings) as instance:
-        found = alerts.current(instance, warehouse(settings), settings.rollout, settings.clock)
+    with dagster_instance(settings) as instance:
+        found = alerts.current(instance, store(settings), settings.rollout, settings.clock)
     kinds = {one.key.partition(":")[0] for one in found}
     assert {"run", "missing", "event"} <= kinds
     assert [one.text for one in found if not one.key.startswith("event:") and one.kind.says not in one.text] == []

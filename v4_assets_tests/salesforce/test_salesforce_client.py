@@ -313,20 +313,17 @@ def test_which_org_it_is_is_asked_once_per_login(org, client):
 # --- the token
 
 
-def test_the_three_ways_to_log_in_all_let_us_in(org, patience, caplog):
+def test_both_ways_to_log_in_let_us_in(org, patience):
     login = org.login
     other: dict[str, Any] = {"username": None, "private_key_file": None, "consumer_key": SecretStr(login.consumer_key)}
     ways = {
         "jwt": {},
         "client-credentials": {**other, "consumer_secret": SecretStr(login.consumer_secret)},
-        "password": {"password": SecretStr(login.password), "security_token": SecretStr(login.security_token)},
     }
     for auth, given in ways.items():
         target = org.target.model_copy(update={"auth": auth, **given})
-        caplog.clear()
         assert SalesforceClient(target, patience).identity().org_id == ORG_ID
-        assert ("ended with API version 64.0" in caplog.text) == (auth == "password")
-    assert org.requests["login"] == 3
+    assert org.requests["login"] == 2
 
 
 @pytest.mark.parametrize(
@@ -335,10 +332,6 @@ def test_the_three_ways_to_log_in_all_let_us_in(org, patience, caplog):
         ({"consumer_key": SecretStr("another")}, "invalid_client_id: client identifier invalid"),
         ({"username": "nobody@example.com"}, "invalid_grant: user hasn't approved this consumer"),
         ({"auth": "client-credentials", "consumer_secret": SecretStr("s3cret")}, "invalid_client"),
-        (
-            {"auth": "password", "password": SecretStr("s3cret"), "security_token": SecretStr("t0ken")},
-            "INVALID_LOGIN: Invalid username",
-        ),
     ],
 )
 @pytest.mark.filterwarnings("error")
@@ -650,8 +643,6 @@ def test_an_org_that_repeats_the_token_is_not_repeated(org, client):
 def test_nothing_that_is_shown_holds_a_secret(org, client, patience):
     client.identity()
     given = {
-        "password": SecretStr("pass-w0rd"),
-        "security_token": SecretStr("t0ken"),
         "consumer_secret": SecretStr("c0ns"),
     }
     target = org.target.model_copy(update=given)
@@ -711,11 +702,10 @@ def test_a_stand_in_that_is_not_running_is_told_when_it_is_needed(tmp_path):
         ({"V4_SALESFORCE_ORG_ID": "00Q000000000001EAA"}, "V4_SALESFORCE_ORG_ID: String should match"),
         ({"V4_SALESFORCE_API_VERSION": "v66.0"}, "V4_SALESFORCE_API_VERSION: String should match"),
         ({"V4_SALESFORCE_REQUEST_FLOOR": "-1"}, "V4_SALESFORCE_REQUEST_FLOOR: Input should be greater"),
-        ({"V4_SALESFORCE_AUTH": "magic"}, "V4_SALESFORCE_AUTH: Input should be 'jwt', 'client-credentials' or"),
-        (
-            {"V4_SALESFORCE_AUTH": "password", "V4_SALESFORCE_PASSWORD": "hunter2"},
-            "V4_SALESFORCE_AUTH is password, which needs V4_SALESFORCE_SECURITY_TOKEN",
-        ),
+        ({"V4_SALESFORCE_AUTH": "magic"}, "V4_SALESFORCE_AUTH: Input should be 'jwt' or 'client-credentials'"),
+        ({"V4_SALESFORCE_AUTH": "password"}, "set V4_SALESFORCE_AUTH to jwt or client-credentials"),
+        ({"V4_SALESFORCE_PASSWORD": "hunter2"}, "V4_SALESFORCE_PASSWORD cannot be used: Salesforce ends the login"),
+        ({"V4_SALESFORCE_SECURITY_TOKEN": "hunter2"}, "V4_SALESFORCE_SECURITY_TOKEN cannot be used"),
         (
             {"V4_SALESFORCE_AUTH": "client-credentials"},
             "V4_SALESFORCE_AUTH is client-credentials, which needs V4_SALESFORCE_CONSUMER_SECRET",

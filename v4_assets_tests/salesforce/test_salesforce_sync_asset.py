@@ -17,15 +17,14 @@ from v4_assets.errors import RowsMissingError, SettingsError
 from v4_assets.names import ALLOW_CHANGES_TAG
 from v4_assets.partitions import daily_partitions
 from v4_assets.salesforce.assets import salesforce_sync
-from v4_assets.salesforce.client.crm import CRM
-from v4_assets.salesforce.client.org import Org
+from v4_assets.salesforce.client.org import CRM, Org
 from v4_assets.salesforce.preview import preview
 from v4_assets_tests.fixtures.crm_world import (
     DAY,
     NEW,
     NEXT_DAY,
     OLD,
-    World,
+    CrmWorld,
     carried,
     client_of,
     lead,
@@ -47,15 +46,15 @@ CHECKS = {
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    world = World(tmp_path_factory.mktemp("prepared")).prepare()
+    world = CrmWorld(tmp_path_factory.mktemp("prepared")).prepare()
     world.score(OLD, spread(leads(MANY)))
     world.score(NEW, spread(leads(MANY), seed=2))
     return world.home
 
 
 @pytest.fixture
-def world(prepared: Path, tmp_path: Path) -> Iterator[World]:
-    world = World(Path(shutil.copytree(prepared, tmp_path / "home")))
+def world(prepared: Path, tmp_path: Path) -> Iterator[CrmWorld]:
+    world = CrmWorld(Path(shutil.copytree(prepared, tmp_path / "home")))
     with world.warehouse.session():
         yield world
 
@@ -73,7 +72,7 @@ class Untouchable:
         raise AssertionError(f"the org was asked for {name}")
 
 
-def run(world: World, org: Org | None, day: date | None = None, **tags: Any) -> dg.ExecuteInProcessResult:
+def run(world: CrmWorld, org: Org | None, day: date | None = None, **tags: Any) -> dg.ExecuteInProcessResult:
     """The asset, as a job of Dagster runs it."""
     rollout = world.rollout
     days = daily_partitions(rollout.first_day)
@@ -84,7 +83,7 @@ def run(world: World, org: Org | None, day: date | None = None, **tags: Any) -> 
         [asset, *others],
         selection=[asset],
         partition_key=(day or world.day).isoformat(),
-        resources={"warehouse": world.warehouse, "clock": world.clock, "salesforce": crm},
+        resources={"store": world.store, "clock": world.clock, "salesforce": crm},
         tags=tags,
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -107,7 +106,7 @@ def metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {name: value.value for name, value in event.metadata.items()}
 
 
-def test_the_day_is_sent_and_every_check_answers(world: World, org: StandInOrg) -> None:
+def test_the_day_is_sent_and_every_check_answers(world: CrmWorld, org: StandInOrg) -> None:
     result = run(world, client_of(org))
     assert result.success
     assert verdicts(result) == dict.fromkeys(CHECKS, True)
@@ -128,7 +127,7 @@ def test_after_a_switch_the_same_asset_sends_the_other_version_and_again_after_t
 
 
 @pytest.mark.parametrize("ago", [-1, 1, 30])
-def test_any_day_but_today_refuses_before_the_org_is_asked(world: World, ago: int) -> None:
+def test_any_day_but_today_refuses_before_the_org_is_asked(world: CrmWorld, ago: int) -> None:
     world.day += timedelta(days=1)
     day, world.day = world.day - timedelta(days=ago), world.day
     if ago < 0:
@@ -140,15 +139,15 @@ def test_any_day_but_today_refuses_before_the_org_is_asked(world: World, ago: in
     assert verdicts(result) == {}
 
 
-def test_a_day_without_scores_or_without_passed_checks_refuses_before_the_org_is_asked(world: World) -> None:
+def test_a_day_without_scores_or_without_passed_checks_refuses_before_the_org_is_asked(world: CrmWorld) -> None:
     world.day = NEXT_DAY
     result = run(world, Untouchable())
     assert "v4_daily_scores has no rows of 2026-01-13" in error(result)
     world.score(OLD, spread(leads(MANY)), passed=False)
-    assert "not all that they are made from has passed" in error(run(world, Untouchable()))
+    assert "checks have not passed" in error(run(world, Untouchable()))
 
 
-def test_all_unfit_fields_are_named_at_once_before_anything_is_written(world: World, org: StandInOrg) -> None:
+def test_all_unfit_fields_are_named_at_once_before_anything_is_written(world: CrmWorld, org: StandInOrg) -> None:
     org.drop("V4_Score__c")
     org.define(OrgField(name="V4_Score_Percentile__c", type="string", length=10))
     org.define(OrgField(name="V4_Deprioritize__c", type="boolean", updateable=False))
@@ -164,7 +163,7 @@ def test_all_unfit_fields_are_named_at_once_before_anything_is_written(world: Wo
     assert org.requests["create"] == 0
 
 
-def test_absent_optional_fields_warn_and_the_ledger_serves(world: World, org: StandInOrg) -> None:
+def test_absent_optional_fields_warn_and_the_ledger_serves(world: CrmWorld, org: StandInOrg) -> None:
     org.drop("V4_Model_Version__c")
     org.drop("V4_Scored_At__c")
     result = run(world, client_of(org))
@@ -181,7 +180,7 @@ def test_refusals_beyond_the_limit_fail_the_asset_after_its_checks_have_answered
     org.faults.row("FIELD_CUSTOM_VALIDATION_EXCEPTION", leads(4), times=9)
     result = run(world, client_of(org))
     assert not result.success
-    assert "were refused for good" in error(result)
+    assert "were rejected permanently" in error(result)
     [seen] = [
         event.asset_observation_data.asset_observation for event in result.all_events if event.is_asset_observation
     ]
@@ -195,7 +194,7 @@ def test_refusals_beyond_the_limit_fail_the_asset_after_its_checks_have_answered
     assert len(world.all(tables.SALESFORCE_STATE)) == MANY
 
 
-def test_refused_leads_are_shown_with_the_orgs_words(world: World, org: StandInOrg) -> None:
+def test_refused_leads_are_shown_with_the_orgs_words(world: CrmWorld, org: StandInOrg) -> None:
     org.faults.row("FIELD_CUSTOM_VALIDATION_EXCEPTION", [lead(7)], message="check the phone:Phone --", times=9)
     result = run(world, client_of(org))
     assert result.success
@@ -205,14 +204,14 @@ def test_refused_leads_are_shown_with_the_orgs_words(world: World, org: StandInO
     assert verdicts(result)["coverage"] is False
 
 
-def test_rows_without_an_account_fail_the_asset(world: World, org: StandInOrg) -> None:
+def test_rows_without_an_account_fail_the_asset(world: CrmWorld, org: StandInOrg) -> None:
     org.faults.job("lose", rows=3)
     result = run(world, client_of(org))
-    assert "3 of its 60 rows" in error(result)
+    assert "3 of 60 rows" in error(result)
     assert verdicts(result)["all_accounted_for"] is False
 
 
-def test_what_the_org_shows_otherwise_fails_read_back_and_distribution(world: World, org: StandInOrg) -> None:
+def test_what_the_org_shows_otherwise_fails_read_back_and_distribution(world: CrmWorld, org: StandInOrg) -> None:
     run(world, client_of(org))
     org.store.update(["V4_Score_Percentile__c"], [[True, 1, one] for one in leads(30)])
     found = verdicts(run(world, client_of(org)))
@@ -225,7 +224,7 @@ def test_what_the_org_shows_otherwise_fails_read_back_and_distribution(world: Wo
     assert carried(org) == world.expected(OLD)
 
 
-def test_too_many_changes_hold_and_a_tag_with_a_reason_allows_them(world: World, org: StandInOrg) -> None:
+def test_too_many_changes_hold_and_a_tag_with_a_reason_allows_them(world: CrmWorld, org: StandInOrg) -> None:
     run(world, client_of(org))
     world.day = NEXT_DAY
     world.score(OLD, spread(leads(MANY), seed=9))
@@ -240,7 +239,7 @@ def test_too_many_changes_hold_and_a_tag_with_a_reason_allows_them(world: World,
 # --- dry run -------------------------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_writes_the_very_csv_and_changes_nothing(world: World, org: StandInOrg) -> None:
+def test_a_dry_run_writes_the_very_csv_and_changes_nothing(world: CrmWorld, org: StandInOrg) -> None:
     world.rules["rows_per_job"] = 40
     keys = (tables.SALESFORCE_STATE, tables.SALESFORCE_JOBS, tables.SALESFORCE_SYNC_LOG)
     result = run(world, None)
@@ -278,10 +277,10 @@ def test_a_dry_run_after_a_sync_shows_the_difference_only_and_whether_it_would_b
 # --- preview -------------------------------------------------------------------------------------------------------
 
 
-def test_the_preview_tells_who_enters_and_leaves_and_touches_nothing(world: World, org: StandInOrg) -> None:
+def test_the_preview_tells_who_enters_and_leaves_and_touches_nothing(world: CrmWorld, org: StandInOrg) -> None:
     run(world, client_of(org))
     before = [world.all(key) for key in world.rollout.catalogue if not world.rollout.catalogue[key].is_source]
-    found = preview(world.warehouse, world.rollout, world.clock, NEW, DAY)
+    found = preview(world.store, world.rollout, world.clock, NEW, DAY)
     old, new = world.expected(OLD), world.expected(NEW)
 
     def top(rows: dict[str, dict[str, Any]]) -> set[str]:
@@ -301,15 +300,15 @@ def test_the_preview_tells_who_enters_and_leaves_and_touches_nothing(world: Worl
     assert after == before
 
 
-def test_the_preview_compares_with_the_live_versions_scores_while_nothing_was_sent(world: World) -> None:
-    found = preview(world.warehouse, world.rollout, world.clock, NEW, DAY)
-    assert found.compared_with == "v4.0.0's scores of 2026-01-12, for nothing was ever sent"
+def test_the_preview_compares_with_the_live_versions_scores_while_nothing_was_sent(world: CrmWorld) -> None:
+    found = preview(world.store, world.rollout, world.clock, NEW, DAY)
+    assert found.compared_with == "v4.0.0's scores of 2026-01-12: no sync has run yet"
     assert found.counts["other_version"] == MANY
-    assert preview(world.warehouse, world.rollout, world.clock, OLD, DAY).counts["to_send"] == 0
+    assert preview(world.store, world.rollout, world.clock, OLD, DAY).counts["to_send"] == 0
 
 
-def test_a_preview_of_what_is_not_there_says_so(world: World) -> None:
+def test_a_preview_of_what_is_not_there_says_so(world: CrmWorld) -> None:
     with pytest.raises(SettingsError, match="v9 is not among the versions"):
-        preview(world.warehouse, world.rollout, world.clock, "v9", DAY)
+        preview(world.store, world.rollout, world.clock, "v9", DAY)
     with pytest.raises(RowsMissingError, match="has no rows of 2026-01-13"):
-        preview(world.warehouse, world.rollout, world.clock, NEW, NEXT_DAY)
+        preview(world.store, world.rollout, world.clock, NEW, NEXT_DAY)

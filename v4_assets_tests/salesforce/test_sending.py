@@ -20,7 +20,7 @@ from v4_assets_tests.fixtures.crm_world import (
     NEW,
     NEXT_DAY,
     OLD,
-    World,
+    CrmWorld,
     carried,
     client_of,
     lead,
@@ -35,14 +35,14 @@ MANY = 60
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """V4.0.0 is live, and has scored MANY leads; copied, never written by a test."""
-    world = World(tmp_path_factory.mktemp("prepared")).prepare()
+    world = CrmWorld(tmp_path_factory.mktemp("prepared")).prepare()
     world.score(OLD, spread(leads(MANY)))
     return world.home
 
 
 @pytest.fixture
-def world(prepared: Path, tmp_path: Path) -> Iterator[World]:
-    world = World(Path(shutil.copytree(prepared, tmp_path / "home")))
+def world(prepared: Path, tmp_path: Path) -> Iterator[CrmWorld]:
+    world = CrmWorld(Path(shutil.copytree(prepared, tmp_path / "home")))
     with world.warehouse.session():
         yield world
 
@@ -58,21 +58,21 @@ def client(org: StandInOrg) -> SalesforceClient:
     return client_of(org)
 
 
-def jobs(world: World) -> list[Job]:
+def jobs(world: CrmWorld) -> list[Job]:
     """The ledger, oldest first, all of it settled."""
     found = [Job(**row) for row in world.all(tables.SALESFORCE_JOBS)]
     assert all(job.settled_at for job in found)
     return sorted(found, key=lambda job: (job.planned_at, job.attempt))
 
 
-def outcomes(world: World) -> Counter[tuple[str, str | None]]:
+def outcomes(world: CrmWorld) -> Counter[tuple[str, str | None]]:
     return Counter((row["outcome"], row["code"]) for row in world.log() if row["attempt"] > 0)
 
 
 # --- the ordinary --------------------------------------------------------------------------------------------------
 
 
-def test_every_lead_carries_what_the_warehouse_has(world: World, org: StandInOrg, client: SalesforceClient) -> None:
+def test_every_lead_carries_what_the_warehouse_has(world: CrmWorld, org: StandInOrg, client: SalesforceClient) -> None:
     report = world.sync(client)
     assert carried(org) == world.expected(OLD)
     assert {row["V4_Scored_At__c"] for row in org.rows().values()} == {"2026-01-12T11:30:00.000+0000"}
@@ -81,12 +81,12 @@ def test_every_lead_carries_what_the_warehouse_has(world: World, org: StandInOrg
     assert set(org.updates().values()) == {1}
 
 
-def test_a_second_sync_of_the_day_makes_no_job(world: World, org: StandInOrg, client: SalesforceClient) -> None:
+def test_a_second_sync_of_the_day_makes_no_job(world: CrmWorld, org: StandInOrg, client: SalesforceClient) -> None:
     world.sync(client)
     before = org.requests["create"]
     report = world.sync(client_of(org))
-    assert (org.requests["create"], report.jobs, len(report.changes.rows)) == (before, 0, 0)
-    assert (report.changes.unchanged, report.uncovered) == (MANY, 0)
+    assert (org.requests["create"], report.jobs, len(report.plan.rows)) == (before, 0, 0)
+    assert (report.plan.unchanged, report.uncovered) == (MANY, 0)
 
 
 def test_a_score_that_changes_beyond_the_second_decimal_is_not_sent(world, org, client) -> None:
@@ -97,17 +97,17 @@ def test_a_score_that_changes_beyond_the_second_decimal_is_not_sent(world, org, 
     world.score(OLD, {one: score + 0.0049 for one, score in scores.items()})
     assert world.sync(client).jobs == 0
     world.score(OLD, {one: score + 0.006 for one, score in scores.items()})
-    assert len(world.sync(client).changes.rows) == MANY
+    assert len(world.sync(client).plan.rows) == MANY
 
 
-def test_only_what_changed_is_sent(world: World, org: StandInOrg, client: SalesforceClient) -> None:
+def test_only_what_changed_is_sent(world: CrmWorld, org: StandInOrg, client: SalesforceClient) -> None:
     world.sync(client)
     world.day = NEXT_DAY
     scores = spread(leads(MANY))
     highest = max(scores, key=scores.__getitem__)
     world.score(OLD, scores | {highest: scores[highest] + 0.2})
     report = world.sync(client)
-    assert (len(report.changes.rows), report.changes.other_values) == (1, 1)
+    assert (len(report.plan.rows), report.plan.other_values) == (1, 1)
     assert {one for one, count in org.updates().items() if count == 2} == {highest}
     assert carried(org) == world.expected(OLD)
 
@@ -121,14 +121,14 @@ def test_a_switch_touches_every_lead_also_where_the_org_has_no_field_for_the_ver
         world.score(NEW, spread(leads(MANY)))
         world.go_live(NEW)
         report = world.sync(client)
-        assert (report.changes.other_version, report.exempt, report.jobs) == (MANY, None, 1)
+        assert (report.plan.other_version, report.exempt, report.jobs) == (MANY, None, 1)
         assert set(org.updates().values()) == {2}
         shown = {one: {name: row[name] for name in row if name not in fields} for one, row in carried(org).items()}
         wanted = world.expected(NEW)
         assert shown == {one: {name: row[name] for name in row if name not in fields} for one, row in wanted.items()}
 
 
-def test_rollback_takes_everything_back(world: World, org: StandInOrg, client: SalesforceClient) -> None:
+def test_rollback_takes_everything_back(world: CrmWorld, org: StandInOrg, client: SalesforceClient) -> None:
     world.score(NEW, spread(leads(MANY), seed=2))
     world.sync(client)
     for version in (NEW, OLD):
@@ -140,7 +140,7 @@ def test_rollback_takes_everything_back(world: World, org: StandInOrg, client: S
 
 
 def test_a_switch_of_all_50925_leads_makes_one_job(tmp_path: Path) -> None:
-    world = World(tmp_path / "home", {"read_back": "sample"}).prepare()
+    world = CrmWorld(tmp_path / "home", {"read_back": "sample"}).prepare()
     ids = leads(50_925)
     world.score(OLD, spread(ids))
     world.score(NEW, spread(ids, seed=2))
@@ -154,7 +154,7 @@ def test_a_switch_of_all_50925_leads_makes_one_job(tmp_path: Path) -> None:
         assert carried(org) == world.expected(NEW)
 
 
-def test_many_rows_go_in_jobs_of_bounded_size(world: World, org: StandInOrg, client: SalesforceClient) -> None:
+def test_many_rows_go_in_jobs_of_bounded_size(world: CrmWorld, org: StandInOrg, client: SalesforceClient) -> None:
     world.rules["rows_per_job"] = 25
     report = world.sync(client)
     assert [job.row_count for job in jobs(world)] == [25, 25, 10]
@@ -162,23 +162,23 @@ def test_many_rows_go_in_jobs_of_bounded_size(world: World, org: StandInOrg, cli
     assert carried(org) == world.expected(OLD)
 
 
-def test_what_the_org_carried_before_is_read_and_not_sent_again(world: World, tmp_path: Path) -> None:
+def test_what_the_org_carried_before_is_read_and_not_sent_again(world: CrmWorld, tmp_path: Path) -> None:
     wanted = world.expected(OLD)
     seeded = [SeedLead(one, {**row, "V4_Score__c": row["V4_Score__c"] + 0.001}) for one, row in wanted.items()]
     with org_of(tmp_path / "used", [*seeded[:50], *leads(MANY)[50:]]) as (org, client):
         report = world.sync(client)
-        assert (report.changes.unchanged, len(report.changes.rows)) == (50, 10)
+        assert (report.plan.unchanged, len(report.plan.rows)) == (50, 10)
         assert set(org.updates()) == set(leads(MANY)[50:])
         assert report.exempt == "the first sync of this org"
 
 
-def test_another_org_is_not_taken_for_this_one(world: World, org: StandInOrg, client: SalesforceClient) -> None:
+def test_another_org_is_not_taken_for_this_one(world: CrmWorld, org: StandInOrg, client: SalesforceClient) -> None:
     world.sync(client)
     for row in (state := world.all(tables.SALESFORCE_STATE)):
         row["org_id"] = "00D000000000000EAA"
     world.put(tables.SALESFORCE_STATE, state)
     report = world.sync(client)
-    assert (report.changes.unchanged, report.jobs) == (MANY, 0)  # read from the org anew
+    assert (report.plan.unchanged, report.jobs) == (MANY, 0)  # read from the org anew
     assert Counter(row["org_id"] for row in world.all(tables.SALESFORCE_STATE)).most_common() == [
         ("00D000000000000EAA", MANY),
         (report.org_id, MANY),
@@ -193,7 +193,7 @@ def test_converted_and_deleted_leads_are_kept_back_at_the_first_sync_and_quarant
     seeds: list[str | SeedLead] = [SeedLead(ids[0], is_converted=True), SeedLead(ids[1], is_deleted=True), *ids[2:]]
     with org_of(tmp_path / "some", seeds) as (org, client):
         report = world.sync(client)
-        assert (len(report.changes.rows), report.leads("confirmed"), report.uncovered) == (MANY - 2, MANY - 2, 0)
+        assert (len(report.plan.rows), report.leads("confirmed"), report.uncovered) == (MANY - 2, MANY - 2, 0)
         assert {row["code"] for row in world.log() if row["attempt"] == 0} == {
             "CANNOT_UPDATE_CONVERTED_LEAD",
             "NOT_IN_ORG",
@@ -208,9 +208,9 @@ def test_converted_and_deleted_leads_are_kept_back_at_the_first_sync_and_quarant
         assert world.sync(client).jobs == 0
 
 
-def test_a_production_org_without_most_of_the_leads_is_not_ours(world: World, tmp_path: Path) -> None:
+def test_a_production_org_without_most_of_the_leads_is_not_ours(world: CrmWorld, tmp_path: Path) -> None:
     with org_of(tmp_path / "foreign", leads(MANY)[:20], sandbox=False) as (org, client):
-        with pytest.raises(SalesforceSetupError, match="40 of 60 scored leads are not in org"):
+        with pytest.raises(SalesforceSetupError, match="40 of 60 scored leads are not visible in org"):
             world.sync(client)
         assert org.updates() == {}
         assert org.requests["create"] == 0
@@ -219,7 +219,7 @@ def test_a_production_org_without_most_of_the_leads_is_not_ours(world: World, tm
         assert len(org.updates()) == 20
 
 
-def test_15_character_ids_and_duplicates_reach_the_org_once(world: World, org: StandInOrg, client) -> None:
+def test_15_character_ids_and_duplicates_reach_the_org_once(world: CrmWorld, org: StandInOrg, client) -> None:
     scores = spread(leads(MANY))
     short = {one[:15] if number < 5 else one: score for number, (one, score) in enumerate(scores.items())}
     world.score(OLD, short | {lead(5)[:15]: 0.99, "no id": 0.5})
@@ -260,7 +260,7 @@ def test_rows_still_locked_are_carried_over_to_the_next_run(world, org, client) 
     assert (report.leads("pending"), report.leads("confirmed"), report.uncovered) == (5, MANY - 5, 5)
     assert report.problems == ()
     report = world.sync(client)
-    assert (len(report.changes.rows), report.uncovered) == (5, 0)
+    assert (len(report.plan.rows), report.uncovered) == (5, 0)
     assert carried(org) == world.expected(OLD)
 
 
@@ -302,7 +302,7 @@ def test_a_lead_refused_for_itself_is_quarantined_with_the_orgs_words(world, org
         assert row["message"] == f"because {code}: it is so"
     assert (report.jobs, report.leads("confirmed"), report.problems) == (1, MANY - len(PERMANENT), ())
     again = world.sync(client)  # which leaves them alone
-    assert (again.jobs, len(again.remaining.quarantined)) == (0, len(PERMANENT))
+    assert (again.jobs, len(again.pending.quarantined)) == (0, len(PERMANENT))
 
 
 def test_a_quarantined_lead_is_tried_again_when_another_version_goes_live(world, org, client) -> None:
@@ -318,7 +318,9 @@ def test_a_quarantined_lead_is_tried_again_when_another_version_goes_live(world,
 def test_a_refusal_of_most_rows_fails_the_sync_and_quarantines_nobody(world, org, client, code) -> None:
     org.faults.row(code, leads(40), times=1)
     report = world.sync(client)
-    assert any("40 rows were refused for a reason that is not theirs" in problem for problem in report.problems)
+    assert any(
+        "40 rows were refused for a reason that is not about the leads" in problem for problem in report.problems
+    )
     assert (report.leads("failed"), report.leads("quarantined")) == (40, 0)
     assert world.sync(client).uncovered == 0
     assert carried(org) == world.expected(OLD)
@@ -335,7 +337,7 @@ def test_a_refusal_for_the_fields_stops_the_sync(world, org, client) -> None:
 def test_too_many_refusals_fail_the_sync_after_everything_is_recorded(world, org, client) -> None:
     org.faults.row("FIELD_CUSTOM_VALIDATION_EXCEPTION", leads(4), times=1)
     report = world.sync(client)
-    assert "4 of 60 leads (6.7%) were refused for good, at most 5% may" in report.problems[0]
+    assert "4 of 60 leads (6.7%) were rejected permanently, limit 5%" in report.problems[0]
     assert (report.leads("confirmed"), report.leads("quarantined")) == (MANY - 4, 4)
     assert len(world.all(tables.SALESFORCE_STATE)) == MANY
 
@@ -356,7 +358,7 @@ def test_an_org_that_is_busy_while_polled_is_asked_again_and_the_job_never_abort
     org.faults.request("unavailable", on="poll", times=8)
     report = world.sync(client)
     assert (org.requests["create"], org.requests["abort"], report.leads("confirmed")) == (1, 0, MANY)
-    assert any("could not be asked for" in line for line in world.told)
+    assert any("could not be read" in line for line in world.messages)
     assert all(pause <= 30 for pause in world.timer.pauses)
 
 
@@ -415,7 +417,7 @@ def test_rows_no_result_file_tells_of_stay_pending_and_fail_the_sync(world, org,
     org.faults.job("lose", rows=7)
     report = world.sync(client)
     assert (report.leads("confirmed"), report.leads("pending")) == (MANY - 7, 7)
-    assert "ended without a word on 7 of its 60 rows" in report.problems[0]
+    assert "ended without a result for 7 of 60 rows" in report.problems[0]
     assert sum(row["in_doubt"] for row in report.accounts) == 1
     assert len(world.all(tables.SALESFORCE_STATE)) == MANY - 7  # what nobody knows is not held for known
     assert world.sync(client).uncovered == 0
@@ -430,7 +432,7 @@ def test_a_lost_row_is_sent_again_also_when_the_next_day_wants_the_old_values(wo
     org.faults.job("lose", rows=MANY)
     assert world.sync(client).leads("pending") == MANY
     world.score(OLD, before)
-    assert len(world.sync(client).changes.rows) == MANY
+    assert len(world.sync(client).plan.rows) == MANY
     assert carried(org) == world.expected(OLD)
 
 
@@ -438,7 +440,7 @@ def test_a_stuck_job_is_aborted_at_the_deadline_and_the_rest_carried_over(world,
     org.faults.job("stuck", rows=20)
     report = world.sync(client)
     assert world.timer.seconds > 3600
-    assert "was not done after 60 minutes and was aborted" in report.problems[0]
+    assert "had not ended after 60 minutes and was aborted" in report.problems[0]
     assert (report.leads("confirmed"), report.leads("pending")) == (20, MANY - 20)
     assert world.sync(client).uncovered == 0
     assert set(org.updates().values()) == {1}
@@ -446,11 +448,11 @@ def test_a_stuck_job_is_aborted_at_the_deadline_and_the_rest_carried_over(world,
 
 def test_an_org_that_goes_away_leaves_the_job_to_the_next_run(world, org, client) -> None:
     org.faults.request("unavailable", on="poll", times=1_000_000)
-    with pytest.raises(SalesforceError, match="has no end after 60 minutes"):
+    with pytest.raises(SalesforceError, match="has not ended after 60 minutes"):
         world.sync(client)
     org.faults.clear()
     report = world.sync(client)
-    assert (org.requests["create"], report.changes.unchanged, report.jobs) == (1, MANY, 0)
+    assert (org.requests["create"], report.plan.unchanged, report.jobs) == (1, MANY, 0)
     assert set(org.updates().values()) == {1}
 
 
@@ -484,7 +486,7 @@ def test_a_job_the_org_has_forgotten_leaves_its_rows_in_doubt(world, org, client
 class Switching:
     """An org that, asked who it is, has production switched meanwhile."""
 
-    def __init__(self, org: SalesforceClient, world: World) -> None:
+    def __init__(self, org: SalesforceClient, world: CrmWorld) -> None:
         self._org, self._world = org, world
 
     def __getattr__(self, name: str):
@@ -524,7 +526,7 @@ def test_a_run_that_was_taken_over_before_its_job_had_an_id_gives_up(world, org,
             self._world.sync(client_of(org))  # another run finds the job without an id
             return job_id
 
-    with pytest.raises(StaleDecisionError, match="Another run took job"):
+    with pytest.raises(StaleDecisionError, match="Another run settled job"):
         world.sync(Slow(client, world))
     assert carried(org) == world.expected(OLD)
     assert set(org.updates().values()) == {1}
@@ -534,8 +536,8 @@ def test_a_run_that_was_taken_over_before_its_job_had_an_id_gives_up(world, org,
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        pytest.param({"model_sha256": "c" * 64}, "scores to be sent have model_sha256 cccc", id="another-model"),
-        pytest.param({"model_version": NEW}, "scores to be sent have model_version v4.1.0", id="another-version"),
+        pytest.param({"model_sha256": "c" * 64}, "scores have model_sha256 cccc", id="another-model"),
+        pytest.param({"model_version": NEW}, "scores have model_version v4.1.0", id="another-version"),
     ],
 )
 def test_scores_of_another_model_are_never_sent(world, org, client, damage, said) -> None:
@@ -549,7 +551,7 @@ def test_scores_of_another_model_are_never_sent(world, org, client, damage, said
 
 def test_scores_that_failed_a_check_are_never_sent(world, org, client) -> None:
     world.score(OLD, spread(leads(MANY)), sequence=2, passed=False)
-    with pytest.raises(SalesforceError, match="distinct_scores failed on its latest write"):
+    with pytest.raises(SalesforceError, match="distinct_scores failed on the latest write"):
         world.sync(client)
     assert org.requests["create"] == 0
 
@@ -575,7 +577,7 @@ def test_the_rest_of_a_sync_that_was_allowed_is_not_held(world, org, client) -> 
     with pytest.raises(ApiLimitError):
         world.sync(client, allowed="a person said so")
     report = world.sync(client)
-    assert report.exempt == "the rest of a sync that was begun"
+    assert report.exempt == "the rest of an interrupted sync"
     assert carried(org) == world.expected(OLD)
 
 
@@ -589,7 +591,7 @@ def test_what_somebody_changed_in_the_org_is_seen_and_sent_again(world, org, cli
     assert report.read_back.differing["lead_id"].to_pylist() == [lead(4)]
     assert report.read_back.examples[0].startswith(f"{lead(4)}: score 0.01 instead of ")
     assert report.uncovered == 1
-    assert world.sync(client).changes.rows["lead_id"].to_pylist() == [lead(4)]
+    assert world.sync(client).plan.rows["lead_id"].to_pylist() == [lead(4)]
     assert carried(org) == world.expected(OLD)
 
 
@@ -608,7 +610,7 @@ def test_leads_that_left_are_emptied_when_rollout_yaml_says_so(world, org, clien
     gone = sorted(scores, key=scores.__getitem__)[:2]
     world.score(OLD, {one: score for one, score in scores.items() if one not in gone})
     report = world.sync(client, allowed="two left")
-    assert report.changes.cleared == 2
+    assert report.plan.cleared == 2
     shown = carried(org)
     for one in gone:
         assert shown[one]["V4_Deprioritize__c"] is False

@@ -16,10 +16,9 @@ from v4_assets.config.rollout_salesforce import FieldNames
 from v4_assets.errors import SalesforceError, SettingsError, SyncHeldError
 from v4_assets.project import PROJECT
 from v4_assets.salesforce import outcomes as errors
-from v4_assets.salesforce.changes import changes, hold_if_too_many
 from v4_assets.salesforce.fields import examine
 from v4_assets.salesforce.outcomes import Reaction, account, is_hopeless, outcome_of, reaction, to_retry
-from v4_assets.salesforce.rows import ROW, as_sent, csv, rounded
+from v4_assets.salesforce.plan import ROW, DayScores, SyncPlan, csv, day_scores, hold_if_too_many, plan_sync, rounded
 
 DAY = date(2026, 1, 12)
 NOW = datetime(2026, 1, 12, 11, 30, 0, 7000, UTC)
@@ -39,8 +38,12 @@ def scores(*given: tuple[str, float, int]) -> pa.Table:
     )
 
 
-def target(*given: tuple[str, float, int], version: str = V0) -> pa.Table:
-    return as_sent(scores(*given), version).rows
+def prepared(table: pa.Table) -> DayScores:
+    return day_scores(table, day=DAY, version=V0, scored_at=NOW)
+
+
+def target(*given: tuple[str, float, int]) -> pa.Table:
+    return prepared(scores(*given)).rows
 
 
 def state(*given: tuple[str, float | None, int | None, str | None, str | None, date | None]) -> pa.Table:
@@ -61,8 +64,12 @@ def carries(lead: str, score: float, percentile: int, version: str | None = V0):
     return (lead, score, percentile, version, None, None)
 
 
-def difference(wanted: pa.Table, known: pa.Table, version: str = V0, clear: bool = False):
-    return changes(wanted, known, version, DAY, quarantine_days=7, clear_left=clear)
+def difference(wanted: pa.Table, known: pa.Table, clear: bool = False) -> SyncPlan:
+    left = "clear" if clear else "leave"
+    rules = read_rollout(PROJECT / "rollout.yaml").salesforce.model_copy(
+        update={"quarantine_days": 7, "leads_that_left": left}
+    )
+    return plan_sync(DayScores(DAY, V0, "switch", NOW, wanted, (), 0), known, rules)
 
 
 # --- rows as sent --------------------------------------------------------------------------------------------------
@@ -97,17 +104,17 @@ def test_the_csv_names_fields_as_configured_and_empties_with_na() -> None:
 
 
 def test_ids_of_15_characters_are_widened_and_a_lead_is_sent_once() -> None:
-    found = as_sent(scores((A[:15], 0.9, 99), (B, 0.5, 50), (A, 0.1, 1), (B, 0.4, 40)), V0)
+    found = prepared(scores((A[:15], 0.9, 99), (B, 0.5, 50), (A, 0.1, 1), (B, 0.4, 40)))
     assert found.rows.to_pylist() == [
         {"lead_id": A, "score": 0.1, "percentile": 1, "deprioritize": True, "model_version": V0},
         {"lead_id": B, "score": 0.4, "percentile": 40, "deprioritize": False, "model_version": V0},
     ]
-    assert found.twice == 2
+    assert found.duplicates == 2
 
 
 @pytest.mark.parametrize("wrong", ["", "00Q", "00QAb0000000000000", "00Q-b000000000A", "ü" * 18, "0" * 19])
 def test_what_is_no_id_is_kept_back_and_named(wrong: str) -> None:
-    found = as_sent(scores((wrong, 0.5, 50), (A, 0.6, 60)), V0)
+    found = prepared(scores((wrong, 0.5, 50), (A, 0.6, 60)))
     expected = (wrong,) if len(wrong) != 18 or not wrong.isascii() else ()
     assert found.malformed == expected
     assert A in found.rows["lead_id"].to_pylist()
@@ -126,8 +133,8 @@ def test_what_is_no_id_is_kept_back_and_named(wrong: str) -> None:
     ],
 )
 def test_a_value_out_of_range_stops_everything(wrong) -> None:
-    with pytest.raises(SalesforceError, match="1 scores are no numbers in"):
-        as_sent(scores(wrong, (B, 0.5, 50)), V0)
+    with pytest.raises(SalesforceError, match="1 leads have a score outside"):
+        prepared(scores(wrong, (B, 0.5, 50)))
 
 
 # --- differences ---------------------------------------------------------------------------------------------------
@@ -382,13 +389,13 @@ def test_the_guides_fields_are_fit() -> None:
 @pytest.mark.parametrize(
     ("name", "field", "said"),
     [
-        ("S__c", None, "S__c is missing, or hidden from us"),
+        ("S__c", None, "S__c is missing, or hidden from our user"),
         ("S__c", described("string", length=20), "S__c is of type string, not double"),
-        ("S__c", described("double", 18, 1), "S__c holds 1 decimals, needed are 2"),
-        ("S__c", described("double", 2, 2), "S__c holds 0 digits before the point, needed are 1"),
-        ("P__c", described("double", 2, 0), "P__c holds 2 digits before the point, needed are 3"),
+        ("S__c", described("double", 18, 1), "S__c holds 1 decimals, needs 2"),
+        ("S__c", described("double", 2, 2), "S__c holds 0 digits before the point, needs 1"),
+        ("P__c", described("double", 2, 0), "P__c holds 2 digits before the point, needs 3"),
         ("D__c", described("boolean", updateable=False), "D__c is read-only"),
-        ("V__c", described("string", length=5), "V__c holds 5 characters, needed are 6"),
+        ("V__c", described("string", length=5), "V__c holds 5 characters, needs 6"),
         ("At__c", described("date"), "At__c is of type date, not datetime"),
     ],
 )

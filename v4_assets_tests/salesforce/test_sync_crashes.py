@@ -25,7 +25,7 @@ from v4_assets_tests.fixtures.crm_world import (
     NEW,
     OLD,
     ROLLOUT,
-    World,
+    CrmWorld,
     carried,
     client_at,
     client_of,
@@ -61,7 +61,7 @@ class Mortal:
         return step
 
 
-class MortalWorld(World):
+class MortalWorld(CrmWorld):
     """A world whose warehouse and org share one count of steps."""
 
     count: list[str]
@@ -114,7 +114,7 @@ def victim() -> Iterator[subprocess.Popen[str]]:
     assert process.wait(timeout=30) == 0
 
 
-def sync_until(victim: subprocess.Popen[str], world: World, org: StandInOrg, step: int) -> str:
+def sync_until(victim: subprocess.Popen[str], world: CrmWorld, org: StandInOrg, step: int) -> str:
     assert victim.stdin is not None and victim.stdout is not None
     victim.stdin.write(f"{world.home} {org.folder} {step}\n")
     victim.stdin.flush()
@@ -123,7 +123,7 @@ def sync_until(victim: subprocess.Popen[str], world: World, org: StandInOrg, ste
 
 def first_sync(folder: Path) -> None:
     """Nothing was ever sent."""
-    world = World(folder / "home").prepare()
+    world = CrmWorld(folder / "home").prepare()
     world.score(OLD, spread(leads(LEADS)))
     with org_of(folder / "org", list(leads(LEADS))):
         pass
@@ -131,7 +131,7 @@ def first_sync(folder: Path) -> None:
 
 def rollback(folder: Path) -> None:
     """The challenger's scores are everywhere, and the champion is live again."""
-    world = World(folder / "home").prepare(NEW)
+    world = CrmWorld(folder / "home").prepare(NEW)
     world.score(NEW, spread(leads(LEADS), seed=2))
     world.score(OLD, spread(leads(LEADS)))
     with org_of(folder / "org", list(leads(LEADS))) as (_, client):
@@ -140,14 +140,14 @@ def rollback(folder: Path) -> None:
 
 
 @contextmanager
-def copy_of(template: Path, folder: Path) -> Iterator[tuple[World, StandInOrg]]:
+def copy_of(template: Path, folder: Path) -> Iterator[tuple[CrmWorld, StandInOrg]]:
     """What the template holds; at the first sync a lead is locked once, a rollback takes two jobs."""
     shutil.copytree(template, folder)
     rules = dict(TWO_JOBS) if "rollback" in str(folder) else {}
     with org_of(folder / "org", []) as (org, _):
         if not rules:
             org.faults.row("UNABLE_TO_LOCK_ROW", [LOCKED], times=1)
-        yield World(folder / "home", rules), org
+        yield CrmWorld(folder / "home", rules), org
 
 
 @pytest.mark.extended

@@ -429,19 +429,21 @@ def test_a_figure_is_told_for_both_versions_on_the_same_leads():
     own = evidence(version="v4.1.0", question="rollback", top_decile_conversion=0.084, lift=2.1)
     other = evidence(version="v4.0.0", question="rollback", top_decile_conversion=0.06, lift=1.5)
     asked = evidence(version="v4.1.0", question="promotion", top_decile_conversion=0.5, lift=9.9)
-    assert figures([own, asked, other], "rollback", ["v4.0.0", "v4.1.0"]) == (
+    assert figures([own, asked, other], "rollback", ["v4.0.0", "v4.1.0"], 43) == (
         "Of 5,000 leads contacted 2025-11-20 to 2025-11-29, 200 (4.0 %) had a call within 43 days. Of the tenth "
         "that each ranks first: v4.0.0's 6.0 % (lift 1.50), v4.1.0's 8.4 % (lift 2.10)."
     )
 
 
 def test_without_evidence_nothing_is_told():
-    assert figures([], "rollback", ["v4.0.0"]) == ""
+    assert figures([], "rollback", ["v4.0.0"], 43) == ""
 
 
 def test_a_cohort_without_conversions_has_no_figures():
     row = evidence(conversions=0, lift=None, top_decile_conversion=None, base_rate=0.0)
-    assert figures([row], "rollback", ["v4.1.0"]).endswith("Of the tenth that each ranks first: nothing can be said.")
+    assert figures([row], "rollback", ["v4.1.0"], 43).endswith(
+        "Of the tenth that each ranks first: nothing can be said."
+    )
 
 
 def test_every_action_has_a_word():

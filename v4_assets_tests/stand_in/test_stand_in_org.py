@@ -224,17 +224,6 @@ def test_an_assertion_signed_by_another_key_is_refused(org, tmp_path):
     assert token(org, {"grant_type": "password"}).json()["error"] == "unsupported_grant_type"
 
 
-def test_soap_ends_with_version_64(org):
-    password = org.login.password + org.login.security_token
-    body = f"<n1:username>{USERNAME}</n1:username><n1:password>{password}</n1:password>"
-    answers = [
-        requests.post(f"{org.url}/services/Soap/u/{version}", data=body, timeout=10) for version in ("64.0", "65.0")
-    ]
-    assert [answer.status_code for answer in answers] == [200, 500]
-    assert "<sessionId>" in answers[0].text
-    assert "UNSUPPORTED_API_VERSION" in answers[1].text
-
-
 def test_without_a_good_token_there_is_a_list_of_one_error(org):
     for headers in ({}, {"Authorization": "Bearer made-up"}):
         answer = requests.get(f"{org.url}{DATA}/limits/", headers=headers, timeout=10)

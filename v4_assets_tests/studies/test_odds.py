@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from v4_assets.config.rollout import read_rollout
-from v4_assets.config.rollout_policy import Evaluation, Policy
+from v4_assets.config.rollout_policy import Evaluation, Policy, Weeks
 from v4_assets.evaluation.intervals import lift_bounds, logit_auc_bounds
 from v4_assets.production.decide import decide
 from v4_assets.production.decision import GATE_NAMES, ROLLBACK_GATES, Action, Gate, Phase, RolloutStatus, Verdict
@@ -24,13 +24,11 @@ from v4_assets.production.gates import history_of
 from v4_assets.production.state import State
 from v4_assets.project import PROJECT
 from v4_assets.studies.assets import policy_odds
+from v4_assets.studies.assumptions import FALLEN, HEALTHY, TOP, Assumptions, Strength
 from v4_assets.studies.odds import as_dict, as_text, odds_of, simulate
 from v4_assets.studies.odds_chart import png
 from v4_assets.studies.odds_rules import (
-    FALLEN,
-    HEALTHY,
     NEVER,
-    Assumptions,
     Rule,
     convictions,
     literal,
@@ -39,16 +37,17 @@ from v4_assets.studies.odds_rules import (
     watched,
 )
 from v4_assets.studies.replay import replay
-from v4_assets.studies.simulation import TOP, Strength, Sums, cohorts, draw
+from v4_assets.studies.simulation import Sums, cohorts, draw
 from v4_assets_tests.fixtures.evidences import evidence
 
 FILE = read_rollout(PROJECT / "rollout.yaml")
 CONFIGURED = Rule("as configured", FILE.policy, FILE.evaluation)
 WEEKLY, DAILY = literal(FILE.policy, FILE.evaluation)
-GIVEN = Assumptions(histories=2000, seed=11)
+GIVEN = Assumptions(histories=2000, seed=11, outcome_window_days=FILE.outcome_window_days)
 """A share is off by 1 to 2 points by simulation alone."""
 MONDAY = date(2026, 1, 5)
-VERSIONS: dict[str, Any] = {"candidate": "v4.1.0", "baseline": "v4.0.0"}
+SATURDAY = date(2026, 1, 3)
+VERSIONS = {"candidate": "v4.1.0", "baseline": "v4.0.0"}
 
 
 def shares(found) -> list[float]:
@@ -107,7 +106,7 @@ def test_the_weak_spots_are_where_they_were_found():
 
 def test_the_odds_of_one_volume_take_less_than_ten_seconds_of_one_core():
     began = process_time()
-    odds = simulate(Assumptions(), FILE.policy, FILE.evaluation)
+    odds = simulate(Assumptions(outcome_window_days=43), FILE.policy, FILE.evaluation)
     assert process_time() - began < 10
     assert [rule.rule for rule in odds.rules] == [CONFIGURED.name, WEEKLY.name, DAILY.name]
 
@@ -195,20 +194,29 @@ def test_the_simulation_rolls_back_exactly_when_the_real_decision_does(rule, str
         assert (simulated < NEVER).mean() > 0
 
 
-@pytest.mark.parametrize("strength", [HEALTHY, Strength(1.75, 0.6)], ids=["healthy", "middling"])
-def test_the_simulation_promotes_exactly_when_the_real_decision_does(strength):
-    tried = trial(replace(GIVEN, histories=15, leads_per_week=1000), CONFIGURED, strength)
-    simulated = promotions(tried, CONFIGURED)
+@pytest.mark.parametrize(
+    ("strength", "weeks", "adopted"),
+    [
+        pytest.param(HEALTHY, Weeks(), MONDAY, id="healthy"),
+        pytest.param(Strength(1.75, 0.6), Weeks(), MONDAY, id="middling"),
+        pytest.param(HEALTHY, Weeks(end_on="friday", close_from="wednesday"), SATURDAY, id="weeks end on Friday"),
+    ],
+)
+def test_the_simulation_promotes_exactly_when_the_real_decision_does(strength, weeks, adopted):
+    policy = FILE.policy.model_copy(update={"weeks": weeks})
+    rule = replace(CONFIGURED, policy=policy)
+    tried = trial(replace(GIVEN, histories=15, leads_per_week=1000), rule, strength)
+    simulated = promotions(tried, rule)
     assert (simulated < NEVER).sum() > 0
     for history, promoted in enumerate(simulated):
         recorded = []
         for column in range(tried.asked.conversions.shape[1]):
-            day = MONDAY + timedelta(days=column - tried.earlier)
-            early: dict[str, Any] = {"retrospective": day < MONDAY}
+            day = adopted + timedelta(days=column - tried.earlier)
+            early = {"retrospective": day < adopted}
             recorded += rows(tried.asked, history, column, day, "promotion", **early)
             recorded += rows(tried.watched.cohorts, history, column, day, "rollback", **early)
-        told = replay(recorded, FILE.policy, FILE.evaluation, **VERSIONS, adopted=MONDAY)
-        real = [(one.day - MONDAY).days for one in told if one.decision.action == Action.PROMOTE]
+        told = replay(recorded, policy, FILE.evaluation, candidate="v4.1.0", baseline="v4.0.0", adopted=adopted)
+        real = [(one.day - adopted).days for one in told if one.decision.action == Action.PROMOTE]
         assert (real or [NEVER])[0] == promoted
 
 

@@ -19,9 +19,10 @@ from v4_assets.operations import operate
 from v4_assets.operations.doctor import Answer, Verdict
 from v4_assets.operations.doctor import rollout as rollout_probes
 from v4_assets.operations.doctor import warehouse as probes
-from v4_assets.production import store as production_store
-from v4_assets.resources import warehouse
+from v4_assets.operations.instance import dagster_instance
+from v4_assets.resources import registry, store, warehouse
 from v4_assets.sql import Column, Query
+from v4_assets.store import Store
 from v4_assets.tables import Table
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -45,7 +46,6 @@ READING = {
     "rollback": ("--reason", "why"),
     "resume": (),
     "references": (),
-    "look": (),
     "replay": ("--from", "2026-01-05"),
     "sync": ("preview",),
     "sunset": ("--reason", "why"),
@@ -54,7 +54,7 @@ READING = {
     "restore": ("v4.0.0", "--reason", "why"),
 }
 """Commands that read our tables, with the arguments they need."""
-NOT_READING = {"ci", "demo", "dev", "doctor", "init", "odds", "prune", "register", "sample", "score", "sql"}
+NOT_READING = {"look", "ci", "demo", "dev", "doctor", "init", "odds", "prune", "register", "sample", "score", "sql"}
 """Commands that make their own warehouse, upgrade or examine it, or need none; `v4 sample` fills sources."""
 
 
@@ -170,7 +170,7 @@ def test_an_upgrade_adds_what_is_missing_renews_views_and_old_rows_read_null(set
     done = operate.init(settings)
     assert (done.upgraded_from, done.schema, done.live.version) == (1, NEEDED, "v4.0.0")
     assert content(settings) == before
-    [event] = production_store.history(warehouse(settings), settings.rollout.catalogue)
+    [event] = store(settings).events()
     assert (event.event, event.run_id) == ("adopted", None)
     assert [row[:2] for row in recorded(settings)] == [(number, number - 1) for number in range(2, NEEDED + 1)]
 
@@ -179,7 +179,7 @@ def test_the_bundles_that_older_rows_stand_for_are_recorded_by_the_upgrade(setti
     age(settings)
     operate.init(settings)
     facts = json.loads(recorded(settings)[0][2] or "")
-    live = production_store.current(warehouse(settings), settings.rollout.catalogue)
+    live = store(settings).production()
     assert sorted(facts["bundles"]) == ["v4.0.0", "v4.1.0"]
     assert live and facts["bundles"]["v4.0.0"] == live.model_sha256
 
@@ -204,7 +204,7 @@ def test_an_upgrade_that_stops_half_way_is_due_until_the_next_one_finishes_it(se
         operate.init(settings)
     assert "run_id" in warehouse(settings, any_schema=True).columns(settings.rollout.catalogue[tables.DEPLOYMENTS])
     with pytest.raises(SchemaVersionError):
-        production_store.current(warehouse(settings), settings.rollout.catalogue)
+        store(settings).production()
     assert operate.init(settings).upgraded_from == 1
     assert operate.init(settings).upgraded_from is None
     assert [row[0] for row in recorded(settings)] == list(range(2, NEEDED + 1))
@@ -323,7 +323,7 @@ def test_doctor_says_that_an_upgrade_is_due_and_names_what_is_missing(settings):
 
 
 def test_a_dagster_instance_of_an_earlier_dagster_is_to_be_migrated(settings):
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         index = Path(instance.root_directory) / "history" / "runs.db"
         instance.get_runs(limit=1)
     probe = rollout_probes.probes(settings)["Dagster"]
@@ -377,14 +377,14 @@ def test_a_warehouse_in_another_dataset_is_another_installation(settings, tmp_pa
     other = load(environment(settings.home) | {"V4_ROLLOUT": str(elsewhere)})
     assert other.rollout.datasets.features == "ml_elsewhere"
     assert operate.init(other).upgraded_from is None
-    assert production_store.live_version(warehouse(other), other.rollout.catalogue) == "v4.0.0"
+    assert store(other).live() == "v4.0.0"
     with pytest.raises(SchemaVersionError):
-        production_store.live_version(warehouse(settings), settings.rollout.catalogue)
+        store(settings).live()
 
 
 def test_a_long_process_notices_that_another_upgraded_the_warehouse(settings):
     house = warehouse(settings)
-    assert production_store.live_version(house, settings.rollout.catalogue) == "v4.0.0"
+    assert Store(house, settings.rollout.catalogue, registry(settings)).live() == "v4.0.0"
     change(settings, f"INSERT INTO ml_features.v4_schema VALUES ({NEEDED + 1}, {NEEDED}, now(), '9.1.0', 'x', NULL)")
     with pytest.raises(SchemaVersionError):
         house.read(settings.rollout.catalogue.query(tables.PRODUCTION))

@@ -7,9 +7,9 @@ import dagster as dg
 from v4_assets import resources
 from v4_assets.config.environment import Settings
 from v4_assets.names import ALERT_SENSOR, DAILY_JOB, ROLLOUT_SENSOR
-from v4_assets.operations import operate
 from v4_assets.operations.doctor import Answer, Probe, Verdict
 from v4_assets.operations.doctor.warehouse import opened
+from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import events as deployments
 from v4_assets.production import store as production_store
 from v4_assets.resources import registry
@@ -17,6 +17,7 @@ from v4_assets.runs import unfinished, why_gone
 from v4_assets.salesforce.client.http import Patience
 from v4_assets.salesforce.client.org import OrgIdentity
 from v4_assets.salesforce.fields import examine
+from v4_assets.store import Store
 
 IMPATIENT = Patience(connect_seconds=5.0, read_seconds=30.0, waits=(1.0,))
 """A person waits for the answer."""
@@ -45,13 +46,14 @@ def model(settings: Settings, version: str) -> Answer:
 
 def live(settings: Settings) -> Answer:
     """Something is live, its artifact is the one that went live, and the history says the same."""
-    rollout, models = settings.rollout, registry(settings)
+    rollout = settings.rollout
     with opened(settings, any_schema=False) as house:
-        now = production_store.current(house, rollout.catalogue)
-        events = production_store.history(house, rollout.catalogue)
+        record = Store(house, rollout.catalogue, registry(settings))
+        now = record.production()
+        events = record.events()
         if now is None:
             return Answer(Verdict.FAIL, "Nothing is live.", "`v4 init` adopts the baseline.")
-        production_store.approved_bundle(house, rollout.catalogue, models, now.version)
+        production_store.approved_bundle(record, now.version)
     status = deployments.rollout_status(
         events,
         baseline=rollout.baseline,
@@ -92,7 +94,7 @@ def dagster(settings: Settings) -> Answer:
     if not is_there(settings):
         do = "The first `v4 run` or `v4 dev` makes it, of V4_DAGSTER_YAML."
         return Answer(Verdict.WARN, f"There is no instance in {settings.dagster_home} yet.", do)
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         if outdated := _outdated(instance):
             do = f"Stop its processes, then `DAGSTER_HOME={settings.dagster_home} dagster instance migrate`."
             return Answer(Verdict.FAIL, f"Its storage of {', '.join(outdated)} is of an earlier Dagster.", do)
@@ -111,7 +113,7 @@ def switches(settings: Settings) -> Answer:
     """Which of schedule and sensors are on; what was switched in the UI holds against the settings."""
     by_hand = {}
     if is_there(settings):
-        with operate.dagster_instance(settings) as instance:
+        with dagster_instance(settings) as instance:
             states = {state.instigator_name: state.status for state in instance.all_instigator_state()}
         known = {"RUNNING": True, "STOPPED": False}
         by_hand = {name: known[one.value] for name, one in states.items() if name in SWITCHED and one.value in known}
@@ -128,7 +130,8 @@ def switches(settings: Settings) -> Answer:
 def order(settings: Settings) -> Answer:
     """No promotion, rollback or sunset is half done."""
     with opened(settings, any_schema=False) as house:
-        begun = deployments.state_after(production_store.history(house, settings.rollout.catalogue)).unfinished
+        record = Store(house, settings.rollout.catalogue, registry(settings))
+        begun = deployments.state_after(record.events()).unfinished
     if begun:
         return Answer(Verdict.WARN, f"{begun.event} of {begun.day} ({begun.version}) is not finished.", "`v4 resume`")
     return Answer(Verdict.OK, "none")
@@ -138,7 +141,7 @@ def runs(settings: Settings) -> Answer:
     """No run is left STARTED by a process that is gone."""
     if not is_there(settings):
         return Answer(Verdict.OK, "none")
-    with operate.dagster_instance(settings) as instance:
+    with dagster_instance(settings) as instance:
         found = [(run, why_gone(instance, run)) for run in unfinished(instance)]
     left = [f"run {run.run_id} ({_what(run)}) is {run.status.value}: {why}" for run, why in found if why]
     if left:

@@ -1,6 +1,5 @@
-"""Logging in to Salesforce: JWT bearer, client credentials, or the legacy user name, password and security token."""
+"""Logging in to Salesforce: JWT bearer or client credentials."""
 
-import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,6 @@ from v4_assets.errors import SalesforceSetupError
 from v4_assets.salesforce.client.errors import scrub
 from v4_assets.salesforce.client.http import LoginSession, Patience
 
-LAST_VERSION_WITH_PASSWORD = "64.0"
-_log = logging.getLogger(__name__)
-
 
 class Login:
     """Fetches access tokens for the configured user."""
@@ -30,12 +26,6 @@ class Login:
 
     def token(self) -> tuple[str, str]:
         """A fresh access token and the host that takes it. Raises SalesforceSetupError where the login is refused."""
-        if self._target.auth == "password":
-            _log.warning(
-                "V4_SALESFORCE_AUTH=password uses a login that Salesforce ended with API version %s and retires for "
-                "good in Summer '27. Move to jwt: docs/salesforce.md has the steps.",
-                LAST_VERSION_WITH_PASSWORD,
-            )
         if self._target.auth == "jwt" and self._target.private_key_file is not None:
             _verify_key(self._target.private_key_file)
         try:
@@ -53,24 +43,14 @@ class Login:
 
 
 def _given(target: SalesforceTarget) -> dict[str, Any]:
-    """What simple-salesforce tells the three ways apart by."""
-    given: dict[str, Any] = {}
+    """What simple-salesforce tells the two ways apart by."""
     if target.auth == "jwt":
-        given = {
+        return {
             "username": target.username,
             "consumer_key": _open(target.consumer_key),
             "privatekey_file": str(target.private_key_file),
         }
-    elif target.auth == "client-credentials":
-        given = {"consumer_key": _open(target.consumer_key), "consumer_secret": _open(target.consumer_secret)}
-    else:
-        given = {
-            "username": target.username,
-            "password": _open(target.password),
-            "security_token": _open(target.security_token),
-            "sf_version": LAST_VERSION_WITH_PASSWORD,
-        }
-    return given
+    return {"consumer_key": _open(target.consumer_key), "consumer_secret": _open(target.consumer_secret)}
 
 
 def _verify_key(file: Path) -> None:

@@ -1,19 +1,20 @@
-"""The Salesforce protocol: what a CRM must be able to do for its Lead records to carry scores and give them back.
+"""The protocol of a Salesforce org, and the CRM resource that holds one.
 
 Bulk API 2.0 step by step, so that a crash between two steps can be resumed: the job's id is in the ledger before the
-upload. Two implementations: the real client (salesforce_client.py), which also talks to the stand-in org, and none for
-`dry-run`, which never opens a connection.
+upload. One implementation, client.py, serves both a real org and the stand-in org; `dry-run` opens no connection.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Protocol
 
 
 @dataclass(frozen=True)
 class OrgIdentity:
-    """Which org answers."""
+    """The org that answers."""
 
     org_id: str
     """18 characters."""
@@ -22,7 +23,7 @@ class OrgIdentity:
 
 @dataclass(frozen=True)
 class LeadField:
-    """A field of Lead as the org describes it to the user we are."""
+    """A field of Lead as the org describes it to our user."""
 
     name: str
     type: str
@@ -47,13 +48,13 @@ class JobState(Enum):
 
     @property
     def is_final(self) -> bool:
-        """Nothing more will happen to the job."""
+        """The state can no longer change."""
         return self in (JobState.JOB_COMPLETE, JobState.FAILED, JobState.ABORTED, JobState.GONE)
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """A job as the org tells of it."""
+    """The status of a job, as the org reports it."""
 
     job_id: str
     state: JobState
@@ -74,7 +75,7 @@ class RowFailure:
 
 @dataclass(frozen=True)
 class JobResults:
-    """What became of a job's rows, by our own Id column; each may be incomplete when the org lies or hides."""
+    """The outcome of a job's rows, by our own Id column. Each list may be incomplete."""
 
     succeeded: Sequence[str]
     failed: Sequence[RowFailure]
@@ -82,7 +83,7 @@ class JobResults:
 
 
 class Org(Protocol):
-    """A Salesforce org. Every method raises SalesforceError in this project's words; reads are retried inside."""
+    """A Salesforce org. Every method raises only SalesforceError; reads are retried inside."""
 
     def identity(self) -> OrgIdentity:
         """Org id and whether it is a sandbox."""
@@ -112,8 +113,33 @@ class Org(Protocol):
         """The job now; state GONE when the org does not know it."""
 
     def results(self, job_id: str, expected: int | None = None) -> JobResults:
-        """The three result files of a final job. Where `expected` leads, each once, stand in the first, that is all
-        there is to know, and the others are not asked for."""
+        """The three result files of a final job. The other two are skipped when the first has exactly `expected`
+        leads, each once."""
 
     def abort(self, job_id: str) -> None:
-        """Abort a job that is not final; nothing happens to one that is."""
+        """Abort a job; does nothing when the job is final."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The clock of waits: real time, or a test's own."""
+
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+
+
+QUICK = Wait(lambda seconds: time.sleep(seconds / 50))
+"""For the stand-in org, which makes progress with each poll."""
+
+
+@dataclass(frozen=True)
+class CRM:
+    """The org that shows the scores. A plain object, so that its content is not shown as Dagster configuration."""
+
+    target: str
+    """dry-run, local or salesforce."""
+    org: Org | None = field(repr=False)
+    """None for a dry run, which opens no connection."""
+    folder: Path
+    """Where a dry run writes its files."""
+    wait: Wait = field(default=Wait(), repr=False)

@@ -1,6 +1,6 @@
-"""The warehouse, the names of its tables and the models as one object: what a notebook opens.
+"""What a notebook opens: the store, with every answer as a pandas frame.
 
-Every answer is a pandas frame. pandas takes half a second to import, so it is imported with the first frame.
+pandas takes half a second to import, so it is imported with the first frame.
 """
 
 from dataclasses import dataclass
@@ -14,27 +14,20 @@ from v4_assets.config import environment as configured
 from v4_assets.config.environment import Settings
 from v4_assets.errors import ModelError, RowsMissingError, V4Error
 from v4_assets.models.bundle import Bundle
-from v4_assets.models.registry import ModelRegistry
+from v4_assets.store import Store
 from v4_assets.tables import PARTITION_COLUMN, Table, VersionNames, View
-from v4_assets.warehouse.protocol import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from v4_assets.tables import Catalogue
-
 
 @dataclass(frozen=True)
-class Store:
-    """A warehouse, the catalogue of its tables, and the registry of the models that score them."""
-
-    warehouse: Warehouse
-    catalogue: "Catalogue"
-    registry: ModelRegistry
+class Notebook(Store):
+    """The store of some settings, read as frames."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The store that these settings name."""
+        """The notebook of the store that these settings name."""
         return cls(resources.warehouse(settings), settings.rollout.catalogue, resources.registry(settings))
 
     @property
@@ -99,9 +92,9 @@ class Store:
         return _frame(self.warehouse.read(sql.bind(sql.load(file), names, days)))
 
 
-def open() -> Store:
-    """The store of this environment: V4_HOME, V4_WAREHOUSE and rollout.yaml. Raises SettingsError."""
-    return Store.of(configured.load())
+def open() -> Notebook:
+    """The notebook of this environment: V4_HOME, V4_WAREHOUSE and rollout.yaml. Raises SettingsError."""
+    return Notebook.of(configured.load())
 
 
 def _full_name(relation: Table | View) -> str:

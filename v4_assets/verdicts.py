@@ -11,9 +11,9 @@ from typing import Any
 
 from v4_assets import tables
 from v4_assets.days import days_between
+from v4_assets.store import Store
 from v4_assets.tables import Catalogue
-from v4_assets.warehouse.latest_writes import latest_writes
-from v4_assets.warehouse.protocol import Statement, Warehouse
+from v4_assets.warehouse.protocol import Statement
 from v4_assets.warehouse.writes import PartitionWrite
 
 
@@ -27,8 +27,8 @@ class Verdict:
     run_id: str
 
 
-def record(warehouse: Warehouse, catalogue: Catalogue, verdicts: Iterable[Verdict]) -> None:
-    """Store the verdicts of a run, all or none."""
+def record(store: Store, verdicts: Iterable[Verdict]) -> None:
+    """Keep the judgements of a run, all or none."""
     rows = [
         {
             "table_name": one.write.table_name,
@@ -42,24 +42,24 @@ def record(warehouse: Warehouse, catalogue: Catalogue, verdicts: Iterable[Verdic
         for one in verdicts
     ]
     if rows:
-        warehouse.transact([Statement(catalogue.query("record_verdict", row), expected_rows=1) for row in rows])
+        store.warehouse.transact(
+            [Statement(store.catalogue.query("record_verdict", row), expected_rows=1) for row in rows]
+        )
 
 
-def unpassed(warehouse: Warehouse, catalogue: Catalogue, day: date, version: str) -> list[str]:
-    """Reasons not to send a version's scores of the day, one sentence each; empty when all checks passed."""
-    return _Judged.of(warehouse, catalogue, day, day).problems(day, version)
+def unpassed(store: Store, day: date, version: str) -> list[str]:
+    """What keeps a version's scores of the day from being shipped, one sentence each; empty when all checks passed."""
+    return _Judged.of(store, day, day).problems(day, version)
 
 
-def live_parallel_days(
-    warehouse: Warehouse, catalogue: Catalogue, versions: Sequence[str], *, since: date | None, until: date
-) -> int:
+def live_parallel_days(store: Store, versions: Sequence[str], *, since: date | None, until: date) -> int:
     """Days from `since` to `until` on which every version scored on the day itself, all blocking checks passed.
 
     One of those checks is that all versions score the same leads. 0 before the parallel phase, or with one version.
     """
     if since is None or len(versions) < 2 or since > until:
         return 0
-    judged = _Judged.of(warehouse, catalogue, since, until)
+    judged = _Judged.of(store, since, until)
     return sum(
         all(judged.is_live(day, version) and not judged.problems(day, version) for version in versions)
         for day in days_between(since, until)
@@ -76,12 +76,12 @@ class _Judged:
     by_run: Mapping[tuple[str, date, str], Mapping[str, Any]]
 
     @classmethod
-    def of(cls, warehouse: Warehouse, catalogue: Catalogue, first: date, last: date) -> "_Judged":
-        query = catalogue.query(tables.PARTITION_VERDICTS, {"first_day": first, "last_day": last})
-        found = sorted(warehouse.read(query).to_pylist(), key=lambda row: row["judged_at"])
+    def of(cls, store: Store, first: date, last: date) -> "_Judged":
+        found = store.rows(tables.PARTITION_VERDICTS, {"first_day": first, "last_day": last})
+        found.sort(key=lambda row: row["judged_at"])
         return cls(
-            catalogue,
-            latest_writes(warehouse, catalogue, first, last),
+            store.catalogue,
+            store.latest_writes(first, last),
             {(row["table_name"], row["prediction_date"], row["sequence"]): row for row in found},
             {(row["table_name"], row["prediction_date"], row["run_id"]): row for row in found},
         )

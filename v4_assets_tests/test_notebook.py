@@ -3,35 +3,37 @@
 import subprocess
 import sys
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
-from v4_assets import tables
+from v4_assets import notebook, tables
 from v4_assets.config.environment import load
 from v4_assets.errors import FeatureError, ModelError, RowsMissingError, SettingsError, TableMissingError, V4Error
 from v4_assets.models.bundle import Bundle, load_bundle
-from v4_assets.warehouse import store
+from v4_assets.notebook import Notebook
+from v4_assets.resources import warehouse
+from v4_assets.warehouse import schema
 from v4_assets.warehouse.protocol import arrow_schema
-from v4_assets.warehouse.store import Store
 from v4_assets_tests.models.test_training import leads, trained_files, write
 
 DAYS = [date(2026, 1, 10) + timedelta(days=number) for number in range(3)]
 
 
-def put(here: Store, key: str, rows: list[dict]) -> None:
+def put(here: Notebook, key: str, rows: list[dict]) -> None:
     table = here.catalogue[key]
     here.warehouse.replace_table(table, pa.Table.from_pylist(rows, schema=arrow_schema(table)).to_batches())
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory) -> Store:
+def here(tmp_path_factory) -> Notebook:
     """A warehouse with three days of comparisons and of V4.1.0's scores."""
-    here = Store.of(load({"V4_HOME": str(tmp_path_factory.mktemp("store"))}))
-    here.warehouse.create(here.catalogue.values(), here.catalogue.views)
+    settings = load({"V4_HOME": str(tmp_path_factory.mktemp("store"))})
+    here = Notebook.of(settings)
+    schema.upgrade(warehouse(settings, any_schema=True), here.catalogue, here.registry, settings.clock)
+    here.warehouse.create(here.catalogue.sources)
     put(here, tables.LIFT_COMPARISON, [{"prediction_date": day, "version": "v4.1.0", "lift": 2.0} for day in DAYS])
     row = {"advisor_crd": None, "score": 0.25, "percentile": 7, "deprioritize": True, "model_version": "v4.1.0"}
     put(here, "daily_scores_v41", [row | {"prediction_date": day, "lead_id": f"00Q{day.day}"} for day in DAYS])
@@ -101,21 +103,20 @@ def test_an_impossible_question_is_answered_by_one_sentence(here, ask, error, sa
 
 def test_before_init_a_missing_table_is_named(tmp_path):
     with pytest.raises(TableMissingError):
-        Store.of(load({"V4_HOME": str(tmp_path)})).frame("v4_production")
+        Notebook.of(load({"V4_HOME": str(tmp_path)})).frame("v4_production")
 
 
 def test_open_reads_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("V4_HOME", str(tmp_path / "mine"))
-    opened: Any = store.open().warehouse
-    assert str(tmp_path / "mine") in opened.path
+    assert str(tmp_path / "mine") in str(notebook.open().warehouse)
     monkeypatch.setenv("V4_WAREHOUSE", "postgres")
     with pytest.raises(SettingsError):
-        store.open()
+        notebook.open()
 
 
 def test_the_module_asks_for_pandas_only_with_the_first_frame():
     # XGBoost imports pandas where it is installed, so pandas is hidden instead of looked for afterwards.
-    code = "import sys; sys.modules['pandas'] = None; import v4_assets.warehouse.store, v4_assets.models.frames"
+    code = "import sys; sys.modules['pandas'] = None; import v4_assets.notebook, v4_assets.models.frames"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -1,0 +1,32 @@
+"""Files that a reader sees old or new, never half written."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+
+def atomic_write(path: Path, content: bytes) -> Path:
+    """Write a file in one move; its folder is made. A file that was there keeps its permissions. Returns `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as beside:
+        beside.write_bytes(content)
+    return path
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A new file beside `path` to write into: moved into its place at the end, removed when the writing fails."""
+    beside = path.with_name(f".{path.name}.{uuid4().hex}.new")
+    try:
+        yield beside
+        if path.exists():
+            shutil.copymode(path, beside)
+        with beside.open("rb") as file:
+            # On disk before it has the name: a power failure must not leave an empty file under it.
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

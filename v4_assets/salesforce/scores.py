@@ -1,0 +1,88 @@
+"""The scores a sync starts from: read from the warehouse, of the live version and its approved model, checks passed."""
+
+from datetime import date, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from v4_assets import tables, verdicts
+from v4_assets.config.rollout import Rollout
+from v4_assets.errors import (
+    ConcurrentWriteError,
+    ModelIntegrityError,
+    RowsMissingError,
+    SalesforceError,
+    SalesforceSetupError,
+)
+from v4_assets.production.events import Production
+from v4_assets.salesforce.plan import DayScores, day_scores
+from v4_assets.store import Store
+from v4_assets.warehouse.writes import PartitionWrite
+
+READ = ("lead_id", "score", "percentile", "deprioritize")
+
+
+def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
+    """The live version's scores of the day. Raises, with the reason, when they must not be sent."""
+    with store.session():
+        live = store.production()
+        if live is None:
+            raise SalesforceSetupError("No version is live, so nothing can be sent. Run `v4 init` first.")
+        before = _write(store, rollout, live.version, day)
+        rows, scored_at = _read(store, rollout, live.version, day, live)
+        unpassed = verdicts.unpassed(store, day, live.version)
+        after = _write(store, rollout, live.version, day)
+    if unpassed:
+        raise SalesforceError(
+            f"Scores of {live.version} for {day} were not sent: checks have not passed: {'; '.join(unpassed)}. "
+            "Fix the cause and run the day again."
+        )
+    if before != after:
+        raise ConcurrentWriteError(
+            f"The scores of {live.version} for {day} were rewritten during the read. Run the sync again."
+        )
+    return day_scores(rows, day=day, version=live.version, scored_at=scored_at, event_id=live.event_id)
+
+
+def scores_of(store: Store, rollout: Rollout, version: str, day: date) -> DayScores:
+    """Any version's scores of the day, for a preview. Raises RowsMissingError without any."""
+    rows, scored_at = _read(store, rollout, version, day)
+    return day_scores(rows, day=day, version=version, scored_at=scored_at)
+
+
+def _read(
+    store: Store, rollout: Rollout, version: str, day: date, live: Production | None = None
+) -> tuple[pa.Table, datetime]:
+    """A version's scores of the day (READ), and when they were made. Raises RowsMissingError without any.
+
+    With `live`, every row must be of its version and of its model: ModelIntegrityError otherwise.
+    """
+    key = tables.scores_key(rollout.versions[version].key)
+    query = store.catalogue.query("salesforce_scores", {"prediction_date": day}, daily_scores=key)
+    parts, stamps = [], []
+    with store.warehouse.stream(query) as batches:
+        for batch in batches:
+            if live:
+                _verify_scorer(batch, live)
+            parts.append(batch.select(READ))
+            stamps.append(pc.max(batch["scored_at"]).as_py())
+    if not sum(map(len, parts)):
+        raise RowsMissingError(
+            f"{rollout.catalogue[key].name} has no rows of {day}, so nothing can be sent. Run that day's daily job."
+        )
+    return pa.Table.from_batches(parts), max(stamps)
+
+
+def _verify_scorer(batch: pa.RecordBatch, live: Production) -> None:
+    for column, wanted in (("model_version", live.version), ("model_sha256", live.model_sha256)):
+        others = [one for one in pc.unique(batch[column]).to_pylist() if one != wanted]
+        if others:
+            raise ModelIntegrityError(
+                f"The day's scores have {column} {', '.join(str(one)[:12] for one in others)}, production has "
+                f"{wanted[:12]}. Nothing was sent. Run the daily job again to score with the live model."
+            )
+
+
+def _write(store: Store, rollout: Rollout, version: str, day: date) -> PartitionWrite | None:
+    name = rollout.catalogue[tables.scores_key(rollout.versions[version].key)].name
+    return store.latest_writes(day, day).get((name, day))

@@ -1,0 +1,1 @@
+"""Sources: the tables other systems write, and the leads that are scored."""
