@@ -85,7 +85,7 @@ def test_the_demo_names_the_window(thirty: Rollout) -> None:
 
 def test_the_odds_are_not_computed_without_a_window() -> None:
     with pytest.raises(TypeError, match="outcome_window_days"):
-        Assumptions()  # type: ignore[call-arg]
+        Assumptions()  # type: ignore[call-arg] # what the test is about
 
 
 def test_the_text_counts_from_the_window(thirty: Rollout) -> None:
