@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from v4_assets import tables
 from v4_assets.sample.world import World
+from v4_assets.sources import columns as source_columns
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.protocol import Warehouse
 
@@ -46,7 +47,7 @@ def _renamed(batch: pa.RecordBatch, catalogue: Catalogue, table: str) -> pa.Reco
     """The batch with the Lead table's columns under the names of rollout.yaml."""
     if table != tables.LEAD:
         return batch
-    names = {column.name: catalogue.lead_columns[key] for key, column in tables.LEAD_COLUMNS.items()}
+    names = {column.name: catalogue.lead_columns[key] for key, column in source_columns.LEAD_COLUMNS.items()}
     return batch.rename_columns([names[name] for name in batch.schema.names])
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from v4_assets import sql, tables
 from v4_assets.models.assets import first_morning
+from v4_assets.sources import columns as source_columns
 from v4_assets.sql import Column, Query
 from v4_assets.tables import Catalogue, Datasets, Table
 from v4_assets.warehouse.bigquery.scripts import parameters, partition_script, statements_script, table_script
@@ -95,7 +96,7 @@ def test_a_query_of_renamed_lead_columns_gives_what_its_header_declares(name):
     found = GoogleSQL(tuple(renamed().values())).columns(query.text, declared_parameters(name))
     assert found == [(column.name, column.type) for column in file.columns]
     assert file.names
-    assert not {column.name for column in tables.LEAD_COLUMNS.values()} & set(re.findall(r"\w+", query.text))
+    assert not {column.name for column in source_columns.LEAD_COLUMNS.values()} & set(re.findall(r"\w+", query.text))
 
 
 def test_adding_columns_is_googlesql():

@@ -196,7 +196,7 @@ def test_a_backfill_before_init_gets_as_far_as_the_tables_and_says_what_creates_
     # From the first day to today: both borders are allowed.
     message = told(*v4("backfill", "--from", "2025-10-01", "--to", "2026-01-12"))
     assert message.startswith("partition_writes ")
-    assert "something that is not there" in message
+    assert "a table that does not exist" in message
     assert "`v4 init` creates" in message
 
 

@@ -417,7 +417,7 @@ def test_one_row_per_lead_is_chosen_as_the_scored_leads_choose_it():
         body = sql.load(name).body
         rule[name] = body[body.index("one_row_per_lead AS (") : body.index("= 1\n)")]
     assert rule[tables.SCORED_LEADS] == rule[tables.LEAD_OUTCOMES]
-    assert "PARTITION BY Id" in rule[tables.SCORED_LEADS]
+    assert "PARTITION BY {{lead.id}}" in rule[tables.SCORED_LEADS]
 
 
 def test_reading_further_back_changes_nothing(shared):

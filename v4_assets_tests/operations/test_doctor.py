@@ -127,7 +127,7 @@ def test_an_org_that_does_not_answer_fails_and_one_without_a_field_names_it(stor
         wrong = asked(story)["Salesforce"]
         assert (wrong.verdict, wrong.found) == (
             Verdict.FAIL,
-            "V4_Score__c is missing, or hidden from us by field-level security",
+            "V4_Score__c is missing, or hidden from our user by field-level security",
         )
 
 

@@ -240,7 +240,7 @@ def test_the_demo_reaches_no_real_org_and_alerts_nobody(tmp_path, monkeypatch):
     asked = asked.model_copy(update={"salesforce": "salesforce"})
     seen = []
 
-    def told(stage, world, say):
+    def first_story(stage, world, say):
         seen.append(stage.settings)
         must(False, "x")
 
@@ -248,7 +248,7 @@ def test_the_demo_reaches_no_real_org_and_alerts_nobody(tmp_path, monkeypatch):
         seen.extend(one.settings for one in (*work.args, work.keywords["silent"]))
         return nullcontext()
 
-    monkeypatch.setattr(rollout_story, "tell", told)
+    monkeypatch.setattr(rollout_story, "tell", first_story)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     monkeypatch.setattr(demo, "_in_parallel", others)
     assert told(asked, *Story)[0] == 1
@@ -441,9 +441,7 @@ def test_without_evidence_nothing_is_told():
 
 def test_a_cohort_without_conversions_has_no_figures():
     row = evidence(conversions=0, lift=None, top_decile_conversion=None, base_rate=0.0)
-    assert figures([row], "rollback", ["v4.1.0"], 43).endswith(
-        "Of the tenth that each ranks first: nothing can be said."
-    )
+    assert figures([row], "rollback", ["v4.1.0"], 43).endswith("Of the tenth that each ranks first: unknown.")
 
 
 def test_every_action_has_a_word():

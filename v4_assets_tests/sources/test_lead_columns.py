@@ -19,6 +19,7 @@ from v4_assets.project import PROJECT
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill, silence
 from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sources import columns as source_columns
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue
 from v4_assets_tests.fixtures.lead_columns import RENAMED
@@ -35,7 +36,7 @@ HEADER = """-- one: a query.
 --   n  INT64  a column
 
 """
-FORMER = re.compile(r"\b(" + "|".join(column.name for column in tables.LEAD_COLUMNS.values()) + r")\b")
+FORMER = re.compile(r"\b(" + "|".join(column.name for column in source_columns.LEAD_COLUMNS.values()) + r")\b")
 
 
 def written(folder: Path, columns: dict[str, str]) -> Path:
@@ -65,7 +66,7 @@ def test_a_day_on_renamed_columns_is_the_day_on_the_firm_s_own(tmp_path: Path) -
         operate.init(settings)
         outcome = operate.run_day(settings, DAY)
         assert (outcome.success, outcome.errors) == (True, ())
-    names = {tables.LEAD_COLUMNS[key].name: name for key, name in RENAMED.items()}
+    names = {source_columns.LEAD_COLUMNS[key].name: name for key, name in RENAMED.items()}
     for key in (tables.SCORED_LEADS, tables.LEAD_OUTCOMES, "features_v41", "daily_scores_v40", "daily_scores_v41"):
         own, renamed = (rows(settings, key) for settings in homes.values())
         assert own == renamed
@@ -152,4 +153,4 @@ def test_a_column_is_named_by_one_plain_identifier(columns: dict[str, str], said
 def test_a_file_without_the_mapping_reads_the_columns_by_their_salesforce_names() -> None:
     without = Rollout.model_validate({key: value for key, value in CONTENT.items() if key != "sources"})
     assert without == Rollout.model_validate(CONTENT)
-    assert without.catalogue.lead_columns == {key: column.name for key, column in tables.LEAD_COLUMNS.items()}
+    assert without.catalogue.lead_columns == {key: column.name for key, column in source_columns.LEAD_COLUMNS.items()}

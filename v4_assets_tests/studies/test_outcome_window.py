@@ -34,6 +34,7 @@ def thirty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rollout:
     path = tmp_path / "thirty.yaml"
     path.write_text(yaml.safe_dump({**content, "outcome_window_days": 30}), encoding="utf-8")
     monkeypatch.setenv("V4_ROLLOUT", str(path))
+    (tmp_path / "home").mkdir()
     monkeypatch.setenv("V4_HOME", str(tmp_path / "home"))
     return read_rollout(path)
 
@@ -85,7 +86,7 @@ def test_the_demo_names_the_window(thirty: Rollout) -> None:
 
 def test_the_odds_are_not_computed_without_a_window() -> None:
     with pytest.raises(TypeError, match="outcome_window_days"):
-        Assumptions()  # type: ignore[call-arg] # what the test is about
+        Assumptions()  # type: ignore[call-arg] # the missing window is the claim
 
 
 def test_the_text_counts_from_the_window(thirty: Rollout) -> None:
