@@ -155,7 +155,7 @@ def salesforce_table() -> str:
 
 
 def start_table(folder: str, repetitions: int | None) -> str:
-    """CPU seconds of commands that do little, beside the limit of each."""
+    """CPU seconds of commands that do little, with the limit of each."""
     tell("start: adopting a baseline")
     found: dict[str, float] = json.loads(run("benchmarks.start", folder, str(repetitions or 3)))
     lines = [[f"`v4 {name}`", f"{cpu:.2f}", f"{START_LIMITS[name.split()[-1]]:.1f}"] for name, cpu in found.items()]

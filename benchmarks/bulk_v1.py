@@ -44,9 +44,9 @@ class _Batch:
     results: list[dict[str, object]] = field(default_factory=list)
 
     def info(self) -> dict[str, object]:
-        failed = sum(not told["success"] for told in self.results)
-        said = {"id": self.id, "jobId": self.job, "state": self.state, "stateMessage": self.message}
-        return {**said, "numberRecordsProcessed": len(self.results), "numberRecordsFailed": failed}
+        failed = sum(not one["success"] for one in self.results)
+        content = {"id": self.id, "jobId": self.job, "state": self.state, "stateMessage": self.message}
+        return {**content, "numberRecordsProcessed": len(self.results), "numberRecordsFailed": failed}
 
 
 def route(request: Request) -> tuple[Operation, dict[str, str]]:
@@ -139,9 +139,9 @@ def _cell(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _in_order(rows: Sequence[list[str]], told: Told) -> list[dict[str, object]]:
+def _in_order(rows: Sequence[list[str]], outcome: Told) -> list[dict[str, object]]:
     """A result for every row, in the order of the rows."""
-    good, bad = iter(told.succeeded), iter(told.failed)
+    good, bad = iter(outcome.succeeded), iter(outcome.failed)
     saved, results = next(good, None), []
     for row in rows:
         if saved is not None and saved[2:] == row:

@@ -18,7 +18,7 @@ from v4_assets.salesforce.client.http import LoopbackAdapter
 RECORDS_AT_A_TIME = 200
 Records = list[dict[str, Any]]
 Send = Callable[[Salesforce, Records], Iterable[Any]]
-"""Sends the records, and tells of each whether it was taken."""
+"""Sends the records, and yields for each whether it was accepted."""
 
 
 def library(target: SalesforceTarget) -> Salesforce:
@@ -47,16 +47,16 @@ def calls(org: Salesforce, records: Records) -> Iterator[Any]:
 def batches(org: Salesforce, records: Records) -> Iterable[Any]:
     """One call, and so one job with a batch for every 200 leads."""
     bulk: Any = org.bulk
-    told: Iterable[Any] = bulk.Lead.update(records, batch_size=RECORDS_AT_A_TIME)
-    return told
+    answers: Iterable[Any] = bulk.Lead.update(records, batch_size=RECORDS_AT_A_TIME)
+    return answers
 
 
 def collections(org: Salesforce, records: Records) -> Iterator[Any]:
     """200 leads per call of the composite API."""
     for start in range(0, len(records), RECORDS_AT_A_TIME):
         some = [{"attributes": {"type": "Lead"}} | row for row in records[start : start + RECORDS_AT_A_TIME]]
-        told: Any = org.restful("composite/sobjects", method="PATCH", json={"allOrNone": False, "records": some})
-        yield from told
+        answers: Any = org.restful("composite/sobjects", method="PATCH", json={"allOrNone": False, "records": some})
+        yield from answers
 
 
 WAYS: dict[str, Send] = {"by_hand": calls, "batches": batches, "collections": collections}

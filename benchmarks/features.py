@@ -52,10 +52,10 @@ def template(folder: str, scale: float) -> Path:
 def prepare(folder: str, scale: float) -> int:
     """A warehouse with a sample world and our empty tables. Returns the rows of the employment history."""
     settings = settings_in(template(folder, scale))
-    house, catalogue = warehouse(settings), settings.rollout.catalogue
+    engine, catalogue = warehouse(settings), settings.rollout.catalogue
     world = build(WorldSpec(scale=scale, leads_per_week=350, through=date(2026, 1, 18)))
-    counts = fill(house, catalogue, world)
-    schema.upgrade(house, catalogue, registry(settings), settings.clock)
+    counts = fill(engine, catalogue, world)
+    schema.upgrade(engine, catalogue, registry(settings), settings.clock)
     return counts[tables.HISTORY]
 
 

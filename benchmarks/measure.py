@@ -40,8 +40,8 @@ def side_by_side(rivals: dict[str, Sequence[str]], repetitions: int) -> dict[str
             whole = time.perf_counter() - started
             if done.returncode:
                 raise RuntimeError(f"{name} failed:\n{done.stderr[-3000:]}")
-            said = json.loads(done.stdout.strip().splitlines()[-1])
-            found[name].append((said["seconds"], whole, said["peak_mb"]))
+            result = json.loads(done.stdout.strip().splitlines()[-1])
+            found[name].append((result["seconds"], whole, result["peak_mb"]))
     return {
         name: Cost(*(statistics.median(column) for column in zip(*costs, strict=True))) for name, costs in found.items()
     }

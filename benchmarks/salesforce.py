@@ -119,11 +119,11 @@ def prepare(folder: str, count: int) -> None:
 
 def sync(settings: Settings, org: SalesforceClient, goods: DayScores) -> syncing.SyncResult:
     """One sync, as the asset does it."""
-    house, rollout = warehouse(settings), settings.rollout
+    engine, rollout = warehouse(settings), settings.rollout
     fields = examine(rollout.salesforce.fields, org.lead_fields(), list(rollout.versions))
     crm = CRM("local", org, settings.home / "salesforce")
     report = syncing.synchronise(
-        house, rollout, CLOCK, crm, org, goods, fields, run_id=None, allowed=None, log=lambda _: None
+        engine, rollout, CLOCK, crm, org, goods, fields, run_id=None, allowed=None, log=lambda _: None
     )
     if report.problems or report.uncovered or len(report.read_back.differing):
         raise RuntimeError(f"The sync did not do its work: {report.problems}, {report.uncovered} uncovered.")
@@ -153,7 +153,7 @@ def by_hand(send: Send, folder: str, count: int) -> Iterator[int]:
             }
             for row in goods.to_pylist()
         ]
-        taken = sum(told["success"] for told in send(library(local_target(Path(folder) / "org")), records))
+        taken = sum(one["success"] for one in send(library(local_target(Path(folder) / "org")), records))
         if taken != len(records):
             raise RuntimeError(f"{len(records) - taken} of {len(records)} leads were not taken.")
         yield taken

@@ -91,7 +91,7 @@ def _tables(old: Path, new: Path) -> Iterator[tuple[str, int, str]]:
             if before is None:
                 yield f"{table}, a new table", 0, ""
             elif after is None or not set(before) <= set(after):
-                yield table, 0, "a table or a column is no more"
+                yield table, 0, "a table or a column is missing"
             else:
                 added = ", ".join(column for column in after if column not in before)
                 what = f"{table}, apart from new columns {added}" if added else table

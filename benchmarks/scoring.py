@@ -40,14 +40,14 @@ def settings_in(folder: str) -> Settings:
 def prepare(folder: str, rows: int) -> None:
     """A feature partition of `rows` leads, its values drawn one by one from the model's training profile."""
     settings = settings_in(folder)
-    house, catalogue = warehouse(settings), settings.rollout.catalogue
+    engine, catalogue = warehouse(settings), settings.rollout.catalogue
     bundle = registry(settings).load(VERSION)
     table = catalogue[tables.features_key(KEY)]
-    schema.upgrade(house, catalogue, registry(settings), settings.clock)
-    house.replace_table(table, (_drawn(bundle, arrow_schema(table), start, rows) for start in range(0, rows, 500_000)))
+    schema.upgrade(engine, catalogue, registry(settings), settings.clock)
+    engine.replace_table(table, (_drawn(bundle, arrow_schema(table), start, rows) for start in range(0, rows, 500_000)))
     query = catalogue.query("features_of_day", {"prediction_date": DAY}, features=table.key)
     with (
-        house.stream(query) as batches,
+        engine.stream(query) as batches,
         pq.ParquetWriter(Path(folder) / "features.parquet", arrow_schema(table)) as out,
     ):
         for batch in batches:
@@ -81,22 +81,22 @@ def _drawn(bundle: Bundle, schema: pa.Schema, start: int, rows: int) -> pa.Recor
 def ours(folder: str, *, with_reasons: bool) -> None:
     """The asset's own path: stream features, score, rank, replace the partition."""
     settings = settings_in(folder)
-    house, catalogue = warehouse(settings), settings.rollout.catalogue
+    engine, catalogue = warehouse(settings), settings.rollout.catalogue
     bundle = registry(settings).load(VERSION)
     day = Day(DAY, Clock(cutoff(date(2026, 1, 6))))
     here = store(settings)
     features = catalogue.query("features_of_day", day.params, features=tables.features_key(KEY))
     table = catalogue[tables.scores_key(KEY)]
-    house.replace_table(table, [])
-    house.replace_table(catalogue[tables.PARTITION_WRITES], [])
+    engine.replace_table(table, [])
+    engine.replace_table(catalogue[tables.PARTITION_WRITES], [])
 
     def work() -> None:
-        with house.session():
+        with engine.session():
             write_partition(
                 here,
                 table,
                 day,
-                lambda: scored_batches(house, features, bundle, table, day, with_reasons=with_reasons),
+                lambda: scored_batches(engine, features, bundle, table, day, with_reasons=with_reasons),
                 ("benchmark",),
             )
 

@@ -1,9 +1,9 @@
 """Confidence intervals for lift, conversion, AUC and differences between versions. Pure.
 
 Every function takes a two-sided `level` in (0, 1); a one-sided bound at a confidence is an end of the interval whose
-level is `one_sided(confidence)`. The `..._bounds` functions work on arrays of any one shape and give NaN where nothing
-can be said; the others take numbers and give an Interval, or None there. Counts may be fractional, because equal scores
-across a decile's border are credited in proportion.
+level is `one_sided(confidence)`. The `..._bounds` functions work on arrays of any one shape and give NaN where a
+value is undefined; the others take numbers and give an Interval, or None there. Counts may be fractional, because
+equal scores across a decile's border are credited in proportion.
 """
 
 from dataclasses import dataclass

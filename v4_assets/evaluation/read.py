@@ -151,6 +151,6 @@ class Evaluator:
         if name == self.store.catalogue[tables.LEAD_OUTCOMES].name:
             return day == self.day.date
         in_cohort = self.whole.first_scored <= day <= self.whole.last_scored
-        # The day and the one before tell how the top decile changed.
+        # The change of the top decile is computed from the day and the day before.
         of_today = name != self.store.catalogue[tables.SCORED_LEADS].name and (self.day.date - day).days <= 1
         return in_cohort or of_today

@@ -64,7 +64,7 @@ def tell_market(stage: Stage, world: World, say: Say) -> None:
             gate = _told_of_market(stage, morning)
             judged = figures(stage.evidence(day), "rollback", rollout.versions, rollout.outcome_window_days)
             say(entry(day, judged))
-            say(more(f"Nothing is changed, and people are told. {gate.reason}"))
+            say(more(f"Nothing is changed, and an alert is sent. {gate.reason}"))
         _by_the_letter(stage, say)
     stage.stop_clock(stories.MARKET_MONDAY)
 
@@ -88,7 +88,7 @@ def tell_silence(stage: Stage, world: World, say: Say) -> None:
         say(entry(day, "The day's run stops. Nothing is scored and nothing is sent: yesterday's scores stay."))
         for trouble in troubles(morning.outcome):
             say(more(trouble))
-        say(more(f"Nothing is changed, and people are told. {in_short(morning.decision.reason)}"))
+        say(more(f"Nothing is changed, and an alert is sent. {in_short(morning.decision.reason)}"))
         seen = day + timedelta(days=rollout.outcome_window_days + 1)
         say(more(f"The outcomes of leads scored without that column would have shown it from {seen} on."))
     stage.stop_clock(day)

@@ -77,7 +77,7 @@ def figures(rows: Iterable[Evidence], question: Question, versions: Iterable[str
     share = f" ({_percent(one.base_rate)})" if one.base_rate is not None else ""
     return (
         f"Of {one.leads:,} leads contacted {one.cohort_from} to {one.cohort_to}, {one.conversions}{share} had a call "
-        f"within {window_days} days. Of the tenth that each ranks first: {tops or 'nothing can be said'}."
+        f"within {window_days} days. Of the tenth that each ranks first: {tops or 'unknown'}."
     )
 
 

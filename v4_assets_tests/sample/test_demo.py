@@ -441,9 +441,7 @@ def test_without_evidence_nothing_is_told():
 
 def test_a_cohort_without_conversions_has_no_figures():
     row = evidence(conversions=0, lift=None, top_decile_conversion=None, base_rate=0.0)
-    assert figures([row], "rollback", ["v4.1.0"], 43).endswith(
-        "Of the tenth that each ranks first: nothing can be said."
-    )
+    assert figures([row], "rollback", ["v4.1.0"], 43).endswith("Of the tenth that each ranks first: unknown.")
 
 
 def test_every_action_has_a_word():

@@ -17,27 +17,27 @@ WRITING = ("bigquery.tables.getData", "bigquery.tables.updateData", "bigquery.ta
 """Permissions needed to replace a partition and a view."""
 
 
-def location(house: BigQueryWarehouse, dataset: str) -> str:
+def location(warehouse: BigQueryWarehouse, dataset: str) -> str:
     """The location of a dataset. Raises WarehouseError when it does not exist."""
-    place = bigquery.DatasetReference.from_string(dataset, default_project=house.project)
+    place = bigquery.DatasetReference.from_string(dataset, default_project=warehouse.project)
     with explained(dataset):
-        return str(house._client.get_dataset(place).location)
+        return str(warehouse._client.get_dataset(place).location)
 
 
-def verify_readable(house: BigQueryWarehouse, table: Table) -> None:
+def verify_readable(warehouse: BigQueryWarehouse, table: Table) -> None:
     """Raise WarehouseError when the declared columns of a table cannot be read."""
     columns = ", ".join(f"`{column.name}`" for column in table.columns)
-    _planned(house, table.name, f"SELECT {columns} FROM {table.full_name}")
+    _planned(warehouse, table.name, f"SELECT {columns} FROM {table.full_name}")
 
 
-def verify_writable(house: BigQueryWarehouse, table: Table) -> None:
+def verify_writable(warehouse: BigQueryWarehouse, table: Table) -> None:
     """Raise WarehouseError when no table can be created in the dataset of `table`, or `table` cannot be changed."""
     probe = Table("probe", table.dataset, "v4_doctor", ())
-    _planned(house, table.dataset, f"CREATE TABLE {probe.full_name} (probe INT64)")
-    if not house.columns(table):
+    _planned(warehouse, table.dataset, f"CREATE TABLE {probe.full_name} (probe INT64)")
+    if not warehouse.columns(table):
         return
     with explained(table.name):
-        found = house._client.test_iam_permissions(reference(table, house.project), WRITING)
+        found = warehouse._client.test_iam_permissions(reference(table, warehouse.project), WRITING)
     lacking = sorted(set(WRITING) - set(found.get("permissions", ())))
     if lacking:
         raise WarehouseError(
@@ -46,7 +46,7 @@ def verify_writable(house: BigQueryWarehouse, table: Table) -> None:
         )
 
 
-def _planned(house: BigQueryWarehouse, name: str, text: str) -> None:
+def _planned(warehouse: BigQueryWarehouse, name: str, text: str) -> None:
     config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
     with explained(name):
-        house._client.query(text, job_config=config)
+        warehouse._client.query(text, job_config=config)
