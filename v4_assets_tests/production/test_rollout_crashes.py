@@ -41,7 +41,7 @@ Telling = Callable[[str], AbstractContextManager[tuple[Story, StandInOrg]]]
 STEPS: dict[str, tuple[object, str, bool]] = {
     "before the switch": (production_asset, "start", True),
     "after the switch": (production_asset, "start", False),
-    "before the sync": (salesforce_assets, "verified", True),
+    "before the sync": (salesforce_assets, "live_scores", True),
     "in the middle of the sync": (SalesforceClient, "upload", False),
     "before the report": (report_assets, "gather", True),
     "before the completion": (report_assets, "complete", True),
