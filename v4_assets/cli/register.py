@@ -10,7 +10,7 @@ import click
 from v4_assets.cli.output import DAY
 from v4_assets.config.environment import load
 from v4_assets.errors import V4Error
-from v4_assets.models.choices import NULL_RULES, ORDER, UNUSUAL, Nulls
+from v4_assets.models import NULL_RULES, ORDER, UNUSUAL, Nulls
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
