@@ -62,19 +62,20 @@ def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -
 
 
 @cli.command()
+@click.option("--tables-only", is_flag=True, help="Adopt nothing yet: score and compare your own models first.")
 @json_option
-def init(as_json: bool) -> None:
+def init(tables_only: bool, as_json: bool) -> None:
     """Create or upgrade tables and views; adopt the baseline.
 
     Running it again changes nothing.
     """
     from v4_assets.operations import operate
 
-    done = operate.init(load())
-    text = f"{done.live.version} is live."
+    done = operate.init(load(), adopting=not tables_only)
+    text = f"{done.live.version} is live." if done.live else "No version is live; `v4 init` adopts the baseline."
     if done.upgraded_from:
         text = f"The warehouse was upgraded from schema {done.upgraded_from} to {done.schema}. {text}"
-    content = {"live": done.live.version, "event_id": done.live.event_id}
+    content = {"live": done.live and done.live.version, "event_id": done.live and done.live.event_id}
     say(content | {"schema": done.schema, "upgraded_from": done.upgraded_from}, text, as_json)
 
 
