@@ -9,9 +9,9 @@ import dagster as dg
 
 from v4_assets import verdicts
 from v4_assets.config.environment import Settings
+from v4_assets.definitions import build
 from v4_assets.errors import ModelError, ModelIntegrityError, PolicyError
 from v4_assets.evaluation.evidence import digest
-from v4_assets.graph import build
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, ALERT_SENSOR, FIRST_ASSETS, ROLLOUT_SENSOR
 from v4_assets.operations import operate

@@ -31,6 +31,7 @@ def _versions_are_recorded(story: Story) -> None:
     [row] = story.read("SELECT * FROM `ml_features`.`v4_schema` WHERE version = 2")
     assert (row["previous"], row["recorded_by"]) == (1, "v4 init")
     assert json.loads(row["facts"])["bundles"][NEW] == story.production.model_sha256
+    assert story.read("SELECT * FROM `ml_features`.`v4_takeover`") == []
 
 
 BROUGHT: dict[int, Callable[[Story], None]] = {
