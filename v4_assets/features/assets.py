@@ -14,6 +14,7 @@ from v4_assets.features.audit import FeatureAudit, audit, profile_rows
 from v4_assets.models.bundle import Bundle
 from v4_assets.names import FEATURES_GROUP
 from v4_assets.partition import Day, coverage, range_before, write_partition
+from v4_assets.production import store as production_store
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
 
@@ -43,7 +44,7 @@ def features_asset(
     key = tables.features_key(entry.key)
 
     def judge(store: Store, day: Day) -> Sequence[Finding]:
-        bundle = store.registry.load(version)
+        bundle = production_store.approved_bundle(store, version)
         found = store.warehouse.columns(store.catalogue[key])
         set_finding = checks.exact_set(found, bundle.features)
         if not set_finding.passed:
@@ -80,7 +81,7 @@ def _keep_profile(store: Store, day: Day, key: str, bundle: Bundle, audits: Sequ
         table,
         day,
         lambda: [pa.RecordBatch.from_pylist(rows, schema=arrow_schema(table))],
-        (key, bundle.sha256),
+        (key, *store.definition(bundle)),
     )
 
 

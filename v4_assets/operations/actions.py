@@ -122,7 +122,15 @@ def approve(settings: Settings, evidence_sha256: str) -> Event:
         )
     promoting = decision.wanted.value == "promote"
     version = settings.rollout.candidate if promoting else settings.rollout.baseline
-    return _record(settings, "approved", version, decision.reason, evidence_day=today, evidence_sha256=digest(rows))
+    return _record(
+        settings,
+        "approved",
+        version,
+        decision.reason,
+        evidence_day=today,
+        evidence_sha256=digest(rows),
+        bundle_sha256=store(settings).artifact_of(rows, version).bundle_sha256,
+    )
 
 
 def allow(settings: Settings, version: str, reason: str) -> Event:
@@ -210,6 +218,7 @@ def _record(
     *,
     evidence_day: date | None = None,
     evidence_sha256: str | None = None,
+    bundle_sha256: str | None = None,
 ) -> Event:
     event = Event(
         event_id=uuid4().hex,
@@ -220,6 +229,7 @@ def _record(
         decided_by=who(),
         evidence_day=evidence_day,
         evidence_sha256=evidence_sha256,
+        bundle_sha256=bundle_sha256,
     )
     record = store(settings)
     with record.session():
