@@ -15,8 +15,7 @@ from v4_assets import sql, tables
 from v4_assets.checks import results, specs
 from v4_assets.clock import Clock, cutoff
 from v4_assets.config.rollout import Rollout, Version
-from v4_assets.dagster_types import MaterializeResult
-from v4_assets.daily import column_schema
+from v4_assets.daily import MaterializeResult, column_schema
 from v4_assets.days import days_between
 from v4_assets.errors import V4Error
 from v4_assets.models import checks, training

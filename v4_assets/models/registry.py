@@ -48,6 +48,10 @@ class ModelRegistry:
         """All versions; a registered one hides the shipped one of the same name."""
         return {**_read(Path(self.shipped)), **_read(Path(self.registered))}
 
+    def has(self, version: str) -> bool:
+        """Whether the version is registered or shipped."""
+        return version in self.entries()
+
     def entry(self, version: str) -> Entry:
         """One version. Raises ModelError when it is not registered."""
         entries = self.entries()
@@ -78,21 +82,43 @@ class ModelRegistry:
                     "give the new one a new version."
                 )
             # Every write gets a new folder: the old one stays complete until the catalogue points to the new one.
-            folder = root / f"{version}-{uuid4().hex[:8]}"
-            folder.mkdir()
+            entry = _written(root, version, files, provenance)
             try:
-                for name in BUNDLE_FILES:
-                    (folder / name).write_bytes(files[name])
-                hashes = {name: file_sha256(folder / name) for name in BUNDLE_FILES}
-                bundle = load_bundle(folder, version, hashes)
-                entry = Entry(version, folder, hashes, provenance, bundle.bundle_sha256)
                 write_catalogue(root, {**known, version: entry})
             except BaseException:
-                shutil.rmtree(folder)
+                shutil.rmtree(entry.path)
                 raise
             if version in known:
                 shutil.rmtree(known[version].path)
         return entry
+
+    def correct_figures(self, version: str, metrics: bytes, provenance: Mapping[str, Any]) -> Entry:
+        """Replace metrics.json alone; booster, contract and profile stay byte for byte, and so does the bundle's hash.
+
+        The earlier folder stays: the production row may name it. Raises as `load` does.
+        """
+        bundle, root = self.load(version), Path(self.registered)
+        files = {name: (bundle.path / name).read_bytes() for name in BUNDLE_FILES} | {"metrics.json": metrics}
+        root.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(root / ".lock", timeout=60):
+            entry = _written(root, version, files, provenance)
+            write_catalogue(root, {**_read(root), version: entry})
+        return entry
+
+
+def _written(root: Path, version: str, files: Mapping[str, bytes], provenance: Mapping[str, Any]) -> Entry:
+    """A verified bundle in a new folder; the catalogue does not name it yet."""
+    folder = root / f"{version}-{uuid4().hex[:8]}"
+    folder.mkdir()
+    try:
+        for name in BUNDLE_FILES:
+            (folder / name).write_bytes(files[name])
+        hashes = {name: file_sha256(folder / name) for name in BUNDLE_FILES}
+        bundle = load_bundle(folder, version, hashes)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    return Entry(version, folder, hashes, provenance, bundle.bundle_sha256)
 
 
 def write_catalogue(root: Path, entries: Mapping[str, Entry]) -> None:

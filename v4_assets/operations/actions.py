@@ -3,15 +3,16 @@
 import getpass
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 
 from v4_assets import verdicts
 from v4_assets.config.environment import Settings
+from v4_assets.definitions import build
 from v4_assets.errors import ModelError, ModelIntegrityError, PolicyError
 from v4_assets.evaluation.evidence import digest
-from v4_assets.graph import build
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, ALERT_SENSOR, FIRST_ASSETS, ROLLOUT_SENSOR
 from v4_assets.operations import operate
@@ -210,16 +211,8 @@ def _now(settings: Settings) -> tuple[list[Event], Production | None]:
         return record.events(), record.production()
 
 
-def _record(
-    settings: Settings,
-    kind: str,
-    version: str,
-    reason: str,
-    *,
-    evidence_day: date | None = None,
-    evidence_sha256: str | None = None,
-    bundle_sha256: str | None = None,
-) -> Event:
+def _record(settings: Settings, kind: str, version: str, reason: str, **evidence: Any) -> Event:
+    """Record an operator's event; `evidence` are the event's fields of what it was decided on."""
     event = Event(
         event_id=uuid4().hex,
         happened_at=settings.clock.now(),
@@ -227,9 +220,7 @@ def _record(
         version=version,
         reason=reason,
         decided_by=who(),
-        evidence_day=evidence_day,
-        evidence_sha256=evidence_sha256,
-        bundle_sha256=bundle_sha256,
+        **evidence,
     )
     record = store(settings)
     with record.session():

@@ -8,7 +8,7 @@ import dagster as dg
 from v4_assets.clock import Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
+from v4_assets.daily import MaterializeResult
 from v4_assets.errors import ModelIntegrityError
 from v4_assets.models.bundle import BUNDLE_FILES, file_sha256
 from v4_assets.models.registry import Entry

@@ -41,6 +41,14 @@ def scores_asset(
         write = write_partition(store, table, day, rows, definition, [store.catalogue[features]])
         return write, _judge(store, day, bundle, features, scores, rollout.checks)
 
+    def waits(store: Store, days: Sequence[Day]) -> str | None:
+        # Nothing is served by past days, nor before anything is live; on a day that is served it is an error.
+        if store.registry.has(version) or not (store.live() is None or all(day.retrospective for day in days)):
+            return None
+        return (
+            f"{version} is not registered yet. Its features are made; `v4 register {version}` can profile it on them."
+        )
+
     return daily_asset(
         scores,
         rollout=rollout,
@@ -56,6 +64,7 @@ def scores_asset(
         kinds={"xgboost"},
         checks=checks.CHECKS,
         work=work,
+        waits=waits,
     )
 
 

@@ -52,6 +52,7 @@ def _versions_are_recorded(story: Story) -> None:
         found = story.read(f"SELECT DISTINCT bundle_sha256 FROM `ml_features`.`{name}`")
         assert found == [{"bundle_sha256": None}], name
     assert story.production.bundle_sha256 == bundles[NEW].bundle_sha256
+    assert story.read("SELECT * FROM `ml_features`.`v4_takeover`") == []
 
 
 BROUGHT: dict[int, Callable[[Story], None]] = {

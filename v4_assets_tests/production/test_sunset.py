@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from v4_assets import tables
+from v4_assets.definitions import build
 from v4_assets.errors import ModelIntegrityError, PolicyError
-from v4_assets.graph import build
 from v4_assets.models.bundle import BUNDLE_FILES, file_sha256
 from v4_assets.names import DAILY_JOB
 from v4_assets.operations import actions

@@ -393,7 +393,7 @@ DAILY, BY_LEAD = "prediction_date", ("lead_id",)
         pytest.param(Shape(COLUMNS, layout=Layout(DAILY, ())), "clustered by nothing, expected lead_id", id="loose"),
         pytest.param(Shape(COLUMNS | {"lead_id": "ARRAY<STRING>"}), "lead_id is ARRAY<STRING>, exp", id="repeated"),
         pytest.param(Shape(COLUMNS, frozenset({"lead_id"})), "lead_id is NOT NULL, expected nullable", id="required"),
-        pytest.param(Shape(COLUMNS, is_table=False), "scores is a view where a table belongs", id="view"),
+        pytest.param(Shape(COLUMNS, kind="view"), "scores is a view where a table belongs", id="view"),
     ],
 )
 def test_a_difference_is_named(shape, said):

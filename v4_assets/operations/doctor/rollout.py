@@ -53,7 +53,11 @@ def live(settings: Settings) -> Answer:
         now = record.production()
         events = record.events()
         if now is None:
-            return Answer(Verdict.FAIL, "Nothing is live.", "`v4 init` adopts the baseline.")
+            return Answer(
+                Verdict.WARN,
+                "No version is live: days are scored, production and Salesforce wait.",
+                "`v4 init` adopts the baseline.",
+            )
         production_store.approved_bundle(record, now.version)
     status = deployments.rollout_status(
         events,
