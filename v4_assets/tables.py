@@ -95,6 +95,7 @@ PARTITION_VERDICTS = "partition_verdicts"
 SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
+SALESFORCE_SYNCS = "salesforce_syncs"
 SCHEMA = "schema"
 
 SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
@@ -112,6 +113,7 @@ SINGLE = (
     SALESFORCE_STATE,
     SALESFORCE_JOBS,
     SALESFORCE_SYNC_LOG,
+    SALESFORCE_SYNCS,
     SCHEMA,
 )
 """Tables that exist once, independent of the versions."""
