@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets.arrays import Mask
-from v4_assets.config.rollout_salesforce import SalesforceSync
+from v4_assets.config.rollout_systems import SalesforceSync
 from v4_assets.errors import SyncHeldError
 from v4_assets.salesforce.rows import ROW, VALUES, DayScores, deciles
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from v4_assets.config.rollout_salesforce import SalesforceSync
+from v4_assets.config.rollout_systems import SalesforceSync
 from v4_assets.errors import ApiLimitError, SalesforceError, SalesforceSetupError
 from v4_assets.salesforce.client.org import JobState, JobStatus, Org, Wait
 

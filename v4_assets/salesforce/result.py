@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets.config.rollout_salesforce import SalesforceSync
+from v4_assets.config.rollout_systems import SalesforceSync
 from v4_assets.salesforce import outcomes
 from v4_assets.salesforce.client.org import OrgIdentity
 from v4_assets.salesforce.ledger import Sync, SyncRecord
