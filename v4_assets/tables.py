@@ -102,6 +102,7 @@ PARTITION_VERDICTS = "partition_verdicts"
 SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
+SALESFORCE_SYNCS = "salesforce_syncs"
 SCHEMA = "schema"
 TAKEOVER = "takeover"
 
@@ -120,6 +121,7 @@ SINGLE = (
     SALESFORCE_STATE,
     SALESFORCE_JOBS,
     SALESFORCE_SYNC_LOG,
+    SALESFORCE_SYNCS,
     SCHEMA,
     TAKEOVER,
 )
