@@ -6,10 +6,18 @@ existing installations can be upgraded: v4_assets/warehouse/schema.py.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from v4_assets import sql
-from v4_assets.sources.columns import CONTACT_COLUMNS, HISTORY_COLUMNS, LEAD_COLUMNS, PROTOCOL_COLUMNS
+from v4_assets.sources import types
+from v4_assets.sources.columns import (
+    CONTACT_COLUMNS,
+    HISTORY_COLUMNS,
+    LEAD_COLUMNS,
+    OPTIONAL_LEAD_COLUMNS,
+    PROTOCOL_COLUMNS,
+)
 from v4_assets.sql import Column, Query
 
 PARTITION_COLUMN = "prediction_date"
@@ -117,6 +125,16 @@ SINGLE = (
 """Tables that exist once, independent of the versions."""
 
 
+@dataclass(frozen=True)
+class SourceTypes:
+    """Types of the sources' columns where they are not the declared ones, as in rollout.yaml."""
+
+    of: Mapping[str, sql.Type] = field(default_factory=dict)
+    """Type by lead.KEY or TABLE.COLUMN."""
+    time_zone: str | None = None
+    """Zone of the instants that name none."""
+
+
 class Catalogue(Mapping[str, Table]):
     """All tables by key, for one set of datasets, versions, names of the Lead table's columns and one kind of week.
 
@@ -127,23 +145,32 @@ class Catalogue(Mapping[str, Table]):
         self,
         datasets: Datasets,
         versions: Mapping[str, VersionNames],
-        lead_columns: Mapping[str, str] | None = None,
+        lead_columns: Mapping[str, str | None] | None = None,
         week: str = "ISOWEEK",
+        source_types: SourceTypes | None = None,
     ) -> None:
+        self._types = source_types or SourceTypes()
         self._week = week
         self._datasets = datasets
         self.versions = versions
         renamed = lead_columns or {}
-        self.lead_columns = {key: renamed.get(key, column.name) for key, column in LEAD_COLUMNS.items()}
-        lead = tuple(replace(column, name=self.lead_columns[key]) for key, column in LEAD_COLUMNS.items())
+        self.lead_columns = {key: renamed.get(key) or column.name for key, column in LEAD_COLUMNS.items()}
+        self.lead_columns |= {key: name for key in OPTIONAL_LEAD_COLUMNS if (name := renamed.get(key))}
+        lead = {**LEAD_COLUMNS, **OPTIONAL_LEAD_COLUMNS}
+        columns = {key: replace(lead[key], name=name) for key, name in self.lead_columns.items()}
         sources = [
-            Table(LEAD, datasets.crm, "Lead", lead, "Salesforce leads", is_source=True),
-            Table(
-                CONTACTS, datasets.advisors, CONTACTS, CONTACT_COLUMNS, "Advisors, current state only", is_source=True
+            self._source(LEAD, datasets.crm, "Lead", columns, "Salesforce leads"),
+            self._source(
+                CONTACTS, datasets.advisors, CONTACTS, _by_name(CONTACT_COLUMNS), "Advisors, current state only"
             ),
-            Table(HISTORY, datasets.advisors, HISTORY, HISTORY_COLUMNS, "Registered employments", is_source=True),
-            Table(PROTOCOL, datasets.crm, PROTOCOL, PROTOCOL_COLUMNS, "Broker Protocol members", is_source=True),
+            self._source(HISTORY, datasets.advisors, HISTORY, _by_name(HISTORY_COLUMNS), "Registered employments"),
+            self._source(PROTOCOL, datasets.crm, PROTOCOL, _by_name(PROTOCOL_COLUMNS), "Broker Protocol members"),
         ]
+        self._read_as = {
+            **{f"{LEAD}.{key}": "FALSE" for key in OPTIONAL_LEAD_COLUMNS},
+            **{f"{LEAD}.{key}": self._typed(f"{LEAD}.{key}", one) for key, one in columns.items()},
+            **{f"{key}.{one.name}": self._typed(f"{key}.{one.name}", one) for key, one in _OTHER_COLUMNS},
+        }
         made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE)]
         for names in versions.values():
             made += [
@@ -156,6 +183,24 @@ class Catalogue(Mapping[str, Table]):
     def _made(self, key: str, name: str, contract: str | None = None) -> Table:
         file = sql.load(contract or key)
         return Table(key, self._datasets.features, name, file.columns, file.purpose)
+
+    def _source(self, key: str, dataset: str, name: str, columns: Mapping[str, Column], description: str) -> Table:
+        found = tuple(
+            replace(column, type=self._types.of.get(f"{key}.{one}", column.type)) for one, column in columns.items()
+        )
+        return Table(key, dataset, name, found, description, is_source=True)
+
+    def _typed(self, key: str, column: Column) -> str:
+        actual = self._types.of.get(key, column.type)
+        return types.expression(column.name, column.type, actual, self._types.time_zone)
+
+    @cached_property
+    def _cleaned(self) -> dict[str, str]:
+        """Each source as the query of its file, which reads what is possible of the firm's table."""
+        names = {**{table.key: table.full_name for table in self.sources}, **self._read_as}
+        files = {key: sql.load(key) for key in SOURCES}
+        params = {param: None for file in files.values() for param in file.params}
+        return {key: f"(\n{sql.bind(file, names, params).text}\n)" for key, file in files.items()}
 
     def __getitem__(self, key: str) -> Table:
         return self._tables[key]
@@ -210,17 +255,36 @@ class Catalogue(Mapping[str, Table]):
         return (SCORED_LEADS, COMMON_FEATURES, features_key(key), scores_key(key))
 
     def query(self, file: str, params: Mapping[str, object] | None = None, **aliases: str) -> Query:
-        """sql/FILE.sql bound to these tables. `aliases` rename placeholders: scores="daily_scores_v41"."""
-        return sql.bind(sql.load(file), self.names(**aliases), params or {})
+        """sql/FILE.sql bound to these tables. `aliases` rename placeholders: scores="daily_scores_v41".
+
+        The file of a source reads the firm's table; every other file reads what the source's file makes of it.
+        """
+        names = self.names(**aliases)
+        if file in SOURCES:
+            names |= {file: self[file].full_name, **self._read_as}
+        return sql.bind(sql.load(file), names, params or {})
 
     def names(self, **aliases: str) -> dict[str, str]:
-        """Placeholder to full table name, to a Lead column's name, and to the week."""
+        """Placeholder to full table name, to a source's query, to a Lead column, its own name, and to the week."""
         return (
             {key: table.full_name for key, table in self.items()}
-            | {f"{LEAD}.{key}": name for key, name in self.lead_columns.items()}
+            | self._cleaned
+            | {f"{LEAD}.{key}": key for key in LEAD_COLUMNS}
+            | {f"{LEAD}_name.{key}": name for key, name in self.lead_columns.items()}
             | {"policy.week": self._week}
             | {placeholder: self[key].full_name for placeholder, key in aliases.items()}
         )
+
+
+_OTHER_COLUMNS = tuple(
+    (key, column)
+    for key, columns in ((CONTACTS, CONTACT_COLUMNS), (HISTORY, HISTORY_COLUMNS), (PROTOCOL, PROTOCOL_COLUMNS))
+    for column in columns
+)
+
+
+def _by_name(columns: tuple[Column, ...]) -> dict[str, Column]:
+    return {column.name: column for column in columns}
 
 
 def features_key(version_key: str) -> str:

@@ -11,7 +11,7 @@ from v4_assets.config.rollout_daily import DailyRun
 from v4_assets.config.rollout_policy import Evaluation, Frozen, Policy, Share
 from v4_assets.config.rollout_references import FOLDER, ReferencePlaces
 from v4_assets.config.rollout_salesforce import SalesforceSync
-from v4_assets.config.rollout_sources import Sources
+from v4_assets.config.rollout_sources import ImpossibleValues, Sources
 from v4_assets.errors import SettingsError
 from v4_assets.tables import Catalogue, Datasets, VersionNames
 
@@ -75,6 +75,7 @@ class CheckLimits(Frozen):
     psi: Annotated[float, Field(gt=0)]
     source_age_days: dict[str, Annotated[int, Field(ge=1)]]
     """Greatest age of the newest entry of each source, in days."""
+    impossible_values: ImpossibleValues = ImpossibleValues()
 
 
 class PreDeployment(Frozen):
@@ -164,6 +165,7 @@ class Rollout(Frozen):
             },
             self.sources.lead.columns.model_dump(),
             self.policy.weeks.date_part,
+            self.sources.source_types,
         )
 
 

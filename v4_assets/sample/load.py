@@ -48,7 +48,10 @@ def _renamed(batch: pa.RecordBatch, catalogue: Catalogue, table: str) -> pa.Reco
     if table != tables.LEAD:
         return batch
     names = {column.name: catalogue.lead_columns[key] for key, column in source_columns.LEAD_COLUMNS.items()}
-    return batch.rename_columns([names[name] for name in batch.schema.names])
+    renamed = batch.rename_columns([names[name] for name in batch.schema.names])
+    for key in source_columns.OPTIONAL_LEAD_COLUMNS.keys() & catalogue.lead_columns.keys():
+        renamed = renamed.append_column(catalogue.lead_columns[key], pa.nulls(batch.num_rows, pa.bool_()))
+    return renamed
 
 
 def lead_ids(world: World) -> Iterator[str]:

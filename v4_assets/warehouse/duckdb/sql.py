@@ -17,6 +17,7 @@ DUCKDB_TYPES = {
     "BOOL": "BOOLEAN",
     "DATE": "DATE",
     "TIMESTAMP": "TIMESTAMP WITH TIME ZONE",
+    "DATETIME": "TIMESTAMP",
 }
 GOOGLE_TYPES = {duckdb_type: google_type for google_type, duckdb_type in DUCKDB_TYPES.items()}
 
