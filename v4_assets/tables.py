@@ -6,11 +6,10 @@ existing installations can be upgraded: v4_assets/warehouse/schema.py.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from v4_assets import sql
-from v4_assets.sources import types
 from v4_assets.sources.columns import (
     CONTACT_COLUMNS,
     HISTORY_COLUMNS,
@@ -18,6 +17,7 @@ from v4_assets.sources.columns import (
     OPTIONAL_LEAD_COLUMNS,
     PROTOCOL_COLUMNS,
 )
+from v4_assets.sources.types import SourceTypes
 from v4_assets.sql import Column, Query
 
 PARTITION_COLUMN = "prediction_date"
@@ -78,6 +78,8 @@ class VersionNames:
     """Short name that ends asset names: v41."""
     features_view: str
     scores_table: str
+    legacy_columns: bool = False
+    """Whether the features view also carries columns of the hand-run view of that name."""
 
 
 LEAD = "lead"
@@ -85,6 +87,13 @@ CONTACTS = "ria_contacts_current"
 HISTORY = "contact_registered_employment_history"
 PROTOCOL = "broker_protocol_members"
 SOURCES = (LEAD, CONTACTS, HISTORY, PROTOCOL)
+SOURCE_COLUMNS = {CONTACTS: CONTACT_COLUMNS, HISTORY: HISTORY_COLUMNS, PROTOCOL: PROTOCOL_COLUMNS}
+"""Columns of the sources whose names are the same everywhere."""
+
+BROUGHT = "brought"
+"""In {{lead.brought}}: the observations of a source's columns that only some versions need."""
+FURTHER = "further"
+"""In {{lead.further}} of sql/sources/lead.sql: those columns."""
 
 SOURCE_OBSERVATIONS = "source_observations"
 SCORED_LEADS = "scored_leads"
@@ -104,6 +113,7 @@ SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
 SCHEMA = "schema"
+TAKEOVER = "takeover"
 
 SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
 """The snapshot that both versions read, ordered so that each table reads only earlier ones."""
@@ -121,24 +131,16 @@ SINGLE = (
     SALESFORCE_JOBS,
     SALESFORCE_SYNC_LOG,
     SCHEMA,
+    TAKEOVER,
 )
 """Tables that exist once, independent of the versions."""
-
-
-@dataclass(frozen=True)
-class SourceTypes:
-    """Types of the sources' columns where they are not the declared ones, as in rollout.yaml."""
-
-    of: Mapping[str, sql.Type] = field(default_factory=dict)
-    """Type by lead.KEY or TABLE.COLUMN."""
-    time_zone: str | None = None
-    """Zone of the instants that name none."""
 
 
 class Catalogue(Mapping[str, Table]):
     """All tables by key, for one set of datasets, versions, names of the Lead table's columns and one kind of week.
 
-    `week` is the part of a date in GoogleSQL, such as WEEK(SATURDAY).
+    `week` is the part of a date in GoogleSQL, such as WEEK(SATURDAY); `brought` are columns of the sources that only
+    some versions need, by table.
     """
 
     def __init__(
@@ -147,8 +149,10 @@ class Catalogue(Mapping[str, Table]):
         versions: Mapping[str, VersionNames],
         lead_columns: Mapping[str, str | None] | None = None,
         week: str = "ISOWEEK",
+        brought: Mapping[str, tuple[Column, ...]] | None = None,
         source_types: SourceTypes | None = None,
     ) -> None:
+        self.brought = brought or {}
         self._types = source_types or SourceTypes()
         self._week = week
         self._datasets = datasets
@@ -156,21 +160,22 @@ class Catalogue(Mapping[str, Table]):
         renamed = lead_columns or {}
         self.lead_columns = {key: renamed.get(key) or column.name for key, column in LEAD_COLUMNS.items()}
         self.lead_columns |= {key: name for key in OPTIONAL_LEAD_COLUMNS if (name := renamed.get(key))}
-        lead = {**LEAD_COLUMNS, **OPTIONAL_LEAD_COLUMNS}
-        columns = {key: replace(lead[key], name=name) for key, name in self.lead_columns.items()}
-        sources = [
-            self._source(LEAD, datasets.crm, "Lead", columns, "Salesforce leads"),
-            self._source(
-                CONTACTS, datasets.advisors, CONTACTS, _by_name(CONTACT_COLUMNS), "Advisors, current state only"
-            ),
-            self._source(HISTORY, datasets.advisors, HISTORY, _by_name(HISTORY_COLUMNS), "Registered employments"),
-            self._source(PROTOCOL, datasets.crm, PROTOCOL, _by_name(PROTOCOL_COLUMNS), "Broker Protocol members"),
-        ]
-        self._read_as = {
-            **{f"{LEAD}.{key}": "FALSE" for key in OPTIONAL_LEAD_COLUMNS},
-            **{f"{LEAD}.{key}": self._typed(f"{LEAD}.{key}", one) for key, one in columns.items()},
-            **{f"{key}.{one.name}": self._typed(f"{key}.{one.name}", one) for key, one in _OTHER_COLUMNS},
+        every = {**LEAD_COLUMNS, **OPTIONAL_LEAD_COLUMNS}
+        self._declared = {
+            LEAD: {key: replace(every[key], name=name) for key, name in self.lead_columns.items()},
+            **{key: {one.name: one for one in columns} for key, columns in SOURCE_COLUMNS.items()},
         }
+        columns = {key: self._types.delivered(key, declared) for key, declared in self._declared.items()}
+        described = (
+            (LEAD, datasets.crm, "Lead", "Salesforce leads"),
+            (CONTACTS, datasets.advisors, CONTACTS, "Advisors, current state only"),
+            (HISTORY, datasets.advisors, HISTORY, "Registered employments"),
+            (PROTOCOL, datasets.crm, PROTOCOL, "Broker Protocol members"),
+        )
+        sources = [
+            Table(key, dataset, name, (*columns[key], *self.brought.get(key, ())), description, is_source=True)
+            for key, dataset, name, description in described
+        ]
         made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE)]
         for names in versions.values():
             made += [
@@ -184,23 +189,18 @@ class Catalogue(Mapping[str, Table]):
         file = sql.load(contract or key)
         return Table(key, self._datasets.features, name, file.columns, file.purpose)
 
-    def _source(self, key: str, dataset: str, name: str, columns: Mapping[str, Column], description: str) -> Table:
-        found = tuple(
-            replace(column, type=self._types.of.get(f"{key}.{one}", column.type)) for one, column in columns.items()
-        )
-        return Table(key, dataset, name, found, description, is_source=True)
-
-    def _typed(self, key: str, column: Column) -> str:
-        actual = self._types.of.get(key, column.type)
-        return types.expression(column.name, column.type, actual, self._types.time_zone)
-
     @cached_property
-    def _cleaned(self) -> dict[str, str]:
-        """Each source as the query of its file, which reads what is possible of the firm's table."""
-        names = {**{table.key: table.full_name for table in self.sources}, **self._read_as}
-        files = {key: sql.load(key) for key in SOURCES}
-        params = {param: None for file in files.values() for param in file.params}
-        return {key: f"(\n{sql.bind(file, names, params).text}\n)" for key, file in files.items()}
+    def _read(self) -> dict[str, str]:
+        """Each source as the query of its file, which reads what can be of the firm's table."""
+        bound = {key: self.query(key, dict.fromkeys(sql.load(key).params)) for key in SOURCES}
+        return {key: f"(\n{query.text}\n)" for key, query in bound.items()}
+
+    def _raw(self, source: str) -> dict[str, str]:
+        """The names in a source's own file: the firm's table, and its columns as they are read."""
+        columns = self._types.expressions(source, self._declared[source])
+        further = "".join(f",\n    {column.name}" for column in self.brought.get(source, ()))
+        absent = {f"{LEAD}.{key}": "FALSE" for key in OPTIONAL_LEAD_COLUMNS} if source == LEAD else {}
+        return {source: self[source].full_name, f"{source}.{FURTHER}": further, **absent, **columns}
 
     def __getitem__(self, key: str) -> Table:
         return self._tables[key]
@@ -230,7 +230,7 @@ class Catalogue(Mapping[str, Table]):
             *(
                 self._view(
                     names.features_view,
-                    self.query("production_features", features=features_key(names.key)),
+                    self.query(_features_file(names), features=features_key(names.key)),
                     f"Features of {version} on the latest day that has any",
                 )
                 for version, names in self.versions.items()
@@ -246,6 +246,16 @@ class Catalogue(Mapping[str, Table]):
             ),
         )
 
+    def view_columns(self, name: str) -> tuple[str, ...]:
+        """Names of a view's columns; of a version's features view those of its table."""
+        for one in self.versions.values():
+            if name == one.features_view:
+                legacy = sql.load("legacy_features").columns if one.legacy_columns else ()
+                return tuple(column.name for column in (*self[features_key(one.key)].columns, *legacy))
+        file = {view.name: view.query.name for view in self.views}[name]
+        contract = "daily_scores" if file == "production_scores" else file
+        return tuple(column.name for column in sql.load(contract).columns)
+
     def _view(self, name: str, query: Query, description: str) -> View:
         return View(self._datasets.features, name, query, description)
 
@@ -259,32 +269,33 @@ class Catalogue(Mapping[str, Table]):
 
         The file of a source reads the firm's table; every other file reads what the source's file makes of it.
         """
-        names = self.names(**aliases)
-        if file in SOURCES:
-            names |= {file: self[file].full_name, **self._read_as}
+        names = self._raw(file) if file in SOURCES else self.names(**aliases)
         return sql.bind(sql.load(file), names, params or {})
 
     def names(self, **aliases: str) -> dict[str, str]:
-        """Placeholder to full table name, to a source's query, to a Lead column, its own name, and to the week."""
+        """Placeholder to full table name, a source's query, a Lead column, the observations of further columns, and the
+        week."""
         return (
             {key: table.full_name for key, table in self.items()}
-            | self._cleaned
+            | self._read
             | {f"{LEAD}.{key}": key for key in LEAD_COLUMNS}
             | {f"{LEAD}_name.{key}": name for key, name in self.lead_columns.items()}
+            | {f"{key}.{BROUGHT}": self._observed(key) for key in SOURCES}
             | {"policy.week": self._week}
             | {placeholder: self[key].full_name for placeholder, key in aliases.items()}
         )
 
+    def _observed(self, source: str) -> str:
+        """What source_observations.sql adds to a source's columns for those that only some versions need."""
+        return "".join(
+            f",\n      STRUCT('{one.name}' AS column_name, COUNTIF({one.name} IS NULL) AS null_count, 0 AS "
+            "impossible_count, CAST(NULL AS STRING) AS lowest, CAST(NULL AS STRING) AS highest)"
+            for one in self.brought.get(source, ())
+        )
 
-_OTHER_COLUMNS = tuple(
-    (key, column)
-    for key, columns in ((CONTACTS, CONTACT_COLUMNS), (HISTORY, HISTORY_COLUMNS), (PROTOCOL, PROTOCOL_COLUMNS))
-    for column in columns
-)
 
-
-def _by_name(columns: tuple[Column, ...]) -> dict[str, Column]:
-    return {column.name: column for column in columns}
+def _features_file(names: VersionNames) -> str:
+    return "legacy_features" if names.legacy_columns else "production_features"
 
 
 def features_key(version_key: str) -> str:

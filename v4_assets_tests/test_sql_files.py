@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -26,7 +26,7 @@ from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.fixtures import deployment_sql, reference, salesforce_sql, worlds
 
 FILES = tuple(sql.files())
-assert len(FILES) == 55, "a file of sql/ was added, removed or not found"
+assert len(FILES) == 58, "a file of sql/ was added, removed or not found"
 BUILT = (*tables.SHARED, tables.SOURCE_OBSERVATIONS, "features_v40", "features_v41")
 """The files that fill a partition of the table of the same name, each after what it reads."""
 REMOVED = ("industry_tenure_months", "tenure_bucket_x_mobility", "independent_ria_x_ia_rep", "recent_mover_x_bleeding")
@@ -90,7 +90,7 @@ def scores(house: House) -> pa.Table:
     row = {
         **{"prediction_date": DAY, "lead_id": "a", "advisor_crd": None, "score": 0.25, "percentile": 7, "decile": 1},
         **{"deprioritize": True, "reason_1": None, "reason_2": None, "reason_3": None, "model_version": "v4.1.0"},
-        **{"model_sha256": "0" * 64, "scored_at": WRITTEN_AT, "retrospective": False},
+        **{"model_sha256": "0" * 64, "bundle_sha256": "1" * 64, "scored_at": WRITTEN_AT, "retrospective": False},
     }
     house.put("daily_scores_v41", [row | {"prediction_date": YESTERDAY}, row])
     rows = house.read("daily_scores", {"daily_scores": "daily_scores_v41"}, prediction_date=DAY)
@@ -144,6 +144,22 @@ def latest_features(house: House) -> pa.Table:
     view = next(view for view in house.catalogue.views if view.name == "v4_production_features")
     viewed = house.warehouse.read(Query("view", f"SELECT * FROM `{view.dataset}`.`{view.name}`"))
     assert by_key(viewed.to_pylist()) == by_key(rows.to_pylist())
+    return rows
+
+
+def legacy_features(house: House) -> pa.Table:
+    """The same rows, each with the firm of its advisor, and the day's first write."""
+    rows = house.read("legacy_features", {"features": "features_v40"})
+    extra = ("firm_crd", "firm_name", "has_fintrx_match", "feature_extraction_timestamp")
+    plain = [{name: value for name, value in row.items() if name not in extra} for row in rows.to_pylist()]
+    assert by_key(plain) == house.stored(house.catalogue["features_v40"])
+    firms = {row["advisor_crd"]: row for row in house.stored(house.catalogue[tables.ADVISOR_FIRMS])}
+    for row in rows.to_pylist():
+        firm = firms.get(row["advisor_crd"], {})
+        assert (row["firm_crd"], row["firm_name"]) == (firm.get("firm_crd"), firm.get("firm_name"))
+        assert row["has_fintrx_match"] >= (row["firm_crd"] is not None)
+        assert row["feature_extraction_timestamp"] == WRITTEN_AT
+    assert {row["has_fintrx_match"] for row in rows.to_pylist()} == {0, 1}
     return rows
 
 
@@ -263,6 +279,23 @@ def cohort_scores(house: House) -> pa.Table:
     return rows
 
 
+def cohort_bundles(house: House) -> pa.Table:
+    """Each artifact of a day once, rows that name no bundle too; other days are not asked."""
+    [base] = scores(house).to_pylist()
+    made = [base | {"lead_id": str(number)} for number in range(3)]
+    made += [one | {"prediction_date": YESTERDAY, "bundle_sha256": None} for one in made]
+    made += [base | {"prediction_date": YESTERDAY, "model_sha256": "2" * 64}]
+    made += [base | {"prediction_date": DAY + timedelta(days=1)}]
+    house.put("daily_scores_v41", made)
+    days = {"first_scored": YESTERDAY, "last_scored": DAY}
+    rows = house.read("cohort_bundles", {"daily_scores": "daily_scores_v41"}, **days)
+    assert sorted(map(str, rows.to_pylist())) == sorted(
+        str({"scored_on": day, "model_sha256": model * 64, "bundle_sha256": bundle})
+        for day, model, bundle in ((DAY, "0", "1" * 64), (YESTERDAY, "0", None), (YESTERDAY, "2", "1" * 64))
+    )
+    return rows
+
+
 def churn(house: House) -> pa.Table:
     [base] = scores(house).to_pylist()
     today = {"stayed": 10, "new in it": 10, "new to all": 10, "elsewhere": 9}
@@ -375,9 +408,10 @@ def read_source(name: str, house: House) -> pa.Table:
 
 
 STAMPS = ("stage_entered_contacting__c", "Stage_Entered_Call_Scheduled__c", "CreatedDate")
-EXECUTIONS = {name: partial(read_source, name) for name in tables.SOURCES}
+EXECUTIONS: dict[str, Callable[[House], pa.Table]] = {name: partial(read_source, name) for name in tables.SOURCES}
 EXECUTIONS |= {name: partial(built, name) for name in BUILT} | {
     "call_days": calls,
+    "cohort_bundles": cohort_bundles,
     "cohort_leads": cohort_leads,
     "cohort_scores": cohort_scores,
     "daily_scores": scores,
@@ -385,6 +419,7 @@ EXECUTIONS |= {name: partial(built, name) for name in BUILT} | {
     "features_of_day": features_of_day,
     "lead_coverage": coverage,
     "lead_outcomes": outcomes,
+    "legacy_features": legacy_features,
     "leads_contacted_yesterday": contacted_yesterday,
     "lift_by_decile": by_decile,
     "lift_comparison": compared,
@@ -401,7 +436,8 @@ EXECUTIONS |= {name: partial(built, name) for name in BUILT} | {
 }
 EXECUTIONS |= deployment_sql.EXECUTIONS | salesforce_sql.EXECUTIONS
 """File to a function that executes it, asserts its rows and returns them."""
-ABRIDGED = {"features_of_day", "leads_contacted_yesterday", "production_features", "rows_of_days", "rows_of_table"}
+ABRIDGED = {"features_of_day", "leads_contacted_yesterday", "legacy_features", "production_features"}
+ABRIDGED |= {"rows_of_days", "rows_of_table"}
 ABRIDGED |= deployment_sql.ABRIDGED | salesforce_sql.ABRIDGED
 """Files whose header names their first columns and says in words which others follow."""
 

@@ -2,7 +2,7 @@
 -- {{broker_protocol_members}} stands for this query in every other file.
 -- grain:   one row per row of the table
 -- inputs:  {{broker_protocol_members}}
--- names:   {{broker_protocol_members.firm_crd_id}}
+-- names:   {{broker_protocol_members.firm_crd_id}}, {{broker_protocol_members.further}}
 -- params:  none
 -- output:
 --   firm_crd_id  INT64  a member firm
@@ -10,7 +10,7 @@
 
 SELECT
   IF(found_firm BETWEEN 1 AND 999999999999999999, found_firm, NULL) AS firm_crd_id,
-  found_firm
+  found_firm{{broker_protocol_members.further}}
 FROM (
-  SELECT {{broker_protocol_members.firm_crd_id}} AS found_firm FROM {{broker_protocol_members}}
+  SELECT {{broker_protocol_members.firm_crd_id}} AS found_firm{{broker_protocol_members.further}} FROM {{broker_protocol_members}}
 )

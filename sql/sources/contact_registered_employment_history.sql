@@ -4,7 +4,7 @@
 -- what lay ahead of it is real by now, so dates count up to 2099.
 -- grain:   one row per row of the table
 -- inputs:  {{contact_registered_employment_history}}
--- names:   {{contact_registered_employment_history.RIA_CONTACT_CRD_ID}}, {{contact_registered_employment_history.PREVIOUS_REGISTRATION_COMPANY_CRD_ID}}, {{contact_registered_employment_history.PREVIOUS_REGISTRATION_COMPANY_NAME}}, {{contact_registered_employment_history.PREVIOUS_REGISTRATION_COMPANY_START_DATE}}, {{contact_registered_employment_history.PREVIOUS_REGISTRATION_COMPANY_END_DATE}}
+-- names:   {{contact_registered_employment_history.RIA_CONTACT_CRD_ID}}, {{contact_registered_employment_history.PREVIOUS_REGISTRATION_COMPANY_CRD_ID}}, {{contact_registered_employment_history.PREVIOUS_REGISTRATION_COMPANY_NAME}}, {{contact_registered_employment_history.PREVIOUS_REGISTRATION_COMPANY_START_DATE}}, {{contact_registered_employment_history.PREVIOUS_REGISTRATION_COMPANY_END_DATE}}, {{contact_registered_employment_history.further}}
 -- params:  @prediction_date DATE, @retrospective BOOL
 -- output:
 --   RIA_CONTACT_CRD_ID                        INT64   the advisor
@@ -23,7 +23,7 @@ WITH found AS (
     {{contact_registered_employment_history.PREVIOUS_REGISTRATION_COMPANY_CRD_ID}} AS found_firm,
     {{contact_registered_employment_history.PREVIOUS_REGISTRATION_COMPANY_NAME}} AS PREVIOUS_REGISTRATION_COMPANY_NAME,
     {{contact_registered_employment_history.PREVIOUS_REGISTRATION_COMPANY_START_DATE}} AS found_start,
-    {{contact_registered_employment_history.PREVIOUS_REGISTRATION_COMPANY_END_DATE}} AS found_end
+    {{contact_registered_employment_history.PREVIOUS_REGISTRATION_COMPANY_END_DATE}} AS found_end{{contact_registered_employment_history.further}}
   FROM {{contact_registered_employment_history}}
 )
 
@@ -46,5 +46,5 @@ SELECT
   found_contact,
   found_firm,
   found_start,
-  found_end
+  found_end{{contact_registered_employment_history.further}}
 FROM found

@@ -4,7 +4,7 @@
 -- A CRD number is the digits of the text; 123.0 is 123; an exponent, another decimal or over 18 digits is no number.
 -- grain:   one row per row of the table
 -- inputs:  {{lead}}
--- names:   {{lead.id}}, {{lead.advisor_crd}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}, {{lead.entered_call_scheduled}}, {{lead.is_deleted}}, {{lead.is_converted}}
+-- names:   {{lead.id}}, {{lead.advisor_crd}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}, {{lead.entered_call_scheduled}}, {{lead.is_deleted}}, {{lead.is_converted}}, {{lead.further}}
 -- params:  @cutoff TIMESTAMP (prediction_date 00:00 New York), @retrospective BOOL
 -- output:
 --   id                            STRING     Salesforce Lead Id, 18 characters; NULL when it has neither 15 nor 18
@@ -36,7 +36,7 @@ WITH found AS (
     {{lead.created_at}} AS found_created_at,
     {{lead.entered_contacting}} AS found_entered_contacting,
     {{lead.entered_call_scheduled}} AS found_entered_call_scheduled,
-    COALESCE({{lead.is_deleted}}, FALSE) OR COALESCE({{lead.is_converted}}, FALSE) AS is_gone
+    COALESCE({{lead.is_deleted}}, FALSE) OR COALESCE({{lead.is_converted}}, FALSE) AS is_gone{{lead.further}}
   FROM {{lead}}
 ),
 
@@ -111,5 +111,5 @@ SELECT
   found_advisor_crd,
   found_created_at,
   found_entered_contacting,
-  found_entered_call_scheduled
+  found_entered_call_scheduled{{lead.further}}
 FROM spelt

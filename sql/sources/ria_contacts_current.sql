@@ -3,7 +3,7 @@
 -- 1930 and the day after the scored day, INDUSTRY_TENURE_MONTHS between 0 and 75 years; any other value is NULL.
 -- grain:   one row per row of the table
 -- inputs:  {{ria_contacts_current}}
--- names:   {{ria_contacts_current.RIA_CONTACT_CRD_ID}}, {{ria_contacts_current.PRIMARY_FIRM}}, {{ria_contacts_current.PRIMARY_FIRM_NAME}}, {{ria_contacts_current.PRIMARY_FIRM_START_DATE}}, {{ria_contacts_current.PRIMARY_FIRM_CLASSIFICATION}}, {{ria_contacts_current.REP_TYPE}}, {{ria_contacts_current.PRODUCING_ADVISOR}}, {{ria_contacts_current.ACTIVE}}, {{ria_contacts_current.INDUSTRY_TENURE_MONTHS}}, {{ria_contacts_current.LATEST_REGISTERED_EMPLOYMENT_COMPANY_CRD_ID}}, {{ria_contacts_current.LATEST_REGISTERED_EMPLOYMENT_COMPANY}}, {{ria_contacts_current.LATEST_REGISTERED_EMPLOYMENT_START_DATE}}, {{ria_contacts_current.EMAIL}}, {{ria_contacts_current.LINKEDIN_PROFILE_URL}}
+-- names:   {{ria_contacts_current.RIA_CONTACT_CRD_ID}}, {{ria_contacts_current.PRIMARY_FIRM}}, {{ria_contacts_current.PRIMARY_FIRM_NAME}}, {{ria_contacts_current.PRIMARY_FIRM_START_DATE}}, {{ria_contacts_current.PRIMARY_FIRM_CLASSIFICATION}}, {{ria_contacts_current.REP_TYPE}}, {{ria_contacts_current.PRODUCING_ADVISOR}}, {{ria_contacts_current.ACTIVE}}, {{ria_contacts_current.INDUSTRY_TENURE_MONTHS}}, {{ria_contacts_current.LATEST_REGISTERED_EMPLOYMENT_COMPANY_CRD_ID}}, {{ria_contacts_current.LATEST_REGISTERED_EMPLOYMENT_COMPANY}}, {{ria_contacts_current.LATEST_REGISTERED_EMPLOYMENT_START_DATE}}, {{ria_contacts_current.EMAIL}}, {{ria_contacts_current.LINKEDIN_PROFILE_URL}}, {{ria_contacts_current.further}}
 -- params:  @prediction_date DATE, @retrospective BOOL
 -- output:
 --   RIA_CONTACT_CRD_ID                           INT64   the advisor
@@ -42,7 +42,7 @@ WITH found AS (
     {{ria_contacts_current.LATEST_REGISTERED_EMPLOYMENT_COMPANY}} AS LATEST_REGISTERED_EMPLOYMENT_COMPANY,
     {{ria_contacts_current.LATEST_REGISTERED_EMPLOYMENT_START_DATE}} AS found_registered_start,
     {{ria_contacts_current.EMAIL}} AS EMAIL,
-    {{ria_contacts_current.LINKEDIN_PROFILE_URL}} AS LINKEDIN_PROFILE_URL
+    {{ria_contacts_current.LINKEDIN_PROFILE_URL}} AS LINKEDIN_PROFILE_URL{{ria_contacts_current.further}}
   FROM {{ria_contacts_current}}
 )
 
@@ -78,5 +78,5 @@ SELECT
   found_primary_start,
   found_months,
   found_registered_firm,
-  found_registered_start
+  found_registered_start{{ria_contacts_current.further}}
 FROM found

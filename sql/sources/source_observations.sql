@@ -1,7 +1,7 @@
 -- source_observations: how many rows, nulls and impossible values each source column held when the day was prepared, and how fresh it was.
 -- grain:   one row per prediction_date, source and column_name
 -- inputs:  {{lead}}, {{ria_contacts_current}}, {{contact_registered_employment_history}}, {{broker_protocol_members}}
--- names:   {{lead.created_at}}, {{lead_name.id}}, {{lead.id}}, {{lead_name.advisor_crd}}, {{lead.advisor_crd}}, {{lead_name.email}}, {{lead.email}}, {{lead_name.linkedin}}, {{lead.linkedin}}, {{lead_name.company}}, {{lead.company}}, {{lead_name.created_at}}, {{lead_name.entered_contacting}}, {{lead.entered_contacting}}, {{lead_name.entered_call_scheduled}}, {{lead.entered_call_scheduled}}
+-- names:   {{lead.created_at}}, {{lead_name.id}}, {{lead.id}}, {{lead_name.advisor_crd}}, {{lead.advisor_crd}}, {{lead_name.email}}, {{lead.email}}, {{lead_name.linkedin}}, {{lead.linkedin}}, {{lead_name.company}}, {{lead.company}}, {{lead_name.created_at}}, {{lead_name.entered_contacting}}, {{lead.entered_contacting}}, {{lead_name.entered_call_scheduled}}, {{lead.entered_call_scheduled}}, {{lead.brought}}, {{ria_contacts_current.brought}}, {{contact_registered_employment_history.brought}}, {{broker_protocol_members.brought}}
 -- params:  @prediction_date DATE, @cutoff TIMESTAMP (prediction_date 00:00 New York), @retrospective BOOL
 -- output:
 --   prediction_date      DATE       the scored day
@@ -75,7 +75,7 @@ WITH observed AS (
         COUNTIF(found_entered_call_scheduled IS NOT NULL AND {{lead.entered_call_scheduled}} IS NULL) AS impossible_count,
         MIN(IF({{lead.entered_call_scheduled}} IS NULL, CAST(DATE(found_entered_call_scheduled, 'UTC') AS STRING), NULL)) AS lowest,
         MAX(IF({{lead.entered_call_scheduled}} IS NULL, CAST(DATE(found_entered_call_scheduled, 'UTC') AS STRING), NULL)) AS highest
-      )
+      ){{lead.brought}}
     ] AS columns
   FROM {{lead}}
   WHERE {{lead.created_at}} < @cutoff OR ({{lead.created_at}} IS NULL AND found_created_at IS NOT NULL)
@@ -149,7 +149,7 @@ WITH observed AS (
         COUNTIF(found_registered_start IS NOT NULL AND LATEST_REGISTERED_EMPLOYMENT_START_DATE IS NULL) AS impossible_count,
         MIN(IF(LATEST_REGISTERED_EMPLOYMENT_START_DATE IS NULL, CAST(found_registered_start AS STRING), NULL)) AS lowest,
         MAX(IF(LATEST_REGISTERED_EMPLOYMENT_START_DATE IS NULL, CAST(found_registered_start AS STRING), NULL)) AS highest
-      )
+      ){{ria_contacts_current.brought}}
     ] AS columns
   FROM {{ria_contacts_current}}
 
@@ -187,7 +187,7 @@ WITH observed AS (
         COUNTIF(found_end IS NOT NULL AND PREVIOUS_REGISTRATION_COMPANY_END_DATE IS NULL) AS impossible_count,
         MIN(IF(PREVIOUS_REGISTRATION_COMPANY_END_DATE IS NULL, CAST(found_end AS STRING), NULL)) AS lowest,
         MAX(IF(PREVIOUS_REGISTRATION_COMPANY_END_DATE IS NULL, CAST(found_end AS STRING), NULL)) AS highest
-      )
+      ){{contact_registered_employment_history.brought}}
     ] AS columns
   FROM {{contact_registered_employment_history}}
   WHERE PREVIOUS_REGISTRATION_COMPANY_START_DATE IS NULL
@@ -206,7 +206,7 @@ WITH observed AS (
         COUNTIF(found_firm IS NOT NULL AND firm_crd_id IS NULL) AS impossible_count,
         MIN(IF(firm_crd_id IS NULL, CAST(found_firm AS STRING), NULL)) AS lowest,
         MAX(IF(firm_crd_id IS NULL, CAST(found_firm AS STRING), NULL)) AS highest
-      )
+      ){{broker_protocol_members.brought}}
     ] AS columns
   FROM {{broker_protocol_members}}
 )

@@ -5,8 +5,11 @@ must stop the day, for most changes of a type are changes of the feed. Text neve
 format and its zone are the feed's own, so the firm's own view casts it.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
 from v4_assets.sources.columns import CONTACT_COLUMNS, HISTORY_COLUMNS, LEAD_COLUMNS, PROTOCOL_COLUMNS
-from v4_assets.sql import Column
+from v4_assets.sql import Column, Type
 
 _WHOLE = "ABS({name}) < 1e15 AND {name} = TRUNC({name})"
 READINGS = {
@@ -50,6 +53,26 @@ def readable(key: str) -> tuple[str, ...]:
     return tuple(delivered for declared, delivered in READINGS if column and declared == column.type)
 
 
-def expression(name: str, declared: str, delivered: str, time_zone: str | None) -> str:
-    """GoogleSQL that reads the column `name`, which is delivered in one type, as the declared one."""
-    return name if delivered == declared else READINGS[declared, delivered].format(name=name, zone=time_zone)
+@dataclass(frozen=True)
+class SourceTypes:
+    """Types of the sources' columns where they are not the declared ones, as in rollout.yaml."""
+
+    of: Mapping[str, Type] = field(default_factory=dict)
+    """Type by lead.KEY or TABLE.COLUMN."""
+    time_zone: str | None = None
+    """Zone of the instants that name none."""
+
+    def delivered(self, table: str, declared: Mapping[str, Column]) -> tuple[Column, ...]:
+        """The columns of a table, by key, in the types they are delivered in."""
+        return tuple(
+            replace(column, type=self.of.get(f"{table}.{key}", column.type)) for key, column in declared.items()
+        )
+
+    def expressions(self, table: str, declared: Mapping[str, Column]) -> dict[str, str]:
+        """GoogleSQL that reads each column of a table, by TABLE.KEY, as its declared type."""
+        found = {}
+        for key, column in declared.items():
+            delivered = self.of.get(f"{table}.{key}", column.type)
+            reading = READINGS[column.type, delivered] if delivered != column.type else "{name}"
+            found[f"{table}.{key}"] = reading.format(name=column.name, zone=self.time_zone)
+        return found
