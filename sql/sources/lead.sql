@@ -71,13 +71,13 @@ SELECT
     WHEN REGEXP_CONTAINS(found_id, r'^[0-9A-Za-z]{18}$') THEN found_id
   END AS id,
   CASE
-    WHEN REGEXP_CONTAINS(written_crd, r'^[0-9]{1,18}$') THEN NULLIF(SAFE_CAST(written_crd AS INT64), 0)
+    WHEN REGEXP_CONTAINS(written_crd, r'^[0-9]{1,18}$') THEN NULLIF(SAFE_CAST(written_crd AS INT64), 0) -- engines agree: digits
     WHEN REGEXP_CONTAINS(written_crd, r'[0-9]([.]|[eE][+-]?)[0-9]') THEN NULL
     -- A comma is a decimal one unless it separates thousands.
     WHEN REGEXP_CONTAINS(written_crd, r'[0-9],[0-9]')
       AND NOT REGEXP_CONTAINS(written_crd, r'^[^0-9]*[0-9]{1,3}(,[0-9]{3})+[^0-9]*$') THEN NULL
     WHEN REGEXP_CONTAINS(REGEXP_REPLACE(written_crd, r'[^0-9]', ''), r'^[0-9]{1,18}$')
-      THEN NULLIF(SAFE_CAST(REGEXP_REPLACE(written_crd, r'[^0-9]', '') AS INT64), 0)
+      THEN NULLIF(SAFE_CAST(REGEXP_REPLACE(written_crd, r'[^0-9]', '') AS INT64), 0) -- engines agree: digits
   END AS advisor_crd,
   COALESCE(REGEXP_CONTAINS(found_advisor_crd, r'[^\s\v\p{Z}\p{Cc}\p{Cf}]'), FALSE) AS has_crd,
   COALESCE(REGEXP_CONTAINS(found_email, r'[^\s\v\p{Z}\p{Cc}\p{Cf}]'), FALSE) AS has_email,

@@ -43,7 +43,7 @@ SELECT
   DATE({{lead.entered_contacting}}, 'America/New_York') AS contacted_on,
   IF(has_email, 1, 0) AS has_email,
   IF(has_linkedin, 1, 0) AS has_linkedin,
-  CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5(CONCAT('v4-tie-break:', {{lead.id}}))), 1, 15)) AS INT64) AS tie_break,
+  CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5(CONCAT('v4-tie-break:', {{lead.id}}))), 1, 15)) AS INT64) AS tie_break, -- engines agree: hexadecimal digits
   @retrospective AS retrospective
 FROM one_row_per_lead
 WHERE has_crd

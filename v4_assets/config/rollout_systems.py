@@ -87,7 +87,7 @@ class ImpossibleValues(Frozen):
 def _zone(name: str) -> str:
     try:
         return ZoneInfo(name).key
-    except (ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError) as error:
         raise ValueError(f"{name} is no time zone; write one of the tz database, such as America/New_York") from error
 
 

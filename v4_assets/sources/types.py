@@ -26,7 +26,11 @@ READINGS = {
         r"COALESCE(SAFE_CAST(REGEXP_EXTRACT({name}, r'^\s*([0-9]{{1,18}})(?:[.]0+)?\s*$') AS INT64), -1) END"
     ),
     ("DATE", "DATETIME"): "DATE({name})",
-    ("TIMESTAMP", "DATETIME"): "TIMESTAMP({name}, '{zone}')",
+    # An hour that the clock shows twice is the first one: DuckDB takes the second, Google the first.
+    ("TIMESTAMP", "DATETIME"): (
+        "IF(DATETIME(TIMESTAMP_SUB(TIMESTAMP({name}, '{zone}'), INTERVAL 1 HOUR), '{zone}') = {name}, "
+        "TIMESTAMP_SUB(TIMESTAMP({name}, '{zone}'), INTERVAL 1 HOUR), TIMESTAMP({name}, '{zone}'))"
+    ),
     ("TIMESTAMP", "DATE"): "TIMESTAMP({name}, '{zone}')",
 }
 """Declared type and delivered type to the GoogleSQL that reads one as the other. A value without a reading becomes one
