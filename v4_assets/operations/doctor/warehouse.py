@@ -17,7 +17,7 @@ from v4_assets.operations.doctor import Answer, Probe, Verdict
 from v4_assets.resources import warehouse
 from v4_assets.sources import checks
 from v4_assets.tables import Table
-from v4_assets.warehouse import schema, shapes
+from v4_assets.warehouse import dialects, schema, shapes
 from v4_assets.warehouse.protocol import Warehouse
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
         "schema version": partial(schema_version, settings),
         "tables and views": partial(made, settings),
         "time zones": partial(time_zones, settings),
+        "SQL files": partial(sql_files, settings),
     }
 
 
@@ -138,6 +139,14 @@ def source(settings: Settings, table: Table) -> Answer:
         do = f"Load it, or correct `datasets` in rollout.yaml: it is looked for in {table.dataset}."
         return Answer(Verdict.FAIL, "It is not there.", do)
     return _of(checks.columns([(table, columns)]), Verdict.FAIL, "Talk to whoever loads it.")
+
+
+def sql_files(settings: Settings) -> Answer:
+    """No file of sql/ means something else to Google than to the embedded engine."""
+    found = dialects.verify(settings.warehouse)
+    if found:
+        return Answer(Verdict.WARN, " ".join(found), "The demo and the tests compute these otherwise than BigQuery.")
+    return Answer(Verdict.OK, "Both engines compute every file alike.")
 
 
 def filled(settings: Settings) -> Answer:
