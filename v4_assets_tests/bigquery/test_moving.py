@@ -145,7 +145,7 @@ def test_a_view_that_another_dataset_authorizes_is_found_by_its_full_name():
         "FinTrx_data_CA": [entry("p", "v4_daily_scores_v41")],
     }
     service = Service(resource())
-    service.get_dataset = lambda place: SimpleNamespace(access_entries=lists[place.dataset_id])  # type: ignore[attr-defined]
+    service.get_dataset = lambda place: SimpleNamespace(access_entries=lists[place.dataset_id])  # type: ignore[attr-defined] # a stub
     assert service.moving.authorizations(lists, [PLACE]) == [("SavvyGTMData", "ml_features.v4_daily_scores")]
 
 
