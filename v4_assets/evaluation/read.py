@@ -13,7 +13,7 @@ from v4_assets.days import days_between
 from v4_assets.errors import RowsMissingError
 from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest
 from v4_assets.evaluation.comparison import Judged, Occasion, compare, served
-from v4_assets.evaluation.evidence import QUESTIONS, Question
+from v4_assets.evaluation.evidence import QUESTIONS, Artifact, Question
 from v4_assets.partition import Day
 from v4_assets.production import events as deployments
 from v4_assets.production.events import Event
@@ -77,11 +77,22 @@ class Evaluator:
         found, scores = self._entries()
         judged: list[Judged] = []
         occasion = self._occasion()
+        artifacts = {version: self._artifacts(version) for version in scores}
         for question in QUESTIONS:
             chosen = cohort(found, self._reach(found, question))
-            versions = {version: served(table, chosen.rows[version]) for version, table in scores.items()}
+            versions = {
+                version: served(table, chosen.rows[version], artifacts[version]) for version, table in scores.items()
+            }
             judged += compare(occasion, question, chosen, versions)
         return judged
+
+    def leads_of(self, reach: Reach, leads: pa.Table | None = None) -> tuple[Entries, dict[str, pa.Table]]:
+        """The leads contacted within `reach`, and their scores; `leads` is cohort_leads of it or more, read if None."""
+        leads = self._read("cohort_leads", reach) if leads is None else leads
+        scores = {
+            version: self._read("cohort_scores", reach, daily_scores=key) for version, key in self._score_keys().items()
+        }
+        return entries(leads, scores, self._scored_days(reach), self.rollout.outcome_window_days), scores
 
     def _entries(self) -> tuple[Entries, dict[str, pa.Table]]:
         """All leads that may enter a cohort, and their scores, read only as far back as needed."""
@@ -89,11 +100,7 @@ class Evaluator:
         leads = self._read("cohort_leads", self.whole)
         most = max(self._minimum(question) for question in QUESTIONS)
         for reach in (likely_reach(leads, self.whole, window_days, most, numbers.min_days), self.whole):
-            scores = {
-                version: self._read("cohort_scores", reach, daily_scores=key)
-                for version, key in self._score_keys().items()
-            }
-            found = entries(leads, scores, self._scored_days(), window_days)
+            found, scores = self.leads_of(reach, leads)
             if reach == self.whole or (found.converted & found.covered).sum() >= most:
                 break
         return found, scores
@@ -123,6 +130,20 @@ class Evaluator:
             found[day] = (deployments.live_at(switches, cutoff(day + timedelta(days=1))) or switches[0]).version
         return found
 
+    def _artifacts(self, version: str) -> dict[date, set[Artifact]]:
+        """What scored on each day; rows from before and after an upgrade count as one artifact."""
+        # A partition is of one artifact. A query of its own leaves that of cohort_scores, and so the definition of
+        # evidence written before schema 2, as it was.
+        rows, older = self._read("cohort_bundles", self.whole, daily_scores=self._score_keys()[version]), None
+        found: dict[date, set[Artifact]] = {}
+        for row in rows.to_pylist():
+            bundle = row["bundle_sha256"]
+            if bundle is None:
+                older = self.store.older_bundles() if older is None else older
+                bundle = older.get((version, row["model_sha256"]))
+            found.setdefault(row["scored_on"], set()).add(Artifact(row["model_sha256"], bundle))
+        return found
+
     def _churn(self, key: str) -> float | None:
         params = {"prediction_date": self.day.date, "day_before": self.day.date - timedelta(days=1)}
         [row] = self.store.rows("top_decile_churn", params, daily_scores=key)
@@ -142,10 +163,11 @@ class Evaluator:
         """The days on which a lead of the longest cohort may have had its first score."""
         return days_between(self.whole.first_scored, self.whole.last_scored)
 
-    def _scored_days(self) -> list[date]:
-        """Those of them with scores of every version."""
+    def _scored_days(self, reach: Reach) -> list[date]:
+        """The days with scores of every version on which a lead of `reach` may have had its first."""
         names = [self.store.catalogue[key].name for key in self._score_keys().values()]
-        return [day for day in self._days_scored() if all((name, day) in self.writes for name in names)]
+        days = days_between(reach.first_scored, reach.last_scored)
+        return [day for day in days if all((name, day) in self.writes for name in names)]
 
     def _is_read(self, name: str, day: date) -> bool:
         if name == self.store.catalogue[tables.LEAD_OUTCOMES].name:
