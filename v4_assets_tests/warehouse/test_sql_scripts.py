@@ -1,5 +1,6 @@
 """`v4 sql render` tells the SQL a warehouse is given, without asking one, and names what it does not have."""
 
+import re
 from datetime import date
 
 import duckdb
@@ -15,6 +16,7 @@ from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
 from v4_assets.sql import Query
+from v4_assets.sql import load as load_sql
 from v4_assets.warehouse.bigquery import console as bigquery_console
 from v4_assets.warehouse.duckdb import scripts as duckdb_scripts
 from v4_assets.warehouse.duckdb.file import SETTINGS
@@ -133,6 +135,13 @@ def pasted(story: Story, text: str) -> list[tuple[object, ...]]:
         for statement in duckdb.extract_statements(text):
             found = shell.execute(statement).fetchall()
     return found
+
+
+def test_every_value_of_the_rollback_is_set_before_it_is_used(tmp_path):
+    text = render(tmp_path, "--script", "rollback").output
+    used = set(re.findall(r"getvariable\('(\w+)'\)", text))
+    assert used == set(re.findall(r"^SET VARIABLE (\w+) = ", text, re.MULTILINE))
+    assert {f"v4_{name}" for name in (*load_sql("switch_production").params, *load_sql("record_event").params)} <= used
 
 
 def test_a_pasted_rollback_switches_once_with_a_reason_and_the_next_tick_carries_it_through(tmp_path):
