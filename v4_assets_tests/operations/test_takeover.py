@@ -170,6 +170,16 @@ def test_tables_made_by_the_rendered_scripts_are_ours(tmp_path):
     assert store(settings).live() == "v4.0.0"
 
 
+def test_a_rendered_script_fails_where_an_object_of_others_stands(home, settings):
+    before = objects(settings)
+    for name in ("tables", "views", "production_scoring_v41"):
+        text = v4(home, "sql", "render", "--script", name).output
+        guarded = text[: text.index("-- v4_", text.index("CREATE SCHEMA"))]
+        with pytest.raises(duckdb.Error, match=r"Objects of others stand where ours belong: .*v4_"):
+            ask(settings, guarded)
+    assert objects(settings) == before
+
+
 # --- the plan ---------------------------------------------------------------------------------------------------------
 
 
@@ -444,6 +454,7 @@ def test_a_half_done_takeover_stops_every_other_command_until_it_is_finished_or_
 
     with pytest.raises(Crash):
         move_in(settings, stop)
+    assert "A takeover was begun and is not finished" in v4(home, "takeover").output
     for command in (("status",), ("run", "--date", "today"), ("live",)):
         refused = v4(home, *command).exception
         assert isinstance(refused, TakeoverError)
