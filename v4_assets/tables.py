@@ -143,7 +143,7 @@ class Catalogue(Mapping[str, Table]):
     ) -> None:
         self.brought = brought or {}
         self._week = week
-        self._datasets = datasets
+        self.datasets = datasets
         self.versions = versions
         renamed = lead_columns or {}
         self.lead_columns = {key: renamed.get(key, column.name) for key, column in LEAD_COLUMNS.items()}
@@ -170,7 +170,7 @@ class Catalogue(Mapping[str, Table]):
 
     def _made(self, key: str, name: str, contract: str | None = None) -> Table:
         file = sql.load(contract or key)
-        return Table(key, self._datasets.features, name, file.columns, file.purpose)
+        return Table(key, self.datasets.features, name, file.columns, file.purpose)
 
     def __getitem__(self, key: str) -> Table:
         return self._tables[key]
@@ -227,7 +227,7 @@ class Catalogue(Mapping[str, Table]):
         return tuple(column.name for column in sql.load(contract).columns)
 
     def _view(self, name: str, query: Query, description: str) -> View:
-        return View(self._datasets.features, name, query, description)
+        return View(self.datasets.features, name, query, description)
 
     def lineage(self, version: str) -> tuple[str, ...]:
         """Keys of the checked tables that a version's scores are made from, its scores last."""
