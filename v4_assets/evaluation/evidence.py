@@ -7,7 +7,7 @@ sufficient statistics, so that another confidence or threshold can be applied to
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import date
 from hashlib import sha256
 from typing import Any, Literal
@@ -76,6 +76,9 @@ class Evidence:
     """Of the day's top decile, the share that was scored the day before and was not in it then."""
     retrospective: bool
     """Computed on another day than prediction_date."""
+    silent_days: int | None = None
+    """Days of contact within the cohort's that are left out, as calls that should have been recorded after them were
+    not; None in rows of release 0.1."""
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "Evidence":
@@ -84,6 +87,14 @@ class Evidence:
 
 
 def digest(rows: Iterable[Evidence]) -> str:
-    """sha256 of a day's evidence, the same whatever the order of its rows."""
-    lines = sorted(json.dumps(asdict(row), default=str, sort_keys=True) for row in rows)
+    """sha256 of a day's evidence, the same whatever the order of its rows, and before a column was added."""
+    added = {field.name for field in fields(Evidence) if field.default is not MISSING}
+    lines = sorted(
+        json.dumps(
+            {name: value for name, value in asdict(row).items() if value is not None or name not in added},
+            default=str,
+            sort_keys=True,
+        )
+        for row in rows
+    )
     return sha256("\n".join(lines).encode()).hexdigest()

@@ -52,7 +52,7 @@ def registered_bundles(_: Warehouse, __: Catalogue, registry: ModelRegistry) -> 
 
 VERSIONS = (
     SchemaVersion(1, "the tables of release 0.1", ""),
-    SchemaVersion(2, "v4_schema, the schema versions themselves", "8fcd40d4c6be", registered_bundles),
+    SchemaVersion(2, "v4_schema, the schema versions themselves", "622e770fc688", registered_bundles),
 )
 NEEDED = VERSIONS[-1].number
 """The schema version this release reads and writes."""
