@@ -70,6 +70,8 @@ class VersionNames:
     """Short name that ends asset names: v41."""
     features_view: str
     scores_table: str
+    legacy_columns: bool = False
+    """Whether the features view also carries columns of the hand-run view of that name."""
 
 
 LEAD = "lead"
@@ -77,6 +79,11 @@ CONTACTS = "ria_contacts_current"
 HISTORY = "contact_registered_employment_history"
 PROTOCOL = "broker_protocol_members"
 SOURCES = (LEAD, CONTACTS, HISTORY, PROTOCOL)
+SOURCE_COLUMNS = {CONTACTS: CONTACT_COLUMNS, HISTORY: HISTORY_COLUMNS, PROTOCOL: PROTOCOL_COLUMNS}
+"""Columns of the sources whose names are the same everywhere."""
+
+BROUGHT = "brought"
+"""In {{lead.brought}}: the observations of a source's columns that only some versions need."""
 
 SOURCE_OBSERVATIONS = "source_observations"
 SCORED_LEADS = "scored_leads"
@@ -99,6 +106,7 @@ SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
 SCHEMA = "schema"
+TAKEOVER = "takeover"
 
 SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
 """The snapshot that both versions read, ordered so that each table reads only earlier ones."""
@@ -119,6 +127,7 @@ SINGLE = (
     SALESFORCE_JOBS,
     SALESFORCE_SYNC_LOG,
     SCHEMA,
+    TAKEOVER,
 )
 """Tables that exist once, independent of the versions."""
 
@@ -126,7 +135,8 @@ SINGLE = (
 class Catalogue(Mapping[str, Table]):
     """All tables by key, for one set of datasets, versions, names of the Lead table's columns and one kind of week.
 
-    `week` is the part of a date in GoogleSQL, such as WEEK(SATURDAY).
+    `week` is the part of a date in GoogleSQL, such as WEEK(SATURDAY); `brought` are columns of the sources that only
+    some versions need, by table.
     """
 
     def __init__(
@@ -135,20 +145,25 @@ class Catalogue(Mapping[str, Table]):
         versions: Mapping[str, VersionNames],
         lead_columns: Mapping[str, str] | None = None,
         week: str = "ISOWEEK",
+        brought: Mapping[str, tuple[Column, ...]] | None = None,
     ) -> None:
+        self.brought = brought or {}
         self._week = week
-        self._datasets = datasets
+        self.datasets = datasets
         self.versions = versions
         renamed = lead_columns or {}
         self.lead_columns = {key: renamed.get(key, column.name) for key, column in LEAD_COLUMNS.items()}
         lead = tuple(replace(column, name=self.lead_columns[key]) for key, column in LEAD_COLUMNS.items())
+        declared = {LEAD: lead, **SOURCE_COLUMNS}
+        described = (
+            (LEAD, datasets.crm, "Lead", "Salesforce leads"),
+            (CONTACTS, datasets.advisors, CONTACTS, "Advisors, current state only"),
+            (HISTORY, datasets.advisors, HISTORY, "Registered employments"),
+            (PROTOCOL, datasets.crm, PROTOCOL, "Broker Protocol members"),
+        )
         sources = [
-            Table(LEAD, datasets.crm, "Lead", lead, "Salesforce leads", is_source=True),
-            Table(
-                CONTACTS, datasets.advisors, CONTACTS, CONTACT_COLUMNS, "Advisors, current state only", is_source=True
-            ),
-            Table(HISTORY, datasets.advisors, HISTORY, HISTORY_COLUMNS, "Registered employments", is_source=True),
-            Table(PROTOCOL, datasets.crm, PROTOCOL, PROTOCOL_COLUMNS, "Broker Protocol members", is_source=True),
+            Table(key, dataset, name, (*declared[key], *self.brought.get(key, ())), description, is_source=True)
+            for key, dataset, name, description in described
         ]
         made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE)]
         for names in versions.values():
@@ -161,7 +176,7 @@ class Catalogue(Mapping[str, Table]):
 
     def _made(self, key: str, name: str, contract: str | None = None) -> Table:
         file = sql.load(contract or key)
-        return Table(key, self._datasets.features, name, file.columns, file.purpose)
+        return Table(key, self.datasets.features, name, file.columns, file.purpose)
 
     def __getitem__(self, key: str) -> Table:
         return self._tables[key]
@@ -191,7 +206,7 @@ class Catalogue(Mapping[str, Table]):
             *(
                 self._view(
                     names.features_view,
-                    self.query("production_features", features=features_key(names.key)),
+                    self.query(_features_file(names), features=features_key(names.key)),
                     f"Features of {version} on the latest day that has any",
                 )
                 for version, names in self.versions.items()
@@ -207,8 +222,18 @@ class Catalogue(Mapping[str, Table]):
             ),
         )
 
+    def view_columns(self, name: str) -> tuple[str, ...]:
+        """Names of a view's columns; of a version's features view those of its table."""
+        for one in self.versions.values():
+            if name == one.features_view:
+                legacy = sql.load("legacy_features").columns if one.legacy_columns else ()
+                return tuple(column.name for column in (*self[features_key(one.key)].columns, *legacy))
+        file = {view.name: view.query.name for view in self.views}[name]
+        contract = "daily_scores" if file == "production_scores" else file
+        return tuple(column.name for column in sql.load(contract).columns)
+
     def _view(self, name: str, query: Query, description: str) -> View:
-        return View(self._datasets.features, name, query, description)
+        return View(self.datasets.features, name, query, description)
 
     def lineage(self, version: str) -> tuple[str, ...]:
         """Keys of the checked tables that a version's scores are made from, its scores last."""
@@ -220,13 +245,25 @@ class Catalogue(Mapping[str, Table]):
         return sql.bind(sql.load(file), self.names(**aliases), params or {})
 
     def names(self, **aliases: str) -> dict[str, str]:
-        """Placeholder to full table name, to a Lead column's name, and to the week."""
+        """Placeholder to full table name, a Lead column's name, the observations of further columns, and the week."""
         return (
             {key: table.full_name for key, table in self.items()}
             | {f"{LEAD}.{key}": name for key, name in self.lead_columns.items()}
+            | {f"{key}.{BROUGHT}": self._observed(key) for key in SOURCES}
             | {"policy.week": self._week}
             | {placeholder: self[key].full_name for placeholder, key in aliases.items()}
         )
+
+    def _observed(self, source: str) -> str:
+        """What source_observations.sql adds to a source's columns for those that only some versions need."""
+        return "".join(
+            f",\n      STRUCT('{one.name}' AS column_name, COUNTIF({one.name} IS NULL) AS null_count)"
+            for one in self.brought.get(source, ())
+        )
+
+
+def _features_file(names: VersionNames) -> str:
+    return "legacy_features" if names.legacy_columns else "production_features"
 
 
 def features_key(version_key: str) -> str:

@@ -15,11 +15,11 @@
 --   own_rank         FLOAT64 [0..1]  share of them that the candidate ranks lower, ties by half
 --   baseline_rank    FLOAT64 [0..1]  the same of the baseline
 --   vote             FLOAT64  positive: more like a fallen candidate
---   model_sha256     STRING  the candidate's artifact
+--   bundle_sha256    STRING  the candidate's live bundle, or its model file where that is not known
 
 SELECT
   prediction_date, switch_id, lead_id, advisor_crd, contacted_on, scored_on, called_on, excluded, leads, own_rank,
-  baseline_rank, vote, model_sha256
+  baseline_rank, vote, bundle_sha256
 FROM {{early_warning_votes}}
 WHERE prediction_date BETWEEN @first_day AND @last_day
 ORDER BY prediction_date, switch_id, lead_id

@@ -7,13 +7,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from v4_assets.config.rollout_daily import DailyRun
-from v4_assets.config.rollout_policy import Evaluation, Frozen, Policy, Share
-from v4_assets.config.rollout_references import FOLDER, ReferencePlaces
-from v4_assets.config.rollout_salesforce import SalesforceSync
-from v4_assets.config.rollout_sources import Sources
+from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, Share
+from v4_assets.config.rollout_systems import FOLDER, ColumnName, ReferencePlaces, SalesforceSync, SourceColumn, Sources
 from v4_assets.errors import SettingsError
-from v4_assets.tables import Catalogue, Datasets, VersionNames
+from v4_assets.sql import Column
+from v4_assets.tables import LEAD, SOURCE_COLUMNS, Catalogue, Datasets, VersionNames
 
 
 class HyperParameters(Frozen):
@@ -50,8 +48,12 @@ class Version(Frozen):
     """View of the latest day's features."""
     scores_table: Annotated[str, Field(pattern=r"^\w+$")]
     """Table of its scores."""
+    legacy_columns: bool = False
+    """Add firm_crd, firm_name, has_fintrx_match and feature_extraction_timestamp to features_view, for old readers."""
     train: HyperParameters | None = None
     """XGBoost parameters; leave them out for a model trained elsewhere."""
+    source_columns: dict[ColumnName, SourceColumn] = Field(default_factory=dict)
+    """Columns of the source tables that only this version needs."""
 
 
 class DatasetNames(Frozen):
@@ -143,6 +145,20 @@ class Rollout(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _columns_agree(self) -> "Rollout":
+        lead = {name.lower() for name in self.sources.lead.columns.model_dump().values()}
+        known: dict[tuple[str, str], SourceColumn] = {}
+        for version, entry in self.versions.items():
+            for name, column in entry.source_columns.items():
+                key = (column.table, name.lower())
+                shared = lead if column.table == LEAD else {one.name.lower() for one in SOURCE_COLUMNS[column.table]}
+                if name.lower() in shared:
+                    raise ValueError(f"{version}: {name} of {column.table} is read for every version; leave it out")
+                if known.setdefault(key, column) != column:
+                    raise ValueError(f"{version}: {name} of {column.table} is declared otherwise by another version")
+        return self
+
+    @model_validator(mode="after")
     def _same_day(self) -> "Rollout":
         at, grace = self.daily_run.at, self.policy.grace_minutes
         left = 24 * 60 - 1 - 60 * at.hour - at.minute
@@ -159,12 +175,22 @@ class Rollout(Frozen):
         return Catalogue(
             Datasets(**self.datasets.model_dump()),
             {
-                version: VersionNames(entry.key, entry.features_view, entry.scores_table)
+                version: VersionNames(entry.key, entry.features_view, entry.scores_table, entry.legacy_columns)
                 for version, entry in self.versions.items()
             },
             self.sources.lead.columns.model_dump(),
             self.policy.weeks.date_part,
+            self.source_columns,
         )
+
+    @property
+    def source_columns(self) -> dict[str, tuple[Column, ...]]:
+        """Source table to the columns that single versions need, each once."""
+        found: dict[str, dict[str, Column]] = {}
+        for entry in self.versions.values():
+            for name, column in entry.source_columns.items():
+                found.setdefault(column.table, {}).setdefault(name.lower(), column.column(name))
+        return {table: tuple(columns.values()) for table, columns in found.items()}
 
 
 class _OnceLoader(yaml.SafeLoader):  # still safe: it builds plain values only

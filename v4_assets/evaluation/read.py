@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -13,7 +14,7 @@ from v4_assets.days import days_between
 from v4_assets.errors import RowsMissingError
 from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest, without
 from v4_assets.evaluation.comparison import Judged, Occasion, compare, served
-from v4_assets.evaluation.evidence import QUESTIONS, Question
+from v4_assets.evaluation.evidence import QUESTIONS, Artifact, Question
 from v4_assets.evaluation.silence import WEEKS_BEFORE, left_out, silences
 from v4_assets.partition import Day
 from v4_assets.production import events as deployments
@@ -27,8 +28,6 @@ SIZING = {
     "min_conversions",
     "label_lag_days",
     "interval_level",
-    "silent_calls",
-    "holidays",
 }
 """Settings of `evaluation` that determine the evidence; the others only determine its verdict."""
 
@@ -73,7 +72,8 @@ class Evaluator:
             str(self.rollout.outcome_window_days),
             self.rollout.baseline,
             *self.versions,
-            *(sql.load(name).body for name in ("cohort_leads", "cohort_scores", "call_days")),
+            *(f"without {day}" for day in sorted(self.silent_days)),
+            *(sql.load(name).body for name in ("cohort_leads", "cohort_scores")),
             *sorted(
                 f"{name}@{day}:{write.sequence}"
                 for (name, day), write in self.writes.items()
@@ -83,13 +83,16 @@ class Evaluator:
 
     def compare(self) -> list[Judged]:
         """Every version on the cohort of every question."""
-        silent = self._silent_days()
+        silent = self.silent_days
         found, scores = self._entries(silent)
         judged: list[Judged] = []
         occasion = self.occasion()
+        artifacts = {version: self.artifacts(version) for version in scores}
         for question in QUESTIONS:
             chosen = cohort(found, self._reach(found, question), silent)
-            versions = {version: served(table, chosen.rows[version]) for version, table in scores.items()}
+            versions = {
+                version: served(table, chosen.rows[version], artifacts[version]) for version, table in scores.items()
+            }
             judged += compare(occasion, question, chosen, versions)
         return judged
 
@@ -101,17 +104,19 @@ class Evaluator:
         }
         return entries(leads, scores, self._scored_days(reach), self.rollout.outcome_window_days), scores
 
+    @cached_property
     def _calls(self) -> dict[date, int]:
         """Calls of each day that had any, as known on the day."""
         first = self.whole.first - timedelta(weeks=WEEKS_BEFORE)
         rows = self.store.rows("call_days", self.day.params | {"first_day": first})
         return {row["called_on"]: row["calls"] for row in rows}
 
-    def _silent_days(self) -> set[date]:
+    @cached_property
+    def silent_days(self) -> set[date]:
         """Days of contact after which calls that should have been recorded were not."""
         limits = self.rollout.evaluation
         last = self.day.date - timedelta(days=1)
-        return left_out(silences(self._calls(), self.whole.first, last, limits.silent_calls, limits.holidays))
+        return left_out(silences(self._calls, self.whole.first, last, limits.silent_calls, limits.holidays))
 
     def _entries(self, silent: Collection[date]) -> tuple[Entries, dict[str, pa.Table]]:
         """All leads that may enter a cohort, and their scores, read only as far back as needed."""
@@ -138,7 +143,7 @@ class Evaluator:
             baseline=self.rollout.baseline,
             level=self.rollout.evaluation.interval_level,
             live=self._live(),
-            call_days=self._calls(),
+            call_days=self._calls,
             churn={version: self._churn(key) for version, key in self._score_keys().items()},
         )
 
@@ -148,6 +153,20 @@ class Evaluator:
         found = {}
         for day in self._days_scored() if switches else ():
             found[day] = (deployments.live_at(switches, cutoff(day + timedelta(days=1))) or switches[0]).version
+        return found
+
+    def artifacts(self, version: str) -> dict[date, set[Artifact]]:
+        """What scored on each day; rows from before and after an upgrade count as one artifact."""
+        # A partition is of one artifact. A query of its own leaves that of cohort_scores, and so the definition of
+        # evidence written before schema 2, as it was.
+        rows, older = self._read("cohort_bundles", self.whole, daily_scores=self._score_keys()[version]), None
+        found: dict[date, set[Artifact]] = {}
+        for row in rows.to_pylist():
+            bundle = row["bundle_sha256"]
+            if bundle is None:
+                older = self.store.older_bundles() if older is None else older
+                bundle = older.get((version, row["model_sha256"]))
+            found.setdefault(row["scored_on"], set()).add(Artifact(row["model_sha256"], bundle))
         return found
 
     def _churn(self, key: str) -> float | None:

@@ -153,9 +153,9 @@ def _totals(weeks: Sequence[tuple[date, Sequence[Mapping[str, Any]]]]) -> tuple[
     for _, found in weeks:
         voting = [row for row in found if row["excluded"] is None]
         before = models[-1] if models else None
-        model = voting[-1]["model_sha256"] if voting else before
+        model = voting[-1]["bundle_sha256"] if voting else before
         begins = not totals or (before is not None and model != before)
-        total = sum(row["vote"] for row in voting if row["model_sha256"] == model)
+        total = sum(row["vote"] for row in voting if row["bundle_sha256"] == model)
         totals.append(float(total if begins else max(totals[-1], 0.0) + total))
         models.append(model)
     return totals, [models[-1] if one is None and models else one for one in models]

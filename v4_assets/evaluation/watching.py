@@ -216,10 +216,11 @@ class _Calls:
 
     def rows(self, new: Numbers) -> list[dict[str, Any]]:
         """One row per call, in the order of the calls."""
-        found, candidate = self.found, self.evaluator.rollout.candidate
+        found = self.found
         new = new[np.lexsort((self.ids[new].astype(str), found.called_on[new]))]
         crds = self._advisors()
-        models = self.scores[candidate]["model_sha256"].to_pylist()
+        live = self.evaluator.store.production()
+        bundle = live.bundle_sha256 or live.model_sha256 if live else None
         reasons = self._reasons(new, crds)
         voting = np.array([place for place, reason in zip(new, reasons, strict=True) if reason is None], dtype=int)
         mask = np.zeros(len(found.contacted_on), dtype=bool)
@@ -245,7 +246,7 @@ class _Calls:
                     "own_rank": None if one is None else float(calls.own_rank[one]),
                     "baseline_rank": None if one is None else float(calls.baseline_rank[one]),
                     "vote": None if one is None else float(vote[one]),
-                    "model_sha256": None if one is None else models[found.rows[candidate][place]],
+                    "bundle_sha256": None if one is None else bundle,
                 }
             )
         return made

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from v4_assets.checks import Check, Finding
+from v4_assets.checks import Check, Finding, steady
 from v4_assets.config.rollout import CheckLimits
 from v4_assets.features.audit import FeatureAudit
 from v4_assets.models.contract import Feature
-from v4_assets.sources.steady import steady
 
 REMOVED_FEATURES = (
     "industry_tenure_months",
@@ -126,6 +125,8 @@ def _missing_steady(audits: Sequence[FeatureAudit], before: Sequence[Mapping[str
 
 
 def _drift(audits: Sequence[FeatureAudit], limit: float) -> Finding:
+    if not any(one.shares for one in audits):
+        return Finding(DRIFT, False, "no model is registered, so there is no training profile", f"at most {limit}")
     indices = {one.feature.name: one.psi for one in audits if one.psi is not None}
     over = [f"{name}: {index:.3f}" for name, index in indices.items() if index > limit]
     largest = max(indices.values(), default=0.0)

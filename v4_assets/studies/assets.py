@@ -7,7 +7,7 @@ from pydantic import Field
 
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
+from v4_assets.daily import MaterializeResult
 from v4_assets.names import EVALUATION_GROUP
 from v4_assets.store import Store
 from v4_assets.studies.assumptions import Assumptions

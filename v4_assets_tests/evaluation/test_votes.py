@@ -78,7 +78,7 @@ def test_booked_shares_are_filled_in_between_and_end_at_one():
 
 
 def row(day: date, vote: float | None, *, model: str = "a", excluded: str | None = None) -> dict:
-    return {"prediction_date": day, "vote": vote, "model_sha256": model, "excluded": excluded}
+    return {"prediction_date": day, "vote": vote, "bundle_sha256": model, "excluded": excluded}
 
 
 def told(rows: list[dict], since: date = SINCE, today: date = TODAY):

@@ -62,7 +62,7 @@ def convicted_by_hand(past, today: date, live_since: date) -> bool:
     def number(day: date) -> int:
         return (day - date(2000, 1, 3)).days // 7
 
-    last = {}
+    last: dict[int, dict[str, Verdict]] = {}
     for day in sorted(past):
         closes = day.weekday() >= 4
         if closes and past[day].voided:

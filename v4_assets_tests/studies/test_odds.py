@@ -478,7 +478,7 @@ def test_the_asset_shows_odds_and_chart_at_the_volume_of_its_run():
     (made,) = result.asset_materializations_for_node("policy_odds")
     assert made.metadata["false_rollback_12_weeks"].value == pytest.approx(0.028, abs=0.015)
     assert "3,000 leads a week" in str(made.metadata["odds"].value)
-    assert made.metadata["chart"].value.startswith("![odds](data:image/png;base64,iVBOR")
+    assert str(made.metadata["chart"].value).startswith("![odds](data:image/png;base64,iVBOR")
 
 
 # --- what is written about it

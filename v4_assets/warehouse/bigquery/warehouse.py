@@ -28,6 +28,7 @@ from v4_assets.warehouse.bigquery.access import Access
 from v4_assets.warehouse.bigquery.batches import resliced, spool
 from v4_assets.warehouse.bigquery.connection import BigQueryConnection
 from v4_assets.warehouse.bigquery.errors import explained, is_aborted, verify_location
+from v4_assets.warehouse.bigquery.moving import BigQueryMoving
 from v4_assets.warehouse.bigquery.scripts import partition_script, statements_script, table_script
 from v4_assets.warehouse.bigquery.tables import add_columns_ddl, declared, fields, reference, shape, view_ddl
 from v4_assets.warehouse.protocol import ROWS_PER_BATCH, Statement, arrow_schema
@@ -80,11 +81,14 @@ class BigQueryWarehouse(BigQueryConnection):
         for table, there in found:
             if there is None:
                 with explained(table.name):
-                    self._client.create_table(declared(table, self.project), exists_ok=True)
+                    made = self._client.create_table(declared(table, self.project), exists_ok=True)
+                if shape(made).expires:
+                    self.moving().keep(table, "table")
             elif lacking := shapes.missing_columns(table, there):
                 self._run(Query(f"add_columns_{table.name}", add_columns_ddl(table, lacking)))
         for view in views:
             self._run(Query(view.name, view_ddl(view)))
+            self.moving().keep(shapes.place(view), "view")
 
     def replace_partition(
         self, table: Table, write: PartitionWrite, rows: Query | Iterable[pa.RecordBatch], log: Table
@@ -117,6 +121,10 @@ class BigQueryWarehouse(BigQueryConnection):
                 return shape(self._client.get_table(reference(table, self.project)))
             except NotFound:
                 return None
+
+    def moving(self) -> BigQueryMoving:
+        """Moving objects aside and back."""
+        return BigQueryMoving(self._client, self._run, self.read)
 
     def columns(self, table: Table) -> dict[str, str]:
         """The actual columns and their GoogleSQL types."""

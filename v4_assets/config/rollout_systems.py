@@ -1,0 +1,184 @@
+"""What other systems have and how it is reached: `sources`, `salesforce` and `references` of rollout.yaml."""
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from v4_assets.config.rollout_policy import AnyShare, Frozen, Share
+from v4_assets.sql import Column
+
+RESERVED = """
+    all and any array as asc assert_rows_modified at between by case cast collate contains create cross cube current
+    default define desc distinct else end enum escape except exclude exists extract false fetch following for from full
+    group grouping groups hash having if ignore in inner intersect interval into is join lateral left like limit lookup
+    merge natural new no not null nulls of on or order outer over partition preceding proto qualify range recursive
+    respect right rollup rows select set some struct tablesample then to treat true unbounded union unnest using when
+    where window with within
+"""
+"""GoogleSQL's reserved keywords: https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical."""
+FOLDER = "folder"
+"""In the context of a validation: the folder that relative paths are relative to."""
+
+
+def _not_reserved(name: str) -> str:
+    if name.lower() in RESERVED.split():
+        raise ValueError(f"{name} is a reserved keyword of GoogleSQL; give the column another name in a view")
+    return name
+
+
+ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,299}$"), AfterValidator(_not_reserved)]
+
+
+class LeadColumns(Frozen):
+    """The columns of the CRM's Lead table."""
+
+    id: ColumnName = "Id"
+    """Salesforce Lead Id, 18 characters."""
+    advisor_crd: ColumnName = "FA_CRD__c"
+    """The advisor's CRD number, as text."""
+    lead_source: ColumnName = "LeadSource"
+    """Where the lead came from."""
+    email: ColumnName = "Email"
+    """The lead's own e-mail address."""
+    linkedin: ColumnName = "LinkedIn_Profile_Apollo__c"
+    """The lead's own LinkedIn profile."""
+    company: ColumnName = "Company"
+    """Employer as Salesforce knows it."""
+    created_at: ColumnName = "CreatedDate"
+    """Timestamp of the lead's creation."""
+    entered_contacting: ColumnName = "stage_entered_contacting__c"
+    """Timestamp of entering Contacting."""
+    entered_call_scheduled: ColumnName = "Stage_Entered_Call_Scheduled__c"
+    """Timestamp of entering Call Scheduled: the conversion."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "LeadColumns":
+        names = [name.lower() for name in self.model_dump().values()]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)} is named for two columns; each column needs a name of its own")
+        return self
+
+
+class LeadSource(Frozen):
+    """The CRM's Lead table."""
+
+    columns: LeadColumns = LeadColumns()
+
+
+class Sources(Frozen):
+    """Tables that other systems write."""
+
+    lead: LeadSource = LeadSource()
+
+
+SAMPLE_TYPES: dict[str, tuple[type, ...]] = {
+    "STRING": (str,),
+    "INT64": (int,),
+    "FLOAT64": (float, int),
+    "BOOL": (bool,),
+    "DATE": (date,),
+    "TIMESTAMP": (datetime,),
+}
+"""GoogleSQL's types, and what YAML reads for a value of each."""
+
+
+class SourceColumn(Frozen):
+    """A column of a source table that only one version needs."""
+
+    table: Literal["lead", "ria_contacts_current", "contact_registered_employment_history", "broker_protocol_members"]
+    """The source table it is a column of."""
+    type: Literal["STRING", "INT64", "FLOAT64", "BOOL", "DATE", "TIMESTAMP"]
+    """Its type in GoogleSQL; another one in the table stops the day."""
+    sample: Annotated[tuple[Any, ...], Field(min_length=1)]
+    """Values that the sample world gives it, each to about as many rows; null for not known."""
+    meaning: Annotated[str, Field(min_length=1)] = "a column that only this version needs"
+    """What it holds."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "SourceColumn":
+        wanted = SAMPLE_TYPES[self.type]
+        known = [value for value in self.sample if value is not None]
+        # A bool is an int to Python, and a datetime a date.
+        strict = [value for value in known if type(value) not in wanted]
+        if strict or not known:
+            raise ValueError(f"sample needs values of type {self.type}, null beside them; it has {list(self.sample)}")
+        return self
+
+    def column(self, name: str) -> Column:
+        """The column as a source's contract has it."""
+        return Column(name, self.type, self.meaning, sample=self.sample)
+
+
+FieldName = Annotated[str, Field(pattern=r"^[A-Za-z]\w*$", max_length=80)]
+
+
+class FieldNames(Frozen):
+    """Names of the fields of the Lead object. An optional field that is null is not sent."""
+
+    score: FieldName
+    """Two decimals, 0 to 1."""
+    percentile: FieldName
+    """1 to 100; 100 is best."""
+    deprioritize: FieldName
+    """The lowest fifth."""
+    model_version: FieldName | None = None
+    """The version the values come from; null: not sent."""
+    scored_at: FieldName | None = None
+    """When the values last changed; null: not sent. Never compared, or every lead would change every day."""
+
+    @model_validator(mode="after")
+    def _all_different(self) -> "FieldNames":
+        names = [name.lower() for name in self.model_dump().values() if name]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two of {names} are the same field")
+        return self
+
+
+class SalesforceSync(Frozen):
+    """How the live version's scores reach the org."""
+
+    fields: FieldNames
+    max_changed_share: Share
+    """Largest share, among leads that carry the same version, whose deprioritize flips or whose decile moves by two or
+    more; above it, nothing is sent."""
+    max_failure_rate: AnyShare
+    """Largest share of sent leads that the org refuses for good; above it, the run fails after recording everything."""
+    leads_that_left: Literal["leave", "clear"]
+    """Fields of a lead that is no longer scored: leave keeps their values, clear empties them."""
+    read_back: Literal["sample", "all"]
+    """Leads that are read again and compared after a sync."""
+    read_back_leads: Annotated[int, Field(ge=1, le=2000)]
+    """Leads in the sample."""
+    rows_per_job: Annotated[int, Field(ge=1, le=500_000)]
+    """Rows of one Bulk API job; half a million rows stay below its limit of 100 MB."""
+    retry_rounds: Annotated[int, Field(ge=0, le=10)]
+    """Retries of rows with a temporary error, such as a lock; the next run sends what is left."""
+    retry_wait_seconds: Annotated[float, Field(ge=0, le=600)]
+    """Wait before the first retry; each further wait is twice as long, plus or minus a half."""
+    poll_deadline_minutes: Annotated[float, Field(gt=0, le=24 * 60)]
+    """A job that takes longer is aborted."""
+    quarantine_days: Annotated[int, Field(ge=1, le=366)]
+    """Days until a refused lead is sent again; a change of the live version sends it at once."""
+
+
+class ReferencePlaces(Frozen):
+    """Places besides the project's own three datasets."""
+
+    datasets: tuple[str, ...] = ()
+    """Datasets with views and routines; on BigQuery each may be written `project.dataset`."""
+    paths: tuple[Path, ...] = ()
+    """Files and folders of text. In rollout.yaml relative to its folder."""
+    scheduled_queries: Path | None = None
+    """File with the JSON that `bq ls --transfer_config --format=prettyjson` prints."""
+
+    @field_validator("paths", "scheduled_queries")
+    @classmethod
+    def _beside_the_file(
+        cls, value: tuple[Path, ...] | Path | None, info: ValidationInfo
+    ) -> tuple[Path, ...] | Path | None:
+        folder = (info.context or {}).get(FOLDER, Path())
+        if isinstance(value, tuple):
+            return tuple(folder / path.expanduser() for path in value)
+        return folder / value.expanduser() if value else None
