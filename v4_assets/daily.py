@@ -50,12 +50,13 @@ def daily_asset(
     work: Callable[[Store, Day], tuple[PartitionWrite, Sequence[Finding]]],
     observe: Callable[[Store, Day], Iterable[dg.AssetObservation]] = lambda store, day: (),
     waits: Callable[[Store, Sequence[Day]], str | None] = lambda store, days: None,
+    priority: int = 0,
 ) -> dg.AssetsDefinition:
     """An asset that fills one partition of the table `key` a day by `work`, and answers its `checks`.
 
     Where `waits` gives a reason, the step writes nothing, stays green, and what depends on it is skipped. `observe`
     tells what was seen of assets made elsewhere. A range of days is one run: `work` is called day by day, oldest
-    first, and each check answers once for all of them.
+    first, and each check answers once for all of them. Of the steps that could run, a higher `priority` runs first.
     """
     table = rollout.catalogue[key]
 
@@ -69,6 +70,7 @@ def daily_asset(
         kinds=kinds,
         check_specs=specs(checks, key),
         output_required=False,
+        op_tags={"dagster/priority": str(priority)},
         metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
     )
     def asset(
@@ -111,6 +113,7 @@ def table_asset(
     checks: Sequence[Check] = (),
     judge: Callable[[Store, Day], Sequence[Finding]] = lambda store, day: (),
     observe: Callable[[Store, Day], Iterable[dg.AssetObservation]] = lambda store, day: (),
+    priority: int = 0,
 ) -> dg.AssetsDefinition:
     """A daily asset that sql/KEY.sql makes inside the warehouse. What it depends on is read from the file's header."""
     file = sql.load(key)
@@ -130,6 +133,7 @@ def table_asset(
         checks=checks,
         work=work,
         observe=observe,
+        priority=priority,
     )
 
 

@@ -250,8 +250,10 @@ def audited(feature: Feature = TIER, counts: tuple[int, int] = (50, 50), **chang
     return replace(rows, **changes)
 
 
-def ask_features(check: Check, *audits: FeatureAudit, columns=COLUMNS, profiles_before=(), covered=None) -> Finding:
-    found = feature_checks.judge(columns, CONTRACT, covered or coverage(), audits, profiles_before, LIMITS)
+def ask_features(
+    check: Check, *audits: FeatureAudit, columns=COLUMNS, profiles_before=(), covered=None, unscorable=0
+) -> Finding:
+    found = feature_checks.judge(columns, CONTRACT, covered or coverage(), audits, profiles_before, LIMITS, unscorable)
     return answer(found, check)
 
 
@@ -290,11 +292,14 @@ FEATURE_CASES = (
         feature_checks.VALUES_ALLOWED,
         good=lambda: ask_features(feature_checks.VALUES_ALLOWED, audited(), audited(SPAN)),
         bad=lambda: ask_features(
-            feature_checks.VALUES_ALLOWED, audited(unknown={"odd", "huge"}), audited(SPAN, nulls=2, out_of_range=3)
+            feature_checks.VALUES_ALLOWED,
+            audited(unknown={"odd", "huge"}),
+            audited(SPAN, nulls=2, out_of_range=3),
+            unscorable=2,
         ),
-        found_good="0 features",
-        found_bad="3 features",
-        expected="0 features",
+        found_good="0 of 100 leads are not scored",
+        found_bad="2 of 100 leads are not scored",
+        expected="at most 1.0%",
         details=(
             "tier: unknown ['huge', 'odd'], known ['low', 'high']",
             "span: NULL in 2 rows",
@@ -324,6 +329,22 @@ FEATURE_CASES = (
         details=("tier: 0.879",),
     ),
 )
+
+
+def test_leads_that_the_model_cannot_score_stop_the_day_only_above_the_limit():
+    at_the_limit = ask_features(feature_checks.VALUES_ALLOWED, audited(), audited(SPAN, out_of_range=1), unscorable=1)
+    assert (at_the_limit.passed, at_the_limit.details) == (True, ("span: 1 rows outside [0, 9]",))
+    assert not ask_features(
+        feature_checks.VALUES_ALLOWED, audited(), audited(SPAN, out_of_range=2), unscorable=2
+    ).passed
+
+
+@pytest.mark.parametrize(
+    ("missing", "left_out", "passed"), [(0, 0, True), (3, 3, True), (2, 3, True), (4, 3, False), (1, 0, False)]
+)
+def test_only_leads_that_no_version_can_score_may_be_missing(missing, left_out, passed):
+    covered = coverage(100 - missing, missing=missing)
+    assert feature_checks.covers(score_checks.SAME_LEADS, covered, left_out).passed is passed
 
 
 def test_the_model_s_features_are_a_set_in_whatever_order_the_table_has_them():
