@@ -1,8 +1,9 @@
-"""What every daily asset shares: the days of its run, the table it fills, and the checks it answers."""
+"""Daily assets: the days of a run, the table that an asset fills, and the results of its checks."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from tqdm import tqdm
@@ -11,25 +12,29 @@ from v4_assets import sql, tables, verdicts
 from v4_assets.checks import Check, Finding, results, specs
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import V4Error
 from v4_assets.names import ONLY_GAPS_TAG, PROCESS_TAG, REPLACE_LIVE_TAG
 from v4_assets.partition import Day, is_kept, metadata_of, write_query
-from v4_assets.partitions import days_of
 from v4_assets.runs import this_process
 from v4_assets.store import Store
 from v4_assets.tables import Table
 from v4_assets.warehouse.writes import PartitionWrite
+
+if TYPE_CHECKING:
+    MaterializeResult = dg.MaterializeResult[None]
+else:
+    # mypy wants the argument of the generic class; Dagster accepts only the bare class on an asset with checks.
+    MaterializeResult = dg.MaterializeResult
 
 
 def days(context: dg.AssetExecutionContext, clock: Clock) -> tuple[Day, ...]:
     """The days of a run, oldest first. Raises V4Error for a day that has not begun."""
     tags = context.run.tags
     if tags.get(PROCESS_TAG) != this_process():
-        # Dagster launched the run, or repeats one: without this nobody could tell that its process was killed.
+        # Dagster launched the run, or repeats one: without this tag a killed process goes unnoticed.
         context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
     reason, only_gaps = tags.get(REPLACE_LIVE_TAG), tags.get(ONLY_GAPS_TAG) == "true"
-    dates = days_of(context)
+    dates = [date.fromisoformat(key) for key in sorted(context.partition_keys)]
     if dates[-1] > clock.today():
         raise V4Error(f"{dates[-1]} has not begun in New York, where it is {clock.today()}. Run it on its day.")
     # One instant for all of it: an asset that runs across midnight must not change its mind.
@@ -52,11 +57,11 @@ def daily_asset(
     waits: Callable[[Store, Sequence[Day]], str | None] = lambda store, days: None,
     priority: int = 0,
 ) -> dg.AssetsDefinition:
-    """An asset that fills one partition of the table `key` a day by `work`, and answers its `checks`.
+    """An asset that fills one partition of the table `key` a day by `work`, and reports its `checks`.
 
     Where `waits` gives a reason, the step writes nothing, stays green, and what depends on it is skipped. `observe`
-    tells what was seen of assets made elsewhere. A range of days is one run: `work` is called day by day, oldest
-    first, and each check answers once for all of them. Of the steps that could run, a higher `priority` runs first.
+    gives observations of assets that other systems make. A range of days is one run: `work` is called day by day,
+    oldest first, and each check reports once for the whole range. Of the steps that could run, a higher `priority` runs first.
     """
     table = rollout.catalogue[key]
 
@@ -138,7 +143,7 @@ def table_asset(
 
 
 def about(file: sql.SqlFile) -> str:
-    """What the page says of a table that a SQL file makes, in Markdown; the first line stands in lists, too."""
+    """Description of a table that a SQL file makes, in Markdown; Dagster shows the first line in lists, too."""
     reads = ", ".join(f"`{name}`" for name in file.inputs)
     made = f"- **Made by:** `sql/{file.name}.sql`\n- **Reads:** {reads}"
     return f"{sentence(file.purpose)}\n\n- **Grain:** {file.grain}\n{made}"
@@ -150,7 +155,7 @@ def sentence(purpose: str) -> str:
 
 
 def upstream(file: sql.SqlFile) -> set[str]:
-    """The assets a SQL file reads. Whoever reads a source waits until the sources have been looked at."""
+    """The assets a SQL file reads. Anything that reads a source table depends on source_observations."""
     reads_source = set(file.inputs) & set(tables.SOURCES)
     observed = {tables.SOURCE_OBSERVATIONS} if reads_source and file.name != tables.SOURCE_OBSERVATIONS else set()
     return set(file.inputs) | observed

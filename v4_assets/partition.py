@@ -1,4 +1,4 @@
-"""One day's partition of one table: what it is worked on with, how it is written or kept, how it is looked at."""
+"""Daily partitions: which days there are, what a day is worked on with, and how its rows are written or kept."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import dagster as dg
 import pyarrow as pa
 
 from v4_assets import sql, tables
-from v4_assets.clock import Clock, cutoff
+from v4_assets.clock import NEW_YORK, Clock, cutoff
 from v4_assets.config.rollout import CheckLimits
 from v4_assets.errors import ConcurrentWriteError, SchemaDriftError
 from v4_assets.sources.checks import differences
@@ -17,6 +17,18 @@ from v4_assets.sql import Query
 from v4_assets.store import Store
 from v4_assets.tables import Table
 from v4_assets.warehouse.writes import PartitionWrite, fingerprint, to_write
+
+
+def daily_partitions(first_day: date, last_day: date | None = None) -> dg.DailyPartitionsDefinition:
+    """Daily partitions from `first_day` to today, today included, so that the daily run finds its own day.
+
+    With `last_day`, the day of a fixed clock, they end there: later days are not missing, they have not happened.
+    """
+    # end_date is exclusive. A clock before the first day still leaves that day.
+    end = (max(first_day, last_day) + timedelta(days=1)).isoformat() if last_day else None
+    return dg.DailyPartitionsDefinition(
+        start_date=first_day.isoformat(), end_date=end, timezone=NEW_YORK.key, end_offset=1
+    )
 
 
 @dataclass(frozen=True)
@@ -90,10 +102,11 @@ def write_partition(
     *,
     is_evidence: bool = True,
 ) -> PartitionWrite:
-    """Fill the table's partition of the day, or keep it where evidence says so. Returns its latest write.
+    """Fill the table's partition of the day, or keep the rows that are evidence. Returns its latest write.
 
-    `rows` is only called when they are wanted; `definition` names everything that makes them what they are, beside the
-    partitions of `inputs`, of which the write that is read counts. What is no evidence is written again at every run.
+    `rows` is only called when they are written. `definition` names everything else that determines them; the partitions
+    of `inputs` are identified by the write that was read. Tables that are not kept as evidence are rewritten on every
+    run.
     """
     log = store.catalogue[tables.PARTITION_WRITES]
     definition, inputs = tuple(definition), tuple(inputs)

@@ -101,6 +101,7 @@ SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
 SCHEMA = "schema"
+TAKEOVER = "takeover"
 
 SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
 """The snapshot that both versions read, ordered so that each table reads only earlier ones."""
@@ -118,6 +119,7 @@ SINGLE = (
     SALESFORCE_JOBS,
     SALESFORCE_SYNC_LOG,
     SCHEMA,
+    TAKEOVER,
 )
 """Tables that exist once, independent of the versions."""
 

@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 
 from v4_assets.config.environment import load
+from v4_assets.definitions import build
 from v4_assets.errors import SettingsError
-from v4_assets.graph import build
 from v4_assets.project import PROJECT
 
 BIGQUERY = {"V4_WAREHOUSE": "bigquery", "V4_BIGQUERY_PROJECT": "acme"}

@@ -22,11 +22,10 @@ from v4_assets.models.contract import Feature
 from v4_assets.models.profile import Histogram, Profile, profile_of
 from v4_assets.scores import checks as score_checks
 from v4_assets.sources import checks as source_checks
-from v4_assets.sources import lead_checks
 from v4_assets.sql import Column
 from v4_assets.tables import Table
 
-MODULES = (source_checks, lead_checks, feature_checks, score_checks, model_checks)
+MODULES = (source_checks, feature_checks, score_checks, model_checks)
 DAY = date(2026, 1, 12)
 CUTOFF = datetime(2026, 1, 12, 5, tzinfo=UTC)
 LIMITS = CheckLimits(
@@ -189,22 +188,22 @@ def coverage(actual: int = 100, distinct: int | None = None, missing: int = 0, e
 
 
 def ask_leads(check: Check, count: int = 100, counts_before=(100,), distinct: int | None = None) -> Finding:
-    return answer(lead_checks.judge(coverage(count, distinct), counts_before, LIMITS), check)
+    return answer(source_checks.judge_leads(coverage(count, distinct), counts_before, LIMITS), check)
 
 
 LEAD_CASES = (
     Case(
-        lead_checks.ONE_ROW_PER_LEAD,
-        good=lambda: ask_leads(lead_checks.ONE_ROW_PER_LEAD),
-        bad=lambda: ask_leads(lead_checks.ONE_ROW_PER_LEAD, 100, distinct=97),
+        source_checks.ONE_ROW_PER_LEAD,
+        good=lambda: ask_leads(source_checks.ONE_ROW_PER_LEAD),
+        bad=lambda: ask_leads(source_checks.ONE_ROW_PER_LEAD, 100, distinct=97),
         found_good="0 surplus rows",
         found_bad="3 surplus rows",
         expected="0 surplus rows",
     ),
     Case(
-        lead_checks.COUNT_STEADY,
-        good=lambda: ask_leads(lead_checks.COUNT_STEADY, 130, (90, 110)),
-        bad=lambda: ask_leads(lead_checks.COUNT_STEADY, 131, (90, 110)),
+        source_checks.COUNT_STEADY,
+        good=lambda: ask_leads(source_checks.COUNT_STEADY, 130, (90, 110)),
+        bad=lambda: ask_leads(source_checks.COUNT_STEADY, 131, (90, 110)),
         found_good=130,
         found_bad=131,
         expected="70 to 130 leads",
@@ -224,11 +223,11 @@ LEAD_CASES = (
     ],
 )
 def test_the_lead_count_is_compared_with_the_days_before(count, counts_before, passed):
-    assert ask_leads(lead_checks.COUNT_STEADY, count, counts_before).passed is passed
+    assert ask_leads(source_checks.COUNT_STEADY, count, counts_before).passed is passed
 
 
 def test_no_leads_at_all_are_answered_with_what_to_look_at():
-    found = ask_leads(lead_checks.COUNT_STEADY, 0)
+    found = ask_leads(source_checks.COUNT_STEADY, 0)
     assert (found.actual, found.expected) == ("0 leads", "at least 1 lead")
     assert found.details == ("Is the CRM copy filled? Is first_day right?",)
 
@@ -666,11 +665,14 @@ def test_every_check_there_is_has_a_case_in_which_it_fails():
     assert tested <= found
 
 
-@pytest.mark.parametrize(
-    "module", [source_checks, lead_checks, feature_checks, score_checks], ids=lambda module: module.__name__
-)
+@pytest.mark.parametrize("module", [feature_checks, score_checks], ids=lambda module: module.__name__)
 def test_every_check_of_a_module_is_asked_of_its_asset(module):
     assert set(module.CHECKS) == declared(module)
+
+
+def test_every_check_of_the_sources_is_asked_of_the_sources_or_of_the_list_of_leads():
+    assert {*source_checks.CHECKS, *source_checks.LEAD_CHECKS} == declared(source_checks)
+    assert not set(source_checks.CHECKS) & set(source_checks.LEAD_CHECKS)
 
 
 def test_every_check_of_a_model_is_asked_of_a_challenger():
@@ -703,7 +705,7 @@ def test_the_answer_can_be_shown_by_dagster(case: Case):
 def test_no_two_checks_of_an_asset_have_one_name():
     for asked in (
         source_checks.CHECKS,
-        lead_checks.CHECKS,
+        source_checks.LEAD_CHECKS,
         feature_checks.CHECKS,
         score_checks.CHECKS,
         model_checks.CHALLENGER,

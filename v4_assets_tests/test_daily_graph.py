@@ -10,8 +10,8 @@ import pytest
 
 from v4_assets import tables
 from v4_assets.config.environment import Settings, load
+from v4_assets.definitions import build
 from v4_assets.errors import V4Error
-from v4_assets.graph import build
 from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, TRAINING_JOB
 from v4_assets.operations import operate
 from v4_assets.operations.instance import dagster_instance

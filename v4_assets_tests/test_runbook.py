@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from v4_assets.config.environment import load
-from v4_assets.graph import build
+from v4_assets.definitions import build
 from v4_assets.project import PROJECT
 from v4_assets.report.alerts import KINDS
 

@@ -10,7 +10,7 @@ import click
 from v4_assets.cli.output import DAY
 from v4_assets.config.environment import load
 from v4_assets.errors import V4Error
-from v4_assets.models.choices import NULL_RULES, ORDER, UNUSUAL, Nulls
+from v4_assets.models import NULL_RULES, ORDER, UNUSUAL, Nulls
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -83,7 +83,8 @@ def register(
         raise V4Error("No test figures: the pre-deployment checklist needs them. Give --metrics, or --without-figures.")
     brought = Brought(booster, features, metrics, data, expect, rounds, nulls, confirmed, test_period)
     entry = register_files(settings, version, brought)
-    click.echo(f"{version} is registered: {entry.path} ({entry.files['model.json'][:12]})")
+    hashes = f"model {entry.files['model.json'][:12]}, bundle {str(entry.bundle_sha256)[:12]}"
+    click.echo(f"{version} is registered: {entry.path} ({hashes})")
 
 
 def _correct(

@@ -8,7 +8,7 @@ import click
 
 from v4_assets.cli.output import json_option, say
 from v4_assets.config.environment import load
-from v4_assets.config.rollout_references import ReferencePlaces
+from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.warehouse.render import Script, chosen
 
 

@@ -7,11 +7,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from v4_assets.config.rollout_daily import DailyRun
-from v4_assets.config.rollout_policy import Evaluation, Frozen, Policy, Share
-from v4_assets.config.rollout_references import FOLDER, ReferencePlaces
-from v4_assets.config.rollout_salesforce import SalesforceSync
-from v4_assets.config.rollout_sources import ColumnName, SourceColumn, Sources
+from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, Share
+from v4_assets.config.rollout_systems import FOLDER, ColumnName, ReferencePlaces, SalesforceSync, SourceColumn, Sources
 from v4_assets.errors import SettingsError
 from v4_assets.sql import Column
 from v4_assets.tables import LEAD, SOURCE_COLUMNS, Catalogue, Datasets, VersionNames

@@ -1,20 +1,52 @@
-"""The thresholds that judge versions: `evaluation` and `policy` of rollout.yaml, validated and frozen."""
+"""When the daily run starts and what decides about versions: `daily_run`, `evaluation` and `policy` of rollout.yaml."""
 
+import re
+from datetime import date, datetime, time
 from typing import Annotated, Literal, get_args
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(gt=0, le=1)]
 AnyShare = Annotated[float, Field(ge=0, le=1)]
 WeekCount = Annotated[int, Field(ge=1, le=52)]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
+CLOCK_CHANGES = (1, 2)
+"""Hours of a New York night that a clock change repeats or skips."""
 
 
 class Frozen(BaseModel):
     """Settings that cannot change after they are read, and that refuse unknown entries."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def _time_of_day(value: object) -> time:
+    """A text HH:MM as a time. YAML reads an unquoted 10:30 as the number 630."""
+    if isinstance(value, time):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        raise ValueError(f'{value!r} is not a time; write hours and minutes in quotes, as in "06:00"')
+    found = time.fromisoformat(value)
+    if found.hour in CLOCK_CHANGES:
+        raise ValueError(f"{value} is skipped or repeated when the clock changes; choose a time outside 01:00 to 02:59")
+    return found
+
+
+class DailyRun(Frozen):
+    """When the daily job starts."""
+
+    at: Annotated[time, BeforeValidator(_time_of_day)] = time(6)
+    """Start of the daily run in New York, as "HH:MM" in quotes; 01:00 to 02:59 is refused, as clock changes repeat or
+    skip it."""
+
+    def on(self, day: date, zone: ZoneInfo) -> datetime:
+        """The instant at which the run of a day starts."""
+        return datetime.combine(day, self.at, zone)
+
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M}"
 
 
 class MinConversions(Frozen):

@@ -14,8 +14,7 @@ from v4_assets.arrays import Numbers
 from v4_assets.checks import Finding, gate_results, gate_specs, results, specs
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
-from v4_assets.daily import about, daily_asset, days, sentence, upstream
+from v4_assets.daily import MaterializeResult, about, daily_asset, days, sentence, upstream
 from v4_assets.errors import V4Error
 from v4_assets.evaluation import checks
 from v4_assets.evaluation.cohorts import last_matured, widest
@@ -30,7 +29,7 @@ from v4_assets.production import events as deployments
 from v4_assets.production.decision import Gate
 from v4_assets.production.events import Event
 from v4_assets.production.gates import gates
-from v4_assets.sources import lead_checks
+from v4_assets.sources import checks as source_checks
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
 from v4_assets.warehouse.writes import PartitionWrite
@@ -45,7 +44,7 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
 
     def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
         write = write_outcomes(store, rollout, day)
-        return write, [lead_checks.one_row_per_lead(coverage(store, day, expected=key, actual=key))]
+        return write, [source_checks.one_row_per_lead(coverage(store, day, expected=key, actual=key))]
 
     return daily_asset(
         key,
@@ -55,7 +54,7 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
         deps=upstream(file),
         description=about(file),
         kinds={"sql"},
-        checks=(lead_checks.ONE_ROW_PER_LEAD,),
+        checks=(source_checks.ONE_ROW_PER_LEAD,),
         work=work,
     )
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from v4_assets.checks import Check, Finding
+from v4_assets.checks import Check, Finding, steady
 from v4_assets.config.rollout import CheckLimits
 from v4_assets.features.audit import FeatureAudit
 from v4_assets.models.contract import Feature
-from v4_assets.sources.steady import steady
 
 REMOVED_FEATURES = (
     "industry_tenure_months",

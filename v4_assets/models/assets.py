@@ -15,8 +15,7 @@ from v4_assets import sql, tables
 from v4_assets.checks import results, specs
 from v4_assets.clock import Clock, cutoff
 from v4_assets.config.rollout import Rollout, Version
-from v4_assets.dagster_types import MaterializeResult
-from v4_assets.daily import column_schema
+from v4_assets.daily import MaterializeResult, column_schema
 from v4_assets.days import days_between
 from v4_assets.errors import V4Error
 from v4_assets.models import checks, training
@@ -123,7 +122,8 @@ def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefi
         figures = training.measure(booster, split)
         files = training.bundle_files(version, features, booster, figures, split.train)
         made = store.registry.add(version, files, provenance(rollout, parameters), replace=True)
-        return dg.MaterializeResult(metadata={**figures, "model_sha256": made.files["model.json"]})
+        hashes = {"model_sha256": made.files["model.json"], "bundle_sha256": made.bundle_sha256}
+        return dg.MaterializeResult(metadata={**figures, **hashes})
 
     return asset
 

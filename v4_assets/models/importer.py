@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from v4_assets.errors import ModelContractError
+from v4_assets.models import Nulls
 from v4_assets.models.booster_file import BoosterFacts
-from v4_assets.models.choices import Nulls
 from v4_assets.models.contract import ALL_ROUNDS, Contract, Feature, parse_contract
 from v4_assets.models.training import features_of
 from v4_assets.sql import Column

@@ -13,10 +13,9 @@ import pyarrow as pa
 from v4_assets import sql, tables
 from v4_assets.config.environment import Settings
 from v4_assets.errors import ModelContractError, SqlFileError, TableMissingError, V4Error
-from v4_assets.models import files
+from v4_assets.models import ORDER, UNUSUAL, Nulls, files
 from v4_assets.models.booster_file import BoosterFacts, inspect
 from v4_assets.models.bundle import file_sha256, read_booster, verify_agreement
-from v4_assets.models.choices import ORDER, UNUSUAL, Nulls
 from v4_assets.models.contract import Contract, Feature, contract_problems, sql_problems
 from v4_assets.models.importer import chosen_rounds, contract_of, draft, figures_of
 from v4_assets.models.known_answers import KnownAnswers, figure_problems, read_answers, verify_answers

@@ -14,8 +14,8 @@ from pathlib import Path
 import dagster as dg
 
 from v4_assets.config.environment import Settings
+from v4_assets.definitions import build
 from v4_assets.errors import V4Error
-from v4_assets.graph import build
 from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, PAST_DAY_JOB, REPLACE_LIVE_TAG, SCORING_JOB
 from v4_assets.operations import operate
 from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row

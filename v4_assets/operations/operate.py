@@ -12,8 +12,8 @@ import dagster as dg
 from v4_assets import jobs, tables
 from v4_assets.config.environment import Settings
 from v4_assets.days import contiguous, days_between
+from v4_assets.definitions import build
 from v4_assets.errors import V4Error
-from v4_assets.graph import build
 from v4_assets.names import (
     DAILY_JOB,
     EVALUATION_JOB,

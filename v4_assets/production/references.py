@@ -11,7 +11,7 @@ from typing import Literal
 
 from v4_assets import tables
 from v4_assets.config.rollout import Rollout
-from v4_assets.config.rollout_references import ReferencePlaces
+from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import V4Error
 from v4_assets.production.events import Event
 from v4_assets.production.mentions import Bound, mentions, scheduled_queries, without_comments

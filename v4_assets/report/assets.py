@@ -10,7 +10,7 @@ from v4_assets import tables
 from v4_assets.clock import Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
+from v4_assets.daily import MaterializeResult
 from v4_assets.errors import ConcurrentWriteError, SalesforceError
 from v4_assets.evaluation.evidence import digest
 from v4_assets.names import (

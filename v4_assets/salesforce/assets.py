@@ -10,7 +10,7 @@ from v4_assets import tables
 from v4_assets.checks import Finding, specs
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
+from v4_assets.daily import MaterializeResult
 from v4_assets.errors import SalesforceError, SalesforceSetupError
 from v4_assets.names import ALLOW_CHANGES_TAG, PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
 from v4_assets.production.assets import only_today

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from v4_assets.arrays import Mask
 from v4_assets.config.record_ids import is_record_id, to_18
-from v4_assets.config.rollout_salesforce import SalesforceSync
+from v4_assets.config.rollout_systems import SalesforceSync
 from v4_assets.errors import SalesforceError, SyncHeldError
 
 ROW = pa.schema(

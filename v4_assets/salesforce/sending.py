@@ -12,7 +12,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets.config.rollout_salesforce import SalesforceSync
+from v4_assets.config.rollout_systems import SalesforceSync
 from v4_assets.errors import AmbiguousAnswerError, ApiLimitError, SalesforceError, SalesforceSetupError
 from v4_assets.salesforce import outcomes
 from v4_assets.salesforce.client.org import JobState, JobStatus, Org, Wait

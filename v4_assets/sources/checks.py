@@ -1,13 +1,12 @@
-"""Checks of the firm's own tables: present, filled, recent, and similar to the previous days."""
+"""Checks of the firm's own tables: present, filled, recent, similar to the previous days; and of the list of leads."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from statistics import median
 from typing import Any
 
-from v4_assets.checks import Check, Finding
+from v4_assets.checks import Check, Finding, steady
 from v4_assets.config.rollout import CheckLimits
-from v4_assets.sources.steady import steady
 from v4_assets.tables import Table
 
 COLUMNS = Check(
@@ -43,6 +42,22 @@ FRESH = Check(
     remedy="Check whether the feed stopped. Scoring continues with the existing rows.",
 )
 CHECKS = (COLUMNS, FILLED, ROWS_STEADY, NULLS_STEADY, FRESH)
+ONE_ROW_PER_LEAD = Check(
+    "one_row_per_lead",
+    "Every lead is listed exactly once.",
+    blocking=True,
+    remedy="Rows were duplicated by a bug or a manual edit of the table. Do not serve the day.",
+)
+COUNT_STEADY = Check(
+    "lead_count_steady",
+    "The number of leads is above zero and close to the median of the previous days.",
+    blocking=True,
+    remedy=(
+        "After a real bulk import raise `row_count_change` for a day, or wait until the median has adapted. "
+        "Otherwise check the CRM copy."
+    ),
+)
+LEAD_CHECKS = (ONE_ROW_PER_LEAD, COUNT_STEADY)
 
 Observation = Mapping[str, Any]
 
@@ -134,6 +149,28 @@ def fresh(sources: Mapping[str, Observation], known_at: datetime, limits: Mappin
     oldest = max(ages.values(), default=float("inf"))
     wanted = ", ".join(f"{name} ≤ {limit}" for name, limit in limits.items())
     return Finding(FRESH, not late + unknown, f"oldest {oldest:.1f} days", f"days: {wanted}", tuple(late + unknown))
+
+
+def judge_leads(coverage: Mapping[str, int], counts_before: Sequence[int], limits: CheckLimits) -> list[Finding]:
+    """Findings for a day. `coverage` is lead_coverage of the list against itself; `counts_before` the row counts of the
+    days before, any order."""
+    return [one_row_per_lead(coverage), _count_steady(coverage["actual_count"], counts_before, limits.row_count_change)]
+
+
+def one_row_per_lead(coverage: Mapping[str, int]) -> Finding:
+    """No lead is listed twice."""
+    twice = coverage["actual_count"] - coverage["distinct_count"]
+    return Finding(ONE_ROW_PER_LEAD, twice == 0, f"{twice} surplus rows", "0 surplus rows")
+
+
+def _count_steady(count: int, before: Sequence[int], limit: float) -> Finding:
+    if count == 0:
+        return Finding(
+            COUNT_STEADY, False, "0 leads", "at least 1 lead", ("Is the CRM copy filled? Is first_day right?",)
+        )
+    usual = median(before) if before else float(count)
+    low, high = usual * (1 - limit), usual * (1 + limit)
+    return Finding(COUNT_STEADY, low <= count <= high or usual == 0, count, f"{low:.0f} to {high:.0f} leads")
 
 
 def _null_share(row: Observation) -> float:

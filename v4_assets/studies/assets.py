@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
+from v4_assets.daily import MaterializeResult
 from v4_assets.names import EVALUATION_GROUP
 from v4_assets.studies.assumptions import Assumptions
 from v4_assets.studies.odds import as_text, simulate

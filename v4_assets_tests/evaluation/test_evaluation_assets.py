@@ -16,7 +16,7 @@ from v4_assets.clock import Clock
 from v4_assets.config.environment import load
 from v4_assets.evaluation import assets
 from v4_assets.evaluation.evidence import digest
-from v4_assets.partitions import daily_partitions
+from v4_assets.partition import daily_partitions
 from v4_assets.production.decision import GATE_NAMES, Gate, Verdict
 from v4_assets.production.events import Event
 from v4_assets.production.store import adopt

@@ -13,9 +13,9 @@ import yaml
 from v4_assets import runs
 from v4_assets.clock import Clock
 from v4_assets.config.environment import load
+from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.read import Evaluator
-from v4_assets.graph import build
 from v4_assets.names import ACTION_JOBS, DAILY_JOB, PROCESS_TAG
 from v4_assets.operations import operate, prune
 from v4_assets.operations.doctor import examine, rollout

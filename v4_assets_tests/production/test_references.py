@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
-from v4_assets.config.rollout_references import ReferencePlaces
+from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import TableMissingError, V4Error
 from v4_assets.production import references
 from v4_assets.production.events import Event

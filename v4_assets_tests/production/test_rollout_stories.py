@@ -8,8 +8,8 @@ from unittest.mock import patch
 import dagster as dg
 import pytest
 
+from v4_assets.definitions import build
 from v4_assets.errors import PolicyError
-from v4_assets.graph import build
 from v4_assets.names import (
     ACTION_JOBS,
     DAILY_JOB,

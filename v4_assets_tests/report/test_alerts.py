@@ -14,8 +14,8 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
+from v4_assets.definitions import build
 from v4_assets.errors import V4Error
-from v4_assets.graph import build
 from v4_assets.names import ALERT_SENSOR, PAST_DAY_JOB, ROLLOUT_PAGE, SYNC_JOB
 from v4_assets.operations import operate
 from v4_assets.operations.instance import dagster_instance

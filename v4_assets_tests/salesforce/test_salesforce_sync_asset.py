@@ -15,7 +15,7 @@ from salesforce_stand_in import OrgField, StandInOrg
 from v4_assets import tables
 from v4_assets.errors import RowsMissingError, SettingsError
 from v4_assets.names import ALLOW_CHANGES_TAG
-from v4_assets.partitions import daily_partitions
+from v4_assets.partition import daily_partitions
 from v4_assets.salesforce.assets import salesforce_sync
 from v4_assets.salesforce.client.org import CRM, Org
 from v4_assets.salesforce.preview import preview

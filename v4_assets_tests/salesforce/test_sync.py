@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from v4_assets.config.record_ids import to_18
 from v4_assets.config.rollout import read_rollout
-from v4_assets.config.rollout_salesforce import FieldNames
+from v4_assets.config.rollout_systems import FieldNames
 from v4_assets.errors import SalesforceError, SettingsError, SyncHeldError
 from v4_assets.project import PROJECT
 from v4_assets.salesforce import outcomes as errors
