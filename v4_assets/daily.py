@@ -61,7 +61,8 @@ def daily_asset(
 
     Where `waits` gives a reason, the step writes nothing, stays green, and what depends on it is skipped. `observe`
     gives observations of assets that other systems make. A range of days is one run: `work` is called day by day,
-    oldest first, and each check reports once for the whole range. Of the steps that could run, a higher `priority` runs first.
+    oldest first, and each check reports once for the whole range. Of the steps that could run, a higher `priority`
+    runs first.
     """
     table = rollout.catalogue[key]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -51,6 +52,8 @@ class Case:
     expected_bad: str | float | None = None
     """What was expected of the bad data where that differs."""
     details: tuple[str, ...] = ()
+    details_good: tuple[str, ...] = ()
+    """What a check says of good data, too."""
 
 
 def answer(findings: list[Finding], check: Check) -> Finding:
@@ -508,7 +511,7 @@ def test_a_day_without_scores_is_not_a_fault_of_the_scores():
 # --- models
 
 PRE_DEPLOYMENT = PreDeployment(test_lift_above=1.5, auc_gap_at_most=0.10, additivity_tolerance=1e-4)
-FIGURES = {"train_auc": 0.70, "test_auc": 0.62, "test_top_decile_lift": 2.0}
+FIGURES = {"train_auc": 0.70, "test_auc": 0.62, "test_top_decile_lift": 2.0, "test_rows": 5000, "test_base_rate": 0.04}
 
 
 def trained(version: str = "v9.1.0", **figures: float | None) -> Bundle:
@@ -542,6 +545,8 @@ def unexplained() -> Bundle:
     return Unexplained(**vars(trained()))
 
 
+TESTED = "period not stated, 5,000 leads, 200 of which converted"
+TESTED_ALIKE = (f"v9.1.0 was tested on: {TESTED}", f"v9.0.0 was tested on: {TESTED}")
 MODEL_CASES = (
     Case(
         model_checks.FEATURE_COUNT,
@@ -556,17 +561,21 @@ MODEL_CASES = (
         model_checks.AUC_ABOVE,
         good=lambda: ask_models(model_checks.AUC_ABOVE),
         bad=lambda: ask_models(model_checks.AUC_ABOVE, trained(test_auc=0.60)),
-        found_good=0.62,
-        found_bad=0.60,
-        expected="above 0.6",
+        found_good="0.620 (90% interval 0.584 to 0.655)",
+        found_bad="0.600 (90% interval 0.564 to 0.635)",
+        expected="above v9.0.0's 0.600 (90% interval 0.564 to 0.635)",
+        details=TESTED_ALIKE,
+        details_good=TESTED_ALIKE,
     ),
     Case(
         model_checks.LIFT_ABOVE,
         good=lambda: ask_models(model_checks.LIFT_ABOVE),
         bad=lambda: ask_models(model_checks.LIFT_ABOVE, trained(test_top_decile_lift=1.5)),
-        found_good=2.0,
-        found_bad=1.5,
+        found_good="2.000 (90% interval 1.576 to 2.504)",
+        found_bad="1.500 (90% interval 1.132 to 1.962)",
         expected="above 1.5",
+        details=(f"tested on: {TESTED}",),
+        details_good=(f"tested on: {TESTED}",),
     ),
     Case(
         model_checks.AUC_GAP,
@@ -599,6 +608,35 @@ def test_the_baseline_itself_needs_only_to_be_above_chance():
     assert (found.passed, found.expected) == (True, "above 0.5")
     guessing = trained("v9.0.0", test_auc=0.5)
     assert ask_models(model_checks.AUC_ABOVE, guessing, guessing).passed is False
+
+
+@pytest.mark.parametrize(
+    ("stated", "why"),
+    [
+        ({"test_rows": 3393, "test_base_rate": 0.0392}, "they are other leads"),
+        ({"test_base_rate": 0.05}, "they are other leads"),
+        ({"test_from": "2025-09-01", "test_until": "2025-10-31"}, "they are not stated to be the same leads"),
+        ({"test_rows": None}, "they are not stated to be the same leads"),
+    ],
+)
+def test_versions_that_were_not_tested_on_the_same_leads_are_not_compared(stated, why):
+    found = ask_models(model_checks.AUC_ABOVE, trained(**stated))
+    assert (found.passed, found.inconclusive) == (False, True)
+    assert str(found.actual).endswith(f"not compared: {why}")
+    [result] = results([found.check], {DAY: [found]}, "model_v91")
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
+
+
+def test_another_test_period_is_another_test_even_of_as_many_leads():
+    months: dict[str, Any] = {"test_from": "2025-08-01", "test_until": "2025-10-31"}
+    later: dict[str, Any] = {"test_from": "2025-09-01", "test_until": "2025-10-31"}
+    assert ask_models(model_checks.AUC_ABOVE, trained(**months), trained("v9.0.0", test_auc=0.6, **months)).passed
+    assert ask_models(model_checks.AUC_ABOVE, trained(**later), trained("v9.0.0", test_auc=0.6, **months)).inconclusive
+
+
+def test_no_other_leads_excuse_a_model_that_is_no_better_than_chance():
+    found = ask_models(model_checks.AUC_ABOVE, trained(test_auc=0.5, test_rows=17))
+    assert (found.passed, found.inconclusive) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -682,7 +720,7 @@ def test_every_check_of_a_model_is_asked_of_a_challenger():
 @each_case
 def test_the_check_passes_on_good_data(case: Case):
     found = case.good()
-    assert found == Finding(case.check, True, case.found_good, case.expected)
+    assert found == Finding(case.check, True, case.found_good, case.expected, case.details_good)
     assert found.passed is True
 
 

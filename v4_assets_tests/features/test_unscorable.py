@@ -4,6 +4,7 @@ import json
 import shutil
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -86,7 +87,7 @@ def run(home: Path, sources: Path, models: Path, share: float) -> tuple[Settings
     return settings, operate.run_day(settings, DAY)
 
 
-def rows(settings: Settings, file: str, **aliases: str) -> dict[str, dict[str, object]]:
+def rows(settings: Settings, file: str, **aliases: str) -> dict[str, dict[str, Any]]:
     return {row["lead_id"]: row for row in store(settings).rows(file, {"prediction_date": DAY}, **aliases)}
 
 
