@@ -3,10 +3,9 @@
 A version's SQL may define a feature otherwise than its author did; the scores then differ though the model is the same.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +14,13 @@ import pyarrow.compute as pc
 from v4_assets import tables
 from v4_assets.config.environment import Settings
 from v4_assets.errors import TableMissingError
-from v4_assets.models.contract import Feature, codes_of
+from v4_assets.models.contract import ALL_ROUNDS, Contract, Feature, codes_of, encode, unusable
+from v4_assets.models.known_answers import SCORE, TOLERANCE
 from v4_assets.resources import store
+from v4_assets.scores.ranking import deciles, percentiles
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 LEAD, DAY = "lead_id", "prediction_date"
 DAYS_READ = 60
@@ -36,8 +40,13 @@ class Difference:
     examples: tuple[str, ...]
 
 
-def compare(settings: Settings, version: str, features: Sequence[Feature], theirs: pa.Table) -> dict[str, Any]:
-    """Days, leads and differing features, as registry.json keeps them; `skipped` says why nothing was compared."""
+def compare(
+    settings: Settings, version: str, contract: Contract, booster: "xgb.Booster", theirs: pa.Table
+) -> dict[str, Any]:
+    """Days, leads, differing features and scores, as registry.json keeps them; `skipped` says why nothing was compared.
+
+    `theirs` are the author's rows with lead_id, score and, for several days, prediction_date.
+    """
     if LEAD not in theirs.column_names:
         return {"skipped": "the known answers have no column lead_id"}
     entry = settings.rollout.versions.get(version)
@@ -57,11 +66,12 @@ def compare(settings: Settings, version: str, features: Sequence[Feature], their
         }
     pairs = [_joined(record.read("features_of_day", {DAY: day}, features=key), theirs, day) for day in days]
     ours, known = (pa.concat_tables(side) for side in zip(*pairs, strict=True))
-    found = [one for feature in features if (one := _difference(feature, ours, known)) and one.differing]
+    found = [one for feature in contract.features if (one := _difference(feature, ours, known)) and one.differing]
     return {
         "days": [str(day) for day in days],
         "leads": len(ours),
         "differing": [asdict(one) for one in sorted(found, key=lambda one: -one.differing)],
+        "scores": _scores(contract, booster, ours, known),
     }
 
 
@@ -70,15 +80,37 @@ def as_text(compared: dict[str, Any]) -> str:
     if "skipped" in compared:
         return f"Features were not compared with the author's: {compared['skipped']}."
     leads, days = compared["leads"], ", ".join(compared["days"])
+    scores = compared["scores"]
+    told = (
+        f"Scores on these features: {scores['differing']} of {scores['leads']} differ from the author's, by up to "
+        f"{scores['largest_difference']:.4f}; {scores['other_decile']} leads are in another decile."
+    )
     if not compared["differing"]:
-        return f"Features of {leads:,} leads ({days}) are the author's."
+        return f"Features of {leads:,} leads ({days}) are the author's.\n{told}"
     lines = [f"Features of {leads:,} leads ({days}) differ from the author's:"]
     for one in compared["differing"]:
         zero = f", {one['null_against_zero']} of them NULL against 0" if one["null_against_zero"] else ""
         lines.append(
             f"  {one['feature']}: {one['differing']} of {one['compared']}{zero} ({'; '.join(one['examples'])})"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, told])
+
+
+def _scores(contract: Contract, booster: "xgb.Booster", ours: pa.Table, theirs: pa.Table) -> dict[str, Any]:
+    """The model's scores on the version's own features, against the author's of the same leads."""
+    scorable = pa.array(~unusable(contract.features, ours))
+    ours, theirs = ours.filter(scorable), theirs.filter(scorable)
+    rounds = 0 if contract.rounds == ALL_ROUNDS else int(contract.rounds)
+    mine = booster.inplace_predict(encode(contract.features, ours), iteration_range=(0, rounds)).astype(np.float64)
+    other = pc.cast(theirs[SCORE], pa.float64()).to_numpy()
+    off, order = np.abs(mine - other), ours["tie_break"].to_numpy()
+    moved = deciles(percentiles(mine, order)) != deciles(percentiles(other, order))
+    return {
+        "leads": len(mine),
+        "differing": int((off > TOLERANCE).sum()),
+        "largest_difference": float(off.max(initial=0.0)),
+        "other_decile": int(moved.sum()),
+    }
 
 
 def _days(theirs: pa.Table) -> set[date]:

@@ -81,7 +81,7 @@ def register_files(settings: Settings, version: str, brought: Brought) -> Entry:
     content = files.brought_bundle(version, booster, contract, figures, rows)
     provenance = _provenance(settings, brought, answers, figures, profiled_on)
     if answers is not None:
-        provenance["features_compared"] = compare(settings, version, contract.features, answers.rows)
+        provenance["features_compared"] = compare(settings, version, contract, booster, answers.rows)
     return registry(settings).add(version, content, provenance, replace=False)
 
 
