@@ -111,7 +111,7 @@ def _correct(
 @click.command()
 @json_option
 def checklist(as_json: bool) -> None:
-    """Answer the guide's pre-deployment checklist for the registered models.
+    """Check the registered models against the guide's checklist.
 
     Exit code 1 when a check does not pass.
     """
