@@ -229,4 +229,11 @@ def bundle_findings(store: Store, rollout: Rollout, versions: Sequence[str]) -> 
         return []
     candidate, baseline = store.registry.load(rollout.candidate), store.registry.load(rollout.baseline)
     features = sql.load(tables.features_key(rollout.versions[rollout.candidate].key)).features
-    return model_checks.judge(candidate, baseline, len(features), rollout.pre_deployment, model_checks.TEST_FIGURES)
+    return model_checks.judge(
+        candidate,
+        baseline,
+        len(features),
+        rollout.pre_deployment,
+        model_checks.TEST_FIGURES,
+        rollout.evaluation.interval_level,
+    )
