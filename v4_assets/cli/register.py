@@ -83,7 +83,8 @@ def register(
         raise V4Error("No test figures: the pre-deployment checklist needs them. Give --metrics, or --without-figures.")
     brought = Brought(booster, features, metrics, data, expect, rounds, nulls, confirmed, test_period)
     entry = register_files(settings, version, brought)
-    click.echo(f"{version} is registered: {entry.path} ({entry.files['model.json'][:12]})")
+    hashes = f"model {entry.files['model.json'][:12]}, bundle {str(entry.bundle_sha256)[:12]}"
+    click.echo(f"{version} is registered: {entry.path} ({hashes})")
 
 
 def _correct(

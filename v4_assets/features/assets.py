@@ -16,6 +16,7 @@ from v4_assets.models.profile import Profile
 from v4_assets.models.training import features_of
 from v4_assets.names import FEATURES_GROUP
 from v4_assets.partition import Day, coverage, range_before, write_partition
+from v4_assets.production import store as production_store
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
 
@@ -46,7 +47,7 @@ def features_asset(
 
     def judge(store: Store, day: Day) -> Sequence[Finding]:
         found = store.warehouse.columns(store.catalogue[key])
-        bundle = store.registry.load(version) if store.registry.has(version) else None
+        bundle = production_store.approved_bundle(store, version) if store.registry.has(version) else None
         # Before the model is there, its SQL file says what it will read.
         features = bundle.features if bundle else features_of(sql.load(key).features)
         set_finding = checks.exact_set(found, features)
@@ -56,7 +57,7 @@ def features_asset(
         before = store.rows(
             "feature_profile", range_before(day, rollout.checks), feature_profile=tables.profile_key(entry.key)
         )
-        _keep_profile(store, day, tables.profile_key(entry.key), bundle.sha256 if bundle else "", audits)
+        _keep_profile(store, day, tables.profile_key(entry.key), store.definition(bundle) if bundle else ("",), audits)
         covered = coverage(store, day, expected=tables.SCORED_LEADS, actual=key)
         return checks.judge(found, features, covered, audits, before, rollout.checks)
 
@@ -78,7 +79,7 @@ def _audit(
         return audit(features, profile, batches)
 
 
-def _keep_profile(store: Store, day: Day, key: str, model_sha256: str, audits: Sequence[FeatureAudit]) -> None:
+def _keep_profile(store: Store, day: Day, key: str, model: tuple[str, ...], audits: Sequence[FeatureAudit]) -> None:
     table = store.catalogue[key]
     rows = profile_rows(audits, prediction_date=day.date, retrospective=day.retrospective)
     write_partition(
@@ -86,7 +87,7 @@ def _keep_profile(store: Store, day: Day, key: str, model_sha256: str, audits: S
         table,
         day,
         lambda: [pa.RecordBatch.from_pylist(rows, schema=arrow_schema(table))],
-        (key, model_sha256),
+        (key, *model),
     )
 
 

@@ -33,6 +33,8 @@ class Entry:
     """File name to sha256."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where it comes from: kind, data, training window, documented reference figures."""
+    bundle_sha256: str | None = None
+    """Of everything that can change a score; None in a catalogue of release 0.1."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class ModelRegistry:
     def load(self, version: str) -> Bundle:
         """The verified bundle. Raises ModelError, ModelIntegrityError, ModelContractError."""
         entry = self.entry(version)
-        return _load(entry.path, version, tuple(sorted(entry.files.items())), _stamp(entry.path))
+        return _load(entry.path, version, tuple(sorted(entry.files.items())), entry.bundle_sha256, _stamp(entry.path))
 
     def add(self, version: str, files: Mapping[str, bytes], provenance: Mapping[str, Any], *, replace: bool) -> Entry:
         """Write a bundle and enter it into the catalogue; nothing half-written is ever visible.
@@ -111,12 +113,12 @@ def _written(root: Path, version: str, files: Mapping[str, bytes], provenance: M
     try:
         for name in BUNDLE_FILES:
             (folder / name).write_bytes(files[name])
-        entry = Entry(version, folder, {name: file_sha256(folder / name) for name in BUNDLE_FILES}, provenance)
-        load_bundle(folder, version, entry.files)
+        hashes = {name: file_sha256(folder / name) for name in BUNDLE_FILES}
+        bundle = load_bundle(folder, version, hashes)
     except BaseException:
         shutil.rmtree(folder)
         raise
-    return entry
+    return Entry(version, folder, hashes, provenance, bundle.bundle_sha256)
 
 
 def write_catalogue(root: Path, entries: Mapping[str, Entry]) -> None:
@@ -127,6 +129,7 @@ def write_catalogue(root: Path, entries: Mapping[str, Entry]) -> None:
                 "path": str(entry.path.relative_to(root)),
                 "files": dict(sorted(entry.files.items())),
                 **_summary(entry),
+                **({"bundle_sha256": entry.bundle_sha256} if entry.bundle_sha256 else {}),
                 "provenance": dict(entry.provenance),
             }
             for version, entry in sorted(entries.items())
@@ -156,7 +159,9 @@ def _read(root: Path) -> dict[str, Entry]:
     try:
         models = json.loads(path.read_text(encoding="utf-8"))["models"]
         return {
-            version: Entry(version, root / entry["path"], entry["files"], entry["provenance"])
+            version: Entry(
+                version, root / entry["path"], entry["files"], entry["provenance"], entry.get("bundle_sha256")
+            )
             for version, entry in models.items()
         }
     except (ValueError, KeyError, TypeError) as error:
@@ -171,6 +176,8 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=16)
-def _load(path: Path, version: str, files: tuple[tuple[str, str], ...], stamp: tuple[int, ...]) -> Bundle:
+def _load(
+    path: Path, version: str, files: tuple[tuple[str, str], ...], bundle_sha256: str | None, stamp: tuple[int, ...]
+) -> Bundle:
     del stamp
-    return load_bundle(path, version, dict(files))
+    return load_bundle(path, version, dict(files), bundle_sha256)

@@ -37,7 +37,8 @@ def scores_asset(
         query = store.catalogue.query("features_of_day", day.params, features=features)
         table = store.catalogue[scores]
         rows = partial(scored_batches, store.warehouse, query, bundle, table, day, with_reasons=with_reasons)
-        write = write_partition(store, table, day, rows, (version, bundle.sha256), [store.catalogue[features]])
+        definition = (version, *store.definition(bundle))
+        write = write_partition(store, table, day, rows, definition, [store.catalogue[features]])
         return write, _judge(store, day, bundle, features, scores, rollout.checks)
 
     def waits(store: Store, days: Sequence[Day]) -> str | None:
@@ -57,7 +58,7 @@ def scores_asset(
         description=(
             f"Score, percentile and decile of every open lead by {version}, once a day.\n\n"
             "- **Grain:** one row per prediction_date and lead_id\n"
-            f"- **Made by:** the registered bundle of {version}, verified by its sha256\n"
+            f"- **Made by:** the registered bundle of {version}, verified by its hashes\n"
             "- **Decile 10** is called first; the lowest fifth is not called."
         ),
         kinds={"xgboost"},
@@ -75,6 +76,7 @@ def scored_batches(
         "prediction_date": day.date,
         "model_version": bundle.version,
         "model_sha256": bundle.sha256,
+        "bundle_sha256": bundle.bundle_sha256,
         "scored_at": day.clock.now(),
         "retrospective": day.retrospective,
     }

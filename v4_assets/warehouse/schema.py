@@ -22,7 +22,13 @@ from typing import Any
 
 from v4_assets import tables
 from v4_assets.clock import Clock
-from v4_assets.errors import SchemaDriftError, SchemaVersionError, TableMissingError, TakeoverError
+from v4_assets.errors import (
+    ModelIntegrityError,
+    SchemaDriftError,
+    SchemaVersionError,
+    TableMissingError,
+    TakeoverError,
+)
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.tables import Catalogue, Datasets
 from v4_assets.warehouse.preflight import examine, is_filled
@@ -46,14 +52,31 @@ class SchemaVersion:
     """Read once, at the upgrade, while only rows of older versions exist."""
 
 
-def registered_bundles(_: Warehouse, __: Catalogue, registry: ModelRegistry) -> Mapping[str, Any]:
-    """sha256 of the bundle registered under each version, which older score rows refer to by the version alone."""
-    return {"bundles": {version: entry.files["model.json"] for version, entry in sorted(registry.entries().items())}}
+def registered_bundles(warehouse: Warehouse, catalogue: Catalogue, registry: ModelRegistry) -> Mapping[str, Any]:
+    """The bundle that older rows of each version and its booster, which name no bundle, stand for.
+
+    Raises ModelIntegrityError when the registry has another booster than the live one: then no bundle is known for it.
+    """
+    registered = {version: registry.load(version) for version in catalogue.versions if version in registry.entries()}
+    for row in rows_of(warehouse.read(catalogue.query(tables.PRODUCTION))):
+        version, model = row["version"], row["model_sha256"]
+        found = registered[version].sha256 if version in registered else "none"
+        if found != model:
+            raise ModelIntegrityError(
+                f"The upgrade records the bundle of the live {version}: its booster is {model[:12]}, the registry has "
+                f"{found[:12]}. Restore the bundle that went live, then run `v4 init` again."
+            )
+    return {
+        "bundles": {
+            version: {"model_sha256": bundle.sha256, "bundle_sha256": bundle.bundle_sha256}
+            for version, bundle in registered.items()
+        }
+    }
 
 
 VERSIONS = (
     SchemaVersion(1, "the tables of release 0.1", ""),
-    SchemaVersion(2, "v4_schema, the schema versions themselves", "54fac27ab3ab", registered_bundles),
+    SchemaVersion(2, "v4_schema, the schema versions themselves; bundle_sha256", "2509531e78ac", registered_bundles),
 )
 NEEDED = VERSIONS[-1].number
 """The schema version this release reads and writes."""
