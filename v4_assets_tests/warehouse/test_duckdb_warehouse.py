@@ -81,9 +81,9 @@ def batch(leads: Iterable[str], day: date | None = DAY) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(rows, schema=arrow_schema(SCORES))
 
 
-def many(name: str) -> pa.RecordBatch:
+def many(name: str, day: date = DAY) -> pa.RecordBatch:
     """MANY rows of leads called `name`."""
-    values = (pa.scalar(DAY, pa.date32()), pa.scalar(name), pa.scalar(0.5))
+    values = (pa.scalar(day, pa.date32()), pa.scalar(name), pa.scalar(0.5))
     return pa.record_batch([pa.repeat(value, MANY) for value in values], schema=arrow_schema(SCORES))
 
 
@@ -635,6 +635,30 @@ def test_threads_take_turns_and_one_of_two_equal_writes_wins(house):
     winner = next(name for name in results if name != "refused")
     assert sorted(results) == sorted(["refused", winner])
     assert names_and_counts(house) == [(winner, MANY)]
+
+
+def test_a_second_connection_reads_and_writes_in_another_thread_while_the_first_does(house):
+    """Both write their own partition at once, and each sees what the other has committed."""
+    failed: list[BaseException] = []
+
+    def work(second: House) -> None:
+        try:
+            for sequence in range(1, 6):
+                second.put([many("two", TOMORROW)], sequence=sequence, day=TOMORROW)
+                assert names_and_counts(second) in ([("a", 1), ("b", 1)], [("one", MANY)])
+        except BaseException as error:
+            failed.append(error)
+
+    with house.session(), house.beside() as second:
+        thread = threading.Thread(target=work, args=(second,))
+        thread.start()
+        for sequence in range(2, 7):
+            house.put([many("one")], sequence=sequence)
+        thread.join(PATIENCE)
+        assert failed == []
+        assert len(house.leads(TOMORROW)) == len(second.leads()) == MANY
+        assert names_and_counts(second) == [("one", MANY)]
+    assert [one.sequence for one in house.logged() if one.prediction_date == TOMORROW] == [1, 2, 3, 4, 5]
 
 
 def test_a_session_lets_the_file_go_at_its_end(house, tmp_path):
