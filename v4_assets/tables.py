@@ -70,6 +70,8 @@ class VersionNames:
     """Short name that ends asset names: v41."""
     features_view: str
     scores_table: str
+    legacy_columns: bool = False
+    """Whether the features view also carries columns of the hand-run view of that name."""
 
 
 LEAD = "lead"
@@ -141,7 +143,7 @@ class Catalogue(Mapping[str, Table]):
     ) -> None:
         self.brought = brought or {}
         self._week = week
-        self._datasets = datasets
+        self.datasets = datasets
         self.versions = versions
         renamed = lead_columns or {}
         self.lead_columns = {key: renamed.get(key, column.name) for key, column in LEAD_COLUMNS.items()}
@@ -168,7 +170,7 @@ class Catalogue(Mapping[str, Table]):
 
     def _made(self, key: str, name: str, contract: str | None = None) -> Table:
         file = sql.load(contract or key)
-        return Table(key, self._datasets.features, name, file.columns, file.purpose)
+        return Table(key, self.datasets.features, name, file.columns, file.purpose)
 
     def __getitem__(self, key: str) -> Table:
         return self._tables[key]
@@ -198,7 +200,7 @@ class Catalogue(Mapping[str, Table]):
             *(
                 self._view(
                     names.features_view,
-                    self.query("production_features", features=features_key(names.key)),
+                    self.query(_features_file(names), features=features_key(names.key)),
                     f"Features of {version} on the latest day that has any",
                 )
                 for version, names in self.versions.items()
@@ -214,8 +216,18 @@ class Catalogue(Mapping[str, Table]):
             ),
         )
 
+    def view_columns(self, name: str) -> tuple[str, ...]:
+        """Names of a view's columns; of a version's features view those of its table."""
+        for one in self.versions.values():
+            if name == one.features_view:
+                legacy = sql.load("legacy_features").columns if one.legacy_columns else ()
+                return tuple(column.name for column in (*self[features_key(one.key)].columns, *legacy))
+        file = {view.name: view.query.name for view in self.views}[name]
+        contract = "daily_scores" if file == "production_scores" else file
+        return tuple(column.name for column in sql.load(contract).columns)
+
     def _view(self, name: str, query: Query, description: str) -> View:
-        return View(self._datasets.features, name, query, description)
+        return View(self.datasets.features, name, query, description)
 
     def lineage(self, version: str) -> tuple[str, ...]:
         """Keys of the checked tables that a version's scores are made from, its scores last."""
@@ -242,6 +254,10 @@ class Catalogue(Mapping[str, Table]):
             f",\n      STRUCT('{one.name}' AS column_name, COUNTIF({one.name} IS NULL) AS null_count)"
             for one in self.brought.get(source, ())
         )
+
+
+def _features_file(names: VersionNames) -> str:
+    return "legacy_features" if names.legacy_columns else "production_features"
 
 
 def features_key(version_key: str) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from v4_assets.errors import ModelContractError, ModelIntegrityError
+from v4_assets.models import by_tree
 from v4_assets.models.booster_file import verify_format
 from v4_assets.models.contract import ALL_ROUNDS, Feature, Matrix, Rounds, bundle_sha256, encode, read_contract
 from v4_assets.models.profile import Profile
@@ -110,8 +111,15 @@ class Bundle:
         rows, copies = distinct_rows(matrix)
         return [reason.take(copies) for reason in self._reasons(matrix[rows], count)]
 
+    @cached_property
+    def _trees(self) -> list[by_tree.Tree] | None:
+        return by_tree.trees_of(self.booster, self.rounds)
+
     def _reasons(self, matrix: Matrix, count: int) -> list[pa.Array]:
-        values = self.contributions(matrix)[:, :-1]
+        if len(matrix) >= by_tree.LEAST_ROWS and self._trees is not None:
+            values = by_tree.contributions(self.booster, self._trees, matrix)
+        else:
+            values = self.contributions(matrix)[:, :-1]
         count = min(count, values.shape[1])
         order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :count]
         words = pa.array([f"{verb} {name}" for name in self.feature_names for verb in ("lowers", "raises")])

@@ -20,6 +20,7 @@ from v4_assets.warehouse.duckdb import scripts as duckdb_scripts
 from v4_assets.warehouse.duckdb.file import SETTINGS
 from v4_assets.warehouse.render import chosen, scripts
 from v4_assets.warehouse.writes import fingerprint, text_sha256
+from v4_assets_tests.fixtures.narrow import embedded
 
 DAY = date(2026, 1, 12)
 ALL = ["tables", "views", "production_scoring_v40", "production_scoring_v41"]
@@ -96,7 +97,7 @@ def test_the_statements_told_for_duckdb_run_there_and_make_the_rows_the_warehous
     house.create(catalogue.made, catalogue.views)
     values = {"prediction_date": DAY, "cutoff": cutoff(DAY), "retrospective": True}
     script = next(one for one in scripts(settings.rollout) if one.version == "v4.1.0")
-    with house._connection() as connection:
+    with embedded(house)._connection() as connection:
         for text in (duckdb_scripts.render(one) for one in chosen(settings.rollout, None, None)):
             run(connection, text, {**values, "day": DAY})
         made = {fill.table.key: rows(connection, fill.table.full_name) for fill in script.fills}
