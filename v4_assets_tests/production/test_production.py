@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from v4_assets import tables
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
-from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, StaleDecisionError
+from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, PolicyError, StaleDecisionError
 from v4_assets.evaluation.evidence import Evidence, digest
-from v4_assets.operations import operate
+from v4_assets.operations import actions, operate
 from v4_assets.production import events
 from v4_assets.production import store as production_store
 from v4_assets.production.events import Event, Production
@@ -162,6 +162,23 @@ def test_a_bundle_of_the_judged_booster_with_another_list_does_not_go_live(setti
         switch(settings, promotion(), adopted(settings), model=shipped.sha256, bundle="b" * 64)
     assert now(settings) == (OLD, ["adopted"])
     assert switch(settings, promotion(), adopted(settings), shipped.sha256, shipped.bundle_sha256).version == NEW
+
+
+@pytest.mark.parametrize("is_own", [True, False], ids=["its own bundle", "another list"])
+def test_a_person_promotes_only_the_bundle_that_scored_today(settings, is_own):
+    bundle = registry(settings).load(NEW)
+    named = bundle.bundle_sha256 if is_own else "c" * 64
+    table = settings.rollout.catalogue[tables.scores_key("v41")]
+    row = {"prediction_date": DAY, "lead_id": "a", "model_sha256": bundle.sha256, "bundle_sha256": named}
+    schema = arrow_schema(table)
+    batch = pa.RecordBatch.from_pylist([dict.fromkeys(schema.names) | row], schema)
+    write = PartitionWrite(table.name, DAY, NOW, False, "definition", "run")
+    log = settings.rollout.catalogue[tables.PARTITION_WRITES]
+    warehouse(settings).replace_partition(table, write, [batch], log)
+    with pytest.raises(PolicyError, match="passed every check") as refused:
+        actions.order(settings, "promotion", NEW, "it is better")
+    assert (f"not of its registered bundle {bundle.bundle_sha256[:12]}" in str(refused.value)) is not is_own
+    assert now(settings) == (OLD, ["adopted"])
 
 
 def test_the_rollback_script_leaves_what_a_switch_leaves(settings):
