@@ -190,7 +190,7 @@ def parse_contract(content: Any, where: str) -> Contract:
     """The contract that the content of a features.json states. Raises ModelContractError as `read_contract` does."""
     try:
         entries = content["features"]
-        features = tuple(Feature(**{**entry, "categories": tuple(entry.get("categories", ()))}) for entry in entries)
+        features = tuple(_feature(entry) for entry in entries)
         contract = Contract(features, content.get("rounds", ALL_ROUNDS))
     except (KeyError, TypeError) as error:
         raise ModelContractError(
@@ -198,9 +198,27 @@ def parse_contract(content: Any, where: str) -> Contract:
             f"{{'features': [{{'name': …, 'type': 'INT64' | 'FLOAT64' | "
             "'STRING', 'categories': […]}}, …]}}; see docs/models.md."
         ) from error
-    if problem := next(filter(None, (_problem(feature) for feature in features)), _problem_of_all(contract)):
-        raise ModelContractError(f"{where}: {problem}")
+    for problem in (*map(_problem, features), _problem_of_all(contract)):
+        if problem:
+            raise ModelContractError(f"{where}: {problem}")
     return contract
+
+
+def _feature(entry: Mapping[str, Any]) -> Feature:
+    """An entry of the list, if its values are of the right kinds. Raises TypeError."""
+    if not isinstance(entry, Mapping):
+        raise TypeError(f"{entry!r} is not an object")
+    categories = entry.get("categories", ())
+    feature = Feature(**{**entry, "categories": tuple(categories)})
+    texts = (feature.name, feature.booster_name, *feature.categories)
+    if isinstance(categories, str) or not all(isinstance(one, str) for one in texts) or not feature.name:
+        raise TypeError(f"{feature.name!r}: name and booster_name must be texts, categories a list of texts")
+    for key, value in (("low", feature.low), ("high", feature.high)):
+        if value is not None and not _is_number(value):
+            raise TypeError(f"{feature.name}: {key} is {value!r}, expected a number")
+    if not (feature.missing is None or isinstance(feature.missing, str) or _is_number(feature.missing)):
+        raise TypeError(f"{feature.name}: missing is {feature.missing!r}, expected a number or a category")
+    return feature
 
 
 def _problem(feature: Feature) -> str | None:
