@@ -1,7 +1,7 @@
 """Daily assets: the days of a run, the table that an asset fills, and the results of its checks."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -54,11 +54,13 @@ def daily_asset(
     checks: Sequence[Check],
     work: Callable[[Store, Day], tuple[PartitionWrite, Sequence[Finding]]],
     observe: Callable[[Store, Day], Iterable[dg.AssetObservation]] = lambda store, day: (),
+    waits: Callable[[Store, Sequence[Day]], str | None] = lambda store, days: None,
 ) -> dg.AssetsDefinition:
     """An asset that fills one partition of the table `key` a day by `work`, and reports its `checks`.
 
-    `observe` gives observations of assets that other systems make. A range of days is one run: `work` is called day by
-    day, oldest first, and each check reports once for the whole range.
+    Where `waits` gives a reason, the step writes nothing, stays green, and what depends on it is skipped. `observe`
+    gives observations of assets that other systems make. A range of days is one run: `work` is called day by day,
+    oldest first, and each check reports once for the whole range.
     """
     table = rollout.catalogue[key]
 
@@ -71,16 +73,20 @@ def daily_asset(
         description=description,
         kinds=kinds,
         check_specs=specs(checks, key),
+        output_required=False,
         metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
     )
     def asset(
         context: dg.AssetExecutionContext,
         store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
-    ) -> MaterializeResult:
+    ) -> Iterator[dg.AssetObservation | MaterializeResult]:
         findings: dict[date, Sequence[Finding]] = {}
         judged = []
         wanted = days(context, clock)
+        if reason := waits(store, wanted):
+            yield dg.AssetObservation(key, metadata={"waits": reason})
+            return
         for day in tqdm(wanted, desc=key, unit="day", disable=None if len(wanted) > 1 else True):
             with store.session(), store.warehouse.metered() as cost:
                 started = time.monotonic()
@@ -95,7 +101,7 @@ def daily_asset(
                 context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
             context.add_asset_metadata({**metadata_of(write, day, seconds), **cost}, partition_key=day.date.isoformat())
         verdicts.record(store, judged)
-        return dg.MaterializeResult(check_results=list(results(checks, findings, key)))
+        yield dg.MaterializeResult(check_results=list(results(checks, findings, key)))
 
     return asset
 

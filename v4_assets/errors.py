@@ -36,6 +36,14 @@ class SchemaVersionError(WarehouseError):
     """The warehouse is of an older or newer schema version than this release reads and writes."""
 
 
+class ObstacleError(WarehouseError):
+    """Objects of others stand where this project's tables and views belong; nothing was made."""
+
+
+class TakeoverError(WarehouseError):
+    """A takeover cannot be done or undone as things stand, or waits to be finished."""
+
+
 class ConcurrentWriteError(WarehouseError):
     """Somebody else wrote the partition between our look and our write; nothing was changed."""
 

@@ -1,8 +1,8 @@
 """The files in sql/: their headers are the tables' contracts, their bodies GoogleSQL with placeholders.
 
 {{table}} stands for a table's full name, {{lead.email}} for another name that rollout.yaml gives: a column of the
-firm's Lead table, or the week of its policy. A header states purpose, grain, inputs, such names,
-params and output columns::
+firm's Lead table, the week of its policy, or in {{lead.brought}} the source columns that only some versions need. A
+header states purpose, grain, inputs, such names, params and output columns::
 
     -- features_v41: the 22 features of V4.1.0.
     -- grain:   one row per prediction_date and lead_id
@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from v4_assets.errors import SqlFileError
 from v4_assets.project import PROJECT
@@ -58,6 +58,8 @@ class Column:
     missing: Value = None
     """The value that stands for "not known"; None when the column has no such value."""
     is_feature: bool = False
+    sample: tuple[Any, ...] = ()
+    """Values the sample world gives a source column that only some versions need."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class SqlFile:
     grain: str
     inputs: tuple[str, ...]
     names: tuple[str, ...]
-    """What else rollout.yaml names: columns of the Lead table, as in lead.email, and policy.week."""
+    """What else rollout.yaml names: columns of the Lead table, as in lead.email, policy.week, and lead.brought."""
     params: tuple[str, ...]
     columns: tuple[Column, ...]
     body: str

@@ -3,9 +3,10 @@
 Everything that is read in more than one place has a name here. The rest is `read` and `rows`, by the SQL file's name.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -13,7 +14,8 @@ import pyarrow as pa
 
 from v4_assets import tables
 from v4_assets.errors import V4Error
-from v4_assets.evaluation.evidence import Evidence
+from v4_assets.evaluation.evidence import Artifact, Evidence
+from v4_assets.models.bundle import Bundle
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.production import events as deployments
 from v4_assets.production.events import Event, Production
@@ -50,7 +52,43 @@ class Store:
                 f"{self.catalogue[tables.PRODUCTION].full_name} holds {len(rows)} rows, expected one. It was edited by "
                 "hand: delete all but the row whose event_id is the latest in the deployments table."
             )
-        return Production(**rows[0]) if rows else None
+        return self._identified(Production(**rows[0])) if rows else None
+
+    def _identified(self, production: Production) -> Production:
+        """With its bundle, where the row was written before schema 2."""
+        if production.bundle_sha256:
+            return production
+        bundle = self.older_bundles().get((production.version, production.model_sha256))
+        return replace(production, bundle_sha256=bundle)
+
+    def older_bundles(self) -> dict[tuple[str, str], str]:
+        """Version and model_sha256 to the bundle that rows from before schema 2, which name none, stand for.
+
+        Recorded once, by the upgrade; empty where the warehouse was made at schema 2 or later.
+        """
+        facts = [json.loads(row["facts"]) for row in self.rows(tables.SCHEMA) if row["facts"]]
+        return {
+            (version, one["model_sha256"]): one["bundle_sha256"]
+            for fact in facts
+            for version, one in fact.get("bundles", {}).items()
+        }
+
+    def artifact_of(self, evidence: Iterable[Evidence], version: str) -> Artifact:
+        """What scored a version's evidence: None for what is not known, and where several did."""
+        found = {(row.model_sha256, row.bundle_sha256) for row in evidence if row.version == version}
+        [(model, bundle)] = found if len(found) == 1 else {(None, None)}
+        if model and not bundle:
+            bundle = self.older_bundles().get((version, model))
+        return Artifact(model, bundle)
+
+    def definition(self, bundle: Bundle) -> tuple[str, ...]:
+        """The part a bundle has in the definition of a live partition.
+
+        The bundle that older rows stand for keeps the part it had in them, its booster's sha256 alone: a partition
+        written live before an upgrade is the same one after it.
+        """
+        older = self.older_bundles().get((bundle.version, bundle.sha256))
+        return (bundle.sha256,) if older == bundle.bundle_sha256 else (bundle.sha256, bundle.bundle_sha256)
 
     def live(self) -> str | None:
         """The live version; None before anything was adopted."""

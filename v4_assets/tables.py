@@ -77,6 +77,11 @@ CONTACTS = "ria_contacts_current"
 HISTORY = "contact_registered_employment_history"
 PROTOCOL = "broker_protocol_members"
 SOURCES = (LEAD, CONTACTS, HISTORY, PROTOCOL)
+SOURCE_COLUMNS = {CONTACTS: CONTACT_COLUMNS, HISTORY: HISTORY_COLUMNS, PROTOCOL: PROTOCOL_COLUMNS}
+"""Columns of the sources whose names are the same everywhere."""
+
+BROUGHT = "brought"
+"""In {{lead.brought}}: the observations of a source's columns that only some versions need."""
 
 SOURCE_OBSERVATIONS = "source_observations"
 SCORED_LEADS = "scored_leads"
@@ -96,6 +101,7 @@ SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
 SCHEMA = "schema"
+TAKEOVER = "takeover"
 
 SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
 """The snapshot that both versions read, ordered so that each table reads only earlier ones."""
@@ -113,6 +119,7 @@ SINGLE = (
     SALESFORCE_JOBS,
     SALESFORCE_SYNC_LOG,
     SCHEMA,
+    TAKEOVER,
 )
 """Tables that exist once, independent of the versions."""
 
@@ -120,7 +127,8 @@ SINGLE = (
 class Catalogue(Mapping[str, Table]):
     """All tables by key, for one set of datasets, versions, names of the Lead table's columns and one kind of week.
 
-    `week` is the part of a date in GoogleSQL, such as WEEK(SATURDAY).
+    `week` is the part of a date in GoogleSQL, such as WEEK(SATURDAY); `brought` are columns of the sources that only
+    some versions need, by table.
     """
 
     def __init__(
@@ -129,20 +137,25 @@ class Catalogue(Mapping[str, Table]):
         versions: Mapping[str, VersionNames],
         lead_columns: Mapping[str, str] | None = None,
         week: str = "ISOWEEK",
+        brought: Mapping[str, tuple[Column, ...]] | None = None,
     ) -> None:
+        self.brought = brought or {}
         self._week = week
         self.datasets = datasets
         self.versions = versions
         renamed = lead_columns or {}
         self.lead_columns = {key: renamed.get(key, column.name) for key, column in LEAD_COLUMNS.items()}
         lead = tuple(replace(column, name=self.lead_columns[key]) for key, column in LEAD_COLUMNS.items())
+        declared = {LEAD: lead, **SOURCE_COLUMNS}
+        described = (
+            (LEAD, datasets.crm, "Lead", "Salesforce leads"),
+            (CONTACTS, datasets.advisors, CONTACTS, "Advisors, current state only"),
+            (HISTORY, datasets.advisors, HISTORY, "Registered employments"),
+            (PROTOCOL, datasets.crm, PROTOCOL, "Broker Protocol members"),
+        )
         sources = [
-            Table(LEAD, datasets.crm, "Lead", lead, "Salesforce leads", is_source=True),
-            Table(
-                CONTACTS, datasets.advisors, CONTACTS, CONTACT_COLUMNS, "Advisors, current state only", is_source=True
-            ),
-            Table(HISTORY, datasets.advisors, HISTORY, HISTORY_COLUMNS, "Registered employments", is_source=True),
-            Table(PROTOCOL, datasets.crm, PROTOCOL, PROTOCOL_COLUMNS, "Broker Protocol members", is_source=True),
+            Table(key, dataset, name, (*declared[key], *self.brought.get(key, ())), description, is_source=True)
+            for key, dataset, name, description in described
         ]
         made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE)]
         for names in versions.values():
@@ -214,12 +227,20 @@ class Catalogue(Mapping[str, Table]):
         return sql.bind(sql.load(file), self.names(**aliases), params or {})
 
     def names(self, **aliases: str) -> dict[str, str]:
-        """Placeholder to full table name, to a Lead column's name, and to the week."""
+        """Placeholder to full table name, a Lead column's name, the observations of further columns, and the week."""
         return (
             {key: table.full_name for key, table in self.items()}
             | {f"{LEAD}.{key}": name for key, name in self.lead_columns.items()}
+            | {f"{key}.{BROUGHT}": self._observed(key) for key in SOURCES}
             | {"policy.week": self._week}
             | {placeholder: self[key].full_name for placeholder, key in aliases.items()}
+        )
+
+    def _observed(self, source: str) -> str:
+        """What source_observations.sql adds to a source's columns for those that only some versions need."""
+        return "".join(
+            f",\n      STRUCT('{one.name}' AS column_name, COUNTIF({one.name} IS NULL) AS null_count)"
+            for one in self.brought.get(source, ())
         )
 
 

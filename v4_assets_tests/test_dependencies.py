@@ -23,7 +23,6 @@ PACKAGE = ("v4_assets", "salesforce_stand_in")
 OURS = (*PACKAGE, "v4_assets_tests", "benchmarks")
 USED_OTHERWISE = {
     "dagster-postgres": ("deploy/dagster.production.yaml", "postgres_db:"),
-    "dagster-webserver": ("v4_assets/cli/main.py", '"dagster", "dev"'),
     "import-linter": ("Makefile", "$(BIN)/lint-imports"),
     "mypy": ("Makefile", "$(BIN)/mypy"),
     "pytest-xdist": ("Makefile", "--dist"),

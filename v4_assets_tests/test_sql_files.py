@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from v4_assets_tests.bigquery.emulator import Emulator
 
 FILES = tuple(sql.files())
-assert len(FILES) == 51, "a file of sql/ was added, removed or not found"
+assert len(FILES) == 54, "a file of sql/ was added, removed or not found"
 BUILT = (*tables.SHARED, tables.SOURCE_OBSERVATIONS, "features_v40", "features_v41")
 """The files that fill a partition of the table of the same name, each after what it reads."""
 REMOVED = ("industry_tenure_months", "tenure_bucket_x_mobility", "independent_ria_x_ia_rep", "recent_mover_x_bleeding")
@@ -112,7 +112,7 @@ def scores(project: ProjectWarehouse) -> pa.Table:
     row = {
         **{"prediction_date": DAY, "lead_id": "a", "advisor_crd": None, "score": 0.25, "percentile": 7, "decile": 1},
         **{"deprioritize": True, "reason_1": None, "reason_2": None, "reason_3": None, "model_version": "v4.1.0"},
-        **{"model_sha256": "0" * 64, "scored_at": WRITTEN_AT, "retrospective": False},
+        **{"model_sha256": "0" * 64, "bundle_sha256": "1" * 64, "scored_at": WRITTEN_AT, "retrospective": False},
     }
     project.put("daily_scores_v41", [row | {"prediction_date": YESTERDAY}, row])
     rows = project.read("daily_scores", {"daily_scores": "daily_scores_v41"}, prediction_date=DAY)
@@ -285,6 +285,23 @@ def cohort_scores(project: ProjectWarehouse) -> pa.Table:
     return rows
 
 
+def cohort_bundles(project: ProjectWarehouse) -> pa.Table:
+    """Each artifact of a day once, rows that name no bundle too; other days are not asked."""
+    [base] = scores(project).to_pylist()
+    made = [base | {"lead_id": str(number)} for number in range(3)]
+    made += [one | {"prediction_date": YESTERDAY, "bundle_sha256": None} for one in made]
+    made += [base | {"prediction_date": YESTERDAY, "model_sha256": "2" * 64}]
+    made += [base | {"prediction_date": DAY + timedelta(days=1)}]
+    project.put("daily_scores_v41", made)
+    days = {"first_scored": YESTERDAY, "last_scored": DAY}
+    rows = project.read("cohort_bundles", {"daily_scores": "daily_scores_v41"}, **days)
+    assert sorted(map(str, rows.to_pylist())) == sorted(
+        str({"scored_on": day, "model_sha256": model * 64, "bundle_sha256": bundle})
+        for day, model, bundle in ((DAY, "0", "1" * 64), (YESTERDAY, "0", None), (YESTERDAY, "2", "1" * 64))
+    )
+    return rows
+
+
 def churn(project: ProjectWarehouse) -> pa.Table:
     [base] = scores(project).to_pylist()
     today = {"stayed": 10, "new in it": 10, "new to all": 10, "elsewhere": 9}
@@ -369,6 +386,7 @@ def built(name: str, project: ProjectWarehouse) -> pa.Table:
 
 EXECUTIONS = {name: partial(built, name) for name in BUILT} | {
     "call_days": calls,
+    "cohort_bundles": cohort_bundles,
     "cohort_leads": cohort_leads,
     "cohort_scores": cohort_scores,
     "daily_scores": scores,

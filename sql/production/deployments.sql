@@ -15,10 +15,11 @@
 --   gates            STRING     the gates' verdicts as JSON; NULL where none were asked
 --   evidence_day     DATE       the day whose evidence was decided on; NULL where none was
 --   evidence_sha256  STRING     its sha256
+--   bundle_sha256    STRING     the bundle that went live or was approved; NULL for other events and before schema 2
 --   run_id           STRING     the Dagster run, NULL from the command line
 
 SELECT
   event_id, sequence, happened_at, event, version, previous, action_id, reason, decided_by, gates, evidence_day,
-  evidence_sha256, run_id
+  evidence_sha256, bundle_sha256, run_id
 FROM {{deployments}}
 ORDER BY sequence, happened_at, event_id

@@ -1,7 +1,7 @@
 -- source_observations: how many rows and nulls each source column held when the day was prepared, and how fresh it was.
 -- grain:   one row per prediction_date, source and column_name
 -- inputs:  {{lead}}, {{ria_contacts_current}}, {{contact_registered_employment_history}}, {{broker_protocol_members}}
--- names:   {{lead.id}}, {{lead.advisor_crd}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}
+-- names:   {{lead.id}}, {{lead.advisor_crd}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}, {{lead.brought}}, {{ria_contacts_current.brought}}, {{contact_registered_employment_history.brought}}, {{broker_protocol_members.brought}}
 -- params:  @prediction_date DATE, @cutoff TIMESTAMP (prediction_date 00:00 New York), @retrospective BOOL
 -- output:
 --   prediction_date  DATE       the scored day
@@ -24,7 +24,7 @@ WITH observed AS (
       STRUCT('{{lead.linkedin}}' AS column_name, COUNTIF({{lead.linkedin}} IS NULL) AS null_count),
       STRUCT('{{lead.company}}' AS column_name, COUNTIF({{lead.company}} IS NULL) AS null_count),
       STRUCT('{{lead.entered_contacting}}' AS column_name,
-        COUNTIF({{lead.entered_contacting}} IS NULL OR {{lead.entered_contacting}} >= @cutoff) AS null_count)
+        COUNTIF({{lead.entered_contacting}} IS NULL OR {{lead.entered_contacting}} >= @cutoff) AS null_count){{lead.brought}}
     ] AS columns
   FROM {{lead}}
   WHERE {{lead.created_at}} < @cutoff
@@ -44,7 +44,7 @@ WITH observed AS (
       STRUCT('PRODUCING_ADVISOR' AS column_name, COUNTIF(PRODUCING_ADVISOR IS NULL) AS null_count),
       STRUCT('INDUSTRY_TENURE_MONTHS' AS column_name, COUNTIF(INDUSTRY_TENURE_MONTHS IS NULL) AS null_count),
       STRUCT('LATEST_REGISTERED_EMPLOYMENT_START_DATE' AS column_name,
-        COUNTIF(LATEST_REGISTERED_EMPLOYMENT_START_DATE IS NULL) AS null_count)
+        COUNTIF(LATEST_REGISTERED_EMPLOYMENT_START_DATE IS NULL) AS null_count){{ria_contacts_current.brought}}
     ] AS columns
   FROM {{ria_contacts_current}}
 
@@ -61,7 +61,7 @@ WITH observed AS (
       STRUCT('PREVIOUS_REGISTRATION_COMPANY_START_DATE' AS column_name,
         COUNTIF(PREVIOUS_REGISTRATION_COMPANY_START_DATE IS NULL) AS null_count),
       STRUCT('PREVIOUS_REGISTRATION_COMPANY_END_DATE' AS column_name,
-        COUNTIF(PREVIOUS_REGISTRATION_COMPANY_END_DATE IS NULL) AS null_count)
+        COUNTIF(PREVIOUS_REGISTRATION_COMPANY_END_DATE IS NULL) AS null_count){{contact_registered_employment_history.brought}}
     ] AS columns
   FROM {{contact_registered_employment_history}}
   WHERE PREVIOUS_REGISTRATION_COMPANY_START_DATE IS NULL
@@ -73,7 +73,9 @@ WITH observed AS (
     'broker_protocol_members' AS source,
     COUNT(*) AS row_count,
     CAST(NULL AS TIMESTAMP) AS latest_at,
-    [STRUCT('firm_crd_id' AS column_name, COUNTIF(firm_crd_id IS NULL) AS null_count)] AS columns
+    [
+      STRUCT('firm_crd_id' AS column_name, COUNTIF(firm_crd_id IS NULL) AS null_count){{broker_protocol_members.brought}}
+    ] AS columns
   FROM {{broker_protocol_members}}
 )
 

@@ -1,10 +1,7 @@
 """The command `v4`: argument parsing and output only."""
 
 import errno
-import os
-import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -15,9 +12,8 @@ from tqdm import tqdm
 
 from v4_assets.cli import ci, operations, register, rollout, scripts, studies
 from v4_assets.cli.output import DAY, Number, json_option, say, told
-from v4_assets.config.environment import load, with_environment
+from v4_assets.config.environment import load
 from v4_assets.errors import V4Error
-from v4_assets.project import PROJECT
 from v4_assets.sample import Story
 
 
@@ -66,19 +62,20 @@ def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -
 
 
 @cli.command()
+@click.option("--tables-only", is_flag=True, help="Adopt nothing yet: score and compare your own models first.")
 @json_option
-def init(as_json: bool) -> None:
+def init(tables_only: bool, as_json: bool) -> None:
     """Create or upgrade tables and views; adopt the baseline.
 
     Running it again changes nothing.
     """
     from v4_assets.operations import operate
 
-    done = operate.init(load())
-    text = f"{done.live.version} is live."
+    done = operate.init(load(), adopting=not tables_only)
+    text = f"{done.live.version} is live." if done.live else "No version is live; `v4 init` adopts the baseline."
     if done.upgraded_from:
         text = f"The warehouse was upgraded from schema {done.upgraded_from} to {done.schema}. {text}"
-    content = {"live": done.live.version, "event_id": done.live.event_id}
+    content = {"live": done.live and done.live.version, "event_id": done.live and done.live.event_id}
     say(content | {"schema": done.schema, "upgraded_from": done.upgraded_from}, text, as_json)
 
 
@@ -149,25 +146,13 @@ def dev(port: int) -> None:
 
     After a demo, its clock and its stand-in org are used.
     """
-    from salesforce_stand_in import StandInOrg
-    from v4_assets.operations.instance import dagster_instance
+    from v4_assets.operations import dev as servers
 
     settings = load()
     if settings.now:
         where = settings.demo_clock_file if settings.demo_clock_file.exists() else "V4_NOW"
         click.echo(f"The clock stands at {settings.clock.today()} by {where}. Remove it for the real time.")
-    with dagster_instance(settings):
-        pass  # made before the web server looks for it
-    click.echo(f"Dagster at http://127.0.0.1:{port}, Ctrl-C ends it.")
-    workspace = ["-w", str(PROJECT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
-    command = [sys.executable, "-m", "dagster", "dev", *workspace]
-    # `dagster dev` warns of its successor; nobody here can act on it.
-    environment = with_environment(DAGSTER_HOME=str(settings.dagster_home), PYTHONWARNINGS="ignore")
-    if settings.salesforce != "local":
-        os.execve(sys.executable, command, environment)
-    with StandInOrg(settings.stand_in_org) as org, suppress(KeyboardInterrupt):
-        click.echo(f"The stand-in Salesforce org answers at {org.url}.")
-        subprocess.run(command, env=environment, check=False)
+    servers.serve(settings, port, click.echo)
 
 
 for command in (

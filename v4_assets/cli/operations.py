@@ -62,7 +62,7 @@ def prune_old(keep_days: int, yes: bool) -> None:
 
 def _examined() -> "list[Told]":
     from v4_assets.operations import doctor
-    from v4_assets.operations.doctor import rollout
+    from v4_assets.operations.doctor import moving_in, rollout
     from v4_assets.operations.doctor import warehouse as warehouse_probes
 
     try:
@@ -70,7 +70,8 @@ def _examined() -> "list[Told]":
     except SettingsError as error:
         return [doctor.Told("settings", doctor.Verdict.FAIL, str(error), "Nothing else can be asked before.")]
     said = doctor.Answer(doctor.Verdict.OK, f"{settings.warehouse}, {settings.salesforce}; rollout.yaml is sound")
-    return doctor.examine({"settings": lambda: said, **warehouse_probes.probes(settings), **rollout.probes(settings)})
+    probes = {**warehouse_probes.probes(settings), **moving_in.probes(settings), **rollout.probes(settings)}
+    return doctor.examine({"settings": lambda: said, **probes})
 
 
 COMMANDS = (show_status, show_doctor, prune_old)

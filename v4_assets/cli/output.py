@@ -54,6 +54,7 @@ def told(outcome: "Outcome", what: str) -> str:
         f"  {failed.severity}  {failed.asset}.{failed.check}: {failed.description}" for failed in outcome.checks_failed
     ]
     lines += [f"  {error}" for error in outcome.errors]
+    lines += [f"  waits: {outcome.waits}"] if outcome.waits else []
     return "\n".join(lines)
 
 

@@ -32,6 +32,7 @@ NAMES = {
     Path: "path",
     time: "time of day",
     SecretStr: "secret text",
+    tuple: "list",
 }
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
@@ -94,7 +95,7 @@ def _type(annotation: Any) -> str:
         return kind(FieldInfo.from_annotation(annotation))
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return "path of its file"
-    return NAMES.get(annotation) or str(annotation.__name__)
+    return NAMES.get(origin or annotation) or str(annotation.__name__)
 
 
 def _nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:

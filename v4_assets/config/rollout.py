@@ -8,9 +8,10 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, Share
-from v4_assets.config.rollout_systems import FOLDER, ReferencePlaces, SalesforceSync, Sources
+from v4_assets.config.rollout_systems import FOLDER, ColumnName, ReferencePlaces, SalesforceSync, SourceColumn, Sources
 from v4_assets.errors import SettingsError
-from v4_assets.tables import Catalogue, Datasets, VersionNames
+from v4_assets.sql import Column
+from v4_assets.tables import LEAD, SOURCE_COLUMNS, Catalogue, Datasets, VersionNames
 
 
 class HyperParameters(Frozen):
@@ -49,6 +50,8 @@ class Version(Frozen):
     """Table of its scores."""
     train: HyperParameters | None = None
     """XGBoost parameters; leave them out for a model trained elsewhere."""
+    source_columns: dict[ColumnName, SourceColumn] = Field(default_factory=dict)
+    """Columns of the source tables that only this version needs."""
 
 
 class DatasetNames(Frozen):
@@ -140,6 +143,20 @@ class Rollout(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _columns_agree(self) -> "Rollout":
+        lead = {name.lower() for name in self.sources.lead.columns.model_dump().values()}
+        known: dict[tuple[str, str], SourceColumn] = {}
+        for version, entry in self.versions.items():
+            for name, column in entry.source_columns.items():
+                key = (column.table, name.lower())
+                shared = lead if column.table == LEAD else {one.name.lower() for one in SOURCE_COLUMNS[column.table]}
+                if name.lower() in shared:
+                    raise ValueError(f"{version}: {name} of {column.table} is read for every version; leave it out")
+                if known.setdefault(key, column) != column:
+                    raise ValueError(f"{version}: {name} of {column.table} is declared otherwise by another version")
+        return self
+
+    @model_validator(mode="after")
     def _same_day(self) -> "Rollout":
         at, grace = self.daily_run.at, self.policy.grace_minutes
         left = 24 * 60 - 1 - 60 * at.hour - at.minute
@@ -161,7 +178,17 @@ class Rollout(Frozen):
             },
             self.sources.lead.columns.model_dump(),
             self.policy.weeks.date_part,
+            self.source_columns,
         )
+
+    @property
+    def source_columns(self) -> dict[str, tuple[Column, ...]]:
+        """Source table to the columns that single versions need, each once."""
+        found: dict[str, dict[str, Column]] = {}
+        for entry in self.versions.values():
+            for name, column in entry.source_columns.items():
+                found.setdefault(column.table, {}).setdefault(name.lower(), column.column(name))
+        return {table: tuple(columns.values()) for table, columns in found.items()}
 
 
 class _OnceLoader(yaml.SafeLoader):  # still safe: it builds plain values only

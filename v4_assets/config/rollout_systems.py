@@ -1,11 +1,13 @@
 """What other systems have and how it is reached: `sources`, `salesforce` and `references` of rollout.yaml."""
 
+from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from v4_assets.config.rollout_policy import AnyShare, Frozen, Share
+from v4_assets.sql import Column
 
 RESERVED = """
     all and any array as asc assert_rows_modified at between by case cast collate contains create cross cube current
@@ -69,6 +71,44 @@ class Sources(Frozen):
     """Tables that other systems write."""
 
     lead: LeadSource = LeadSource()
+
+
+SAMPLE_TYPES: dict[str, tuple[type, ...]] = {
+    "STRING": (str,),
+    "INT64": (int,),
+    "FLOAT64": (float, int),
+    "BOOL": (bool,),
+    "DATE": (date,),
+    "TIMESTAMP": (datetime,),
+}
+"""GoogleSQL's types, and what YAML reads for a value of each."""
+
+
+class SourceColumn(Frozen):
+    """A column of a source table that only one version needs."""
+
+    table: Literal["lead", "ria_contacts_current", "contact_registered_employment_history", "broker_protocol_members"]
+    """The source table it is a column of."""
+    type: Literal["STRING", "INT64", "FLOAT64", "BOOL", "DATE", "TIMESTAMP"]
+    """Its type in GoogleSQL; another one in the table stops the day."""
+    sample: Annotated[tuple[Any, ...], Field(min_length=1)]
+    """Values that the sample world gives it, each to about as many rows; null for not known."""
+    meaning: Annotated[str, Field(min_length=1)] = "a column that only this version needs"
+    """What it holds."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "SourceColumn":
+        wanted = SAMPLE_TYPES[self.type]
+        known = [value for value in self.sample if value is not None]
+        # A bool is an int to Python, and a datetime a date.
+        strict = [value for value in known if type(value) not in wanted]
+        if strict or not known:
+            raise ValueError(f"sample needs values of type {self.type}, null beside them; it has {list(self.sample)}")
+        return self
+
+    def column(self, name: str) -> Column:
+        """The column as a source's contract has it."""
+        return Column(name, self.type, self.meaning, sample=self.sample)
 
 
 FieldName = Annotated[str, Field(pattern=r"^[A-Za-z]\w*$", max_length=80)]

@@ -125,6 +125,8 @@ def _missing_steady(audits: Sequence[FeatureAudit], before: Sequence[Mapping[str
 
 
 def _drift(audits: Sequence[FeatureAudit], limit: float) -> Finding:
+    if not any(one.shares for one in audits):
+        return Finding(DRIFT, False, "no model is registered, so there is no training profile", f"at most {limit}")
     indices = {one.feature.name: one.psi for one in audits if one.psi is not None}
     over = [f"{name}: {index:.3f}" for name, index in indices.items() if index > limit]
     largest = max(indices.values(), default=0.0)

@@ -122,7 +122,8 @@ def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefi
         figures = training.measure(booster, split)
         files = training.bundle_files(version, features, booster, figures, split.train)
         made = store.registry.add(version, files, provenance(rollout, parameters), replace=True)
-        return dg.MaterializeResult(metadata={**figures, "model_sha256": made.files["model.json"]})
+        hashes = {"model_sha256": made.files["model.json"], "bundle_sha256": made.bundle_sha256}
+        return dg.MaterializeResult(metadata={**figures, **hashes})
 
     return asset
 

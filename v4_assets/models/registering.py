@@ -1,7 +1,6 @@
 """Entering a model trained elsewhere into the registry."""
 
 import getpass
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,8 +53,8 @@ def register_files(settings: Settings, version: str, brought: Brought) -> Entry:
     _verify_version(settings, version)
     facts = inspect(brought.booster)
     columns = _made_by_sql(settings, version)
-    stated = contract_of(_json(brought.features), str(brought.features), facts, columns, brought.nulls)
-    figures = figures_of(_json(brought.metrics), str(brought.metrics)) if brought.metrics else {}
+    stated = contract_of(files.read_json(brought.features), str(brought.features), facts, columns, brought.nulls)
+    figures = figures_of(files.read_json(brought.metrics), str(brought.metrics)) if brought.metrics else {}
     booster = read_booster(brought.booster)
     verify_agreement(stated.features, booster, brought.features, stated.rounds)
     _verify_sql(stated, columns, brought.features)
@@ -151,13 +150,6 @@ def _provenance(
         else {"rows": len(answers.rows), "sha256": file_sha256(brought.expect or Path())},
         "profiled_on": profiled_on,
     }
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelContractError(f"{path} is not JSON: {error}. Correct the file.") from error
 
 
 def _live(settings: Settings) -> str | None:

@@ -3,6 +3,7 @@
 import getpass
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from uuid import uuid4
 
 import dagster as dg
@@ -122,7 +123,15 @@ def approve(settings: Settings, evidence_sha256: str) -> Event:
         )
     promoting = decision.wanted.value == "promote"
     version = settings.rollout.candidate if promoting else settings.rollout.baseline
-    return _record(settings, "approved", version, decision.reason, evidence_day=today, evidence_sha256=digest(rows))
+    return _record(
+        settings,
+        "approved",
+        version,
+        decision.reason,
+        evidence_day=today,
+        evidence_sha256=digest(rows),
+        bundle_sha256=store(settings).artifact_of(rows, version).bundle_sha256,
+    )
 
 
 def allow(settings: Settings, version: str, reason: str) -> Event:
@@ -202,15 +211,8 @@ def _now(settings: Settings) -> tuple[list[Event], Production | None]:
         return record.events(), record.production()
 
 
-def _record(
-    settings: Settings,
-    kind: str,
-    version: str,
-    reason: str,
-    *,
-    evidence_day: date | None = None,
-    evidence_sha256: str | None = None,
-) -> Event:
+def _record(settings: Settings, kind: str, version: str, reason: str, **evidence: Any) -> Event:
+    """Record an operator's event; `evidence` are the event's fields of what it was decided on."""
     event = Event(
         event_id=uuid4().hex,
         happened_at=settings.clock.now(),
@@ -218,8 +220,7 @@ def _record(
         version=version,
         reason=reason,
         decided_by=who(),
-        evidence_day=evidence_day,
-        evidence_sha256=evidence_sha256,
+        **evidence,
     )
     record = store(settings)
     with record.session():

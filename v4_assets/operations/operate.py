@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -56,25 +56,28 @@ class Outcome:
     checks_failed: tuple[FailedCheck, ...]
     errors: tuple[str, ...]
     """What stopped a step, one sentence each."""
+    waits: str | None = None
+    """What was left out and what it waits for; None when everything ran."""
 
 
 @dataclass(frozen=True)
 class Installed:
     """What `v4 init` left."""
 
-    live: Production
+    live: Production | None
+    """None where nothing was adopted."""
     schema: int
     """The schema version the warehouse has now."""
     upgraded_from: int | None
     """The older one it had; None where nothing had to be upgraded."""
 
 
-def init(settings: Settings) -> Installed:
-    """Create or upgrade tables and views and adopt the baseline; harmless when that is done."""
+def init(settings: Settings, *, adopting: bool = True) -> Installed:
+    """Create or upgrade tables and views and, if `adopting`, adopt the baseline; harmless when that is done."""
     record = store(settings, any_schema=True)
     with record.session():
         before = schema.upgrade(record.warehouse, record.catalogue, record.registry, settings.clock)
-        live = production_store.adopt(record, settings.rollout, settings.clock)
+        live = production_store.adopt(record, settings.rollout, settings.clock) if adopting else record.production()
     return Installed(live, schema.NEEDED, before.version if before and before.version < schema.NEEDED else None)
 
 
@@ -86,9 +89,16 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
     _verify_days(settings, day, day)
     tags = {REPLACE_LIVE_TAG: replace_live} if replace_live else {}
     # One session for the whole day: every asset would open and close the file otherwise.
-    with store(settings).session():
+    record = store(settings)
+    with record.session():
         name = DAILY_JOB if day == settings.clock.today() else PAST_DAY_JOB
-        return run_job(settings, name, tags=tags, partition=day)
+        outcome = run_job(settings, name, tags=tags, partition=day)
+        if record.live() is None:
+            waits = (
+                f"no version is live, so production and Salesforce wait; `v4 init` adopts {settings.rollout.baseline}"
+            )
+            return replace(outcome, waits=waits)
+    return outcome
 
 
 def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, date, Outcome]]:

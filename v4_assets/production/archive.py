@@ -17,6 +17,7 @@ from v4_assets.production import events
 from v4_assets.production.assets import only_today, start, take_turn
 from v4_assets.production.orders import Order, OrderConfig
 from v4_assets.store import Store
+from v4_assets.warehouse.writes import fingerprint
 
 SUMS = "SHA256SUMS"
 
@@ -60,7 +61,9 @@ def champion_archive(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
 
 def archive(root: Path, entry: Entry) -> Path:
     """Copy a bundle into ROOT/VERSION-SHA with its SHA256SUMS, verified; harmless when it is there. Its folder."""
-    folder = root / f"{entry.version}-{entry.files['model.json'][:12]}"
+    # Two bundles may share a booster, so the folder is named by all of the bundle's hashes.
+    sha = fingerprint([entry.files[name] for name in BUNDLE_FILES])
+    folder = root / f"{entry.version}-{sha[:12]}"
     if folder.is_dir():
         verify(folder)
         return folder

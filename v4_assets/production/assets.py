@@ -95,6 +95,7 @@ def start(store: Store, rollout: Rollout, order: Order, clock: Clock, run_id: st
             event,
             expected_event_id=order.expected_event_id,
             model_sha256=order.model_sha256,
+            bundle_sha256=order.bundle_sha256,
         )
 
 
@@ -124,6 +125,7 @@ def export_registry(path: Path, statuses: dict[str, str], live: deployments.Prod
     content = {
         "production": live.version if live else None,
         "model_sha256": live.model_sha256 if live else None,
+        "bundle_sha256": live.bundle_sha256 if live else None,
         "models": {version: {"status": status} for version, status in sorted(statuses.items())},
     }
     atomic_write(path, f"{json.dumps(content, indent=2)}\n".encode())

@@ -111,7 +111,8 @@ def _decided(
         store, rollout, status, deployed, evaluation, recorded, _approved(events, rollout, evaluation, clock)
     )
     decision = decide(state)
-    return Status(status, decision, order=_order(decision, status, rollout, deployed, rows, evaluation), state=state)
+    order = _order(store, decision, status, rollout, deployed, rows, evaluation)
+    return Status(status, decision, order=order, state=state)
 
 
 def _state(
@@ -201,6 +202,7 @@ def _approved(events: tuple[Event, ...], rollout: Rollout, evaluation: DayEvalua
 
 
 def _order(
+    store: Store,
     decision: Decision,
     status: RolloutStatus,
     rollout: Rollout,
@@ -212,8 +214,8 @@ def _order(
         return None
     kind = KIND[decision.action]
     version = rollout.candidate if kind == "promotion" else rollout.baseline
+    judged = store.artifact_of(rows, version)
     expected = deployed.live.event_id if deployed.live else ""
-    judged = {row.model_sha256 for row in rows if row.version == version}
     return Order(
         event_id=order_id(kind, version, expected, evaluation.evidence_sha256),
         kind=kind,
@@ -225,5 +227,6 @@ def _order(
         gates=gates_json(decision.gates),
         evidence_day=status.today.isoformat(),
         evidence_sha256=evaluation.evidence_sha256,
-        model_sha256=judged.pop() if len(judged) == 1 else None,
+        model_sha256=judged.model_sha256,
+        bundle_sha256=judged.bundle_sha256,
     )

@@ -40,6 +40,7 @@ def salesforce_sync(
         group_name=SALESFORCE_GROUP,
         kinds={"salesforce"},
         check_specs=specs(checks.CHECKS, SALESFORCE_SYNC) if sends else [],
+        output_required=False,  # without a live version the step waits, and so does the report
         description=(
             "Sends today's scores of the live version to the leads in Salesforce.\n\n"
             "- Only leads whose values differ from the confirmed ones are sent.\n"
@@ -56,6 +57,10 @@ def salesforce_sync(
         salesforce: dg.ResourceParam[CRM],
     ) -> Results:
         only_today(context, clock)
+        if store.live() is None:
+            waits = "No version is live yet, so nothing was sent. `v4 init` adopts the baseline."
+            yield dg.AssetObservation(SALESFORCE_SYNC, partition=context.partition_key, metadata={"waits": waits})
+            return
         scores = live_scores(store, rollout, clock.today())
         if salesforce.org is None:
             written = dry_run(store, rollout, clock, salesforce.folder, scores)

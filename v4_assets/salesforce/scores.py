@@ -1,5 +1,6 @@
 """The scores a sync starts from: read from the warehouse, of the live version and its approved model, checks passed."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -55,15 +56,16 @@ def _read(
 ) -> tuple[pa.Table, datetime]:
     """A version's scores of the day (READ), and when they were made. Raises RowsMissingError without any.
 
-    With `live`, every row must be of its version and of its model: ModelIntegrityError otherwise.
+    With `live`, every row must be of its version and of its bundle: ModelIntegrityError otherwise.
     """
     key = tables.scores_key(rollout.versions[version].key)
     query = store.catalogue.query("salesforce_scores", {"prediction_date": day}, daily_scores=key)
     parts, stamps = [], []
+    older = store.older_bundles() if live else {}
     with store.warehouse.stream(query) as batches:
         for batch in batches:
             if live:
-                _verify_scorer(batch, live)
+                _verify_scorer(batch, live, older)
             parts.append(batch.select(READ))
             stamps.append(pc.max(batch["scored_at"]).as_py())
     if not sum(map(len, parts)):
@@ -73,13 +75,22 @@ def _read(
     return pa.Table.from_batches(parts), max(stamps)
 
 
-def _verify_scorer(batch: pa.RecordBatch, live: Production) -> None:
-    for column, wanted in (("model_version", live.version), ("model_sha256", live.model_sha256)):
-        others = [one for one in pc.unique(batch[column]).to_pylist() if one != wanted]
+def _verify_scorer(batch: pa.RecordBatch, live: Production, older: Mapping[tuple[str, str], str]) -> None:
+    """`older` are the bundles that rows from before schema 2, which name none, stand for."""
+    unnamed = older.get((live.version, live.model_sha256))
+    for column, wanted in (
+        ("model_version", live.version),
+        ("model_sha256", live.model_sha256),
+        ("bundle_sha256", live.bundle_sha256),
+    ):
+        found = pc.unique(batch[column]).to_pylist()
+        if column == "bundle_sha256":
+            found = [one or unnamed for one in found]
+        others = [one for one in found if one is None or one != wanted]
         if others:
             raise ModelIntegrityError(
                 f"The day's scores have {column} {', '.join(str(one)[:12] for one in others)}, production has "
-                f"{wanted[:12]}. Nothing was sent. Run the daily job again to score with the live model."
+                f"{str(wanted)[:12]}. Nothing was sent. Run the daily job again to score with the live model."
             )
 
 

@@ -37,8 +37,17 @@ def scores_asset(
         query = store.catalogue.query("features_of_day", day.params, features=features)
         table = store.catalogue[scores]
         rows = partial(scored_batches, store.warehouse, query, bundle, table, day, with_reasons=with_reasons)
-        write = write_partition(store, table, day, rows, (version, bundle.sha256), [store.catalogue[features]])
+        definition = (version, *store.definition(bundle))
+        write = write_partition(store, table, day, rows, definition, [store.catalogue[features]])
         return write, _judge(store, day, bundle, features, scores, rollout.checks)
+
+    def waits(store: Store, days: Sequence[Day]) -> str | None:
+        # Nothing is served by past days, nor before anything is live; on a day that is served it is an error.
+        if store.registry.has(version) or not (store.live() is None or all(day.retrospective for day in days)):
+            return None
+        return (
+            f"{version} is not registered yet. Its features are made; `v4 register {version}` can profile it on them."
+        )
 
     return daily_asset(
         scores,
@@ -49,12 +58,13 @@ def scores_asset(
         description=(
             f"Score, percentile and decile of every open lead by {version}, once a day.\n\n"
             "- **Grain:** one row per prediction_date and lead_id\n"
-            f"- **Made by:** the registered bundle of {version}, verified by its sha256\n"
+            f"- **Made by:** the registered bundle of {version}, verified by its hashes\n"
             "- **Decile 10** is called first; the lowest fifth is not called."
         ),
         kinds={"xgboost"},
         checks=checks.CHECKS,
         work=work,
+        waits=waits,
     )
 
 
@@ -66,6 +76,7 @@ def scored_batches(
         "prediction_date": day.date,
         "model_version": bundle.version,
         "model_sha256": bundle.sha256,
+        "bundle_sha256": bundle.bundle_sha256,
         "scored_at": day.clock.now(),
         "retrospective": day.retrospective,
     }

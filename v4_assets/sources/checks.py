@@ -17,7 +17,7 @@ COLUMNS = Check(
 )
 FILLED = Check(
     "sources_filled",
-    "No source is empty.",
+    "No source is empty, and no column that a version brings is NULL throughout.",
     blocking=True,
     remedy="Wait for the load, then rerun the day; the rerun observes the sources again.",
 )
@@ -73,10 +73,10 @@ def judge(
     source_observations of the day and the days before; `known_at` is the day's cut-off."""
     today = [row for row in observations if row["prediction_date"] == day]
     before = [row for row in observations if row["prediction_date"] < day]
-    sources = {row["source"]: row for row in today}
+    sources, declared = {row["source"]: row for row in today}, tuple(declared)
     return [
         columns(declared),
-        filled(sources),
+        filled(sources, _silent(today, [table for table, _ in declared])),
         _rows_steady(sources, before, limits.row_count_change),
         _nulls_steady(today, before, limits.missing_rate_change),
         fresh(sources, known_at, limits.source_age_days),
@@ -99,10 +99,20 @@ def columns(declared: Iterable[tuple[Table, Mapping[str, str]]]) -> Finding:
     return Finding(COLUMNS, not wrong, found, "all columns as declared", tuple(wrong))
 
 
-def filled(sources: Mapping[str, Observation]) -> Finding:
-    """No source is empty. `sources` has one row of source_observations per source."""
-    empty = sorted(name for name, row in sources.items() if row["row_count"] == 0)
+def filled(sources: Mapping[str, Observation], silent: Iterable[str] = ()) -> Finding:
+    """No source is empty. `sources` has one row of source_observations per source; `silent` names empty columns."""
+    empty = sorted([*(name for name, row in sources.items() if row["row_count"] == 0), *silent])
     return Finding(FILLED, not empty, f"{len(empty)} empty", "0 empty", tuple(empty))
+
+
+def _silent(today: Sequence[Observation], declared: Iterable[Table]) -> list[str]:
+    """Columns that single versions bring and that are NULL in every row: the days before may not know them yet."""
+    brought = {(table.key, column.name) for table in declared for column in table.columns if column.sample}
+    return [
+        f"{row['source']}.{row['column_name']}"
+        for row in today
+        if (row["source"], row["column_name"]) in brought and 0 < row["row_count"] == row["null_count"]
+    ]
 
 
 def _rows_steady(sources: Mapping[str, Observation], before: Sequence[Observation], limit: float) -> Finding:

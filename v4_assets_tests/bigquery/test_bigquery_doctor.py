@@ -8,7 +8,7 @@ import pytest
 
 from v4_assets.config.environment import load
 from v4_assets.operations import operate
-from v4_assets.operations.doctor import Told, Verdict, examine, rollout
+from v4_assets.operations.doctor import Told, Verdict, examine, moving_in, rollout
 from v4_assets.operations.doctor import warehouse as warehouse_probes
 from v4_assets.project import PROJECT
 from v4_assets.resources import warehouse
@@ -47,7 +47,8 @@ def environment(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) ->
 
 def asked(env: dict[str, str]) -> dict[str, Told]:
     settings = load(env)
-    return {one.probe: one for one in examine({**warehouse_probes.probes(settings), **rollout.probes(settings)})}
+    probes = {**warehouse_probes.probes(settings), **moving_in.probes(settings), **rollout.probes(settings)}
+    return {one.probe: one for one in examine(probes)}
 
 
 def not_ok(told: dict[str, Told]) -> dict[str, Verdict]:

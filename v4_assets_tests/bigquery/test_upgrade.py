@@ -11,7 +11,7 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.errors import SchemaDriftError, SchemaVersionError
 from v4_assets.operations import operate
 from v4_assets.project import PROJECT
-from v4_assets.resources import store, warehouse
+from v4_assets.resources import registry, store, warehouse
 from v4_assets.sql import Column, Query
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.bigquery import warehouse as module
@@ -23,6 +23,8 @@ from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
 pytestmark = pytest.mark.extended
 NAMES = ("SavvyGTMData", "FinTrx_data_CA", "ml_features")
 DAY = date(2026, 1, 5)
+UNNAMED = (tables.PRODUCTION, tables.DEPLOYMENTS, tables.LIFT_COMPARISON, tables.scores_key("v40"))
+"""Tables whose rows name the bundle since schema 2."""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,7 @@ def age(settings: Settings) -> None:
         f"DROP TABLE {catalogue[tables.SCHEMA].full_name}",
         f"DROP TABLE {catalogue[tables.LEAD_OUTCOMES].full_name}",
         f"ALTER TABLE {catalogue[tables.DEPLOYMENTS].full_name} DROP COLUMN run_id",
+        *(f"ALTER TABLE {catalogue[key].full_name} DROP COLUMN bundle_sha256" for key in UNNAMED),
     )
 
 
@@ -90,7 +93,11 @@ def test_an_upgrade_adds_what_is_missing_and_is_due_until_then(settings):
         name: shape.layout for name, shape in before.items() if shape
     }
     [event] = store(settings).events()
-    assert (event.event, event.run_id) == ("adopted", None)
+    assert (event.event, event.run_id, event.bundle_sha256) == ("adopted", None, None)
+    [row] = store(settings).rows(tables.PRODUCTION)
+    live, bundle = store(settings).production(), registry(settings).load("v4.0.0")
+    assert (row["bundle_sha256"], live and live.bundle_sha256) == (None, bundle.bundle_sha256)
+    assert store(settings).definition(bundle) == (bundle.sha256,)
     found = schema.found(warehouse(settings), catalogue)
     assert found == schema.Found(NEEDED, schema.RELEASE)
 

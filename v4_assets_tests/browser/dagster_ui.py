@@ -44,11 +44,15 @@ class DagsterUI:
         return f"{self.url}/assets/{name}?{query}"
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "dagster_webserver", "-w", str(PROJECT / "workspace.yaml")]
+        command = [
+            sys.executable,
+            "-m",
+            "v4_assets.operations.webserver",
+            str(PROJECT / "workspace.yaml"),
+            str(self.port),
+        ]
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, "-h", "127.0.0.1", "-p", str(self.port)], env=self._environment, stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
         try:
             self._wait()
         except BaseException:

@@ -7,11 +7,12 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+import pytest
 from matplotlib.patches import Rectangle
 from PIL import Image
 
 from v4_assets.config.environment import load
-from v4_assets.report.charts import COLOURS, Chart, lift_by_decile, lift_over_time, scores_of_day
+from v4_assets.report.charts import COLOURS, Chart, conversion_by_decile, lift_by_decile, lift_over_time, scores_of_day
 from v4_assets_tests.fixtures.evidences import evidence
 from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.report.test_report import ROLLBACK
@@ -92,6 +93,40 @@ def test_a_single_day_without_an_interval_is_drawn():
         one for one in colours(chart) if all(abs(int(one[at : at + 2], 16) - wanted[at // 2]) < 24 for at in (1, 3, 5))
     ]
     assert near
+
+
+def wide_charts() -> dict[str, Chart | None]:
+    """Charts of four versions, with long figures at their axes and beside them."""
+    versions = [f"v4.{number}.0" for number in range(4)]
+    policy = load({}).rollout.policy
+    promotion = policy.promotion.model_copy(update={"lift_at_least": 12.25})
+    rollback = policy.rollback.model_copy(update={"lift_below": 11.75})
+    policy = policy.model_copy(update={"promotion": promotion, "rollback": rollback})
+    rows = [
+        evidence(prediction_date=DAY + timedelta(days=7 * week), version=version, lift=12.5, lift_high=19.0)
+        for week in range(26)
+        for version in versions
+    ]
+    deciles = [decile(version, number, 40.0 + number) for version in versions for number in range(1, 11)]
+    tenth = [{**row, "conversion_rate_high": 12.345} for row in deciles]
+    return {
+        "lift over time": lift_over_time(rows, [ROLLBACK], policy),
+        "lift by decile": lift_by_decile(tenth, 0.9),
+        "conversion by decile": conversion_by_decile(tenth, "Matured cohort"),
+        "scores": scores_of_day({version: np.full(3, 0.31) for version in versions}, DAY),
+    }
+
+
+@pytest.mark.parametrize("name", wide_charts())
+def test_every_text_lies_within_the_picture(name):
+    chart = wide_charts()[name]
+    assert chart is not None
+    chart.figure.canvas.draw()
+    [axes] = chart.figure.axes
+    drawn, picture = present(axes.get_tightbbox()), chart.figure.bbox
+    assert drawn.width > axes.bbox.width
+    assert picture.x0 <= drawn.x0 < drawn.x1 <= picture.x1
+    assert picture.y0 <= drawn.y0 < drawn.y1 <= picture.y1
 
 
 def test_scores_are_compared_as_shares_whatever_the_number_of_leads():

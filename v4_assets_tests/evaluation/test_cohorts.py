@@ -1,5 +1,6 @@
 """Which leads judge the versions: by hand at every border, and on random worlds as the plain-Python reference says."""
 
+import json
 import random
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -32,6 +33,7 @@ from v4_assets_tests.fixtures.cohort_worlds import (
     score_day,
     silence,
 )
+from v4_assets_tests.fixtures.narrow import embedded
 
 DAY = date(2026, 1, 12)
 MATURED = date(2025, 11, 29)
@@ -283,6 +285,40 @@ def test_two_artifacts_of_one_version_are_no_single_model(shared):
     rows = judged(shared, world)
     assert rows["rollback", CANDIDATE].model_sha256 is None
     assert rows["rollback", BASELINE].model_sha256 == "0.0" * 20
+
+
+MODEL, BUNDLE = "1.0" * 20, "b" * 64
+RECORDED = {"bundles": {CANDIDATE: {"model_sha256": MODEL, "bundle_sha256": BUNDLE}}}
+"""What an upgrade recorded of the candidate's rows that name no bundle."""
+
+
+@pytest.mark.parametrize(
+    ("facts", "after", "named"),
+    [
+        pytest.param(RECORDED, BUNDLE, (MODEL, BUNDLE), id="the same bundle"),
+        pytest.param(RECORDED, "c" * 64, (None, None), id="another list after the upgrade"),
+        pytest.param(RECORDED, None, (MODEL, BUNDLE), id="all rows from before"),
+        pytest.param(None, BUNDLE, (None, None), id="nothing recorded"),
+        pytest.param(None, None, (MODEL, None), id="nothing recorded, all rows from before"),
+    ],
+)
+def test_rows_from_before_and_after_an_upgrade_are_one_artifact_if_it_recorded_that_bundle(
+    tmp_path, facts, after, named
+):
+    own = cohort_warehouse(tmp_path)
+    last = lead(at(MATURED), at(MATURED + timedelta(days=9)))
+    world = scored([last, lead(at(MATURED - timedelta(days=1)), number=2)])
+    own.fill(world)
+    own.put(tables.SCHEMA, [{"version": 2, "previous": 1, "facts": json.dumps(facts) if facts else None}])
+    with embedded(own.warehouse)._connection() as connection:
+        connection.execute(
+            "UPDATE ml_features.v4_daily_scores_v41 SET bundle_sha256 = $after WHERE prediction_date > $day",
+            {"after": after, "day": MATURED},
+        )
+    found = {(one.evidence.question, one.evidence.version): one.evidence for one in own.evaluator(DAY).compare()}
+    row = found["rollback", CANDIDATE]
+    assert (row.leads, (row.model_sha256, row.bundle_sha256)) == (2, named)
+    assert found["rollback", BASELINE].bundle_sha256 is None
 
 
 def test_a_feed_that_stopped_shows_as_a_silence_up_to_the_day(shared):

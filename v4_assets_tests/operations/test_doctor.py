@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from salesforce_stand_in import StandInOrg
 from v4_assets.cli.main import cli
 from v4_assets.names import PROCESS_TAG
-from v4_assets.operations.doctor import Answer, Told, Verdict, as_text, examine, rollout
+from v4_assets.operations.doctor import Answer, Told, Verdict, as_text, examine, moving_in, rollout
 from v4_assets.operations.doctor import warehouse as warehouse_probes
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.project import PROJECT
@@ -35,7 +35,8 @@ def story(tmp_path) -> Story:
 def asked(story: Story) -> dict[str, Told]:
     """Every answer under its probe's name."""
     settings = story.settings
-    return {one.probe: one for one in examine({**warehouse_probes.probes(settings), **rollout.probes(settings)})}
+    probes = {**warehouse_probes.probes(settings), **moving_in.probes(settings), **rollout.probes(settings)}
+    return {one.probe: one for one in examine(probes)}
 
 
 def not_ok(told: dict[str, Told]) -> dict[str, str]:
@@ -53,7 +54,7 @@ def test_a_healthy_installation_is_ok_everywhere_and_left_as_it_was(story):
     told = asked(story)
     assert not_ok(told) == {CLOCK_STANDS: "warn", NO_INSTANCE: "warn"}
     assert told["source Lead"].found == "all columns as declared, expected all columns as declared"
-    assert told["tables and views"].found.startswith("24 tables and 5 views")
+    assert told["tables and views"].found.startswith("25 tables and 5 views")
     assert told["time zones"].found.startswith("today's partition is 2026-01-05, its cut-off 2026-01-05 05:00 UTC")
     assert told["live version"].found.startswith("v4.0.0 (")
     assert told["Salesforce"].found.startswith("dry-run: nothing is sent")

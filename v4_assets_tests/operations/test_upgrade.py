@@ -7,17 +7,28 @@ it is in BROUGHT, and nowhere else.
 import json
 import tarfile
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from v4_assets.cli.main import cli
 from v4_assets.errors import SchemaVersionError
+from v4_assets.evaluation.evidence import Artifact
+from v4_assets.evaluation.read import Evaluator
+from v4_assets.models.bundle import BUNDLE_FILES
+from v4_assets.operations import actions
+from v4_assets.operations.instance import dagster_instance
+from v4_assets.partition import Day
+from v4_assets.production.decision import Action
+from v4_assets.production.evaluations import DayEvaluation, evaluation_of
 from v4_assets.report.headline import gates_of
+from v4_assets.resources import registry, store, warehouse
 from v4_assets.warehouse.schema import NEEDED
 from v4_assets_tests.fixtures.make_release_fixture import DECISION, HOME
+from v4_assets_tests.fixtures.narrow import embedded
 from v4_assets_tests.fixtures.stories import FALLEN, NEW, OLD, Story
 
 SUNDAY, MONDAY = date(2026, 2, 8), date(2026, 2, 9)
@@ -26,11 +37,23 @@ CLOCK_STANDS = "time zones"
 """The probe that warns in every story: the clock is fixed."""
 
 
+SCORES = {OLD: "v4_daily_scores", NEW: "v4_daily_scores_v41"}
+
+
 def _versions_are_recorded(story: Story) -> None:
-    """Schema 2: the schema versions, and the bundles that older rows stand for."""
+    """Schema 2: the schema versions, and the bundles that older rows, which name none, stand for."""
     [row] = story.read("SELECT * FROM `ml_features`.`v4_schema` WHERE version = 2")
     assert (row["previous"], row["recorded_by"]) == (1, "v4 init")
-    assert json.loads(row["facts"])["bundles"][NEW] == story.production.model_sha256
+    bundles = {version: registry(story.settings).load(version) for version in (OLD, NEW)}
+    assert json.loads(row["facts"])["bundles"] == {
+        version: {"model_sha256": bundle.sha256, "bundle_sha256": bundle.bundle_sha256}
+        for version, bundle in bundles.items()
+    }
+    for name in (*SCORES.values(), "v4_production", "v4_deployments", "v4_lift_comparison"):
+        found = story.read(f"SELECT DISTINCT bundle_sha256 FROM `ml_features`.`{name}`")
+        assert found == [{"bundle_sha256": None}], name
+    assert story.production.bundle_sha256 == bundles[NEW].bundle_sha256
+    assert story.read("SELECT * FROM `ml_features`.`v4_takeover`") == []
 
 
 BROUGHT: dict[int, Callable[[Story], None]] = {
@@ -40,13 +63,12 @@ BROUGHT: dict[int, Callable[[Story], None]] = {
 older rows, new tables are empty, facts are recorded."""
 
 
-@pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+@pytest.fixture
+def story(tmp_path: Path) -> Story:
     """Release 0.1's home, unpacked elsewhere than it was written."""
-    folder = tmp_path_factory.mktemp("release_0_1")
     with tarfile.open(HOME) as tar:
-        tar.extractall(folder, filter="data")
-    return Story(folder / "home", SUNDAY, time="18:00", candidate=FALLEN)
+        tar.extractall(tmp_path, filter="data")
+    return Story(tmp_path / "home", SUNDAY, time="18:00", candidate=FALLEN)
 
 
 def v4(story: Story, *arguments: str) -> Result:
@@ -57,6 +79,28 @@ def failing(story: Story) -> dict[str, str]:
     """Probes of `v4 doctor` that are not ok."""
     told = json.loads(v4(story, "doctor", "--json").output)
     return {one["probe"]: one["found"] for one in told if one["verdict"] != "ok" and one["probe"] != CLOCK_STANDS}
+
+
+def artifacts(story: Story, version: str) -> set[Artifact]:
+    """What scored all days of the version, as the comparison of a cohort reads it."""
+    settings = story.settings
+    day = Day(MONDAY + timedelta(days=50), settings.clock)
+    evaluator = Evaluator(store(settings), settings.rollout, day, (OLD, NEW), [], {})
+    return {one for found in evaluator._artifacts(version).values() for one in found}
+
+
+def recorded_by_0_1(story: Story, statement: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Change the warehouse while it is release 0.1's."""
+    with embedded(warehouse(story.settings, any_schema=True))._connection() as connection:
+        return connection.execute(statement, params).fetchall()
+
+
+def evidence_of_0_1(story: Story) -> str:
+    """The hash of Sunday's evidence, as that release took it."""
+    with dagster_instance(story.settings) as instance:
+        evaluation = evaluation_of(instance, story.settings.rollout, SUNDAY, (OLD, NEW))
+    assert isinstance(evaluation, DayEvaluation)
+    return evaluation.evidence_sha256
 
 
 def decided(story: Story) -> dict[str, object]:
@@ -104,7 +148,16 @@ def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_
     assert story.ran("lift_comparison") == 1
     assert story.alerts() == ""
     tick = story.tick()
-    assert (tick.outcomes, story.live) == ((), NEW)
+    assert (tick.outcomes, story.live, tick.said[:22]) == ((), NEW, "hold: 2026-W05 closed ")
+    assert story.alerts() == ""
+
+    # The day it was left on may run again: its partitions, written live by that release, are kept.
+    again = story.run()
+    assert again.success, again.errors
+    day = f"WHERE prediction_date = DATE '{SUNDAY}'"
+    written = f"SELECT MAX(sequence) AS latest FROM `ml_features`.`v4_partition_writes` {day}"
+    assert story.read(f"{written} AND table_name <> 'v4_source_observations'") == [{"latest": 1}]
+    assert (story.tick().outcomes, story.live) == ((), NEW)
 
     # The watch goes on.
     story.goes_on(MONDAY, "06:30")
@@ -116,6 +169,45 @@ def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_
     assert decided(story) == json.loads(DECISION.read_text(encoding="utf-8"))
     assert story.live == OLD
     assert failing(story) == {}
+
+    # From now on the bundle is named, and rows of before and after are of one artifact.
+    for version in (OLD, NEW):
+        bundle = registry(story.settings).load(version)
+        assert artifacts(story, version) == {Artifact(bundle.sha256, bundle.bundle_sha256)}
+        named = story.read(f"SELECT DISTINCT bundle_sha256 FROM `ml_features`.`{SCORES[version]}`")
+        assert {row["bundle_sha256"] for row in named} == {None, bundle.bundle_sha256}
+    old = registry(story.settings).load(OLD).bundle_sha256
+    assert {one.bundle_sha256 for one in story.events[-2:]} == {story.production.bundle_sha256} == {old}
+
+
+def test_an_approval_given_before_the_upgrade_holds_after_it(story):
+    [approved] = recorded_by_0_1(
+        story,
+        "INSERT INTO ml_features.v4_deployments (event_id, sequence, happened_at, event, version, reason, decided_by, "
+        "evidence_day, evidence_sha256) VALUES ('approval', 4, $now, 'approved', $version, 'agreed', 'ada', $day, $sha)"
+        " RETURNING event",
+        {"now": story.settings.clock.now(), "version": OLD, "day": SUNDAY, "sha": evidence_of_0_1(story)},
+    )
+    assert approved == ("approved",)
+    assert v4(story, "init").exit_code == 0
+    found = actions.status(story.settings)
+    assert found.state and found.state.approved is Action.SUNSET
+
+
+def test_a_changed_feature_list_of_the_live_version_is_refused_after_the_upgrade_with_its_catalogue_changed_too(story):
+    assert v4(story, "init").exit_code == 0
+    models = registry(story.settings)
+    files = {name: (models.entry(NEW).path / name).read_bytes() for name in BUNDLE_FILES}
+    content = json.loads(files["features.json"])
+    [bucket] = [one for one in content["features"] if one["name"] == "tenure_bucket"]
+    bucket["categories"].sort()
+    changed = files | {"features.json": json.dumps(content).encode()}
+    models.add(NEW, changed, {}, replace=True)
+    assert models.load(NEW).sha256 == story.production.model_sha256
+    outcome = story.run()
+    assert not outcome.success
+    assert "features.json is another (bundle " in outcome.errors[0]
+    assert "features.json is another" in failing(story)["live version"]
 
 
 def test_the_fixture_is_small_and_names_no_place_but_the_one_it_was_made_in():

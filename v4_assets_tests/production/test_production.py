@@ -55,13 +55,16 @@ def promotion(**changes: Any) -> Event:
     )
 
 
-def switch(settings: Settings, event: Event, expected: str, model: str | None = None) -> Production:
+def switch(
+    settings: Settings, event: Event, expected: str, model: str | None = None, bundle: str | None = None
+) -> Production:
     return production_store.switch(
         store(settings),
         settings.rollout,
         event,
         expected_event_id=expected,
         model_sha256=model,
+        bundle_sha256=bundle,
     )
 
 
@@ -87,10 +90,11 @@ def test_a_switch_changes_the_row_and_says_why_in_one_step(settings):
         "scores_table": "v4_daily_scores_v41",
         "model_uri": str(shipped.path),
         "model_sha256": shipped.sha256,
+        "bundle_sha256": shipped.bundle_sha256,
         "event_id": "order",
     }
     assert store(settings).production() == live
-    assert store(settings).events()[-1] == promotion(sequence=2)
+    assert store(settings).events()[-1] == promotion(sequence=2, bundle_sha256=shipped.bundle_sha256)
 
 
 def test_the_same_switch_again_changes_nothing(settings):
@@ -149,6 +153,14 @@ def test_only_the_artifact_that_was_judged_goes_live(settings):
     assert now(settings) == (OLD, ["adopted"])
 
 
+def test_a_bundle_of_the_judged_booster_with_another_list_does_not_go_live(settings):
+    shipped = registry(settings).load(NEW)
+    with pytest.raises(ModelIntegrityError, match=f"has bundle {shipped.bundle_sha256[:12]}, what was judged is bbbb"):
+        switch(settings, promotion(), adopted(settings), model=shipped.sha256, bundle="b" * 64)
+    assert now(settings) == (OLD, ["adopted"])
+    assert switch(settings, promotion(), adopted(settings), shipped.sha256, shipped.bundle_sha256).version == NEW
+
+
 def test_an_event_guarded_by_a_switch_that_has_passed_is_not_recorded(settings):
     expected = adopted(settings)
     switch(settings, promotion(), expected)
@@ -186,10 +198,12 @@ def test_readers_follow_the_switch_without_being_edited(settings):
 def test_what_was_live_when_is_a_query(settings):
     later = datetime(2026, 1, 20, 12, tzinfo=UTC)
     switch(settings, promotion(happened_at=later), adopted(settings))
-    query = "SELECT version, live_from, live_until FROM `ml_features`.`v4_production_periods` ORDER BY live_from"
+    columns = "version, bundle_sha256, live_from, live_until"
+    query = f"SELECT {columns} FROM `ml_features`.`v4_production_periods` ORDER BY live_from"
+    old, new = (registry(settings).load(version).bundle_sha256 for version in (OLD, NEW))
     assert read(settings, query) == [
-        {"version": OLD, "live_from": NOW, "live_until": later},
-        {"version": NEW, "live_from": later, "live_until": None},
+        {"version": OLD, "bundle_sha256": old, "live_from": NOW, "live_until": later},
+        {"version": NEW, "bundle_sha256": new, "live_from": later, "live_until": None},
     ]
 
 

@@ -3,6 +3,7 @@
 Each test ends by comparing the org with the warehouse, or says which rows are still owed.
 """
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -12,14 +13,23 @@ import pytest
 
 from salesforce_stand_in import OrgField, SeedLead, StandInOrg
 from v4_assets import tables
-from v4_assets.errors import ApiLimitError, SalesforceError, SalesforceSetupError, StaleDecisionError, SyncHeldError
+from v4_assets.errors import (
+    ApiLimitError,
+    ModelIntegrityError,
+    SalesforceError,
+    SalesforceSetupError,
+    StaleDecisionError,
+    SyncHeldError,
+)
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.ledger import Job, Sync
 from v4_assets_tests.fixtures.crm_world import (
+    BUNDLE,
     DAY,
     NEW,
     NEXT_DAY,
     OLD,
+    SHA,
     CrmWorld,
     carried,
     client_of,
@@ -537,6 +547,8 @@ def test_a_run_that_was_taken_over_before_its_job_had_an_id_gives_up(world, org,
     ("damage", "said"),
     [
         pytest.param({"model_sha256": "c" * 64}, "scores have model_sha256 cccc", id="another-model"),
+        pytest.param({"bundle_sha256": "c" * 64}, "scores have bundle_sha256 cccc", id="another-feature-list"),
+        pytest.param({"bundle_sha256": None}, "scores have bundle_sha256 None", id="no-bundle"),
         pytest.param({"model_version": NEW}, "scores have model_version v4.1.0", id="another-version"),
     ],
 )
@@ -547,6 +559,22 @@ def test_scores_of_another_model_are_never_sent(world, org, client, damage, said
     with pytest.raises(Exception, match=said):
         world.sync(client)
     assert org.requests["create"] == 0
+
+
+@pytest.mark.parametrize(
+    ("recorded", "is_sent"), [(BUNDLE[OLD], True), ("c" * 64, False)], ids=["the live bundle", "another"]
+)
+def test_scores_from_before_an_upgrade_are_of_the_bundle_it_recorded(world, org, client, recorded, is_sent) -> None:
+    facts = {"bundles": {OLD: {"model_sha256": SHA[OLD], "bundle_sha256": recorded}}}
+    world.put("schema", [{"version": 2, "previous": 1, "facts": json.dumps(facts)}])
+    world.put("daily_scores_v40", [row | {"bundle_sha256": None} for row in world.all("daily_scores_v40")])
+    if is_sent:
+        world.sync(client)
+        assert carried(org) == world.expected(OLD)
+    else:
+        with pytest.raises(ModelIntegrityError, match="scores have bundle_sha256 cccc"):
+            world.sync(client)
+        assert org.requests["create"] == 0
 
 
 def test_scores_that_failed_a_check_are_never_sent(world, org, client) -> None:

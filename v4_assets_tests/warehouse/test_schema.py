@@ -13,13 +13,14 @@ from click.testing import CliRunner, Result
 from v4_assets import tables
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
-from v4_assets.errors import SchemaDriftError, SchemaVersionError
+from v4_assets.errors import ModelIntegrityError, SchemaDriftError, SchemaVersionError
 from v4_assets.names import SCORING_JOB
 from v4_assets.operations import operate
 from v4_assets.operations.doctor import Answer, Verdict
 from v4_assets.operations.doctor import rollout as rollout_probes
 from v4_assets.operations.doctor import warehouse as probes
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.production.store import approved_bundle
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.sql import Column, Query
 from v4_assets.store import Store
@@ -28,7 +29,7 @@ from v4_assets.warehouse import schema
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.schema import NEEDED, VERSIONS, SchemaVersion, declared_digest
 from v4_assets.warehouse.shapes import Layout, Shape, differences, missing_columns
-from v4_assets_tests.fixtures.narrow import embedded
+from v4_assets_tests.fixtures.narrow import embedded, present
 
 OLDER = f"The warehouse is of schema 1, this release needs {NEEDED}: run `v4 init`."
 SCORES = Table(
@@ -88,6 +89,10 @@ def age(settings: Settings) -> None:
         "CREATE OR REPLACE VIEW ml_features.v4_production_scores AS SELECT 1 AS old",
         "DROP VIEW ml_features.v4_production_periods",
     )
+
+
+UNNAMED = ("production", "deployments", "lift_comparison", "daily_scores", "daily_scores_v41")
+"""Tables whose rows name the bundle since schema 2."""
 
 
 def content(settings: Settings) -> list[tuple[object, ...]]:
@@ -169,7 +174,7 @@ def test_an_upgrade_adds_what_is_missing_renews_views_and_old_rows_read_null(set
     before = content(settings)
     age(settings)
     done = operate.init(settings)
-    assert (done.upgraded_from, done.schema, done.live.version) == (1, NEEDED, "v4.0.0")
+    assert (done.upgraded_from, done.schema, present(done.live).version) == (1, NEEDED, "v4.0.0")
     assert content(settings) == before
     [event] = store(settings).events()
     assert (event.event, event.run_id) == ("adopted", None)
@@ -182,7 +187,38 @@ def test_the_bundles_that_older_rows_stand_for_are_recorded_by_the_upgrade(setti
     facts = json.loads(recorded(settings)[0][2] or "")
     live = store(settings).production()
     assert sorted(facts["bundles"]) == ["v4.0.0", "v4.1.0"]
-    assert live and facts["bundles"]["v4.0.0"] == live.model_sha256
+    assert live and facts["bundles"]["v4.0.0"] == {
+        "model_sha256": live.model_sha256,
+        "bundle_sha256": live.bundle_sha256,
+    }
+
+
+def test_rows_from_before_the_upgrade_name_no_bundle_and_stand_for_the_recorded_one(settings):
+    age(settings)
+    change(settings, *(f"ALTER TABLE ml_features.v4_{name} DROP COLUMN bundle_sha256" for name in UNNAMED))
+    operate.init(settings)
+    [row] = store(settings).rows(tables.PRODUCTION)
+    live, bundle = store(settings).production(), registry(settings).load("v4.0.0")
+    assert (row["bundle_sha256"], live and live.bundle_sha256) == (None, bundle.bundle_sha256)
+    assert approved_bundle(store(settings), "v4.0.0") is bundle
+    assert store(settings).definition(bundle) == (bundle.sha256,)
+    relisted = replace(bundle, rounds=1)
+    assert store(settings).definition(relisted) == (bundle.sha256, relisted.bundle_sha256)
+
+
+def test_an_upgrade_is_refused_while_the_registry_has_another_booster_than_the_live_one(settings):
+    age(settings)
+    change(settings, "UPDATE ml_features.v4_production SET model_sha256 = repeat('f', 64)")
+    with pytest.raises(ModelIntegrityError, match=r"its booster is ffffffffffff, the registry has .* Restore the bun"):
+        operate.init(settings)
+    with pytest.raises(SchemaVersionError):
+        store(settings).production()
+
+
+def test_a_new_warehouse_names_the_bundle_in_the_definition_of_a_partition(settings):
+    bundle = registry(settings).load("v4.1.0")
+    assert store(settings).older_bundles() == {}
+    assert store(settings).definition(bundle) == (bundle.sha256, bundle.bundle_sha256)
 
 
 def test_several_versions_are_passed_in_one_upgrade_each_with_its_own_facts(settings):
@@ -358,7 +394,7 @@ DAILY, BY_LEAD = "prediction_date", ("lead_id",)
         pytest.param(Shape(COLUMNS, layout=Layout(DAILY, ())), "clustered by nothing, expected lead_id", id="loose"),
         pytest.param(Shape(COLUMNS | {"lead_id": "ARRAY<STRING>"}), "lead_id is ARRAY<STRING>, exp", id="repeated"),
         pytest.param(Shape(COLUMNS, frozenset({"lead_id"})), "lead_id is NOT NULL, expected nullable", id="required"),
-        pytest.param(Shape(COLUMNS, is_table=False), "scores is a view where a table belongs", id="view"),
+        pytest.param(Shape(COLUMNS, kind="view"), "scores is a view where a table belongs", id="view"),
     ],
 )
 def test_a_difference_is_named(shape, said):

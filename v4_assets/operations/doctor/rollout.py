@@ -42,7 +42,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
 def model(settings: Settings, version: str) -> Answer:
     """A configured version is registered, and its files are the approved ones."""
     bundle = registry(settings).load(version)
-    return Answer(Verdict.OK, f"{bundle.sha256[:12]}, hashes verified ({bundle.path})")
+    return Answer(Verdict.OK, f"bundle {bundle.bundle_sha256[:12]}, hashes verified ({bundle.path})")
 
 
 def live(settings: Settings) -> Answer:
@@ -53,7 +53,11 @@ def live(settings: Settings) -> Answer:
         now = record.production()
         events = record.events()
         if now is None:
-            return Answer(Verdict.FAIL, "Nothing is live.", "`v4 init` adopts the baseline.")
+            return Answer(
+                Verdict.WARN,
+                "No version is live: days are scored, production and Salesforce wait.",
+                "`v4 init` adopts the baseline.",
+            )
         production_store.approved_bundle(record, now.version)
     status = deployments.rollout_status(
         events,
@@ -64,7 +68,7 @@ def live(settings: Settings) -> Answer:
     )
     if status.disagreement:
         return Answer(Verdict.FAIL, f"{status.disagreement}.", "Restore the row of the latest switch (`v4 history`).")
-    return Answer(Verdict.OK, f"{now.version} ({now.model_sha256[:12]}) since {status.live_since}")
+    return Answer(Verdict.OK, f"{now.version} (bundle {str(now.bundle_sha256)[:12]}) since {status.live_since}")
 
 
 def salesforce(settings: Settings) -> Answer:

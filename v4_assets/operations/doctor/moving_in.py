@@ -1,0 +1,53 @@
+"""Probes of what is there beside us: objects of others under our names, and expirations that would delete ours."""
+
+from functools import partial
+
+from v4_assets import tables
+from v4_assets.config.environment import Settings
+from v4_assets.operations.doctor import Answer, Probe, Verdict
+from v4_assets.operations.doctor.warehouse import opened
+from v4_assets.warehouse import preflight
+
+KEPT_FIRST = (
+    *(tables.DEPLOYMENTS, tables.PRODUCTION, tables.LIFT_COMPARISON, tables.LIFT_BY_DECILE, tables.PARTITION_WRITES),
+    *(tables.PARTITION_VERDICTS, tables.LEAD_OUTCOMES, tables.TAKEOVER, tables.SCHEMA),
+)
+"""The record and the evidence, in the order in which their loss hurts."""
+
+
+def probes(settings: Settings) -> dict[str, Probe]:
+    """Name to probe."""
+    return {"names free": partial(names_free, settings), "expiration": partial(expiration, settings)}
+
+
+def names_free(settings: Settings) -> Answer:
+    """No object of others stands where a table or view of ours belongs."""
+    with opened(settings) as house:
+        found = preflight.examine(house, settings.rollout.catalogue)
+    notes = "".join(f" {note}" for note in found.notes)
+    if found.obstacles:
+        names = "; ".join(map(str, found.obstacles))
+        do = "`v4 takeover` shows how they are moved aside and who reads them; `v4 init` makes nothing before."
+        return Answer(Verdict.FAIL, f"{len(found.obstacles)} not made by this project: {names}.{notes}", do)
+    return Answer(Verdict.OK, f"{len(found.standing)} tables and views of ours, none of others.{notes}")
+
+
+def expiration(settings: Settings) -> Answer:
+    """No table, view or partition of ours is deleted by itself; the record and the evidence are named first."""
+    catalogue = settings.rollout.catalogue
+    with opened(settings) as house:
+        standing = [one for one in preflight.examine(house, catalogue).standing if one.is_ours and one.shape.expires]
+    if not standing:
+        return Answer(Verdict.OK, "nothing of ours expires")
+    first = {catalogue[key].name: number for number, key in enumerate(KEPT_FIRST)}
+    standing.sort(key=lambda one: first.get(one.place.name, len(first)))
+    names = "; ".join(f"{one.name} expires {one.shape.expires}" for one in standing)
+    do = "; ".join(f"`{_keep(one)}`" for one in standing)
+    return Answer(Verdict.FAIL, f"{names}. What expired cannot be recomputed.", do)
+
+
+def _keep(one: preflight.Standing) -> str:
+    from v4_assets.warehouse.bigquery.tables import keep_ddl  # noqa: PLC0415 # Google's client is slow to import
+
+    layout = one.shape.layout
+    return keep_ddl(one.place, one.shape.kind, by_time=bool(layout and layout.is_by_time))
