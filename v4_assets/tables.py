@@ -70,6 +70,8 @@ class VersionNames:
     """Short name that ends asset names: v41."""
     features_view: str
     scores_table: str
+    legacy_columns: bool = False
+    """Whether the features view also carries columns of the hand-run view of that name."""
 
 
 LEAD = "lead"
@@ -198,7 +200,7 @@ class Catalogue(Mapping[str, Table]):
             *(
                 self._view(
                     names.features_view,
-                    self.query("production_features", features=features_key(names.key)),
+                    self.query(_features_file(names), features=features_key(names.key)),
                     f"Features of {version} on the latest day that has any",
                 )
                 for version, names in self.versions.items()
@@ -213,6 +215,16 @@ class Catalogue(Mapping[str, Table]):
                 sql.load("weekly_lift_by_decile").purpose,
             ),
         )
+
+    def view_columns(self, name: str) -> tuple[str, ...]:
+        """Names of a view's columns; of a version's features view those of its table."""
+        for one in self.versions.values():
+            if name == one.features_view:
+                legacy = sql.load("legacy_features").columns if one.legacy_columns else ()
+                return tuple(column.name for column in (*self[features_key(one.key)].columns, *legacy))
+        file = {view.name: view.query.name for view in self.views}[name]
+        contract = "daily_scores" if file == "production_scores" else file
+        return tuple(column.name for column in sql.load(contract).columns)
 
     def _view(self, name: str, query: Query, description: str) -> View:
         return View(self.datasets.features, name, query, description)
@@ -242,6 +254,10 @@ class Catalogue(Mapping[str, Table]):
             f",\n      STRUCT('{one.name}' AS column_name, COUNTIF({one.name} IS NULL) AS null_count)"
             for one in self.brought.get(source, ())
         )
+
+
+def _features_file(names: VersionNames) -> str:
+    return "legacy_features" if names.legacy_columns else "production_features"
 
 
 def features_key(version_key: str) -> str:

@@ -169,6 +169,22 @@ def latest_features(project: ProjectWarehouse) -> pa.Table:
     return rows
 
 
+def legacy_features(project: ProjectWarehouse) -> pa.Table:
+    """The same rows, each with the firm of its advisor, and the day's first write."""
+    rows = project.read("legacy_features", {"features": "features_v40"})
+    extra = ("firm_crd", "firm_name", "has_fintrx_match", "feature_extraction_timestamp")
+    plain = [{name: value for name, value in row.items() if name not in extra} for row in rows.to_pylist()]
+    assert by_key(plain) == stored(project, project.catalogue["features_v40"])
+    firms = {row["advisor_crd"]: row for row in stored(project, project.catalogue[tables.ADVISOR_FIRMS])}
+    for row in rows.to_pylist():
+        firm = firms.get(row["advisor_crd"], {})
+        assert (row["firm_crd"], row["firm_name"]) == (firm.get("firm_crd"), firm.get("firm_name"))
+        assert row["has_fintrx_match"] >= (row["firm_crd"] is not None)
+        assert row["feature_extraction_timestamp"] == WRITTEN_AT
+    assert {row["has_fintrx_match"] for row in rows.to_pylist()} == {0, 1}
+    return rows
+
+
 def contacted_yesterday(project: ProjectWarehouse) -> pa.Table:
     rows = project.read("leads_contacted_yesterday", prediction_date=DAY)
     assert set(rows["contacted_on"].to_pylist()) == {YESTERDAY}
@@ -394,6 +410,7 @@ EXECUTIONS = {name: partial(built, name) for name in BUILT} | {
     "features_of_day": features_of_day,
     "lead_coverage": coverage,
     "lead_outcomes": outcomes,
+    "legacy_features": legacy_features,
     "leads_contacted_yesterday": contacted_yesterday,
     "lift_by_decile": by_decile,
     "lift_comparison": compared,
@@ -410,7 +427,8 @@ EXECUTIONS = {name: partial(built, name) for name in BUILT} | {
 }
 EXECUTIONS |= deployment_sql.EXECUTIONS | salesforce_sql.EXECUTIONS
 """File to a function that executes it, asserts its rows and returns them."""
-ABRIDGED = {"features_of_day", "leads_contacted_yesterday", "production_features", "rows_of_days", "rows_of_table"}
+ABRIDGED = {"features_of_day", "leads_contacted_yesterday", "legacy_features", "production_features"}
+ABRIDGED |= {"rows_of_days", "rows_of_table"}
 ABRIDGED |= deployment_sql.ABRIDGED | salesforce_sql.ABRIDGED
 """Files whose header names their first columns and says in words which others follow."""
 

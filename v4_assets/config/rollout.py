@@ -48,6 +48,8 @@ class Version(Frozen):
     """View of the latest day's features."""
     scores_table: Annotated[str, Field(pattern=r"^\w+$")]
     """Table of its scores."""
+    legacy_columns: bool = False
+    """Add firm_crd, firm_name, has_fintrx_match and feature_extraction_timestamp to features_view, for old readers."""
     train: HyperParameters | None = None
     """XGBoost parameters; leave them out for a model trained elsewhere."""
     source_columns: dict[ColumnName, SourceColumn] = Field(default_factory=dict)
@@ -173,7 +175,7 @@ class Rollout(Frozen):
         return Catalogue(
             Datasets(**self.datasets.model_dump()),
             {
-                version: VersionNames(entry.key, entry.features_view, entry.scores_table)
+                version: VersionNames(entry.key, entry.features_view, entry.scores_table, entry.legacy_columns)
                 for version, entry in self.versions.items()
             },
             self.sources.lead.columns.model_dump(),

@@ -14,6 +14,7 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue, Table, View
+from v4_assets.warehouse.rollback import SCRIPT
 
 TIME_ZONE = "America/New_York"
 
@@ -64,7 +65,7 @@ def chosen(rollout: Rollout, version: str | None, name: str | None) -> tuple[Scr
     found = tuple(one for one in every if version in (None, one.version) and name in (None, one.name))
     if not found:
         of = f" of {version}" if version else ""
-        there = ", ".join(one.name for one in every if version in (None, one.version))
+        there = ", ".join([*(one.name for one in every if version in (None, one.version)), SCRIPT])
         raise V4Error(f"There is no script {name}{of}; there are {there}.")
     return found
 

@@ -56,7 +56,21 @@ READING = {
     "restore": ("v4.0.0", "--reason", "why"),
 }
 """Commands that read our tables, with the arguments they need."""
-NOT_READING = {"look", "ci", "demo", "dev", "doctor", "init", "odds", "prune", "register", "sample", "score", "sql"}
+NOT_READING = {
+    "look",
+    "ci",
+    "demo",
+    "dev",
+    "doctor",
+    "init",
+    "odds",
+    "prune",
+    "register",
+    "sample",
+    "score",
+    "sql",
+    "takeover",
+}
 """Commands that make their own warehouse, upgrade or examine it, or need none; `v4 sample` fills sources."""
 
 

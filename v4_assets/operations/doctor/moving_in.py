@@ -47,7 +47,7 @@ def expiration(settings: Settings) -> Answer:
 
 
 def _keep(one: preflight.Standing) -> str:
-    from v4_assets.warehouse.bigquery.tables import keep_ddl  # noqa: PLC0415 # Google's client is slow to import
+    from v4_assets.warehouse.bigquery.tables import expiration_ddl  # noqa: PLC0415 # Google's client is slow to import
 
     layout = one.shape.layout
-    return keep_ddl(one.place, one.shape.kind, by_time=bool(layout and layout.is_by_time))
+    return expiration_ddl(one.place, one.shape.kind, by_time=bool(layout and layout.is_by_time))
