@@ -3,6 +3,21 @@
 Each message says what was found, what was expected and how to repair it.
 """
 
+from collections.abc import Sequence
+
+SHOWN = 3
+"""Number of findings that a message lists; an operator repairs these and sees the next."""
+
+
+def listed(findings: Sequence[str]) -> str:
+    """Findings in one message: the first ones, and the number of the others."""
+    more = len(findings) - SHOWN
+    return "; ".join(findings) if more < 1 else f"{'; '.join(findings[:SHOWN])}; and {more} more"
+
+
+DAMAGED = "Restore the file from a backup, or move it away and make a new one with `v4 init`."
+"""What an operator does about a warehouse file that cannot be read."""
+
 
 class V4Error(Exception):
     """Base of all errors raised on purpose; the command line prints it without a traceback."""

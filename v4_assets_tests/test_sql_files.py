@@ -24,13 +24,12 @@ from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.protocol import ARROW_TYPES, Statement
 from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.fixtures import deployment_sql, reference, salesforce_sql, worlds
+from v4_assets_tests.fixtures.sql_files import FILES
 from v4_assets_tests.fixtures.warehouses import EVERY_ENGINE, ProjectWarehouse, default_catalogue, emulated
 
 if TYPE_CHECKING:
     from v4_assets_tests.bigquery.emulator import Emulator
 
-FILES = tuple(sql.files())
-assert len(FILES) == 54, "a file of sql/ was added, removed or not found"
 BUILT = (*tables.SHARED, tables.SOURCE_OBSERVATIONS, "features_v40", "features_v41")
 """The files that fill a partition of the table of the same name, each after what it reads."""
 REMOVED = ("industry_tenure_months", "tenure_bucket_x_mobility", "independent_ria_x_ia_rep", "recent_mover_x_bleeding")

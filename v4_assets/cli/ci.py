@@ -40,7 +40,7 @@ def check_build(target: str | None, day: date | None, as_json: bool) -> None:
 def _report(settings: Settings, target: str | None, day: date | None) -> Report:
     from v4_assets.operations import ci
 
-    if target:
+    if target is not None:
         return ci.on_dataset(settings, target, day or settings.clock.today())
     if settings.warehouse == "bigquery":
         raise V4Error(

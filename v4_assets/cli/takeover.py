@@ -14,7 +14,7 @@ from v4_assets.config.environment import load
 @click.option("--copy", is_flag=True, help="Copy tables instead of renaming them.")
 @json_option
 def takeover(yes: bool, undo: bool, copy: bool, as_json: bool) -> None:
-    """Move aside what stands where this project's tables and views belong.
+    """Move aside objects that have this project's names.
 
     Shows a plan first.
     """

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from v4_assets import sql, tables
 from v4_assets.config.environment import Settings
-from v4_assets.errors import ModelContractError, SqlFileError, TableMissingError, V4Error
+from v4_assets.errors import ModelContractError, SqlFileError, TableMissingError, V4Error, listed
 from v4_assets.models import ORDER, UNUSUAL, Nulls, files
 from v4_assets.models.booster_file import BoosterFacts, inspect
 from v4_assets.models.bundle import file_sha256, read_booster, verify_agreement
@@ -67,7 +67,7 @@ def register_files(settings: Settings, version: str, brought: Brought) -> Entry:
         contract, scores = verify_answers(booster, contract, stated, facts, answers, order)
         if answers.converted is not None and (wrong := figure_problems(scores, answers.converted, figures)):
             raise ModelContractError(
-                f"{'; '.join(wrong)}. Correct the file, or leave `converted` out if these are not the test's rows."
+                f"{listed(wrong)}. Correct the file, or leave `converted` out if these are not the test's rows."
             )
     rows, profiled_on = _profile_rows(settings, version, contract, brought, answers)
     content = files.brought_bundle(version, booster, contract, figures, rows)
@@ -100,7 +100,7 @@ def _verify_sql(contract: Contract, columns: Sequence[Column] | None, where: Pat
     if problems := sql_problems(contract.features, {column.name: column.type for column in columns}):
         raise ModelContractError(
             f"{where} lists {len(contract.features)} features, the version's SQL file makes {len(columns)}: "
-            f"{'; '.join(problems)}. Correct the list, or the `features:` of the SQL file."
+            f"{listed(problems)}. Correct the list, or the `features:` of the SQL file."
         )
 
 

@@ -12,8 +12,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
+from pydantic import ValidationError
 
 from v4_assets.config.environment import Settings
+from v4_assets.config.rollout import DatasetNames
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, PAST_DAY_JOB, REPLACE_LIVE_TAG, SCORING_JOB
@@ -64,12 +66,20 @@ def on_dataset(settings: Settings, dataset: str, day: date) -> Report:
     Raises V4Error when `dataset` is the one that rollout.yaml writes to.
     """
     names = settings.rollout.datasets
+    operate.verify_days(settings, day, day)
+    try:
+        datasets = DatasetNames(**names.model_dump() | {"features": dataset})
+    except ValidationError as error:
+        raise V4Error(
+            f"--target is {dataset!r}, not the name of a dataset. Use letters, digits and underscores, or on BigQuery "
+            "PROJECT.DATASET."
+        ) from error
     if _bare(dataset) == _bare(names.features):
         raise V4Error(
             f"{dataset} is the dataset rollout.yaml writes to, where production is. Name one for builds with --target, "
             f"such as {_bare(dataset)}_ci."
         )
-    rollout = settings.rollout.model_copy(update={"datasets": names.model_copy(update={"features": dataset})})
+    rollout = settings.rollout.model_copy(update={"datasets": datasets})
     changes: dict[str, object] = {"rollout": rollout, "salesforce": "dry-run", "salesforce_target": None}
     with _elsewhere(settings, changes) as here:
         if settings.warehouse == "duckdb":

@@ -145,7 +145,7 @@ def test_an_entry_that_stands_there_twice_is_refused(tmp_path, entry):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("a: [", "is not YAML"), ("", "file: Input should be"), ("- a\n- b", "file: Input should be")],
+    [("a: [", "is not YAML"), ("", "holds no entries such as `baseline:`"), ("- a\n- b", "holds no entries such as")],
     ids=["cut off", "empty", "list"],
 )
 def test_a_file_that_is_no_rollout_is_refused(tmp_path, content, said):
