@@ -86,7 +86,6 @@ PROTOCOL = "broker_protocol_members"
 SOURCES = (LEAD, CONTACTS, HISTORY, PROTOCOL)
 SOURCE_COLUMNS = {CONTACTS: CONTACT_COLUMNS, HISTORY: HISTORY_COLUMNS, PROTOCOL: PROTOCOL_COLUMNS}
 """Columns of the sources whose names are the same everywhere."""
-
 BROUGHT = "brought"
 """In {{lead.brought}}: the observations of a source's columns that only some versions need."""
 
@@ -107,6 +106,7 @@ PARTITION_VERDICTS = "partition_verdicts"
 SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
+SALESFORCE_SYNCS = "salesforce_syncs"
 SCHEMA = "schema"
 TAKEOVER = "takeover"
 
@@ -115,7 +115,7 @@ SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMO
 SINGLE = (
     *(SOURCE_OBSERVATIONS, TRAINING_SET, LEAD_OUTCOMES, LIFT_COMPARISON, LIFT_BY_DECILE),
     *(PARTITION_WRITES, PARTITION_VERDICTS, PRODUCTION, DEPLOYMENTS),
-    *(SALESFORCE_STATE, SALESFORCE_JOBS, SALESFORCE_SYNC_LOG, SCHEMA, TAKEOVER),
+    *(SALESFORCE_STATE, SALESFORCE_JOBS, SALESFORCE_SYNC_LOG, SALESFORCE_SYNCS, SCHEMA, TAKEOVER),
 )
 """Tables that exist once, independent of the versions."""
 

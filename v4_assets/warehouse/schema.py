@@ -77,7 +77,10 @@ def registered_bundles(warehouse: Warehouse, catalogue: Catalogue, registry: Mod
 VERSIONS = (
     SchemaVersion(1, "the tables of release 0.1", ""),
     SchemaVersion(
-        2, "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256", "93d1fa272716", registered_bundles
+        2,
+        "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; v4_salesforce_syncs",
+        "dfcdce6292eb",
+        registered_bundles,
     ),
 )
 NEEDED = VERSIONS[-1].number
