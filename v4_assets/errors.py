@@ -28,7 +28,7 @@ class SettingsError(V4Error):
 
 
 class SqlFileError(V4Error):
-    """A file in sql/ has no valid header, or names a table or parameter nobody knows."""
+    """A file in sql/ has no valid header, or names an unknown table or parameter."""
 
 
 class WarehouseError(V4Error):
@@ -60,7 +60,7 @@ class TakeoverError(WarehouseError):
 
 
 class ConcurrentWriteError(WarehouseError):
-    """Somebody else wrote the partition between our look and our write; nothing was changed."""
+    """Another process wrote the partition between our read and our write; nothing was changed."""
 
 
 class LivePartitionError(V4Error):
@@ -117,7 +117,7 @@ class OrgRefusedError(SalesforceError):
 
 
 class AmbiguousAnswerError(SalesforceError):
-    """The org did not answer, so that nobody knows whether a request took effect."""
+    """The org did not answer, so it is unknown whether a request took effect."""
 
 
 class ApiLimitError(SalesforceError):

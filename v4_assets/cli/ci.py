@@ -1,4 +1,4 @@
-"""The command `v4 ci`: what a build asks, told as a table, as JSON, or as a page of the build."""
+"""The command `v4 ci`: the checks of a build, as a table, as JSON, or as a page of the build."""
 
 import sys
 from collections.abc import Iterable

@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from v4_assets.cli import ci, operations, register, rollout, scripts, studies, takeover
-from v4_assets.cli.output import DAY, Number, json_option, say, told
+from v4_assets.cli.output import DAY, Number, json_option, outcome_text, say
 from v4_assets.config.environment import load
 from v4_assets.errors import DAMAGED, V4Error
 from v4_assets.sample import Story
@@ -91,7 +91,7 @@ def run(day: date, replace_live: str | None, as_json: bool) -> None:
     from v4_assets.operations import operate
 
     outcome = operate.run_day(load(), day, replace_live=replace_live)
-    say(outcome, told(outcome, f"{day}"), as_json)
+    say(outcome, outcome_text(outcome, f"{day}"), as_json)
     sys.exit(0 if outcome.success else 1)
 
 
@@ -109,7 +109,7 @@ def backfill(first: date, last: date, evaluate: bool, as_json: bool) -> None:
     runs = operate.backfill(settings, first, last)
     if evaluate:
         runs += operate.evaluate(settings, days_between(first, last))
-    lines = [told(outcome, f"{start} to {end}") for start, end, outcome in runs] or ["No gaps: nothing to do."]
+    lines = [outcome_text(outcome, f"{start} to {end}") for start, end, outcome in runs] or ["No gaps: nothing to do."]
     say([{"from": start, "to": end, **asdict(outcome)} for start, end, outcome in runs], "\n".join(lines), as_json)
     sys.exit(0 if all(outcome.success for _, _, outcome in runs) else 1)
 
@@ -145,7 +145,7 @@ def demo(wanted: str, every: bool) -> None:
     """
     from v4_assets.sample import demo as demo_story
 
-    sys.exit(demo_story.tell(load(), wanted=list(Story) if every else [Story(wanted)]))
+    sys.exit(demo_story.play(load(), wanted=list(Story) if every else [Story(wanted)]))
 
 
 @cli.command()

@@ -52,7 +52,7 @@ class SalesforceTarget(FromEnvironment):
     api_version: Annotated[str, Field(pattern=r"^\d{2}\.0$")] = "66.0"
     """Of Salesforce's APIs."""
     request_floor: Annotated[int, Field(ge=0)] = 1000
-    """So many of the org's daily API requests are left to others."""
+    """Stop when fewer than this many daily API requests remain."""
     loopback: str | None = None
     """http://127.0.0.1:PORT of a stand-in org that answers in place of Salesforce; never another host."""
 

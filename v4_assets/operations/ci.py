@@ -1,4 +1,4 @@
-"""`v4 ci`: a day with every check, away from production, and what a build is told of it.
+"""`v4 ci`: a day with every check, away from production, and its report for a build.
 
 Nothing of it touches production: the run's Dagster instance, and on sample data its warehouse and its Salesforce org,
 lie in a folder that is thrown away; on a warehouse of yours it writes to a dataset of its own.
@@ -33,8 +33,8 @@ SAMPLE = world.WorldSpec(scale=0.01, leads_per_week=40, seed=5, through=date(202
 SAMPLE_DAY = date(2026, 1, 12)
 SAMPLE_NOW = f"{SAMPLE_DAY}T06:30"
 DAYS_BEFORE = 3
-"""So many days are scored first, since checks compare a day with those before it."""
-REASON = "v4 ci looks at the code of now"
+"""Days scored first, because checks compare a day with those before it."""
+REASON = "v4 ci checks the present code"
 
 
 def on_sample(settings: Settings) -> Report:
@@ -136,7 +136,7 @@ def _copy_warehouse(settings: Settings, here: Settings) -> None:
             f"There is no {settings.duckdb_file} to read sources from. Fill it with `v4 sample`, set V4_WAREHOUSE, or "
             "leave out --target to check on sample data."
         )
-    with warehouse(settings, any_schema=True).session():  # nobody writes meanwhile
+    with warehouse(settings, any_schema=True).session():  # no other process writes meanwhile
         for ending in ("", ".wal"):
             source = Path(f"{settings.duckdb_file}{ending}")
             if source.is_file():

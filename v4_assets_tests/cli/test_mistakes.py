@@ -71,11 +71,11 @@ def test_a_usage_error_is_one_sentence_without_the_help(refused, command, senten
 def test_every_story_is_asked_for_by_its_own_name(monkeypatch, story):
     played = list[list[Story]]()
 
-    def tell(settings: Settings, wanted: list[Story]) -> int:
+    def play(settings: Settings, wanted: list[Story]) -> int:
         played.append(wanted)
         return 0
 
-    monkeypatch.setattr("v4_assets.sample.demo.tell", tell)
+    monkeypatch.setattr("v4_assets.sample.demo.play", play)
     assert CliRunner().invoke(cli, ["demo", "--story", story]).exit_code == 0
     assert played == [[Story(story)]]
 

@@ -30,7 +30,7 @@ from v4_assets.sample.outcomes import (
     stability_tier,
 )
 from v4_assets.sample.stage import LOOK_AT, Morning, Stage, StoryError, carried, fails, must
-from v4_assets.sample.telling import DID, decided, entry, figures, gates, troubles
+from v4_assets.sample.texts import DID, decided, entry, figures, gates, troubles
 from v4_assets.sample.world import World, WorldSpec, build
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.evidences import evidence
@@ -197,7 +197,7 @@ def test_each_story_ends_within_its_world():
 def told(settings, *wanted: str) -> tuple[int, str]:
     """Exit code and output of the demo."""
     said: list[str] = []
-    return demo.tell(settings, said.append, wanted or ("rollout",)), "\n".join(said)
+    return demo.play(settings, said.append, wanted or ("rollout",)), "\n".join(said)
 
 
 def goes_as_it_must(stage, world, say) -> None:

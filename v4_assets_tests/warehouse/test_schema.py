@@ -16,7 +16,7 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ModelIntegrityError, SchemaDriftError, SchemaVersionError
 from v4_assets.names import SCORING_JOB
 from v4_assets.operations import operate
-from v4_assets.operations.doctor import Answer, Verdict
+from v4_assets.operations.doctor import ProbeResult, Verdict
 from v4_assets.operations.doctor import rollout as rollout_probes
 from v4_assets.operations.doctor import warehouse as probes
 from v4_assets.operations.instance import dagster_instance
@@ -127,7 +127,7 @@ def recorded(settings: Settings) -> list[tuple[int, int | None, str | None]]:
     return [(row["version"], row["previous"], row["facts"]) for row in rows]
 
 
-def asked(settings: Settings, probe: str) -> Answer:
+def asked(settings: Settings, probe: str) -> ProbeResult:
     return probes.probes(settings)[probe]()
 
 
