@@ -8,7 +8,15 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, Share
-from v4_assets.config.rollout_systems import FOLDER, ColumnName, ReferencePlaces, SalesforceSync, SourceColumn, Sources
+from v4_assets.config.rollout_systems import (
+    FOLDER,
+    ColumnName,
+    ImpossibleValues,
+    ReferencePlaces,
+    SalesforceSync,
+    SourceColumn,
+    Sources,
+)
 from v4_assets.errors import SettingsError
 from v4_assets.sql import Column
 from v4_assets.tables import LEAD, SOURCE_COLUMNS, Catalogue, Datasets, VersionNames
@@ -83,6 +91,7 @@ class CheckLimits(Frozen):
     psi: Annotated[float, Field(gt=0)]
     source_age_days: dict[str, Annotated[int, Field(ge=1)]]
     """Greatest age of the newest entry of each source, in days."""
+    impossible_values: ImpossibleValues = ImpossibleValues()
 
 
 class PreDeployment(Frozen):
@@ -152,7 +161,7 @@ class Rollout(Frozen):
 
     @model_validator(mode="after")
     def _columns_agree(self) -> "Rollout":
-        lead = {name.lower() for name in self.sources.lead.columns.model_dump().values()}
+        lead = {name.lower() for name in self.sources.lead.columns.model_dump().values() if name}
         known: dict[tuple[str, str], SourceColumn] = {}
         for version, entry in self.versions.items():
             for name, column in entry.source_columns.items():
@@ -187,6 +196,7 @@ class Rollout(Frozen):
             self.sources.lead.columns.model_dump(),
             self.policy.weeks.date_part,
             self.source_columns,
+            self.sources.source_types,
         )
 
     @property

@@ -21,6 +21,7 @@ ARROW_TYPES = {
     "BOOL": pa.bool_(),
     "DATE": pa.date32(),
     "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+    "DATETIME": pa.timestamp("us"),
 }
 
 ROWS_PER_BATCH = 65_536
