@@ -87,7 +87,7 @@ def test_resources_know_no_thresholds_and_no_columns_of_features() -> None:
         assert not [text for text in strings(path) if text in ("tenure_bucket", "score", "percentile")], path
 
 
-def test_whoever_silences_a_linter_says_why_on_the_line() -> None:
+def test_every_silenced_finding_of_a_linter_states_why_on_its_line() -> None:
     ours = (PACKAGE, *(PACKAGE.parent / name for name in ("salesforce_stand_in", "benchmarks")), Path(__file__).parent)
     for folder in ours:
         for path in folder.rglob("*.py"):

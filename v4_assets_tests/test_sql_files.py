@@ -711,7 +711,7 @@ def test_a_file_that_is_not_there_is_named():
         sql.load("scored_deals")
 
 
-def test_a_table_nobody_knows_and_a_parameter_nobody_gave_are_named():
+def test_an_unknown_table_and_a_missing_parameter_are_named():
     file = sql.parse("counted", GOOD)
     with pytest.raises(SqlFileError, match=r"reads \['lead'\], which has no name\. Known: \['leads'\]"):
         sql.bind(file, {"leads": "`crm`.`Lead`"}, {"day": DAY})

@@ -1,6 +1,6 @@
 """Which Salesforce org is written to and how we log in, from the environment's V4_SALESFORCE_… variables.
 
-Secrets are SecretStr, and what is wrong is told without showing what was given.
+Secrets are SecretStr, and an error names the variable and never its value.
 """
 
 import ipaddress

@@ -152,7 +152,7 @@ def test_the_local_instance_opens_without_the_community_window(story):
         assert not instance.nux_enabled
 
 
-def test_a_file_that_somebody_holds_fails_by_its_holder_and_is_not_waited_for(story):
+def test_a_locked_file_fails_with_its_holder_and_is_not_waited_for(story):
     with filelock.FileLock(story.settings.duckdb_file.with_name("warehouse.duckdb.lock")):
         answer = examine({"warehouse": warehouse_probes.probes(story.settings)["warehouse"]})[0]
     assert answer.verdict is Verdict.FAIL
@@ -184,7 +184,7 @@ def test_a_schedule_without_a_daemon_fails(story):
     assert results["schedule and sensors"].found == "rollout_sensor off, alert_sensor off, daily_scoring_schedule on"
 
 
-def test_an_order_that_is_half_done_is_told(story):
+def test_an_order_that_is_half_done_is_reported(story):
     story.change(
         "INSERT INTO ml_features.v4_deployments (event_id, happened_at, event, version, reason, decided_by, sequence) "
         "VALUES ('begun', '2026-01-05 12:00:00+00', 'rollback_started', 'v4.0.0', 'told', 'told', 9)"
@@ -202,7 +202,7 @@ def test_where_nothing_is_yet_everything_is_asked_and_nothing_made(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_nobody_foresaw_is_told_and_the_next_is_asked():
+def test_an_unexpected_error_is_reported_and_the_next_probe_runs():
     def breaks() -> ProbeResult:
         raise KeyError("x")
 

@@ -120,7 +120,7 @@ def decided(story: Story) -> dict[str, object]:
     }
 
 
-def test_every_schema_version_has_its_say_here():
+def test_every_schema_version_is_tested_here():
     assert list(BROUGHT) == list(range(2, NEEDED + 1))
 
 
