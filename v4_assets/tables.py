@@ -110,6 +110,9 @@ PARTITION_WRITES = "partition_writes"
 LEAD_OUTCOMES = "lead_outcomes"
 LIFT_COMPARISON = "lift_comparison"
 LIFT_BY_DECILE = "lift_by_decile"
+WATCH_BASIS = "watch_basis"
+EARLY_WARNING_VOTES = "early_warning_votes"
+WEEK_CLOSES = "week_closes"
 PRODUCTION = "production"
 DEPLOYMENTS = "deployments"
 PARTITION_VERDICTS = "partition_verdicts"
@@ -124,6 +127,7 @@ SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMO
 """The snapshot that both versions read, ordered so that each table reads only earlier ones."""
 SINGLE = (
     *(SOURCE_OBSERVATIONS, TRAINING_SET, LEAD_OUTCOMES, LIFT_COMPARISON, LIFT_BY_DECILE),
+    *(WATCH_BASIS, EARLY_WARNING_VOTES, WEEK_CLOSES),
     *(PARTITION_WRITES, PARTITION_VERDICTS, PRODUCTION, DEPLOYMENTS),
     *(SALESFORCE_STATE, SALESFORCE_JOBS, SALESFORCE_SYNC_LOG, SALESFORCE_SYNCS, SCHEMA, TAKEOVER),
 )

@@ -5,16 +5,18 @@ import sys
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
 from v4_assets.cli import ci, operations, register, rollout, scripts, studies, takeover
 from v4_assets.cli.output import DAY, Number, json_option, outcome_text, say
 from v4_assets.config.environment import load
 from v4_assets.errors import DAMAGED, V4Error
 from v4_assets.sample import Story
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 ENGINES = ("duckdb", "_duckdb")
 """Packages whose errors are a damaged or misused warehouse file when nothing else has explained them."""
@@ -83,7 +85,7 @@ def init(tables_only: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--date", "day", type=DAY, required=True, help="The day to score: a date, or today.")
+@click.option("--date", "day", type=DAY, required=True, help="The day to score: a date, today or yesterday.")
 @click.option("--replace-live", metavar="REASON", help="Give up what was written on that day; the reason is recorded.")
 @json_option
 def run(day: date, replace_live: str | None, as_json: bool) -> None:
@@ -218,6 +220,8 @@ def _of_files(error: OSError) -> str:
 
 
 def _progress(unit: str, total: int | None) -> "tqdm[Any]":
+    from tqdm import tqdm
+
     return tqdm(total=total, unit=f" {unit}", unit_scale=True, disable=None, leave=False)
 
 

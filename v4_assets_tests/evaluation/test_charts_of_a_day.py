@@ -121,9 +121,11 @@ def wide_charts() -> dict[str, Chart | None]:
 def test_every_text_lies_within_the_picture(name):
     chart = wide_charts()[name]
     assert chart is not None
-    chart.figure.canvas.draw()
+    canvas: Any = chart.figure.canvas
+    canvas.draw()
     [axes] = chart.figure.axes
-    drawn, picture = present(axes.get_tightbbox()), chart.figure.bbox
+    drawn, picture = axes.get_tightbbox(canvas.get_renderer()), chart.figure.bbox
+    assert drawn is not None
     assert drawn.width > axes.bbox.width
     assert picture.x0 <= drawn.x0 < drawn.x1 <= picture.x1
     assert picture.y0 <= drawn.y0 < drawn.y1 <= picture.y1
