@@ -13,7 +13,7 @@ import xgboost as xgb
 
 from v4_assets import sql, tables
 from v4_assets.config.environment import Settings
-from v4_assets.errors import ModelContractError, SqlFileError, TableMissingError, V4Error
+from v4_assets.errors import ModelContractError, SqlFileError, TableMissingError, V4Error, listed
 from v4_assets.models import ORDER, UNUSUAL, Nulls, files
 from v4_assets.models.answers_file import KnownAnswers, read_answers
 from v4_assets.models.author_rows import compare
@@ -74,7 +74,7 @@ def register_files(settings: Settings, version: str, brought: Brought) -> Entry:
         _verify_order(booster, contract, facts, answers, brought)
         if answers.converted is not None and (wrong := figure_problems(scores, answers.converted, figures)):
             raise ModelContractError(
-                f"{'; '.join(wrong)}. Correct the file, or leave `converted` out if these are not the test's rows."
+                f"{listed(wrong)}. Correct the file, or leave `converted` out if these are not the test's rows."
             )
         if answers.converted is not None and figures:
             labelled = len(answers.converted)
@@ -114,7 +114,7 @@ def _verify_sql(contract: Contract, columns: Sequence[Column] | None, where: Pat
     if problems := sql_problems(contract.features, {column.name: column.type for column in columns}):
         raise ModelContractError(
             f"{where} lists {len(contract.features)} features, the version's SQL file makes {len(columns)}: "
-            f"{'; '.join(problems)}. Correct the list, or the `features:` of the SQL file."
+            f"{listed(problems)}. Correct the list, or the `features:` of the SQL file."
         )
 
 

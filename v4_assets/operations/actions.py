@@ -11,7 +11,7 @@ import dagster as dg
 from v4_assets import verdicts
 from v4_assets.config.environment import Settings
 from v4_assets.definitions import build
-from v4_assets.errors import ModelError, ModelIntegrityError, PolicyError
+from v4_assets.errors import ModelError, ModelIntegrityError, PolicyError, listed
 from v4_assets.evaluation.evidence import digest
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, ALERT_SENSOR, FIRST_ASSETS, ROLLOUT_SENSOR
@@ -214,7 +214,7 @@ def _verify_scored(settings: Settings, version: str) -> None:
         problems = [*problems, f"they are not of its registered bundle {bundle[:12]}"]
     if problems:
         raise PolicyError(
-            f"{version} has no scores of {today} that passed every check: {'; '.join(problems)}. "
+            f"{version} has no scores of {today} that passed every check: {listed(problems)}. "
             f"`v4 run --date {today}` makes them."
         )
 
