@@ -112,6 +112,7 @@ PARTITION_VERDICTS = "partition_verdicts"
 SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
+SALESFORCE_SYNCS = "salesforce_syncs"
 SCHEMA = "schema"
 TAKEOVER = "takeover"
 
@@ -130,6 +131,7 @@ SINGLE = (
     SALESFORCE_STATE,
     SALESFORCE_JOBS,
     SALESFORCE_SYNC_LOG,
+    SALESFORCE_SYNCS,
     SCHEMA,
     TAKEOVER,
 )
@@ -155,7 +157,7 @@ class Catalogue(Mapping[str, Table]):
         self.brought = brought or {}
         self._types = source_types or SourceTypes()
         self._week = week
-        self._datasets = datasets
+        self.datasets = datasets
         self.versions = versions
         renamed = lead_columns or {}
         self.lead_columns = {key: renamed.get(key) or column.name for key, column in LEAD_COLUMNS.items()}
@@ -187,7 +189,7 @@ class Catalogue(Mapping[str, Table]):
 
     def _made(self, key: str, name: str, contract: str | None = None) -> Table:
         file = sql.load(contract or key)
-        return Table(key, self._datasets.features, name, file.columns, file.purpose)
+        return Table(key, self.datasets.features, name, file.columns, file.purpose)
 
     @cached_property
     def _read(self) -> dict[str, str]:
@@ -257,7 +259,7 @@ class Catalogue(Mapping[str, Table]):
         return tuple(column.name for column in sql.load(contract).columns)
 
     def _view(self, name: str, query: Query, description: str) -> View:
-        return View(self._datasets.features, name, query, description)
+        return View(self.datasets.features, name, query, description)
 
     def lineage(self, version: str) -> tuple[str, ...]:
         """Keys of the checked tables that a version's scores are made from, its scores last."""

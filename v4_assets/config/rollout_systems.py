@@ -172,7 +172,7 @@ class FieldNames(Frozen):
     model_version: FieldName | None = None
     """The version the values come from; null: not sent."""
     scored_at: FieldName | None = None
-    """When the values last changed; null: not sent. Never compared, or every lead would change every day."""
+    """When the values on the lead were scored; null: not sent. Never compared, or every lead would change daily."""
 
     @model_validator(mode="after")
     def _all_different(self) -> "FieldNames":
@@ -186,13 +186,23 @@ class SalesforceSync(Frozen):
     """How the live version's scores reach the org."""
 
     fields: FieldNames
+    min_score_change: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """A lead is sent when its version, its deprioritize or its decile changes, or its score by at least this much."""
+    full_sync_days: Annotated[int, Field(ge=1, le=366)] = 7
+    """Once in this many days every difference is sent and every lead is read back. 1 does so every day."""
     max_changed_share: Share
-    """Largest share, among leads that carry the same version, whose deprioritize flips or whose decile moves by two or
-    more; above it, nothing is sent."""
+    """Largest share, among leads whose values can be compared, whose deprioritize flips or whose decile moves by two or
+    more; and largest share of the leads with values that are emptied. Above either, nothing is sent."""
+    max_pending_share: AnyShare = 0.01
+    """Largest share of the day's leads that may still be pending after a sync; above it, the run fails."""
     max_failure_rate: AnyShare
-    """Largest share of sent leads that the org refuses for good; above it, the run fails after recording everything."""
+    """Largest share of the day's leads that the org refuses for good in one sync; above it, the run fails after
+    recording everything."""
+    max_uncovered_share: AnyShare = 0.02
+    """Largest share of the day's leads that may be pending or refused while the check `coverage` passes. Leads that the
+    org does not have, or has converted, do not count."""
     leads_that_left: Literal["leave", "clear"]
-    """Fields of a lead that is no longer scored: leave keeps their values, clear empties them."""
+    """Fields of a lead that left the scored set without a call: clear empties them, leave keeps their values."""
     read_back: Literal["sample", "all"]
     """Leads that are read again and compared after a sync."""
     read_back_leads: Annotated[int, Field(ge=1, le=2000)]
@@ -206,7 +216,8 @@ class SalesforceSync(Frozen):
     poll_deadline_minutes: Annotated[float, Field(gt=0, le=24 * 60)]
     """A job that takes longer is aborted."""
     quarantine_days: Annotated[int, Field(ge=1, le=366)]
-    """Days until a refused lead is sent again; a change of the live version sends it at once."""
+    """Days until a refused lead is sent again. A change of the live version sends it at once, and so does
+    `v4 sync retry-refused`."""
 
 
 class ReferencePlaces(Frozen):

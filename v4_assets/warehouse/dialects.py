@@ -188,8 +188,8 @@ def _found(code: str, texts: str) -> Iterator[tuple[int, Difference]]:
             inner = shorter
         short = f"{match[0][:-1].strip()}({inner})"
         for one in DIFFERENCES:
-            text = {"call": short, "whole call": whole}.get(one.of)
-            if text and re.fullmatch(one.pattern, text, re.IGNORECASE | re.DOTALL):
+            called = {"call": short, "whole call": whole}.get(one.of)
+            if called and re.fullmatch(one.pattern, called, re.IGNORECASE | re.DOTALL):
                 yield match.start(), one
 
 

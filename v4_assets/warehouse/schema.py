@@ -78,8 +78,8 @@ VERSIONS = (
     SchemaVersion(1, "the tables of release 0.1", ""),
     SchemaVersion(
         2,
-        "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; impossible values",
-        "2fb9753fe762",
+        "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; v4_salesforce_syncs; impossible values",
+        "c8822023f007",
         registered_bundles,
     ),
 )

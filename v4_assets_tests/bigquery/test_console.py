@@ -38,7 +38,7 @@ from v4_assets_tests.bigquery.twin import catalogue
 PROJECT = "v4-console"
 """Of its own: another test has the datasets of rollout.yaml in the emulator's first project."""
 TEXTS = {one.name: render(one) for one in scripts(load({}).rollout)}
-TARGET = Target("v4.0.0", "v4_production_features", "v4_daily_scores", "models/it's/v4.0.0", "0" * 64)
+TARGET = Target("v4.0.0", "v4_production_features", "v4_daily_scores", "models/it's/v4.0.0", "0" * 64, "1" * 64)
 ROLLBACK = console_rollback.render(catalogue(), TARGET)
 FILLED = (*tables.SHARED, "features_v40", "features_v41")
 OF_THE_RUN = ["written_at", "run_id"]

@@ -28,6 +28,7 @@ from v4_assets_tests.bigquery.googlesql import declared_parameters
 from v4_assets_tests.bigquery.test_googlesql import ALIASES, QUERIES
 from v4_assets_tests.bigquery.twin import TwinWarehouse, answered, catalogue, new_twin
 from v4_assets_tests.fixtures import cohort_worlds, worlds
+from v4_assets_tests.fixtures.narrow import embedded
 
 pytestmark = pytest.mark.extended
 
@@ -59,14 +60,13 @@ def test_google_agrees_on_every_table_of_the_daily_chain(tmp_path, day):
 
 @pytest.mark.parametrize("day", COHORT_DAYS, ids=str)
 def test_google_agrees_on_everything_the_evaluation_asks(tmp_path, monkeypatch, day):
-    monkeypatch.setattr(cohort_worlds, "DuckDBWarehouse", TwinWarehouse)
-    house = cohort_worlds.house(tmp_path)
-    with house.warehouse.session():
-        world = cohort_worlds.random_world(random.Random(f"twin {day}"), day, house.rollout.evaluation, leads=40)
-        house.fill(world)
-        evidence = house.evaluator(day).compare()
+    cohorts = cohort_worlds.cohort_warehouse(tmp_path, engine=TwinWarehouse)
+    with cohorts.warehouse.session():
+        world = cohort_worlds.random_world(random.Random(f"twin {day}"), day, cohorts.rollout.evaluation, leads=40)
+        cohorts.fill(world)
+        evidence = cohorts.evaluator(day).compare()
     assert len(evidence) == 4
-    compared = dict(answered(house.warehouse.path))
+    compared = dict(answered(embedded(cohorts.warehouse).path))
     assert {"lead_outcomes", "cohort_leads", "cohort_scores", "call_days", "top_decile_churn"} <= set(compared)
     assert compared["cohort_leads"] > 10
 

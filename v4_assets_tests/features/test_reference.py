@@ -9,7 +9,7 @@ from v4_assets_tests.fixtures.reference import (
     FEATURES,
     Departure,
     Row,
-    World,
+    SourceRows,
     advisor_crd,
     bleeding_velocity,
     current_firm,
@@ -50,14 +50,14 @@ def job(start: date | None, end: date | None = None, firm: int | None = FIRM, ad
     return dict(zip(SCHEMAS["contact_registered_employment_history"].names, values, strict=True))
 
 
-def feature(name: str, world: World, day: date = DAY):
+def feature(name: str, world: SourceRows, day: date = DAY):
     """The feature of the world's one lead, from whichever version takes it."""
     version = next(version for version, names in FEATURES.items() if name in names)
     return features(world, day, version)[LEAD_ID][name]
 
 
-def with_jobs(*jobs: Row, **contact_columns) -> World:
-    return World([lead()], [contact(**contact_columns)], list(jobs))
+def with_jobs(*jobs: Row, **contact_columns) -> SourceRows:
+    return SourceRows([lead()], [contact(**contact_columns)], list(jobs))
 
 
 # --- which leads are scored ----------------------------------------------------------------------------------------
@@ -77,13 +77,13 @@ def with_jobs(*jobs: Row, **contact_columns) -> World:
     ],
 )
 def test_a_lead_is_scored_when_contacted_before_new_york_midnight(day, stamp, scored):
-    world = World([lead(stage_entered_contacting__c=stamp)])
+    world = SourceRows([lead(stage_entered_contacting__c=stamp)])
     assert (LEAD_ID in scored_leads(world, day)) is scored
 
 
 def test_a_lead_that_converts_later_is_still_scored_on_the_days_before():
     called = utc(2025, 6, 15, 4)
-    world = World([lead(Stage_Entered_Call_Scheduled__c=called)])
+    world = SourceRows([lead(Stage_Entered_Call_Scheduled__c=called)])
     assert [LEAD_ID in scored_leads(world, day) for day in (DAY, DAY + timedelta(days=1))] == [True, False]
 
 
@@ -100,7 +100,7 @@ def test_a_lead_that_converts_later_is_still_scored_on_the_days_before():
     ],
 )
 def test_a_lead_needs_a_crd_and_another_company(columns, scored):
-    assert (LEAD_ID in scored_leads(World([lead(**columns)]), DAY)) is scored
+    assert (LEAD_ID in scored_leads(SourceRows([lead(**columns)]), DAY)) is scored
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_an_id_is_widened_by_salesforce_s_checksum(text, widened):
 
 
 def test_only_a_filled_email_and_profile_count_as_present():
-    world = World([lead(Email=" \t", LinkedIn_Profile_Apollo__c="in/a")])
+    world = SourceRows([lead(Email=" \t", LinkedIn_Profile_Apollo__c="in/a")])
     assert scored_leads(world, DAY) == {LEAD_ID: {"advisor_crd": ADVISOR, "has_email": 0, "has_linkedin": 1}}
     assert (feature("has_email", world), feature("has_linkedin", world)) == (0, 1)
 
@@ -163,7 +163,7 @@ def test_only_a_filled_email_and_profile_count_as_present():
     ],
 )
 def test_duplicate_leads_count_once_by_the_agreed_preference(first, second, crd):
-    world = World([lead(FA_CRD__c="1") | first, lead(FA_CRD__c="2") | second])
+    world = SourceRows([lead(FA_CRD__c="1") | first, lead(FA_CRD__c="2") | second])
     assert scored_leads(world, DAY)[LEAD_ID]["advisor_crd"] == crd
 
 
@@ -183,7 +183,7 @@ def test_duplicate_leads_count_once_by_the_agreed_preference(first, second, crd)
     ],
 )
 def test_the_current_firm_is_the_covering_row_started_last(jobs, expected):
-    current = current_firm(World(history=jobs), ADVISOR, DAY)
+    current = current_firm(SourceRows(history=jobs), ADVISOR, DAY)
     assert (current and current.firm) == expected
     assert feature("has_firm_data", with_jobs(*jobs)) == int(expected is not None)
 
@@ -203,18 +203,18 @@ def test_without_a_covering_row_the_latest_registered_firm_counts(firm, start, e
         "LATEST_REGISTERED_EMPLOYMENT_COMPANY": "Acme",
         "LATEST_REGISTERED_EMPLOYMENT_START_DATE": start,
     }
-    world = World(contacts=[contact(**latest)], history=[job(date(2020, 1, 1), date(2021, 1, 1))])
+    world = SourceRows(contacts=[contact(**latest)], history=[job(date(2020, 1, 1), date(2021, 1, 1))])
     assert current_firm(world, ADVISOR, DAY) == expected
 
 
 def test_the_smallest_name_among_the_covering_rows_is_the_firms_name():
     start = date(2020, 1, 1)
     jobs = [job(start, name="UBS"), job(start, DAY, name="Acme"), job(start, date(2021, 1, 1), name="AAA"), job(start)]
-    assert current_firm(World(history=jobs), ADVISOR, DAY) == (FIRM, start, "Acme")
+    assert current_firm(SourceRows(history=jobs), ADVISOR, DAY) == (FIRM, start, "Acme")
 
 
 def test_a_lead_without_firm_has_every_firm_feature_at_its_missing_value():
-    world = World([lead(FA_CRD__c="no crd", Email="a@example.com")], [contact()], [job(date(2020, 1, 1))])
+    world = SourceRows([lead(FA_CRD__c="no crd", Email="a@example.com")], [contact()], [job(date(2020, 1, 1))])
     assert list(features(world, DAY, "v4.0.0")[LEAD_ID].values()) == [
         *("Unknown", "0-5", 1, "Stable", 0, 0, "Unknown", 0, 0, 0, 1, 0, 0, 0)
     ]
@@ -313,7 +313,7 @@ def test_registration_flags_are_for_producing_advisors(producing, classification
 
 def test_of_duplicate_contacts_the_latest_primary_start_counts():
     newer, older = contact(PRIMARY_FIRM_START_DATE=date(2025, 6, 1)), contact(PRIMARY_FIRM_START_DATE=date(2025, 1, 1))
-    assert feature("days_since_last_move", World([lead()], [contact(), older, newer])) == 14
+    assert feature("days_since_last_move", SourceRows([lead()], [contact(), older, newer])) == 14
 
 
 # --- the firm ------------------------------------------------------------------------------------------------------
@@ -407,7 +407,7 @@ def test_without_a_primary_firm_or_its_start_nobody_is_inferred_to_have_left():
         assert inferred_departures(with_jobs(job(date(2020, 1, 1)), **columns)) == []
 
 
-def world_with_leavers(*days_ago: int) -> World:
+def world_with_leavers(*days_ago: int) -> SourceRows:
     """The lead's firm, and one advisor who left it (its end unrecorded) each so many days before DAY."""
     world = with_jobs(job(date(2010, 1, 1)))
     for advisor, days in enumerate(days_ago, start=1):
@@ -440,12 +440,12 @@ def test_bleeding_velocity_compares_the_last_90_days_with_the_90_before(days_ago
 
 def test_an_unknown_version_is_named_in_the_error():
     with pytest.raises(ValueError, match=r"v4\.2\.0.*v4\.0\.0, v4\.1\.0"):
-        features(World(), DAY, "v4.2.0")
+        features(SourceRows(), DAY, "v4.2.0")
 
 
 def test_each_version_yields_exactly_its_features_in_order():
     for version, count in (("v4.0.0", 14), ("v4.1.0", 22)):
-        row = features(World([lead()]), DAY, version)[LEAD_ID]
+        row = features(SourceRows([lead()]), DAY, version)[LEAD_ID]
         assert tuple(row) == FEATURES[version]
         assert len(row) == count
 

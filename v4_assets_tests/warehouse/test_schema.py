@@ -29,6 +29,7 @@ from v4_assets.warehouse import schema
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.schema import NEEDED, VERSIONS, SchemaVersion, declared_digest
 from v4_assets.warehouse.shapes import Layout, Shape, differences, missing_columns
+from v4_assets_tests.fixtures.narrow import embedded
 
 OLDER = f"The warehouse is of schema 1, this release needs {NEEDED}: run `v4 init`."
 SCORES = Table(
@@ -87,7 +88,7 @@ def environment(home: Path) -> dict[str, str]:
 
 def change(settings: Settings, *statements: str) -> None:
     """Change the warehouse behind the project's back."""
-    with warehouse(settings, any_schema=True)._connection() as connection:
+    with embedded(warehouse(settings, any_schema=True))._connection() as connection:
         for statement in statements:
             connection.execute(statement)
 
@@ -110,7 +111,7 @@ UNNAMED = ("production", "deployments", "lift_comparison", "daily_scores", "dail
 
 def content(settings: Settings) -> list[tuple[object, ...]]:
     """Every column, and every view's text."""
-    with warehouse(settings, any_schema=True)._connection() as connection:
+    with embedded(warehouse(settings, any_schema=True))._connection() as connection:
         columns = connection.execute(
             "SELECT schema_name, table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
             "WHERE schema_name = 'ml_features' ORDER BY ALL"

@@ -100,7 +100,7 @@ def dataset(settings: Settings, name: str) -> Answer:
     from v4_assets.warehouse.bigquery.probe import location  # noqa: PLC0415 # Google's client is slow to import
 
     wanted = settings.bigquery.location if settings.bigquery else ""
-    found = location(_bigquery(settings), name)
+    found = location(bigquery_warehouse(settings), name)
     if found.upper() != wanted.upper():
         do = "Set V4_BIGQUERY_LOCATION; all datasets must lie in one location."
         return Answer(Verdict.FAIL, f"It lies in {found}, V4_BIGQUERY_LOCATION is {wanted}.", do)
@@ -111,7 +111,7 @@ def readable(settings: Settings, table: Table) -> Answer:
     """The account may read a source."""
     from v4_assets.warehouse.bigquery.probe import verify_readable  # noqa: PLC0415 # as above
 
-    verify_readable(_bigquery(settings), table)
+    verify_readable(bigquery_warehouse(settings), table)
     return Answer(Verdict.OK, "may be read (dry run)")
 
 
@@ -119,11 +119,12 @@ def writable(settings: Settings, table: Table) -> Answer:
     """The account may write where our tables are."""
     from v4_assets.warehouse.bigquery.probe import verify_writable  # noqa: PLC0415 # as above
 
-    verify_writable(_bigquery(settings), table)
+    verify_writable(bigquery_warehouse(settings), table)
     return Answer(Verdict.OK, "tables may be made and changed (dry run and permissions)")
 
 
-def _bigquery(settings: Settings) -> "BigQueryWarehouse":
+def bigquery_warehouse(settings: Settings) -> "BigQueryWarehouse":
+    """The configured warehouse, of any schema version; asked only where it is BigQuery."""
     from v4_assets.warehouse.bigquery.warehouse import BigQueryWarehouse  # noqa: PLC0415 # as above
 
     house = warehouse(settings, any_schema=True)
