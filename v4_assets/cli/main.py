@@ -80,7 +80,7 @@ def init(tables_only: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--date", "day", type=DAY, required=True, help="The day to score: a date, or today.")
+@click.option("--date", "day", type=DAY, required=True, help="The day to score: a date, today or yesterday.")
 @click.option("--replace-live", metavar="REASON", help="Give up what was written on that day; the reason is recorded.")
 @json_option
 def run(day: date, replace_live: str | None, as_json: bool) -> None:

@@ -83,6 +83,9 @@ class CheckLimits(Frozen):
     missing_rate_change: Share
     distinct_scores: Annotated[int, Field(ge=2)]
     psi: Annotated[float, Field(gt=0)]
+    unscored_share: Share = 0.01
+    """Blocking: largest share of leads with a value that a model does not take, such as a number out of range. Up to it
+    these leads are left unscored by every version."""
     source_age_days: dict[str, Annotated[int, Field(ge=1)]]
     """Greatest age of the newest entry of each source, in days."""
     impossible_values: ImpossibleValues = ImpossibleValues()

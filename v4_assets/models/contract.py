@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from v4_assets.errors import FeatureError, ModelContractError
 
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float32]]
+Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 ALL_ROUNDS: Final = "all"
 Rounds = int | Literal["all"]
 
@@ -127,6 +128,25 @@ def encode(features: Sequence[Feature], rows: pa.RecordBatch | pa.Table, into: M
     if problems:
         raise FeatureError("The rows do not fit the model: " + "; ".join(problems) + ". Correct the feature table.")
     return matrix
+
+
+def unusable(features: Sequence[Feature], rows: pa.RecordBatch | pa.Table) -> Flags:
+    """Which rows a model cannot score, bool, shape (rows,): a number out of range, an unknown category, or a NULL or
+    NaN where none is allowed. Raises FeatureError when a column is missing or of another type."""
+    if problems := contract_problems(features, rows.schema):
+        raise FeatureError(f"The rows do not fit the model: {'; '.join(problems)}. Correct the feature table.")
+    found: Flags = np.zeros(rows.num_rows, dtype=bool)
+    for feature in features:
+        column = rows.column(feature.name)
+        values = pc.cast(codes_of(feature, column), pa.float64()).to_numpy(zero_copy_only=False)
+        if feature.categories:
+            found |= np.isnan(values) & pc.is_valid(column).to_numpy(zero_copy_only=False)
+        else:
+            found |= values < (-np.inf if feature.low is None else feature.low)
+            found |= values > (np.inf if feature.high is None else feature.high)
+        if feature.nulls == "error":
+            found |= np.isnan(values)
+    return found
 
 
 def codes_of(feature: Feature, column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
