@@ -11,7 +11,7 @@ import pyarrow as pa
 from v4_assets import sql, tables
 from v4_assets.clock import NEW_YORK, Clock, cutoff
 from v4_assets.config.rollout import CheckLimits
-from v4_assets.errors import ConcurrentWriteError, SchemaDriftError
+from v4_assets.errors import ConcurrentWriteError, SchemaDriftError, listed
 from v4_assets.sources.checks import differences
 from v4_assets.sql import Query
 from v4_assets.store import Store
@@ -154,13 +154,13 @@ def verify_sources(store: Store) -> None:
     """
     wrong = _wrong_columns(store)
     if wrong:
-        raise SchemaDriftError(f"The sources are not as declared: {'; '.join(wrong)}. {DECLARE}")
+        raise SchemaDriftError(f"The sources are not as declared: {listed(wrong)}. {DECLARE}")
 
 
 def _drifted(store: Store) -> str:
     """Which columns of the sources are not as declared: an engine names the column, and seldom its table."""
     wrong = _wrong_columns(store)
-    return f" The sources differ from it in: {'; '.join(wrong)}. {DECLARE}" if wrong else " The sources are as it says."
+    return f" The sources differ from it in: {listed(wrong)}. {DECLARE}" if wrong else " The sources are as it says."
 
 
 def _wrong_columns(store: Store) -> list[str]:

@@ -25,6 +25,7 @@ from v4_assets.evaluation.read import Evaluator
 from v4_assets.evaluation.votes import Warning
 from v4_assets.models import checks as model_checks
 from v4_assets.names import EVALUATION_GROUP
+from v4_assets.overlap import Judge
 from v4_assets.partition import Day, coverage, metadata_of, write_partition
 from v4_assets.production import events as deployments
 from v4_assets.production.decision import Gate
@@ -43,9 +44,9 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
     key = tables.LEAD_OUTCOMES
     file = sql.load(key)
 
-    def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
+    def work(store: Store, day: Day) -> tuple[PartitionWrite, Judge]:
         write = write_outcomes(store, rollout, day)
-        return write, [source_checks.one_row_per_lead(coverage(store, day, expected=key, actual=key))]
+        return write, lambda store: [source_checks.one_row_per_lead(coverage(store, day, expected=key, actual=key))]
 
     return daily_asset(
         key,
