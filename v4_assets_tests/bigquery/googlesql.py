@@ -28,8 +28,9 @@ from zetasql.types import (
 from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2
 from zetasql.wasi._pb2.zetasql.public import value_pb2
 
+from v4_assets import sql
 from v4_assets.sql import Query, path_of
-from v4_assets.tables import Table
+from v4_assets.tables import SOURCES, Table
 from v4_assets.warehouse.protocol import ARROW_TYPES
 
 KINDS = {
@@ -59,6 +60,13 @@ def declared_parameters(file: str) -> dict[str, str]:
     lines = path_of(file).read_text(encoding="utf-8").splitlines()
     [line] = [line for line in lines if line.startswith("-- params:")]
     return dict(_DECLARED.findall(line))
+
+
+def bound_parameters(file: str) -> dict[str, str]:
+    """Those of sql/FILE.sql, and of the queries that stand for the sources it reads."""
+    sources = [name for name in sql.load(file).inputs if name in SOURCES and name != file]
+    found = {key: kind for name in sources for key, kind in declared_parameters(name).items()}
+    return found | declared_parameters(file)
 
 
 @cache
