@@ -79,7 +79,7 @@ VERSIONS = (
     SchemaVersion(
         2,
         "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; v4_salesforce_syncs; impossible values",
-        "c8822023f007",
+        "afc86c2f649d",
         registered_bundles,
     ),
 )
