@@ -288,7 +288,7 @@ def test_the_script_ends_with_what_the_day_s_partitions_are_and_keeps_them(conso
     assert first == again
 
 
-def test_a_live_day_of_another_definition_is_refused_until_somebody_says_why(console):
+def test_a_live_day_of_another_definition_is_refused_until_a_reason_is_given(console):
     text = of_another_definition(TEXTS["production_scoring_v40"])
     today = str(load({}).clock.today())
     before = console.rows(catalogue()["features_v40"].full_name)

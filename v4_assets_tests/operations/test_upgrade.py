@@ -26,6 +26,7 @@ from v4_assets.report.headline import gates_of
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.warehouse.schema import NEEDED
 from v4_assets_tests.fixtures.make_release_fixture import DECISION, HOME
+from v4_assets_tests.fixtures.narrow import embedded
 from v4_assets_tests.fixtures.stories import FALLEN, NEW, OLD, Story
 
 SUNDAY, MONDAY = date(2026, 2, 8), date(2026, 2, 9)
@@ -86,7 +87,7 @@ def artifacts(story: Story, version: str) -> set[Artifact]:
 
 def recorded_by_0_1(story: Story, statement: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Change the warehouse while it is release 0.1's."""
-    with warehouse(story.settings, any_schema=True)._connection() as connection:
+    with embedded(warehouse(story.settings, any_schema=True))._connection() as connection:
         return connection.execute(statement, params).fetchall()
 
 
@@ -115,7 +116,7 @@ def decided(story: Story) -> dict[str, object]:
     }
 
 
-def test_every_schema_version_has_its_say_here():
+def test_every_schema_version_is_tested_here():
     assert list(BROUGHT) == list(range(2, NEEDED + 1))
 
 
