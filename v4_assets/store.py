@@ -8,20 +8,22 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from v4_assets import tables
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Artifact, Evidence
-from v4_assets.models.bundle import Bundle
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.production import events as deployments
 from v4_assets.production.events import Event, Production
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.protocol import Warehouse, rows_of
 from v4_assets.warehouse.writes import PartitionWrite
+
+if TYPE_CHECKING:
+    from v4_assets.models.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Store:
             bundle = self.older_bundles().get((version, model))
         return Artifact(model, bundle)
 
-    def definition(self, bundle: Bundle) -> tuple[str, ...]:
+    def definition(self, bundle: "Bundle") -> tuple[str, ...]:
         """The part a bundle has in the definition of a live partition.
 
         The bundle that older rows stand for keeps the part it had in them, its booster's sha256 alone: a partition

@@ -106,6 +106,9 @@ PARTITION_WRITES = "partition_writes"
 LEAD_OUTCOMES = "lead_outcomes"
 LIFT_COMPARISON = "lift_comparison"
 LIFT_BY_DECILE = "lift_by_decile"
+WATCH_BASIS = "watch_basis"
+EARLY_WARNING_VOTES = "early_warning_votes"
+WEEK_CLOSES = "week_closes"
 PRODUCTION = "production"
 DEPLOYMENTS = "deployments"
 PARTITION_VERDICTS = "partition_verdicts"
@@ -124,6 +127,9 @@ SINGLE = (
     LEAD_OUTCOMES,
     LIFT_COMPARISON,
     LIFT_BY_DECILE,
+    WATCH_BASIS,
+    EARLY_WARNING_VOTES,
+    WEEK_CLOSES,
     PARTITION_WRITES,
     PARTITION_VERDICTS,
     PRODUCTION,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from v4_assets_tests.bigquery.emulator import Emulator
 
 FILES = tuple(sql.files())
-assert len(FILES) == 63, "a file of sql/ was added, removed or not found"
+assert len(FILES) == 69, "a file of sql/ was added, removed or not found"
 BUILT = (*tables.SHARED, tables.SOURCE_OBSERVATIONS, "features_v40", "features_v41")
 """The files that fill a partition of the table of the same name, each after what it reads."""
 REMOVED = ("industry_tenure_months", "tenure_bucket_x_mobility", "independent_ria_x_ia_rep", "recent_mover_x_bleeding")

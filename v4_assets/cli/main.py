@@ -5,16 +5,18 @@ import sys
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
 from v4_assets.cli import ci, operations, register, rollout, scripts, studies, takeover
 from v4_assets.cli.output import DAY, Number, json_option, say, told
 from v4_assets.config.environment import load
 from v4_assets.errors import V4Error
 from v4_assets.sample import Story
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -189,6 +191,8 @@ def _of_files(error: OSError) -> str:
 
 
 def _progress(unit: str, total: int | None) -> "tqdm[Any]":
+    from tqdm import tqdm
+
     return tqdm(total=total, unit=f" {unit}", unit_scale=True, disable=None, leave=False)
 
 

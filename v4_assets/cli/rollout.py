@@ -143,6 +143,17 @@ def allow(version: str, reason: str) -> None:
 
 
 @click.command()
+@reason_option
+def acknowledge(reason: str) -> None:
+    """End a raised early warning; its sum begins at 0 again."""
+    from v4_assets.operations import actions
+
+    actions.acknowledge(load(), reason)
+    click.echo("The early warning is acknowledged; its sum begins at 0 again.")
+    _rewrite_page()
+
+
+@click.command()
 @click.argument("version")
 @reason_option
 def restore(version: str, reason: str) -> None:
@@ -225,4 +236,19 @@ def _instant(text: str) -> datetime:
         return parse_instant(text)
 
 
-COMMANDS = (history, live, look, tick, promote, rollback, sunset, resume, approve, allow, restore, report, show_lift)
+COMMANDS = (
+    history,
+    live,
+    look,
+    tick,
+    promote,
+    rollback,
+    sunset,
+    resume,
+    approve,
+    allow,
+    acknowledge,
+    restore,
+    report,
+    show_lift,
+)

@@ -146,6 +146,17 @@ def allow(settings: Settings, version: str, reason: str) -> Event:
     return _record(settings, "allowed", version, reason)
 
 
+def acknowledge(settings: Settings, reason: str) -> Event:
+    """End the early warning that was raised: its sum begins at 0 again. Raises PolicyError when there is none."""
+    warning = status(settings).warning
+    if warning is None or warning.alarm is None:
+        raise PolicyError(
+            "No early warning is raised, so there is nothing to acknowledge. `v4 status` shows the state."
+        )
+    said = f"{reason} ({warning.sentence(settings.rollout.candidate)})"
+    return _record(settings, "acknowledged", settings.rollout.candidate, said)
+
+
 def restore(settings: Settings, version: str, reason: str) -> Event:
     """Bring an archived version back, its bundle verified. Raises PolicyError, ModelIntegrityError."""
     archived = deployments.state_after(_now(settings)[0]).archived

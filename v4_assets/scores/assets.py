@@ -13,6 +13,7 @@ from v4_assets.daily import daily_asset
 from v4_assets.features.unscorable import left_out
 from v4_assets.models.bundle import Bundle
 from v4_assets.names import SCORES_GROUP
+from v4_assets.overlap import Judge
 from v4_assets.partition import Day, coverage, write_partition
 from v4_assets.production import store as production_store
 from v4_assets.scores import checks
@@ -30,7 +31,7 @@ def scores_asset(
     """The daily scores of one version."""
     features, scores = tables.features_key(entry.key), tables.scores_key(entry.key)
 
-    def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
+    def work(store: Store, day: Day) -> tuple[PartitionWrite, Judge]:
         bundle = production_store.approved_bundle(store, version)
         with_reasons = not day.retrospective and (
             rollout.reasons == "all" or (rollout.reasons == "production" and store.live() == version)
@@ -43,7 +44,7 @@ def scores_asset(
         )
         definition = (version, *store.definition(bundle))
         write = write_partition(store, table, day, rows, definition, [store.catalogue[features]])
-        return write, _judge(store, day, bundle, features, scores, rollout.checks, len(without))
+        return write, lambda store: _judge(store, day, bundle, features, scores, rollout.checks, len(without))
 
     def waits(store: Store, days: Sequence[Day]) -> str | None:
         # Nothing is served by past days, nor before anything is live; on a day that is served it is an error.

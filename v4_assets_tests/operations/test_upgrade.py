@@ -85,7 +85,7 @@ def artifacts(story: Story, version: str) -> set[Artifact]:
     settings = story.settings
     day = Day(MONDAY + timedelta(days=50), settings.clock)
     evaluator = Evaluator(store(settings), settings.rollout, day, (OLD, NEW), [], {})
-    return {one for found in evaluator._artifacts(version).values() for one in found}
+    return {one for found in evaluator.artifacts(version).values() for one in found}
 
 
 def recorded_by_0_1(story: Story, statement: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:

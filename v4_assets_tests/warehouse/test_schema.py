@@ -53,6 +53,7 @@ READING = {
     "sunset": ("--reason", "why"),
     "approve": ("0" * 64,),
     "allow": ("v4.1.0", "--reason", "why"),
+    "acknowledge": ("--reason", "why"),
     "restore": ("v4.0.0", "--reason", "why"),
 }
 """Commands that read our tables, with the arguments they need."""

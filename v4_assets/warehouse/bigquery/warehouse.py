@@ -10,7 +10,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import IO
 from uuid import uuid4
@@ -55,6 +55,10 @@ class BigQueryWarehouse(BigQueryConnection):
     def session(self) -> Iterator[None]:
         """Nothing to keep open: one client serves the process."""
         yield
+
+    def beside(self) -> AbstractContextManager[None]:
+        """None: what a job costs is counted in the thread that starts it."""
+        return nullcontext()
 
     def metered(self) -> AbstractContextManager[Mapping[str, int]]:
         """Bytes estimated, processed and billed, and the number of jobs."""

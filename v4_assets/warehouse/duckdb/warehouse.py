@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,11 +35,21 @@ class DuckDBWarehouse:
     features_dataset: str | None = None
     """The dataset whose schema version is verified whenever the file is opened; None verifies nothing."""
 
+    own: duckdb.DuckDBPyConnection | None = field(default=None, repr=False, compare=False)
+    """The connection of `beside`; None where calls share the connection of the process."""
+
     @contextmanager
     def session(self) -> Iterator[None]:
         """Keep the file open for the calls inside; other processes wait meanwhile."""
         with self._connection():
             yield
+
+    @contextmanager
+    def beside(self) -> Iterator["DuckDBWarehouse"]:
+        """A second connection to the file, which stays open meanwhile."""
+        with self._connection() as connection, connection.cursor() as cursor:
+            cursor.execute(SETTINGS)
+            yield replace(self, own=cursor)
 
     def metered(self) -> AbstractContextManager[Mapping[str, int]]:
         """Empty: reading a file costs nothing."""
@@ -168,6 +178,8 @@ class DuckDBWarehouse:
                 raise
 
     def _connection(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        if self.own is not None:
+            return nullcontext(self.own)
         dataset = self.features_dataset
         verify = partial(schema.verify, self, dataset) if dataset else None
         return shared_connection(Path(self.path), self.lock_seconds, self.memory_limit, verify)
