@@ -204,7 +204,7 @@ def test_a_source_without_a_dated_entry_is_not_fresh():
     assert (found.passed, found.details) == (False, ("lead: no dated entry before the day",))
 
 
-def test_a_source_that_nobody_observed_is_not_fresh():
+def test_a_source_without_observations_is_not_fresh():
     found = ask_sources(source_checks.FRESH)
     assert (found.passed, found.details) == (False, ("lead: no dated entry before the day",))
 

@@ -1,4 +1,4 @@
-"""What the commands share: how a day is written, how an outcome is told."""
+"""What the commands share: how a day is written, how an outcome is printed."""
 
 import json
 from dataclasses import asdict, is_dataclass
@@ -46,7 +46,7 @@ DAY = Day()
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
-def told(outcome: "Outcome", what: str) -> str:
+def outcome_text(outcome: "Outcome", what: str) -> str:
     """How a run ended, its failed checks and errors indented below."""
     verdict = "done" if outcome.success else "FAILED"
     lines = [f"{what}: {verdict}, {outcome.checks_passed} checks passed (run {outcome.run_id})"]

@@ -64,14 +64,20 @@ class Version(Frozen):
     """Columns of the source tables that only this version needs."""
 
 
+DatasetName = Annotated[
+    str, Field(pattern=r"^((?:[a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]*\.)?[A-Za-z_]\w*$", max_length=1024)
+]
+"""On BigQuery also PROJECT.DATASET."""
+
+
 class DatasetNames(Frozen):
     """The datasets of the CRM copy, the advisor data, and the tables this project writes."""
 
-    crm: str
+    crm: DatasetName
     """The copy of the CRM: leads, Broker Protocol members."""
-    advisors: str
+    advisors: DatasetName
     """Advisors and their employments."""
-    features: str
+    features: DatasetName
     """All tables and views that this project writes."""
 
 
@@ -227,6 +233,8 @@ def read_rollout(path: Path) -> Rollout:
         raise SettingsError(f"There is no {path}. Restore it, or point V4_ROLLOUT at another.") from error
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} holds no entries such as `baseline:`. Restore it, or point V4_ROLLOUT at another.")
     try:
         return Rollout.model_validate(content, context={FOLDER: path.parent})
     except ValidationError as error:

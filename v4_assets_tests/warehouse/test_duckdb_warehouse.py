@@ -276,7 +276,7 @@ def test_a_file_that_is_not_a_warehouse_is_named_without_a_wait(tmp_path, monkey
     (folder / "warehouse.duckdb").write_bytes(b"not a database" * 1000)
     pauses = list[float]()
     monkeypatch.setattr(time, "sleep", pauses.append)
-    with pytest.raises(WarehouseError, match="cannot be opened") as caught:
+    with pytest.raises(WarehouseError, match=r"is not a DuckDB file\. Restore the file from a backup") as caught:
         duckdb_at(folder, lock_seconds=PATIENCE).leads()
     assert not isinstance(caught.value, WarehouseBusyError)
     assert pauses == []
