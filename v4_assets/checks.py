@@ -67,6 +67,8 @@ class Finding:
     actual: str | float | int
     expected: str | float | int
     details: tuple[str, ...] = ()
+    inconclusive: bool = False
+    """It did not pass because it cannot be judged, which blocks nothing and permits nothing."""
 
 
 def steady(check: Check, changes: Mapping[str, float], limit: float) -> Finding:
@@ -111,7 +113,9 @@ def results(
             check_name=check.name,
             asset_key=asset,
             passed=not failing,
-            severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+            severity=(
+                dg.AssetCheckSeverity.ERROR if check.blocking and not shown.inconclusive else dg.AssetCheckSeverity.WARN
+            ),
             description=_sentence(shown),
             metadata={
                 "actual": shown.actual,

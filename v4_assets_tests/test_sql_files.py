@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -24,17 +24,17 @@ from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.protocol import ARROW_TYPES, Statement
 from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.fixtures import deployment_sql, reference, salesforce_sql, worlds
+from v4_assets_tests.fixtures.sql_files import FILES
 from v4_assets_tests.fixtures.warehouses import EVERY_ENGINE, ProjectWarehouse, default_catalogue, emulated
 
 if TYPE_CHECKING:
     from v4_assets_tests.bigquery.emulator import Emulator
 
-FILES = tuple(sql.files())
-assert len(FILES) == 54, "a file of sql/ was added, removed or not found"
 BUILT = (*tables.SHARED, tables.SOURCE_OBSERVATIONS, "features_v40", "features_v41")
 """The files that fill a partition of the table of the same name, each after what it reads."""
 REMOVED = ("industry_tenure_months", "tenure_bucket_x_mobility", "independent_ria_x_ia_rep", "recent_mover_x_bleeding")
 
+OLD, NEW = "00Q000000000001AAA", "00Q000000000002AAA"
 DAY = date(2025, 7, 15)
 YESTERDAY = DAY - timedelta(days=1)
 WRITTEN_AT = datetime(2025, 7, 15, 10, tzinfo=UTC)
@@ -400,7 +400,41 @@ def built(name: str, project: ProjectWarehouse) -> pa.Table:
     return rows
 
 
-EXECUTIONS = {name: partial(built, name) for name in BUILT} | {
+def read_source(name: str, project: ProjectWarehouse) -> pa.Table:
+    """A source as every other file reads it: value for value what the reference makes of the world."""
+    world = reference.readable(worlds.random_world(random.Random(2), DAY, leads=120), DAY)
+    rows = project.read(name, **of_day(DAY))
+    if name == tables.LEAD:
+        stamps = ("entered_contacting", "entered_call_scheduled", "created_at")
+        names = dict(zip(stamps, STAMPS, strict=True)) | {"id": "Id"}
+        found = [row for row in rows.to_pylist() if row["id"]]
+        expected = [
+            {key: row[column] for key, column in names.items()}
+            | {
+                "advisor_crd": reference.advisor_crd(row["FA_CRD__c"]),
+                "has_crd": reference.is_present(row["FA_CRD__c"]),
+            }
+            for row in world.leads
+        ]
+        assert len(found) < rows.num_rows
+    else:
+        found = rows.to_pylist()
+        expected = {
+            tables.CONTACTS: world.contacts,
+            tables.HISTORY: world.history,
+            tables.PROTOCOL: world.protocol,
+        }[name]
+    keys = list(expected[0])
+    as_texts = [sorted(" ".join(str(row[key]) for key in keys) for row in side) for side in (found, expected)]
+    assert as_texts[0] == as_texts[1]
+    return rows
+
+
+STAMPS = ("stage_entered_contacting__c", "Stage_Entered_Call_Scheduled__c", "CreatedDate")
+EXECUTIONS: dict[str, Callable[[ProjectWarehouse], pa.Table]] = {
+    name: partial(read_source, name) for name in tables.SOURCES
+}
+EXECUTIONS |= {name: partial(built, name) for name in BUILT} | {
     "call_days": calls,
     "cohort_bundles": cohort_bundles,
     "cohort_leads": cohort_leads,
@@ -477,8 +511,8 @@ def test_observations_count_rows_nulls_and_the_newest_entry_before_the_cutoff(pr
     known = cutoff(DAY)
     lead = dict.fromkeys(worlds.SCHEMAS["lead"].names)
     leads = [
-        lead | {"Id": "old", "CreatedDate": known - timedelta(hours=1), "stage_entered_contacting__c": known},
-        lead | {"Id": "new", "CreatedDate": known, "Email": "a@example.com"},
+        lead | {"Id": OLD, "CreatedDate": known - timedelta(hours=1), "stage_entered_contacting__c": known},
+        lead | {"Id": NEW, "CreatedDate": known, "Email": "a@example.com"},
     ]
     kept = project.warehouse.read(Query("leads", f"SELECT * FROM {project.catalogue[tables.LEAD].full_name}"))
     try:
@@ -504,7 +538,7 @@ def test_observations_count_rows_nulls_and_the_newest_entry_before_the_cutoff(pr
 def test_a_training_lead_converted_within_43_new_york_days_of_contact(tmp_path, called, converted):
     catalogue = load({"V4_HOME": str(tmp_path)}).rollout.catalogue
     warehouse = DuckDBWarehouse(path=str(tmp_path / "warehouse.duckdb"))
-    lead = dict.fromkeys(worlds.SCHEMAS["lead"].names) | {"Id": "a", "FA_CRD__c": "1"}
+    lead = dict.fromkeys(worlds.SCHEMAS["lead"].names) | {"Id": OLD, "FA_CRD__c": "1"}
     lead |= {
         "stage_entered_contacting__c": datetime(2025, 7, 14, 20, tzinfo=UTC),
         "Stage_Entered_Call_Scheduled__c": called,
@@ -677,7 +711,7 @@ def test_a_file_that_is_not_there_is_named():
         sql.load("scored_deals")
 
 
-def test_a_table_nobody_knows_and_a_parameter_nobody_gave_are_named():
+def test_an_unknown_table_and_a_missing_parameter_are_named():
     file = sql.parse("counted", GOOD)
     with pytest.raises(SqlFileError, match=r"reads \['lead'\], which has no name\. Known: \['leads'\]"):
         sql.bind(file, {"leads": "`crm`.`Lead`"}, {"day": DAY})

@@ -182,7 +182,9 @@ class Weeks(Frozen):
     """Which days make a week, and which of them can close it."""
 
     end_on: Weekday = "sunday"
-    """Last day of a week. A week that ends on Sunday has its ISO name; any other is named by its last day."""
+    """Last day of a week. A week that ends on Sunday has its ISO name; any other is named by its last day. The ranking
+    `within_week` groups leads by the ISO week of contact whatever is set here: it decides nothing and needs only groups
+    of seven days."""
     close_from: Weekday = "friday"
     """First day of a week whose evaluation can close it; the last evaluated day from then on does. The day after
     `end_on` admits every day."""

@@ -25,6 +25,7 @@ from v4_assets.evaluation.read import Evaluator
 from v4_assets.evaluation.votes import Warning
 from v4_assets.models import checks as model_checks
 from v4_assets.names import EVALUATION_GROUP
+from v4_assets.overlap import Judge
 from v4_assets.partition import Day, coverage, metadata_of, write_partition
 from v4_assets.production import events as deployments
 from v4_assets.production.decision import Gate
@@ -43,9 +44,9 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
     key = tables.LEAD_OUTCOMES
     file = sql.load(key)
 
-    def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
+    def work(store: Store, day: Day) -> tuple[PartitionWrite, Judge]:
         write = write_outcomes(store, rollout, day)
-        return write, [source_checks.one_row_per_lead(coverage(store, day, expected=key, actual=key))]
+        return write, lambda store: [source_checks.one_row_per_lead(coverage(store, day, expected=key, actual=key))]
 
     return daily_asset(
         key,
@@ -229,4 +230,11 @@ def bundle_findings(store: Store, rollout: Rollout, versions: Sequence[str]) -> 
         return []
     candidate, baseline = store.registry.load(rollout.candidate), store.registry.load(rollout.baseline)
     features = sql.load(tables.features_key(rollout.versions[rollout.candidate].key)).features
-    return model_checks.judge(candidate, baseline, len(features), rollout.pre_deployment, model_checks.TEST_FIGURES)
+    return model_checks.judge(
+        candidate,
+        baseline,
+        len(features),
+        rollout.pre_deployment,
+        model_checks.TEST_FIGURES,
+        rollout.evaluation.interval_level,
+    )

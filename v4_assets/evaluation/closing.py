@@ -138,8 +138,9 @@ def _now(evaluator: Evaluator, rows: Sequence[Evidence], reach: Reach) -> list[E
     """The same cohort by the calls known on the evaluator's day."""
     found, scores = evaluator.leads_of(reach)
     chosen = cohort(without(found, ()), reach)
-    versions = {
-        version: served(table, chosen.rows[version], evaluator.artifacts(version)) for version, table in scores.items()
+    artifacts = {
+        version: evaluator.store.artifacts(version, reach.first_scored, reach.last_scored) for version in scores
     }
+    versions = {version: served(table, chosen.rows[version], artifacts[version]) for version, table in scores.items()}
     dated = replace(evaluator.occasion(), prediction_date=rows[0].prediction_date)
     return [one.evidence for one in compare(dated, "rollback", chosen, versions)]

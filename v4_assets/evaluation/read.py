@@ -14,7 +14,7 @@ from v4_assets.days import days_between
 from v4_assets.errors import RowsMissingError
 from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest, without
 from v4_assets.evaluation.comparison import Judged, Occasion, compare, served
-from v4_assets.evaluation.evidence import QUESTIONS, Artifact, Question
+from v4_assets.evaluation.evidence import QUESTIONS, Question
 from v4_assets.evaluation.silence import WEEKS_BEFORE, left_out, silences
 from v4_assets.partition import Day
 from v4_assets.production import events as deployments
@@ -87,7 +87,8 @@ class Evaluator:
         found, scores = self._entries(silent)
         judged: list[Judged] = []
         occasion = self.occasion()
-        artifacts = {version: self.artifacts(version) for version in scores}
+        days = self.whole.first_scored, self.whole.last_scored
+        artifacts = {version: self.store.artifacts(version, *days) for version in scores}
         for question in QUESTIONS:
             chosen = cohort(found, self._reach(found, question), silent)
             versions = {
@@ -153,20 +154,6 @@ class Evaluator:
         found = {}
         for day in self._days_scored() if switches else ():
             found[day] = (deployments.live_at(switches, cutoff(day + timedelta(days=1))) or switches[0]).version
-        return found
-
-    def artifacts(self, version: str) -> dict[date, set[Artifact]]:
-        """What scored on each day; rows from before and after an upgrade count as one artifact."""
-        # A partition is of one artifact. A query of its own leaves that of cohort_scores, and so the definition of
-        # evidence written before schema 2, as it was.
-        rows, older = self._read("cohort_bundles", self.whole, daily_scores=self._score_keys()[version]), None
-        found: dict[date, set[Artifact]] = {}
-        for row in rows.to_pylist():
-            bundle = row["bundle_sha256"]
-            if bundle is None:
-                older = self.store.older_bundles() if older is None else older
-                bundle = older.get((version, row["model_sha256"]))
-            found.setdefault(row["scored_on"], set()).add(Artifact(row["model_sha256"], bundle))
         return found
 
     def _churn(self, key: str) -> float | None:

@@ -266,10 +266,8 @@ def _figure() -> "tuple[Figure, Axes]":
 def for_page(svg: str, alt: str) -> str:
     """The drawing as an element of an HTML page: nothing of the file around it, ids of its own, the page's colours."""
     own = f"c{sha256(alt.encode()).hexdigest()[:8]}-"
-    body = re.sub(
-        r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL
-    )
-    body = re.sub(r' id="', f' id="{own}', body)
+    unwanted = r"(?s)<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->"
+    body = re.sub(unwanted, "", svg[svg.index("<svg") :]).replace(' id="', f' id="{own}')
     body = re.sub(r"(url\(#|xlink:href=\"#)", lambda found: found[1].replace("xlink:", "") + own, body)
     for colour, role in ROLES.items():
         body = body.replace(colour, f"var(--{role}, {colour})")

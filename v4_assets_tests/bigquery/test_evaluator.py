@@ -77,6 +77,11 @@ DAYS = tuple(date(2026, 1, 1) + timedelta(days=number) for number in range(6))
 INSTANTS = (*(cutoff(day) for day in DAYS), *(cutoff(day) - timedelta(microseconds=1) for day in DAYS))
 WORDS = ("a", "b", "c")
 SCORES = "daily_scores_v41"
+SOURCE_WORDS = {
+    "Id": [*(f"00Q{number:05d}aBcDeFG" for number in range(4)), "00QZZZZZZZZZZZZ", "00Q000000000001EAA", "00Q1", ""],
+    "FA_CRD__c": [*filter(None, (*worlds.UNREADABLE_CRDS, *worlds.ABSENT_CRDS)), "3", "3.0", "CRD 10", "1,000", "03"],
+}
+"""Texts of columns whose values are read by rules of their own."""
 ASKS_THE_SESSION = "time_zones"
 """The one query whose answer depends on the session on purpose; the evaluator's is in Los Angeles."""
 _LITERAL = re.compile(r"'([^'\n]{1,40})'")
@@ -109,7 +114,7 @@ def random_rows(rng: random.Random, file: str, table: Table) -> pa.Table:
         row = {
             one.name: None
             if one.name not in grain and rng.random() < 0.15
-            else random_value(rng, one.type, words_of(file, (one,)))
+            else random_value(rng, one.type, SOURCE_WORDS.get(one.name, words_of(file, (one,))))
             for one in table.columns
         }
         one_row = contract is not None and contract.grain == "one row"

@@ -33,6 +33,7 @@ DAY = date(2025, 6, 15)
 ONE_DAY = timedelta(days=1)
 ADVISOR, FIRM, OTHER_FIRM, NEW_FIRM = 1001, 10, 11, 99
 LEAD_ID = "00Q000000000000001"
+LATEST = "LATEST_REGISTERED_EMPLOYMENT"
 
 
 def fill(project: ProjectWarehouse, world: SourceRows) -> None:
@@ -41,9 +42,9 @@ def fill(project: ProjectWarehouse, world: SourceRows) -> None:
         project.warehouse.replace_table(project.catalogue[key], rows.to_batches())
 
 
-def computed_rows(project: ProjectWarehouse, name: str, day: date) -> dict[str, Row]:
+def computed_rows(project: ProjectWarehouse, name: str, day: date, retrospective: bool = False) -> dict[str, Row]:
     """sql/NAME.sql of the day, computed from what the sources hold: lead_id -> columns. Every lead must come once."""
-    params = {"prediction_date": day, "cutoff": cutoff(day), "retrospective": False}
+    params = {"prediction_date": day, "cutoff": cutoff(day), "retrospective": retrospective}
     if name == tables.SCORED_LEADS:
         query = project.catalogue.query(name, params)
     else:
@@ -111,11 +112,12 @@ def test_every_lead_and_feature_of_random_worlds_is_what_the_reference_says(tmp_
         for seed in seeds:
             world = worlds.random_world(random.Random(f"{day} {seed}"), day)
             fill(project, world)
-            scored = computed_rows(project, tables.SCORED_LEADS, day)
-            assert differences(scored, reference.scored_leads(world, day)) == [], f"scored_leads, seed {seed}"
+            late = seed % 2 == 1
+            scored = computed_rows(project, tables.SCORED_LEADS, day, late)
+            assert differences(scored, reference.scored_leads(world, day, late)) == [], f"scored_leads, seed {seed}"
             for version, name in VERSIONS.items():
-                found = computed_rows(project, name, day)
-                assert differences(found, reference.features(world, day, version)) == [], f"{name}, seed {seed}"
+                found = computed_rows(project, name, day, late)
+                assert differences(found, reference.features(world, day, version, late)) == [], f"{name}, seed {seed}"
                 assert {row["advisor_crd"] for row in found.values()} == {row["advisor_crd"] for row in scored.values()}
             compared += len(scored)
     assert compared > len(seeds) * 10
@@ -174,17 +176,17 @@ def test_a_lead_is_scored_when_contacted_before_and_not_called_before_new_york_m
         project,
         SourceRows(
             [
-                lead(Id="contacted before", stage_entered_contacting__c=before),
-                lead(Id="contacted at", stage_entered_contacting__c=midnight),
-                lead(Id="called before", Stage_Entered_Call_Scheduled__c=before),
-                lead(Id="called at", Stage_Entered_Call_Scheduled__c=midnight),
-                lead(Id="never contacted", stage_entered_contacting__c=None),
+                lead(Id="00QContactedBefore", stage_entered_contacting__c=before),
+                lead(Id="00Q0000ContactedAt", stage_entered_contacting__c=midnight),
+                lead(Id="00Q000CalledBefore", Stage_Entered_Call_Scheduled__c=before),
+                lead(Id="00Q0000000CalledAt", Stage_Entered_Call_Scheduled__c=midnight),
+                lead(Id="00QNeverContacted0", stage_entered_contacting__c=None),
             ]
         ),
     )
     scored = computed_rows(project, "scored_leads", day)
-    assert sorted(scored) == ["called at", "contacted before"]
-    assert scored["contacted before"]["contacted_on"] == day - ONE_DAY
+    assert sorted(scored) == ["00Q0000000CalledAt", "00QContactedBefore"]
+    assert scored["00QContactedBefore"]["contacted_on"] == day - ONE_DAY
 
 
 @pytest.mark.parametrize(
@@ -192,8 +194,22 @@ def test_a_lead_is_scored_when_contacted_before_and_not_called_before_new_york_m
     [
         pytest.param({"FA_CRD__c": "1001"}, (1001, 0, 0), id="plain"),
         pytest.param({"FA_CRD__c": " CRD# 10-01 "}, (1001, 0, 0), id="stray-characters"),
-        pytest.param({"FA_CRD__c": "9223372036854775807"}, (2**63 - 1, 0, 0), id="largest-64-bit-crd"),
+        pytest.param({"FA_CRD__c": "999999999999999999"}, (10**18 - 1, 0, 0), id="largest-crd"),
+        pytest.param({"FA_CRD__c": "1000000000000000000"}, (None, 0, 0), id="19-digits"),
+        pytest.param({"FA_CRD__c": "0000000000000001001"}, (None, 0, 0), id="19-digits-with-zeros"),
         pytest.param({"FA_CRD__c": "9223372036854775808"}, (None, 0, 0), id="overflowed-crd"),
+        pytest.param({"FA_CRD__c": "1001.0"}, (1001, 0, 0), id="decimal-of-an-export"),
+        pytest.param({"FA_CRD__c": "CRD 1001.000 (FINRA)"}, (1001, 0, 0), id="decimal-in-a-text"),
+        pytest.param({"FA_CRD__c": "1001.5"}, (None, 0, 0), id="another-decimal"),
+        pytest.param({"FA_CRD__c": "1001.05"}, (None, 0, 0), id="another-decimal-with-a-zero"),
+        pytest.param({"FA_CRD__c": "1001,0"}, (None, 0, 0), id="decimal-comma"),
+        pytest.param({"FA_CRD__c": "1,001"}, (1001, 0, 0), id="thousands"),
+        pytest.param({"FA_CRD__c": "1.001E+3"}, (None, 0, 0), id="exponent"),
+        pytest.param({"FA_CRD__c": "1e3"}, (None, 0, 0), id="bare-exponent"),
+        pytest.param({"FA_CRD__c": "0"}, (None, 0, 0), id="zero"),
+        pytest.param({"FA_CRD__c": "\u00a0"}, None, id="no-break-space"),
+        pytest.param({"FA_CRD__c": "\u200b\x0b"}, None, id="nothing-to-see"),
+        pytest.param({"Email": "\u00a0"}, (1001, 0, 0), id="blank-email"),
         pytest.param({"FA_CRD__c": "n/a"}, (None, 0, 0), id="no-digits"),
         pytest.param({"FA_CRD__c": "\t"}, None, id="blank-crd"),
         pytest.param({"FA_CRD__c": None}, None, id="null-crd"),
@@ -234,6 +250,21 @@ def test_equal_scores_are_ordered_by_a_salted_hash_of_the_lead_id_alone(project)
     for name in ("scored_leads", *VERSIONS.values()):
         assert {one: row["tie_break"] for one, row in computed_rows(project, name, DAY).items()} == hashed
     assert sorted(ids, key=hashed.__getitem__) != ids
+
+
+@pytest.mark.parametrize(
+    ("written", "listed"),
+    [
+        (["001A0000006Vm9r"], ["001A0000006Vm9rIAC"]),
+        (["00QZZZZZZZZZZZZ"], ["00QZZZZZZZZZZZZ255"]),
+        (["001A0000006Vm9r", "001A0000006Vm9rIAC"], ["001A0000006Vm9rIAC"]),
+        (["001A0000006Vm9R", "001A0000006Vm9r"], ["001A0000006Vm9RIAS", "001A0000006Vm9rIAC"]),
+        (["00Q00000000000", "00Q0000000000011", "00Q-00000000001", "", None], []),
+    ],
+)
+def test_an_id_of_15_characters_is_the_same_lead_as_its_18_and_other_lengths_are_set_aside(project, written, listed):
+    fill(project, SourceRows([lead(Id=one) for one in written]))
+    assert sorted(computed_rows(project, "scored_leads", DAY)) == listed
 
 
 # --- the advisor and the firm --------------------------------------------------------------------------------------
@@ -486,8 +517,8 @@ def test_a_leads_features_do_not_depend_on_the_other_leads(project):
     world = worlds.random_world(random.Random(3), day)
     fill(project, world)
     all_leads = computed(project, day)
-    some = {row["Id"] for row in world.leads[::3]}
-    fill(project, replace(world, leads=[row for row in world.leads if row["Id"] in some]))
+    some = {reference.lead_id(row["Id"]) for row in world.leads[::3]}
+    fill(project, replace(world, leads=[row for row in world.leads if reference.lead_id(row["Id"]) in some]))
     for name, rows in computed(project, day).items():
         assert rows == {one: row for one, row in all_leads[name].items() if one in some}
 
@@ -510,3 +541,46 @@ def materialized(project: ProjectWarehouse, day: date, sequence: int) -> dict[st
         project.warehouse.replace_partition(table, write, project.catalogue.query(key, params), log)
         stored[key] = project.warehouse.read(Query(key, f"SELECT * FROM {table.full_name} ORDER BY 1, 2"))
     return stored
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        pytest.param(
+            {}, {"has_firm_data": 1, "firm_rep_count_at_contact": 1, "tenure_months": 17}, id="with-a-company-id"
+        ),
+        pytest.param(
+            {f"{LATEST}_COMPANY_CRD_ID": None},
+            {
+                **{"has_firm_data": 0, "firm_rep_count_at_contact": 0, "firm_net_change_12mo": 0},
+                **{"firm_stability_tier": "Unknown", "firm_departures_corrected": 0, "is_broker_protocol": 0},
+                **{"tenure_months": 17, "tenure_bucket": "12-24", "is_wirehouse": 1, "is_experience_missing": 0},
+            },
+            id="without-one",
+        ),
+        pytest.param(
+            {f"{LATEST}_COMPANY_CRD_ID": 0},
+            {"has_firm_data": 0, "firm_stability_tier": "Unknown", "tenure_bucket": "12-24", "is_wirehouse": 1},
+            id="a-placeholder-is-none",
+        ),
+        pytest.param(
+            {f"{LATEST}_COMPANY_CRD_ID": None, f"{LATEST}_COMPANY": None},
+            {"tenure_bucket": "12-24", "is_wirehouse": 0},
+            id="without-a-name",
+        ),
+        pytest.param(
+            {f"{LATEST}_COMPANY_CRD_ID": None, f"{LATEST}_START_DATE": DAY + ONE_DAY},
+            {"tenure_bucket": "Unknown", "is_wirehouse": 0, "is_experience_missing": 1},
+            id="begun-later",
+        ),
+    ],
+)
+def test_a_registration_without_a_company_id_is_no_firm_but_tells_tenure_and_wirehouse(project, columns, expected):
+    registration = {f"{LATEST}_COMPANY": HOUSE_NAME, f"{LATEST}_START_DATE": date(2024, 1, 20)}
+    registration |= {f"{LATEST}_COMPANY_CRD_ID": FIRM} | columns
+    row = dict.fromkeys(worlds.SCHEMAS["ria_contacts_current"].names) | {"RIA_CONTACT_CRD_ID": ADVISOR}
+    world = SourceRows([lead()], [row | registration], [job(LONG_AGO, advisor=7)], [{"firm_crd_id": FIRM}])
+    assert chosen(features_of(project, world), expected) == expected
+    for version in VERSIONS:
+        both = reference.features(world, DAY, version)[LEAD_ID]
+        assert both == chosen(features_of(project, world), both)

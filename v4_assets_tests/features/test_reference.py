@@ -18,6 +18,7 @@ from v4_assets_tests.fixtures.reference import (
     firm_stability_tier,
     inferred_departures,
     is_wirehouse,
+    lead_id,
     mobility_tier,
     months_before,
     months_between,
@@ -108,13 +109,37 @@ def test_a_lead_needs_a_crd_and_another_company(columns, scored):
         ("CRD# 12-34", 1234),
         ("0012", 12),
         ("no crd", None),
-        ("9223372036854775807", 2**63 - 1),
-        ("9223372036854775808", None),
+        ("999999999999999999", 10**18 - 1),
+        ("1000000000000000000", None),
+        ("123.0", 123),
+        ("123.10", None),
+        ("1.23E2", None),
+        ("1,234", 1234),
+        ("12,34", None),
+        ("0", None),
         ("\uff11\uff12", None),
     ],
 )
-def test_the_crd_is_the_ascii_digits_that_fit_64_bits(text, crd):
+def test_the_crd_is_the_ascii_digits_of_a_whole_number(text, crd):
     assert advisor_crd(text) == crd
+
+
+@pytest.mark.parametrize(
+    ("text", "widened"),
+    [
+        ("001A0000006Vm9r", "001A0000006Vm9rIAC"),
+        ("00Q000000000001", "00Q000000000001EAA"),
+        ("00QZZZZZZZZZZZZ", "00QZZZZZZZZZZZZ255"),
+        ("001A0000006Vm9rIAC", "001A0000006Vm9rIAC"),
+        ("00Q00000000000", None),
+        ("00Q0000000000011", None),
+        ("00Q00000000000-", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_an_id_is_widened_by_salesforce_s_checksum(text, widened):
+    assert lead_id(text) == widened
 
 
 def test_only_a_filled_email_and_profile_count_as_present():
@@ -130,7 +155,7 @@ def test_only_a_filled_email_and_profile_count_as_present():
         pytest.param({}, {"stage_entered_contacting__c": utc(2021, 1, 1)}, 2, id="later-contacting"),
         pytest.param({}, {}, 2, id="largest-crd-text"),
         pytest.param(
-            {"Stage_Entered_Call_Scheduled__c": utc(2025, 7, 1)},
+            {"Stage_Entered_Call_Scheduled__c": utc(2025, 6, 16)},
             {"stage_entered_contacting__c": utc(2021, 1, 1)},
             1,
             id="call-stamp-first",
@@ -169,7 +194,7 @@ def test_the_current_firm_is_the_covering_row_started_last(jobs, expected):
         pytest.param(11, DAY, (11, DAY, "Acme"), id="started-on-the-day"),
         pytest.param(11, DAY + timedelta(days=1), None, id="starts-later"),
         pytest.param(11, None, None, id="no-start"),
-        pytest.param(None, DAY, None, id="no-firm"),
+        pytest.param(None, DAY, (None, DAY, "Acme"), id="no-company-id"),
     ],
 )
 def test_without_a_covering_row_the_latest_registered_firm_counts(firm, start, expected):
@@ -377,7 +402,7 @@ def test_an_advisor_left_the_other_firm_joined_last(jobs, left):
     assert inferred_departures(world) == ([] if left is None else [Departure(ADVISOR, left, MOVED)])
 
 
-def test_without_a_primary_firm_or_its_start_nobody_is_inferred_to_have_left():
+def test_without_a_primary_firm_or_its_start_no_departure_is_inferred():
     for columns in ({"PRIMARY_FIRM": 99}, {"PRIMARY_FIRM_START_DATE": MOVED}):
         assert inferred_departures(with_jobs(job(date(2020, 1, 1)), **columns)) == []
 
@@ -443,12 +468,14 @@ def test_a_world_is_reproducible_and_loads_with_the_sources_types(day):
     world, again = (random_world(random.Random(7), day) for _ in range(2))
     assert world == again
     assert {name: table.schema for name, table in tables(world).items()} == SCHEMAS
-    assert 40 == len({row["Id"] for row in world.leads}) < len(world.leads)
+    ids = [lead_id(row["Id"]) for row in world.leads]
+    assert 30 < len(set(ids)) < len(ids)
+    assert None in ids
 
 
 def test_the_worlds_reach_every_tier_bucket_and_flag():
     seen: dict[str, set[object]] = {}
-    for seed, day in enumerate(INTERESTING_DAYS * 4):
+    for seed, day in enumerate(INTERESTING_DAYS * 6):
         world = random_world(random.Random(seed), day)
         for version in FEATURES:
             for row in features(world, day, version).values():

@@ -71,7 +71,7 @@ def test_everything_that_is_missing_is_named():
     assert found.criteria[-1].found == "features_v41.drift"
 
 
-def test_what_is_decided_is_said_before_it_is_done():
+def test_a_decision_is_shown_before_it_is_carried_out():
     found = told(Phase.PARALLEL, {BEFORE_LAST: gates(), LAST: gates()})
     assert found.said == "Decided: the promotion of v4.1.0. The sensor starts it at its next tick."
     assert {one.stands for one in found.criteria} == {MET}
