@@ -26,7 +26,7 @@ from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.fixtures import deployment_sql, reference, salesforce_sql, worlds
 
 FILES = tuple(sql.files())
-assert len(FILES) == 58, "a file of sql/ was added, removed or not found"
+assert len(FILES) == 59, "a file of sql/ was added, removed or not found"
 BUILT = (*tables.SHARED, tables.SOURCE_OBSERVATIONS, "features_v40", "features_v41")
 """The files that fill a partition of the table of the same name, each after what it reads."""
 REMOVED = ("industry_tenure_months", "tenure_bucket_x_mobility", "independent_ria_x_ia_rep", "recent_mover_x_bleeding")

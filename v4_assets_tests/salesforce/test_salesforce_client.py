@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from salesforce_stand_in import V4, OrgField, SeedLead, StandInOrg
 from salesforce_stand_in.login import ORG_ID, Login
@@ -36,6 +36,7 @@ from v4_assets.errors import (
 )
 from v4_assets.project import PROJECT
 from v4_assets.salesforce.client import client as salesforce_client
+from v4_assets.salesforce.client.auth import CURES
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.http import LoopbackAdapter, Patience
 from v4_assets.salesforce.client.org import JobState, JobStatus, LeadField, OrgIdentity, RowFailure
@@ -336,7 +337,8 @@ def test_which_org_it_is_is_asked_once_per_login(org, client):
     org.api.sandbox = False  # the token is another's: a sandbox that was refreshed is another org
     with pytest.raises(SalesforceSetupError, match="is the production org"):
         client.create_job()
-    assert (client.identity().is_sandbox, org.requests["query"]) == (False, 2)
+    with pytest.raises(SalesforceSetupError, match="is the production org"):
+        client.identity()
 
 
 # --- the token
@@ -361,6 +363,7 @@ def test_both_ways_to_log_in_let_us_in(org, patience):
         ({"consumer_key": SecretStr("another")}, "invalid_client_id: client identifier invalid"),
         ({"username": "nobody@example.com"}, "invalid_grant: user hasn't approved this consumer"),
         ({"auth": "client-credentials", "consumer_secret": SecretStr("s3cret")}, "invalid_client"),
+        ({"audience": "https://test.salesforce.com"}, "set V4_SALESFORCE_AUDIENCE to https://login.salesforce.com"),
     ],
 )
 @pytest.mark.filterwarnings("error")
@@ -377,6 +380,64 @@ def pem(private, passphrase=None):
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "text", "garbage", "encrypted", "elliptic"])
+@pytest.mark.parametrize(
+    ("given", "host", "audience"),
+    [
+        ({}, "stand-in.my.salesforce.com", "https://stand-in.my.salesforce.com"),
+        ({"login_host": "login.salesforce.com"}, "login.salesforce.com", "https://login.salesforce.com"),
+        ({"audience": "https://login.salesforce.com"}, "stand-in.my.salesforce.com", "https://login.salesforce.com"),
+        ({"audience": "https://test.salesforce.com"}, "stand-in.my.salesforce.com", "https://test.salesforce.com"),
+        (
+            {"login_host": "acme.my.salesforce.mil", "audience": "https://login.salesforce.mil"},
+            "acme.my.salesforce.mil",
+            "https://login.salesforce.mil",
+        ),
+    ],
+)
+def test_audience_and_host_of_the_login_are_settings(org, patience, given, host, audience):
+    target = org.target.model_copy(update=given)
+    assert (target.token_host, target.token_audience) == (host, audience)
+    org.login.audience = audience
+    assert SalesforceClient(target, patience).identity().org_id == ORG_ID
+
+
+def test_a_redirect_of_the_login_is_named_and_not_followed(org, patience, naps):
+    org.login.moved_to = "acme--sbx.sandbox.my.salesforce.com"
+    with pytest.raises(SalesforceSetupError, match=r"redirects the login to acme--sbx\.sandbox\.my\.salesforce\.com"):
+        SalesforceClient(org.target, patience).identity()
+    assert (org.requests["login"], naps) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["acme.my", "acme--sbx.sandbox.my", "acme-dev-ed.develop.my", "a.scratch.my", "a.trailblaze.my", "a.demo.my"],
+)
+def test_every_kind_of_my_domain_is_taken(org, domain):
+    target = SalesforceTarget.model_validate(org.target.model_dump() | {"domain": domain})
+    assert target.token_host == f"{domain}.salesforce.com"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"domain": "acme.my.salesforce.com"},
+        {"domain": "acme.evil.my"},
+        {"login_host": "login.example.com"},
+        {"login_host": "salesforce.com.example.org"},
+        {"audience": "http://login.salesforce.com"},
+        {"audience": "https://login.salesforce.com/x"},
+    ],
+)
+def test_a_login_goes_to_a_host_of_salesforce_alone(org, given):
+    with pytest.raises(ValidationError):
+        SalesforceTarget.model_validate(org.target.model_dump() | given)
+
+
+def test_the_admin_guide_has_every_login_error_with_its_cure():
+    text = (PROJECT / "docs" / "salesforce.md").read_text(encoding="utf-8").lower()
+    assert [error for error in CURES if f"`{error}`" not in text] == []
+
+
 def test_a_private_key_that_is_none_is_told_by_its_file(org, patience, tmp_path, kind):
     file = tmp_path / "key.pem"
     contents = {
