@@ -74,10 +74,11 @@ class Login:
         target = self._target
         code, text = given.get("error", f"status {status}"), given.get("error_description", "no reason given")
         answer = f"{code}: {text}"
-        cure = next((cure for known, cure in CURES.items() if known in answer.lower()), None)
+        cures = (cure for known, cure in CURES.items() if known in answer.lower())
+        cure = next(cures, "check the V4_SALESFORCE_ variables")
         return (
             f"Salesforce at {target.token_host} refused the login of {target.username or 'the app'} by {target.auth}: "
-            f"{scrub(answer, target.secrets)}. {(cure or 'Check the V4_SALESFORCE_ variables').capitalize()} "
+            f"{scrub(answer, target.secrets)}. {cure[0].upper()}{cure[1:]} "
             "(docs/salesforce.md)."
         )
 
