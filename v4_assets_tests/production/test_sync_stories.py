@@ -45,7 +45,7 @@ def scored(told: Story, version: str) -> dict[str, tuple[int, bool]]:
 
 
 def carried(org: StandInOrg, leads: Any) -> dict[str, tuple[int, bool]]:
-    rows = org.rows()
+    rows: dict[str, dict[str, Any]] = org.rows()
     return {
         one: (-int(-rows[one]["V4_Score_Percentile__c"] // 10), bool(rows[one]["V4_Deprioritize__c"])) for one in leads
     }
