@@ -1,6 +1,5 @@
 """Daily assets: the days of a run, the table that an asset fills, and the results of its checks."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error
 from v4_assets.names import ONLY_GAPS_TAG, PROCESS_TAG, REPLACE_LIVE_TAG
+from v4_assets.overlap import Judge, Observe, Work, worked
 from v4_assets.partition import Day, is_kept, metadata_of, write_query
 from v4_assets.runs import this_process
 from v4_assets.store import Store
@@ -52,15 +52,17 @@ def daily_asset(
     description: str,
     kinds: set[str],
     checks: Sequence[Check],
-    work: Callable[[Store, Day], tuple[PartitionWrite, Sequence[Finding]]],
-    observe: Callable[[Store, Day], Iterable[dg.AssetObservation]] = lambda store, day: (),
+    work: Work,
+    observe: Observe = lambda store, day: (),
     waits: Callable[[Store, Sequence[Day]], str | None] = lambda store, days: None,
+    priority: int = 0,
 ) -> dg.AssetsDefinition:
     """An asset that fills one partition of the table `key` a day by `work`, and reports its `checks`.
 
     Where `waits` gives a reason, the step writes nothing, stays green, and what depends on it is skipped. `observe`
     gives observations of assets that other systems make. A range of days is one run: `work` is called day by day,
-    oldest first, and each check reports once for the whole range.
+    oldest first, what it returns is called to check the rows, and each check reports once for the whole range. Of the
+    steps that could run, a higher `priority` runs first.
     """
     table = rollout.catalogue[key]
 
@@ -74,6 +76,7 @@ def daily_asset(
         kinds=kinds,
         check_specs=specs(checks, key),
         output_required=False,
+        op_tags={"dagster/priority": str(priority)},
         metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
     )
     def asset(
@@ -87,19 +90,20 @@ def daily_asset(
         if reason := waits(store, wanted):
             yield dg.AssetObservation(key, metadata={"waits": reason})
             return
-        for day in tqdm(wanted, desc=key, unit="day", disable=None if len(wanted) > 1 else True):
-            with store.session(), store.warehouse.metered() as cost:
-                started = time.monotonic()
-                write, findings[day.date] = work(store, day)
-                seconds = time.monotonic() - started
-                for observation in observe(store, day):
-                    context.log_event(observation)
+        done = worked(store, wanted, work, observe)
+        hidden = None if len(wanted) > 1 else True
+        for one in tqdm(done, desc=key, unit="day", total=len(wanted), disable=hidden):
+            day, write, findings[one.day.date] = one.day, one.write, one.findings
+            for observation in one.observations:
+                context.log_event(observation)
             if checks:
-                failed = tuple(one.check.name for one in findings[day.date] if one.check.blocking and not one.passed)
+                failed = tuple(found.check.name for found in one.findings if found.check.blocking and not found.passed)
                 judged.append(verdicts.Verdict(write, failed, clock.now(), context.run_id))
             if is_kept(write, day):
                 context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
-            context.add_asset_metadata({**metadata_of(write, day, seconds), **cost}, partition_key=day.date.isoformat())
+            context.add_asset_metadata(
+                {**metadata_of(write, day, one.seconds), **one.cost}, partition_key=day.date.isoformat()
+            )
         verdicts.record(store, judged)
         yield dg.MaterializeResult(check_results=list(results(checks, findings, key)))
 
@@ -115,14 +119,14 @@ def table_asset(
     kinds: set[str],
     checks: Sequence[Check] = (),
     judge: Callable[[Store, Day], Sequence[Finding]] = lambda store, day: (),
-    observe: Callable[[Store, Day], Iterable[dg.AssetObservation]] = lambda store, day: (),
+    observe: Observe = lambda store, day: (),
+    priority: int = 0,
 ) -> dg.AssetsDefinition:
     """A daily asset that sql/KEY.sql makes inside the warehouse. What it depends on is read from the file's header."""
     file = sql.load(key)
 
-    def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
-        write = write_query(store, key, day)
-        return write, judge(store, day)
+    def work(store: Store, day: Day) -> tuple[PartitionWrite, Judge]:
+        return write_query(store, key, day), lambda store: judge(store, day)
 
     return daily_asset(
         key,
@@ -135,6 +139,7 @@ def table_asset(
         checks=checks,
         work=work,
         observe=observe,
+        priority=priority,
     )
 
 

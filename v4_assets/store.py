@@ -8,20 +8,22 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from v4_assets import tables
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Artifact, Evidence
-from v4_assets.models.bundle import Bundle
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.production import events as deployments
 from v4_assets.production.events import Event, Production
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.protocol import Warehouse, rows_of
 from v4_assets.warehouse.writes import PartitionWrite
+
+if TYPE_CHECKING:
+    from v4_assets.models.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,18 @@ class Store:
             for version, one in fact.get("bundles", {}).items()
         }
 
+    def artifacts(self, version: str, first: date, last: date) -> dict[date, set[Artifact]]:
+        """What scored each day; rows from before and after an upgrade count as one artifact."""
+        # Apart from cohort_scores, whose text is part of the definition of evidence written before schema 2.
+        key = tables.scores_key(self.catalogue.versions[version].key)
+        rows = self.rows("cohort_bundles", {"first_scored": first, "last_scored": last}, daily_scores=key)
+        older = self.older_bundles() if any(row["bundle_sha256"] is None for row in rows) else {}
+        found: dict[date, set[Artifact]] = {}
+        for row in rows:
+            bundle = row["bundle_sha256"] or older.get((version, row["model_sha256"]))
+            found.setdefault(row["scored_on"], set()).add(Artifact(row["model_sha256"], bundle))
+        return found
+
     def artifact_of(self, evidence: Iterable[Evidence], version: str) -> Artifact:
         """What scored a version's evidence: None for what is not known, and where several did."""
         found = {(row.model_sha256, row.bundle_sha256) for row in evidence if row.version == version}
@@ -81,7 +95,7 @@ class Store:
             bundle = self.older_bundles().get((version, model))
         return Artifact(model, bundle)
 
-    def definition(self, bundle: Bundle) -> tuple[str, ...]:
+    def definition(self, bundle: "Bundle") -> tuple[str, ...]:
         """The part a bundle has in the definition of a live partition.
 
         The bundle that older rows stand for keeps the part it had in them, its booster's sha256 alone: a partition

@@ -7,9 +7,17 @@ existing installations can be upgraded: v4_assets/warehouse/schema.py.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from v4_assets import sql
-from v4_assets.sources.columns import CONTACT_COLUMNS, HISTORY_COLUMNS, LEAD_COLUMNS, PROTOCOL_COLUMNS
+from v4_assets.sources.columns import (
+    CONTACT_COLUMNS,
+    HISTORY_COLUMNS,
+    LEAD_COLUMNS,
+    OPTIONAL_LEAD_COLUMNS,
+    PROTOCOL_COLUMNS,
+)
+from v4_assets.sources.types import SourceTypes
 from v4_assets.sql import Column, Query
 
 PARTITION_COLUMN = "prediction_date"
@@ -73,6 +81,11 @@ class VersionNames:
     legacy_columns: bool = False
     """Whether the features view also carries columns of the hand-run view of that name."""
 
+    @property
+    def features_file(self) -> str:
+        """The file of sql/ that makes the features view."""
+        return "legacy_features" if self.legacy_columns else "production_features"
+
 
 LEAD = "lead"
 CONTACTS = "ria_contacts_current"
@@ -81,9 +94,10 @@ PROTOCOL = "broker_protocol_members"
 SOURCES = (LEAD, CONTACTS, HISTORY, PROTOCOL)
 SOURCE_COLUMNS = {CONTACTS: CONTACT_COLUMNS, HISTORY: HISTORY_COLUMNS, PROTOCOL: PROTOCOL_COLUMNS}
 """Columns of the sources whose names are the same everywhere."""
-
 BROUGHT = "brought"
 """In {{lead.brought}}: the observations of a source's columns that only some versions need."""
+FURTHER = "further"
+"""In {{lead.further}} of sql/sources/lead.sql: those columns."""
 
 SOURCE_OBSERVATIONS = "source_observations"
 SCORED_LEADS = "scored_leads"
@@ -96,6 +110,9 @@ PARTITION_WRITES = "partition_writes"
 LEAD_OUTCOMES = "lead_outcomes"
 LIFT_COMPARISON = "lift_comparison"
 LIFT_BY_DECILE = "lift_by_decile"
+WATCH_BASIS = "watch_basis"
+EARLY_WARNING_VOTES = "early_warning_votes"
+WEEK_CLOSES = "week_closes"
 PRODUCTION = "production"
 DEPLOYMENTS = "deployments"
 PARTITION_VERDICTS = "partition_verdicts"
@@ -109,21 +126,10 @@ TAKEOVER = "takeover"
 SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
 """The snapshot that both versions read, ordered so that each table reads only earlier ones."""
 SINGLE = (
-    SOURCE_OBSERVATIONS,
-    TRAINING_SET,
-    LEAD_OUTCOMES,
-    LIFT_COMPARISON,
-    LIFT_BY_DECILE,
-    PARTITION_WRITES,
-    PARTITION_VERDICTS,
-    PRODUCTION,
-    DEPLOYMENTS,
-    SALESFORCE_STATE,
-    SALESFORCE_JOBS,
-    SALESFORCE_SYNC_LOG,
-    SALESFORCE_SYNCS,
-    SCHEMA,
-    TAKEOVER,
+    *(SOURCE_OBSERVATIONS, TRAINING_SET, LEAD_OUTCOMES, LIFT_COMPARISON, LIFT_BY_DECILE),
+    *(WATCH_BASIS, EARLY_WARNING_VOTES, WEEK_CLOSES),
+    *(PARTITION_WRITES, PARTITION_VERDICTS, PRODUCTION, DEPLOYMENTS),
+    *(SALESFORCE_STATE, SALESFORCE_JOBS, SALESFORCE_SYNC_LOG, SALESFORCE_SYNCS, SCHEMA, TAKEOVER),
 )
 """Tables that exist once, independent of the versions."""
 
@@ -139,18 +145,25 @@ class Catalogue(Mapping[str, Table]):
         self,
         datasets: Datasets,
         versions: Mapping[str, VersionNames],
-        lead_columns: Mapping[str, str] | None = None,
+        lead_columns: Mapping[str, str | None] | None = None,
         week: str = "ISOWEEK",
         brought: Mapping[str, tuple[Column, ...]] | None = None,
+        source_types: SourceTypes | None = None,
     ) -> None:
         self.brought = brought or {}
+        self._types = source_types or SourceTypes()
         self._week = week
-        self._datasets = datasets
+        self.datasets = datasets
         self.versions = versions
         renamed = lead_columns or {}
-        self.lead_columns = {key: renamed.get(key, column.name) for key, column in LEAD_COLUMNS.items()}
-        lead = tuple(replace(column, name=self.lead_columns[key]) for key, column in LEAD_COLUMNS.items())
-        declared = {LEAD: lead, **SOURCE_COLUMNS}
+        self.lead_columns = {key: renamed.get(key) or column.name for key, column in LEAD_COLUMNS.items()}
+        self.lead_columns |= {key: name for key in OPTIONAL_LEAD_COLUMNS if (name := renamed.get(key))}
+        every = {**LEAD_COLUMNS, **OPTIONAL_LEAD_COLUMNS}
+        self._declared = {
+            LEAD: {key: replace(every[key], name=name) for key, name in self.lead_columns.items()},
+            **{key: {one.name: one for one in columns} for key, columns in SOURCE_COLUMNS.items()},
+        }
+        columns = {key: self._types.delivered(key, declared) for key, declared in self._declared.items()}
         described = (
             (LEAD, datasets.crm, "Lead", "Salesforce leads"),
             (CONTACTS, datasets.advisors, CONTACTS, "Advisors, current state only"),
@@ -158,7 +171,7 @@ class Catalogue(Mapping[str, Table]):
             (PROTOCOL, datasets.crm, PROTOCOL, "Broker Protocol members"),
         )
         sources = [
-            Table(key, dataset, name, (*declared[key], *self.brought.get(key, ())), description, is_source=True)
+            Table(key, dataset, name, (*columns[key], *self.brought.get(key, ())), description, is_source=True)
             for key, dataset, name, description in described
         ]
         made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE)]
@@ -172,7 +185,20 @@ class Catalogue(Mapping[str, Table]):
 
     def _made(self, key: str, name: str, contract: str | None = None) -> Table:
         file = sql.load(contract or key)
-        return Table(key, self._datasets.features, name, file.columns, file.purpose)
+        return Table(key, self.datasets.features, name, file.columns, file.purpose)
+
+    @cached_property
+    def _read(self) -> dict[str, str]:
+        """Each source as the query of its file, which reads what can be of the firm's table."""
+        bound = {key: self.query(key, dict.fromkeys(sql.load(key).params)) for key in SOURCES}
+        return {key: f"(\n{query.text}\n)" for key, query in bound.items()}
+
+    def _raw(self, source: str) -> dict[str, str]:
+        """The names in a source's own file: the firm's table, and its columns as they are read."""
+        columns = self._types.expressions(source, self._declared[source])
+        further = "".join(f",\n    {column.name}" for column in self.brought.get(source, ()))
+        absent = {f"{LEAD}.{key}": "FALSE" for key in OPTIONAL_LEAD_COLUMNS} if source == LEAD else {}
+        return {source: self[source].full_name, f"{source}.{FURTHER}": further, **absent, **columns}
 
     def __getitem__(self, key: str) -> Table:
         return self._tables[key]
@@ -202,34 +228,29 @@ class Catalogue(Mapping[str, Table]):
             *(
                 self._view(
                     names.features_view,
-                    self.query(_features_file(names), features=features_key(names.key)),
+                    self.query(names.features_file, features=features_key(names.key)),
                     f"Features of {version} on the latest day that has any",
                 )
                 for version, names in self.versions.items()
             ),
             self._view("v4_production_scores", every, sql.load("production_scores").purpose),
-            self._view(
-                "v4_production_periods", self.query("production_periods"), sql.load("production_periods").purpose
-            ),
-            self._view(
-                "v4_weekly_lift_by_decile",
-                self.query("weekly_lift_by_decile"),
-                sql.load("weekly_lift_by_decile").purpose,
+            *(
+                self._view(f"v4_{name}", self.query(name), sql.load(name).purpose)
+                for name in ("production_periods", "weekly_lift_by_decile")
             ),
         )
 
     def view_columns(self, name: str) -> tuple[str, ...]:
         """Names of a view's columns; of a version's features view those of its table."""
-        for one in self.versions.values():
-            if name == one.features_view:
-                legacy = sql.load("legacy_features").columns if one.legacy_columns else ()
-                return tuple(column.name for column in (*self[features_key(one.key)].columns, *legacy))
+        for one in (one for one in self.versions.values() if name == one.features_view):
+            legacy = sql.load("legacy_features").columns if one.legacy_columns else ()
+            return tuple(column.name for column in (*self[features_key(one.key)].columns, *legacy))
         file = {view.name: view.query.name for view in self.views}[name]
         contract = "daily_scores" if file == "production_scores" else file
         return tuple(column.name for column in sql.load(contract).columns)
 
     def _view(self, name: str, query: Query, description: str) -> View:
-        return View(self._datasets.features, name, query, description)
+        return View(self.datasets.features, name, query, description)
 
     def lineage(self, version: str) -> tuple[str, ...]:
         """Keys of the checked tables that a version's scores are made from, its scores last."""
@@ -237,14 +258,21 @@ class Catalogue(Mapping[str, Table]):
         return (SCORED_LEADS, COMMON_FEATURES, features_key(key), scores_key(key))
 
     def query(self, file: str, params: Mapping[str, object] | None = None, **aliases: str) -> Query:
-        """sql/FILE.sql bound to these tables. `aliases` rename placeholders: scores="daily_scores_v41"."""
-        return sql.bind(sql.load(file), self.names(**aliases), params or {})
+        """sql/FILE.sql bound to these tables. `aliases` rename placeholders: scores="daily_scores_v41".
+
+        The file of a source reads the firm's table; every other file reads what the source's file makes of it.
+        """
+        names = self._raw(file) if file in SOURCES else self.names(**aliases)
+        return sql.bind(sql.load(file), names, params or {})
 
     def names(self, **aliases: str) -> dict[str, str]:
-        """Placeholder to full table name, a Lead column's name, the observations of further columns, and the week."""
+        """Placeholder to full table name, a source's query, a Lead column, the observations of further columns, and the
+        week."""
         return (
             {key: table.full_name for key, table in self.items()}
-            | {f"{LEAD}.{key}": name for key, name in self.lead_columns.items()}
+            | self._read
+            | {f"{LEAD}.{key}": key for key in LEAD_COLUMNS}
+            | {f"{LEAD}_name.{key}": name for key, name in self.lead_columns.items()}
             | {f"{key}.{BROUGHT}": self._observed(key) for key in SOURCES}
             | {"policy.week": self._week}
             | {placeholder: self[key].full_name for placeholder, key in aliases.items()}
@@ -253,13 +281,10 @@ class Catalogue(Mapping[str, Table]):
     def _observed(self, source: str) -> str:
         """What source_observations.sql adds to a source's columns for those that only some versions need."""
         return "".join(
-            f",\n      STRUCT('{one.name}' AS column_name, COUNTIF({one.name} IS NULL) AS null_count)"
+            f",\n      STRUCT('{one.name}' AS column_name, COUNTIF({one.name} IS NULL) AS null_count, 0 AS "
+            "impossible_count, CAST(NULL AS STRING) AS lowest, CAST(NULL AS STRING) AS highest)"
             for one in self.brought.get(source, ())
         )
-
-
-def _features_file(names: VersionNames) -> str:
-    return "legacy_features" if names.legacy_columns else "production_features"
 
 
 def features_key(version_key: str) -> str:

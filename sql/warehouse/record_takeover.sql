@@ -20,7 +20,7 @@ FROM (
     @kept_as AS kept_as,
     @method AS method,
     @view_text AS view_text,
-    CAST(@row_count AS INT64) AS row_count,
+    CAST(@row_count AS INT64) AS row_count, -- engines agree: a whole number
     CAST(@expires_at AS TIMESTAMP) AS expires_at,
     CAST(@partition_days AS FLOAT64) AS partition_days,
     @recorded_at AS recorded_at,

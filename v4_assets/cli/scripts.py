@@ -62,7 +62,14 @@ def _rollback(settings: Settings, engine: str, version: str | None) -> str:
     if version not in (None, rollout.baseline):
         raise V4Error(f"A rollback returns to the baseline of rollout.yaml, {rollout.baseline}; {version} is not it.")
     bundle, entry = registry(settings).load(rollout.baseline), rollout.versions[rollout.baseline]
-    target = Target(rollout.baseline, entry.features_view, entry.scores_table, str(bundle.path), bundle.sha256)
+    target = Target(
+        version=rollout.baseline,
+        features_view=entry.features_view,
+        scores_table=entry.scores_table,
+        model_uri=str(bundle.path),
+        model_sha256=bundle.sha256,
+        bundle_sha256=bundle.bundle_sha256,
+    )
     if engine == "duckdb":
         from v4_assets.warehouse.duckdb.rollback import render as duckdb
 

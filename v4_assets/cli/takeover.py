@@ -14,9 +14,9 @@ from v4_assets.config.environment import load
 @click.option("--copy", is_flag=True, help="Copy tables instead of renaming them.")
 @json_option
 def takeover(yes: bool, undo: bool, copy: bool, as_json: bool) -> None:
-    """Move aside what stands where this project's tables and views belong.
+    """Move the firm's own objects of our names aside, or back.
 
-    Shows a plan first.
+    Shows a plan first: what moves to which dated name, who reads it, which columns ours does not have.
     """
     from v4_assets.operations.actions import who
     from v4_assets.operations.takeover import text

@@ -8,7 +8,15 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, Share
-from v4_assets.config.rollout_systems import FOLDER, ColumnName, ReferencePlaces, SalesforceSync, SourceColumn, Sources
+from v4_assets.config.rollout_systems import (
+    FOLDER,
+    ColumnName,
+    ImpossibleValues,
+    ReferencePlaces,
+    SalesforceSync,
+    SourceColumn,
+    Sources,
+)
 from v4_assets.errors import SettingsError
 from v4_assets.sql import Column
 from v4_assets.tables import LEAD, SOURCE_COLUMNS, Catalogue, Datasets, VersionNames
@@ -56,14 +64,20 @@ class Version(Frozen):
     """Columns of the source tables that only this version needs."""
 
 
+DatasetName = Annotated[
+    str, Field(pattern=r"^((?:[a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]*\.)?[A-Za-z_]\w*$", max_length=1024)
+]
+"""On BigQuery also PROJECT.DATASET."""
+
+
 class DatasetNames(Frozen):
     """The datasets of the CRM copy, the advisor data, and the tables this project writes."""
 
-    crm: str
+    crm: DatasetName
     """The copy of the CRM: leads, Broker Protocol members."""
-    advisors: str
+    advisors: DatasetName
     """Advisors and their employments."""
-    features: str
+    features: DatasetName
     """All tables and views that this project writes."""
 
 
@@ -75,8 +89,12 @@ class CheckLimits(Frozen):
     missing_rate_change: Share
     distinct_scores: Annotated[int, Field(ge=2)]
     psi: Annotated[float, Field(gt=0)]
+    unscored_share: Share = 0.01
+    """Blocking: largest share of leads with a value that a model does not take, such as a number out of range. Up to it
+    these leads are left unscored by every version."""
     source_age_days: dict[str, Annotated[int, Field(ge=1)]]
     """Greatest age of the newest entry of each source, in days."""
+    impossible_values: ImpossibleValues = ImpossibleValues()
 
 
 class PreDeployment(Frozen):
@@ -146,7 +164,7 @@ class Rollout(Frozen):
 
     @model_validator(mode="after")
     def _columns_agree(self) -> "Rollout":
-        lead = {name.lower() for name in self.sources.lead.columns.model_dump().values()}
+        lead = {name.lower() for name in self.sources.lead.columns.model_dump().values() if name}
         known: dict[tuple[str, str], SourceColumn] = {}
         for version, entry in self.versions.items():
             for name, column in entry.source_columns.items():
@@ -181,6 +199,7 @@ class Rollout(Frozen):
             self.sources.lead.columns.model_dump(),
             self.policy.weeks.date_part,
             self.source_columns,
+            self.sources.source_types,
         )
 
     @property
@@ -212,6 +231,8 @@ def read_rollout(path: Path) -> Rollout:
         raise SettingsError(f"There is no {path}. Restore it, or point V4_ROLLOUT at another.") from error
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} holds no entries such as `baseline:`. Restore it, or point V4_ROLLOUT at another.")
     try:
         return Rollout.model_validate(content, context={FOLDER: path.parent})
     except ValidationError as error:

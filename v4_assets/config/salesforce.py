@@ -1,6 +1,6 @@
 """Which Salesforce org is written to and how we log in, from the environment's V4_SALESFORCE_… variables.
 
-Secrets are SecretStr, and what is wrong is told without showing what was given.
+Secrets are SecretStr, and an error names the variable and never its value.
 """
 
 import ipaddress
@@ -10,7 +10,6 @@ from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import SettingsConfigDict
 
 from v4_assets.config.record_ids import to_18
 from v4_assets.config.variables import FromEnvironment
@@ -32,7 +31,7 @@ _NEEDED: dict[Auth, tuple[str, ...]] = {
 class SalesforceTarget(FromEnvironment):
     """A Salesforce org, and the user we are there."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX)
+    prefix: ClassVar[str] = PREFIX
     values_shown: ClassVar[bool] = False
 
     domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.(sandbox|develop|scratch|trailblaze|demo|trial|patch))?\.my$")]
@@ -59,7 +58,7 @@ class SalesforceTarget(FromEnvironment):
     api_version: Annotated[str, Field(pattern=r"^\d{2}\.0$")] = "66.0"
     """Of Salesforce's APIs."""
     request_floor: Annotated[int, Field(ge=0)] = 1000
-    """So many of the org's daily API requests are left to others."""
+    """Stop when fewer than this many daily API requests remain."""
     loopback: str | None = None
     """http://127.0.0.1:PORT of a stand-in org that answers in place of Salesforce; never another host."""
 

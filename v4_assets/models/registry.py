@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import filelock
 
 from v4_assets.atomic import atomic_write
 from v4_assets.errors import ModelContractError, ModelError, ModelIntegrityError
-from v4_assets.models.bundle import BUNDLE_FILES, Bundle, file_sha256, load_bundle
-from v4_assets.models.contract import read_contract
+
+if TYPE_CHECKING:
+    from v4_assets.models.bundle import Bundle
 
 CATALOGUE = "registry.json"
 
@@ -62,7 +63,7 @@ class ModelRegistry:
             )
         return entries[version]
 
-    def load(self, version: str) -> Bundle:
+    def load(self, version: str) -> "Bundle":
         """The verified bundle. Raises ModelError, ModelIntegrityError, ModelContractError."""
         entry = self.entry(version)
         return _load(entry.path, version, tuple(sorted(entry.files.items())), entry.bundle_sha256, _stamp(entry.path))
@@ -97,6 +98,8 @@ class ModelRegistry:
 
         The earlier folder stays: the production row may name it. Raises as `load` does.
         """
+        from v4_assets.models.bundle import BUNDLE_FILES
+
         bundle, root = self.load(version), Path(self.registered)
         files = {name: (bundle.path / name).read_bytes() for name in BUNDLE_FILES} | {"metrics.json": metrics}
         root.mkdir(parents=True, exist_ok=True)
@@ -108,6 +111,8 @@ class ModelRegistry:
 
 def _written(root: Path, version: str, files: Mapping[str, bytes], provenance: Mapping[str, Any]) -> Entry:
     """A verified bundle in a new folder; the catalogue does not name it yet."""
+    from v4_assets.models.bundle import BUNDLE_FILES, file_sha256, load_bundle
+
     folder = root / f"{version}-{uuid4().hex[:8]}"
     folder.mkdir()
     try:
@@ -140,6 +145,8 @@ def write_catalogue(root: Path, entries: Mapping[str, Entry]) -> None:
 
 def _summary(entry: Entry) -> dict[str, Any]:
     """Summary of the bundle for readers of the catalogue."""
+    from v4_assets.models.contract import read_contract
+
     try:
         contract = read_contract(entry.path / "features.json")
         return {
@@ -172,12 +179,16 @@ def _read(root: Path) -> dict[str, Entry]:
 
 def _stamp(path: Path) -> tuple[int, ...]:
     """Changes whenever a file of the bundle does, so that a load verified once need not hash again."""
+    from v4_assets.models.bundle import BUNDLE_FILES
+
     return tuple((path / name).stat().st_mtime_ns if (path / name).is_file() else 0 for name in BUNDLE_FILES)
 
 
 @lru_cache(maxsize=16)
 def _load(
     path: Path, version: str, files: tuple[tuple[str, str], ...], bundle_sha256: str | None, stamp: tuple[int, ...]
-) -> Bundle:
+) -> "Bundle":
     del stamp
+    from v4_assets.models.bundle import load_bundle
+
     return load_bundle(path, version, dict(files), bundle_sha256)

@@ -10,7 +10,7 @@ from v4_assets import tables
 from v4_assets.config.environment import Settings
 from v4_assets.errors import TableMissingError
 from v4_assets.names import PROCESS_TAG
-from v4_assets.operations.instance import dagster_instance
+from v4_assets.operations.instance import read_instance
 from v4_assets.production.decision import Verdict
 from v4_assets.production.evaluations import gates_of_day
 from v4_assets.production.events import state_after
@@ -60,7 +60,7 @@ def status(settings: Settings) -> dict[str, Any]:
     }
     if live is None:
         return content | _nothing() | {"to_do": [{"what": "Nothing is live.", "do": "`v4 init`"}]}
-    with dagster_instance(settings) as instance:
+    with read_instance(settings) as instance:
         return content | _of_today(instance, record, settings, writes)
 
 

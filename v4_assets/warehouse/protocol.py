@@ -21,6 +21,7 @@ ARROW_TYPES = {
     "BOOL": pa.bool_(),
     "DATE": pa.date32(),
     "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+    "DATETIME": pa.timestamp("us"),
 }
 
 ROWS_PER_BATCH = 65_536
@@ -44,6 +45,9 @@ class Warehouse(Protocol):
 
     def session(self) -> AbstractContextManager[None]:
         """Keep one connection open for the calls inside. Optional: saves reconnecting."""
+
+    def beside(self) -> "AbstractContextManager[Warehouse | None]":
+        """The same warehouse for one other thread, which may use it while this one does; None where it may not."""
 
     def metered(self) -> AbstractContextManager[Mapping[str, int]]:
         """Cost of the calls inside, as asset metadata, complete at the end; empty when reading is free."""

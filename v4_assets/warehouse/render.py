@@ -17,6 +17,8 @@ from v4_assets.tables import Catalogue, Table, View
 from v4_assets.warehouse.rollback import SCRIPT
 
 TIME_ZONE = "America/New_York"
+DAILY_PARAMS = ("prediction_date", "cutoff", "retrospective")
+"""What every query of a day may be bound with."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def _scoring(rollout: Rollout, catalogue: Catalogue, version: str) -> Script:
 def _fill(catalogue: Catalogue, key: str) -> Fill:
     file = sql.load(key)
     made = [catalogue[name] for name in file.inputs if not catalogue[name].is_source]
-    return Fill(catalogue[key], catalogue.query(key, dict.fromkeys(file.params)), tuple(made))
+    return Fill(catalogue[key], catalogue.query(key, dict.fromkeys((*DAILY_PARAMS, *file.params))), tuple(made))
 
 
 def heading(script: Script, lines: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ class Target:
     scores_table: str
     model_uri: str
     model_sha256: str
+    bundle_sha256: str
 
 
 def values(target: Target) -> dict[str, str | None]:
@@ -34,6 +35,7 @@ def values(target: Target) -> dict[str, str | None]:
         "scores_table": target.scores_table,
         "model_uri": target.model_uri,
         "model_sha256": target.model_sha256,
+        "bundle_sha256": target.bundle_sha256,
         "event": "rollback_started",
         "gates": None,
         "evidence_table": None,

@@ -24,6 +24,7 @@ from v4_assets.operations import actions, operate
 from v4_assets.operations.doctor import Verdict, moving_in
 from v4_assets.operations.takeover.move_in import MoveIn
 from v4_assets.operations.takeover.undo import Undo
+from v4_assets.project import PROJECT
 from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec
@@ -33,6 +34,7 @@ from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets_tests.fixtures import firm_warehouse as firm
 from v4_assets_tests.fixtures.homes import copy, prepared
+from v4_assets_tests.fixtures.narrow import embedded
 
 DAY, NEXT = date(2026, 1, 12), date(2026, 1, 13)
 WORLD = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 1, 18))
@@ -46,7 +48,7 @@ def environment(home: Path, day: date = DAY) -> dict[str, str]:
 def made(home: Path) -> None:
     settings = load(environment(home))
     fill(warehouse(settings, any_schema=True), settings.rollout.catalogue, world(WORLD))
-    with warehouse(settings, any_schema=True)._connection() as connection:
+    with embedded(warehouse(settings, any_schema=True))._connection() as connection:
         connection.execute("CREATE SCHEMA ml_features")
         firm.build(connection.execute, firm.for_duckdb)
         connection.execute("CREATE MACRO ml_features.v4_daily_scores(n) AS TABLE SELECT n AS n")
@@ -68,7 +70,7 @@ def v4(home: Path, *arguments: str, day: date = DAY) -> Result:
 
 
 def ask(settings: Settings, text: str) -> Rows:
-    with warehouse(settings, any_schema=True)._connection() as connection:
+    with embedded(warehouse(settings, any_schema=True))._connection() as connection:
         return connection.execute(text).fetchall()
 
 
@@ -167,6 +169,16 @@ def test_tables_made_by_the_rendered_scripts_are_ours(tmp_path):
         ask(settings, v4(tmp_path, "sql", "render", "--script", name).output)
     operate.init(settings)
     assert store(settings).live() == "v4.0.0"
+
+
+def test_a_rendered_script_fails_where_an_object_of_others_stands(home, settings):
+    before = objects(settings)
+    for name in ("tables", "views", "production_scoring_v41"):
+        text = v4(home, "sql", "render", "--script", name).output
+        guarded = text[: text.index("-- v4_", text.index("CREATE SCHEMA"))]
+        with pytest.raises(duckdb.Error, match=r"Objects of others stand where ours belong: .*v4_"):
+            ask(settings, guarded)
+    assert objects(settings) == before
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------
@@ -273,6 +285,26 @@ def test_readers_are_answered_throughout_or_fail_only_between_two_named_steps(se
     assert failing[firm.A_TABLE_FOR_A_VIEW][-1:] == [f"move ml_features.{firm.A_TABLE_FOR_A_VIEW}"]
 
 
+def test_a_view_of_ours_carries_the_old_columns_where_that_is_asked_for(home):
+    text = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
+    for version in ("v4_production_features", "v4_production_features_v41"):
+        line = f"    features_view: {version}\n"
+        assert text.count(line) == 1
+        text = text.replace(line, f"{line}    legacy_columns: true\n")
+    (home / "rollout.yaml").write_text(text, encoding="utf-8")
+    env = environment(home) | {"V4_ROLLOUT": str(home / "rollout.yaml")}
+    settings = load(env)
+    said = CliRunner().invoke(cli, ["takeover"], env=env, prog_name="v4").output
+    assert "columns that ours does not have: lead_source_grouped\n" in said
+    move_in(settings)
+    operate.init(settings)
+    asked = "SELECT firm_crd, firm_name, has_fintrx_match, feature_extraction_timestamp FROM ml_features."
+    for view in (firm.OLD_FEATURES, firm.NEW_FEATURES):
+        assert ask(settings, asked + view) == []
+    operate.init(settings)
+    assert preflight.examine(warehouse(settings), settings.rollout.catalogue).obstacles == ()
+
+
 def test_a_table_with_an_index_is_copied_because_it_cannot_be_renamed(settings):
     all_of_it = firms(settings)
     ask(settings, "CREATE INDEX by_lead ON ml_features.v4_daily_scores (lead_id)")
@@ -340,6 +372,7 @@ def through(action: Callable[[], None], after: int) -> bool:
     return True
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("copied", [False, True], ids=["renamed", "copied"])
 def test_a_crash_before_any_statement_is_closed_by_the_next_call_on_the_way_in_and_on_the_way_back(
     home, tmp_path, copied
@@ -422,6 +455,7 @@ def test_a_half_done_takeover_stops_every_other_command_until_it_is_finished_or_
 
     with pytest.raises(Crash):
         move_in(settings, stop)
+    assert "A takeover was begun and is not finished" in v4(home, "takeover").output
     for command in (("status",), ("run", "--date", "today"), ("live",)):
         refused = v4(home, *command).exception
         assert isinstance(refused, TakeoverError)

@@ -41,6 +41,7 @@ from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.http import LoopbackAdapter, Patience
 from v4_assets.salesforce.client.org import JobState, JobStatus, LeadField, OrgIdentity, RowFailure
 from v4_assets_tests.fixtures import sparing
+from v4_assets_tests.fixtures.narrow import present
 
 sparing.spared()
 
@@ -761,10 +762,10 @@ COMPLETE = {
 
 
 def test_the_environment_names_the_org():
-    target = load(COMPLETE).salesforce_target
+    target = present(load(COMPLETE).salesforce_target)
     assert (target.domain, target.org_id, target.sandbox) == ("acme--sbx.sandbox.my", "00D000000000001EAA", True)
     assert (target.auth, target.api_version, target.request_floor) == ("jwt", "66.0", 1000)
-    assert target.consumer_key.get_secret_value() == "k3y"
+    assert present(target.consumer_key).get_secret_value() == "k3y"
     more = {"V4_SALESFORCE_SANDBOX": "no", "V4_SALESFORCE_REQUEST_FLOOR": "5", "V4_SALESFORCE_API_VERSION": "64.0"}
     target = from_environment(COMPLETE | more)
     assert (target.sandbox, target.request_floor, target.api_version) == (False, 5, "64.0")
@@ -774,12 +775,12 @@ def test_the_target_is_a_dry_run_unless_it_is_said_otherwise(tmp_path, org):
     assert load({}).salesforce == "dry-run"
     assert resources.salesforce(load({})) is None
     local = load({"V4_SALESFORCE": "local", "V4_HOME": str(org.folder.parent)})
-    assert resources.salesforce(local).identity() == OrgIdentity(ORG_ID, True)
+    assert present(resources.salesforce(local)).identity() == OrgIdentity(ORG_ID, True)
     assert repr(resources.salesforce(load(COMPLETE))) == "SalesforceClient(acme--sbx.sandbox.my)"
 
 
 def test_a_stand_in_that_is_not_running_is_told_when_it_is_needed(tmp_path):
-    client = resources.salesforce(load({"V4_SALESFORCE": "local", "V4_HOME": str(tmp_path)}))
+    client = present(resources.salesforce(load({"V4_SALESFORCE": "local", "V4_HOME": str(tmp_path)})))
     with pytest.raises(SalesforceSetupError, match=r"Start it with `python -m salesforce_stand_in serve .*/org`"):
         client.identity()
 

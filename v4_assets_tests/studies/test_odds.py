@@ -55,7 +55,7 @@ LOW = replace(GIVEN, covered_share=0.61)
 """A share is off by 1 to 2 points by simulation alone."""
 MONDAY = date(2026, 1, 5)
 SATURDAY = date(2026, 1, 3)
-VERSIONS = {"candidate": "v4.1.0", "baseline": "v4.0.0"}
+VERSIONS: dict[str, Any] = {"candidate": "v4.1.0", "baseline": "v4.0.0"}
 
 
 def shares(found) -> list[float]:
@@ -348,11 +348,11 @@ def test_the_simulation_promotes_exactly_when_the_real_decision_does(strength, w
     assert (simulated < NEVER).sum() > 0
     for history, promoted in enumerate(simulated):
         recorded = []
-        for column in range(tried.asked.conversions.shape[1]):
+        found = tried.judged.cohorts
+        for column in range(found.conversions.shape[1]):
             day = adopted + timedelta(days=column - tried.earlier)
             early = {"retrospective": day < adopted}
-            recorded += rows(tried.asked, history, column, day, "promotion", **early)
-            recorded += rows(tried.watched.cohorts, history, column, day, "rollback", **early)
+            recorded += rows(found, history, column, day, "promotion", **early)
         told = replay(recorded, policy, FILE.evaluation, candidate="v4.1.0", baseline="v4.0.0", adopted=adopted)
         real = [(one.day - adopted).days for one in told if one.decision.action == Action.PROMOTE]
         assert (real or [NEVER])[0] == promoted
@@ -478,7 +478,7 @@ def test_the_asset_shows_odds_and_chart_at_the_volume_of_its_run():
     (made,) = result.asset_materializations_for_node("policy_odds")
     assert made.metadata["false_rollback_12_weeks"].value == pytest.approx(0.028, abs=0.015)
     assert "3,000 leads a week" in str(made.metadata["odds"].value)
-    assert made.metadata["chart"].value.startswith("![odds](data:image/png;base64,iVBOR")
+    assert str(made.metadata["chart"].value).startswith("![odds](data:image/png;base64,iVBOR")
 
 
 # --- what is written about it
@@ -523,9 +523,9 @@ def test_the_tables_in_the_docs_are_what_is_simulated():
         assert shares(odds.caught) == pytest.approx(numbers(caught), abs=4.5)
         assert [odds.median_weeks or 26, odds.late_weeks or 26] == pytest.approx(numbers(weeks), abs=1)
     (_, _, false, caught, _) = documented("warnings")[1]
-    odds = warning_odds(LOW, FILE.policy)
-    assert shares(odds.false) == pytest.approx(numbers(false), abs=2)
-    assert shares(odds.caught) == pytest.approx(numbers(caught), abs=3)
+    warned = warning_odds(LOW, FILE.policy)
+    assert shares(warned.false) == pytest.approx(numbers(false), abs=2)
+    assert shares(warned.caught) == pytest.approx(numbers(caught), abs=3)
 
 
 def test_no_other_page_and_no_threshold_quotes_odds():

@@ -6,19 +6,16 @@ from functools import partial
 
 from v4_assets import tables
 from v4_assets.errors import TakeoverError
-from v4_assets.operations.takeover.plan import (
+from v4_assets.operations.takeover.moves import Move, Plan
+from v4_assets.operations.takeover.plan import authorizations, is_firms, plan, view_places
+from v4_assets.operations.takeover.record import (
     FINISHED,
     PLANNED,
     UNDO_STARTED,
-    Move,
-    Plan,
-    is_firms,
-    plan,
     planned_rows,
     record,
     recorded,
     resumed,
-    view_places,
 )
 from v4_assets.operations.takeover.steps import Step, Steps
 from v4_assets.tables import Table
@@ -38,6 +35,8 @@ class MoveIn(Steps):
             raise TakeoverError(schema.PENDING[UNDO_STARTED])
         if rows and rows[-1].event == PLANNED:
             found = resumed(rows, self.dataset)
+            known, _ = authorizations(self.store, self.rollout, [one.place for one in found.moves])
+            found = replace(found, authorizations=known)
         else:
             found = plan(self.store, self.rollout, self.clock, copy=copy)
             self._verify(found)

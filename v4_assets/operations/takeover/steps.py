@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from v4_assets import tables
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.operations.takeover.plan import UNDO_STARTED, Plan, Row, record, recorded
+from v4_assets.operations.takeover.moves import Plan
+from v4_assets.operations.takeover.record import UNDO_STARTED, Row, record, recorded
 from v4_assets.store import Store
 from v4_assets.tables import Table
 

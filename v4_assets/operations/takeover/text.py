@@ -1,6 +1,6 @@
 """A takeover in words."""
 
-from v4_assets.operations.takeover.plan import Move, Plan
+from v4_assets.operations.takeover.moves import Move, Plan
 
 HOW = {
     "rename": "is renamed to {}",

@@ -6,19 +6,9 @@ from functools import partial
 
 from v4_assets import tables
 from v4_assets.errors import TakeoverError
-from v4_assets.operations.takeover.plan import (
-    UNDO_STARTED,
-    UNDONE,
-    Move,
-    Plan,
-    Row,
-    dated,
-    is_firms,
-    record,
-    recorded,
-    resumed,
-    view_places,
-)
+from v4_assets.operations.takeover.moves import Move, Plan
+from v4_assets.operations.takeover.plan import dated, is_firms, view_places
+from v4_assets.operations.takeover.record import UNDO_STARTED, UNDONE, Row, record, recorded, resumed
 from v4_assets.operations.takeover.steps import Step, Steps
 from v4_assets.tables import Table
 

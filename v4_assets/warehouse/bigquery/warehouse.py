@@ -10,7 +10,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import IO
 from uuid import uuid4
@@ -56,6 +56,10 @@ class BigQueryWarehouse(BigQueryConnection):
         """Nothing to keep open: one client serves the process."""
         yield
 
+    def beside(self) -> AbstractContextManager[None]:
+        """None: what a job costs is counted in the thread that starts it."""
+        return nullcontext()
+
     def metered(self) -> AbstractContextManager[Mapping[str, int]]:
         """Bytes estimated, processed and billed, and the number of jobs."""
         return jobs.metered()
@@ -79,13 +83,11 @@ class BigQueryWarehouse(BigQueryConnection):
         found = [(table, self.shape(table)) for table in tables]
         shapes.verify(found, [(view, self.shape(shapes.place(view))) for view in views])
         for table, there in found:
-            if there is None:
-                with explained(table.name):
-                    made = self._client.create_table(declared(table, self.project), exists_ok=True)
-                if shape(made).expires:
-                    self.moving().keep(table, "table")
-            elif lacking := shapes.missing_columns(table, there):
+            lacking = shapes.missing_columns(table, there) if there else ()
+            if lacking:
                 self._run(Query(f"add_columns_{table.name}", add_columns_ddl(table, lacking)))
+            if (there or self._created(table)).expires:
+                self.moving().keep(table, "table")
         for view in views:
             self._run(Query(view.name, view_ddl(view)))
             self.moving().keep(shapes.place(view), "view")
@@ -235,6 +237,10 @@ class BigQueryWarehouse(BigQueryConnection):
             job = jobs.started(self._client, start, jobs.job_ids(name, asker), jobs.labels(name, asker))
             job.result()
             jobs.charge_job(job)
+
+    def _created(self, table: Table) -> Shape:
+        with explained(table.name):
+            return shape(self._client.create_table(declared(table, self.project), exists_ok=True))
 
     def _place(self, dataset: str) -> bigquery.DatasetReference:
         return bigquery.DatasetReference.from_string(dataset, default_project=self.project)
