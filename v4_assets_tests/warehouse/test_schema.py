@@ -59,6 +59,7 @@ READING = {
 """Commands that read our tables, with the arguments they need."""
 NOT_READING = {
     "look",
+    "checklist",
     "ci",
     "demo",
     "dev",
