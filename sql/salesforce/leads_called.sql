@@ -1,4 +1,5 @@
--- leads_called: the leads that got a call. Their values stay in the CRM when they leave the scored set.
+-- leads_called: the leads that got a call, and those that are converted, merged or deleted. Their values stay in the CRM
+-- when they leave the scored set.
 -- grain:   one row per lead
 -- inputs:  {{lead}}
 -- names:   {{lead.id}}, {{lead.entered_call_scheduled}}
@@ -8,4 +9,4 @@
 
 SELECT DISTINCT {{lead.id}} AS lead_id
 FROM {{lead}}
-WHERE {{lead.id}} IS NOT NULL AND {{lead.entered_call_scheduled}} IS NOT NULL
+WHERE {{lead.id}} IS NOT NULL AND ({{lead.entered_call_scheduled}} IS NOT NULL OR is_gone)
