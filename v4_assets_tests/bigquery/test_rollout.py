@@ -41,8 +41,8 @@ SHORTER = (
     ("max_changed_share: 0.20", "max_changed_share: 1.0"),
     ("block_above: 0.05", "block_above: 1.0"),
 )
-"""One day side by side instead of seven. Weeks lie between the days, so most leads change, and from the first day on the
-sources hold the later weeks."""
+"""One day side by side instead of seven. Weeks lie between the days, so most leads change; and the sources hold all of
+these weeks from the first day on."""
 ELSEWHERE = (
     ("crm: SavvyGTMData", "crm: firm-crm.Sales"),
     ("advisors: FinTrx_data_CA", "advisors: firm-data.Advisors"),
