@@ -21,6 +21,12 @@ ORGANIZATION = {
     "Id": OrgField(name="Id", type="id"),
     "IsSandbox": OrgField(name="IsSandbox", type="boolean"),
 }
+REFUSALS: Mapping[str | None, tuple[str, str]] = {
+    "request_limit": ("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
+    "crowded": ("REQUEST_LIMIT_EXCEEDED", "ConcurrentPerOrgLongTxn Limit exceeded."),
+    "refused": ("INSUFFICIENT_ACCESS", "insufficient access rights"),
+}
+"""Faults of a request that are answered with status 403: code and message."""
 OF_QUERIES = "IsDeleted = 0 AND "
 """Deleted leads are in the recycle bin: a job finds them, a query does not."""
 _JOB = r"/jobs/ingest/(?P<job>\w+)"
@@ -114,8 +120,10 @@ class Api:
         if token.removeprefix("Bearer ") not in self.login.tokens:
             return refusal(401, "INVALID_SESSION_ID", "Session expired or invalid")
         self.used += 1
-        if not self.faults.spend_request() or (fault and fault.kind == "request_limit"):
-            return refusal(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+        kind = fault.kind if fault else None
+        refused = REFUSALS.get(kind if self.faults.spend_request() else "request_limit")
+        if refused:
+            return refusal(403, *refused)
         return extension.answer(request) if extension else self._served(request, path)
 
     def _extension(self, path: str) -> Extension | None:

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections import Counter
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -91,6 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
             return
         answer = org.api.answer(request, fault)
+        if fault and fault.kind == "truncated":
+            answer = replace(answer, body=answer.body[: len(answer.body) // 2])
         if fault and fault.kind == "slow":
             time.sleep(fault.seconds)
         if fault and fault.kind == "drop_after":

@@ -29,6 +29,7 @@ from v4_assets.salesforce import assets as salesforce_assets
 from v4_assets.scores import assets as score_assets
 from v4_assets.sources import assets as source_assets
 from v4_assets.studies import assets as study_assets
+from v4_assets.warehouse import dialects
 
 MODULES = {
     "champion_archive": "production/archive",
@@ -55,6 +56,8 @@ def defs() -> dg.Definitions:
 def build(settings: Settings) -> dg.Definitions:
     """The whole graph for one configuration."""
     rollout = settings.rollout
+    for note in dialects.verify(settings.warehouse):
+        dg.get_dagster_logger().warning(note)
     days = daily_partitions(rollout.first_day, settings.clock.today() if settings.clock.fixed else None)
     versions = rollout.versions.items()
     archived = production_assets.archived_versions(settings.places.registry)

@@ -109,5 +109,9 @@ class ApiLimitError(SalesforceError):
     """The org's daily API requests are used up, or nearly."""
 
 
+class ValuesOutOfRangeError(SalesforceError):
+    """A score of the day is missing or outside its range; nothing was sent."""
+
+
 class SyncHeldError(SalesforceError):
     """A sync would change more than is allowed; nothing was sent."""

@@ -148,4 +148,9 @@ def _drifted(store: Store) -> str:
     """Which columns of the sources are not as declared: an engine names the column, and seldom its table."""
     found = ((table, store.warehouse.columns(table)) for table in store.catalogue.sources)
     wrong = [f"{table.dataset}.{line}" for table, columns in found for line in differences(table, columns)]
-    return f" The sources differ from it in: {'; '.join(wrong)}." if wrong else " The sources are as it says."
+    if not wrong:
+        return " The sources are as it says."
+    return (
+        f" The sources differ from it in: {'; '.join(wrong)}. A column that comes in another type for good can be "
+        "declared under sources.types of rollout.yaml."
+    )

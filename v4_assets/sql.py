@@ -28,7 +28,7 @@ from v4_assets.project import PROJECT
 
 SQL_DIR = PROJECT / "sql"
 
-Type = Literal["STRING", "INT64", "FLOAT64", "BOOL", "DATE", "TIMESTAMP"]
+Type = Literal["STRING", "INT64", "FLOAT64", "BOOL", "DATE", "TIMESTAMP", "DATETIME"]
 Value = str | int | float | bool | None
 
 _TITLE = re.compile(r"-- (?P<name>\w+): +(?P<purpose>.+)")
@@ -154,15 +154,18 @@ def parse(name: str, text: str) -> SqlFile:
 
 
 def bind(file: SqlFile, names: Mapping[str, str], params: Mapping[str, object]) -> Query:
-    """The file's body with `names` for its placeholders and exactly the parameters its header lists."""
+    """The file's body with `names` for its placeholders, and exactly the parameters that it and its sources list."""
     missing = [name for name in (*file.inputs, *file.names) if name not in names]
     if missing:
         raise SqlFileError(f"sql/{file.name}.sql reads {missing}, which has no name. Known: {sorted(names)}.")
-    unbound = [param for param in file.params if param not in params]
+    # What stands for a source is a query with parameters of its own.
+    inner = (param for name in (*file.inputs, *file.names) for param in _PARAM.findall(names[name]))
+    needed = tuple(dict.fromkeys((*file.params, *inner)))
+    unbound = [param for param in needed if param not in params]
     if unbound:
         raise SqlFileError(f"sql/{file.name}.sql needs a value for @{', @'.join(unbound)}; got {sorted(params)}.")
     text = _PLACEHOLDER.sub(lambda match: names[match[1]], file.body)
-    return Query(file.name, text, {param: params[param] for param in file.params})
+    return Query(file.name, text, {param: params[param] for param in needed})
 
 
 def compose(

@@ -7,9 +7,17 @@ existing installations can be upgraded: v4_assets/warehouse/schema.py.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from v4_assets import sql
-from v4_assets.sources.columns import CONTACT_COLUMNS, HISTORY_COLUMNS, LEAD_COLUMNS, PROTOCOL_COLUMNS
+from v4_assets.sources.columns import (
+    CONTACT_COLUMNS,
+    HISTORY_COLUMNS,
+    LEAD_COLUMNS,
+    OPTIONAL_LEAD_COLUMNS,
+    PROTOCOL_COLUMNS,
+)
+from v4_assets.sources.types import SourceTypes
 from v4_assets.sql import Column, Query
 
 PARTITION_COLUMN = "prediction_date"
@@ -70,6 +78,8 @@ class VersionNames:
     """Short name that ends asset names: v41."""
     features_view: str
     scores_table: str
+    legacy_columns: bool = False
+    """Whether the features view also carries columns of the hand-run view of that name."""
 
 
 LEAD = "lead"
@@ -82,6 +92,8 @@ SOURCE_COLUMNS = {CONTACTS: CONTACT_COLUMNS, HISTORY: HISTORY_COLUMNS, PROTOCOL:
 
 BROUGHT = "brought"
 """In {{lead.brought}}: the observations of a source's columns that only some versions need."""
+FURTHER = "further"
+"""In {{lead.further}} of sql/sources/lead.sql: those columns."""
 
 SOURCE_OBSERVATIONS = "source_observations"
 SCORED_LEADS = "scored_leads"
@@ -100,6 +112,7 @@ PARTITION_VERDICTS = "partition_verdicts"
 SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
+SALESFORCE_SYNCS = "salesforce_syncs"
 SCHEMA = "schema"
 TAKEOVER = "takeover"
 
@@ -118,6 +131,7 @@ SINGLE = (
     SALESFORCE_STATE,
     SALESFORCE_JOBS,
     SALESFORCE_SYNC_LOG,
+    SALESFORCE_SYNCS,
     SCHEMA,
     TAKEOVER,
 )
@@ -135,18 +149,25 @@ class Catalogue(Mapping[str, Table]):
         self,
         datasets: Datasets,
         versions: Mapping[str, VersionNames],
-        lead_columns: Mapping[str, str] | None = None,
+        lead_columns: Mapping[str, str | None] | None = None,
         week: str = "ISOWEEK",
         brought: Mapping[str, tuple[Column, ...]] | None = None,
+        source_types: SourceTypes | None = None,
     ) -> None:
         self.brought = brought or {}
+        self._types = source_types or SourceTypes()
         self._week = week
-        self._datasets = datasets
+        self.datasets = datasets
         self.versions = versions
         renamed = lead_columns or {}
-        self.lead_columns = {key: renamed.get(key, column.name) for key, column in LEAD_COLUMNS.items()}
-        lead = tuple(replace(column, name=self.lead_columns[key]) for key, column in LEAD_COLUMNS.items())
-        declared = {LEAD: lead, **SOURCE_COLUMNS}
+        self.lead_columns = {key: renamed.get(key) or column.name for key, column in LEAD_COLUMNS.items()}
+        self.lead_columns |= {key: name for key in OPTIONAL_LEAD_COLUMNS if (name := renamed.get(key))}
+        every = {**LEAD_COLUMNS, **OPTIONAL_LEAD_COLUMNS}
+        self._declared = {
+            LEAD: {key: replace(every[key], name=name) for key, name in self.lead_columns.items()},
+            **{key: {one.name: one for one in columns} for key, columns in SOURCE_COLUMNS.items()},
+        }
+        columns = {key: self._types.delivered(key, declared) for key, declared in self._declared.items()}
         described = (
             (LEAD, datasets.crm, "Lead", "Salesforce leads"),
             (CONTACTS, datasets.advisors, CONTACTS, "Advisors, current state only"),
@@ -154,7 +175,7 @@ class Catalogue(Mapping[str, Table]):
             (PROTOCOL, datasets.crm, PROTOCOL, "Broker Protocol members"),
         )
         sources = [
-            Table(key, dataset, name, (*declared[key], *self.brought.get(key, ())), description, is_source=True)
+            Table(key, dataset, name, (*columns[key], *self.brought.get(key, ())), description, is_source=True)
             for key, dataset, name, description in described
         ]
         made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE)]
@@ -168,7 +189,20 @@ class Catalogue(Mapping[str, Table]):
 
     def _made(self, key: str, name: str, contract: str | None = None) -> Table:
         file = sql.load(contract or key)
-        return Table(key, self._datasets.features, name, file.columns, file.purpose)
+        return Table(key, self.datasets.features, name, file.columns, file.purpose)
+
+    @cached_property
+    def _read(self) -> dict[str, str]:
+        """Each source as the query of its file, which reads what can be of the firm's table."""
+        bound = {key: self.query(key, dict.fromkeys(sql.load(key).params)) for key in SOURCES}
+        return {key: f"(\n{query.text}\n)" for key, query in bound.items()}
+
+    def _raw(self, source: str) -> dict[str, str]:
+        """The names in a source's own file: the firm's table, and its columns as they are read."""
+        columns = self._types.expressions(source, self._declared[source])
+        further = "".join(f",\n    {column.name}" for column in self.brought.get(source, ()))
+        absent = {f"{LEAD}.{key}": "FALSE" for key in OPTIONAL_LEAD_COLUMNS} if source == LEAD else {}
+        return {source: self[source].full_name, f"{source}.{FURTHER}": further, **absent, **columns}
 
     def __getitem__(self, key: str) -> Table:
         return self._tables[key]
@@ -198,7 +232,7 @@ class Catalogue(Mapping[str, Table]):
             *(
                 self._view(
                     names.features_view,
-                    self.query("production_features", features=features_key(names.key)),
+                    self.query(_features_file(names), features=features_key(names.key)),
                     f"Features of {version} on the latest day that has any",
                 )
                 for version, names in self.versions.items()
@@ -214,8 +248,18 @@ class Catalogue(Mapping[str, Table]):
             ),
         )
 
+    def view_columns(self, name: str) -> tuple[str, ...]:
+        """Names of a view's columns; of a version's features view those of its table."""
+        for one in self.versions.values():
+            if name == one.features_view:
+                legacy = sql.load("legacy_features").columns if one.legacy_columns else ()
+                return tuple(column.name for column in (*self[features_key(one.key)].columns, *legacy))
+        file = {view.name: view.query.name for view in self.views}[name]
+        contract = "daily_scores" if file == "production_scores" else file
+        return tuple(column.name for column in sql.load(contract).columns)
+
     def _view(self, name: str, query: Query, description: str) -> View:
-        return View(self._datasets.features, name, query, description)
+        return View(self.datasets.features, name, query, description)
 
     def lineage(self, version: str) -> tuple[str, ...]:
         """Keys of the checked tables that a version's scores are made from, its scores last."""
@@ -223,14 +267,21 @@ class Catalogue(Mapping[str, Table]):
         return (SCORED_LEADS, COMMON_FEATURES, features_key(key), scores_key(key))
 
     def query(self, file: str, params: Mapping[str, object] | None = None, **aliases: str) -> Query:
-        """sql/FILE.sql bound to these tables. `aliases` rename placeholders: scores="daily_scores_v41"."""
-        return sql.bind(sql.load(file), self.names(**aliases), params or {})
+        """sql/FILE.sql bound to these tables. `aliases` rename placeholders: scores="daily_scores_v41".
+
+        The file of a source reads the firm's table; every other file reads what the source's file makes of it.
+        """
+        names = self._raw(file) if file in SOURCES else self.names(**aliases)
+        return sql.bind(sql.load(file), names, params or {})
 
     def names(self, **aliases: str) -> dict[str, str]:
-        """Placeholder to full table name, a Lead column's name, the observations of further columns, and the week."""
+        """Placeholder to full table name, a source's query, a Lead column, the observations of further columns, and the
+        week."""
         return (
             {key: table.full_name for key, table in self.items()}
-            | {f"{LEAD}.{key}": name for key, name in self.lead_columns.items()}
+            | self._read
+            | {f"{LEAD}.{key}": key for key in LEAD_COLUMNS}
+            | {f"{LEAD}_name.{key}": name for key, name in self.lead_columns.items()}
             | {f"{key}.{BROUGHT}": self._observed(key) for key in SOURCES}
             | {"policy.week": self._week}
             | {placeholder: self[key].full_name for placeholder, key in aliases.items()}
@@ -239,9 +290,14 @@ class Catalogue(Mapping[str, Table]):
     def _observed(self, source: str) -> str:
         """What source_observations.sql adds to a source's columns for those that only some versions need."""
         return "".join(
-            f",\n      STRUCT('{one.name}' AS column_name, COUNTIF({one.name} IS NULL) AS null_count)"
+            f",\n      STRUCT('{one.name}' AS column_name, COUNTIF({one.name} IS NULL) AS null_count, 0 AS "
+            "impossible_count, CAST(NULL AS STRING) AS lowest, CAST(NULL AS STRING) AS highest)"
             for one in self.brought.get(source, ())
         )
+
+
+def _features_file(names: VersionNames) -> str:
+    return "legacy_features" if names.legacy_columns else "production_features"
 
 
 def features_key(version_key: str) -> str:

@@ -8,6 +8,8 @@ import pytest
 
 from v4_assets_tests.fixtures.environment import fresh_environment
 
+pytest_plugins = ["v4_assets_tests.fixtures.emulated"]
+
 SESSION = ExitStack()
 SHARED_HOME = SESSION.enter_context(fresh_environment())
 

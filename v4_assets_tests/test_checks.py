@@ -67,12 +67,17 @@ ASKED = (SOURCE, {"Id": "STRING", "CreatedDate": "TIMESTAMP"})
 def observed(day: date = DAY, source: str = "lead", column: str = "Email", **changes) -> dict:
     """A row of source_observations."""
     row = {"prediction_date": day, "source": source, "column_name": column, "row_count": 1000, "null_count": 100}
+    row |= {"impossible_count": 0, "impossible_examples": None}
     return row | {"latest_at": CUTOFF - timedelta(hours=12)} | changes
 
 
 def ask_sources(check: Check, *observations: dict, declared=(ASKED,)) -> Finding:
     contacts = observed(source="ria_contacts_current", column="REP_TYPE", latest_at=CUTOFF - timedelta(days=30))
     return answer(source_checks.judge(declared, [*observations, contacts], DAY, CUTOFF, LIMITS), check)
+
+
+def replace_limits(**changes) -> CheckLimits:
+    return CheckLimits.model_validate({**LIMITS.model_dump(), **changes})
 
 
 def before(offset: int, **changes) -> dict:
@@ -121,6 +126,24 @@ SOURCE_CASES = (
         details=("lead.Email: +90.0%",),
     ),
     Case(
+        source_checks.POSSIBLE,
+        good=lambda: ask_sources(source_checks.POSSIBLE, observed(impossible_count=50, impossible_examples="x")),
+        bad=lambda: ask_sources(source_checks.POSSIBLE, observed(impossible_count=51, impossible_examples="x, y")),
+        found_good="largest share 5.00%",
+        found_bad="largest share 5.10%",
+        expected="≤ 5.00%",
+        details=("lead.Email: 5.10%, such as x, y",),
+    ),
+    Case(
+        source_checks.RARE,
+        good=lambda: ask_sources(source_checks.RARE, observed(impossible_count=1)),
+        bad=lambda: ask_sources(source_checks.RARE, observed(impossible_count=2, impossible_examples="x")),
+        found_good="largest share 0.10%",
+        found_bad="largest share 0.20%",
+        expected="≤ 0.10%",
+        details=("lead.Email: 0.20%, such as x",),
+    ),
+    Case(
         source_checks.FRESH,
         good=lambda: ask_sources(source_checks.FRESH, observed(latest_at=CUTOFF - timedelta(days=4))),
         bad=lambda: ask_sources(source_checks.FRESH, observed(latest_at=CUTOFF - timedelta(days=50))),
@@ -160,6 +183,17 @@ def test_a_column_that_went_silent_is_named_beside_steady_ones():
         *(before(1, column=column) for column in ("Email", "Company")),
     )
     assert (found.passed, found.details) == (False, ("lead.Company: +89.0%",))
+
+
+def test_a_column_with_a_limit_of_its_own_blocks_by_that_one():
+    observations = [observed(impossible_count=900), observed(column="Company", impossible_count=51)]
+    own = replace_limits(impossible_values={"columns": {"lead.Email": 0.9}})
+    found = answer(source_checks.judge([ASKED], observations, DAY, CUTOFF, own), source_checks.POSSIBLE)
+    assert (found.passed, [one.split(":")[0] for one in found.details]) == (False, ["lead.Company"])
+
+
+def test_observations_of_an_earlier_release_counted_no_impossible_values():
+    assert ask_sources(source_checks.POSSIBLE, observed(impossible_count=None)).passed
 
 
 def test_a_source_without_a_dated_entry_is_not_fresh():
@@ -724,6 +758,7 @@ def test_a_check_says_what_it_asks_and_what_to_do_when_it_fails():
 def test_drift_and_freshness_are_the_only_checks_that_do_not_block():
     assert {case.check for case in CASES if not case.check.blocking} == {
         source_checks.FRESH,
+        source_checks.RARE,
         feature_checks.DRIFT,
         score_checks.DRIFT,
     }

@@ -22,6 +22,7 @@ from v4_assets.sample.world import WorldSpec
 from v4_assets.sample.world import build as build_world
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.homes import copy, prepared
+from v4_assets_tests.fixtures.narrow import embedded
 
 DAY = date(2026, 1, 12)
 WORLD = WorldSpec(scale=0.01, leads_per_week=40, seed=5, through=date(2026, 1, 18))
@@ -69,7 +70,7 @@ def rows(settings: Settings, key: str, day: date) -> list[dict[str, object]]:
 
 def change_source(settings: Settings, statement: str) -> None:
     """Change a source table, as the firm's systems would."""
-    with warehouse(settings)._connection() as connection:
+    with embedded(warehouse(settings))._connection() as connection:
         connection.execute(statement)
 
 
@@ -281,7 +282,7 @@ def test_a_day_that_has_not_begun_is_refused(home: Path) -> None:
 
 def test_a_retrained_live_version_is_refused(home: Path) -> None:
     settings = at(home, DAY)
-    with warehouse(settings)._connection() as connection:
+    with embedded(warehouse(settings))._connection() as connection:
         connection.execute("UPDATE ml_features.v4_production SET model_sha256 = 'another'")
     outcome = operate.run_day(settings, DAY)
     assert not outcome.success

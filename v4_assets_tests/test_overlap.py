@@ -101,7 +101,7 @@ def test_every_day_comes_once_in_its_order_with_its_own_findings_and_observation
     done = all_of(warehouse, count, made)
     assert [one.day.date for one in done] == made.written == made.checked == days_until(date(2026, 1, count))
     assert [one.write.prediction_date for one in done] == made.written
-    assert [one.findings for one in done] == [[f"checked {day}"] for day in made.written]
+    assert [[str(found) for found in one.findings] for one in done] == [[f"checked {day}"] for day in made.written]
     assert [one.observations[0].metadata["day"].value for one in done] == [str(day) for day in made.written]
     assert all(one.seconds > 0 for one in done)
     assert warehouse.open == 0

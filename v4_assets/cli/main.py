@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.cli import ci, operations, register, rollout, scripts, studies
+from v4_assets.cli import ci, operations, register, rollout, scripts, studies, takeover
 from v4_assets.cli.output import DAY, Number, json_option, say, told
 from v4_assets.config.environment import load
 from v4_assets.errors import V4Error
@@ -163,6 +163,7 @@ for command in (
     *studies.COMMANDS,
     *scripts.COMMANDS,
     *register.COMMANDS,
+    *takeover.COMMANDS,
     *ci.COMMANDS,
 ):
     cli.add_command(command)

@@ -8,7 +8,15 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, Share
-from v4_assets.config.rollout_systems import FOLDER, ColumnName, ReferencePlaces, SalesforceSync, SourceColumn, Sources
+from v4_assets.config.rollout_systems import (
+    FOLDER,
+    ColumnName,
+    ImpossibleValues,
+    ReferencePlaces,
+    SalesforceSync,
+    SourceColumn,
+    Sources,
+)
 from v4_assets.errors import SettingsError
 from v4_assets.sql import Column
 from v4_assets.tables import LEAD, SOURCE_COLUMNS, Catalogue, Datasets, VersionNames
@@ -48,6 +56,8 @@ class Version(Frozen):
     """View of the latest day's features."""
     scores_table: Annotated[str, Field(pattern=r"^\w+$")]
     """Table of its scores."""
+    legacy_columns: bool = False
+    """Add firm_crd, firm_name, has_fintrx_match and feature_extraction_timestamp to features_view, for old readers."""
     train: HyperParameters | None = None
     """XGBoost parameters; leave them out for a model trained elsewhere."""
     source_columns: dict[ColumnName, SourceColumn] = Field(default_factory=dict)
@@ -75,6 +85,7 @@ class CheckLimits(Frozen):
     psi: Annotated[float, Field(gt=0)]
     source_age_days: dict[str, Annotated[int, Field(ge=1)]]
     """Greatest age of the newest entry of each source, in days."""
+    impossible_values: ImpossibleValues = ImpossibleValues()
 
 
 class PreDeployment(Frozen):
@@ -144,7 +155,7 @@ class Rollout(Frozen):
 
     @model_validator(mode="after")
     def _columns_agree(self) -> "Rollout":
-        lead = {name.lower() for name in self.sources.lead.columns.model_dump().values()}
+        lead = {name.lower() for name in self.sources.lead.columns.model_dump().values() if name}
         known: dict[tuple[str, str], SourceColumn] = {}
         for version, entry in self.versions.items():
             for name, column in entry.source_columns.items():
@@ -173,12 +184,13 @@ class Rollout(Frozen):
         return Catalogue(
             Datasets(**self.datasets.model_dump()),
             {
-                version: VersionNames(entry.key, entry.features_view, entry.scores_table)
+                version: VersionNames(entry.key, entry.features_view, entry.scores_table, entry.legacy_columns)
                 for version, entry in self.versions.items()
             },
             self.sources.lead.columns.model_dump(),
             self.policy.weeks.date_part,
             self.source_columns,
+            self.sources.source_types,
         )
 
     @property

@@ -73,6 +73,9 @@ class Evaluation(Frozen):
     """Most consecutive days without a recorded call; more mean that the outcome feed stopped."""
     interval_level: Annotated[float, Field(gt=0.5, lt=1)]
     """Two-sided level of the intervals that are shown."""
+    leads_come_from: Literal["elsewhere", "live_list"] = "elsewhere"
+    """live_list: the leads are the best of the live version's own list. Lift and AUC then understate what a version
+    does among all advisors, and every gate says so."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "Evaluation":
@@ -107,6 +110,9 @@ class RollbackPolicy(Frozen):
     confidence: Annotated[float, Field(ge=0.5, lt=1)]
     """Of the one-sided bound."""
     weeks_running: WeeksRunning
+    conversion_line: Literal["covered", "literal"] = "covered"
+    """covered: top_decile_conversion_below times the share of conversions that covered leads hold, as the leads called
+    before their first score are in no cohort; literal: the number itself."""
     on_champion_also_failing: Literal["hold_and_alert", "rollback"]
     """Reaction to a low top-decile conversion when the baseline's is even lower: the market fell, not the model."""
 
@@ -141,14 +147,44 @@ class SunsetPolicy(Frozen):
     """Least number of days that the candidate is live without a failing gate."""
 
 
+class EarlyWarning(Frozen):
+    """The CUSUM on booked calls: the versions it tells apart, and how often it may be wrong. It never rolls back."""
+
+    healthy_lift: Annotated[float, Field(gt=0, lt=10)] = 2.03
+    """Top-decile lift of the candidate as it was measured."""
+    healthy_auc: Annotated[float, Field(gt=0, lt=1)] = 0.62
+    """Its AUC."""
+    fallen_lift: Annotated[float, Field(gt=0, lt=10)] = 1.2
+    """Lift of the candidate after the fall that the warning is for."""
+    fallen_auc: Annotated[float, Field(gt=0, lt=1)] = 0.55
+    """Its AUC."""
+    baseline_auc: Annotated[float, Field(gt=0, lt=1)] = 0.599
+    """AUC of the baseline as it was measured."""
+    baseline_lift: Annotated[float, Field(gt=0, lt=10)] = 1.51
+    """Its top-decile lift."""
+    false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.04
+    """Share of healthy candidates that may raise it within 12 weeks after the promotion."""
+
+    @model_validator(mode="after")
+    def _falls(self) -> "EarlyWarning":
+        if self.fallen_lift >= self.healthy_lift or self.fallen_auc >= self.healthy_auc:
+            raise ValueError(
+                f"fallen_lift {self.fallen_lift} and fallen_auc {self.fallen_auc} must lie below healthy_lift "
+                f"{self.healthy_lift} and healthy_auc {self.healthy_auc}"
+            )
+        return self
+
+
 class Weeks(Frozen):
     """Which days make a week, and which of them can close it."""
 
     end_on: Weekday = "sunday"
     """Last day of a week. A week that ends on Sunday has its ISO name; any other is named by its last day."""
-    close_from: Weekday = "monday"
+    close_from: Weekday = "friday"
     """First day of a week whose evaluation can close it; the last evaluated day from then on does. The day after
     `end_on` admits every day."""
+    min_days_between_closes: Annotated[int, Field(ge=1, le=7)] = 5
+    """Least days between the closes of two weeks; a week that closes sooner after the one before has no close."""
 
     @property
     def last_day(self) -> int:
@@ -172,6 +208,7 @@ class Policy(Frozen):
     rollback: RollbackPolicy
     promotion: PromotionPolicy
     sunset: SunsetPolicy
+    early_warning: EarlyWarning = EarlyWarning()
     weeks: Weeks = Weeks()
     grace_minutes: Annotated[int, Field(ge=0, le=24 * 60)]
     """Minutes after `daily_run.at` from which a day without a finished run is missing; must end before midnight."""

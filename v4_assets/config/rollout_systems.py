@@ -3,11 +3,13 @@
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from v4_assets.config.rollout_policy import AnyShare, Frozen, Share
-from v4_assets.sql import Column
+from v4_assets.sources.types import SourceTypes, readable, source_columns
+from v4_assets.sql import Column, Type
 
 RESERVED = """
     all and any array as asc assert_rows_modified at between by case cast collate contains create cross cube current
@@ -52,10 +54,14 @@ class LeadColumns(Frozen):
     """Timestamp of entering Contacting."""
     entered_call_scheduled: ColumnName = "Stage_Entered_Call_Scheduled__c"
     """Timestamp of entering Call Scheduled: the conversion."""
+    is_deleted: ColumnName | None = None
+    """Whether the lead is deleted or merged, as IsDeleted; null: the copy does not keep it."""
+    is_converted: ColumnName | None = None
+    """Whether the lead is converted, as IsConverted; null: the copy does not keep it."""
 
     @model_validator(mode="after")
     def _distinct(self) -> "LeadColumns":
-        names = [name.lower() for name in self.model_dump().values()]
+        names = [name.lower() for name in self.model_dump().values() if name]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"{', '.join(twice)} is named for two columns; each column needs a name of its own")
         return self
@@ -67,10 +73,50 @@ class LeadSource(Frozen):
     columns: LeadColumns = LeadColumns()
 
 
+class ImpossibleValues(Frozen):
+    """Shares of a source column's values that cannot be: a date of 1900, an Id of 16 characters. They count as NULL."""
+
+    warn_above: Share = 0.001
+    """Warning above this share of the rows."""
+    block_above: Share = 0.05
+    """Blocking above this share of the rows."""
+    columns: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+    """Another blocking share for single columns, by TABLE.COLUMN: the end date of a feed that writes 9999-12-31."""
+
+
+def _zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{name} is no time zone; write one of the tz database, such as America/New_York") from error
+
+
 class Sources(Frozen):
     """Tables that other systems write."""
 
     lead: LeadSource = LeadSource()
+    time_zone: Annotated[str, AfterValidator(_zone)] | None = None
+    """Time zone of instants without one; needed where `types` reads an instant from DATETIME or DATE."""
+    types: dict[str, Type] = Field(default_factory=dict)
+    """Types of columns that are delivered in another type, by lead.KEY or TABLE.COLUMN: lead.advisor_crd: FLOAT64."""
+
+    @model_validator(mode="after")
+    def _readable(self) -> "Sources":
+        for key, kind in self.types.items():
+            declared = source_columns().get(key)
+            if declared is None:
+                raise ValueError(f"types.{key} is not a column that can be of another type")
+            if kind != declared.type and kind not in readable(key):
+                able = ", ".join((declared.type, *readable(key)))
+                raise ValueError(f"types.{key} is {kind}, expected {able}; cast it in a view of your own")
+            if declared.type == "TIMESTAMP" and kind != "TIMESTAMP" and self.time_zone is None:
+                raise ValueError(f"types.{key} is {kind}, which names no time zone; set sources.time_zone")
+        return self
+
+    @property
+    def source_types(self) -> SourceTypes:
+        """The types as the catalogue of tables takes them."""
+        return SourceTypes(self.types, self.time_zone)
 
 
 SAMPLE_TYPES: dict[str, tuple[type, ...]] = {
@@ -126,7 +172,7 @@ class FieldNames(Frozen):
     model_version: FieldName | None = None
     """The version the values come from; null: not sent."""
     scored_at: FieldName | None = None
-    """When the values last changed; null: not sent. Never compared, or every lead would change every day."""
+    """When the values on the lead were scored; null: not sent. Never compared, or every lead would change daily."""
 
     @model_validator(mode="after")
     def _all_different(self) -> "FieldNames":
@@ -140,13 +186,23 @@ class SalesforceSync(Frozen):
     """How the live version's scores reach the org."""
 
     fields: FieldNames
+    min_score_change: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """A lead is sent when its version, its deprioritize or its decile changes, or its score by at least this much."""
+    full_sync_days: Annotated[int, Field(ge=1, le=366)] = 7
+    """Once in this many days every difference is sent and every lead is read back. 1 does so every day."""
     max_changed_share: Share
-    """Largest share, among leads that carry the same version, whose deprioritize flips or whose decile moves by two or
-    more; above it, nothing is sent."""
+    """Largest share, among leads whose values can be compared, whose deprioritize flips or whose decile moves by two or
+    more; and largest share of the leads with values that are emptied. Above either, nothing is sent."""
+    max_pending_share: AnyShare = 0.01
+    """Largest share of the day's leads that may still be pending after a sync; above it, the run fails."""
     max_failure_rate: AnyShare
-    """Largest share of sent leads that the org refuses for good; above it, the run fails after recording everything."""
+    """Largest share of the day's leads that the org refuses for good in one sync; above it, the run fails after
+    recording everything."""
+    max_uncovered_share: AnyShare = 0.02
+    """Largest share of the day's leads that may be pending or refused while the check `coverage` passes. Leads that the
+    org does not have, or has converted, do not count."""
     leads_that_left: Literal["leave", "clear"]
-    """Fields of a lead that is no longer scored: leave keeps their values, clear empties them."""
+    """Fields of a lead that left the scored set without a call: clear empties them, leave keeps their values."""
     read_back: Literal["sample", "all"]
     """Leads that are read again and compared after a sync."""
     read_back_leads: Annotated[int, Field(ge=1, le=2000)]
@@ -160,7 +216,8 @@ class SalesforceSync(Frozen):
     poll_deadline_minutes: Annotated[float, Field(gt=0, le=24 * 60)]
     """A job that takes longer is aborted."""
     quarantine_days: Annotated[int, Field(ge=1, le=366)]
-    """Days until a refused lead is sent again; a change of the live version sends it at once."""
+    """Days until a refused lead is sent again. A change of the live version sends it at once, and so does
+    `v4 sync retry-refused`."""
 
 
 class ReferencePlaces(Frozen):

@@ -81,6 +81,8 @@ class Entries:
     """All leads that may enter a cohort, one row each: shapes (n,)."""
 
     contacted_on: Numbers
+    called_on: Numbers
+    """NaT where no call is known."""
     converted: Numbers
     """bool: called within the outcome window, counted from the frozen day of contact."""
     covered: Numbers
@@ -127,6 +129,7 @@ def entries(
     could_be = np.where(is_scored, scored_on, _first_possible(contacted, scored_days))
     return Entries(
         contacted_on=contacted,
+        called_on=called,
         converted=_converted(contacted, called, window_days),
         covered=is_scored & ~(called < scored_on),
         before_scored=(called >= contacted) & (called < could_be),

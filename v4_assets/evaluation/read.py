@@ -86,17 +86,21 @@ class Evaluator:
             judged += compare(occasion, question, chosen, versions)
         return judged
 
+    def leads_of(self, reach: Reach, leads: pa.Table | None = None) -> tuple[Entries, dict[str, pa.Table]]:
+        """The leads contacted within `reach`, and their scores; `leads` is cohort_leads of it or more, read if None."""
+        leads = self._read("cohort_leads", reach) if leads is None else leads
+        scores = {
+            version: self._read("cohort_scores", reach, daily_scores=key) for version, key in self._score_keys().items()
+        }
+        return entries(leads, scores, self._scored_days(reach), self.rollout.outcome_window_days), scores
+
     def _entries(self) -> tuple[Entries, dict[str, pa.Table]]:
         """All leads that may enter a cohort, and their scores, read only as far back as needed."""
         window_days, numbers = self.rollout.outcome_window_days, self.rollout.evaluation
         leads = self._read("cohort_leads", self.whole)
         most = max(self._minimum(question) for question in QUESTIONS)
         for reach in (likely_reach(leads, self.whole, window_days, most, numbers.min_days), self.whole):
-            scores = {
-                version: self._read("cohort_scores", reach, daily_scores=key)
-                for version, key in self._score_keys().items()
-            }
-            found = entries(leads, scores, self._scored_days(), window_days)
+            found, scores = self.leads_of(reach, leads)
             if reach == self.whole or (found.converted & found.covered).sum() >= most:
                 break
         return found, scores
@@ -159,10 +163,11 @@ class Evaluator:
         """The days on which a lead of the longest cohort may have had its first score."""
         return days_between(self.whole.first_scored, self.whole.last_scored)
 
-    def _scored_days(self) -> list[date]:
-        """Those of them with scores of every version."""
+    def _scored_days(self, reach: Reach) -> list[date]:
+        """The days with scores of every version on which a lead of `reach` may have had its first."""
         names = [self.store.catalogue[key].name for key in self._score_keys().values()]
-        return [day for day in self._days_scored() if all((name, day) in self.writes for name in names)]
+        days = days_between(reach.first_scored, reach.last_scored)
+        return [day for day in days if all((name, day) in self.writes for name in names)]
 
     def _is_read(self, name: str, day: date) -> bool:
         if name == self.store.catalogue[tables.LEAD_OUTCOMES].name:

@@ -150,9 +150,11 @@ def _rollout(instance: dg.DagsterInstance, found: Status) -> dict[str, Any]:
 
 
 def _salesforce(settings: Settings, found: Status) -> dict[str, Any]:
-    """Whether today's sync finished, and what happened to the leads that were sent last."""
+    """Whether today's scores are delivered, and what happened to the leads that were sent last."""
     sync = found.sync
     content: dict[str, Any] = {"target": settings.salesforce, "today_done": found.synced_today, "last_sent": None}
+    content["owed"] = sync.owed if sync else None
+    content["not_in_org"], content["held_back"] = (sync.absent, sync.kept_back) if sync else (0, 0)
     if sync and sync.sent_at:
         content["last_sent"] = {
             "org": sync.sent_org,

@@ -14,8 +14,6 @@ from v4_assets.names import ACTION_TAG, SALESFORCE_SYNC
 from v4_assets.production.decision import GATE_NAMES, Gate, Verdict
 from v4_assets.runs import at_work
 
-MUST_HOLD = ("all_accounted_for", "read_back_equals_warehouse")
-"""Checks of the sync that a switch must pass to be finished."""
 KEYS = (tables.features_key, tables.scores_key)
 RUNS_READ = 50
 Evaluations = Mapping[str, Mapping[str, dg.AssetCheckEvaluation]]
@@ -128,21 +126,6 @@ def checks_of_run(instance: dg.DagsterInstance, run_id: str) -> Evaluations:
             one = event.asset_check_evaluation_data
             found.setdefault(one.asset_key.to_user_string(), {})[one.check_name] = one
     return found
-
-
-def owed_by_sync(instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
-    """What Salesforce lacks or shows differently after a run's sync, one sentence each. A dry run owes nothing.
-
-    Rows that the org refused permanently are recorded and not owed.
-    """
-    checks = checks_of_run(instance, run_id).get(SALESFORCE_SYNC, {})
-    owed = [f"{name}: {one.description}" for name, one in checks.items() if name in MUST_HOLD and not one.passed]
-    for record in instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records:
-        made = record.event_log_entry.asset_materialization
-        if made is not None and made.asset_key.to_user_string() == SALESFORCE_SYNC and "pending" in made.metadata:
-            pending = made.metadata["pending"].value
-            owed += [f"{pending} leads are pending"] if pending else []
-    return tuple(owed)
 
 
 def _gate(one: dg.AssetCheckEvaluation) -> Gate:

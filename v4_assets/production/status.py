@@ -13,17 +13,16 @@ from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.production import delivery, gates, references
 from v4_assets.production import events as deployments
-from v4_assets.production import gates, pending_sync, references
 from v4_assets.production.decide import decide
 from v4_assets.production.decision import Action, Decision, Phase, RolloutStatus
 from v4_assets.production.evaluations import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.events import DeploymentState, Event
-from v4_assets.production.last_sync import last_sync
 from v4_assets.production.orders import KIND, Order, gates_json, order_id
 from v4_assets.production.overdue import Overdue, due, overdue
 from v4_assets.production.state import State
-from v4_assets.production.synced import Sync
+from v4_assets.production.syncs import Sync
 from v4_assets.store import Store
 
 
@@ -50,7 +49,7 @@ class Status:
     sync: Sync | None = None
     """The last sync on record; None before the first."""
     synced_today: bool = False
-    """A sync of today has finished; a dry run counts."""
+    """The live version's scores of today are delivered; a dry run counts."""
 
 
 def read_status(
@@ -67,12 +66,14 @@ def read_status(
         events = (*store.events(), *([through] if through else []))
         found = _decided(instance, store, rollout, clock, events, asking)
         due_now = not (asking or found.missing_day or found.unfinished)
+        syncs, live = delivery.read(store), found.rollout.live
+        owed = syncs.owed(clock.today(), live)
         return replace(
             found,
             events=events,
-            overdue=overdue(instance, store, rollout, clock, found.rollout.live) if due_now else None,
-            sync=last_sync(instance, store),
-            synced_today=pending_sync.is_done(instance, clock.today()),
+            overdue=overdue(instance, store, rollout, clock, live, owed) if due_now else None,
+            sync=syncs.last,
+            synced_today=owed is None,
         )
 
 

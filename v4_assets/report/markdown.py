@@ -11,7 +11,7 @@ from typing import Any
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.production.decision import Gate, RolloutStatus
 from v4_assets.production.events import Event
-from v4_assets.production.synced import Sync
+from v4_assets.production.syncs import Sync
 from v4_assets.report.figures import of_cohorts, of_deciles, of_gates
 from v4_assets.report.headline import headline, in_brief, switched
 from v4_assets.report.outlook import Outlook

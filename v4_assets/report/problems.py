@@ -7,7 +7,7 @@ import dagster as dg
 from v4_assets.config.rollout import Rollout
 from v4_assets.production.decision import ROLLBACK_GATES, Phase, Verdict
 from v4_assets.production.status import Status
-from v4_assets.production.synced import Sync
+from v4_assets.production.syncs import Sync
 from v4_assets.report.alerts import held, unfinished
 from v4_assets.report.wording import count
 
@@ -53,10 +53,10 @@ def _failed_runs(instance: dg.DagsterInstance, status: Status, asking: str | Non
 def _of_salesforce(sync: Sync | None) -> Iterator[str]:
     if sync is None:
         return
-    if sync.pending:
-        yield f"{count(sync.pending, 'lead')} of the last sync wait to be sent again."
-    if sync.failed:
-        yield f"{count(sync.failed, 'lead')} of the last sync failed for a reason that concerns many."
+    if sync.owed:
+        yield f"Salesforce lacks scores of the last sync: {sync.owed.rstrip('.')}."
+    elif sync.pending:
+        yield f"{count(sync.pending, 'lead')} are pending in Salesforce; the next sync sends them."
     refused = max(sync.quarantined, sync.kept_back)
     if refused:
         yield f"Salesforce refuses {count(refused, 'lead')} (quarantined); salesforce_sync names them and the reasons."

@@ -1,12 +1,14 @@
 """The scores a sync starts from: read from the warehouse, of the live version and its approved model, checks passed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets import tables, verdicts
+from v4_assets.config.record_ids import to_18
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import (
     ConcurrentWriteError,
@@ -16,7 +18,7 @@ from v4_assets.errors import (
     SalesforceSetupError,
 )
 from v4_assets.production.events import Production
-from v4_assets.salesforce.plan import DayScores, day_scores
+from v4_assets.salesforce.rows import DayScores, day_scores
 from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
 
@@ -33,6 +35,8 @@ def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
         rows, scored_at = _read(store, rollout, live.version, day, live)
         unpassed = verdicts.unpassed(store, day, live.version)
         after = _write(store, rollout, live.version, day)
+        called = store.read("leads_called")["lead_id"].to_pylist()
+        listed = store.latest_writes(day, day).get((rollout.catalogue[tables.SCORED_LEADS].name, day))
     if unpassed:
         raise SalesforceError(
             f"Scores of {live.version} for {day} were not sent: checks have not passed: {'; '.join(unpassed)}. "
@@ -43,12 +47,19 @@ def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
             f"The scores of {live.version} for {day} were rewritten during the read. Run the sync again."
         )
     return day_scores(rows, day=day, version=live.version, scored_at=scored_at, event_id=live.event_id)
+    scores = day_scores(rows, day=day, version=live.version, scored_at=scored_at, event_id=live.event_id)
+    return replace(scores, called=_ids(called), listed=listed.row_count if listed else None)
 
 
 def scores_of(store: Store, rollout: Rollout, version: str, day: date) -> DayScores:
     """Any version's scores of the day, for a preview. Raises RowsMissingError without any."""
     rows, scored_at = _read(store, rollout, version, day)
-    return day_scores(rows, day=day, version=version, scored_at=scored_at)
+    called = store.read("leads_called")["lead_id"].to_pylist()
+    return replace(day_scores(rows, day=day, version=version, scored_at=scored_at), called=_ids(called))
+
+
+def _ids(leads: list[str]) -> pa.Array:
+    return pa.array([to_18(one) for one in leads if one], pa.string())
 
 
 def _read(

@@ -53,6 +53,8 @@ def _delivered(batch: pa.RecordBatch, catalogue: Catalogue, table: str) -> pa.Re
     if table == tables.LEAD:
         names = {column.name: catalogue.lead_columns[key] for key, column in source_columns.LEAD_COLUMNS.items()}
         batch = batch.rename_columns([names[name] for name in batch.schema.names])
+        for key in source_columns.OPTIONAL_LEAD_COLUMNS.keys() & catalogue.lead_columns.keys():
+            batch = batch.append_column(catalogue.lead_columns[key], pa.nulls(batch.num_rows, pa.bool_()))
     for column in brought:
         # Chosen by the row's key alone, so that neither the other columns nor the order of the rows matter.
         start = zlib.crc32(column.name.encode())

@@ -7,13 +7,17 @@ from typing import Any
 
 from v4_assets.checks import Check, Finding, steady
 from v4_assets.config.rollout import CheckLimits
+from v4_assets.config.rollout_systems import ImpossibleValues
 from v4_assets.tables import Table
 
 COLUMNS = Check(
     "source_columns",
     "Every source has the declared columns in the declared types.",
     blocking=True,
-    remedy="Ask the owner of the table's feed: the details name each column, its type and the declared type.",
+    remedy=(
+        "Ask the owner of the table's feed: the details name each column, its type and the declared type. A column "
+        "that comes in another type for good can be declared under sources.types of rollout.yaml."
+    ),
 )
 FILLED = Check(
     "sources_filled",
@@ -35,13 +39,28 @@ NULLS_STEADY = Check(
         "Repair the feed of the named column, then rerun the day. Do not raise the limit just to let the run pass."
     ),
 )
+POSSIBLE = Check(
+    "source_values_possible",
+    "The share of impossible values in each column is below the blocking limit. They are read as NULL.",
+    blocking=True,
+    remedy=(
+        "The details name each column with examples. Repair its feed, then rerun the day. Where the feed writes such a "
+        "value on purpose, set checks.impossible_values.columns for that column."
+    ),
+)
+RARE = Check(
+    "source_values_impossible_rare",
+    "Impossible values are rare. They are read as NULL.",
+    blocking=False,
+    remedy="Scoring continues. The details name each column with examples: tell the owner of its feed.",
+)
 FRESH = Check(
     "sources_fresh",
     "The newest entry of a source is recent.",
     blocking=False,
     remedy="Check whether the feed stopped. Scoring continues with the existing rows.",
 )
-CHECKS = (COLUMNS, FILLED, ROWS_STEADY, NULLS_STEADY, FRESH)
+CHECKS = (COLUMNS, FILLED, ROWS_STEADY, NULLS_STEADY, POSSIBLE, RARE, FRESH)
 ONE_ROW_PER_LEAD = Check(
     "one_row_per_lead",
     "Every lead is listed exactly once.",
@@ -79,6 +98,7 @@ def judge(
         filled(sources, _silent(today, [table for table, _ in declared])),
         _rows_steady(sources, before, limits.row_count_change),
         _nulls_steady(today, before, limits.missing_rate_change),
+        *_possible(today, limits.impossible_values),
         fresh(sources, known_at, limits.source_age_days),
     ]
 
@@ -135,6 +155,27 @@ def _nulls_steady(today: Sequence[Observation], before: Sequence[Observation], l
         if (row["source"], row["column_name"]) in usual
     }
     return steady(NULLS_STEADY, changes, limit)
+
+
+def _possible(today: Sequence[Observation], limits: ImpossibleValues) -> list[Finding]:
+    shares = {
+        f"{row['source']}.{row['column_name']}": (row["impossible_count"] or 0) / row["row_count"]
+        for row in today
+        if row["row_count"]
+    }
+    about = {f"{row['source']}.{row['column_name']}": row["impossible_examples"] for row in today}
+
+    def finding(check: Check, limit_of: Mapping[str, float], limit: float) -> Finding:
+        over = {name: share for name, share in shares.items() if share > limit_of.get(name, limit)}
+        details = tuple(f"{name}: {share:.2%}, such as {about[name]}" for name, share in over.items())
+        return Finding(
+            check, not over, f"largest share {max(shares.values(), default=0.0):.2%}", f"≤ {limit:.2%}", details
+        )
+
+    return [
+        finding(POSSIBLE, limits.columns, limits.block_above),
+        finding(RARE, {}, limits.warn_above),
+    ]
 
 
 def fresh(sources: Mapping[str, Observation], known_at: datetime, limits: Mapping[str, int]) -> Finding:

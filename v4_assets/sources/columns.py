@@ -16,6 +16,11 @@ LEAD_COLUMNS = {
     ),
 }
 """The Lead table's columns by what they hold, under their default names; SQL writes `{{lead.id}}`."""
+OPTIONAL_LEAD_COLUMNS = {
+    "is_deleted": Column("IsDeleted", "BOOL", "deleted, or merged into another lead"),
+    "is_converted": Column("IsConverted", "BOOL", "converted into a contact"),
+}
+"""Columns that a copy of the CRM may lack; they are read once rollout.yaml names them."""
 CONTACT_COLUMNS = (
     Column("RIA_CONTACT_CRD_ID", "INT64", "the advisor"),
     Column("PRIMARY_FIRM", "INT64", "where the advisor works now"),

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
+from v4_assets.warehouse.moving import Moving
 from v4_assets.warehouse.shapes import Shape
 from v4_assets.warehouse.writes import PartitionWrite
 
@@ -20,6 +21,7 @@ ARROW_TYPES = {
     "BOOL": pa.bool_(),
     "DATE": pa.date32(),
     "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+    "DATETIME": pa.timestamp("us"),
 }
 
 ROWS_PER_BATCH = 65_536
@@ -85,6 +87,9 @@ class Warehouse(Protocol):
 
     def shape(self, table: Table) -> Shape | None:
         """The table or view of that name; None when it does not exist."""
+
+    def moving(self) -> Moving:
+        """Moving objects aside and back, for a takeover."""
 
     def columns(self, table: Table) -> dict[str, str]:
         """The table's actual column names and GoogleSQL types; empty when it does not exist."""

@@ -76,7 +76,12 @@ def registered_bundles(warehouse: Warehouse, catalogue: Catalogue, registry: Mod
 
 VERSIONS = (
     SchemaVersion(1, "the tables of release 0.1", ""),
-    SchemaVersion(2, "v4_schema, the schema versions themselves; bundle_sha256", "2509531e78ac", registered_bundles),
+    SchemaVersion(
+        2,
+        "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; v4_salesforce_syncs; impossible values",
+        "c8822023f007",
+        registered_bundles,
+    ),
 )
 NEEDED = VERSIONS[-1].number
 """The schema version this release reads and writes."""

@@ -176,7 +176,7 @@ def test_an_asset_gets_the_warehouse_and_the_client_without_credentials_being_as
         with warehouse.get_client() as google:
             seen.append(google.project)
 
-    house = BigQueryWarehouse(project="firm", endpoint="http://127.0.0.1:1")
-    assert dg.materialize([one], resources={"warehouse": house}).success
+    place = BigQueryWarehouse(project="firm", endpoint="http://127.0.0.1:1")
+    assert dg.materialize([one], resources={"warehouse": place}).success
     assert [type(found) for found in seen[:2]] == [BigQueryWarehouse] * 2
     assert seen[2] == "firm"

@@ -59,10 +59,10 @@ def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def change(settings: Settings, *statements: str) -> None:
-    house = warehouse(settings, any_schema=True)
-    assert isinstance(house, BigQueryWarehouse)
+    place = warehouse(settings, any_schema=True)
+    assert isinstance(place, BigQueryWarehouse)
     for statement in statements:
-        house._run(Query("change", statement))
+        place._run(Query("change", statement))
 
 
 def age(settings: Settings) -> None:
@@ -105,9 +105,9 @@ def test_an_upgrade_adds_what_is_missing_and_is_due_until_then(settings):
 def test_an_added_column_is_nullable_described_and_added_once(settings, emulator):
     table = settings.rollout.catalogue[tables.LEAD_OUTCOMES]
     wider = replace(table, columns=(*table.columns, Column("note", "STRING", 'what "one" noted')))
-    house = warehouse(settings, any_schema=True)
+    place = warehouse(settings, any_schema=True)
     for _ in range(2):
-        house.create([wider])
+        place.create([wider])
     [field] = [one for one in emulator.client().get_table(f"{table.dataset}.{table.name}").schema if one.name == "note"]
     change(settings, f"ALTER TABLE {table.full_name} DROP COLUMN note")
     assert (field.field_type, field.mode) == ("STRING", "NULLABLE")
@@ -121,26 +121,26 @@ def test_an_added_column_is_nullable_described_and_added_once(settings, emulator
 def test_names_that_differ_in_case_are_the_same_column(settings):
     table = settings.rollout.catalogue[tables.PRODUCTION]
     louder = replace(table, columns=tuple(replace(column, name=column.name.upper()) for column in table.columns))
-    house = warehouse(settings, any_schema=True)
-    before = house.columns(table)
-    house.create([louder])
-    assert house.columns(table) == before
+    place = warehouse(settings, any_schema=True)
+    before = place.columns(table)
+    place.create([louder])
+    assert place.columns(table) == before
 
 
 def test_every_other_difference_is_named_in_one_error_and_nothing_is_changed(settings):
-    catalogue, house = settings.rollout.catalogue, warehouse(settings, any_schema=True)
+    catalogue, place = settings.rollout.catalogue, warehouse(settings, any_schema=True)
     outcomes, scored = catalogue[tables.LEAD_OUTCOMES], catalogue[tables.SCORED_LEADS]
     beside = replace(outcomes, name="beside")
     narrower = replace(outcomes, columns=outcomes.columns[1:])
     retyped = replace(catalogue[tables.PRODUCTION], columns=(Column("version", "INT64"),))
     loose = replace(scored, columns=tuple(one for one in scored.columns if one.name != "lead_id"))
     with pytest.raises(SchemaDriftError) as refused:
-        house.create([beside, narrower, retyped, loose])
+        place.create([beside, narrower, retyped, loose])
     said = str(refused.value)
     assert f"{outcomes.name}.{outcomes.columns[0].name} (" in said
     assert "v4_production.version is STRING, expected INT64" in said
     assert "v4_scored_leads is clustered by lead_id, expected nothing" in said
-    assert house.shape(beside) is None
+    assert place.shape(beside) is None
 
 
 def test_a_newer_warehouse_is_refused(settings):

@@ -15,7 +15,7 @@ from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.googlesql import GoogleSQL, declared_parameters
 
 FILES = tuple(sql.files())
-assert len(FILES) == 53, "a file of sql/ was added, removed or not found"
+assert len(FILES) == 63, "a file of sql/ was added, removed or not found"
 
 
 @cache

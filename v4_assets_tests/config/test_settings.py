@@ -16,6 +16,7 @@ from v4_assets.config.variables import verify_names
 from v4_assets.errors import SettingsError
 from v4_assets.project import PROJECT
 from v4_assets.resources import registry, warehouse
+from v4_assets_tests.fixtures.narrow import embedded, present
 
 ROLLOUT = PROJECT / "rollout.yaml"
 
@@ -57,11 +58,11 @@ def test_the_project_s_own_rollout_holds_the_guide_s_numbers():
     assert (rollout.pre_deployment.test_lift_above, rollout.pre_deployment.auc_gap_at_most) == (1.5, 0.10)
     assert (rollout.training.train_from, rollout.training.test_from) == (date(2024, 2, 1), date(2025, 8, 1))
     assert rollout.training.until == date(2025, 10, 31)
-    challenger = rollout.versions["v4.1.0"].train
+    challenger = present(rollout.versions["v4.1.0"].train)
     assert (challenger.max_depth, challenger.min_child_weight, challenger.gamma) == (2, 30.0, 0.3)
     assert (challenger.learning_rate, challenger.n_estimators, challenger.early_stopping_rounds) == (0.01, 2000, 150)
     assert (challenger.subsample, challenger.colsample_bytree) == (0.6, 0.6)
-    assert rollout.versions["v4.0.0"].train.early_stopping_rounds == 50
+    assert present(rollout.versions["v4.0.0"].train).early_stopping_rounds == 50
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_what_a_run_makes_is_kept_under_v4_home(tmp_path):
     assert settings.registered_models == tmp_path / "models"
     assert settings.dagster_home == tmp_path / "dagster"
     assert settings.demo_clock_file == tmp_path / "demo-clock"
-    assert warehouse(settings).path == str(tmp_path / "warehouse.duckdb")
+    assert embedded(warehouse(settings)).path == str(tmp_path / "warehouse.duckdb")
     assert registry(settings).registered == str(tmp_path / "models")
     assert list(tmp_path.iterdir()) == []
 
@@ -220,9 +221,9 @@ def test_a_mistake_about_bigquery_is_told_by_its_place(tmp_path):
 
 def test_bigquery_is_used_when_it_is_asked_for(tmp_path):
     settings = of(tmp_path, V4_WAREHOUSE="bigquery", V4_BIGQUERY_PROJECT="firm", V4_BIGQUERY_LOCATION="EU")
-    assert (settings.bigquery.project, settings.bigquery.location) == ("firm", "EU")
-    assert settings.bigquery.maximum_bytes_billed == 50 * 2**30
-    assert settings.bigquery.endpoint is None
+    assert (present(settings.bigquery).project, present(settings.bigquery).location) == ("firm", "EU")
+    assert present(settings.bigquery).maximum_bytes_billed == 50 * 2**30
+    assert present(settings.bigquery).endpoint is None
 
 
 @pytest.mark.parametrize("name", ["V4_HOME", "V4_MODELS", "V4_ROLLOUT", "V4_NOW", "V4_BIGQUERY_PROJECT"])
@@ -372,4 +373,4 @@ def test_an_error_names_what_was_found_and_shows_no_secret(tmp_path):
 def test_a_constructor_reads_no_variable(monkeypatch):
     monkeypatch.setenv("V4_BIGQUERY_LOCATION", "EU")
     assert BigQueryTarget(project="firm").location == "US"
-    assert load({"V4_BIGQUERY_PROJECT": "firm"}).bigquery.location == "US"
+    assert present(load({"V4_BIGQUERY_PROJECT": "firm"}).bigquery).location == "US"

@@ -4,15 +4,18 @@ import re
 from base64 import b64decode
 from datetime import date, timedelta
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from v4_assets.config.environment import load
 from v4_assets.report.charts import COLOURS, Chart, conversion_by_decile, lift_by_decile, lift_over_time, scores_of_day
 from v4_assets_tests.fixtures.evidences import evidence
+from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.report.test_report import ROLLBACK
 
 DAY = date(2026, 2, 1)
@@ -42,7 +45,7 @@ def decile(version: str, number: int, conversions: float) -> dict[str, object]:
 
 def test_lift_by_decile_is_conversion_over_the_cohorts_base_rate():
     rows = [decile("v4.1.0", number, 8.0 if number == 10 else 4.0) for number in range(1, 11)]
-    chart = lift_by_decile(rows, 0.9)
+    chart = present(lift_by_decile(rows, 0.9))
     assert colours(chart)[COLOURS[0]] > 5_000
     assert chart.alt == "Lift by decile. Top decile: v4.1.0 1.82."
     assert "90% intervals; 1 = average" in chart.svg
@@ -51,7 +54,7 @@ def test_lift_by_decile_is_conversion_over_the_cohorts_base_rate():
 def test_a_version_without_conversions_is_left_out_of_the_lift():
     rows = [decile("v4.0.0", number, 0.0) for number in range(1, 11)]
     rows += [decile("v4.1.0", number, 4.0) for number in range(1, 11)]
-    assert lift_by_decile(rows, 0.9).alt == "Lift by decile. Top decile: v4.1.0 1.00."
+    assert present(lift_by_decile(rows, 0.9)).alt == "Lift by decile. Top decile: v4.1.0 1.00."
 
 
 def test_without_conversions_there_is_no_chart_of_lift():
@@ -119,11 +122,9 @@ def wide_charts() -> dict[str, Chart | None]:
 def test_every_text_lies_within_the_picture(name):
     chart = wide_charts()[name]
     assert chart is not None
-    canvas: Any = chart.figure.canvas
-    canvas.draw()
+    chart.figure.canvas.draw()
     [axes] = chart.figure.axes
-    drawn, picture = axes.get_tightbbox(canvas.get_renderer()), chart.figure.bbox
-    assert drawn is not None
+    drawn, picture = axes.get_tightbbox(cast(FigureCanvasAgg, chart.figure.canvas).get_renderer()), chart.figure.bbox
     assert drawn.width > axes.bbox.width
     assert picture.x0 <= drawn.x0 < drawn.x1 <= picture.x1
     assert picture.y0 <= drawn.y0 < drawn.y1 <= picture.y1
@@ -131,15 +132,15 @@ def test_every_text_lies_within_the_picture(name):
 
 def test_scores_are_compared_as_shares_whatever_the_number_of_leads():
     few, many = np.full(10, 0.31), np.append(np.full(1_000, 0.71), np.nan)
-    chart = scores_of_day({"v4.0.0": few, "v4.1.0": many}, DAY)
+    chart = present(scores_of_day({"v4.0.0": few, "v4.1.0": many}, DAY))
     assert chart.alt == "Scores of 2026-02-01. Medians: v4.0.0 0.31, v4.1.0 0.71."
-    bars = [axes for axes in chart.figure.axes[0].patches if axes.get_height()]
+    bars = [axes for axes in chart.figure.axes[0].patches if isinstance(axes, Rectangle) and axes.get_height()]
     assert [round(bar.get_height(), 6) for bar in bars] == [100.0, 100.0]
 
 
 def test_what_a_chart_is_told_is_text_and_never_markup():
     rows = [decile("<script>]", number, 4.0) for number in range(1, 11)]
-    chart = lift_by_decile(rows, 0.9)
+    chart = present(lift_by_decile(rows, 0.9))
     assert "<script>" not in chart.svg
     assert "&lt;script&gt;" in chart.svg
     assert chart.markdown.startswith("![Lift by decile. Top decile: <script>) 1.00.](data:")

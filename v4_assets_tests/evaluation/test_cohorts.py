@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -20,13 +21,13 @@ from v4_assets_tests.fixtures.cohort_worlds import (
     BASELINE,
     CANDIDATE,
     VERSIONS,
-    House,
+    CohortWarehouse,
+    CohortWorld,
     Lead,
     Left,
-    World,
     at,
+    cohort_warehouse,
     evaluation,
-    house,
     random_world,
     reference_cohort,
     score_day,
@@ -41,18 +42,20 @@ SPRING, AUTUMN = date(2025, 4, 20), date(2025, 12, 10)
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    made = house(tmp_path_factory.mktemp("house"))
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CohortWarehouse]:
+    made = cohort_warehouse(tmp_path_factory.mktemp("cohorts"))
     with made.warehouse.session():
         yield made
 
 
-def judged(house: House, world: World, day: date = DAY, versions: tuple[str, ...] = VERSIONS, **numbers: Any) -> dict:
+def judged(
+    cohorts: CohortWarehouse, world: CohortWorld, day: date = DAY, versions: tuple[str, ...] = VERSIONS, **numbers: Any
+) -> dict:
     """The rows of the day's comparison by question and version, of a freshly filled warehouse."""
-    changed = house.rollout.model_copy(update={"evaluation": evaluation(**numbers)})
-    house = House(house.warehouse, changed, house.store)
-    house.fill(world)
-    found = house.evaluator(day, versions).compare()
+    changed = cohorts.rollout.model_copy(update={"evaluation": evaluation(**numbers)})
+    cohorts = replace(cohorts, rollout=changed)
+    cohorts.fill(world)
+    found = cohorts.evaluator(day, versions).compare()
     return {(one.evidence.question, one.evidence.version): one.evidence for one in found}
 
 
@@ -62,7 +65,7 @@ def left(row) -> Left:
 
 def scored(leads: list[Lead], day: date = DAY, skip: dict[date, str] | None = None, without: Collection[date] = ()):
     """A world in which these leads were listed and scored on every day, the last one excepted."""
-    world, rng = World(leads), random.Random(1)
+    world, rng = CohortWorld(leads), random.Random(1)
     rng.random = lambda: 0.5  # type: ignore[method-assign] # nobody is left out by chance
     for offset in range(75):
         listed_on = day - timedelta(days=70 - offset)
@@ -301,7 +304,7 @@ RECORDED = {"bundles": {CANDIDATE: {"model_sha256": MODEL, "bundle_sha256": BUND
 def test_rows_from_before_and_after_an_upgrade_are_one_artifact_if_it_recorded_that_bundle(
     tmp_path, facts, after, named
 ):
-    own = house(tmp_path)
+    own = cohort_warehouse(tmp_path)
     last = lead(at(MATURED), at(MATURED + timedelta(days=9)))
     world = scored([last, lead(at(MATURED - timedelta(days=1)), number=2)])
     own.fill(world)
@@ -393,11 +396,11 @@ def test_the_longest_silence_counts_both_ends(calls, wanted):
 # --- outcomes ------------------------------------------------------------------------------------------------------
 
 
-def outcome(house: House, one: Lead, day: date = DAY) -> Any:
-    house.fill(World([one]))
-    house.evaluator(day, now=day + timedelta(days=1))
-    name = house.store.catalogue[tables.LEAD_OUTCOMES].full_name
-    rows = house.warehouse.read(Query("rows", f"SELECT * FROM {name} WHERE prediction_date = @day", {"day": day}))
+def outcome(cohorts: CohortWarehouse, one: Lead, day: date = DAY) -> Any:
+    cohorts.fill(CohortWorld([one]))
+    cohorts.evaluator(day, now=day + timedelta(days=1))
+    name = cohorts.store.catalogue[tables.LEAD_OUTCOMES].full_name
+    rows = cohorts.warehouse.read(Query("rows", f"SELECT * FROM {name} WHERE prediction_date = @day", {"day": day}))
     return next(iter(rows.to_pylist()), None)
 
 

@@ -34,6 +34,7 @@ from v4_assets.evaluation.metrics import (
     top_decile_lift,
 )
 from v4_assets_tests.fixtures.cohort_worlds import BASELINE, CANDIDATE, evaluation
+from v4_assets_tests.fixtures.narrow import present
 
 DAY, MONDAY = date(2026, 1, 12), date(2025, 11, 17)
 A, B = Artifact("a" * 64, "1" * 64), Artifact("b" * 64, "2" * 64)
@@ -94,22 +95,22 @@ def test_every_figure_is_the_metric_of_its_name():
     top, other = (np.isin(np.arange(count), np.argsort(-scores)[: count // 10]) for scores in (own, baseline))
     assert (row.leads, row.conversions, row.top_leads) == (count, conversions, count / 10)
     assert row.top_conversions == pytest.approx((top & converted).sum())
-    lift = lift_interval((top & converted).sum(), conversions, count, count / 10, 0.90)
+    lift = present(lift_interval((top & converted).sum(), conversions, count, count / 10, 0.90))
     assert (row.lift, row.lift_low, row.lift_high) == pytest.approx((lift.estimate, lift.low, lift.high))
-    rate = wilson((top & converted).sum(), count / 10, 0.90)
+    rate = present(wilson((top & converted).sum(), count / 10, 0.90))
     found = (row.top_decile_conversion, row.top_decile_conversion_low, row.top_decile_conversion_high)
     assert found == pytest.approx((rate.estimate, rate.low, rate.high))
     assert row.base_rate == pytest.approx(converted.mean())
     assert row.auc == pytest.approx(roc_auc_score(converted, own))
     assert row.auc_se == pytest.approx(auc_standard_error(own, converted))
-    area = logit_auc_interval(row.auc, row.auc_se, 0.90)
+    area = present(logit_auc_interval(row.auc, row.auc_se, 0.90))
     assert (row.auc_low, row.auc_high) == pytest.approx((area.low, area.high))
     own_only, other_only = (top & ~other & converted).sum(), (other & ~top & converted).sum()
     assert (row.only_own_top, row.only_baseline_top) == pytest.approx((own_only, other_only))
-    difference = bonett_price_lift_difference(own_only, other_only, conversions, count, count / 10, 0.90)
+    difference = present(bonett_price_lift_difference(own_only, other_only, conversions, count, count / 10, 0.90))
     found = (row.lift_difference, row.lift_difference_low, row.lift_difference_high)
     assert found == pytest.approx((difference.estimate, difference.low, difference.high))
-    paired = auc_difference(own, baseline, converted, 0.90)
+    paired = present(auc_difference(own, baseline, converted, 0.90))
     found = (row.auc_difference, row.auc_difference_low, row.auc_difference_high)
     assert found == pytest.approx((paired.estimate, paired.low, paired.high))
 
@@ -165,7 +166,7 @@ def test_without_leads_only_the_counts_are_known():
 def test_without_conversions_the_decile_converts_at_nothing_and_lift_is_unknown():
     row = judged(*made(np.arange(50), np.arange(50), np.zeros(50)))[CANDIDATE].evidence
     assert (row.conversions, row.top_decile_conversion, row.base_rate) == (0, 0.0, 0.0)
-    assert row.top_decile_conversion_high == pytest.approx(wilson(0, 5, 0.90).high)
+    assert row.top_decile_conversion_high == pytest.approx(present(wilson(0, 5, 0.90)).high)
     assert {row.lift, row.lift_high, row.auc, row.auc_se, row.lift_difference, row.auc_difference} == {None}
 
 

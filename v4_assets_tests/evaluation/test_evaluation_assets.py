@@ -26,11 +26,11 @@ from v4_assets_tests.fixtures.cohort_worlds import (
     BASELINE,
     CANDIDATE,
     VERSIONS,
-    House,
-    World,
+    CohortWarehouse,
+    CohortWorld,
     at,
+    cohort_warehouse,
     evaluation,
-    house,
     random_world,
 )
 
@@ -39,30 +39,32 @@ NUMBERS = evaluation(promotion=12, rollback=8)
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def world() -> CohortWorld:
     return random_world(random.Random("assets"), DAY, NUMBERS, leads=250)
 
 
 @pytest.fixture
-def filled(tmp_path: Path, world: World) -> Iterator[House]:
+def filled(tmp_path: Path, world: CohortWorld) -> Iterator[CohortWarehouse]:
     """A warehouse with a world, the baseline adopted."""
-    made = house(tmp_path, NUMBERS)
+    made = cohort_warehouse(tmp_path, NUMBERS)
     bundles = registry(load({"V4_HOME": str(tmp_path)}))
-    made = House(made.warehouse, made.rollout, replace(made.store, registry=bundles))
+    made = replace(made, store=replace(made.store, registry=bundles))
     with made.warehouse.session():
         made.fill(world)
         adopt(made.store, made.rollout, Clock(at(date(2025, 11, 20))))
         yield made
 
 
-def run(house: House, *, now: date = DAY, keys: tuple[str, ...] = ("outcomes", "comparison"), **tags: Any) -> Any:
+def run(
+    cohorts: CohortWarehouse, *, now: date = DAY, keys: tuple[str, ...] = ("outcomes", "comparison"), **tags: Any
+) -> Any:
     """Materialize the day's assets of the group."""
-    days = daily_partitions(house.rollout.first_day)
+    days = daily_partitions(cohorts.rollout.first_day)
     made = {
-        "outcomes": assets.lead_outcomes(house.rollout, days),
-        "comparison": assets.lift_comparison(house.rollout, days),
+        "outcomes": assets.lead_outcomes(cohorts.rollout, days),
+        "comparison": assets.lift_comparison(cohorts.rollout, days),
     }
-    resources = {"store": house.store, "clock": Clock(at(now, 6, 30))}
+    resources = {"store": cohorts.store, "clock": Clock(at(now, 6, 30))}
     partition = None if tags.get("dagster/asset_partition_range_start") else DAY.isoformat()
     return dg.materialize(
         [made[key] for key in keys], partition_key=partition, resources=resources, tags=tags, raise_on_error=False
@@ -74,11 +76,11 @@ def said(result: Any) -> dict[str, dg.AssetCheckEvaluation]:
     return {one.check_name: one for one in found if one.asset_key == dg.AssetKey(tables.LIFT_COMPARISON)}
 
 
-def stored(house: House, key: str) -> list[dict[str, Any]]:
-    table = house.store.catalogue[key]
+def stored(cohorts: CohortWarehouse, key: str) -> list[dict[str, Any]]:
+    table = cohorts.store.catalogue[key]
     order = "1, 2, 3, 4, 5" if key == tables.LIFT_BY_DECILE else "1, 2, 3"
     query = Query(key, f"SELECT * FROM {table.full_name} WHERE prediction_date = @day ORDER BY {order}", {"day": DAY})
-    return house.warehouse.read(query).to_pylist()
+    return cohorts.warehouse.read(query).to_pylist()
 
 
 def error(result: Any) -> str:
@@ -237,10 +239,10 @@ def test_evidence_whose_inputs_were_replaced_is_not_quietly_renewed(filled, tabl
 def test_other_numbers_for_the_cohort_are_refused_and_other_thresholds_are_not(filled):
     run(filled)
     milder = filled.rollout.evaluation.model_copy(update={"max_uncovered_share": 0.5, "max_silent_days": 30})
-    changed = House(filled.warehouse, filled.rollout.model_copy(update={"evaluation": milder}), filled.store)
+    changed = replace(filled, rollout=filled.rollout.model_copy(update={"evaluation": milder}))
     assert run(changed).success
     longer = filled.rollout.evaluation.model_copy(update={"min_days": 5})
-    changed = House(filled.warehouse, filled.rollout.model_copy(update={"evaluation": longer}), filled.store)
+    changed = replace(filled, rollout=filled.rollout.model_copy(update={"evaluation": longer}))
     assert "was written on its own day" in error(run(changed, keys=("comparison",)))
 
 
@@ -339,9 +341,11 @@ def test_every_gate_says_what_it_asks():
 # --- days in parallel ----------------------------------------------------------------------------------------------
 
 
-def lineage_scored(house: House, days: list[date], *, retrospective: Collection[date] = (), failed: Any = None):
+def lineage_scored(
+    cohorts: CohortWarehouse, days: list[date], *, retrospective: Collection[date] = (), failed: Any = None
+):
     """Both versions' whole lineage written on these days and judged."""
-    rows, catalogue = [], house.store.catalogue
+    rows, catalogue = [], cohorts.store.catalogue
     keys = sorted({key for version in VERSIONS for key in catalogue.lineage(version)})
     for day in days:
         for key in keys:
@@ -357,8 +361,8 @@ def lineage_scored(house: House, days: list[date], *, retrospective: Collection[
                     "definition_sha256": "0" * 64,
                 }
             )
-    house.put(tables.PARTITION_WRITES, rows)
-    writes = house.store.latest_writes(days[0], days[-1])
+    cohorts.put(tables.PARTITION_WRITES, rows)
+    writes = cohorts.store.latest_writes(days[0], days[-1])
     judged = [
         verdicts.Verdict(write, ("values_allowed",) if (name, day) == failed else (), at(day), f"run {day}")
         for (name, day), write in writes.items()
@@ -368,11 +372,11 @@ def lineage_scored(house: House, days: list[date], *, retrospective: Collection[
         verdicts.Verdict(replace(judged[0].write, table_name=looked, prediction_date=day), (), at(day), f"run {day}")
         for day in days
     ]
-    verdicts.record(house.store, judged)
+    verdicts.record(cohorts.store, judged)
 
 
-def parallel(house: House, since: date | None, versions: tuple[str, ...] = VERSIONS) -> int:
-    return verdicts.live_parallel_days(house.store, versions, since=since, until=DAY)
+def parallel(cohorts: CohortWarehouse, since: date | None, versions: tuple[str, ...] = VERSIONS) -> int:
+    return verdicts.live_parallel_days(cohorts.store, versions, since=since, until=DAY)
 
 
 def test_days_in_parallel_are_those_on_which_everything_was_live_and_passed(filled):

@@ -10,6 +10,7 @@ from v4_assets.models import by_tree
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Feature
 from v4_assets.models.profile import profile_of
+from v4_assets_tests.fixtures.narrow import present
 
 NAMES = ["a", "b", "c", "d", "e"]
 ROWS = 9_000
@@ -39,8 +40,7 @@ def trained(depth: int, rounds: int = 30, types: list[str] | None = None, **para
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_value_has_the_bits_of_xgboosts_own(depth, rounds, seed):
     booster, matrix = trained(depth), rows(seed)
-    trees = by_tree.trees_of(booster, rounds)
-    assert trees is not None
+    trees = present(by_tree.trees_of(booster, rounds))
     assert len(trees) == (30 if rounds == "all" else rounds)
     assert max(map(len, trees)) == 2**depth - 1
     end = 0 if rounds == "all" else rounds
@@ -54,8 +54,7 @@ def test_every_value_has_the_bits_of_xgboosts_own(depth, rounds, seed):
 
 def test_a_value_equal_to_a_threshold_goes_right_and_a_missing_one_its_own_way():
     booster = trained(2)
-    trees = by_tree.trees_of(booster, "all")
-    assert trees is not None
+    trees = present(by_tree.trees_of(booster, "all"))
     thresholds = sorted({(split.place, float(split.below)) for tree in trees for split in tree})
     assert {split.missing_goes_left for tree in trees for split in tree} == {True, False}
     matrix = rows(3, len(thresholds))

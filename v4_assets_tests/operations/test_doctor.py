@@ -18,6 +18,7 @@ from v4_assets.operations.doctor import Answer, Told, Verdict, as_text, examine,
 from v4_assets.operations.doctor import warehouse as warehouse_probes
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.project import PROJECT
+from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.fixtures.stories import Story, tell
 from v4_assets_tests.production.test_attempts import dead_process
 
@@ -169,7 +170,7 @@ def test_a_run_left_over_is_named_and_left_to_the_sensor(story):
     assert told.found.startswith(f"run {run.run_id} (daily_scoring of 2026-01-05) is STARTED: The process")
     assert (told.verdict, told.do.startswith("`v4 tick`")) == (Verdict.WARN, True)
     with dagster_instance(story.settings) as instance:
-        assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED
+        assert present(instance.get_run_by_id(run.run_id)).status == dg.DagsterRunStatus.STARTED
 
 
 def test_a_schedule_without_a_daemon_fails(story):

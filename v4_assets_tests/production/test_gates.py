@@ -13,6 +13,7 @@ from v4_assets.models import checks as model_checks
 from v4_assets.production.criteria import RATE, judge
 from v4_assets.production.decision import GATE_NAMES, ROLLBACK_GATES, Gate
 from v4_assets.production.gates import TEST_METRICS, gates
+from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.fixtures.policy_worlds import (
     AUC_BOUND,
     EVALUATION,
@@ -284,7 +285,7 @@ def test_a_failing_gate_gives_its_figure_its_line_its_bound_and_its_cohort():
         "(4,750 leads contacted 2025-11-20 to 2025-11-29, 200 of which converted)."
     )
     assert (gate.actual, gate.threshold) == (1.0, 1.5)
-    assert gate.bound == lift_interval(20.0, 200, 4_750, 475.0, 0.6).high
+    assert gate.bound == present(lift_interval(20.0, 200, 4_750, 475.0, 0.6)).high
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from v4_assets.sql import Query
 from v4_assets.warehouse.protocol import arrow_schema
 from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.fixtures.evidences import evidence
+from v4_assets_tests.fixtures.narrow import embedded, present
 
 DAY = date(2026, 1, 12)
 NOW = datetime(2026, 1, 12, 11, 30, tzinfo=UTC)
@@ -207,9 +208,9 @@ def test_what_was_live_when_is_a_query(settings):
 
 
 def test_a_row_edited_by_hand_is_a_disagreement(settings):
-    with warehouse(settings)._connection() as connection:
+    with embedded(warehouse(settings))._connection() as connection:
         connection.execute("UPDATE ml_features.v4_production SET version = 'v4.1.0'")
-    live = store(settings).production()
+    live = present(store(settings).production())
     found = events.rollout_status(
         store(settings).events(),
         baseline=OLD,

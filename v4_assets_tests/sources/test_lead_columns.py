@@ -23,6 +23,7 @@ from v4_assets.sources import columns as source_columns
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue
 from v4_assets_tests.fixtures.lead_columns import RENAMED
+from v4_assets_tests.fixtures.narrow import embedded
 
 CONTENT = yaml.safe_load((PROJECT / "rollout.yaml").read_text(encoding="utf-8"))
 DAY = date(2026, 1, 12)
@@ -93,7 +94,7 @@ def test_a_renamed_column_that_is_missing_or_silent_stops_the_day_under_its_own_
     silent = operate.run_day(following, DAY + timedelta(days=1))
     assert not silent.success
     assert "lead.Profile__c" in " ".join(one.description for one in silent.checks_failed)
-    with warehouse(settings)._connection() as connection:
+    with embedded(warehouse(settings))._connection() as connection:
         connection.execute('ALTER TABLE "SavvyGTMData"."Lead" RENAME COLUMN "Profile__c" TO "Profile"')
     lost = operate.run_day(following, DAY + timedelta(days=1))
     assert not lost.success

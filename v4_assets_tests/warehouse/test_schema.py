@@ -29,6 +29,7 @@ from v4_assets.warehouse import schema
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.schema import NEEDED, VERSIONS, SchemaVersion, declared_digest
 from v4_assets.warehouse.shapes import Layout, Shape, differences, missing_columns
+from v4_assets_tests.fixtures.narrow import embedded
 
 OLDER = f"The warehouse is of schema 1, this release needs {NEEDED}: run `v4 init`."
 SCORES = Table(
@@ -55,7 +56,21 @@ READING = {
     "restore": ("v4.0.0", "--reason", "why"),
 }
 """Commands that read our tables, with the arguments they need."""
-NOT_READING = {"look", "ci", "demo", "dev", "doctor", "init", "odds", "prune", "register", "sample", "score", "sql"}
+NOT_READING = {
+    "look",
+    "ci",
+    "demo",
+    "dev",
+    "doctor",
+    "init",
+    "odds",
+    "prune",
+    "register",
+    "sample",
+    "score",
+    "sql",
+    "takeover",
+}
 """Commands that make their own warehouse, upgrade or examine it, or need none; `v4 sample` fills sources."""
 
 
@@ -73,7 +88,7 @@ def environment(home: Path) -> dict[str, str]:
 
 def change(settings: Settings, *statements: str) -> None:
     """Change the warehouse behind the project's back."""
-    with warehouse(settings, any_schema=True)._connection() as connection:
+    with embedded(warehouse(settings, any_schema=True))._connection() as connection:
         for statement in statements:
             connection.execute(statement)
 
@@ -96,7 +111,7 @@ UNNAMED = ("production", "deployments", "lift_comparison", "daily_scores", "dail
 
 def content(settings: Settings) -> list[tuple[object, ...]]:
     """Every column, and every view's text."""
-    with warehouse(settings, any_schema=True)._connection() as connection:
+    with embedded(warehouse(settings, any_schema=True))._connection() as connection:
         columns = connection.execute(
             "SELECT schema_name, table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
             "WHERE schema_name = 'ml_features' ORDER BY ALL"

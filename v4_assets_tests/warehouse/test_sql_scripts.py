@@ -1,5 +1,6 @@
 """`v4 sql render` tells the SQL a warehouse is given, without asking one, and names what it does not have."""
 
+import re
 from datetime import date
 
 import duckdb
@@ -15,11 +16,15 @@ from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
 from v4_assets.sql import Query
+from v4_assets.sql import load as load_sql
 from v4_assets.warehouse.bigquery import console as bigquery_console
 from v4_assets.warehouse.duckdb import scripts as duckdb_scripts
 from v4_assets.warehouse.duckdb.file import SETTINGS
+from v4_assets.warehouse.protocol import Statement
 from v4_assets.warehouse.render import chosen, scripts
 from v4_assets.warehouse.writes import fingerprint, text_sha256
+from v4_assets_tests.fixtures.narrow import embedded
+from v4_assets_tests.fixtures.stories import NEW, OLD, Story, tell
 
 DAY = date(2026, 1, 12)
 ALL = ["tables", "views", "production_scoring_v40", "production_scoring_v41"]
@@ -56,13 +61,17 @@ def test_a_version_has_the_guide_s_script_and_the_configured_warehouse_s_words(t
     ("arguments", "said"),
     [
         (["--version", "v9.9.9"], "There is no version v9.9.9 in rollout.yaml; it has v4.0.0, v4.1.0."),
-        (["--script", "scores"], f"There is no script scores; there are {', '.join(ALL)}."),
+        (["--script", "scores"], f"There is no script scores; there are {', '.join(ALL)}, rollback."),
         (
             ["--script", "views", "--version", "v4.1.0"],
-            "There is no script views of v4.1.0; there are production_scoring_v41.",
+            "There is no script views of v4.1.0; there are production_scoring_v41, rollback.",
+        ),
+        (
+            ["--script", "rollback", "--version", "v4.1.0"],
+            "A rollback returns to the baseline of rollout.yaml, v4.0.0; v4.1.0 is not it.",
         ),
     ],
-    ids=["version", "script", "both"],
+    ids=["version", "script", "both", "rollback"],
 )
 def test_what_there_is_not_is_named_beside_what_there_is(tmp_path, arguments, said):
     assert str(render(tmp_path, *arguments).exception) == said
@@ -96,7 +105,7 @@ def test_the_statements_told_for_duckdb_run_there_and_make_the_rows_the_warehous
     house.create(catalogue.made, catalogue.views)
     values = {"prediction_date": DAY, "cutoff": cutoff(DAY), "retrospective": True}
     script = next(one for one in scripts(settings.rollout) if one.version == "v4.1.0")
-    with house._connection() as connection:
+    with embedded(house)._connection() as connection:
         for text in (duckdb_scripts.render(one) for one in chosen(settings.rollout, None, None)):
             run(connection, text, {**values, "day": DAY})
         made = {fill.table.key: rows(connection, fill.table.full_name) for fill in script.fills}
@@ -116,3 +125,61 @@ def run(connection: duckdb.DuckDBPyConnection, text: str, values: dict[str, obje
 
 def rows(connection: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
     return connection.sql(f"SELECT * FROM {name.replace('`', chr(34))}").to_arrow_table()
+
+
+# --- the rollback -----------------------------------------------------------------------------------------------------
+
+
+def pasted(story: Story, text: str) -> list[tuple[object, ...]]:
+    """What a DuckDB shell shows last; a refused script leaves its transaction to be rolled back."""
+    with duckdb.connect(str(story.settings.duckdb_file)) as shell:
+        for statement in duckdb.extract_statements(text):
+            found = shell.execute(statement).fetchall()
+    return found
+
+
+def test_every_value_of_the_rollback_is_set_before_it_is_used(tmp_path):
+    text = render(tmp_path, "--script", "rollback").output
+    used = set(re.findall(r"getvariable\('(\w+)'\)", text))
+    assert used == set(re.findall(r"^SET VARIABLE (\w+) = ", text, re.MULTILINE))
+    assert {f"v4_{name}" for name in (*load_sql("switch_production").params, *load_sql("record_event").params)} <= used
+
+
+def test_a_pasted_rollback_switches_once_with_a_reason_and_the_next_tick_carries_it_through(tmp_path):
+    story = tell("watched", tmp_path / "home")
+    assert story.live == NEW
+    empty = render(story.home, "--script", "rollback", V4_HOME=str(story.home)).output
+    text = empty.replace("v4_reason = NULL", "v4_reason = 'it''s down'")
+    before = story.happened
+    with pytest.raises(duckdb.Error, match="Nothing was changed: say in v4_reason why"):
+        pasted(story, empty)
+    assert (story.live, story.happened) == (NEW, before)
+    [(live, previous, _)] = pasted(story, text)
+    assert (live, previous, story.live) == (OLD, NEW, OLD)
+    with pytest.raises(duckdb.Error, match=r"Nothing was changed: v4\.0\.0 is live already"):
+        pasted(story, text)
+    assert story.happened == [*before, "rollback_started"]
+
+    story.goes_on(time="08:00")
+    [outcome] = story.tick().outcomes
+    assert outcome.success, outcome.errors
+    assert story.happened == [*before, "rollback_started", "rollback_completed"]
+    started = story.events[-2]
+    assert (started.reason, started.decided_by, started.previous) == ("it's down", "console", NEW)
+    assert [name for name in story.reports if "rollback-v4.0.0" in name]
+    assert story.live == OLD
+
+
+def test_an_archived_baseline_is_not_made_live_by_a_script(tmp_path):
+    story = tell("watched", tmp_path / "home")
+    record = {
+        **{"event_id": "x", "happened_at": story.settings.clock.now(), "event": "sunset_completed", "version": OLD},
+        **dict.fromkeys(("previous", "action_id", "gates", "evidence_day", "evidence_sha256", "run_id")),
+        **{"reason": "healthy", "decided_by": "a person"},
+    }
+    settings = story.settings
+    warehouse(settings).transact([Statement(settings.rollout.catalogue.query("record_event", record), 1)])
+    text = render(story.home, "--script", "rollback", V4_HOME=str(story.home)).output
+    with pytest.raises(duckdb.Error, match=r"v4\.0\.0 is archived"):
+        pasted(story, text.replace("v4_reason = NULL", "v4_reason = 'why'"))
+    assert story.live == NEW

@@ -1,11 +1,12 @@
 """Probes of what is there beside us: objects of others under our names, and expirations that would delete ours."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from v4_assets import tables
 from v4_assets.config.environment import Settings
 from v4_assets.operations.doctor import Answer, Probe, Verdict
-from v4_assets.operations.doctor.warehouse import opened
+from v4_assets.operations.doctor.warehouse import bigquery_warehouse, opened
 from v4_assets.warehouse import preflight
 
 KEPT_FIRST = (
@@ -17,7 +18,27 @@ KEPT_FIRST = (
 
 def probes(settings: Settings) -> dict[str, Probe]:
     """Name to probe."""
-    return {"names free": partial(names_free, settings), "expiration": partial(expiration, settings)}
+    on_bigquery = {"permissions": partial(permissions, settings)} if settings.warehouse == "bigquery" else {}
+    return {"names free": partial(names_free, settings), "expiration": partial(expiration, settings), **on_bigquery}
+
+
+def permissions(settings: Settings) -> Answer:
+    """Which of reading, daily work and moving in the account may do. Moving in is asked only where it is due."""
+    from v4_assets.warehouse.bigquery.probe import permission_sets  # noqa: PLC0415 # Google's client is slow to import
+
+    house, catalogue = bigquery_warehouse(settings), settings.rollout.catalogue
+    found = preflight.examine(house, catalogue)
+    return judged(permission_sets(house, catalogue, found), is_due=bool(found.obstacles))
+
+
+def judged(lacking: Mapping[str, tuple[str, ...]], *, is_due: bool) -> Answer:
+    """FAIL when the account cannot do what is needed now: reading and daily work always, moving in when it is due."""
+    said = "; ".join(f"{name}: {'lacks ' + ', '.join(what) if what else 'yes'}" for name, what in lacking.items())
+    needed = [name for name, what in lacking.items() if what and (is_due or name != "moving in")]
+    if needed:
+        do = f"Grant the roles of docs/bigquery.md for {' and '.join(needed)}."
+        return Answer(Verdict.FAIL, said, do)
+    return Answer(Verdict.OK, said)
 
 
 def names_free(settings: Settings) -> Answer:
@@ -47,7 +68,7 @@ def expiration(settings: Settings) -> Answer:
 
 
 def _keep(one: preflight.Standing) -> str:
-    from v4_assets.warehouse.bigquery.tables import keep_ddl  # noqa: PLC0415 # Google's client is slow to import
+    from v4_assets.warehouse.bigquery.tables import expiration_ddl  # noqa: PLC0415 # Google's client is slow to import
 
     layout = one.shape.layout
-    return keep_ddl(one.place, one.shape.kind, by_time=bool(layout and layout.is_by_time))
+    return expiration_ddl(one.place, one.shape.kind, by_time=bool(layout and layout.is_by_time))

@@ -17,7 +17,7 @@ from v4_assets.operations.doctor import Answer, Probe, Verdict
 from v4_assets.resources import warehouse
 from v4_assets.sources import checks
 from v4_assets.tables import Table
-from v4_assets.warehouse import schema, shapes
+from v4_assets.warehouse import dialects, schema, shapes
 from v4_assets.warehouse.protocol import Warehouse
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
         "schema version": partial(schema_version, settings),
         "tables and views": partial(made, settings),
         "time zones": partial(time_zones, settings),
+        "SQL files": partial(sql_files, settings),
     }
 
 
@@ -99,7 +100,7 @@ def dataset(settings: Settings, name: str) -> Answer:
     from v4_assets.warehouse.bigquery.probe import location  # noqa: PLC0415 # Google's client is slow to import
 
     wanted = settings.bigquery.location if settings.bigquery else ""
-    found = location(_bigquery(settings), name)
+    found = location(bigquery_warehouse(settings), name)
     if found.upper() != wanted.upper():
         do = "Set V4_BIGQUERY_LOCATION; all datasets must lie in one location."
         return Answer(Verdict.FAIL, f"It lies in {found}, V4_BIGQUERY_LOCATION is {wanted}.", do)
@@ -110,7 +111,7 @@ def readable(settings: Settings, table: Table) -> Answer:
     """The account may read a source."""
     from v4_assets.warehouse.bigquery.probe import verify_readable  # noqa: PLC0415 # as above
 
-    verify_readable(_bigquery(settings), table)
+    verify_readable(bigquery_warehouse(settings), table)
     return Answer(Verdict.OK, "may be read (dry run)")
 
 
@@ -118,11 +119,12 @@ def writable(settings: Settings, table: Table) -> Answer:
     """The account may write where our tables are."""
     from v4_assets.warehouse.bigquery.probe import verify_writable  # noqa: PLC0415 # as above
 
-    verify_writable(_bigquery(settings), table)
+    verify_writable(bigquery_warehouse(settings), table)
     return Answer(Verdict.OK, "tables may be made and changed (dry run and permissions)")
 
 
-def _bigquery(settings: Settings) -> "BigQueryWarehouse":
+def bigquery_warehouse(settings: Settings) -> "BigQueryWarehouse":
+    """The configured warehouse, of any schema version; asked only where it is BigQuery."""
     from v4_assets.warehouse.bigquery.warehouse import BigQueryWarehouse  # noqa: PLC0415 # as above
 
     house = warehouse(settings, any_schema=True)
@@ -138,6 +140,14 @@ def source(settings: Settings, table: Table) -> Answer:
         do = f"Load it, or correct `datasets` in rollout.yaml: it is looked for in {table.dataset}."
         return Answer(Verdict.FAIL, "It is not there.", do)
     return _of(checks.columns([(table, columns)]), Verdict.FAIL, "Talk to whoever loads it.")
+
+
+def sql_files(settings: Settings) -> Answer:
+    """No file of sql/ means something else to Google than to the embedded engine."""
+    found = dialects.verify(settings.warehouse)
+    if found:
+        return Answer(Verdict.WARN, " ".join(found), "The demo and the tests compute these otherwise than BigQuery.")
+    return Answer(Verdict.OK, "Both engines compute every file alike.")
 
 
 def filled(settings: Settings) -> Answer:

@@ -1,7 +1,7 @@
 """Tables and views as BigQuery's API and its DDL declare and describe them. Pure."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from google.cloud import bigquery
 
@@ -79,11 +79,13 @@ def expiration(found: bigquery.Table) -> str | None:
     return " and ".join(parts) or None
 
 
-def keep_ddl(table: Table, kind: Kind = "table", *, by_time: bool) -> str:
-    """ALTER that removes every expiration: a CREATE takes the dataset's default, and ignores an option that is NULL."""
-    options = ["expiration_timestamp = NULL"] + (["partition_expiration_days = NULL"] if by_time else [])
+def expiration_ddl(table: Table, kind: Kind = "table", *, by_time: bool, at: str = "NULL", days: str = "NULL") -> str:
+    """ALTER that sets the expirations, or removes them by NULL: a CREATE ignores an option that is NULL and takes the
+    dataset's default.
+    """
+    wanted = [f"expiration_timestamp = {at}"] + ([f"partition_expiration_days = {days}"] if by_time else [])
     of = kind.upper() if "view" in kind else "TABLE"
-    return f"ALTER {of} {table.full_name} SET OPTIONS ({', '.join(options)})"
+    return f"ALTER {of} {table.full_name} SET OPTIONS ({', '.join(wanted)})"
 
 
 def add_columns_ddl(table: Table, columns: Iterable[Column]) -> str:
@@ -101,19 +103,20 @@ def table_ddl(table: Table) -> str:
         lines.append(f"PARTITION BY `{wanted.time_partitioning.field}`")
     if wanted.clustering_fields:
         lines.append(f"CLUSTER BY {', '.join(f'`{field}`' for field in wanted.clustering_fields)}")
-    lines.append(_options(table.description))
+    lines.append(options(table.description))
     return "\n".join(lines)
 
 
 def view_ddl(view: View) -> str:
     """CREATE OR REPLACE VIEW of a view."""
     name = Table(view.name, view.dataset, view.name, ()).full_name
-    return f"CREATE OR REPLACE VIEW {name} {_options(view.description)} AS\n{view.query.text}"
+    return f"CREATE OR REPLACE VIEW {name} {options(view.description)} AS\n{view.query.text}"
 
 
-def _options(description: str) -> str:
-    labels = ", ".join(f"({_quoted(key)}, {_quoted(value)})" for key, value in LABELS.items())
-    return f"OPTIONS (description = {_quoted(description)}, labels = [{labels}])"
+def options(description: str | None, labels: Mapping[str, str] = LABELS) -> str:
+    """OPTIONS of a CREATE: description and labels."""
+    pairs = ", ".join(f"({_quoted(key)}, {_quoted(value)})" for key, value in labels.items())
+    return f"OPTIONS (description = {_quoted(description or '')}, labels = [{pairs}])"
 
 
 def _column(column: Column) -> str:

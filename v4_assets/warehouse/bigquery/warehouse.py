@@ -19,7 +19,7 @@ import pyarrow as pa
 from google.api_core.exceptions import BadRequest, GoogleAPIError, NotFound
 from google.cloud import bigquery
 
-from v4_assets.errors import TableMissingError, WarehouseError
+from v4_assets.errors import TableMissingError
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
 from v4_assets.warehouse import schema, shapes
@@ -28,8 +28,9 @@ from v4_assets.warehouse.bigquery.access import Access
 from v4_assets.warehouse.bigquery.batches import resliced, spool
 from v4_assets.warehouse.bigquery.connection import BigQueryConnection
 from v4_assets.warehouse.bigquery.errors import explained, is_aborted, verify_location
+from v4_assets.warehouse.bigquery.moving import BigQueryMoving
 from v4_assets.warehouse.bigquery.scripts import partition_script, statements_script, table_script
-from v4_assets.warehouse.bigquery.tables import add_columns_ddl, declared, fields, keep_ddl, reference, shape, view_ddl
+from v4_assets.warehouse.bigquery.tables import add_columns_ddl, declared, fields, reference, shape, view_ddl
 from v4_assets.warehouse.protocol import ROWS_PER_BATCH, Statement, arrow_schema
 from v4_assets.warehouse.shapes import Shape
 from v4_assets.warehouse.writes import PartitionWrite
@@ -82,14 +83,14 @@ class BigQueryWarehouse(BigQueryConnection):
         found = [(table, self.shape(table)) for table in tables]
         shapes.verify(found, [(view, self.shape(shapes.place(view))) for view in views])
         for table, there in found:
-            if there is None:
-                with explained(table.name):
-                    self._keep(table, shape(self._client.create_table(declared(table, self.project), exists_ok=True)))
-            elif lacking := shapes.missing_columns(table, there):
+            lacking = shapes.missing_columns(table, there) if there else ()
+            if lacking:
                 self._run(Query(f"add_columns_{table.name}", add_columns_ddl(table, lacking)))
+            if (there or self._created(table)).expires:
+                self.moving().keep(table, "table")
         for view in views:
             self._run(Query(view.name, view_ddl(view)))
-            self._keep(shapes.place(view), self.shape(shapes.place(view)))
+            self.moving().keep(shapes.place(view), "view")
 
     def replace_partition(
         self, table: Table, write: PartitionWrite, rows: Query | Iterable[pa.RecordBatch], log: Table
@@ -122,6 +123,10 @@ class BigQueryWarehouse(BigQueryConnection):
                 return shape(self._client.get_table(reference(table, self.project)))
             except NotFound:
                 return None
+
+    def moving(self) -> BigQueryMoving:
+        """Moving objects aside and back."""
+        return BigQueryMoving(self._client, self._run, self.read)
 
     def columns(self, table: Table) -> dict[str, str]:
         """The actual columns and their GoogleSQL types."""
@@ -233,18 +238,9 @@ class BigQueryWarehouse(BigQueryConnection):
             job.result()
             jobs.charge_job(job)
 
-    def _keep(self, table: Table, made: Shape | None) -> None:
-        """Remove the expiration that a new table or view took from its dataset, and read it back."""
-        if made is None or made.expires is None:
-            return
-        text = keep_ddl(table, made.kind, by_time=bool(made.layout and made.layout.is_by_time))
-        self._run(Query(f"keep_{table.name}", text))
-        left = self.shape(table)
-        if left and left.expires:
-            raise WarehouseError(
-                f"{table.dataset}.{table.name} still expires {left.expires}, expected never. Run `{text}` yourself, "
-                "then the command again."
-            )
+    def _created(self, table: Table) -> Shape:
+        with explained(table.name):
+            return shape(self._client.create_table(declared(table, self.project), exists_ok=True))
 
     def _place(self, dataset: str) -> bigquery.DatasetReference:
         return bigquery.DatasetReference.from_string(dataset, default_project=self.project)

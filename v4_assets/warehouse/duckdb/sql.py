@@ -18,6 +18,7 @@ DUCKDB_TYPES = {
     "BOOL": "BOOLEAN",
     "DATE": "DATE",
     "TIMESTAMP": "TIMESTAMP WITH TIME ZONE",
+    "DATETIME": "TIMESTAMP",
 }
 MARK = "managed_by: v4_assets"
 """In the comment of every table and view this project makes."""

@@ -15,6 +15,7 @@ from v4_assets.sql import Query
 from v4_assets.tables import PARTITION_COLUMN, Table, View
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.duckdb.file import SETTINGS, Feed, shared_connection
+from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.sql import delete_partition, insert_from, quoted, schema_name, to_duckdb
 from v4_assets.warehouse.duckdb.tables import create, shape_of
 from v4_assets.warehouse.protocol import ROWS_PER_BATCH, Statement, arrow_schema
@@ -131,6 +132,10 @@ class DuckDBWarehouse:
         """The table or view of that name; None when it does not exist."""
         with self._connection() as connection:
             return shape_of(connection, table)
+
+    def moving(self) -> DuckDBMoving:
+        """Moving objects aside and back."""
+        return DuckDBMoving(self._connection)
 
     def columns(self, table: Table) -> dict[str, str]:
         """The actual columns and their GoogleSQL types."""
