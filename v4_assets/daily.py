@@ -55,12 +55,14 @@ def daily_asset(
     work: Work,
     observe: Observe = lambda store, day: (),
     waits: Callable[[Store, Sequence[Day]], str | None] = lambda store, days: None,
+    priority: int = 0,
 ) -> dg.AssetsDefinition:
     """An asset that fills one partition of the table `key` a day by `work`, and reports its `checks`.
 
     Where `waits` gives a reason, the step writes nothing, stays green, and what depends on it is skipped. `observe`
     gives observations of assets that other systems make. A range of days is one run: `work` is called day by day,
-    oldest first, what it returns is called to check the rows, and each check reports once for the whole range.
+    oldest first, what it returns is called to check the rows, and each check reports once for the whole range. Of the
+    steps that could run, a higher `priority` runs first.
     """
     table = rollout.catalogue[key]
 
@@ -74,6 +76,7 @@ def daily_asset(
         kinds=kinds,
         check_specs=specs(checks, key),
         output_required=False,
+        op_tags={"dagster/priority": str(priority)},
         metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
     )
     def asset(
@@ -117,6 +120,7 @@ def table_asset(
     checks: Sequence[Check] = (),
     judge: Callable[[Store, Day], Sequence[Finding]] = lambda store, day: (),
     observe: Observe = lambda store, day: (),
+    priority: int = 0,
 ) -> dg.AssetsDefinition:
     """A daily asset that sql/KEY.sql makes inside the warehouse. What it depends on is read from the file's header."""
     file = sql.load(key)
@@ -135,6 +139,7 @@ def table_asset(
         checks=checks,
         work=work,
         observe=observe,
+        priority=priority,
     )
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from v4_assets import sql, tables
 from v4_assets.clock import NEW_YORK, Clock, cutoff
 from v4_assets.config.rollout import CheckLimits
-from v4_assets.errors import ConcurrentWriteError, SchemaDriftError
+from v4_assets.errors import ConcurrentWriteError, SchemaDriftError, listed
 from v4_assets.sources.checks import differences
 from v4_assets.sql import Query
 from v4_assets.store import Store
@@ -151,6 +151,6 @@ def _drifted(store: Store) -> str:
     if not wrong:
         return " The sources are as it says."
     return (
-        f" The sources differ from it in: {'; '.join(wrong)}. A column that comes in another type for good can be "
+        f" The sources differ from it in: {listed(wrong)}. A column that comes in another type for good can be "
         "declared under sources.types of rollout.yaml."
     )

@@ -75,6 +75,18 @@ class Store:
             for version, one in fact.get("bundles", {}).items()
         }
 
+    def artifacts(self, version: str, first: date, last: date) -> dict[date, set[Artifact]]:
+        """What scored each day; rows from before and after an upgrade count as one artifact."""
+        # Apart from cohort_scores, whose text is part of the definition of evidence written before schema 2.
+        key = tables.scores_key(self.catalogue.versions[version].key)
+        rows = self.rows("cohort_bundles", {"first_scored": first, "last_scored": last}, daily_scores=key)
+        older = self.older_bundles() if any(row["bundle_sha256"] is None for row in rows) else {}
+        found: dict[date, set[Artifact]] = {}
+        for row in rows:
+            bundle = row["bundle_sha256"] or older.get((version, row["model_sha256"]))
+            found.setdefault(row["scored_on"], set()).add(Artifact(row["model_sha256"], bundle))
+        return found
+
     def artifact_of(self, evidence: Iterable[Evidence], version: str) -> Artifact:
         """What scored a version's evidence: None for what is not known, and where several did."""
         found = {(row.model_sha256, row.bundle_sha256) for row in evidence if row.version == version}

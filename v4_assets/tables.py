@@ -81,6 +81,11 @@ class VersionNames:
     legacy_columns: bool = False
     """Whether the features view also carries columns of the hand-run view of that name."""
 
+    @property
+    def features_file(self) -> str:
+        """The file of sql/ that makes the features view."""
+        return "legacy_features" if self.legacy_columns else "production_features"
+
 
 LEAD = "lead"
 CONTACTS = "ria_contacts_current"
@@ -89,7 +94,6 @@ PROTOCOL = "broker_protocol_members"
 SOURCES = (LEAD, CONTACTS, HISTORY, PROTOCOL)
 SOURCE_COLUMNS = {CONTACTS: CONTACT_COLUMNS, HISTORY: HISTORY_COLUMNS, PROTOCOL: PROTOCOL_COLUMNS}
 """Columns of the sources whose names are the same everywhere."""
-
 BROUGHT = "brought"
 """In {{lead.brought}}: the observations of a source's columns that only some versions need."""
 FURTHER = "further"
@@ -106,6 +110,9 @@ PARTITION_WRITES = "partition_writes"
 LEAD_OUTCOMES = "lead_outcomes"
 LIFT_COMPARISON = "lift_comparison"
 LIFT_BY_DECILE = "lift_by_decile"
+WATCH_BASIS = "watch_basis"
+EARLY_WARNING_VOTES = "early_warning_votes"
+WEEK_CLOSES = "week_closes"
 PRODUCTION = "production"
 DEPLOYMENTS = "deployments"
 PARTITION_VERDICTS = "partition_verdicts"
@@ -119,21 +126,10 @@ TAKEOVER = "takeover"
 SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
 """The snapshot that both versions read, ordered so that each table reads only earlier ones."""
 SINGLE = (
-    SOURCE_OBSERVATIONS,
-    TRAINING_SET,
-    LEAD_OUTCOMES,
-    LIFT_COMPARISON,
-    LIFT_BY_DECILE,
-    PARTITION_WRITES,
-    PARTITION_VERDICTS,
-    PRODUCTION,
-    DEPLOYMENTS,
-    SALESFORCE_STATE,
-    SALESFORCE_JOBS,
-    SALESFORCE_SYNC_LOG,
-    SALESFORCE_SYNCS,
-    SCHEMA,
-    TAKEOVER,
+    *(SOURCE_OBSERVATIONS, TRAINING_SET, LEAD_OUTCOMES, LIFT_COMPARISON, LIFT_BY_DECILE),
+    *(WATCH_BASIS, EARLY_WARNING_VOTES, WEEK_CLOSES),
+    *(PARTITION_WRITES, PARTITION_VERDICTS, PRODUCTION, DEPLOYMENTS),
+    *(SALESFORCE_STATE, SALESFORCE_JOBS, SALESFORCE_SYNC_LOG, SALESFORCE_SYNCS, SCHEMA, TAKEOVER),
 )
 """Tables that exist once, independent of the versions."""
 
@@ -232,28 +228,23 @@ class Catalogue(Mapping[str, Table]):
             *(
                 self._view(
                     names.features_view,
-                    self.query(_features_file(names), features=features_key(names.key)),
+                    self.query(names.features_file, features=features_key(names.key)),
                     f"Features of {version} on the latest day that has any",
                 )
                 for version, names in self.versions.items()
             ),
             self._view("v4_production_scores", every, sql.load("production_scores").purpose),
-            self._view(
-                "v4_production_periods", self.query("production_periods"), sql.load("production_periods").purpose
-            ),
-            self._view(
-                "v4_weekly_lift_by_decile",
-                self.query("weekly_lift_by_decile"),
-                sql.load("weekly_lift_by_decile").purpose,
+            *(
+                self._view(f"v4_{name}", self.query(name), sql.load(name).purpose)
+                for name in ("production_periods", "weekly_lift_by_decile")
             ),
         )
 
     def view_columns(self, name: str) -> tuple[str, ...]:
         """Names of a view's columns; of a version's features view those of its table."""
-        for one in self.versions.values():
-            if name == one.features_view:
-                legacy = sql.load("legacy_features").columns if one.legacy_columns else ()
-                return tuple(column.name for column in (*self[features_key(one.key)].columns, *legacy))
+        for one in (one for one in self.versions.values() if name == one.features_view):
+            legacy = sql.load("legacy_features").columns if one.legacy_columns else ()
+            return tuple(column.name for column in (*self[features_key(one.key)].columns, *legacy))
         file = {view.name: view.query.name for view in self.views}[name]
         contract = "daily_scores" if file == "production_scores" else file
         return tuple(column.name for column in sql.load(contract).columns)
@@ -294,10 +285,6 @@ class Catalogue(Mapping[str, Table]):
             "impossible_count, CAST(NULL AS STRING) AS lowest, CAST(NULL AS STRING) AS highest)"
             for one in self.brought.get(source, ())
         )
-
-
-def _features_file(names: VersionNames) -> str:
-    return "legacy_features" if names.legacy_columns else "production_features"
 
 
 def features_key(version_key: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -51,6 +52,8 @@ class Case:
     expected_bad: str | float | None = None
     """What was expected of the bad data where that differs."""
     details: tuple[str, ...] = ()
+    details_good: tuple[str, ...] = ()
+    """What a check says of good data, too."""
 
 
 def answer(findings: list[Finding], check: Check) -> Finding:
@@ -201,7 +204,7 @@ def test_a_source_without_a_dated_entry_is_not_fresh():
     assert (found.passed, found.details) == (False, ("lead: no dated entry before the day",))
 
 
-def test_a_source_that_nobody_observed_is_not_fresh():
+def test_a_source_without_observations_is_not_fresh():
     found = ask_sources(source_checks.FRESH)
     assert (found.passed, found.details) == (False, ("lead: no dated entry before the day",))
 
@@ -283,8 +286,10 @@ def audited(feature: Feature = TIER, counts: tuple[int, int] = (50, 50), **chang
     return replace(rows, **changes)
 
 
-def ask_features(check: Check, *audits: FeatureAudit, columns=COLUMNS, profiles_before=(), covered=None) -> Finding:
-    found = feature_checks.judge(columns, CONTRACT, covered or coverage(), audits, profiles_before, LIMITS)
+def ask_features(
+    check: Check, *audits: FeatureAudit, columns=COLUMNS, profiles_before=(), covered=None, unscorable=0
+) -> Finding:
+    found = feature_checks.judge(columns, CONTRACT, covered or coverage(), audits, profiles_before, LIMITS, unscorable)
     return answer(found, check)
 
 
@@ -323,11 +328,14 @@ FEATURE_CASES = (
         feature_checks.VALUES_ALLOWED,
         good=lambda: ask_features(feature_checks.VALUES_ALLOWED, audited(), audited(SPAN)),
         bad=lambda: ask_features(
-            feature_checks.VALUES_ALLOWED, audited(unknown={"odd", "huge"}), audited(SPAN, nulls=2, out_of_range=3)
+            feature_checks.VALUES_ALLOWED,
+            audited(unknown={"odd", "huge"}),
+            audited(SPAN, nulls=2, out_of_range=3),
+            unscorable=2,
         ),
-        found_good="0 features",
-        found_bad="3 features",
-        expected="0 features",
+        found_good="0 of 100 leads are not scored",
+        found_bad="2 of 100 leads are not scored",
+        expected="at most 1.0%",
         details=(
             "tier: unknown ['huge', 'odd'], known ['low', 'high']",
             "span: NULL in 2 rows",
@@ -357,6 +365,22 @@ FEATURE_CASES = (
         details=("tier: 0.879",),
     ),
 )
+
+
+def test_leads_that_the_model_cannot_score_stop_the_day_only_above_the_limit():
+    at_the_limit = ask_features(feature_checks.VALUES_ALLOWED, audited(), audited(SPAN, out_of_range=1), unscorable=1)
+    assert (at_the_limit.passed, at_the_limit.details) == (True, ("span: 1 rows outside [0, 9]",))
+    assert not ask_features(
+        feature_checks.VALUES_ALLOWED, audited(), audited(SPAN, out_of_range=2), unscorable=2
+    ).passed
+
+
+@pytest.mark.parametrize(
+    ("missing", "left_out", "passed"), [(0, 0, True), (3, 3, True), (2, 3, True), (4, 3, False), (1, 0, False)]
+)
+def test_only_leads_that_no_version_can_score_may_be_missing(missing, left_out, passed):
+    covered = coverage(100 - missing, missing=missing)
+    assert feature_checks.covers(score_checks.SAME_LEADS, covered, left_out).passed is passed
 
 
 def test_the_model_s_features_are_a_set_in_whatever_order_the_table_has_them():
@@ -521,7 +545,7 @@ def test_a_day_without_scores_is_not_a_fault_of_the_scores():
 # --- models
 
 PRE_DEPLOYMENT = PreDeployment(test_lift_above=1.5, auc_gap_at_most=0.10, additivity_tolerance=1e-4)
-FIGURES = {"train_auc": 0.70, "test_auc": 0.62, "test_top_decile_lift": 2.0}
+FIGURES = {"train_auc": 0.70, "test_auc": 0.62, "test_top_decile_lift": 2.0, "test_rows": 5000, "test_base_rate": 0.04}
 
 
 def trained(version: str = "v9.1.0", **figures: float | None) -> Bundle:
@@ -555,6 +579,8 @@ def unexplained() -> Bundle:
     return Unexplained(**vars(trained()))
 
 
+TESTED = "period not stated, 5,000 leads, 200 of which converted"
+TESTED_ALIKE = (f"v9.1.0 was tested on: {TESTED}", f"v9.0.0 was tested on: {TESTED}")
 MODEL_CASES = (
     Case(
         model_checks.FEATURE_COUNT,
@@ -569,17 +595,21 @@ MODEL_CASES = (
         model_checks.AUC_ABOVE,
         good=lambda: ask_models(model_checks.AUC_ABOVE),
         bad=lambda: ask_models(model_checks.AUC_ABOVE, trained(test_auc=0.60)),
-        found_good=0.62,
-        found_bad=0.60,
-        expected="above 0.6",
+        found_good="0.620 (90% interval 0.584 to 0.655)",
+        found_bad="0.600 (90% interval 0.564 to 0.635)",
+        expected="above v9.0.0's 0.600 (90% interval 0.564 to 0.635)",
+        details=TESTED_ALIKE,
+        details_good=TESTED_ALIKE,
     ),
     Case(
         model_checks.LIFT_ABOVE,
         good=lambda: ask_models(model_checks.LIFT_ABOVE),
         bad=lambda: ask_models(model_checks.LIFT_ABOVE, trained(test_top_decile_lift=1.5)),
-        found_good=2.0,
-        found_bad=1.5,
+        found_good="2.000 (90% interval 1.576 to 2.504)",
+        found_bad="1.500 (90% interval 1.132 to 1.962)",
         expected="above 1.5",
+        details=(f"tested on: {TESTED}",),
+        details_good=(f"tested on: {TESTED}",),
     ),
     Case(
         model_checks.AUC_GAP,
@@ -612,6 +642,35 @@ def test_the_baseline_itself_needs_only_to_be_above_chance():
     assert (found.passed, found.expected) == (True, "above 0.5")
     guessing = trained("v9.0.0", test_auc=0.5)
     assert ask_models(model_checks.AUC_ABOVE, guessing, guessing).passed is False
+
+
+@pytest.mark.parametrize(
+    ("stated", "why"),
+    [
+        ({"test_rows": 3393, "test_base_rate": 0.0392}, "they are other leads"),
+        ({"test_base_rate": 0.05}, "they are other leads"),
+        ({"test_from": "2025-09-01", "test_until": "2025-10-31"}, "they are not stated to be the same leads"),
+        ({"test_rows": None}, "they are not stated to be the same leads"),
+    ],
+)
+def test_versions_that_were_not_tested_on_the_same_leads_are_not_compared(stated, why):
+    found = ask_models(model_checks.AUC_ABOVE, trained(**stated))
+    assert (found.passed, found.inconclusive) == (False, True)
+    assert str(found.actual).endswith(f"not compared: {why}")
+    [result] = results([found.check], {DAY: [found]}, "model_v91")
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
+
+
+def test_another_test_period_is_another_test_even_of_as_many_leads():
+    months: dict[str, Any] = {"test_from": "2025-08-01", "test_until": "2025-10-31"}
+    later: dict[str, Any] = {"test_from": "2025-09-01", "test_until": "2025-10-31"}
+    assert ask_models(model_checks.AUC_ABOVE, trained(**months), trained("v9.0.0", test_auc=0.6, **months)).passed
+    assert ask_models(model_checks.AUC_ABOVE, trained(**later), trained("v9.0.0", test_auc=0.6, **months)).inconclusive
+
+
+def test_no_other_leads_excuse_a_model_that_is_no_better_than_chance():
+    found = ask_models(model_checks.AUC_ABOVE, trained(test_auc=0.5, test_rows=17))
+    assert (found.passed, found.inconclusive) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -695,7 +754,7 @@ def test_every_check_of_a_model_is_asked_of_a_challenger():
 @each_case
 def test_the_check_passes_on_good_data(case: Case):
     found = case.good()
-    assert found == Finding(case.check, True, case.found_good, case.expected)
+    assert found == Finding(case.check, True, case.found_good, case.expected, case.details_good)
     assert found.passed is True
 
 

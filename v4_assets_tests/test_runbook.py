@@ -15,7 +15,7 @@ DEFINITIONS = build(load({"V4_HOME": "/nonexistent", "V4_SALESFORCE": "local"}))
 CHECKS = sorted({key.name for key in DEFINITIONS.get_repository_def().asset_graph.asset_check_keys})
 
 
-def test_there_are_checks_to_be_told_of():
+def test_there_are_checks_to_document():
     assert {"source_columns", "top_decile_lift", "coverage", "treeshap_additive", "cohort_sound"} <= set(CHECKS)
 
 

@@ -24,13 +24,12 @@ from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.protocol import ARROW_TYPES, Statement
 from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.fixtures import deployment_sql, reference, salesforce_sql, worlds
+from v4_assets_tests.fixtures.sql_files import FILES
 from v4_assets_tests.fixtures.warehouses import EVERY_ENGINE, ProjectWarehouse, default_catalogue, emulated
 
 if TYPE_CHECKING:
     from v4_assets_tests.bigquery.emulator import Emulator
 
-FILES = tuple(sql.files())
-assert len(FILES) == 63, "a file of sql/ was added, removed or not found"
 BUILT = (*tables.SHARED, tables.SOURCE_OBSERVATIONS, "features_v40", "features_v41")
 """The files that fill a partition of the table of the same name, each after what it reads."""
 REMOVED = ("industry_tenure_months", "tenure_bucket_x_mobility", "independent_ria_x_ia_rep", "recent_mover_x_bleeding")
@@ -712,7 +711,7 @@ def test_a_file_that_is_not_there_is_named():
         sql.load("scored_deals")
 
 
-def test_a_table_nobody_knows_and_a_parameter_nobody_gave_are_named():
+def test_an_unknown_table_and_a_missing_parameter_are_named():
     file = sql.parse("counted", GOOD)
     with pytest.raises(SqlFileError, match=r"reads \['lead'\], which has no name\. Known: \['leads'\]"):
         sql.bind(file, {"leads": "`crm`.`Lead`"}, {"day": DAY})

@@ -6,8 +6,8 @@
 --   event_id         STRING     unique
 --   sequence         INT64 [1..]  order in which the events were recorded
 --   happened_at      TIMESTAMP  when
---   event            STRING     adopted, promotion_started, promotion_completed, rollback_started, rollback_completed, sunset_started, sunset_completed, restored, allowed, approved
---   version          STRING     live afterwards; or the version that is archived, restored, allowed or approved
+--   event            STRING     adopted, promotion_started, promotion_completed, rollback_started, rollback_completed, sunset_started, sunset_completed, restored, allowed, approved, acknowledged
+--   version          STRING     live afterwards; or the version that is archived, restored, allowed or approved; the watched one where an early warning is acknowledged
 --   previous         STRING     the version live before; NULL where nothing is switched
 --   action_id        STRING     event_id of the …_started event this one belongs to; its own there; NULL elsewhere
 --   reason           STRING     why, in words

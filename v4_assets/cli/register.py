@@ -2,12 +2,13 @@
 
 import json
 import sys
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
 import click
 
-from v4_assets.cli.output import DAY
+from v4_assets.cli.output import DAY, json_option, say
 from v4_assets.config.environment import load
 from v4_assets.errors import V4Error
 from v4_assets.models import NULL_RULES, ORDER, UNUSUAL, Nulls
@@ -51,6 +52,7 @@ def register(
     reason: str | None,
 ) -> None:
     """Check and profile your own model, and register it."""
+    from v4_assets.models.author_rows import as_text
     from v4_assets.models.registering import Brought, draft_list, register_files
 
     if test_period and test_period[1] < test_period[0]:
@@ -85,6 +87,8 @@ def register(
     entry = register_files(settings, version, brought)
     hashes = f"model {entry.files['model.json'][:12]}, bundle {str(entry.bundle_sha256)[:12]}"
     click.echo(f"{version} is registered: {entry.path} ({hashes})")
+    if compared := entry.provenance.get("features_compared"):
+        click.echo(as_text(compared))
 
 
 def _correct(
@@ -104,4 +108,21 @@ def _correct(
     click.echo(f"{version}: the figures are corrected, its scores are as before ({entry.files['model.json'][:12]})")
 
 
-COMMANDS = (register,)
+@click.command()
+@json_option
+def checklist(as_json: bool) -> None:
+    """Check the registered models against the guide's checklist.
+
+    Exit code 1 when a check does not pass.
+    """
+    from v4_assets.models.checklist import as_lines, checklist_of
+
+    findings = checklist_of(load())
+    content = {
+        version: [{**asdict(one), "check": one.check.name} for one in found] for version, found in findings.items()
+    }
+    say(content, "\n".join(as_lines(findings)), as_json)
+    sys.exit(0 if all(one.passed for found in findings.values() for one in found) else 1)
+
+
+COMMANDS = (register, checklist)

@@ -150,6 +150,8 @@ def show_replay(policy: Path | None, first: date | None, last: date, as_json: bo
     from v4_assets.studies import replay as replaying
 
     settings = load_existing()
+    if first and first > last:
+        raise PolicyError(f"The range from {first} to {last} is empty. Give the earlier day first.")
     other = read_rollout(policy) if policy else settings.rollout
     _verify_same_outcome(settings.rollout, other)
     days = _replayed(settings.rollout, other, first or settings.rollout.first_day, last)

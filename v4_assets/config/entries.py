@@ -77,10 +77,10 @@ def kind(field: FieldInfo) -> str:
     """A field's type in words, with its bounds."""
     limits = {key: getattr(one, key) for one in field.metadata for key in BOUNDS if getattr(one, key, None) is not None}
     pattern = next((one.pattern for one in field.metadata if getattr(one, "pattern", None)), None)
-    said = [_type(field.annotation)]
-    said += [" and ".join(f"{BOUNDS[key]} {value:g}" for key, value in limits.items())] if limits else []
-    said += [f"matching `{pattern}`"] if pattern else []
-    return " ".join(said)
+    parts = [_type(field.annotation)]
+    parts += [" and ".join(f"{BOUNDS[key]} {value:g}" for key, value in limits.items())] if limits else []
+    parts += [f"matching `{pattern}`"] if pattern else []
+    return " ".join(parts)
 
 
 def _type(annotation: Any) -> str:
@@ -122,8 +122,8 @@ def comments_of(source: str) -> dict[str, str]:
             stack = [one for one in stack if one[0] < indent] + [(indent, match["key"])]
             beside = match["rest"].partition(" # ")[2]
             path = ".".join(key for _, key in stack)
-            if said := beside or " ".join(above):
-                found[path] = said.strip()
+            if comment := beside or " ".join(above):
+                found[path] = comment.strip()
         above = [*above, line.strip(" #")] if line.lstrip().startswith("#") else []
     return found
 

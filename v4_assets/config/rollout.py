@@ -64,14 +64,20 @@ class Version(Frozen):
     """Columns of the source tables that only this version needs."""
 
 
+DatasetName = Annotated[
+    str, Field(pattern=r"^((?:[a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]*\.)?[A-Za-z_]\w*$", max_length=1024)
+]
+"""On BigQuery also PROJECT.DATASET."""
+
+
 class DatasetNames(Frozen):
     """The datasets of the CRM copy, the advisor data, and the tables this project writes."""
 
-    crm: str
+    crm: DatasetName
     """The copy of the CRM: leads, Broker Protocol members."""
-    advisors: str
+    advisors: DatasetName
     """Advisors and their employments."""
-    features: str
+    features: DatasetName
     """All tables and views that this project writes."""
 
 
@@ -83,6 +89,9 @@ class CheckLimits(Frozen):
     missing_rate_change: Share
     distinct_scores: Annotated[int, Field(ge=2)]
     psi: Annotated[float, Field(gt=0)]
+    unscored_share: Share = 0.01
+    """Blocking: largest share of leads with a value that a model does not take, such as a number out of range. Up to it
+    these leads are left unscored by every version."""
     source_age_days: dict[str, Annotated[int, Field(ge=1)]]
     """Greatest age of the newest entry of each source, in days."""
     impossible_values: ImpossibleValues = ImpossibleValues()
@@ -222,6 +231,8 @@ def read_rollout(path: Path) -> Rollout:
         raise SettingsError(f"There is no {path}. Restore it, or point V4_ROLLOUT at another.") from error
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} holds no entries such as `baseline:`. Restore it, or point V4_ROLLOUT at another.")
     try:
         return Rollout.model_validate(content, context={FOLDER: path.parent})
     except ValidationError as error:

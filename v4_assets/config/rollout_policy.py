@@ -69,8 +69,11 @@ class Evaluation(Frozen):
     label_lag_days: Annotated[int, Field(ge=0, le=60)]
     """Days after the outcome window until every call is in the warehouse."""
     max_uncovered_share: AnyShare
-    max_silent_days: Annotated[int, Field(ge=1)]
-    """Most consecutive days without a recorded call; more mean that the outcome feed stopped."""
+    silent_calls: Annotated[float, Field(gt=0)] = 7.0
+    """A run of days without a call is abnormal when this many calls were expected on them, by weekday over the eight
+    weeks before; leads contacted up to 7 days before one are left out."""
+    holidays: tuple[Annotated[str, Field(pattern=r"^(\d{4}-)?\d{2}-\d{2}$")], ...] = ()
+    """Days on which no call is expected: MM-DD for every year, YYYY-MM-DD for one."""
     interval_level: Annotated[float, Field(gt=0.5, lt=1)]
     """Two-sided level of the intervals that are shown."""
     leads_come_from: Literal["elsewhere", "live_list"] = "elsewhere"
@@ -179,7 +182,9 @@ class Weeks(Frozen):
     """Which days make a week, and which of them can close it."""
 
     end_on: Weekday = "sunday"
-    """Last day of a week. A week that ends on Sunday has its ISO name; any other is named by its last day."""
+    """Last day of a week. A week that ends on Sunday has its ISO name; any other is named by its last day. The ranking
+    `within_week` groups leads by the ISO week of contact whatever is set here: it decides nothing and needs only groups
+    of seven days."""
     close_from: Weekday = "friday"
     """First day of a week whose evaluation can close it; the last evaluated day from then on does. The day after
     `end_on` admits every day."""

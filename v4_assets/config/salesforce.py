@@ -1,6 +1,6 @@
 """Which Salesforce org is written to and how we log in, from the environment's V4_SALESFORCE_… variables.
 
-Secrets are SecretStr, and what is wrong is told without showing what was given.
+Secrets are SecretStr, and an error names the variable and never its value.
 """
 
 import ipaddress
@@ -51,7 +51,7 @@ class SalesforceTarget(FromEnvironment):
     api_version: Annotated[str, Field(pattern=r"^\d{2}\.0$")] = "66.0"
     """Of Salesforce's APIs."""
     request_floor: Annotated[int, Field(ge=0)] = 1000
-    """So many of the org's daily API requests are left to others."""
+    """Stop when fewer than this many daily API requests remain."""
     loopback: str | None = None
     """http://127.0.0.1:PORT of a stand-in org that answers in place of Salesforce; never another host."""
 

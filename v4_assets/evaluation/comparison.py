@@ -30,7 +30,7 @@ class Occasion:
     live: Mapping[date, str]
     """The version that was live on each day on which a lead of the cohort was first scored, as far as known."""
     call_days: Collection[date]
-    """Days on which any lead at all was called, since the cohort's first."""
+    """Days on which any lead at all was called."""
     churn: Mapping[str, float | None]
     """Of each version's top decile of the day, the share that is new in it."""
 
@@ -167,6 +167,7 @@ def _whom(occasion: Occasion, question: Question, version: str, cohort: Cohort, 
         "live_share": float(1 - own.retrospective.mean()) if leads else None,
         "longest_silence_days": longest_silence(occasion.call_days, cohort.reach.first, silent_until),
         "base_rate": float(cohort.converted.mean()) if leads else None,
+        "silent_days": cohort.silent_days,
     }
 
 

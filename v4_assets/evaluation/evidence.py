@@ -91,6 +91,9 @@ class Evidence:
     """Computed on another day than prediction_date."""
     bundle_sha256: str | None = None
     """Of everything that can change a score of the artifact; None where model_sha256 is, and before schema 2."""
+    silent_days: int | None = None
+    """Days of contact within the cohort's that are left out, as calls that should have been recorded after them were
+    not; None in rows of release 0.1."""
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "Evidence":

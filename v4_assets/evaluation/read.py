@@ -1,8 +1,9 @@
 """Reads the data of a day's comparison: contacted leads, their scores, and the live versions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -11,16 +12,23 @@ from v4_assets.clock import cutoff
 from v4_assets.config.rollout import Rollout
 from v4_assets.days import days_between
 from v4_assets.errors import RowsMissingError
-from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest
+from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest, without
 from v4_assets.evaluation.comparison import Judged, Occasion, compare, served
-from v4_assets.evaluation.evidence import QUESTIONS, Artifact, Question
+from v4_assets.evaluation.evidence import QUESTIONS, Question
+from v4_assets.evaluation.silence import WEEKS_BEFORE, left_out, silences
 from v4_assets.partition import Day
 from v4_assets.production import events as deployments
 from v4_assets.production.events import Event
 from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
 
-SIZING = {"min_days", "max_days", "min_conversions", "label_lag_days", "interval_level"}
+SIZING = {
+    "min_days",
+    "max_days",
+    "min_conversions",
+    "label_lag_days",
+    "interval_level",
+}
 """Settings of `evaluation` that determine the evidence; the others only determine its verdict."""
 
 
@@ -64,6 +72,7 @@ class Evaluator:
             str(self.rollout.outcome_window_days),
             self.rollout.baseline,
             *self.versions,
+            *(f"without {day}" for day in sorted(self.silent_days)),
             *(sql.load(name).body for name in ("cohort_leads", "cohort_scores")),
             *sorted(
                 f"{name}@{day}:{write.sequence}"
@@ -74,12 +83,14 @@ class Evaluator:
 
     def compare(self) -> list[Judged]:
         """Every version on the cohort of every question."""
-        found, scores = self._entries()
+        silent = self.silent_days
+        found, scores = self._entries(silent)
         judged: list[Judged] = []
-        occasion = self._occasion()
-        artifacts = {version: self._artifacts(version) for version in scores}
+        occasion = self.occasion()
+        days = self.whole.first_scored, self.whole.last_scored
+        artifacts = {version: self.store.artifacts(version, *days) for version in scores}
         for question in QUESTIONS:
-            chosen = cohort(found, self._reach(found, question))
+            chosen = cohort(found, self._reach(found, question), silent)
             versions = {
                 version: served(table, chosen.rows[version], artifacts[version]) for version, table in scores.items()
             }
@@ -94,13 +105,28 @@ class Evaluator:
         }
         return entries(leads, scores, self._scored_days(reach), self.rollout.outcome_window_days), scores
 
-    def _entries(self) -> tuple[Entries, dict[str, pa.Table]]:
+    @cached_property
+    def _calls(self) -> dict[date, int]:
+        """Calls of each day that had any, as known on the day."""
+        first = self.whole.first - timedelta(weeks=WEEKS_BEFORE)
+        rows = self.store.rows("call_days", self.day.params | {"first_day": first})
+        return {row["called_on"]: row["calls"] for row in rows}
+
+    @cached_property
+    def silent_days(self) -> set[date]:
+        """Days of contact after which calls that should have been recorded were not."""
+        limits = self.rollout.evaluation
+        last = self.day.date - timedelta(days=1)
+        return left_out(silences(self._calls, self.whole.first, last, limits.silent_calls, limits.holidays))
+
+    def _entries(self, silent: Collection[date]) -> tuple[Entries, dict[str, pa.Table]]:
         """All leads that may enter a cohort, and their scores, read only as far back as needed."""
         window_days, numbers = self.rollout.outcome_window_days, self.rollout.evaluation
         leads = self._read("cohort_leads", self.whole)
         most = max(self._minimum(question) for question in QUESTIONS)
         for reach in (likely_reach(leads, self.whole, window_days, most, numbers.min_days), self.whole):
             found, scores = self.leads_of(reach, leads)
+            found = without(found, silent)
             if reach == self.whole or (found.converted & found.covered).sum() >= most:
                 break
         return found, scores
@@ -110,15 +136,15 @@ class Evaluator:
         minimum, min_days = self._minimum(question), self.rollout.evaluation.min_days
         return Reach(first_contact(self.whole, contacted, converted, minimum, min_days), self.whole.last)
 
-    def _occasion(self) -> Occasion:
-        calls = self.store.read("call_days", self.day.params | {"first_day": self.whole.first})
+    def occasion(self) -> Occasion:
+        """Values common to every row of the day."""
         return Occasion(
             prediction_date=self.day.date,
             retrospective=self.day.retrospective,
             baseline=self.rollout.baseline,
             level=self.rollout.evaluation.interval_level,
             live=self._live(),
-            call_days=calls["called_on"].to_pylist(),
+            call_days=self._calls,
             churn={version: self._churn(key) for version, key in self._score_keys().items()},
         )
 
@@ -128,20 +154,6 @@ class Evaluator:
         found = {}
         for day in self._days_scored() if switches else ():
             found[day] = (deployments.live_at(switches, cutoff(day + timedelta(days=1))) or switches[0]).version
-        return found
-
-    def _artifacts(self, version: str) -> dict[date, set[Artifact]]:
-        """What scored on each day; rows from before and after an upgrade count as one artifact."""
-        # A partition is of one artifact. A query of its own leaves that of cohort_scores, and so the definition of
-        # evidence written before schema 2, as it was.
-        rows, older = self._read("cohort_bundles", self.whole, daily_scores=self._score_keys()[version]), None
-        found: dict[date, set[Artifact]] = {}
-        for row in rows.to_pylist():
-            bundle = row["bundle_sha256"]
-            if bundle is None:
-                older = self.store.older_bundles() if older is None else older
-                bundle = older.get((version, row["model_sha256"]))
-            found.setdefault(row["scored_on"], set()).add(Artifact(row["model_sha256"], bundle))
         return found
 
     def _churn(self, key: str) -> float | None:

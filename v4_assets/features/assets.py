@@ -1,19 +1,19 @@
 """The shared snapshot of advisors and firms, and from it the features of every version."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 import pyarrow as pa
 
-from v4_assets import sql, tables
+from v4_assets import tables
 from v4_assets.checks import Check, Finding
 from v4_assets.config.rollout import Rollout, Version
 from v4_assets.daily import table_asset
 from v4_assets.features import checks
 from v4_assets.features.audit import FeatureAudit, audit, profile_rows
-from v4_assets.models.contract import Feature
+from v4_assets.features.unscorable import contract_of
+from v4_assets.models.contract import Feature, unusable
 from v4_assets.models.profile import Profile
-from v4_assets.models.training import features_of
 from v4_assets.names import FEATURES_GROUP
 from v4_assets.partition import Day, coverage, range_before, write_partition
 from v4_assets.production import store as production_store
@@ -48,18 +48,17 @@ def features_asset(
     def judge(store: Store, day: Day) -> Sequence[Finding]:
         found = store.warehouse.columns(store.catalogue[key])
         bundle = production_store.approved_bundle(store, version) if store.registry.has(version) else None
-        # Before the model is there, its SQL file says what it will read.
-        features = bundle.features if bundle else features_of(sql.load(key).features)
+        features = contract_of(store, version, key)
         set_finding = checks.exact_set(found, features)
         if not set_finding.passed:
             return _unreadable(set_finding)
-        audits = _audit(store, day, key, features, bundle.profile if bundle else None)
+        audits, unscorable = _audit(store, day, key, features, bundle.profile if bundle else None)
         before = store.rows(
             "feature_profile", range_before(day, rollout.checks), feature_profile=tables.profile_key(entry.key)
         )
         _keep_profile(store, day, tables.profile_key(entry.key), store.definition(bundle) if bundle else ("",), audits)
         covered = coverage(store, day, expected=tables.SCORED_LEADS, actual=key)
-        return checks.judge(found, features, covered, audits, before, rollout.checks)
+        return checks.judge(found, features, covered, audits, before, rollout.checks, unscorable)
 
     return table_asset(
         key,
@@ -69,14 +68,24 @@ def features_asset(
         kinds={"sql"},
         checks=checks.CHECKS,
         judge=judge,
+        priority=1,  # every version's features before any scores: a lead that one cannot score is scored by none
     )
 
 
 def _audit(
     store: Store, day: Day, key: str, features: Sequence[Feature], profile: Profile | None
-) -> list[FeatureAudit]:
+) -> tuple[list[FeatureAudit], int]:
+    """The audits, and the number of leads that the model cannot score."""
+    marked = 0
+
+    def counted(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        nonlocal marked
+        for batch in batches:
+            marked += int(unusable(features, batch).sum())
+            yield batch
+
     with store.warehouse.stream(store.catalogue.query("features_of_day", day.params, features=key)) as batches:
-        return audit(features, profile, batches)
+        return audit(features, profile, counted(batches)), marked
 
 
 def _keep_profile(store: Store, day: Day, key: str, model: tuple[str, ...], audits: Sequence[FeatureAudit]) -> None:

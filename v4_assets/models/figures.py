@@ -9,6 +9,7 @@ from v4_assets.models import training
 from v4_assets.models.bundle import file_sha256
 from v4_assets.models.files import read_json
 from v4_assets.models.importer import figures_of
+from v4_assets.models.registering import PERIOD
 from v4_assets.models.registry import Entry
 from v4_assets.resources import registry
 
@@ -30,7 +31,9 @@ def correct_figures(
         "file_sha256": file_sha256(metrics),
         "earlier_metrics_sha256": before.files["metrics.json"],
     }
-    period = {"test_period": [str(day) for day in test_period]} if test_period else {}
+    if test_period:
+        figures |= dict(zip(PERIOD, map(str, test_period), strict=True))
+    period = [figures.get(name) for name in PERIOD]
     corrections = [*before.provenance.get("corrections", ()), correction]
-    provenance = {**before.provenance, **period, "corrections": corrections}
+    provenance = {**before.provenance, "test_period": None if None in period else period, "corrections": corrections}
     return models.correct_figures(version, training.as_json(figures), provenance)

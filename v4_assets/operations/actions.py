@@ -11,7 +11,7 @@ import dagster as dg
 from v4_assets import verdicts
 from v4_assets.config.environment import Settings
 from v4_assets.definitions import build
-from v4_assets.errors import ModelError, ModelIntegrityError, PolicyError
+from v4_assets.errors import ModelError, ModelIntegrityError, PolicyError, listed
 from v4_assets.evaluation.evidence import digest
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, ALERT_SENSOR, FIRST_ASSETS, ROLLOUT_SENSOR
@@ -146,6 +146,17 @@ def allow(settings: Settings, version: str, reason: str) -> Event:
     return _record(settings, "allowed", version, reason)
 
 
+def acknowledge(settings: Settings, reason: str) -> Event:
+    """End the early warning that was raised: its sum begins at 0 again. Raises PolicyError when there is none."""
+    warning = status(settings).warning
+    if warning is None or warning.alarm is None:
+        raise PolicyError(
+            "No early warning is raised, so there is nothing to acknowledge. `v4 status` shows the state."
+        )
+    said = f"{reason} ({warning.sentence(settings.rollout.candidate)})"
+    return _record(settings, "acknowledged", settings.rollout.candidate, said)
+
+
 def restore(settings: Settings, version: str, reason: str) -> Event:
     """Bring an archived version back, its bundle verified. Raises PolicyError, ModelIntegrityError."""
     archived = deployments.state_after(_now(settings)[0]).archived
@@ -195,12 +206,15 @@ def _refusal(settings: Settings, kind: Kind, version: str, live: str, state: dep
 
 
 def _verify_scored(settings: Settings, version: str) -> None:
-    """Refuse to promote a version whose scores for today are missing or unchecked: readers would see no rows."""
-    today = settings.clock.today()
-    problems = verdicts.unpassed(store(settings), today, version)
+    """Refuse to promote a version whose scores for today are missing, unchecked or of another bundle than goes live."""
+    record, today = store(settings), settings.clock.today()
+    problems = verdicts.unpassed(record, today, version)
+    bundle = record.registry.load(version).bundle_sha256
+    if any(one.bundle_sha256 != bundle for one in record.artifacts(version, today, today).get(today, ())):
+        problems = [*problems, f"they are not of its registered bundle {bundle[:12]}"]
     if problems:
         raise PolicyError(
-            f"{version} has no scores of {today} that passed every check: {'; '.join(problems)}. "
+            f"{version} has no scores of {today} that passed every check: {listed(problems)}. "
             f"`v4 run --date {today}` makes them."
         )
 

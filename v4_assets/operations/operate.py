@@ -86,7 +86,7 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
 
     `replace_live` is the reason for giving up what was written on that day, if any.
     """
-    _verify_days(settings, day, day)
+    verify_days(settings, day, day)
     tags = {REPLACE_LIVE_TAG: replace_live} if replace_live else {}
     # One session for the whole day: every asset would open and close the file otherwise.
     record = store(settings)
@@ -103,7 +103,7 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
 
 def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, date, Outcome]]:
     """Scores of the days that lack a partition, one run per stretch of them. Existing partitions are kept."""
-    _verify_days(settings, first, last)
+    verify_days(settings, first, last)
     with store(settings).session():
         return [
             (start, end, run_job(settings, SCORING_JOB, tags=_range_tags(start, end)))
@@ -116,7 +116,7 @@ def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date,
     wanted = sorted(set(days))
     if not wanted:
         return []
-    _verify_days(settings, wanted[0], wanted[-1])
+    verify_days(settings, wanted[0], wanted[-1])
     missing = set(gaps(settings, wanted[0], wanted[-1], jobs.EVALUATED))
     with store(settings).session():
         return [(day, day, run_job(settings, EVALUATION_JOB, partition=day)) for day in wanted if day in missing]
@@ -200,7 +200,8 @@ def _range_tags(first: date, last: date) -> dict[str, str]:
     return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), ONLY_GAPS_TAG: "true"}
 
 
-def _verify_days(settings: Settings, first: date, last: date) -> None:
+def verify_days(settings: Settings, first: date, last: date) -> None:
+    """Raise V4Error for an empty range, or for days that cannot be scored yet or any more."""
     today = settings.clock.today()
     if first > last:
         raise V4Error(f"The range from {first} to {last} is empty. Give the earlier day first.")

@@ -70,14 +70,16 @@ def shortage(row: Evidence, needed: int, limits: Evaluation) -> list[str]:
         found.append(
             f"{RATE.write(share, limits.max_uncovered_share)} of its leads have no score in time (limit {allowed})"
         )
-    if row.longest_silence_days > limits.max_silent_days:
-        found.append(
-            f"no call was recorded for {row.longest_silence_days} consecutive days (limit {limits.max_silent_days}): "
-            "check the outcome feed"
-        )
     if row.leads and row.model_sha256 is None:
         found.append("several model files of the version scored it")
     return found
+
+
+def describe(row: Evidence) -> str:
+    """The cohort in words."""
+    silent = f" without {row.silent_days} days around which no calls were recorded" if row.silent_days else ""
+    contacted = f"contacted {row.cohort_from} to {row.cohort_to}{silent}"
+    return f"{row.leads:,} leads {contacted}, {row.conversions:,} of which converted"
 
 
 def uncovered_share(row: Evidence) -> float:
@@ -120,9 +122,7 @@ def criterion(
     """One criterion on one cohort. `level` None: the estimate alone decides."""
     if row is None:
         return Gate(name, Verdict.INCONCLUSIVE, f"{what} was not measured.", threshold=line)
-    cohort = (
-        f"{row.leads:,} leads contacted {row.cohort_from} to {row.cohort_to}, {row.conversions:,} of which converted"
-    )
+    cohort = describe(row)
     found = measure(row, 0.0 if level is None else level)
     if found is None:
         why = "; ".join(short) or "the cohort has no leads, or only one kind of outcome"

@@ -8,21 +8,24 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from v4_assets import verdicts
+from v4_assets import tables, verdicts
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error
+from v4_assets.evaluation import closing, watching
 from v4_assets.evaluation.evidence import Evidence, digest
-from v4_assets.production import delivery, gates, references
+from v4_assets.evaluation.votes import Warning
+from v4_assets.production import closes, delivery, gates, references
 from v4_assets.production import events as deployments
 from v4_assets.production.decide import decide
-from v4_assets.production.decision import Action, Decision, Phase, RolloutStatus
+from v4_assets.production.decision import Action, Decision, History, Phase, RolloutStatus
 from v4_assets.production.evaluations import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.events import DeploymentState, Event
 from v4_assets.production.orders import KIND, Order, gates_json, order_id
 from v4_assets.production.overdue import Overdue, due, overdue
 from v4_assets.production.state import State
 from v4_assets.production.syncs import Sync
+from v4_assets.production.weeks import name_of
 from v4_assets.store import Store
 
 
@@ -50,6 +53,10 @@ class Status:
     """The last sync on record; None before the first."""
     synced_today: bool = False
     """The live version's scores of today are delivered; a dry run counts."""
+    warning: Warning | None = None
+    """The early warning on booked calls; None while the candidate is not live."""
+    policy_change: str | None = None
+    """How rollout.yaml differs from the thresholds of the latest close; None where it does not."""
 
 
 def read_status(
@@ -74,7 +81,15 @@ def read_status(
             overdue=overdue(instance, store, rollout, clock, live, owed) if due_now else None,
             sync=syncs.last,
             synced_today=owed is None,
+            warning=watching.read_warning(store, rollout, events, clock.today()),
+            policy_change=_policy_change(store, rollout, clock),
         )
+
+
+def _policy_change(store: Store, rollout: Rollout, clock: Clock) -> str | None:
+    today, weeks = clock.today(), rollout.policy.weeks
+    recorded = closing.recorded(store, _first_day_read(rollout, today), today)
+    return closes.changed_since(recorded, rollout.policy, rollout.evaluation, lambda day: name_of(day, weeks))
 
 
 def _decided(
@@ -131,13 +146,7 @@ def _state(
     return State(
         status,
         evaluation.gates,
-        gates.history_of(
-            recorded,
-            candidate=rollout.candidate,
-            baseline=rollout.baseline,
-            policy=rollout.policy,
-            evaluation=rollout.evaluation,
-        ),
+        _history(store, rollout, status, recorded),
         rollout.policy,
         failing_checks=evaluation.failing,
         approved=approved,
@@ -146,6 +155,24 @@ def _state(
         baseline_readers=readers,
         unchecked_readers=unchecked,
     )
+
+
+def _history(store: Store, rollout: Rollout, status: RolloutStatus, recorded: list[Evidence]) -> History:
+    """Every day read, judged as it was recorded; days without a record by the thresholds of today."""
+    events, first = store.events(), min((row.prediction_date for row in recorded), default=status.today)
+    found = gates.history_of(
+        recorded,
+        candidate=rollout.candidate,
+        baseline=rollout.baseline,
+        policy=rollout.policy,
+        evaluation=rollout.evaluation,
+        covered=closing.covered(store, rollout, events, status.today),
+        live_on=closing.live_on(events, rollout),
+    )
+    name = store.catalogue[tables.LIFT_COMPARISON].name
+    writes = store.latest_writes(first, status.today)
+    sequences = {day: write.sequence for (table, day), write in writes.items() if table == name}
+    return closes.with_records(found, closing.recorded(store, first, status.today), sequences, status.live_since)
 
 
 def compared(rollout: Rollout, deployed: DeploymentState) -> tuple[str, ...]:

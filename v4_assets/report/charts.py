@@ -19,6 +19,7 @@ import numpy as np
 from v4_assets.arrays import Numbers
 from v4_assets.config.rollout_policy import Policy
 from v4_assets.evaluation.evidence import Evidence
+from v4_assets.evaluation.votes import Warning
 from v4_assets.production.events import SWITCHES, Event
 
 if TYPE_CHECKING:
@@ -197,6 +198,22 @@ def lift_over_time(evidence: Sequence[Evidence], events: Sequence[Event], policy
     return Chart(f"Top-decile lift by day. {'; '.join(texts) or 'Nothing was measured'}. {lines}.", figure)
 
 
+def warning_over_weeks(warning: Warning) -> Chart | None:
+    """The early warning's sum at each week-close, with its threshold. None before the first close."""
+    if not warning.closes:
+        return None
+    figure, axes = _figure()
+    days, totals = [close.day for close in warning.closes], [close.total for close in warning.closes]
+    axes.plot(days, totals, color=COLOURS[1], marker="o", markersize=3.5, linewidth=1.6, label="sum")  # type: ignore[arg-type] # matplotlib takes dates
+    _line(axes, warning.threshold, "alert\nabove")
+    axes.set_ylabel("early warning")
+    _legend(axes)
+    _short_dates(axes)
+    votes = sum(close.votes for close in warning.closes)
+    found = f"{totals[-1]:.2f} on {days[-1]}, threshold {warning.threshold:.2f}; {votes} booked calls voted"
+    return Chart(f"Early warning on booked calls by week: {found}.", figure)
+
+
 def _mark(axes: "Axes", events: Sequence[Event], since: date | None) -> list[str]:
     """A line for every switch since then. Returns them in words."""
     shown = [event for event in events if event.event in SWITCHES and since and event.day >= since]
@@ -249,10 +266,8 @@ def _figure() -> "tuple[Figure, Axes]":
 def for_page(svg: str, alt: str) -> str:
     """The drawing as an element of an HTML page: nothing of the file around it, ids of its own, the page's colours."""
     own = f"c{sha256(alt.encode()).hexdigest()[:8]}-"
-    body = re.sub(
-        r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL
-    )
-    body = re.sub(r' id="', f' id="{own}', body)
+    unwanted = r"(?s)<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->"
+    body = re.sub(unwanted, "", svg[svg.index("<svg") :]).replace(' id="', f' id="{own}')
     body = re.sub(r"(url\(#|xlink:href=\"#)", lambda found: found[1].replace("xlink:", "") + own, body)
     for colour, role in ROLES.items():
         body = body.replace(colour, f"var(--{role}, {colour})")

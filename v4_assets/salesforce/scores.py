@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets import tables, verdicts
+from v4_assets.clock import cutoff
 from v4_assets.config.record_ids import to_18
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import (
@@ -35,7 +36,7 @@ def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
         rows, scored_at = _read(store, rollout, live.version, day, live)
         unpassed = verdicts.unpassed(store, day, live.version)
         after = _write(store, rollout, live.version, day)
-        called = store.read("leads_called")["lead_id"].to_pylist()
+        called = _called(store, day)
         listed = store.latest_writes(day, day).get((rollout.catalogue[tables.SCORED_LEADS].name, day))
     if unpassed:
         raise SalesforceError(
@@ -46,15 +47,21 @@ def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
         raise ConcurrentWriteError(
             f"The scores of {live.version} for {day} were rewritten during the read. Run the sync again."
         )
-    return day_scores(rows, day=day, version=live.version, scored_at=scored_at, event_id=live.event_id)
     scores = day_scores(rows, day=day, version=live.version, scored_at=scored_at, event_id=live.event_id)
     return replace(scores, called=_ids(called), listed=listed.row_count if listed else None)
+
+
+def _called(store: Store, day: date) -> list[str]:
+    """Ids of the leads that got a call, as the source spells them."""
+    params = {"prediction_date": day, "cutoff": cutoff(day), "retrospective": False}
+    called: list[str] = store.read("leads_called", params)["lead_id"].to_pylist()
+    return called
 
 
 def scores_of(store: Store, rollout: Rollout, version: str, day: date) -> DayScores:
     """Any version's scores of the day, for a preview. Raises RowsMissingError without any."""
     rows, scored_at = _read(store, rollout, version, day)
-    called = store.read("leads_called")["lead_id"].to_pylist()
+    called = _called(store, day)
     return replace(day_scores(rows, day=day, version=version, scored_at=scored_at), called=_ids(called))
 
 

@@ -12,7 +12,7 @@ from v4_assets.resources import warehouse
 from v4_assets.sample import stories
 from v4_assets.sample.load import silence
 from v4_assets.sample.stage import LOOK_AT, Morning, Stage, must
-from v4_assets.sample.telling import chapter, entry, figures, in_short, more, troubles
+from v4_assets.sample.texts import chapter, entry, figures, in_short, more, troubles
 from v4_assets.sample.world import World, build
 
 Say = Callable[[str], None]

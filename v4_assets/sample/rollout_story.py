@@ -11,7 +11,7 @@ from v4_assets.production.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Actio
 from v4_assets.sample import stories
 from v4_assets.sample.load import lead_ids
 from v4_assets.sample.stage import Morning, Stage, carried, fails, must
-from v4_assets.sample.telling import chapter, decided, entry, figures, gates, more, troubles
+from v4_assets.sample.texts import chapter, decided, entry, figures, gates, more, troubles
 from v4_assets.sample.world import World
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-def tell(stage: Stage, world: World, say: Say) -> None:
+def play(stage: Stage, world: World, say: Say) -> None:
     """From adoption to rollback. Raises StoryError on any other outcome."""
     from salesforce_stand_in import StandInOrg  # noqa: PLC0415 # the stand-in org is started by the demo, dev, ci and tests alone
 

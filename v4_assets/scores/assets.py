@@ -10,6 +10,7 @@ from v4_assets import tables
 from v4_assets.checks import Finding
 from v4_assets.config.rollout import CheckLimits, Rollout, Version
 from v4_assets.daily import daily_asset
+from v4_assets.features.unscorable import left_out
 from v4_assets.models.bundle import Bundle
 from v4_assets.names import SCORES_GROUP
 from v4_assets.overlap import Judge
@@ -37,10 +38,13 @@ def scores_asset(
         )
         query = store.catalogue.query("features_of_day", day.params, features=features)
         table = store.catalogue[scores]
-        rows = partial(scored_batches, store.warehouse, query, bundle, table, day, with_reasons=with_reasons)
+        without = left_out(store, rollout, version, day.date)
+        rows = partial(
+            scored_batches, store.warehouse, query, bundle, table, day, with_reasons=with_reasons, without=without
+        )
         definition = (version, *store.definition(bundle))
         write = write_partition(store, table, day, rows, definition, [store.catalogue[features]])
-        return write, lambda store: _judge(store, day, bundle, features, scores, rollout.checks)
+        return write, lambda store: _judge(store, day, bundle, features, scores, rollout.checks, len(without))
 
     def waits(store: Store, days: Sequence[Day]) -> str | None:
         # Nothing is served by past days, nor before anything is live; on a day that is served it is an error.
@@ -70,9 +74,19 @@ def scores_asset(
 
 
 def scored_batches(
-    warehouse: Warehouse, features: Query, bundle: Bundle, table: Table, day: Day, *, with_reasons: bool
+    warehouse: Warehouse,
+    features: Query,
+    bundle: Bundle,
+    table: Table,
+    day: Day,
+    *,
+    with_reasons: bool,
+    without: pa.Array | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The partition's rows, scored before the first is taken. Raises FeatureError when they do not fit the model."""
+    """The partition's rows, scored before the first is taken; leads `without` are left out.
+
+    Raises FeatureError when the others do not fit the model.
+    """
     constants = {
         "prediction_date": day.date,
         "model_version": bundle.version,
@@ -82,10 +96,19 @@ def scored_batches(
         "retrospective": day.retrospective,
     }
     with warehouse.stream(features, ROWS_AT_ONCE) as batches:
-        return score_rows(bundle, batches, schema=arrow_schema(table), constants=constants, with_reasons=with_reasons)
+        return score_rows(
+            bundle,
+            batches,
+            schema=arrow_schema(table),
+            constants=constants,
+            with_reasons=with_reasons,
+            without=without,
+        )
 
 
-def _judge(store: Store, day: Day, bundle: Bundle, features: str, scores: str, limits: CheckLimits) -> list[Finding]:
+def _judge(
+    store: Store, day: Day, bundle: Bundle, features: str, scores: str, limits: CheckLimits, left_out: int
+) -> list[Finding]:
     """What stands in the warehouse is judged, not what was meant to be written."""
     rows = store.read("score_ranks", day.params, daily_scores=scores)
     return checks.judge(
@@ -95,4 +118,5 @@ def _judge(store: Store, day: Day, bundle: Bundle, features: str, scores: str, l
         scored=coverage(store, day, expected=tables.SCORED_LEADS, actual=scores),
         training=bundle.profile.score,
         limits=limits,
+        left_out=left_out,
     )

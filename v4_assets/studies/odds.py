@@ -155,7 +155,7 @@ def odds_of(assumptions: Assumptions, rule: Rule) -> RuleOdds:
             median_weeks=int(np.median(promoted)) // 7 if len(promoted) else None,
         ),
         _capacity(assumptions, rule, needed.rollback, looks.cohorts.conversions[:, 6::7]),
-        _capacity(assumptions, rule, needed.promotion, tried.asked.conversions[:, 6::7]),
+        _capacity(assumptions, rule, needed.promotion, tried.judged.cohorts.conversions[:, 6::7]),
     )
 
 

@@ -78,10 +78,10 @@ class Evaluations:
     cohorts: Sums
 
 
-def evaluate(days: Sums, ends: Numbers, rule: Rule, covered_share: float) -> Evaluations:
-    """The rollback criteria on the cohorts that end with the columns `ends` of days of contact."""
+def evaluate(days: Sums, ends: Numbers, rule: Rule, covered_share: float, needed: int) -> Evaluations:
+    """The rollback criteria on the cohorts of `needed` conversions that end with the columns `ends` of contact days."""
     asked, limits = rule.policy.rollback, rule.evaluation
-    found = cohorts(days, ends, limits.min_conversions.rollback, limits.min_days, limits.max_days)
+    found = cohorts(days, ends, needed, limits.min_days, limits.max_days)
     x, m, n = found.top, found.conversions, found.leads
     level = one_sided(asked.confidence)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -100,7 +100,7 @@ def evaluate(days: Sums, ends: Numbers, rule: Rule, covered_share: float) -> Eva
         for name, (estimate, upper, line) in figures.items()
     }
     if not by_estimate:
-        short = m < limits.min_conversions.rollback
+        short = m < needed
         verdicts = {name: np.where(short, Verdict.INCONCLUSIVE, one) for name, one in verdicts.items()}
     if asked.on_champion_also_failing == "hold_and_alert":
         market = (verdicts[TOP_DECILE_CONVERSION] == Verdict.FAIL) & (found.baseline_top < x)
@@ -115,7 +115,13 @@ def watched(assumptions: Assumptions, rule: Rule, *strengths: Strength) -> Evalu
     total = before + lag + 7 * WATCHED_WEEKS
     spans = [total] if len(strengths) == 1 else [before + lag + FALL_DAY, 7 * WATCHED_WEEKS - FALL_DAY]
     days = _drawn(assumptions, _stretches(assumptions, strengths, spans, "candidate"))
-    return evaluate(days, before + np.arange(7 * WATCHED_WEEKS), rule, assumptions.covered_share)
+    return evaluate(
+        days,
+        before + np.arange(7 * WATCHED_WEEKS),
+        rule,
+        assumptions.covered_share,
+        rule.evaluation.min_conversions.rollback,
+    )
 
 
 def warned(
@@ -154,9 +160,8 @@ class Trial:
     """A challenger in parallel, one column a day: from `earlier` days before the adoption to its expiry."""
 
     earlier: int
-    asked: Sums
-    """Promotion cohorts."""
-    watched: Evaluations
+    judged: Evaluations
+    """On the cohorts that a promotion is asked on."""
 
 
 def trial(assumptions: Assumptions, rule: Rule, strength: Strength) -> Trial:
@@ -164,28 +169,28 @@ def trial(assumptions: Assumptions, rule: Rule, strength: Strength) -> Trial:
     asked, limits = rule.policy.promotion, rule.evaluation
     needed = limits.min_conversions.promotion
     earlier, last = 7 * asked.weeks_running, 7 * asked.expires_after_weeks
-    before = _reach(assumptions, max(needed, limits.min_conversions.rollback), limits)
+    before = _reach(assumptions, needed, limits)
     lag = assumptions.outcome_window_days + 1 + limits.label_lag_days
     total = before + earlier + lag + last + 1
     days = _drawn(assumptions, _stretches(assumptions, (strength,), [total], "baseline"))
     ends = before + np.arange(earlier + last + 1)
-    found = cohorts(days, ends, needed, limits.min_days, limits.max_days)
-    return Trial(earlier, found, evaluate(days, ends, rule, assumptions.covered_share))
+    return Trial(earlier, evaluate(days, ends, rule, assumptions.covered_share, needed))
 
 
 def promotions(tried: Trial, rule: Rule) -> Numbers:
     """Day, counted from the adoption, on which each challenger is promoted; NEVER where it is not."""
     asked, earlier = rule.policy.promotion, tried.earlier
-    x, m, n = tried.asked.top, tried.asked.conversions, tried.asked.leads
-    own, theirs = x - tried.asked.both_top, tried.asked.baseline_top - tried.asked.both_top
+    found = tried.judged.cohorts
+    x, m, n = found.top, found.conversions, found.leads
+    own, theirs = x - found.both_top, found.baseline_top - found.both_top
     level = one_sided(asked.confidence)
     with np.errstate(invalid="ignore", divide="ignore"):
         lift = judge(x / m / TOP, lift_bounds(x, m, n, TOP * n, level)[1], asked.lift_at_least)
         ahead = judge((own - theirs) / m, lift_difference_bounds(own, theirs, m, n, TOP * n, level)[1], 0.0)
     earned = (lift == Verdict.PASS) & (m >= rule.evaluation.min_conversions.promotion)
     good = earned & (ahead == Verdict.PASS)
-    for verdict in tried.watched.verdicts.values():
-        good &= verdict == Verdict.PASS
+    for name in (AUC, TOP_DECILE_CONVERSION):
+        good &= tried.judged.verdicts[name] == Verdict.PASS
     day = np.arange(earlier, good.shape[1])
     closing = day - day % 7 - 1
     for week in range(asked.weeks_running):

@@ -118,7 +118,7 @@ def described(shape: Shape) -> str:
 
 
 def _made_by_release_0_1(warehouse: Warehouse, catalogue: Catalogue) -> bool:
-    """Whether names alone say that an object is ours: the record of an installation that nobody took over."""
+    """Whether names alone say that an object is ours: the record of an installation that was never taken over."""
     if is_filled(warehouse, catalogue[tables.TAKEOVER]):
         return False
     return any(is_filled(warehouse, catalogue[key]) for key in (tables.SCHEMA, tables.DEPLOYMENTS))

@@ -78,8 +78,9 @@ VERSIONS = (
     SchemaVersion(1, "the tables of release 0.1", ""),
     SchemaVersion(
         2,
-        "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; v4_salesforce_syncs; impossible values",
-        "c8822023f007",
+        "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; v4_salesforce_syncs; "
+        "impossible values; v4_watch_basis, v4_early_warning_votes, v4_week_closes; silent_days",
+        "a0af69f6ef42",
         registered_bundles,
     ),
 )

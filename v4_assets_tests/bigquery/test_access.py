@@ -162,7 +162,7 @@ def test_the_settings_reach_the_resource_and_its_page_shows_no_key(tmp_path, key
         ),
     ],
 )
-def test_a_mistake_about_credentials_is_told_when_settings_are_read(tmp_path, env, message):
+def test_a_mistake_about_credentials_is_reported_when_settings_are_read(tmp_path, env, message):
     with pytest.raises(SettingsError, match=message):
         load(environment(tmp_path, **env))
 

@@ -18,7 +18,7 @@ from v4_assets.cli.main import cli
 from v4_assets.config.environment import load
 from v4_assets.names import SCORING_JOB
 from v4_assets.operations import actions, operate
-from v4_assets.resources import store, warehouse
+from v4_assets.resources import registry, store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build
 from v4_assets.sql import Column, Query
@@ -34,6 +34,7 @@ from v4_assets_tests.bigquery.emulator import Emulator
 from v4_assets_tests.bigquery.googlesql import GoogleSQL
 from v4_assets_tests.bigquery.test_graph import DAY, WORLD
 from v4_assets_tests.bigquery.twin import catalogue
+from v4_assets_tests.fixtures.narrow import present
 
 PROJECT = "v4-console"
 """Of its own: another test has the datasets of rollout.yaml in the emulator's first project."""
@@ -287,7 +288,7 @@ def test_the_script_ends_with_what_the_day_s_partitions_are_and_keeps_them(conso
     assert first == again
 
 
-def test_a_live_day_of_another_definition_is_refused_until_somebody_says_why(console):
+def test_a_live_day_of_another_definition_is_refused_until_a_reason_is_given(console):
     text = of_another_definition(TEXTS["production_scoring_v40"])
     today = str(load({}).clock.today())
     before = console.rows(catalogue()["features_v40"].full_name)
@@ -378,6 +379,8 @@ def test_the_pasted_rollback_switches_once_with_a_reason_and_is_carried_through_
         console.paste(text)
     assert actions.resume(settings).success
     started, completed = store(settings).events()[-2:]
+    bundle = registry(settings).load("v4.0.0").bundle_sha256
+    assert present(store(settings).production()).bundle_sha256 == started.bundle_sha256 == bundle
     assert (started.event, started.reason, started.decided_by[:9]) == (
         "rollback_started",
         "the page is down",

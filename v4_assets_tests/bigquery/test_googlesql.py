@@ -17,8 +17,9 @@ from v4_assets.warehouse.bigquery.tables import add_columns_ddl
 from v4_assets.warehouse.protocol import Statement
 from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.bigquery.googlesql import GoogleSQL, declared_parameters
-from v4_assets_tests.bigquery.twin import FILES, catalogue, parameter_types
+from v4_assets_tests.bigquery.twin import catalogue, parameter_types
 from v4_assets_tests.fixtures.lead_columns import RENAMED
+from v4_assets_tests.fixtures.sql_files import FILES
 
 DAY = date(2026, 1, 5)
 AT = datetime(2026, 1, 5, 11, 30, tzinfo=UTC)

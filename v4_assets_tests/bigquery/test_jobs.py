@@ -99,7 +99,7 @@ def test_a_retry_asks_under_its_own_attempt_and_a_check_for_its_asset(unchanged)
 # --- ids that are taken --------------------------------------------------------------------------------------------
 
 
-def test_a_job_of_somebody_else_under_our_id_is_never_taken_for_ours(unchanged, monkeypatch):
+def test_another_client_s_job_under_our_id_is_never_taken_for_ours(unchanged, monkeypatch):
     """A process that takes a step up again begins with its dead predecessor's numbers."""
     taken = f"v4-taken-{unchanged.dataset}"
     unchanged.warehouse._client.query("SELECT 'not ours' AS said", job_id=f"{taken}-1", job_retry=None).result()
@@ -217,7 +217,7 @@ def test_a_dataset_in_another_location_is_named_with_both_places(unchanged, prox
         small.warehouse.create([small.scores])
 
 
-def test_a_missing_dataset_is_told_before_a_partition_is_filled(small, emulator, proxy):
+def test_a_missing_dataset_is_reported_before_a_partition_is_filled(small, emulator, proxy):
     proxy.judge = lambda method, path, body: (
         Answer(404, "notFound", "Not found: Dataset v4-test:x") if b'"dryRun": true' in body else None
     )

@@ -25,6 +25,7 @@ from v4_assets.warehouse.bigquery import warehouse as module
 from v4_assets_tests.bigquery.emulator import Emulator
 from v4_assets_tests.bigquery.test_graph import WORLD
 from v4_assets_tests.fixtures import firm_warehouse as firm
+from v4_assets_tests.fixtures.narrow import present
 
 PROJECT = "v4-takeover"
 DAY, NEXT = date(2026, 1, 12), date(2026, 1, 13)
@@ -148,7 +149,7 @@ def taken_over(place: Firm, before: dict[str, Any]) -> None:
     assert (kept.view_query, kept.description) == (before[firm.OLD_FEATURES][1], "the dashboards' view")
     assert kept.expires is None
     assert place.client.get_table(f"ml_features.{firm.OLD_SCORES}_before_v4_20260112").expires is None
-    assert operate.init(place.on()).live.version == "v4.0.0"
+    assert present(operate.init(place.on()).live).version == "v4.0.0"
     told = moving_in.probes(place.on())
     assert told["expiration"]().found == "nothing of ours expires"
     assert told["names free"]().verdict is Verdict.OK
@@ -185,7 +186,7 @@ def test_the_whole_way_and_back(place):
         operate.init(place.on(NEXT))
 
     place.move_in(day=NEXT)
-    assert operate.init(place.on(NEXT)).live.version == "v4.1.0"
+    assert present(operate.init(place.on(NEXT)).live).version == "v4.1.0"
     assert place.ask(COUNTED) == scored
 
 

@@ -220,7 +220,7 @@ def test_a_changed_model_is_refused(home, shipped, v4):
     assert f"the registry says {shipped['model.json'][:12]}" in message
 
 
-def test_a_mistake_in_rollout_yaml_is_told_without_a_traceback(home, v4, monkeypatch, tmp_path):
+def test_a_mistake_in_rollout_yaml_is_reported_without_a_traceback(home, v4, monkeypatch, tmp_path):
     rollout = tmp_path / "rollout.yaml"
     rollout.write_text("baseline: v4.0.0\n", encoding="utf-8")
     monkeypatch.setenv("V4_ROLLOUT", str(rollout))
@@ -228,7 +228,7 @@ def test_a_mistake_in_rollout_yaml_is_told_without_a_traceback(home, v4, monkeyp
     assert message.startswith(f"{rollout} cannot be used. first_day: Field required; candidate: Field required")
 
 
-def test_a_mistake_in_the_environment_is_told_without_a_traceback_from_a_fresh_start(home, monkeypatch):
+def test_a_mistake_in_the_environment_is_reported_without_a_traceback_from_a_fresh_start(home, monkeypatch):
     monkeypatch.setenv("V4_WAREHOUSE", "snowflake")
     command = [sys.executable, "-c", "from v4_assets.cli.main import main; main()", "status"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)

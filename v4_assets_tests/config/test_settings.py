@@ -92,11 +92,11 @@ def test_the_project_s_own_rollout_holds_the_guide_s_numbers():
         ("first_day", "2025-13-01", "first_day: Input should be a valid date"),
     ],
 )
-def test_a_mistake_in_rollout_yaml_is_told_by_its_place(changed, place, value, said):
+def test_a_mistake_in_rollout_yaml_is_reported_by_its_place(changed, place, value, said):
     assert said in refused(changed(place, value))
 
 
-def test_every_mistake_is_told_at_once(changed):
+def test_every_mistake_is_reported_at_once(changed):
     message = refused(changed("checks", {"psi": -1, "distinct_scores": 1}))
     for place in ("checks.psi", "checks.distinct_scores", "checks.history_days", "checks.source_age_days"):
         assert place in message
@@ -145,7 +145,7 @@ def test_an_entry_that_stands_there_twice_is_refused(tmp_path, entry):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("a: [", "is not YAML"), ("", "file: Input should be"), ("- a\n- b", "file: Input should be")],
+    [("a: [", "is not YAML"), ("", "holds no entries such as `baseline:`"), ("- a\n- b", "holds no entries such as")],
     ids=["cut off", "empty", "list"],
 )
 def test_a_file_that_is_no_rollout_is_refused(tmp_path, content, said):
@@ -203,7 +203,7 @@ def test_v4_home_may_be_relative_or_the_user_s(tmp_path, monkeypatch):
         ("V4_WAREHOUSE", "bigquery", "V4_BIGQUERY_PROJECT is not set. Set it to the project to query in."),
     ],
 )
-def test_a_mistake_in_the_environment_is_told_by_its_place(tmp_path, name, value, said):
+def test_a_mistake_in_the_environment_is_reported_by_its_place(tmp_path, name, value, said):
     with pytest.raises(SettingsError, match=f"(?i){said}"):
         of(tmp_path, **{name: value})
 
@@ -214,7 +214,7 @@ def test_a_mistake_in_the_environment_names_the_variable(tmp_path, name):
         of(tmp_path, **{name: "nonsense"})
 
 
-def test_a_mistake_about_bigquery_is_told_by_its_place(tmp_path):
+def test_a_mistake_about_bigquery_is_reported_by_its_place(tmp_path):
     with pytest.raises(SettingsError, match=r"(?i)maximum_bytes_billed: Input should be a valid integer"):
         of(tmp_path, V4_BIGQUERY_PROJECT="firm", V4_BIGQUERY_MAXIMUM_BYTES_BILLED="plenty")
 

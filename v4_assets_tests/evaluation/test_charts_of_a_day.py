@@ -4,11 +4,10 @@ import re
 from base64 import b64decode
 from datetime import date, timedelta
 from io import BytesIO
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
 from PIL import Image
 
@@ -122,9 +121,11 @@ def wide_charts() -> dict[str, Chart | None]:
 def test_every_text_lies_within_the_picture(name):
     chart = wide_charts()[name]
     assert chart is not None
-    chart.figure.canvas.draw()
+    canvas: Any = chart.figure.canvas
+    canvas.draw()
     [axes] = chart.figure.axes
-    drawn, picture = axes.get_tightbbox(cast(FigureCanvasAgg, chart.figure.canvas).get_renderer()), chart.figure.bbox
+    drawn, picture = axes.get_tightbbox(canvas.get_renderer()), chart.figure.bbox
+    assert drawn is not None
     assert drawn.width > axes.bbox.width
     assert picture.x0 <= drawn.x0 < drawn.x1 <= picture.x1
     assert picture.y0 <= drawn.y0 < drawn.y1 <= picture.y1

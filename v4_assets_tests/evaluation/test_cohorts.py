@@ -33,6 +33,7 @@ from v4_assets_tests.fixtures.cohort_worlds import (
     score_day,
     silence,
 )
+from v4_assets_tests.fixtures.narrow import embedded
 
 DAY = date(2026, 1, 12)
 MATURED = date(2025, 11, 29)
@@ -309,7 +310,7 @@ def test_rows_from_before_and_after_an_upgrade_are_one_artifact_if_it_recorded_t
     world = scored([last, lead(at(MATURED - timedelta(days=1)), number=2)])
     own.fill(world)
     own.put(tables.SCHEMA, [{"version": 2, "previous": 1, "facts": json.dumps(facts) if facts else None}])
-    with own.warehouse._connection() as connection:
+    with embedded(own.warehouse)._connection() as connection:
         connection.execute(
             "UPDATE ml_features.v4_daily_scores_v41 SET bundle_sha256 = $after WHERE prediction_date > $day",
             {"after": after, "day": MATURED},

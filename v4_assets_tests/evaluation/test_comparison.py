@@ -339,13 +339,12 @@ def test_a_sound_cohort_says_how_large_it_is():
     [
         ({}, {"rollback": 9999}, "conversions"),
         ({"uncovered": 999}, {}, "no score in time"),
-        ({}, {"max_silent_days": 3}, "no call was recorded"),
     ],
-    ids=["few", "uncovered", "silent"],
+    ids=["few", "uncovered"],
 )
 def test_what_a_cohort_lacks_is_named(change, numbers, said):
     cohort, versions = made(*of_normal())
-    found = findings(replace(cohort, **change), versions, **({"max_silent_days": 99} | numbers))[COHORT_SOUND]
+    found = findings(replace(cohort, **change), versions, **(numbers))[COHORT_SOUND]
     assert not found.passed
     assert len(found.details) == 2
     assert said in found.details[0]

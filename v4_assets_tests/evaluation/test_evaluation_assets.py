@@ -238,7 +238,7 @@ def test_evidence_whose_inputs_were_replaced_is_not_quietly_renewed(filled, tabl
 
 def test_other_numbers_for_the_cohort_are_refused_and_other_thresholds_are_not(filled):
     run(filled)
-    milder = filled.rollout.evaluation.model_copy(update={"max_uncovered_share": 0.5, "max_silent_days": 30})
+    milder = filled.rollout.evaluation.model_copy(update={"max_uncovered_share": 0.5, "silent_calls": 30.0})
     changed = replace(filled, rollout=filled.rollout.model_copy(update={"evaluation": milder}))
     assert run(changed).success
     longer = filled.rollout.evaluation.model_copy(update={"min_days": 5})

@@ -402,7 +402,7 @@ def test_an_advisor_left_the_other_firm_joined_last(jobs, left):
     assert inferred_departures(world) == ([] if left is None else [Departure(ADVISOR, left, MOVED)])
 
 
-def test_without_a_primary_firm_or_its_start_nobody_is_inferred_to_have_left():
+def test_without_a_primary_firm_or_its_start_no_departure_is_inferred():
     for columns in ({"PRIMARY_FIRM": 99}, {"PRIMARY_FIRM_START_DATE": MOVED}):
         assert inferred_departures(with_jobs(job(date(2020, 1, 1)), **columns)) == []
 

@@ -277,7 +277,7 @@ def test_a_missing_file_is_refused_naming_the_hash_it_should_have(folder: Path, 
     assert f"sha256 is no file, the registry says {approved[name][:12]}" in str(caught.value)
 
 
-def test_a_file_nobody_approved_is_refused(folder: Path):
+def test_a_file_that_was_never_approved_is_refused(folder: Path):
     approved = {name: value for name, value in hashes(folder).items() if name != "profile.json"}
     with pytest.raises(ModelIntegrityError, match=r"profile\.json .* the registry says None"):
         load_bundle(folder, "v9.0.0", approved)

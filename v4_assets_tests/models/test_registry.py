@@ -405,7 +405,7 @@ def test_a_registered_version_hides_the_shipped_one_of_its_name_and_no_other(mod
     assert (Path(models.shipped) / "registry.json").read_bytes() == catalogue
 
 
-def test_a_version_nobody_registered_is_named_beside_those_there_are(models, files):
+def test_an_unregistered_version_is_named_beside_the_registered_ones(models, files):
     models.add(VERSION, files, {}, replace=False)
     with pytest.raises(
         ModelError, match=r"There is no model v1\.2\.3; the registry has \['v9\.0\.0'\]\. Register it with"

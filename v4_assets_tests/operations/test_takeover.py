@@ -34,6 +34,7 @@ from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets_tests.fixtures import firm_warehouse as firm
 from v4_assets_tests.fixtures.homes import copy, prepared
+from v4_assets_tests.fixtures.narrow import embedded
 
 DAY, NEXT = date(2026, 1, 12), date(2026, 1, 13)
 WORLD = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 1, 18))
@@ -47,7 +48,7 @@ def environment(home: Path, day: date = DAY) -> dict[str, str]:
 def made(home: Path) -> None:
     settings = load(environment(home))
     fill(warehouse(settings, any_schema=True), settings.rollout.catalogue, world(WORLD))
-    with warehouse(settings, any_schema=True)._connection() as connection:
+    with embedded(warehouse(settings, any_schema=True))._connection() as connection:
         connection.execute("CREATE SCHEMA ml_features")
         firm.build(connection.execute, firm.for_duckdb)
         connection.execute("CREATE MACRO ml_features.v4_daily_scores(n) AS TABLE SELECT n AS n")
@@ -69,7 +70,7 @@ def v4(home: Path, *arguments: str, day: date = DAY) -> Result:
 
 
 def ask(settings: Settings, text: str) -> Rows:
-    with warehouse(settings, any_schema=True)._connection() as connection:
+    with embedded(warehouse(settings, any_schema=True))._connection() as connection:
         return connection.execute(text).fetchall()
 
 

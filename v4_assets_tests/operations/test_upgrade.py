@@ -17,17 +17,16 @@ from click.testing import CliRunner, Result
 from v4_assets.cli.main import cli
 from v4_assets.errors import SchemaVersionError
 from v4_assets.evaluation.evidence import Artifact
-from v4_assets.evaluation.read import Evaluator
 from v4_assets.models.bundle import BUNDLE_FILES
 from v4_assets.operations import actions
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.partition import Day
 from v4_assets.production.decision import Action
 from v4_assets.production.evaluations import DayEvaluation, evaluation_of
 from v4_assets.report.headline import gates_of
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.warehouse.schema import NEEDED
 from v4_assets_tests.fixtures.make_release_fixture import DECISION, HOME
+from v4_assets_tests.fixtures.narrow import embedded
 from v4_assets_tests.fixtures.stories import FALLEN, NEW, OLD, Story
 
 SUNDAY, MONDAY = date(2026, 2, 8), date(2026, 2, 9)
@@ -82,15 +81,13 @@ def failing(story: Story) -> dict[str, str]:
 
 def artifacts(story: Story, version: str) -> set[Artifact]:
     """What scored all days of the version, as the comparison of a cohort reads it."""
-    settings = story.settings
-    day = Day(MONDAY + timedelta(days=50), settings.clock)
-    evaluator = Evaluator(store(settings), settings.rollout, day, (OLD, NEW), [], {})
-    return {one for found in evaluator._artifacts(version).values() for one in found}
+    found = store(story.settings).artifacts(version, SUNDAY - timedelta(days=60), MONDAY)
+    return {one for of_day in found.values() for one in of_day}
 
 
 def recorded_by_0_1(story: Story, statement: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Change the warehouse while it is release 0.1's."""
-    with warehouse(story.settings, any_schema=True)._connection() as connection:
+    with embedded(warehouse(story.settings, any_schema=True))._connection() as connection:
         return connection.execute(statement, params).fetchall()
 
 
@@ -119,7 +116,7 @@ def decided(story: Story) -> dict[str, object]:
     }
 
 
-def test_every_schema_version_has_its_say_here():
+def test_every_schema_version_is_tested_here():
     assert list(BROUGHT) == list(range(2, NEEDED + 1))
 
 

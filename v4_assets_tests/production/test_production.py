@@ -1,5 +1,6 @@
 """The switch: one row and one event in one transaction, and only if the world is as it was when it was decided."""
 
+import re
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -7,12 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
 from v4_assets import tables
+from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
-from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, StaleDecisionError
+from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, PolicyError, StaleDecisionError
 from v4_assets.evaluation.evidence import Evidence, digest
-from v4_assets.operations import operate
+from v4_assets.operations import actions, operate
 from v4_assets.production import events
 from v4_assets.production import store as production_store
 from v4_assets.production.events import Event, Production
@@ -159,6 +162,41 @@ def test_a_bundle_of_the_judged_booster_with_another_list_does_not_go_live(setti
         switch(settings, promotion(), adopted(settings), model=shipped.sha256, bundle="b" * 64)
     assert now(settings) == (OLD, ["adopted"])
     assert switch(settings, promotion(), adopted(settings), shipped.sha256, shipped.bundle_sha256).version == NEW
+
+
+@pytest.mark.parametrize("is_own", [True, False], ids=["its own bundle", "another list"])
+def test_a_person_promotes_only_the_bundle_that_scored_today(settings, is_own):
+    bundle = registry(settings).load(NEW)
+    named = bundle.bundle_sha256 if is_own else "c" * 64
+    table = settings.rollout.catalogue[tables.scores_key("v41")]
+    row = {"prediction_date": DAY, "lead_id": "a", "model_sha256": bundle.sha256, "bundle_sha256": named}
+    schema = arrow_schema(table)
+    batch = pa.RecordBatch.from_pylist([dict.fromkeys(schema.names) | row], schema)
+    write = PartitionWrite(table.name, DAY, NOW, False, "definition", "run")
+    log = settings.rollout.catalogue[tables.PARTITION_WRITES]
+    warehouse(settings).replace_partition(table, write, [batch], log)
+    with pytest.raises(PolicyError, match="passed every check") as refused:
+        actions.order(settings, "promotion", NEW, "it is better")
+    assert (f"not of its registered bundle {bundle.bundle_sha256[:12]}" in str(refused.value)) is not is_own
+    assert now(settings) == (OLD, ["adopted"])
+
+
+def test_the_rollback_script_leaves_what_a_switch_leaves(settings):
+    switch(settings, promotion(), adopted(settings))
+    text = CliRunner().invoke(cli, ["sql", "render", "--script", "rollback", "--warehouse", "duckdb"]).output
+    used, known = (set(re.findall(rf"{before}v4_(\w+)", text)) for before in (r"getvariable\('", "SET VARIABLE "))
+    assert used <= known
+    with embedded(warehouse(settings))._connection() as connection:
+        connection.execute(text.replace("SET VARIABLE v4_reason = NULL", "SET VARIABLE v4_reason = 'the page is down'"))
+    live, event = present(store(settings).production()), store(settings).events()[-1]
+    assert now(settings) == (OLD, ["adopted", "promotion_started", "rollback_started"])
+    assert (event.event_id, event.reason, event.bundle_sha256) == (
+        live.event_id,
+        "the page is down",
+        live.bundle_sha256,
+    )
+    wanted = registry(settings).load(OLD)
+    assert (live.model_sha256, live.bundle_sha256) == (wanted.sha256, wanted.bundle_sha256)
 
 
 def test_an_event_guarded_by_a_switch_that_has_passed_is_not_recorded(settings):

@@ -105,7 +105,7 @@ def test_the_page_holds(said):
     assert said in as_markdown(report())
 
 
-def test_what_was_computed_afterwards_is_said():
+def test_what_was_computed_afterwards_is_stated():
     assert "Up to 25% of the first scores were computed after their day" in as_markdown(
         report(evidence=[evidence(live_share=0.75)])
     )
@@ -140,7 +140,7 @@ def test_a_day_begins_with_why_and_the_numbers_that_decided():
     assert "- **Problems** 1 open." in page
 
 
-def test_a_person_s_reason_is_told_in_their_words():
+def test_a_person_s_reason_is_reported_in_their_words():
     by_hand = replace(ROLLBACK, decided_by="ann (v4)", reason="Sales *asked*\nfor it", gates=None)
     assert "\nSales \\*asked\\* for it\n" in as_markdown(report(action=None, events=[by_hand]))
 

@@ -55,7 +55,7 @@ LOW = replace(GIVEN, covered_share=0.61)
 """A share is off by 1 to 2 points by simulation alone."""
 MONDAY = date(2026, 1, 5)
 SATURDAY = date(2026, 1, 3)
-VERSIONS = {"candidate": "v4.1.0", "baseline": "v4.0.0"}
+VERSIONS: dict[str, Any] = {"candidate": "v4.1.0", "baseline": "v4.0.0"}
 
 
 def shares(found) -> list[float]:
@@ -348,11 +348,11 @@ def test_the_simulation_promotes_exactly_when_the_real_decision_does(strength, w
     assert (simulated < NEVER).sum() > 0
     for history, promoted in enumerate(simulated):
         recorded = []
-        for column in range(tried.asked.conversions.shape[1]):
+        found = tried.judged.cohorts
+        for column in range(found.conversions.shape[1]):
             day = adopted + timedelta(days=column - tried.earlier)
             early = {"retrospective": day < adopted}
-            recorded += rows(tried.asked, history, column, day, "promotion", **early)
-            recorded += rows(tried.watched.cohorts, history, column, day, "rollback", **early)
+            recorded += rows(found, history, column, day, "promotion", **early)
         told = replay(recorded, policy, FILE.evaluation, candidate="v4.1.0", baseline="v4.0.0", adopted=adopted)
         real = [(one.day - adopted).days for one in told if one.decision.action == Action.PROMOTE]
         assert (real or [NEVER])[0] == promoted

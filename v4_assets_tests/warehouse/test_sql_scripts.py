@@ -97,7 +97,7 @@ def test_a_fingerprint_is_the_hash_of_the_parts_hashes_so_that_sql_can_make_it()
     assert fingerprint(["a", "b@1"]) == text_sha256(text_sha256("a") + text_sha256("b@1"))
 
 
-def test_the_statements_told_for_duckdb_run_there_and_make_the_rows_the_warehouse_makes(tmp_path):
+def test_the_statements_rendered_for_duckdb_run_there_and_make_the_rows_the_warehouse_makes(tmp_path):
     settings = load({"V4_HOME": str(tmp_path)})
     house, catalogue = warehouse(settings, any_schema=True), settings.rollout.catalogue
     world = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 1, 18))

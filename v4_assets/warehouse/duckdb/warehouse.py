@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
-from v4_assets.errors import ConcurrentWriteError, SchemaDriftError, TableMissingError, WarehouseError
+from v4_assets.errors import DAMAGED, ConcurrentWriteError, SchemaDriftError, TableMissingError, WarehouseError
 from v4_assets.sql import Query
 from v4_assets.tables import PARTITION_COLUMN, Table, View
 from v4_assets.warehouse import schema
-from v4_assets.warehouse.duckdb.file import SETTINGS, Feed, shared_connection
+from v4_assets.warehouse.duckdb.file import SETTINGS, Feed, first_line, shared_connection
 from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.sql import delete_partition, insert_from, quoted, schema_name, to_duckdb
 from v4_assets.warehouse.duckdb.tables import create, shape_of
@@ -23,6 +23,8 @@ from v4_assets.warehouse.shapes import Shape
 from v4_assets.warehouse.writes import PartitionWrite
 
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
+DAMAGE = (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
+"""Errors of a file whose content is not what DuckDB wrote."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ def _batches(reader: pa.RecordBatchReader, what: str) -> Iterator[pa.RecordBatch
         except StopIteration:
             return
         except (OSError, pa.ArrowException, duckdb.Error) as error:
-            raise WarehouseError(f"{what} failed: {error}") from error
+            raise _failed(what, error) from error
         yield _plain(batch)
 
 
@@ -255,4 +257,11 @@ def _explained(what: str) -> Iterator[None]:
             "source with v4_assets/tables.py."
         ) from error
     except duckdb.Error as error:
-        raise WarehouseError(f"{what} failed: {error}") from error
+        raise _failed(what, error) from error
+
+
+def _failed(what: str, error: Exception) -> WarehouseError:
+    """The failure of a query or a write, and what to do about a damaged file, which is found when it is read."""
+    if isinstance(error, DAMAGE) or "Corrupt" in str(error):
+        return WarehouseError(f"{what} failed: {first_line(error)} {DAMAGED}")
+    return WarehouseError(f"{what} failed: {error}")
