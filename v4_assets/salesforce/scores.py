@@ -47,7 +47,6 @@ def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
         raise ConcurrentWriteError(
             f"The scores of {live.version} for {day} were rewritten during the read. Run the sync again."
         )
-    return day_scores(rows, day=day, version=live.version, scored_at=scored_at, event_id=live.event_id)
     scores = day_scores(rows, day=day, version=live.version, scored_at=scored_at, event_id=live.event_id)
     return replace(scores, called=_ids(called), listed=listed.row_count if listed else None)
 

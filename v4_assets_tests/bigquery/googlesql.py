@@ -137,11 +137,10 @@ class GoogleSQL:
     @cached_property
     def catalog(self) -> Any:
         """The tables in their datasets, and BigQuery's functions, as a message."""
-        datasets: dict[str, SimpleCatalog] = {}
+        every = SimpleCatalog(catalog=[], builtin_function_options=functions())
         for table in self.tables:
-            dataset = datasets.setdefault(table.dataset, SimpleCatalog(name=table.dataset))
-            dataset.table.append(_table(table))
-        return SimpleCatalog(catalog=list(datasets.values()), builtin_function_options=functions()).to_proto()
+            _within(every, table.dataset).table.append(_table(table))
+        return every.to_proto()
 
     @staticmethod
     def _options(types: Mapping[str, str]) -> AnalyzerOptions:
@@ -150,6 +149,18 @@ class GoogleSQL:
             AnalyzerOptions.QueryParameter(name=name, type=_type(kind)) for name, kind in types.items()
         ]
         return options
+
+
+def _within(every: SimpleCatalog, dataset: str) -> SimpleCatalog:
+    """The catalog of a dataset, or of what lies in one, as INFORMATION_SCHEMA does."""
+    found = every
+    for name in dataset.split("."):
+        there = next((one for one in found.catalog if one.name == name), None)
+        if there is None:
+            there = SimpleCatalog(name=name, catalog=[], table=[])
+            found.catalog.append(there)
+        found = there
+    return found
 
 
 def _table(table: Table) -> SimpleTable:
