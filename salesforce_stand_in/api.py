@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 from salesforce_stand_in.extension import Extension
-from salesforce_stand_in.faults import Faults, Operation, RequestFault
+from salesforce_stand_in.faults import REFUSALS, Faults, Operation, RequestFault
 from salesforce_stand_in.fields import OrgField, Value
 from salesforce_stand_in.jobs import KINDS, Jobs, Refused, info
 from salesforce_stand_in.login import ORG_ID, USER_ID, Login, identity, oauth
@@ -21,12 +21,6 @@ ORGANIZATION = {
     "Id": OrgField(name="Id", type="id"),
     "IsSandbox": OrgField(name="IsSandbox", type="boolean"),
 }
-REFUSALS: Mapping[str | None, tuple[str, str]] = {
-    "request_limit": ("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
-    "crowded": ("REQUEST_LIMIT_EXCEEDED", "ConcurrentPerOrgLongTxn Limit exceeded."),
-    "refused": ("INSUFFICIENT_ACCESS", "insufficient access rights"),
-}
-"""Faults of a request that are answered with status 403: code and message."""
 OF_QUERIES = "IsDeleted = 0 AND "
 """Deleted leads are in the recycle bin: a job finds them, a query does not."""
 _JOB = r"/jobs/ingest/(?P<job>\w+)"

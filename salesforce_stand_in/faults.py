@@ -5,7 +5,7 @@ row (a lock). Every one counts how often it still strikes, so that a test says e
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -36,6 +36,14 @@ SAID = {
     "INVALID_FIELD": "No such column on entity Lead:--",
 }
 """What the org says beside an error code, where a test does not choose the words. {id} is the lead's."""
+
+
+REFUSALS: Mapping[str | None, tuple[str, str]] = {
+    "request_limit": ("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
+    "crowded": ("REQUEST_LIMIT_EXCEEDED", "ConcurrentPerOrgLongTxn Limit exceeded."),
+    "refused": ("INSUFFICIENT_ACCESS", "insufficient access rights"),
+}
+"""Faults of a request that are answered with status 403: code and message."""
 
 
 class _Model(BaseModel):

@@ -112,6 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
         if header:
             name, _, value = header.partition(": ")
             self.send_header(name, value)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
         if answer.status != 204:
             self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()

@@ -18,6 +18,8 @@ from v4_assets.errors import SettingsError
 PREFIX = "V4_SALESFORCE_"
 Auth = Literal["jwt", "client-credentials"]
 LOOPBACK = f"{PREFIX}LOOPBACK"
+HOST = r"^([a-z0-9-]+\.)+(salesforce|force|cloudforce)\.(com|mil)$"
+"""Hosts of Salesforce, those of its government clouds included: no token request goes anywhere else."""
 RETIRED = ("V4_SALESFORCE_PASSWORD", "V4_SALESFORCE_SECURITY_TOKEN")
 """Variables of the login by user name and password, which Salesforce ended."""
 _NEEDED: dict[Auth, tuple[str, ...]] = {
@@ -32,8 +34,13 @@ class SalesforceTarget(FromEnvironment):
     prefix: ClassVar[str] = PREFIX
     values_shown: ClassVar[bool] = False
 
-    domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.sandbox)?\.my$")]
-    """My Domain without .salesforce.com: mydomain.my, mydomain--sbx.sandbox.my."""
+    domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.(sandbox|develop|scratch|trailblaze|demo|trial|patch))?\.my$")]
+    """My Domain without .salesforce.com: mydomain.my, mydomain--sbx.sandbox.my, mydomain-dev-ed.develop.my."""
+    login_host: Annotated[str, Field(pattern=HOST)] | None = None
+    """Host that hands out tokens, such as login.salesforce.com; unset: the My Domain's."""
+    audience: Annotated[str, Field(pattern=rf"^https://{HOST[1:]}")] | None = None
+    """Audience of the JWT: https://login.salesforce.com, https://test.salesforce.com in a sandbox, or a government
+    host; unset: the login host."""
     org_id: Annotated[str, Field(pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$")]
     """From Setup, Company Information; compared with what the org says of itself before anything is written."""
     sandbox: bool
@@ -68,6 +75,16 @@ class SalesforceTarget(FromEnvironment):
     def org_id_18(self) -> str:
         """The org's id in 18 characters."""
         return to_18(self.org_id)
+
+    @property
+    def token_host(self) -> str:
+        """The host that hands out tokens."""
+        return self.login_host or f"{self.domain}.salesforce.com"
+
+    @property
+    def token_audience(self) -> str:
+        """The audience of the JWT."""
+        return self.audience or f"https://{self.token_host}"
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -1,14 +1,13 @@
 """The asset that sends the live version's scores to Salesforce: in the daily job and after every switch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 
 from v4_assets import tables
-from v4_assets.checks import Finding, specs
+from v4_assets.checks import Finding, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.daily import MaterializeResult
@@ -18,15 +17,15 @@ from v4_assets.production.assets import only_today
 from v4_assets.salesforce import checks, sync
 from v4_assets.salesforce.client.org import CRM, Org
 from v4_assets.salesforce.fields import Fields, examine
-from v4_assets.salesforce.ledger import Ledger, SyncRecord
+from v4_assets.salesforce.ledger import Ledger
+from v4_assets.salesforce.metadata import looked_at, of_dry_run, of_sync
 from v4_assets.salesforce.plan import SyncPlan
-from v4_assets.salesforce.preview import DryRun, dry_run
+from v4_assets.salesforce.preview import dry_run
 from v4_assets.salesforce.result import SyncResult
 from v4_assets.salesforce.rows import ROW, DayScores
 from v4_assets.salesforce.scores import live_scores
+from v4_assets.salesforce.sync_record import SyncRecord
 from v4_assets.store import Store
-
-SHOWN_REFUSED = 50
 
 Results = Iterator[dg.AssetCheckResult | dg.AssetObservation | MaterializeResult]
 
@@ -37,13 +36,15 @@ def salesforce_sync(
     """The sync. With `sends` False, for a dry run, it has no checks of the org's answers."""
     catalogue = rollout.catalogue
 
+    asked = checks.CHECKS if sends else checks.ALWAYS
+
     @dg.asset(
         name=SALESFORCE_SYNC,
         deps=[PRODUCTION_ALIAS, *(tables.scores_key(entry.key) for entry in rollout.versions.values())],
         partitions_def=partitions,
         group_name=SALESFORCE_GROUP,
         kinds={"salesforce"},
-        check_specs=specs(checks.CHECKS if sends else checks.ALWAYS, SALESFORCE_SYNC),
+        check_specs=specs(asked, SALESFORCE_SYNC),
         output_required=False,  # without a live version the step waits, and so does the report
         description=(
             "Sends today's scores of the live version to the leads in Salesforce.\n\n"
@@ -65,6 +66,7 @@ def salesforce_sync(
         if store.live() is None:
             waits = "No version is live yet, so nothing was sent. `v4 init` adopts the baseline."
             yield dg.AssetObservation(SALESFORCE_SYNC, partition=context.partition_key, metadata={"waits": waits})
+            yield from unasked(asked, SALESFORCE_SYNC, waits)
             return
         attempt = _Attempt(context, store, rollout, clock, salesforce)
         try:
@@ -125,7 +127,7 @@ class _Attempt:
         yield _result(checks.columns(written.header, names))
         yield from map(_result, _of_scores(written.plan))
         yield _result(checks.limit(written.plan, most, None))
-        yield dg.MaterializeResult(metadata=_of_dry_run(written) | _looked_at(self.clock))
+        yield dg.MaterializeResult(metadata=of_dry_run(written) | looked_at(self.clock))
 
     def _sync(self, org: Org, scores: DayScores) -> Results:
         fields = self._fields(org)
@@ -148,10 +150,10 @@ class _Attempt:
         yield from map(_result, _judge(result))
         if result.problems:
             # A failed step materializes nothing, and the operator needs the refused leads to fix it.
-            shown = _of(result, self.crm.target)
+            shown = of_sync(result, self.crm.target)
             yield dg.AssetObservation(SALESFORCE_SYNC, partition=self.context.partition_key, metadata=shown)
             raise SalesforceError(f"The sync is not complete: {'; '.join(result.problems)}.")
-        yield dg.MaterializeResult(metadata=_of(result, self.crm.target) | _looked_at(self.clock))
+        yield dg.MaterializeResult(metadata=of_sync(result, self.crm.target) | looked_at(self.clock))
 
     def _fields(self, org: Org) -> Fields:
         return examine(self.rollout.salesforce.fields, org.lead_fields(), list(self.rollout.versions))
@@ -160,11 +162,6 @@ class _Attempt:
         """The operator's reason for many changes. Dagster copies tags to a re-execution, which was not allowed."""
         run = self.context.run
         return None if run.parent_run_id else run.tags.get(ALLOW_CHANGES_TAG)
-
-
-def _looked_at(clock: Clock) -> dict[str, Any]:
-    """The time by the project's clock; the event log has the machine's."""
-    return {"looked_at": dg.MetadataValue.timestamp(clock.now())}
 
 
 def _of_scores(plan: SyncPlan) -> Sequence[Finding]:
@@ -204,59 +201,3 @@ def _sentence(finding: Finding) -> str:
     if finding.passed:
         return f"ok: {finding.actual}"
     return f"not ok: found {finding.actual}, expected {finding.expected}"
-
-
-def _of(result: SyncResult, target: str) -> dict[str, Any]:
-    scores = result.plan.scores
-    return {
-        "version": scores.version,
-        "target": target,
-        "sent": result.sent,
-        "confirmed": result.leads("confirmed"),
-        "pending": len(result.pending.rows),
-        "refused": result.leads("quarantined", "failed"),
-        "refused_leads": _refused_leads(result.pending.quarantined.slice(0, SHOWN_REFUSED).to_pylist()),
-        "failure_rate": float(result.failure_rate),
-        "changed_share": round(result.plan.changed_share, 4),
-        "jobs": result.jobs,
-        "org": result.identity.org_id,
-        "full": result.terms.full,
-        "absent": result.absent,
-        "repaired": result.repaired,
-        "limit_not_applied": result.exempt or "–",
-        "malformed_ids": len(scores.malformed),
-        "duplicates": scores.duplicates,
-        **{name: count for name, count in result.plan.counts.items() if name != "to_send"},
-        "read_back": f"{result.read_back.asked:,} leads, {'all' if result.read_back.everything else 'a sample'}",
-    }
-
-
-def _refused_leads(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """The quarantined leads, with Salesforce's reason for each."""
-    records = [
-        dg.TableRecord(
-            {
-                "lead": row["lead_id"],
-                "code": row["refused_code"],
-                "reason": row["refused_message"] or "–",
-                "since": str(row["refused_on"]),
-            }
-        )
-        for row in rows
-    ]
-    columns = ("lead", "code", "reason", "since")
-    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in columns]))
-
-
-def _of_dry_run(written: DryRun) -> dict[str, Any]:
-    return {
-        "target": "dry-run: nothing was sent and nothing changed",
-        "version": written.plan.scores.version,
-        "would_send": len(written.plan.rows),
-        "would_be_held": written.would_be_held,
-        "compared_with": written.compared_with,
-        "changed_share": written.plan.changed_share,
-        **{name: count for name, count in written.plan.counts.items() if name != "to_send"},
-        "summary": dg.MetadataValue.path(str(written.summary)),
-        "files": dg.MetadataValue.json([str(file) for file in written.files]),
-    }

@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 from v4_assets.config.rollout_systems import SalesforceSync
 from v4_assets.salesforce import outcomes
 from v4_assets.salesforce.client.org import OrgIdentity
-from v4_assets.salesforce.ledger import Sync, SyncRecord
+from v4_assets.salesforce.ledger import Sync
 from v4_assets.salesforce.plan import SyncPlan, Terms
 from v4_assets.salesforce.sending import Delivery
+from v4_assets.salesforce.sync_record import SyncRecord
 from v4_assets.salesforce.verify import ReadBack
 
 

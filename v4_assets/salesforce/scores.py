@@ -36,7 +36,7 @@ def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
         rows, scored_at = _read(store, rollout, live.version, day, live)
         unpassed = verdicts.unpassed(store, day, live.version)
         after = _write(store, rollout, live.version, day)
-        called = _called(store, day)
+        called = store.read("leads_called", _known(day))["lead_id"].to_pylist()
         listed = store.latest_writes(day, day).get((rollout.catalogue[tables.SCORED_LEADS].name, day))
     if unpassed:
         raise SalesforceError(
@@ -51,18 +51,16 @@ def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
     return replace(scores, called=_ids(called), listed=listed.row_count if listed else None)
 
 
-def _called(store: Store, day: date) -> list[str]:
-    """Ids of the leads that got a call, as the source spells them."""
-    params = {"prediction_date": day, "cutoff": cutoff(day), "retrospective": False}
-    called: list[str] = store.read("leads_called", params)["lead_id"].to_pylist()
-    return called
-
-
 def scores_of(store: Store, rollout: Rollout, version: str, day: date) -> DayScores:
     """Any version's scores of the day, for a preview. Raises RowsMissingError without any."""
     rows, scored_at = _read(store, rollout, version, day)
-    called = _called(store, day)
+    called = store.read("leads_called", _known(day))["lead_id"].to_pylist()
     return replace(day_scores(rows, day=day, version=version, scored_at=scored_at), called=_ids(called))
+
+
+def _known(day: date) -> dict[str, object]:
+    """What decides which values of a source can be: a call after the day's cut-off counts, too."""
+    return {"cutoff": cutoff(day), "retrospective": True}
 
 
 def _ids(leads: list[str]) -> pa.Array:

@@ -18,7 +18,7 @@ from v4_assets.report.assets import verify_through
 from v4_assets.report.headline import gates_of
 from v4_assets.report.markdown import Picture, Report, as_markdown
 from v4_assets.report.outlook import Criterion, Outlook
-from v4_assets.salesforce.ledger import SyncRecord
+from v4_assets.salesforce.sync_record import SyncRecord
 from v4_assets_tests.fixtures.crm_world import CrmWorld
 from v4_assets_tests.fixtures.evidences import evidence
 
@@ -93,7 +93,7 @@ def report(**changes: Any) -> Report:
         "| sent | 5,000 |",
         "| failed | 1 |",
         "| quarantined | 2 |",
-        "| quarantined | 7 |",
+        "| held back | 7 |",
         "| rows last sent | 12 January 2026, 06:30 in New York |",
         "| coverage | ok: found 5000 |",
         "## Readers by name\n\nStill reading v4.1.0 by name: sales.sheet.",

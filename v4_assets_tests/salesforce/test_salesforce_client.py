@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from salesforce_stand_in import V4, OrgField, SeedLead, StandInOrg
 from salesforce_stand_in.login import ORG_ID, Login
@@ -36,6 +36,7 @@ from v4_assets.errors import (
 )
 from v4_assets.project import PROJECT
 from v4_assets.salesforce.client import client as salesforce_client
+from v4_assets.salesforce.client.auth import CURES
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.http import LoopbackAdapter, Patience
 from v4_assets.salesforce.client.org import JobState, JobStatus, LeadField, OrgIdentity, RowFailure
@@ -294,7 +295,7 @@ def test_json_that_is_cut_off_is_asked_for_again(org, client, naps, operation):
 
 def test_leads_are_read_page_by_page_with_ids_of_18_characters(org, client):
     assert [row["Id"] for row in client.read_leads(["V4_Score__c"])] == LEADS
-    assert org.requests["query"] == 3
+    assert org.requests["query"] == 4  # which org it is, and three pages
     assert list(client.read_leads(["V4_Score__c"], f"Id IN ('{LEADS[1][:15]}')")) == [
         {"Id": LEADS[1], "V4_Score__c": None}
     ]
@@ -337,7 +338,8 @@ def test_which_org_it_is_is_asked_once_per_login(org, client):
     org.api.sandbox = False  # the token is another's: a sandbox that was refreshed is another org
     with pytest.raises(SalesforceSetupError, match="is the production org"):
         client.create_job()
-    assert (client.identity().is_sandbox, org.requests["query"]) == (False, 2)
+    with pytest.raises(SalesforceSetupError, match="is the production org"):
+        client.identity()
 
 
 # --- the token
@@ -359,9 +361,10 @@ def test_both_ways_to_log_in_let_us_in(org, patience):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"consumer_key": SecretStr("another")}, "invalid_client_id: client identifier invalid"),
+        ({"consumer_key": SecretStr("an0ther")}, "invalid_client_id: client identifier invalid"),
         ({"username": "nobody@example.com"}, "invalid_grant: user hasn't approved this consumer"),
         ({"auth": "client-credentials", "consumer_secret": SecretStr("s3cret")}, "invalid_client"),
+        ({"audience": "https://test.salesforce.com"}, "set V4_SALESFORCE_AUDIENCE to https://login.salesforce.com"),
     ],
 )
 @pytest.mark.filterwarnings("error")
@@ -375,6 +378,64 @@ def test_a_login_that_is_refused_says_why_and_shows_no_secret(org, patience, cha
 def pem(private, passphrase=None):
     hidden = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
     return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden)
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "audience"),
+    [
+        ({}, "stand-in.my.salesforce.com", "https://stand-in.my.salesforce.com"),
+        ({"login_host": "login.salesforce.com"}, "login.salesforce.com", "https://login.salesforce.com"),
+        ({"audience": "https://login.salesforce.com"}, "stand-in.my.salesforce.com", "https://login.salesforce.com"),
+        ({"audience": "https://test.salesforce.com"}, "stand-in.my.salesforce.com", "https://test.salesforce.com"),
+        (
+            {"login_host": "acme.my.salesforce.mil", "audience": "https://login.salesforce.mil"},
+            "acme.my.salesforce.mil",
+            "https://login.salesforce.mil",
+        ),
+    ],
+)
+def test_audience_and_host_of_the_login_are_settings(org, patience, given, host, audience):
+    target = org.target.model_copy(update=given)
+    assert (target.token_host, target.token_audience) == (host, audience)
+    org.login.audience = audience
+    assert SalesforceClient(target, patience).identity().org_id == ORG_ID
+
+
+def test_a_redirect_of_the_login_is_named_and_not_followed(org, patience, naps):
+    org.login.moved_to = "acme--sbx.sandbox.my.salesforce.com"
+    with pytest.raises(SalesforceSetupError, match=r"redirects the login to acme--sbx\.sandbox\.my\.salesforce\.com"):
+        SalesforceClient(org.target, patience).identity()
+    assert (org.requests["login"], naps) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["acme.my", "acme--sbx.sandbox.my", "acme-dev-ed.develop.my", "a.scratch.my", "a.trailblaze.my", "a.demo.my"],
+)
+def test_every_kind_of_my_domain_is_taken(org, domain):
+    target = SalesforceTarget.model_validate(org.target.model_dump() | {"domain": domain})
+    assert target.token_host == f"{domain}.salesforce.com"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"domain": "acme.my.salesforce.com"},
+        {"domain": "acme.evil.my"},
+        {"login_host": "login.example.com"},
+        {"login_host": "salesforce.com.example.org"},
+        {"audience": "http://login.salesforce.com"},
+        {"audience": "https://login.salesforce.com/x"},
+    ],
+)
+def test_a_login_goes_to_a_host_of_salesforce_alone(org, given):
+    with pytest.raises(ValidationError):
+        SalesforceTarget.model_validate(org.target.model_dump() | given)
+
+
+def test_the_admin_guide_has_every_login_error_with_its_cure():
+    text = (PROJECT / "docs" / "salesforce.md").read_text(encoding="utf-8").lower()
+    assert [error for error in CURES if f"`{error}`" not in text] == []
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "text", "garbage", "encrypted", "elliptic"])
@@ -399,14 +460,14 @@ def test_a_private_key_that_is_none_is_told_by_its_file(org, patience, tmp_path,
 
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize(
-    "operation", ["create", "upload", "close", "poll", "results", "abort", "query", "describe", "limits", "list"]
+    "operation", ["create", "upload", "close", "poll", "results", "abort", "query", "describe", "limits"]
 )
 def test_a_token_that_expires_in_the_middle_of_anything_is_renewed(org, client, operation, times):
     org.faults.request("expired_token", on=operation, times=times)
     job = finished(client)
     assert sorted(client.results(job).succeeded) == LEADS
     client.lead_fields(), client.requests_left(), client.abort(client.create_job())
-    assert client.open_jobs() == []
+    list(client.read_leads([]))
     assert org.faults.script.requests == []
     assert org.requests["login"] == 1 + times
     assert org.updates() == dict.fromkeys(LEADS, 1)
@@ -423,11 +484,11 @@ def test_an_org_that_takes_no_fresh_token_is_not_asked_for_ever(org, client):
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "drop_before", "drop_after"])
-@pytest.mark.parametrize("operation", ["poll", "results", "query", "describe", "limits", "list", "login"])
+@pytest.mark.parametrize("operation", ["poll", "results", "query", "describe", "limits", "login"])
 def test_reads_and_logins_are_repeated_with_growing_pauses(org, client, naps, operation, kind):
     org.faults.request(kind, on=operation, times=3)
     job = finished(client)
-    client.results(job), client.lead_fields(), client.requests_left(), client.open_jobs()
+    client.results(job), client.lead_fields(), client.requests_left(), list(client.read_leads([]))
     assert org.faults.script.requests == []
     assert naps == [1.0, 2.0, 4.0]
     assert client.status(job).state is JobState.JOB_COMPLETE

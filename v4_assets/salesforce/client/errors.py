@@ -6,6 +6,7 @@ An exception of `requests` holds the request, and with it the token; so ours are
 import json
 import re
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import MaxRetryError, NewConnectionError
@@ -50,6 +51,8 @@ def is_transient(response: requests.Response) -> bool:
 
     Maintenance answers in HTML, with any status. SOAP refuses in XML, with status 500.
     """
+    if 300 <= response.status_code < 400:
+        return False  # a redirect is a wrong host, in HTML, too
     kind = response.headers.get("Content-Type", "")
     busy = response.status_code in _TRANSIENT and not kind.startswith("text/xml")
     return kind.startswith("text/html") or busy or _is_cut_off(response) or _is_crowded(response)
@@ -99,6 +102,11 @@ def unanswered(what: str, said: str, *, certain: bool) -> SalesforceError:
 
 def refused(what: str, response: requests.Response, secrets: Iterable[str]) -> SalesforceError:
     """The error of an answer with status 300 or above."""
+    if 300 <= response.status_code < 400:
+        host = urlsplit(response.headers.get("Location", "")).hostname
+        return SalesforceSetupError(
+            f"Salesforce redirected {what} to {host}. Set V4_SALESFORCE_DOMAIN to the org's My Domain."
+        )
     code, message = _told(response)
     said = f"{code}: {scrub(message, secrets)}"
     if code == "REQUEST_LIMIT_EXCEEDED" and _DAILY.search(message):
