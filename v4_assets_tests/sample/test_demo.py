@@ -21,7 +21,7 @@ from v4_assets.resources import registry, warehouse
 from v4_assets.sample import Story, demo, other_stories, rollout_story, stories
 from v4_assets.sample.as_of import Facts
 from v4_assets.sample.days import day_number
-from v4_assets.sample.load import lead_ids, silence
+from v4_assets.sample.load import fill, lead_ids
 from v4_assets.sample.outcomes import (
     EXPERIENCE_YEARS,
     TENURE_MONTHS,
@@ -407,7 +407,7 @@ def test_silence_leaves_every_other_column_as_it_was(small, small_world):
         for key, schema, batches in small_world.tables()
         if key == tables.CONTACTS
     ]
-    assert silence(house, catalogue, small_world, tables.CONTACTS, "REP_TYPE") == len(before)
+    assert fill(house, catalogue, small_world, silent={tables.CONTACTS: "REP_TYPE"})[tables.CONTACTS] == len(before)
     after = house.read(Query("contacts", f"SELECT * FROM {contacts.full_name}")).sort_by("RIA_CONTACT_CRD_ID")
     before = before.sort_by("RIA_CONTACT_CRD_ID")
     assert after["REP_TYPE"].null_count == len(before) > before["REP_TYPE"].null_count

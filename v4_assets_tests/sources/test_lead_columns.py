@@ -17,7 +17,7 @@ from v4_assets.models.assets import first_morning
 from v4_assets.operations import operate
 from v4_assets.project import PROJECT
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill, silence
+from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
 from v4_assets.sources import columns as source_columns
 from v4_assets.sql import Query
@@ -89,7 +89,7 @@ def test_a_renamed_column_that_is_missing_or_silent_stops_the_day_under_its_own_
     fill(warehouse(settings), settings.rollout.catalogue, world)
     operate.init(settings)
     assert operate.run_day(settings, DAY).success
-    silence(warehouse(settings), settings.rollout.catalogue, world, tables.LEAD, "LinkedIn_Profile_Apollo__c")
+    fill(warehouse(settings), settings.rollout.catalogue, world, silent={tables.LEAD: "LinkedIn_Profile_Apollo__c"})
     following = load({**env, "V4_NOW": "2026-01-13T06:30"})
     silent = operate.run_day(following, DAY + timedelta(days=1))
     assert not silent.success
