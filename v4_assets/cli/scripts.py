@@ -110,7 +110,9 @@ def show_references(
     scheduled_queries: Path | None,
     as_json: bool,
 ) -> None:
-    """List what still reads a version by name, one line per file; prose is listed last and keeps nothing back.
+    """List what still reads a version by name.
+
+    One line per file; prose is listed last and delays no sunset.
 
     Exit 0: nothing that runs. 1: references found in what runs. 2: some places could not be checked.
     """

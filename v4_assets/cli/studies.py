@@ -205,7 +205,10 @@ def show_preview(version: str | None, day: date, as_json: bool) -> None:
 @click.option("--all", "every", is_flag=True, help="All refused leads.")
 @json_option
 def retry_refused(code: str | None, lead: str | None, every: bool, as_json: bool) -> None:
-    """Let the next sync send leads again that Salesforce refused, before their quarantine ends."""
+    """Send leads again that Salesforce refused.
+
+    The next sync sends them, before their quarantine ends.
+    """
     from v4_assets.config.record_ids import to_18
     from v4_assets.resources import org_id, store
     from v4_assets.salesforce.ledger import Ledger
