@@ -144,7 +144,7 @@ def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_
     refused = v4(story, "status")
     assert isinstance(refused.exception, SchemaVersionError)
     due = failing(story)
-    assert set(due) == {"schema version", "tables and views", "live version", "unfinished order"}
+    assert set(due) == {"schema version", "tables and views", "live version", "verdicts", "unfinished order"}
     assert (
         due["schema version"]
         == due["live version"]
