@@ -11,7 +11,7 @@ import pyarrow as pa
 from v4_assets import sql, tables
 from v4_assets.clock import NEW_YORK, Clock, cutoff
 from v4_assets.config.rollout import CheckLimits
-from v4_assets.errors import ConcurrentWriteError, SchemaDriftError, listed
+from v4_assets.errors import ConcurrentWriteError, LivePartitionError, SchemaDriftError, listed
 from v4_assets.sources.checks import differences
 from v4_assets.sql import Query
 from v4_assets.store import Store
@@ -125,13 +125,19 @@ def write_partition(
             run_id=day.run_id,
         )
         latest = writes.get((table.name, day.date))
-        write = to_write(
-            wanted,
-            latest,
-            replace_reason=day.replace_reason,
-            only_gaps=day.only_gaps,
-            is_evidence=is_evidence,
-        )
+        try:
+            write = to_write(
+                wanted,
+                latest,
+                replace_reason=day.replace_reason,
+                only_gaps=day.only_gaps,
+                is_evidence=is_evidence,
+            )
+        except LivePartitionError:
+            # A release may define the rows otherwise. What an earlier one has served stays, and its day may run again.
+            if latest is None or not store.precedes_upgrade(latest):
+                raise
+            write = None
         if write is None:
             assert latest is not None  # only a written partition is kept
             return latest

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,9 +21,6 @@ from v4_assets.production.events import Event, Production
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.protocol import Warehouse, rows_of
 from v4_assets.warehouse.writes import PartitionWrite
-
-if TYPE_CHECKING:
-    from v4_assets.models.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,6 @@ class Store:
 
     def artifacts(self, version: str, first: date, last: date) -> dict[date, set[Artifact]]:
         """What scored each day; rows from before and after an upgrade count as one artifact."""
-        # Apart from cohort_scores, whose text is part of the definition of evidence written before schema 2.
         key = tables.scores_key(self.catalogue.versions[version].key)
         rows = self.rows("cohort_bundles", {"first_scored": first, "last_scored": last}, daily_scores=key)
         older = self.older_bundles() if any(row["bundle_sha256"] is None for row in rows) else {}
@@ -95,14 +91,10 @@ class Store:
             bundle = self.older_bundles().get((version, model))
         return Artifact(model, bundle)
 
-    def definition(self, bundle: "Bundle") -> tuple[str, ...]:
-        """The part a bundle has in the definition of a live partition.
-
-        The bundle that older rows stand for keeps the part it had in them, its booster's sha256 alone: a partition
-        written live before an upgrade is the same one after it.
-        """
-        older = self.older_bundles().get((bundle.version, bundle.sha256))
-        return (bundle.sha256,) if older == bundle.bundle_sha256 else (bundle.sha256, bundle.bundle_sha256)
+    def precedes_upgrade(self, write: PartitionWrite) -> bool:
+        """Whether a partition was written before the last upgrade, by the definitions of an earlier release."""
+        upgrades = [row["recorded_at"] for row in self.rows(tables.SCHEMA) if row["previous"] is not None]
+        return any(write.written_at < upgraded_at for upgraded_at in upgrades)
 
     def live(self) -> str | None:
         """The live version; None before anything was adopted."""

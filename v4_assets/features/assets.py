@@ -56,7 +56,7 @@ def features_asset(
         before = store.rows(
             "feature_profile", range_before(day, rollout.checks), feature_profile=tables.profile_key(entry.key)
         )
-        _keep_profile(store, day, tables.profile_key(entry.key), store.definition(bundle) if bundle else ("",), audits)
+        _keep_profile(store, day, tables.profile_key(entry.key), bundle.bundle_sha256 if bundle else "", audits)
         covered = coverage(store, day, expected=tables.SCORED_LEADS, actual=key)
         return checks.judge(found, features, covered, audits, before, rollout.checks, unscorable)
 
@@ -88,7 +88,7 @@ def _audit(
         return audit(features, profile, counted(batches)), marked
 
 
-def _keep_profile(store: Store, day: Day, key: str, model: tuple[str, ...], audits: Sequence[FeatureAudit]) -> None:
+def _keep_profile(store: Store, day: Day, key: str, bundle_sha256: str, audits: Sequence[FeatureAudit]) -> None:
     table = store.catalogue[key]
     rows = profile_rows(audits, prediction_date=day.date, retrospective=day.retrospective)
     write_partition(
@@ -96,7 +96,7 @@ def _keep_profile(store: Store, day: Day, key: str, model: tuple[str, ...], audi
         table,
         day,
         lambda: [pa.RecordBatch.from_pylist(rows, schema=arrow_schema(table))],
-        (key, *model),
+        (key, bundle_sha256),
     )
 
 

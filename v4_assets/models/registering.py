@@ -58,14 +58,14 @@ def register_files(settings: Settings, version: str, brought: Brought) -> Entry:
     _verify_version(settings, version)
     facts = inspect(brought.booster)
     columns = _made_by_sql(settings, version)
-    listed = files.read_json(brought.features)
-    stated = contract_of(listed, str(brought.features), facts, columns, brought.nulls)
+    given = files.read_json(brought.features)
+    stated = contract_of(given, str(brought.features), facts, columns, brought.nulls)
     figures = figures_of(files.read_json(brought.metrics), str(brought.metrics)) if brought.metrics else {}
     booster = read_booster(brought.booster)
     verify_agreement(stated.features, booster, brought.features, stated.rounds)
     _verify_sql(stated, columns, brought.features)
     answers = read_answers(brought.expect) if brought.expect else None
-    contract = chosen_rounds(brought.rounds, listed, stated, facts)
+    contract = chosen_rounds(brought.rounds, given, stated, facts)
     if answers is None:
         contract = _unproven(contract, facts, brought)
     else:

@@ -42,7 +42,7 @@ def scores_asset(
         rows = partial(
             scored_batches, store.warehouse, query, bundle, table, day, with_reasons=with_reasons, without=without
         )
-        definition = (version, *store.definition(bundle))
+        definition = (version, bundle.bundle_sha256)
         write = write_partition(store, table, day, rows, definition, [store.catalogue[features]])
         return write, lambda store: _judge(store, day, bundle, features, scores, rollout.checks, len(without))
 

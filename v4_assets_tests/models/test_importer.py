@@ -509,11 +509,11 @@ ANSWERS: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
         lambda rows: rows.set_column(
             rows.column_names.index("has_email"), "has_email", pa.array([0] * len(rows), pa.timestamp("s"))
         ),
-        "column has_email of the known answers is timestamp[s], expected numbers",
+        "column has_email of the known answers is timestamp[ms], expected numbers",
     ),
     "a score that is no number": (
         lambda rows: rows.set_column(rows.num_columns - 1, "score", pa.array([0] * len(rows), pa.timestamp("s"))),
-        "column score of the known answers is timestamp[s], expected numbers",
+        "column score of the known answers is timestamp[ms], expected numbers",
     ),
     "a label that is a word": (
         lambda rows: rows.append_column("converted", pa.array(["yes"] * len(rows))),

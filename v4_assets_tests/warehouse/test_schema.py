@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -29,6 +29,7 @@ from v4_assets.warehouse import schema
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.schema import NEEDED, VERSIONS, SchemaVersion, declared_digest
 from v4_assets.warehouse.shapes import Layout, Shape, differences, missing_columns
+from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.fixtures.narrow import embedded, present
 
 OLDER = f"The warehouse is of schema 1, this release needs {NEEDED}: run `v4 init`."
@@ -218,9 +219,6 @@ def test_rows_from_before_the_upgrade_name_no_bundle_and_stand_for_the_recorded_
     live, bundle = store(settings).production(), registry(settings).load("v4.0.0")
     assert (row["bundle_sha256"], live and live.bundle_sha256) == (None, bundle.bundle_sha256)
     assert approved_bundle(store(settings), "v4.0.0") is bundle
-    assert store(settings).definition(bundle) == (bundle.sha256,)
-    relisted = replace(bundle, rounds=1)
-    assert store(settings).definition(relisted) == (bundle.sha256, relisted.bundle_sha256)
 
 
 def test_the_live_scores_are_read_from_tables_that_were_upgraded_and_from_tables_made_later(settings):
@@ -261,10 +259,14 @@ def test_an_upgrade_is_refused_while_the_registry_has_another_booster_than_the_l
         store(settings).production()
 
 
-def test_a_new_warehouse_names_the_bundle_in_the_definition_of_a_partition(settings):
-    bundle = registry(settings).load("v4.1.0")
-    assert store(settings).older_bundles() == {}
-    assert store(settings).definition(bundle) == (bundle.sha256, bundle.bundle_sha256)
+def test_only_a_partition_written_before_an_upgrade_is_of_an_earlier_release(settings):
+    record, now = store(settings), settings.clock.now()
+    write = PartitionWrite("v4_daily_scores", date(2026, 1, 5), now, False, "0" * 64, None)
+    earlier = replace(write, written_at=now - timedelta(minutes=1))
+    assert (record.precedes_upgrade(earlier), record.older_bundles()) == (False, {})
+    age(settings)
+    operate.init(settings)
+    assert (record.precedes_upgrade(earlier), record.precedes_upgrade(write)) == (True, False)
 
 
 def test_several_versions_are_passed_in_one_upgrade_each_with_its_own_facts(settings):
