@@ -8,7 +8,7 @@ import dagster as dg
 from tqdm import tqdm
 
 from v4_assets import sql, tables, verdicts
-from v4_assets.checks import Check, Finding, results, specs
+from v4_assets.checks import Check, Finding, results, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error
@@ -83,12 +83,13 @@ def daily_asset(
         context: dg.AssetExecutionContext,
         store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
-    ) -> Iterator[dg.AssetObservation | MaterializeResult]:
+    ) -> Iterator[dg.AssetObservation | dg.AssetCheckResult | MaterializeResult]:
         findings: dict[date, Sequence[Finding]] = {}
         judged = []
         wanted = days(context, clock)
         if reason := waits(store, wanted):
             yield dg.AssetObservation(key, metadata={"waits": reason})
+            yield from unasked(checks, key, reason)
             return
         done = worked(store, wanted, work, observe)
         hidden = None if len(wanted) > 1 else True

@@ -31,6 +31,9 @@ def daily_partitions(first_day: date, last_day: date | None = None) -> dg.DailyP
     )
 
 
+DECLARE = "A column that comes in another type for good can be declared under sources.types of rollout.yaml."
+
+
 @dataclass(frozen=True)
 class Day:
     """One day of a run."""
@@ -144,13 +147,22 @@ def write_partition(
             raise SchemaDriftError(f"{error}{_drifted(store)}") from error
 
 
+def verify_sources(store: Store) -> None:
+    """Raise SchemaDriftError when a column of a source is missing or of another type than rollout.yaml has it.
+
+    For what reads the sources without the checks of the day: DuckDB takes an instant without a zone for UTC in silence.
+    """
+    wrong = _wrong_columns(store)
+    if wrong:
+        raise SchemaDriftError(f"The sources are not as declared: {listed(wrong)}. {DECLARE}")
+
+
 def _drifted(store: Store) -> str:
     """Which columns of the sources are not as declared: an engine names the column, and seldom its table."""
+    wrong = _wrong_columns(store)
+    return f" The sources differ from it in: {listed(wrong)}. {DECLARE}" if wrong else " The sources are as it says."
+
+
+def _wrong_columns(store: Store) -> list[str]:
     found = ((table, store.warehouse.columns(table)) for table in store.catalogue.sources)
-    wrong = [f"{table.dataset}.{line}" for table, columns in found for line in differences(table, columns)]
-    if not wrong:
-        return " The sources are as it says."
-    return (
-        f" The sources differ from it in: {listed(wrong)}. A column that comes in another type for good can be "
-        "declared under sources.types of rollout.yaml."
-    )
+    return [f"{table.dataset}.{line}" for table, columns in found for line in differences(table, columns)]

@@ -17,7 +17,9 @@
 
 WITH one_row_per_lead AS (
   -- A duplicated Lead row counts once. A row that is further along its stages wins, so that no as-of day can see it open again.
-  SELECT *
+  SELECT
+    *,
+    LOGICAL_OR(is_gone) OVER (PARTITION BY {{lead.id}}) AS is_gone_in_a_row
   FROM {{lead}}
   WHERE {{lead.id}} IS NOT NULL
   QUALIFY ROW_NUMBER() OVER (

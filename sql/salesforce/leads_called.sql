@@ -5,8 +5,8 @@
 -- names:   {{lead.id}}, {{lead.entered_call_scheduled}}
 -- params:  none
 -- output:
---   lead_id  STRING  Salesforce Lead Id, as the source spells it
+--   lead_id  STRING  Salesforce Lead Id, 18 characters
 
 SELECT DISTINCT {{lead.id}} AS lead_id
 FROM {{lead}}
-WHERE {{lead.entered_call_scheduled}} IS NOT NULL OR is_gone
+WHERE {{lead.id}} IS NOT NULL AND ({{lead.entered_call_scheduled}} IS NOT NULL OR is_gone)

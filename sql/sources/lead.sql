@@ -37,7 +37,7 @@ WITH found AS (
     {{lead.entered_contacting}} AS found_entered_contacting,
     {{lead.entered_call_scheduled}} AS found_entered_call_scheduled,
     COALESCE({{lead.is_deleted}}, FALSE) OR COALESCE({{lead.is_converted}}, FALSE) AS is_gone{{lead.further}}
-  FROM {{lead}}
+  FROM {{lead}} AS delivered
 ),
 
 spelt AS (

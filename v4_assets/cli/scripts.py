@@ -95,6 +95,7 @@ def _renderer(engine: str) -> Callable[[Script], str]:
 @click.option(
     "--path", "paths", multiple=True, type=click.Path(path_type=Path), help="A file or folder of text; may be repeated."
 )
+@click.option("--exclude", multiple=True, help="Pattern of files and folders to pass over; may be repeated.")
 @click.option(
     "--scheduled-queries",
     type=click.Path(path_type=Path),
@@ -105,12 +106,13 @@ def show_references(
     version: str | None,
     datasets: tuple[str, ...],
     paths: tuple[Path, ...],
+    exclude: tuple[str, ...],
     scheduled_queries: Path | None,
     as_json: bool,
 ) -> None:
-    """List what still reads a version by name.
+    """List what still reads a version by name, one line per file; prose is listed last and keeps nothing back.
 
-    Exit 0: no references. 1: references found. 2: some places could not be checked.
+    Exit 0: nothing that runs. 1: references found in what runs. 2: some places could not be checked.
     """
     from v4_assets.production import references
     from v4_assets.resources import store
@@ -118,15 +120,16 @@ def show_references(
     settings = load()
     rollout = settings.rollout
     version = version or rollout.baseline
-    also = ReferencePlaces(datasets=datasets, paths=paths, scheduled_queries=scheduled_queries)
+    also = ReferencePlaces(datasets=datasets, paths=paths, exclude=exclude, scheduled_queries=scheduled_queries)
     found = references.readers(store(settings), rollout, version, also)
     looked = references.looked_at(rollout, also)
     names = references.bound_to(rollout, version).all
-    lines = [f"{one.kind:<15}  {one.where}  {', '.join(one.names)}" for one in found]
-    end = f"{len(found)} still read {version} by name" if found else f"Nothing reads {version} by name"
-    lines.append(f"{end} ({', '.join(names)}). Looked at: {', '.join(looked)}.")
+    lines, run = references.by_file(found), references.running(found)
+    end = f"{len(run)} still read {version} by name" if run else f"Nothing reads {version} by name"
+    prose = f"{len(found) - len(run)} lines of prose name it. " if len(run) < len(found) else ""
+    lines.append(f"{end} ({', '.join(names)}). {prose}Looked at: {', '.join(looked)}.")
     say({"version": version, "names": names, "looked_at": looked, "readers": found}, "\n".join(lines), as_json)
-    sys.exit(1 if found else 0)
+    sys.exit(1 if run else 0)
 
 
 COMMANDS = (sql_group, show_references)

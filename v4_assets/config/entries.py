@@ -67,7 +67,7 @@ def entries(model: type[BaseModel], shipped: BaseModel | None, source: str, path
             path=here,
             kind=words,
             unit="" if words == "date" else next((unit for name, unit in UNITS.items() if re.search(name, here)), ""),
-            default="–" if field.is_required() else f"`{_plain(field.default)}`",
+            default="–" if field.is_required() else f"`{_plain(field.get_default(call_default_factory=True))}`",
             shipped=f"`{_plain(value)}`" if value is not None else "–",
             meaning=meaning(field) or _sentence(comments.get(here, "")),
         )
@@ -135,7 +135,7 @@ def _sentence(comment: str) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {one}" for key, one in value.items())
+        return ", ".join(f"{key}: {one}" for key, one in value.items()) or "{}"
     if isinstance(value, time):
         return f"{value:%H:%M}"
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

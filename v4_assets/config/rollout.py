@@ -151,6 +151,8 @@ class Rollout(Frozen):
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Rollout":
+        if unknown := sorted(self.references.objects.keys() - self.versions.keys()):
+            raise ValueError(f"references.objects names {unknown}, which is not among versions {sorted(self.versions)}")
         for role in ("baseline", "candidate"):
             if getattr(self, role) not in self.versions:
                 raise ValueError(f"{role} {getattr(self, role)} is not among versions {sorted(self.versions)}")

@@ -227,6 +227,10 @@ class ReferencePlaces(Frozen):
     """Datasets with views and routines; on BigQuery each may be written `project.dataset`."""
     paths: tuple[Path, ...] = ()
     """Files and folders of text. In rollout.yaml relative to its folder."""
+    exclude: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Patterns of files and folders below `paths` that are passed over: archive, *.ipynb, docs/old/*.md."""
+    objects: dict[str, tuple[Annotated[str, Field(pattern=r"^\w+$")], ...]] = Field(default_factory=dict)
+    """Further tables and views bound to a version, by version: v4.0.0: [v4_prospect_scores]."""
     scheduled_queries: Path | None = None
     """File with the JSON that `bq ls --transfer_config --format=prettyjson` prints."""
 

@@ -21,6 +21,7 @@ from v4_assets.errors import V4Error
 from v4_assets.models import training
 from v4_assets.models.checklist import asked_of, findings_of
 from v4_assets.names import TRAINING_GROUP
+from v4_assets.partition import verify_sources
 from v4_assets.sql import Query
 from v4_assets.store import Store
 from v4_assets.tables import Catalogue
@@ -45,6 +46,7 @@ def training_set(rollout: Rollout) -> dg.AssetsDefinition:
     def asset(store: dg.ResourceParam[Store], clock: dg.ResourceParam[Clock]) -> MaterializeResult:
         _verify_matured(rollout, clock.today())
         with store.session():
+            verify_sources(store)
             rows = store.warehouse.replace_table(table, training_rows(store.warehouse, rollout))
         return dg.MaterializeResult(metadata={"dagster/row_count": rows})
 

@@ -66,7 +66,7 @@ def compare(
         }
     pairs = [_joined(record.read("features_of_day", {DAY: day}, features=key), theirs, day) for day in days]
     ours, known = (pa.concat_tables(side) for side in zip(*pairs, strict=True))
-    found = [one for feature in contract.features if (one := _difference(feature, ours, known)) and one.differing]
+    found = [one for feature in contract.features if (one := difference(feature, ours, known)) and one.differing]
     return {
         "days": [str(day) for day in days],
         "leads": len(ours),
@@ -125,7 +125,7 @@ def _joined(ours: pa.Table, theirs: pa.Table, day: date) -> tuple[pa.Table, pa.T
     return ours.take(pc.drop_null(places)), theirs.filter(pc.is_valid(places))
 
 
-def _difference(feature: Feature, ours: pa.Table, theirs: pa.Table) -> Difference | None:
+def difference(feature: Feature, ours: pa.Table, theirs: pa.Table) -> Difference | None:
     """The feature compared as words or codes, as the author's rows have it; None where they do not have it."""
     name = feature.name if feature.name in theirs.column_names else feature.trained_as
     if name not in theirs.column_names:

@@ -214,7 +214,7 @@ def _first_day_read(rollout: Rollout, today: date) -> date:
 def _baseline_readers(store: Store, rollout: Rollout) -> tuple[tuple[str, ...] | None, str | None]:
     """Who still reads the baseline by name, or why that cannot be checked: it must not block a rollback."""
     try:
-        return references.named(references.readers(store, rollout, rollout.baseline)), None
+        return references.named(references.running(references.readers(store, rollout, rollout.baseline))), None
     except V4Error as error:
         return None, str(error)
 

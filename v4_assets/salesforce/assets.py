@@ -7,7 +7,7 @@ from uuid import uuid4
 import dagster as dg
 
 from v4_assets import tables
-from v4_assets.checks import Finding, specs
+from v4_assets.checks import Finding, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.daily import MaterializeResult
@@ -36,13 +36,15 @@ def salesforce_sync(
     """The sync. With `sends` False, for a dry run, it has no checks of the org's answers."""
     catalogue = rollout.catalogue
 
+    asked = checks.CHECKS if sends else checks.ALWAYS
+
     @dg.asset(
         name=SALESFORCE_SYNC,
         deps=[PRODUCTION_ALIAS, *(tables.scores_key(entry.key) for entry in rollout.versions.values())],
         partitions_def=partitions,
         group_name=SALESFORCE_GROUP,
         kinds={"salesforce"},
-        check_specs=specs(checks.CHECKS if sends else checks.ALWAYS, SALESFORCE_SYNC),
+        check_specs=specs(asked, SALESFORCE_SYNC),
         output_required=False,  # without a live version the step waits, and so does the report
         description=(
             "Sends today's scores of the live version to the leads in Salesforce.\n\n"
@@ -64,6 +66,7 @@ def salesforce_sync(
         if store.live() is None:
             waits = "No version is live yet, so nothing was sent. `v4 init` adopts the baseline."
             yield dg.AssetObservation(SALESFORCE_SYNC, partition=context.partition_key, metadata={"waits": waits})
+            yield from unasked(asked, SALESFORCE_SYNC, waits)
             return
         attempt = _Attempt(context, store, rollout, clock, salesforce)
         try:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets import tables, verdicts
+from v4_assets.clock import cutoff
 from v4_assets.config.record_ids import to_18
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import (
@@ -35,7 +36,7 @@ def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
         rows, scored_at = _read(store, rollout, live.version, day, live)
         unpassed = verdicts.unpassed(store, day, live.version)
         after = _write(store, rollout, live.version, day)
-        called = store.read("leads_called")["lead_id"].to_pylist()
+        called = store.read("leads_called", _known(day))["lead_id"].to_pylist()
         listed = store.latest_writes(day, day).get((rollout.catalogue[tables.SCORED_LEADS].name, day))
     if unpassed:
         raise SalesforceError(
@@ -46,7 +47,6 @@ def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
         raise ConcurrentWriteError(
             f"The scores of {live.version} for {day} were rewritten during the read. Run the sync again."
         )
-    return day_scores(rows, day=day, version=live.version, scored_at=scored_at, event_id=live.event_id)
     scores = day_scores(rows, day=day, version=live.version, scored_at=scored_at, event_id=live.event_id)
     return replace(scores, called=_ids(called), listed=listed.row_count if listed else None)
 
@@ -54,8 +54,13 @@ def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
 def scores_of(store: Store, rollout: Rollout, version: str, day: date) -> DayScores:
     """Any version's scores of the day, for a preview. Raises RowsMissingError without any."""
     rows, scored_at = _read(store, rollout, version, day)
-    called = store.read("leads_called")["lead_id"].to_pylist()
+    called = store.read("leads_called", _known(day))["lead_id"].to_pylist()
     return replace(day_scores(rows, day=day, version=version, scored_at=scored_at), called=_ids(called))
+
+
+def _known(day: date) -> dict[str, object]:
+    """What decides which values of a source can be: a call after the day's cut-off counts, too."""
+    return {"cutoff": cutoff(day), "retrospective": True}
 
 
 def _ids(leads: list[str]) -> pa.Array:

@@ -80,7 +80,7 @@ VERSIONS = (
         2,
         "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; v4_salesforce_syncs; "
         "impossible values; v4_watch_basis, v4_early_warning_votes, v4_week_closes; silent_days",
-        "a0af69f6ef42",
+        "d5daf859674a",
         registered_bundles,
     ),
 )

@@ -24,7 +24,7 @@ from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.protocol import arrow_schema
 from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.bigquery.compare import assert_same
-from v4_assets_tests.bigquery.googlesql import declared_parameters
+from v4_assets_tests.bigquery.googlesql import bound_parameters
 from v4_assets_tests.bigquery.test_googlesql import ALIASES, QUERIES
 from v4_assets_tests.bigquery.twin import TwinWarehouse, answered, catalogue, new_twin
 from v4_assets_tests.fixtures import cohort_worlds, worlds
@@ -145,7 +145,7 @@ def test_google_agrees_on_random_rows(twin, name, seed):
     for table in used:
         twin.replace_table(table, random_rows(rng, name, table).to_batches())
     words = words_of(name, tuple(column for table in used for column in table.columns))
-    declared = declared_parameters(name)
+    declared = bound_parameters(name)
     params = {key: random_value(rng, kind, words) for key, kind in sorted(declared.items())}
     days = sorted(key for key, kind in declared.items() if kind == "DATE")
     params |= dict(zip(days, sorted(params[key] for key in days), strict=True))

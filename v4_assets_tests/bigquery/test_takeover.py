@@ -118,12 +118,13 @@ class Stopped:
         self.failing: dict[str, set[str]] = {name: set() for name in (*firm.IN_THE_WAY, *firm.DASHBOARDS)}
 
     def __call__(self, step: str) -> None:
+        if step in self.steps:
+            return
+        self.steps.append(step)
         for name, seen in self.failing.items():
             if not self.place.answers(name):
                 seen.add(step.partition(" to ")[0])
-        if step not in self.steps:
-            self.steps.append(step)
-            raise Crash
+        raise Crash
 
     def through(self, action: Callable[[Callable[[str], None]], None]) -> int:
         """Repeat an action until it ends; how many processes that took."""

@@ -23,7 +23,10 @@ from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
 pytestmark = pytest.mark.extended
 NAMES = ("SavvyGTMData", "FinTrx_data_CA", "ml_features")
 DAY = date(2026, 1, 5)
-UNNAMED = (tables.PRODUCTION, tables.DEPLOYMENTS, tables.LIFT_COMPARISON, tables.scores_key("v40"))
+UNNAMED = (
+    *(tables.PRODUCTION, tables.DEPLOYMENTS, tables.LIFT_COMPARISON),
+    *(tables.scores_key("v40"), tables.scores_key("v41")),
+)
 """Tables whose rows name the bundle since schema 2."""
 
 
@@ -70,6 +73,7 @@ def age(settings: Settings) -> None:
     catalogue = settings.rollout.catalogue
     change(
         settings,
+        *(f"CREATE OR REPLACE VIEW `{view.dataset}`.`{view.name}` AS SELECT 1 AS old" for view in catalogue.views),
         f"DROP TABLE {catalogue[tables.SCHEMA].full_name}",
         f"DROP TABLE {catalogue[tables.LEAD_OUTCOMES].full_name}",
         f"ALTER TABLE {catalogue[tables.DEPLOYMENTS].full_name} DROP COLUMN run_id",

@@ -2,12 +2,14 @@
 
 import json
 import random
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,12 +17,15 @@ from sklearn.metrics import roc_auc_score
 
 from v4_assets import sql, tables
 from v4_assets.clock import cutoff
-from v4_assets.evaluation.cohorts import Reach, first_contact, longest_silence, widest
+from v4_assets.errors import V4Error
+from v4_assets.evaluation.cohorts import Reach, entries, first_contact, longest_silence, widest
+from v4_assets.evaluation.silence import left_out, silences
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.cohort_worlds import (
     BASELINE,
     CANDIDATE,
     VERSIONS,
+    WINDOW_DAYS,
     CohortWarehouse,
     CohortWorld,
     Lead,
@@ -28,6 +33,7 @@ from v4_assets_tests.fixtures.cohort_worlds import (
     at,
     cohort_warehouse,
     evaluation,
+    new_york,
     random_world,
     reference_cohort,
     score_day,
@@ -104,6 +110,37 @@ def test_the_cohort_is_what_the_reference_says(shared, day, seed):
                 assert row.live_share == pytest.approx(1 - np.mean([one.retrospective for one in scores]))
             if 0 < sum(converted) < len(members):
                 assert row.auc == pytest.approx(roc_auc_score(converted, [one.score for one in scores]))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_silent_days_the_cohort_is_the_one_without_those_contact_days(shared, seed):
+    rng = random.Random(f"silent {seed}")
+    numbers = evaluation(promotion=8, rollback=4, silent_calls=1.5)
+    world = random_world(rng, DAY, numbers, leads=90)
+    for one in world.leads:
+        if one.called and date(2025, 11, 26) <= new_york(one.called) <= date(2025, 12, 8):
+            one.called = None
+    rows = judged(shared, world, promotion=8, rollback=4, silent_calls=1.5)
+    reach = widest(DAY, WINDOW_DAYS, numbers)
+    # lead_outcomes holds the calls from the first contact day of the widest cohort on.
+    called = Counter(
+        new_york(one.called)
+        for one in world.leads
+        if one.called and one.called < cutoff(DAY) and new_york(one.called) >= reach.first
+    )
+    silent = left_out(silences(called, reach.first, DAY - timedelta(days=1), 1.5, ()))
+    assert silent
+    for question, minimum in (("promotion", 8), ("rollback", 4)):
+        first, members, others = reference_cohort(world, DAY, numbers, minimum, silent=silent)
+        row = rows[question, CANDIDATE]
+        assert (row.cohort_from, row.leads, left(row)) == (first, len(members), others)
+        assert row.silent_days == sum(row.cohort_from <= day <= row.cohort_to for day in silent)
+
+
+def test_a_lead_with_two_rows_is_an_error():
+    leads = pa.table({"lead_id": ["a", "a"], "contacted_on": [DAY] * 2, "called_on": pa.nulls(2, pa.date32())})
+    with pytest.raises(V4Error, match="1 leads of the cohort have more than one row, the first is a; expected one"):
+        entries(leads, {}, [], WINDOW_DAYS)
 
 
 def test_one_version_alone_is_judged_on_its_own_leads(shared):

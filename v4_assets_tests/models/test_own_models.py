@@ -171,7 +171,6 @@ def assert_served(settings: Settings, author: Author, day: date) -> None:
     assert np.abs(bundle.score(batch.take(pa.array(order))) - author.scores(rows)[order]).max() <= 1e-6
 
 
-@pytest.mark.extended
 def test_from_nothing_to_a_day_with_two_models_of_the_firm_s(home):
     settings = load()
     v41 = features(settings, "features_v41", YESTERDAY)

@@ -215,7 +215,7 @@ def test_the_exit_code_and_the_json_are_for_scripts(story, monkeypatch):
     for name, value in story.environment.items():
         monkeypatch.setenv(name, value)
     fine = CliRunner().invoke(cli, ["doctor"])
-    assert (fine.exit_code, fine.output.splitlines()[-1]) == (0, "18 ok, 2 warn, 0 FAIL")
+    assert (fine.exit_code, fine.output.splitlines()[-1]) == (0, "20 ok, 2 warn, 0 FAIL")
     monkeypatch.setenv("V4_WAREHOUSE", "snowflake")
     broken = CliRunner().invoke(cli, ["doctor", "--json"])
     [only] = json.loads(broken.output)

@@ -116,6 +116,25 @@ def decided(story: Story) -> dict[str, object]:
     }
 
 
+def _basis_is_measured_once(story: Story) -> None:
+    """The line and the variance of a watch that began before the upgrade: recorded by its first evaluation, S = 0."""
+    basis = story.read("SELECT * FROM `ml_features`.`v4_watch_basis`")
+    [row] = basis
+    assert (row["switch_id"], row["version"]) == (story.production.event_id, NEW)
+    # Calls known before the upgrade do not vote.
+    assert row["recorded_on"] == row["votes_from"] == MONDAY
+    assert 0 < row["variance"] < 1
+    assert row["threshold"] > 0
+    assert story.read("SELECT * FROM `ml_features`.`v4_early_warning_votes`") == []
+    # Weeks before the upgrade take the thresholds of the upgrade.
+    closes = story.read("SELECT day, recorded_at, policy_sha256 FROM `ml_features`.`v4_week_closes` ORDER BY day")
+    assert SUNDAY in {close["day"] for close in closes}
+    assert {close["recorded_at"].date() for close in closes} == {MONDAY}
+    assert len({close["policy_sha256"] for close in closes}) == 1
+    assert story.run().success
+    assert story.read("SELECT * FROM `ml_features`.`v4_watch_basis`") == basis
+
+
 def test_every_schema_version_is_tested_here():
     assert list(BROUGHT) == list(range(2, NEEDED + 1))
 
@@ -159,6 +178,7 @@ def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_
     story.goes_on(MONDAY, "06:30")
     outcome = story.run()
     assert outcome.success, outcome.errors
+    _basis_is_measured_once(story)
     tick = story.tick()
     assert len(tick.outcomes) == 1, tick.said
     assert tick.outcomes[0].success, tick.outcomes[0].errors

@@ -1,6 +1,7 @@
 """Who still reads a version by name is found everywhere it was asked for, and what cannot be looked at is an error."""
 
 import json
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from click.testing import CliRunner, Result
 
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
+from v4_assets.config.rollout import Rollout
 from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import TableMissingError, V4Error
-from v4_assets.production import references
+from v4_assets.production import references, status
 from v4_assets.production.events import Event
 from v4_assets.production.reference_files import text_files
 from v4_assets.project import PROJECT
@@ -21,6 +23,7 @@ from v4_assets_tests.fixtures.narrow import embedded
 from v4_assets_tests.production.test_mentions import ENTRY, NAME
 
 OLD, NEW = "v4.0.0", "v4.1.0"
+CONTENT = yaml.safe_load((PROJECT / "rollout.yaml").read_text(encoding="utf-8"))
 TABLE = "CREATE TABLE {0}.{1} (lead_id VARCHAR, score DOUBLE)"
 
 
@@ -197,8 +200,8 @@ def test_the_command_ends_with_one_while_somebody_reads_and_says_where_it_looked
     assert somebody.exit_code == 1
     content = json.loads(somebody.output)
     assert content["readers"] == [
-        {"kind": "view", "where": "sales.sheet", "names": ["v4_daily_scores"]},
-        {"kind": "file", "where": f"{tmp_path}/job.py:1", "names": ["model_version v4.0.0"]},
+        {"kind": "view", "where": "sales.sheet", "names": ["v4_daily_scores"], "runs": True},
+        {"kind": "file", "where": f"{tmp_path}/job.py:1", "names": ["model_version v4.0.0"], "runs": True},
     ]
     assert content["looked_at"] == ["FinTrx_data_CA", "SavvyGTMData", "ml_features", "sales", f"{tmp_path}/job.py"]
     assert installation.v4("--version", NEW, "--dataset", "sales").exit_code == 0
@@ -234,3 +237,112 @@ def test_after_a_switch_the_readers_of_the_version_left_behind_are_told_and_a_pl
     assert references.left_behind(store(installation.settings), rollout, action).startswith(
         "Who still reads v4.0.0 by name is not known: There is no dataset SavvyGTMData"
     )
+
+
+# --- a repository as it is -------------------------------------------------------------------------------------------
+
+
+def written(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+CODE = "SELECT * FROM ml_features.v4_daily_scores"
+NOTEBOOK = {
+    "code.ipynb": json.dumps({"cells": [{"cell_type": "code", "source": [CODE]}]}),
+    "words.ipynb": json.dumps(
+        {
+            "cells": [
+                {"cell_type": "markdown", "source": [CODE]},
+                {"cell_type": "code", "source": "1", "outputs": [CODE]},
+            ]
+        }
+    ),
+    "broken.ipynb": CODE,
+}
+
+
+def test_prose_is_listed_and_keeps_no_version_from_its_sunset(house, tmp_path):
+    files = {
+        "a.md": CODE,
+        "docs/b.rst": CODE,
+        "c.sql": CODE,
+        "d.txt": CODE,
+        "changelog.py": f"Q = '{CODE}'",
+        **NOTEBOOK,
+    }
+    repo = written(tmp_path / "repo", files)
+    found = references.readers(store(house.settings), house.settings.rollout, OLD, ReferencePlaces(paths=(repo,)))
+    run = {Path(one.where.rpartition(":")[0]).name for one in references.running(found)}
+    assert run == {"c.sql", "d.txt", "changelog.py", "code.ipynb", "broken.ipynb"}
+    assert len(found) == 8
+    prose = tuple(one for one in found if not one.runs)
+    assert references.as_sentence(OLD, prose) == (
+        "Nothing that was checked reads v4.0.0 by name. It is also named in 3 lines of prose (`v4 references`)."
+    )
+    alone = house.v4("--path", str(written(tmp_path / "words", {"a.md": CODE})))
+    assert (alone.exit_code, alone.output.splitlines()[0]) == (
+        0,
+        f"prose            {tmp_path}/words/a.md  line 1  v4_daily_scores",
+    )
+
+
+def test_the_status_waits_for_what_runs_and_not_for_prose(house, tmp_path):
+    repo = written(tmp_path / "repo", {"a.md": CODE})
+    places = house.settings.rollout.references.model_copy(update={"paths": (repo,)})
+    rollout = house.settings.rollout.model_copy(update={"references": places})
+    assert status._baseline_readers(store(house.settings), rollout) == ((), None)
+    written(repo, {"job.sql": f"-- morning\n{CODE}"})
+    assert status._baseline_readers(store(house.settings), rollout) == ((f"{repo}/job.sql:2",), None)
+
+
+@pytest.mark.parametrize(
+    ("exclude", "left"),
+    [
+        ((), {"a.sql", "archive/b.sql", "archive/2024/c.sql", "docs/old/d.sql", "docs/archive.sql"}),
+        (("archive",), {"a.sql", "docs/old/d.sql", "docs/archive.sql"}),
+        (("archive/",), {"a.sql", "docs/old/d.sql", "docs/archive.sql"}),
+        (("archive/2024",), {"a.sql", "archive/b.sql", "docs/old/d.sql", "docs/archive.sql"}),
+        (("docs/old/*.sql", "a.*"), {"archive/b.sql", "archive/2024/c.sql", "docs/archive.sql"}),
+        (("*.sql",), set()),
+    ],
+)
+def test_excluded_files_and_folders_are_passed_over(house, tmp_path, exclude, left):
+    names = ("a.sql", "archive/b.sql", "archive/2024/c.sql", "docs/old/d.sql", "docs/archive.sql")
+    repo = written(tmp_path / "repo", dict.fromkeys(names, CODE))
+    assert {
+        where.removeprefix(f"{repo}/")[:-2] for _, where, _ in house.readers(paths=(repo,), exclude=exclude)
+    } == left
+
+
+def test_a_file_is_one_line_with_the_lines_in_it(house, tmp_path):
+    text = "\n".join([CODE] * 12)
+    repo = written(tmp_path / "repo", {"a.sql": text, "b.py": "x = 'models/v4.0.0_r2'\n\nmodel_version = 'v4.0.0'"})
+    lines = house.v4("--path", str(repo)).output.splitlines()
+    assert lines[:2] == [
+        f"file             {repo}/a.sql  line 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more  v4_daily_scores",
+        f"file             {repo}/b.py  line 1, 3  model_version v4.0.0, models/v4.0.0",
+    ]
+
+
+def test_further_objects_of_rollout_yaml_are_a_version_s_own(house, tmp_path):
+    repo = written(tmp_path / "repo", {"list.sql": "SELECT * FROM ml_features.v4_prospect_scores"})
+    assert house.readers(paths=(repo,)) == []
+    rollout = Rollout.model_validate({**CONTENT, "references": {"objects": {OLD: ["v4_prospect_scores"]}}})
+    found = references.readers(store(house.settings), rollout, OLD, ReferencePlaces(paths=(repo,)))
+    assert [one.names for one in found] == [("v4_prospect_scores",)]
+    with pytest.raises(ValueError, match=r"references.objects names"):
+        Rollout.model_validate({**CONTENT, "references": {"objects": {"v9.9.9": ["x"]}}})
+
+
+def test_a_tree_of_a_thousand_files_is_searched_in_seconds(house, tmp_path):
+    words = "the morning's list of leads, models and scores by `ml_features.other` as * of v4.1.0\n" * 400
+    repo = written(tmp_path / "repo", {f"{number % 20}/f{number}.py": words for number in range(1000)})
+    written(repo, {"last.sql": CODE})
+    started = time.process_time()
+    found = house.readers(paths=(repo,))
+    assert [where for _, where, _ in found] == [f"{repo}/last.sql:1"]
+    assert time.process_time() - started < 10

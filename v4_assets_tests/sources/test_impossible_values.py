@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,8 +15,9 @@ from v4_assets import sql, tables
 from v4_assets.clock import Clock, cutoff
 from v4_assets.config.environment import load
 from v4_assets.config.rollout import Rollout
+from v4_assets.errors import SchemaDriftError
 from v4_assets.operations import operate
-from v4_assets.partition import Day, write_query
+from v4_assets.partition import Day, verify_sources, write_query
 from v4_assets.project import PROJECT
 from v4_assets.resources import registry, warehouse
 from v4_assets.sample.load import fill
@@ -315,6 +317,42 @@ def test_a_type_that_cannot_be_read_is_refused_in_one_sentence(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         typed(load({}).rollout.catalogue, types, time_zone)
+
+
+@pytest.mark.parametrize(
+    ("source", "column", "to", "said"),
+    [
+        (
+            LEAD,
+            "stage_entered_contacting__c",
+            "TIMESTAMP",
+            "Lead.stage_entered_contacting__c is DATETIME, expected TIMESTAMP",
+        ),
+        (LEAD, "Stage_Entered_Call_Scheduled__c", "VARCHAR", "is STRING, expected TIMESTAMP"),
+        (LEAD, "FA_CRD__c", "DOUBLE", "Lead.FA_CRD__c is FLOAT64, expected STRING"),
+        (CONTACTS, "RIA_CONTACT_CRD_ID", "VARCHAR", "RIA_CONTACT_CRD_ID is STRING, expected INT64"),
+        (HISTORY, START, "TIMESTAMP", f"{START} is DATETIME, expected DATE"),
+    ],
+)
+def test_a_type_that_is_not_declared_stops_the_day_and_a_training_with_a_sentence(
+    tmp_path: Path, source: str, column: str, to: str, said: str
+) -> None:
+    desk = new_desk(str(tmp_path), load({}).rollout)
+    desk.put({key: [] for key in tables.SOURCES})
+    table = desk.store.catalogue[source]
+    name = ".".join(f'"{part}"' for part in (table.dataset, table.name))
+    with desk.store.warehouse._connection() as connection:
+        connection.execute(f'ALTER TABLE {name} ALTER COLUMN "{column}" TYPE {to}')
+    with pytest.raises(SchemaDriftError, match=f"{said}.*declared under sources.types"):
+        verify_sources(desk.store)
+    try:
+        write_query(desk.store, tables.SOURCE_OBSERVATIONS, day())
+    except SchemaDriftError as error:
+        assert said in str(error)  # the engine would not read it at all
+    else:
+        [finding] = [one for one in _judge_sources(desk.store, day(), LIMITS) if one.check is checks.COLUMNS]
+        assert not finding.passed
+        assert said in " ".join(finding.details)
 
 
 # --- a whole run -----------------------------------------------------------------------------------------------------

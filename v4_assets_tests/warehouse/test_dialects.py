@@ -10,6 +10,7 @@ import pytest
 from v4_assets import definitions, sql
 from v4_assets.config.environment import load
 from v4_assets.errors import SqlFileError
+from v4_assets.sources.types import READINGS
 from v4_assets.sql import Query, SqlFile
 from v4_assets.warehouse import dialects
 from v4_assets.warehouse.duckdb.sql import to_duckdb
@@ -52,9 +53,50 @@ def google(query: str) -> Any:
 
 
 def embedded(query: str) -> Any:
-    value = duckdb.sql(to_duckdb(query)).fetchall()[0][0]
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        value = connection.sql(to_duckdb(query)).to_arrow_table().to_pylist()[0]["v"]
     # A date whose time of day is midnight is a date once it is stored in a column of dates.
-    return value.date() if isinstance(value, datetime) and value.time() == time(0) else value
+    is_date = isinstance(value, datetime) and value.tzinfo is None and value.time() == time(0)
+    return value.date() if is_date else value
+
+
+DELIVERED = {
+    "INT64": ("0", "-1", "1001", "9223372036854775807", "CAST(NULL AS INT64)"),
+    "FLOAT64": tuple(
+        f"CAST({one} AS FLOAT64)" for one in ("1001.0", "0", "-3", "2.5", "1e15", "999999999999999", "1e300", "NULL")
+    ),
+    "STRING": (
+        "'1001'",
+        "' 1001.0 '",
+        "'12.5'",
+        "'1e3'",
+        "'n/a'",
+        "''",
+        "' '",
+        "'1234567890123456789'",
+        "CAST(NULL AS STRING)",
+    ),
+    "DATE": ("DATE '2026-01-05'", "DATE '2025-03-09'", "CAST(NULL AS DATE)"),
+    "DATETIME": tuple(
+        # Noon; the hour that is skipped in spring; the one that is there twice in autumn; the hours beside both.
+        f"DATETIME '{one}'"
+        for one in (
+            *("2026-01-05 12:00:00", "2025-03-09 01:59:59", "2025-03-09 02:30:00", "2025-03-09 03:00:00"),
+            *("2025-11-02 00:59:59", "2025-11-02 01:00:00", "2025-11-02 01:30:00", "2025-11-02 02:00:00"),
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Europe/Berlin"])
+@pytest.mark.parametrize(("declared", "delivered"), READINGS)
+def test_a_column_of_another_type_is_read_alike_by_both_engines(declared: str, delivered: str, zone: str) -> None:
+    for value in DELIVERED[delivered]:
+        expression = READINGS[declared, delivered].format(name="x", zone=zone)
+        query = f"SELECT {expression} AS v FROM (SELECT {value} AS x)"
+        found, wanted = embedded(query), google(query)
+        assert found == wanted, value
 
 
 @pytest.mark.parametrize(

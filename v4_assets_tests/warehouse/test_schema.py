@@ -107,6 +107,7 @@ def age(settings: Settings) -> None:
     )
 
 
+SCORES_KEYS = ("daily_scores_v40", "daily_scores_v41")
 UNNAMED = ("production", "deployments", "lift_comparison", "daily_scores", "daily_scores_v41")
 """Tables whose rows name the bundle since schema 2."""
 
@@ -220,6 +221,35 @@ def test_rows_from_before_the_upgrade_name_no_bundle_and_stand_for_the_recorded_
     assert store(settings).definition(bundle) == (bundle.sha256,)
     relisted = replace(bundle, rounds=1)
     assert store(settings).definition(relisted) == (bundle.sha256, relisted.bundle_sha256)
+
+
+def test_the_live_scores_are_read_from_tables_that_were_upgraded_and_from_tables_made_later(settings):
+    """An added column stands last in the one and in its place in the other."""
+    age(settings)
+    change(
+        settings,
+        "ALTER TABLE ml_features.v4_daily_scores DROP COLUMN bundle_sha256",
+        "DROP TABLE ml_features.v4_daily_scores_v41",
+    )
+    operate.init(settings)
+    orders = [tuple(warehouse(settings).columns(settings.rollout.catalogue[key])) for key in SCORES_KEYS]
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1])
+    row = {"prediction_date": "2026-01-05", "lead_id": "a", "scored_at": "2026-01-05 11:30:00+00", "model_version": "x"}
+    for name, version in (("v4_daily_scores", "v4.0.0"), ("v4_daily_scores_v41", "v4.1.0")):
+        named = row | {"model_version": version, "bundle_sha256": f"bundle of {version}"}
+        columns, values = ", ".join(named), ", ".join(f"'{value}'" for value in named.values())
+        change(settings, f"INSERT INTO ml_features.{name} ({columns}) VALUES ({values})")
+    for version in ("v4.0.0", "v4.1.0"):
+        change(settings, f"UPDATE ml_features.v4_production SET version = '{version}'")
+        [found] = (
+            warehouse(settings).read(Query("live", "SELECT * FROM `ml_features`.`v4_production_scores`")).to_pylist()
+        )
+        assert (found["bundle_sha256"], str(found["scored_at"])) == (
+            f"bundle of {version}",
+            "2026-01-05 11:30:00+00:00",
+        )
+        assert tuple(found) == tuple(one.name for one in settings.rollout.catalogue["daily_scores_v41"].columns)
 
 
 def test_an_upgrade_is_refused_while_the_registry_has_another_booster_than_the_live_one(settings):

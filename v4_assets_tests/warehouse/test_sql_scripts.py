@@ -174,7 +174,9 @@ def test_an_archived_baseline_is_not_made_live_by_a_script(tmp_path):
     story = tell("watched", tmp_path / "home")
     record = {
         **{"event_id": "x", "happened_at": story.settings.clock.now(), "event": "sunset_completed", "version": OLD},
-        **dict.fromkeys(("previous", "action_id", "gates", "evidence_day", "evidence_sha256", "run_id")),
+        **dict.fromkeys(
+            ("previous", "action_id", "gates", "evidence_day", "evidence_sha256", "bundle_sha256", "run_id")
+        ),
         **{"reason": "healthy", "decided_by": "a person"},
     }
     settings = story.settings

@@ -1,5 +1,6 @@
 """Probes of what is rolled out: the models, who is live, Salesforce, Dagster, what is unfinished, what is missing."""
 
+from datetime import timedelta
 from functools import partial
 
 import dagster as dg
@@ -22,6 +23,8 @@ from v4_assets.store import Store
 
 IMPATIENT = Patience(connect_seconds=5.0, read_seconds=30.0, waits=(1.0,))
 """A person waits for the answer."""
+EVIDENCE_DAYS = 14
+"""Days back within which the latest evidence is looked for."""
 SWITCHED = {ROLLOUT_SENSOR: "sensors", ALERT_SENSOR: "sensors", f"{DAILY_JOB}_schedule": "schedule"}
 """Schedule and sensors, and the setting that switches each."""
 
@@ -31,6 +34,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
     return {
         **{f"model {version}": partial(model, settings, version) for version in settings.rollout.versions},
         "live version": partial(live, settings),
+        "verdicts": partial(verdicts, settings),
         "Salesforce": partial(salesforce, settings),
         "Dagster": partial(dagster, settings),
         "schedule and sensors": partial(switches, settings),
@@ -71,6 +75,29 @@ def live(settings: Settings) -> ProbeResult:
             Verdict.FAIL, f"{status.disagreement}.", "Restore the row of the latest switch (`v4 history`)."
         )
     return ProbeResult(Verdict.OK, f"{now.version} (bundle {str(now.bundle_sha256)[:12]}) since {status.live_since}")
+
+
+def verdicts(settings: Settings) -> ProbeResult:
+    """The volume can carry a verdict: the longest cohort holds enough conversions at the latest evaluated rate."""
+    rollout, today = settings.rollout, settings.clock.today()
+    with opened(settings, any_schema=False) as house:
+        record = Store(house, rollout.catalogue, registry(settings))
+        rows = record.comparisons(today - timedelta(days=EVIDENCE_DAYS), today)
+    row = max((one for one in rows if one.question == "rollback"), key=lambda one: one.prediction_date, default=None)
+    if row is None:
+        return ProbeResult(Verdict.OK, f"nothing was evaluated in the last {EVIDENCE_DAYS} days, so no volume is known")
+    days, limits = (row.cohort_to - row.cohort_from).days + 1, rollout.evaluation
+    expected = row.conversions / days * limits.max_days
+    needed = limits.min_conversions.rollback
+    found = (
+        f"{row.conversions} conversions in {days} days: about {expected:.0f} in {limits.max_days}, {needed} are needed"
+    )
+    advice = "Raise `evaluation.max_days`, or lower `min_conversions` and see `v4 odds --from-data`."
+    if expected + 2 * expected**0.5 < needed:
+        return ProbeResult(Verdict.FAIL, f"No cohort can carry a verdict: {found}.", advice)
+    if expected < needed:
+        return ProbeResult(Verdict.WARN, f"Most cohorts carry no verdict: {found}.", advice)
+    return ProbeResult(Verdict.OK, f"{found}")
 
 
 def salesforce(settings: Settings) -> ProbeResult:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from v4_assets.errors import ObstacleError, WarehouseError
-from v4_assets.sql import Column
+from v4_assets.sql import Column, load
 from v4_assets.tables import Table
 from v4_assets.warehouse import shapes
 from v4_assets.warehouse.bigquery.errors import refusal
@@ -24,15 +24,23 @@ def validations(script: Script) -> str:
     [view], scores, features = script.views, script.tables[-2], script.fills[-1].table
     place = Table(view.name, view.dataset, view.name, ())
     wanted = [column for column in features.columns if column.is_feature]
-    names, others = _quoted(wanted), _quoted([column for column in features.columns if not column.is_feature])
+    beside = [*(column for column in features.columns if not column.is_feature), *load(view.query.name).columns]
+    names, others = _quoted(wanted), _quoted(beside)
     tables, columns = (_information(view.dataset, name) for name in ("TABLES", "COLUMNS"))
     at_view = f"FROM {columns} WHERE table_name = '{view.name}'"
     failed = refusal(
         "NOT (v4_is_view AND v4_is_table AND v4_features = v4_wanted AND v4_foreign = 0 AND v4_rows > 0)",
         WarehouseError,
-        f"A validation failed, see the rows above: {view.name} is there %t, {scores.name} is there %t, features %d of "
+        f"A validation failed, see the rows above: {view.name} %s, {scores.name} %s, features %d of "
         "%d, other columns %d, rows in the view %d.",
-        *("v4_is_view", "v4_is_table", "v4_features", "v4_wanted", "v4_foreign", "v4_rows"),
+        *(
+            "IF(v4_is_view, 'there', 'missing')",
+            "IF(v4_is_table, 'there', 'missing')",
+            "v4_features",
+            "v4_wanted",
+            "v4_foreign",
+            "v4_rows",
+        ),
     )
     return f"""\
 -- The four validations of Step 1, to be read.
@@ -47,7 +55,7 @@ BEGIN
   DECLARE v4_features INT64 DEFAULT (SELECT COUNT(*) {at_view} AND column_name IN ({names}));
   DECLARE v4_foreign INT64 DEFAULT (SELECT COUNT(*) {at_view} AND column_name NOT IN ({names}, {others}));
   DECLARE v4_rows INT64 DEFAULT (SELECT COUNT(*) FROM {place.full_name});
-  SELECT lead_id, {", ".join(f"`{column.name}`" for column in wanted)}
+  SELECT *
   FROM {place.full_name}
   ORDER BY lead_id
   LIMIT {SAMPLE_ROWS};
