@@ -114,7 +114,7 @@ def test_every_asset_and_every_check_of_the_job_reports_to_dagster(home: Path) -
             assert record.asset_materialization is not None
             assert record.asset_materialization.partition == "2026-01-12"
             assert record.asset_materialization.metadata["dagster/row_count"].value == len(rows(settings, name, DAY))
-    assert outcome.checks_passed + len(outcome.checks_failed) == 41
+    assert outcome.checks_passed + len(outcome.checks_failed) == 52
 
 
 def test_a_rerun_keeps_what_was_written_on_the_day(after: Path) -> None:

@@ -7,15 +7,16 @@ by which numbers comes from rollout.yaml (rollout.py).
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, FilePath, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from v4_assets.clock import Clock, parse_instant
 from v4_assets.config.rollout import Rollout, read_rollout
 from v4_assets.config.rollout_policy import Frozen
 from v4_assets.config.salesforce import TARGET_VARIABLES, SalesforceTarget, from_environment, refuse_password_login
-from v4_assets.config.variables import FromEnvironment, verify_names
+from v4_assets.config.variables import PREFIX, FromEnvironment, verify_names
 from v4_assets.errors import SettingsError
 from v4_assets.project import IS_CLONE, PROJECT
 
@@ -30,7 +31,7 @@ DEFAULT_HOME = PROJECT / ".v4" if IS_CLONE else Path("~/.v4")
 class BigQueryTarget(FromEnvironment):
     """Where BigQuery is, and as whom it is asked: the client's own defaults (ADC) unless a key file is named."""
 
-    prefix: ClassVar[str] = "V4_BIGQUERY_"
+    model_config = SettingsConfigDict(env_prefix="V4_BIGQUERY_")
 
     project: str
     """The project queries are run and billed in; needed with V4_WAREHOUSE=bigquery."""
@@ -83,6 +84,8 @@ FullPath = Annotated[Path, AfterValidator(_full_path)]
 
 class Variables(FromEnvironment):
     """What the environment says, without BigQuery's and Salesforce's own variables."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
 
     home: Annotated[Path, AfterValidator(_home)] = Field(default_factory=lambda: DEFAULT_HOME)
     """Where everything a run makes is kept: warehouse, Dagster instance, registered models. A wheel installed without

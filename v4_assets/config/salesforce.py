@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from v4_assets.config.record_ids import to_18
 from v4_assets.config.variables import FromEnvironment
@@ -31,7 +32,7 @@ _NEEDED: dict[Auth, tuple[str, ...]] = {
 class SalesforceTarget(FromEnvironment):
     """A Salesforce org, and the user we are there."""
 
-    prefix: ClassVar[str] = PREFIX
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
     values_shown: ClassVar[bool] = False
 
     domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.(sandbox|develop|scratch|trailblaze|demo|trial|patch))?\.my$")]

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from v4_assets.errors import SettingsError
 
@@ -19,21 +20,28 @@ NEAR = 0.7
 _warned: set[str] = set()
 
 
-class FromEnvironment(BaseModel):
+class FromEnvironment(BaseSettings):
     """Frozen settings. Only `given_by` reads variables; a constructor takes its arguments and nothing else."""
 
-    prefix: ClassVar[str] = PREFIX
-    """What the variables of all fields begin with."""
     values_shown: ClassVar[bool] = True
     """Whether an error may contain what was found in a variable that is not declared as a secret."""
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The constructor's arguments only."""
+        return (init_settings,)
 
     @classmethod
     def given_by(cls, env: Mapping[str, str]) -> dict[str, Any]:
         """The constructor's arguments that variables give. An empty variable is one that is not set."""
-        return {cls._argument(field): env[name] for name, field in cls.variables().items() if env.get(name)}
+        source = EnvSettingsSource(cls)
+        source.env_vars = {name.lower(): value for name, value in env.items() if name.isupper() and value}
+        return source()
 
     @classmethod
     def of(cls, env: Mapping[str, str]) -> Self:
@@ -51,14 +59,8 @@ class FromEnvironment(BaseModel):
     @classmethod
     def variable(cls, field: str) -> str:
         """The variable that sets a field."""
-        argument = cls._argument(field)
-        return argument if argument != field else f"{cls.prefix}{field}".upper()
-
-    @classmethod
-    def _argument(cls, field: str) -> str:
-        """The name of the constructor's argument: a field's own name for its variable, or the field's."""
         alias = cls.model_fields[field].validation_alias
-        return alias if isinstance(alias, str) else field
+        return alias if isinstance(alias, str) else f"{cls.model_config['env_prefix']}{field}".upper()
 
     @classmethod
     def variables(cls) -> dict[str, str]:

@@ -6,6 +6,7 @@ warehouse/test_warehouse.py has what every engine does.
 import ast
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from v4_assets.tables import View
 from v4_assets.warehouse.bigquery import probe
 from v4_assets.warehouse.bigquery import warehouse as warehouse_module
 from v4_assets.warehouse.bigquery.tables import table_ddl
+from v4_assets.warehouse.moving import Expiration
 from v4_assets.warehouse.protocol import Statement
 from v4_assets_tests.bigquery.emulator import Emulator
 from v4_assets_tests.fixtures.warehouses import DAY, SmallWarehouse
@@ -117,8 +119,8 @@ ADAPTER = Path(warehouse_module.__file__).parent
 STATEMENT = re.compile(
     r"(?:SELECT|INSERT|UPDATE|DELETE|MERGE|CREATE|ALTER|DROP|DECLARE|BEGIN|COMMIT|SET|IF)\b", re.ASCII
 )
-PASTED = ("console.py",)
-"""Makes the scripts for Google's console, which test_console.py runs as a whole."""
+PASTED = ("console.py", "console_rollback.py")
+"""Make the scripts for Google's console, which test_console.py runs as a whole."""
 
 
 def statements() -> dict[str, re.Pattern[str]]:
@@ -136,6 +138,19 @@ def statements() -> dict[str, re.Pattern[str]]:
             gaps = "".join(".*?" if text is None else re.escape(str(text)) for text in texts)
             found[f"{path.name}:{getattr(node, 'lineno', 0)}"] = re.compile(gaps, re.DOTALL)
     return found
+
+
+def move_everything(small: SmallWarehouse) -> None:
+    """Copy the table, give the copy another name, compare, drop it; put a view in its place that expires."""
+    moving = small.warehouse.moving()
+    moving.copy(small.scores, "copied")
+    moving.rename(replace(small.scores, name="copied"), "aside")
+    aside = replace(small.scores, name="aside")
+    assert moving.content(aside) == moving.content(small.scores)
+    moving.drop(aside, "table")
+    assert small.warehouse.columns(aside) == {}
+    moving.put_view(aside, "AS SELECT 1 AS n", "view")
+    moving.set_expiration(aside, "view", Expiration(datetime(2099, 1, 1, tzinfo=UTC)))
 
 
 def test_every_statement_of_the_adapter_runs_on_the_emulator(small, emulator, monkeypatch):
@@ -157,6 +172,7 @@ def test_every_statement_of_the_adapter_runs_on_the_emulator(small, emulator, mo
     small.warehouse.transact([Statement(small.rename("a", "b"), 1)])
     assert small.leads() == ["b"]
     assert list(small.warehouse.view_texts(small.dataset)) == ["best"]
+    move_everything(small)
     probe.verify_readable(small.warehouse, small.scores)
     probe.verify_writable(small.warehouse, small.scores)
     wanted = statements()

@@ -341,7 +341,9 @@ def test_a_type_that_is_not_declared_stops_the_day_and_a_training_with_a_sentenc
     desk.put({key: [] for key in tables.SOURCES})
     table = desk.store.catalogue[source]
     name = ".".join(f'"{part}"' for part in (table.dataset, table.name))
-    with desk.store.warehouse._connection() as connection:
+    engine = desk.store.warehouse
+    assert isinstance(engine, DuckDBWarehouse)
+    with engine._connection() as connection:
         connection.execute(f'ALTER TABLE {name} ALTER COLUMN "{column}" TYPE {to}')
     with pytest.raises(SchemaDriftError, match=f"{said}.*declared under sources.types"):
         verify_sources(desk.store)
