@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from salesforce_stand_in import StandInOrg
+from v4_assets.config.record_ids import is_record_id, to_18
 from v4_assets.operations.status import status
 from v4_assets.operations.status_text import as_text
 from v4_assets_tests.fixtures.stories import BEFORE, GOOD, NEW, OLD, Story, tell
@@ -21,8 +22,8 @@ def stage(name: str, tmp_path) -> Iterator[tuple[Story, StandInOrg, list[str]]]:
     told = tell(name, tmp_path / "home", V4_SALESFORCE="local")
     for day in BEFORE if name == "seventh" else ():
         told.write(day, GOOD, retrospective=True)
-    rows = told.read("SELECT DISTINCT lead_id FROM `ml_features`.`v4_scored_leads` ORDER BY lead_id")
-    leads = [str(row["lead_id"]) for row in rows]
+    rows = told.read("SELECT DISTINCT Id FROM `SavvyGTMData`.`Lead`")  # those of later days, too
+    leads = sorted({to_18(row["Id"]) for row in rows if is_record_id(row["Id"] or "")})
     with StandInOrg(told.home / "org", leads) as org:
         yield told, org, leads
 
