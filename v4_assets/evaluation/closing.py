@@ -17,7 +17,8 @@ from v4_assets.production import events as deployments
 from v4_assets.production.closes import Recorded
 from v4_assets.production.decision import ROLLBACK_GATES, Verdict
 from v4_assets.production.events import Event
-from v4_assets.production.gates import Covered, evidence_gates, history_of
+from v4_assets.production.criteria import Covered
+from v4_assets.production.gates import evidence_gates, history_of
 from v4_assets.production.orders import gates_json
 from v4_assets.production.weeks import can_close, name_of
 from v4_assets.store import Store
