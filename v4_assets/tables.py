@@ -6,17 +6,11 @@ existing installations can be upgraded: v4_assets/warehouse/schema.py.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from v4_assets import sql
-from v4_assets.sources.columns import (
-    CONTACT_COLUMNS,
-    HISTORY_COLUMNS,
-    LEAD_COLUMNS,
-    OPTIONAL_LEAD_COLUMNS,
-    PROTOCOL_COLUMNS,
-)
+from v4_assets.sources import reading
 from v4_assets.sources.types import SourceTypes
 from v4_assets.sql import Column, Query
 
@@ -87,17 +81,11 @@ class VersionNames:
         return "legacy_features" if self.legacy_columns else "production_features"
 
 
-LEAD = "lead"
+LEAD = reading.LEAD
 CONTACTS = "ria_contacts_current"
 HISTORY = "contact_registered_employment_history"
 PROTOCOL = "broker_protocol_members"
 SOURCES = (LEAD, CONTACTS, HISTORY, PROTOCOL)
-SOURCE_COLUMNS = {CONTACTS: CONTACT_COLUMNS, HISTORY: HISTORY_COLUMNS, PROTOCOL: PROTOCOL_COLUMNS}
-"""Columns of the sources whose names are the same everywhere."""
-BROUGHT = "brought"
-"""In {{lead.brought}}: the observations of a source's columns that only some versions need."""
-FURTHER = "further"
-"""In {{lead.further}} of sql/sources/lead.sql: those columns."""
 
 SOURCE_OBSERVATIONS = "source_observations"
 SCORED_LEADS = "scored_leads"
@@ -151,19 +139,11 @@ class Catalogue(Mapping[str, Table]):
         source_types: SourceTypes | None = None,
     ) -> None:
         self.brought = brought or {}
-        self._types = source_types or SourceTypes()
         self._week = week
         self.datasets = datasets
         self.versions = versions
-        renamed = lead_columns or {}
-        self.lead_columns = {key: renamed.get(key) or column.name for key, column in LEAD_COLUMNS.items()}
-        self.lead_columns |= {key: name for key in OPTIONAL_LEAD_COLUMNS if (name := renamed.get(key))}
-        every = {**LEAD_COLUMNS, **OPTIONAL_LEAD_COLUMNS}
-        self._declared = {
-            LEAD: {key: replace(every[key], name=name) for key, name in self.lead_columns.items()},
-            **{key: {one.name: one for one in columns} for key, columns in SOURCE_COLUMNS.items()},
-        }
-        columns = {key: self._types.delivered(key, declared) for key, declared in self._declared.items()}
+        self.lead_columns = reading.lead_names(lead_columns or {})
+        self._reading = reading.SourceReading(self.lead_columns, self.brought, source_types or SourceTypes())
         described = (
             (LEAD, datasets.crm, "Lead", "Salesforce leads"),
             (CONTACTS, datasets.advisors, CONTACTS, "Advisors, current state only"),
@@ -171,7 +151,7 @@ class Catalogue(Mapping[str, Table]):
             (PROTOCOL, datasets.crm, PROTOCOL, "Broker Protocol members"),
         )
         sources = [
-            Table(key, dataset, name, (*columns[key], *self.brought.get(key, ())), description, is_source=True)
+            Table(key, dataset, name, self._reading.delivered(key), description, is_source=True)
             for key, dataset, name, description in described
         ]
         made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE)]
@@ -192,13 +172,6 @@ class Catalogue(Mapping[str, Table]):
         """Each source as the query of its file, which reads what can be of the firm's table."""
         bound = {key: self.query(key, dict.fromkeys(sql.load(key).params)) for key in SOURCES}
         return {key: f"(\n{query.text}\n)" for key, query in bound.items()}
-
-    def _raw(self, source: str) -> dict[str, str]:
-        """The names in a source's own file: the firm's table, and its columns as they are read."""
-        columns = self._types.expressions(source, self._declared[source])
-        further = "".join(f",\n    {column.name}" for column in self.brought.get(source, ()))
-        absent = {f"{LEAD}.{key}": "FALSE" for key in OPTIONAL_LEAD_COLUMNS} if source == LEAD else {}
-        return {source: self[source].full_name, f"{source}.{FURTHER}": further, **absent, **columns}
 
     def __getitem__(self, key: str) -> Table:
         return self._tables[key]
@@ -224,21 +197,18 @@ class Catalogue(Mapping[str, Table]):
         """The guide's names, each version's features on the latest day; and views that follow what is live."""
         scores = [self.query("production_scores", daily_scores=scores_key(one.key)) for one in self.versions.values()]
         every = Query("production_scores", "\nUNION ALL\n".join(query.text for query in scores))
-        return (
-            *(
-                self._view(
-                    names.features_view,
-                    self.query(names.features_file, features=features_key(names.key)),
-                    f"Features of {version} on the latest day that has any",
-                )
-                for version, names in self.versions.items()
-            ),
-            self._view("v4_production_scores", every, sql.load("production_scores").purpose),
-            *(
-                self._view(f"v4_{name}", self.query(name), sql.load(name).purpose)
-                for name in ("production_periods", "weekly_lift_by_decile")
-            ),
-        )
+        views = [
+            (
+                names.features_view,
+                self.query(names.features_file, features=features_key(names.key)),
+                f"Features of {version} on the latest day that has any",
+            )
+            for version, names in self.versions.items()
+        ]
+        views.append(("v4_production_scores", every, sql.load("production_scores").purpose))
+        for name in ("production_periods", "weekly_lift_by_decile"):
+            views.append((f"v4_{name}", self.query(name), sql.load(name).purpose))
+        return tuple(View(self.datasets.features, *one) for one in views)
 
     def view_columns(self, name: str) -> tuple[str, ...]:
         """Names of a view's columns; of a version's features view those of its table."""
@@ -248,9 +218,6 @@ class Catalogue(Mapping[str, Table]):
         file = {view.name: view.query.name for view in self.views}[name]
         contract = "daily_scores" if file == "production_scores" else file
         return tuple(column.name for column in sql.load(contract).columns)
-
-    def _view(self, name: str, query: Query, description: str) -> View:
-        return View(self.datasets.features, name, query, description)
 
     def lineage(self, version: str) -> tuple[str, ...]:
         """Keys of the checked tables that a version's scores are made from, its scores last."""
@@ -262,7 +229,7 @@ class Catalogue(Mapping[str, Table]):
 
         The file of a source reads the firm's table; every other file reads what the source's file makes of it.
         """
-        names = self._raw(file) if file in SOURCES else self.names(**aliases)
+        names = self._reading.own_names(file, self[file].full_name) if file in SOURCES else self.names(**aliases)
         return sql.bind(sql.load(file), names, params or {})
 
     def names(self, **aliases: str) -> dict[str, str]:
@@ -271,19 +238,9 @@ class Catalogue(Mapping[str, Table]):
         return (
             {key: table.full_name for key, table in self.items()}
             | self._read
-            | {f"{LEAD}.{key}": key for key in LEAD_COLUMNS}
-            | {f"{LEAD}_name.{key}": name for key, name in self.lead_columns.items()}
-            | {f"{key}.{BROUGHT}": self._observed(key) for key in SOURCES}
+            | self._reading.names
             | {"policy.week": self._week}
             | {placeholder: self[key].full_name for placeholder, key in aliases.items()}
-        )
-
-    def _observed(self, source: str) -> str:
-        """What source_observations.sql adds to a source's columns for those that only some versions need."""
-        return "".join(
-            f",\n      STRUCT('{one.name}' AS column_name, COUNTIF({one.name} IS NULL) AS null_count, 0 AS "
-            "impossible_count, CAST(NULL AS STRING) AS lowest, CAST(NULL AS STRING) AS highest)"
-            for one in self.brought.get(source, ())
         )
 
 

@@ -155,18 +155,7 @@ def show_replay(policy: Path | None, first: date | None, last: date, as_json: bo
     other = read_rollout(policy) if policy else settings.rollout
     _verify_same_outcome(settings.rollout, other)
     days = _replayed(settings.rollout, other, first or settings.rollout.first_day, last)
-    content = [
-        {
-            "day": one.day,
-            "phase": one.phase.value,
-            "action": one.decision.action.value,
-            "reason": one.decision.reason,
-            "retrospective": one.retrospective,
-            "happened": one.happened,
-        }
-        for one in days
-    ]
-    say(content, replaying.as_text(days), as_json)
+    say(replaying.as_dicts(days), replaying.as_text(days), as_json)
 
 
 @click.group("sync")

@@ -18,8 +18,9 @@ from v4_assets.config.rollout_systems import (
     Sources,
 )
 from v4_assets.errors import SettingsError
+from v4_assets.sources.columns import SOURCE_COLUMNS
 from v4_assets.sql import Column
-from v4_assets.tables import LEAD, SOURCE_COLUMNS, Catalogue, Datasets, VersionNames
+from v4_assets.tables import LEAD, Catalogue, Datasets, VersionNames
 
 
 class HyperParameters(Frozen):

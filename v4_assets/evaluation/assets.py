@@ -16,7 +16,7 @@ from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.daily import MaterializeResult, about, daily_asset, days, sentence, upstream
 from v4_assets.errors import V4Error
-from v4_assets.evaluation import checks, closing, watching
+from v4_assets.evaluation import checks, closing, watch_basis, watching
 from v4_assets.evaluation.cohorts import last_matured, widest
 from v4_assets.evaluation.comparison import Judged
 from v4_assets.evaluation.evidence import Evidence, digest
@@ -106,7 +106,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
             written = metadata_of(write, day, time.monotonic() - started)
             rows = store.comparison_rows(day.date, day.date)
             evidence = [Evidence.from_row(row) for row in rows]
-            basis = watching.record_basis(evaluator)
+            basis = watch_basis.record_basis(evaluator)
             if basis:
                 watching.count_calls(evaluator, basis)
             judged = judge(store, rollout, day, events, evidence)

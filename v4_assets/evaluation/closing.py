@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from v4_assets import tables
 from v4_assets.config.rollout import Rollout
-from v4_assets.evaluation import watching
+from v4_assets.evaluation import watch_basis
 from v4_assets.evaluation.cohorts import Reach, cohort, without
 from v4_assets.evaluation.comparison import compare, served
 from v4_assets.evaluation.evidence import Evidence
@@ -15,9 +15,10 @@ from v4_assets.partition import Day
 from v4_assets.production import closes
 from v4_assets.production import events as deployments
 from v4_assets.production.closes import Recorded
+from v4_assets.production.criteria import Covered
 from v4_assets.production.decision import ROLLBACK_GATES, Verdict
 from v4_assets.production.events import Event
-from v4_assets.production.gates import Covered, evidence_gates, history_of
+from v4_assets.production.gates import evidence_gates, history_of
 from v4_assets.production.orders import gates_json
 from v4_assets.production.weeks import can_close, name_of
 from v4_assets.store import Store
@@ -43,7 +44,7 @@ def covered(store: Store, rollout: Rollout, events: Sequence[Event], day: date) 
 
     None without any watch: the cohort itself measures them.
     """
-    known = watching.bases(store)
+    known = watch_basis.bases(store)
     switches = [event.event_id for event in events if event.event in deployments.SWITCHES and event.day < day]
     found = [known[one] for one in switches if one in known]
     return found[-1].covered if found else None

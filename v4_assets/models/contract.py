@@ -100,8 +100,7 @@ def encode(features: Sequence[Feature], rows: pa.RecordBatch | pa.Table, into: M
     Raises FeatureError naming every column that is missing or of another type, every NULL where none is allowed, and
     every category the model does not know. Other columns of `rows` are ignored.
     """
-    problems = contract_problems(features, rows.schema)
-    if problems:
+    if problems := contract_problems(features, rows.schema):
         raise FeatureError(
             "The rows do not fit the model: " + listed(problems) + ". Give one column per feature in the type expected."
         )
@@ -119,8 +118,7 @@ def encode(features: Sequence[Feature], rows: pa.RecordBatch | pa.Table, into: M
             unknown = pc.unique(column.filter(pc.and_(pc.is_null(codes), pc.is_valid(column)))).to_pylist()
             problems.append(f"{feature.name} holds {unknown[:5]}, the model knows {list(feature.categories)}")
         if not problems:
-            values = codes.to_numpy(zero_copy_only=False) if isinstance(codes, pa.Array) else codes.to_numpy()
-            matrix[:, position] = values
+            matrix[:, position] = codes.to_numpy(zero_copy_only=False)
             if feature.nulls == "missing" and (column.null_count or pa.types.is_floating(column.type)):
                 matrix[np.isnan(matrix[:, position]), position] = feature.null_code
     if problems:
@@ -259,6 +257,4 @@ def _fits(feature: Feature, found: pa.DataType) -> bool:
     if feature.type == "STRING":
         text = found.value_type if pa.types.is_dictionary(found) else found
         return bool(pa.types.is_string(text) or pa.types.is_large_string(text))
-    if feature.type == "INT64":
-        return bool(pa.types.is_integer(found))
-    return bool(pa.types.is_integer(found) or pa.types.is_floating(found))
+    return bool(pa.types.is_integer(found) or (feature.type == "FLOAT64" and pa.types.is_floating(found)))

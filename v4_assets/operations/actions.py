@@ -11,16 +11,15 @@ import dagster as dg
 from v4_assets import verdicts
 from v4_assets.config.environment import Settings
 from v4_assets.definitions import build
-from v4_assets.errors import ModelError, ModelIntegrityError, PolicyError, listed
+from v4_assets.errors import PolicyError, listed
 from v4_assets.evaluation.evidence import digest
-from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, ALERT_SENSOR, FIRST_ASSETS, ROLLOUT_SENSOR
 from v4_assets.operations import operate
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.production import events as deployments
 from v4_assets.production import store as production_store
-from v4_assets.production.archive import verify
+from v4_assets.production.archive import bring_back
 from v4_assets.production.assets import export_registry
 from v4_assets.production.events import Event, Production
 from v4_assets.production.orders import Kind, Order, order_id
@@ -162,26 +161,8 @@ def restore(settings: Settings, version: str, reason: str) -> Event:
     archived = deployments.state_after(_now(settings)[0]).archived
     if version not in archived:
         raise PolicyError(f"{version} is not archived; archived are: {', '.join(sorted(archived)) or 'none'}.")
-    folders = list(settings.places.archive.glob(f"{version}-*"))
-    if not folders:
-        raise ModelIntegrityError(
-            f"There is no {settings.places.archive}/{version}-…: bring back the folder that was there."
-        )
-    folder = max(folders, key=lambda one: one.stat().st_mtime)
-    sums, models = verify(folder), registry(settings)
-    if not _is_whole(models, version, sums):
-        files = {name: (folder / name).read_bytes() for name in sums}
-        models.add(version, files, {"restored_from": str(folder)}, replace=True)
+    bring_back(settings.places.archive, version, registry(settings))
     return _record(settings, "restored", version, reason)
-
-
-def _is_whole(models: ModelRegistry, version: str, sums: dict[str, str]) -> bool:
-    """Whether the registry still holds exactly the bundle that was archived, undamaged."""
-    try:
-        models.load(version)
-        return dict(models.entry(version).files) == sums
-    except ModelError:
-        return False
 
 
 def who() -> str:

@@ -1,7 +1,7 @@
 """From evidence to gates: each criterion of the guide with its verdict and its reason in words. Pure."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from v4_assets.config.rollout_policy import Evaluation, Policy, PromotionPolicy, RollbackPolicy
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.intervals import ROUNDING, one_sided
-from v4_assets.evaluation.measured import LEAST_CONVERSIONS
 from v4_assets.production import criteria, decision
-from v4_assets.production.criteria import AREA, LIFT, RATE, Measure, Scale, criterion, shortage
+from v4_assets.production.criteria import LIFT, RATE, Covered, Line, criterion, shortage
 from v4_assets.production.decision import Evaluated, Gate, History, Verdict
 
 if TYPE_CHECKING:
@@ -22,10 +21,6 @@ TEST_METRICS = ("test_auc_above_baseline", "test_lift", "auc_gap")
 FROM_LIST = (
     "The leads come from the live version's own list, so lift and AUC understate what it does among all advisors."
 )
-
-
-Covered = tuple[int, int]
-"""Covered conversions and all conversions of the leads that the conversion line is scaled by."""
 
 
 def gates(
@@ -85,16 +80,16 @@ def evidence_gates(
     proposed, asked = rows.get(("promotion", candidate)), policy.rollback
     needed = evaluation.min_conversions
     found = (
-        _watched(decision.TOP_DECILE_LIFT, watched, _Line.lift(judged, asked), asked, needed.rollback, evaluation),
-        _watched(decision.AUC, watched, _Line.auc(judged, asked), asked, needed.rollback, evaluation),
+        _watched(decision.TOP_DECILE_LIFT, watched, Line.lift(judged, asked), asked, needed.rollback, evaluation),
+        _watched(decision.AUC, watched, Line.auc(judged, asked), asked, needed.rollback, evaluation),
         _top_decile_conversion(judged, watched, champion, baseline, policy, evaluation, covered),
         _promotion_lift(candidate, proposed, policy.promotion, evaluation),
         _not_behind_baseline(candidate, proposed, baseline, policy.promotion, evaluation),
-        _watched(decision.PROMOTION_AUC, proposed, _Line.auc(candidate, asked), asked, needed.promotion, evaluation),
+        _watched(decision.PROMOTION_AUC, proposed, Line.auc(candidate, asked), asked, needed.promotion, evaluation),
         _watched(
             decision.PROMOTION_CONVERSION,
             proposed,
-            _Line.conversion(candidate, asked, proposed, covered),
+            Line.conversion(candidate, asked, proposed, covered),
             asked,
             needed.promotion,
             evaluation,
@@ -137,52 +132,6 @@ def history_of(
     return made
 
 
-@dataclass(frozen=True)
-class _Line:
-    """What a rollback criterion measures, and the line it is held against."""
-
-    what: str
-    measure: Measure
-    line: float
-    scale: Scale
-    short: tuple[str, ...] = ()
-    """Why the line itself is not known well enough."""
-    about: str = ""
-    """How the line follows from the one of rollout.yaml."""
-
-    @classmethod
-    def lift(cls, version: str, asked: RollbackPolicy) -> "_Line":
-        """Lift of the top decile against the guide's 1.5."""
-        return cls(f"{version}'s top-decile lift", criteria.lift, asked.lift_below, LIFT)
-
-    @classmethod
-    def auc(cls, version: str, asked: RollbackPolicy) -> "_Line":
-        """AUC on matured leads against the guide's 0.59."""
-        return cls(f"{version}'s AUC", criteria.area, asked.auc_below, AREA)
-
-    @classmethod
-    def conversion(cls, version: str, asked: RollbackPolicy, row: Evidence | None, covered: Covered | None) -> "_Line":
-        """Conversion of the top decile against the guide's 5 %, times the share of conversions covered leads hold."""
-        what, written = f"{version}'s top-decile conversion", asked.top_decile_conversion_below
-        if asked.conversion_line == "literal" or row is None:
-            return cls(what, criteria.conversion, written, RATE)
-        held, every = covered or (row.conversions, row.conversions + row.converted_before_scored)
-        share = held / every if every else 1.0
-        short = f"only {every} conversions measure the share for covered leads, {LEAST_CONVERSIONS} are needed"
-        scaled = (
-            f"The line is {RATE.write(written, -1)} of all leads times {share:.2f}, the share of conversions that "
-            "covered leads hold."
-        )
-        return cls(
-            what,
-            criteria.conversion,
-            written * share,
-            RATE,
-            (short,) if every < LEAST_CONVERSIONS else (),
-            scaled if share < 1 else "",
-        )
-
-
 def _top_decile_conversion(
     judged: str,
     row: Evidence | None,
@@ -194,7 +143,7 @@ def _top_decile_conversion(
 ) -> Gate:
     """Conversion of the top decile against its line; a fall of the whole market is not the model's fault."""
     asked = policy.rollback
-    against = _Line.conversion(judged, asked, row, covered)
+    against = Line.conversion(judged, asked, row, covered)
     needed = evaluation.min_conversions.rollback
     gate = _watched(decision.TOP_DECILE_CONVERSION, row, against, asked, needed, evaluation)
     if gate.verdict != Verdict.FAIL or asked.on_champion_also_failing == "rollback":
@@ -241,7 +190,7 @@ def _not_behind_baseline(
 def _watched(
     name: str,
     row: Evidence | None,
-    against: _Line,
+    against: Line,
     asked: RollbackPolicy,
     needed: int,
     evaluation: Evaluation,

@@ -3,14 +3,11 @@
 Dagster keeps what an asset shows for every day, so a PNG is reduced to the few colours that it has.
 """
 
-import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from hashlib import sha256
-from html import escape
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +18,13 @@ from v4_assets.config.rollout_policy import Policy
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.votes import Warning
 from v4_assets.production.events import SWITCHES, Event
+from v4_assets.report.svg import COLOURS, GRID, INK, QUIET, for_page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#3b6fb6", "#c2571f", "#3d8750", "#8a5fae")
-"""Colours of the versions in order of their names; distinguishable with colour blindness."""
 MARKERS = ("o", "s", "^", "D")
-INK, QUIET, GRID = "#333333", "#595959", "#d9d9d9"
 COLOURS_KEPT = 64
 MARGINS = {"left": 0.095, "right": 0.985, "bottom": 0.145, "top": 0.89}
 """Of the axes, as shares of the figure: room for labels and a legend of two rows. To have matplotlib measure the texts
@@ -38,13 +33,6 @@ BESIDE = 0.855
 """Right margin where the thresholds are named beside the axes."""
 BINS = 50
 """Of scores, over [0, 1]."""
-ROLES = {
-    **{colour: f"version-{number}" for number, colour in enumerate(COLOURS)},
-    INK: "ink",
-    QUIET: "quiet",
-    GRID: "grid",
-}
-"""Colour to the custom property by which a page may say otherwise: `--version-0`."""
 
 
 @dataclass(frozen=True)
@@ -261,17 +249,3 @@ def _figure() -> "tuple[Figure, Axes]":
     axes.grid(axis="y", color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     return figure, axes
-
-
-def for_page(svg: str, alt: str) -> str:
-    """The drawing as an element of an HTML page: nothing of the file around it, ids of its own, the page's colours."""
-    own = f"c{sha256(alt.encode()).hexdigest()[:8]}-"
-    unwanted = r"(?s)<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->"
-    body = re.sub(unwanted, "", svg[svg.index("<svg") :]).replace(' id="', f' id="{own}')
-    body = re.sub(r"(url\(#|xlink:href=\"#)", lambda found: found[1].replace("xlink:", "") + own, body)
-    for colour, role in ROLES.items():
-        body = body.replace(colour, f"var(--{role}, {colour})")
-    size = re.search(r'viewBox="([^"]+)"', body)
-    assert size is not None
-    opening = f'<svg class="chart" role="img" viewBox="{size[1]}" aria-label="{escape(alt)}">'
-    return opening + re.sub(r"^<svg[^>]*>", "", body)

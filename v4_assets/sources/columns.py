@@ -45,3 +45,9 @@ HISTORY_COLUMNS = (
     Column("PREVIOUS_REGISTRATION_COMPANY_END_DATE", "DATE", "last day; null = current; filled 60-90 days late"),
 )
 PROTOCOL_COLUMNS = (Column("firm_crd_id", "INT64", "a member firm"),)
+SOURCE_COLUMNS = {
+    "ria_contacts_current": CONTACT_COLUMNS,
+    "contact_registered_employment_history": HISTORY_COLUMNS,
+    "broker_protocol_members": PROTOCOL_COLUMNS,
+}
+"""Columns of the tables whose columns are named the same everywhere."""

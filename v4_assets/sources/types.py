@@ -8,7 +8,7 @@ format and its zone are the feed's own, so the firm's own view casts it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from v4_assets.sources.columns import CONTACT_COLUMNS, HISTORY_COLUMNS, LEAD_COLUMNS, PROTOCOL_COLUMNS
+from v4_assets.sources.columns import LEAD_COLUMNS, SOURCE_COLUMNS
 from v4_assets.sql import Column, Type
 
 _WHOLE = "ABS({name}) < 1e15 AND {name} = TRUNC({name})"
@@ -41,13 +41,8 @@ TEXT_ONLY = ("lead.id", "lead.email", "lead.linkedin", "lead.company", "lead.lea
 
 def source_columns() -> dict[str, Column]:
     """Every column that may be of another type, by its name in rollout.yaml: lead.advisor_crd, TABLE.COLUMN."""
-    tables = {
-        "ria_contacts_current": CONTACT_COLUMNS,
-        "contact_registered_employment_history": HISTORY_COLUMNS,
-        "broker_protocol_members": PROTOCOL_COLUMNS,
-    }
     found = {f"lead.{key}": column for key, column in LEAD_COLUMNS.items() if f"lead.{key}" not in TEXT_ONLY}
-    found |= {f"{table}.{column.name}": column for table, columns in tables.items() for column in columns}
+    found |= {f"{table}.{column.name}": column for table, columns in SOURCE_COLUMNS.items() for column in columns}
     return {key: column for key, column in found.items() if column.type != "STRING" or key == "lead.advisor_crd"}
 
 

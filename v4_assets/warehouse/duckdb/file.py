@@ -19,6 +19,7 @@ import filelock
 import pyarrow as pa
 
 from v4_assets.errors import DAMAGED, WarehouseBusyError, WarehouseError
+from v4_assets.warehouse.duckdb.errors import first_line
 
 SETTINGS = (
     "SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET checkpoint_threshold = '256MB'; "
@@ -136,11 +137,6 @@ def _unusable(path: Path, error: duckdb.Error) -> WarehouseError:
     if "not a valid DuckDB database" in str(error):
         return WarehouseError(f"{path} is not a DuckDB file. {DAMAGED}")
     return WarehouseError(f"{path} cannot be opened: {first_line(error)} {DAMAGED}")
-
-
-def first_line(error: Exception) -> str:
-    """DuckDB's sentence without its stack trace."""
-    return f"{str(error).splitlines()[0].rstrip('.!')}."
 
 
 def _name(holder: Path) -> str:

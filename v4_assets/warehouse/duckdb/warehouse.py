@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
-from v4_assets.errors import DAMAGED, ConcurrentWriteError, SchemaDriftError, TableMissingError, WarehouseError
+from v4_assets.errors import ConcurrentWriteError, TableMissingError, WarehouseError
 from v4_assets.sql import Query
 from v4_assets.tables import PARTITION_COLUMN, Table, View
 from v4_assets.warehouse import schema
-from v4_assets.warehouse.duckdb.file import SETTINGS, Feed, first_line, shared_connection
+from v4_assets.warehouse.duckdb.errors import explained, failed
+from v4_assets.warehouse.duckdb.file import SETTINGS, Feed, shared_connection
 from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.sql import delete_partition, insert_from, quoted, schema_name, to_duckdb
 from v4_assets.warehouse.duckdb.tables import create, shape_of
@@ -23,8 +24,6 @@ from v4_assets.warehouse.shapes import Shape
 from v4_assets.warehouse.writes import PartitionWrite
 
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
-DAMAGE = (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
-"""Errors of a file whose content is not what DuckDB wrote."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,14 @@ class DuckDBWarehouse:
 
     def read(self, query: Query) -> pa.Table:
         """A small answer, whole."""
-        with self._connection() as connection, _explained(query.name):
+        with self._connection() as connection, explained(query.name):
             return _plain(connection.sql(to_duckdb(query.text), params=dict(query.params)).to_arrow_table())
 
     @contextmanager
     def stream(self, query: Query, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[Iterable[pa.RecordBatch]]:
         """A large answer in batches, computed as they are taken."""
         with self._connection() as connection, connection.cursor() as cursor:
-            with _explained(query.name):
+            with explained(query.name):
                 # A cursor of its own: a connection with an open result takes no other query. And a relation: .execute()
                 # would hold the whole result first.
                 cursor.execute(SETTINGS)
@@ -121,7 +120,7 @@ class DuckDBWarehouse:
         """Run statements in one transaction that stands only if each changed what it should."""
         with self._transaction("the transaction") as connection:
             for statement in statements:
-                with _explained(statement.query.name):
+                with explained(statement.query.name):
                     text = to_duckdb(statement.query.text)
                     changed = connection.execute(text, dict(statement.query.params)).fetchall()[0][0]
                 if statement.expected_rows is not None and changed != statement.expected_rows:
@@ -170,7 +169,7 @@ class DuckDBWarehouse:
         with self._connection() as connection:
             connection.execute("BEGIN")
             try:
-                with _explained(what):
+                with explained(what):
                     yield connection
                     connection.execute("COMMIT")
             except BaseException:
@@ -194,7 +193,7 @@ def _batches(reader: pa.RecordBatchReader, what: str) -> Iterator[pa.RecordBatch
         except StopIteration:
             return
         except (OSError, pa.ArrowException, duckdb.Error) as error:
-            raise _failed(what, error) from error
+            raise failed(what, error) from error
         yield _plain(batch)
 
 
@@ -206,7 +205,7 @@ def _plain(rows: Rows) -> Rows:
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: Table, rows: Query | Iterable[pa.RecordBatch]) -> int:
     if isinstance(rows, Query):
-        with _explained(rows.name):
+        with explained(rows.name):
             return _count(connection.execute(insert_from(table, f"({to_duckdb(rows.text)})"), dict(rows.params)))
     feed = Feed(rows)
     reader = pa.RecordBatchReader.from_batches(arrow_schema(table), feed)
@@ -239,29 +238,3 @@ def _verify_turn(connection: duckdb.DuckDBPyConnection, write: PartitionWrite, l
             f"{write.sequence - 1}: another run has just written it. Nothing was changed; run again to continue from "
             "that write."
         )
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """DuckDB's errors as this project's, naming the query or the table written."""
-    try:
-        yield
-    except duckdb.CatalogException as error:
-        raise TableMissingError(
-            f"{what} uses a table that does not exist: {str(error).splitlines()[0]}. `v4 init` creates the "
-            "tables this project writes; sources come from the firm's systems, or from `v4 sample`."
-        ) from error
-    except duckdb.BinderException as error:
-        raise SchemaDriftError(
-            f"{what} uses a column that is missing or of another type: {str(error).splitlines()[0]}. Compare the "
-            "source with v4_assets/tables.py."
-        ) from error
-    except duckdb.Error as error:
-        raise _failed(what, error) from error
-
-
-def _failed(what: str, error: Exception) -> WarehouseError:
-    """The failure of a query or a write, and what to do about a damaged file, which is found when it is read."""
-    if isinstance(error, DAMAGE) or "Corrupt" in str(error):
-        return WarehouseError(f"{what} failed: {first_line(error)} {DAMAGED}")
-    return WarehouseError(f"{what} failed: {error}")
