@@ -47,15 +47,38 @@ def _versions_are_recorded(story: Story) -> None:
         version: {"model_sha256": bundle.sha256, "bundle_sha256": bundle.bundle_sha256}
         for version, bundle in bundles.items()
     }
-    for name in (*SCORES.values(), "v4_production", "v4_deployments", "v4_lift_comparison"):
-        found = story.read(f"SELECT DISTINCT bundle_sha256 FROM `ml_features`.`{name}`")
-        assert found == [{"bundle_sha256": None}], name
     assert story.production.bundle_sha256 == bundles[NEW].bundle_sha256
-    assert story.read("SELECT * FROM `ml_features`.`v4_takeover`") == []
+
+
+ADDED: dict[int, dict[str, tuple[str, ...]]] = {
+    2: dict.fromkeys((*SCORES.values(), "v4_production_scores"), ("bundle_sha256",))
+    | dict.fromkeys(("v4_production", "v4_production_periods", "v4_deployments"), ("bundle_sha256",))
+    | {
+        "v4_lift_comparison": ("bundle_sha256", "silent_days"),
+        "v4_source_observations": ("impossible_count", "impossible_examples"),
+        "v4_schema": (),
+        "v4_takeover": (),
+        "v4_salesforce_syncs": (),
+        "v4_watch_basis": (),
+        "v4_early_warning_votes": (),
+        "v4_week_closes": (),
+    },
+}
+"""Schema version to the tables and views it changed, with their new columns; one without any is new itself."""
+
+
+def _schema_2_is_there(story: Story) -> None:
+    _versions_are_recorded(story)
+    for name, columns in ADDED[2].items():
+        if columns:
+            older = story.read(f"SELECT DISTINCT {', '.join(columns)} FROM `ml_features`.`{name}`")
+            assert older == [dict.fromkeys(columns)], name
+        elif name != "v4_schema":
+            assert story.read(f"SELECT * FROM `ml_features`.`{name}`") == [], name
 
 
 BROUGHT: dict[int, Callable[[Story], None]] = {
-    2: _versions_are_recorded,
+    2: _schema_2_is_there,
 }
 """Schema version to what holds of the upgraded installation, before anything else is run: new columns read NULL in
 older rows, new tables are empty, facts are recorded."""
@@ -138,8 +161,35 @@ def _basis_is_measured_once(story: Story) -> None:
     assert story.read("SELECT * FROM `ml_features`.`v4_watch_basis`") == basis
 
 
+def columns_of(story: Story) -> dict[str, set[str]]:
+    """Columns of every table and view in the dataset of the features, whatever release they are of."""
+    statement = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'ml_features'"
+    with embedded(warehouse(story.settings, any_schema=True))._connection() as connection:
+        found: dict[str, set[str]] = {}
+        for table, column in connection.execute(statement).fetchall():
+            found.setdefault(table, set()).add(column)
+    return found
+
+
 def test_every_schema_version_is_tested_here():
-    assert list(BROUGHT) == list(range(2, NEEDED + 1))
+    assert list(BROUGHT) == list(ADDED) == list(range(2, NEEDED + 1))
+
+
+def test_the_upgrade_adds_the_tables_and_columns_named_here_and_removes_none(story):
+    before = columns_of(story)
+    assert v4(story, "init").exit_code == 0
+    after = columns_of(story)
+    assert [table for table, columns in before.items() if not columns <= after.get(table, set())] == []
+    added = {
+        table: columns - before[table] if table in before else set()
+        for table, columns in after.items()
+        if columns != before.get(table)
+    }
+    named: dict[str, set[str]] = {}
+    for version in ADDED.values():
+        for table, columns in version.items():
+            named.setdefault(table, set()).update(columns if table in before else ())
+    assert added == named
 
 
 def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_as_that_release_did(story):
@@ -151,6 +201,7 @@ def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_
     assert (
         due["schema version"]
         == due["live version"]
+        == due["verdicts"]
         == f"The warehouse is of schema 1, this release needs {NEEDED}: run `v4 init`."
     )
 
