@@ -1,7 +1,7 @@
 -- record_takeover: add one row to the record of takeovers, once.
 -- grain:   one row
 -- inputs:  {{takeover}}
--- params:  @takeover_id STRING, @number INT64, @event STRING, @object_name STRING, @kind STRING, @kept_as STRING, @method STRING, @view_text STRING, @row_count STRING, @expires_at STRING, @partition_days STRING, @recorded_at TIMESTAMP, @recorded_by STRING
+-- params:  @takeover_id STRING, @number INT64, @event STRING, @object_name STRING, @kind STRING, @kept_as STRING, @method STRING, @view_text STRING, @counted_rows STRING, @expires_at STRING, @partition_days STRING, @recorded_at TIMESTAMP, @recorded_by STRING
 -- output:
 --   takeover_id  STRING  the takeover; the other columns are those of takeover
 
@@ -20,7 +20,7 @@ FROM (
     @kept_as AS kept_as,
     @method AS method,
     @view_text AS view_text,
-    CAST(@row_count AS INT64) AS row_count, -- engines agree: a whole number
+    CAST(@counted_rows AS INT64) AS row_count, -- engines agree: a whole number
     CAST(@expires_at AS TIMESTAMP) AS expires_at,
     CAST(@partition_days AS FLOAT64) AS partition_days,
     @recorded_at AS recorded_at,

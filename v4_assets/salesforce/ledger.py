@@ -91,8 +91,9 @@ class Ledger:
 
     def record(self, row: SyncRecord) -> None:
         """Record the end of a sync."""
-        now = {"ended_at": self.clock.now()}
-        self.warehouse.transact([self._one("salesforce_record_sync", asdict(row) | now)])
+        values = asdict(row) | {"ended_at": self.clock.now(), "failed_rows": row.failed}
+        del values["failed"]
+        self.warehouse.transact([self._one("salesforce_record_sync", values)])
 
     def release(self, org_id: str, *, code: str | None = None, lead_id: str | None = None) -> int:
         """Forget refusals, so that the next sync sends these leads again. Returns how many."""

@@ -50,11 +50,11 @@ def record(store: Store, rows: Iterable[Row]) -> None:
     for number, row in enumerate(rows, latest + 1):
         values = asdict(row) | {
             "number": number,
-            "row_count": None if row.row_count is None else str(row.row_count),
+            "counted_rows": None if row.row_count is None else str(row.row_count),
             "expires_at": row.expires_at.isoformat(sep=" ") if row.expires_at else None,
             "partition_days": None if row.partition_days is None else str(row.partition_days),
         }
-        del values["sequence"]
+        del values["sequence"], values["row_count"]
         statements.append(Statement(store.catalogue.query("record_takeover", values), expected_rows=1))
     store.warehouse.transact(statements)
 
