@@ -11,8 +11,9 @@ from click.testing import CliRunner, Result
 from v4_assets import tables
 from v4_assets.cli.main import cli
 from v4_assets.clock import cutoff
-from v4_assets.config.environment import load
-from v4_assets.resources import warehouse
+from v4_assets.config.environment import Settings, load
+from v4_assets.operations import actions, operate
+from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
 from v4_assets.sql import Query
@@ -24,9 +25,9 @@ from v4_assets.warehouse.protocol import Statement
 from v4_assets.warehouse.render import chosen, scripts
 from v4_assets.warehouse.writes import fingerprint, text_sha256
 from v4_assets_tests.fixtures.narrow import embedded
-from v4_assets_tests.fixtures.stories import NEW, OLD, Story, tell
 
 DAY = date(2026, 1, 12)
+OLD, NEW = "v4.0.0", "v4.1.0"
 ALL = ["tables", "views", "production_scoring_v40", "production_scoring_v41"]
 
 
@@ -130,9 +131,28 @@ def rows(connection: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
 # --- the rollback -----------------------------------------------------------------------------------------------------
 
 
-def pasted(story: Story, text: str) -> list[tuple[object, ...]]:
+@pytest.fixture
+def promoted(tmp_path) -> Settings:
+    """A day was run and the candidate promoted by a person."""
+    settings = load({"V4_HOME": str(tmp_path), "V4_NOW": f"{DAY}T06:30"})
+    world = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=DAY)
+    fill(warehouse(settings, any_schema=True), settings.rollout.catalogue, build(world))
+    operate.init(settings)
+    for outcome in (operate.run_day(settings, DAY), actions.order(settings, "promotion", NEW, "It is better")):
+        assert outcome.success, outcome.errors
+    return settings
+
+
+def script_of(settings: Settings, reason: str = "NULL") -> str:
+    text = (
+        CliRunner().invoke(cli, ["sql", "render", "--script", "rollback"], env={"V4_HOME": str(settings.home)}).output
+    )
+    return text.replace("v4_reason = NULL", f"v4_reason = {reason}")
+
+
+def pasted(settings: Settings, text: str) -> list[tuple[object, ...]]:
     """What a DuckDB shell shows last; a refused script leaves its transaction to be rolled back."""
-    with duckdb.connect(str(story.settings.duckdb_file)) as shell:
+    with duckdb.connect(str(settings.duckdb_file)) as shell:
         for statement in duckdb.extract_statements(text):
             found = shell.execute(statement).fetchall()
     return found
@@ -145,43 +165,33 @@ def test_every_value_of_the_rollback_is_set_before_it_is_used(tmp_path):
     assert {f"v4_{name}" for name in (*load_sql("switch_production").params, *load_sql("record_event").params)} <= used
 
 
-def test_a_pasted_rollback_switches_once_with_a_reason_and_the_next_tick_carries_it_through(tmp_path):
-    story = tell("watched", tmp_path / "home")
-    assert story.live == NEW
-    empty = render(story.home, "--script", "rollback", V4_HOME=str(story.home)).output
-    text = empty.replace("v4_reason = NULL", "v4_reason = 'it''s down'")
-    before = story.happened
+def test_a_pasted_rollback_switches_once_with_a_reason_and_the_next_tick_carries_it_through(promoted):
+    before = [event.event for event in store(promoted).events()]
     with pytest.raises(duckdb.Error, match="Nothing was changed: say in v4_reason why"):
-        pasted(story, empty)
-    assert (story.live, story.happened) == (NEW, before)
-    [(live, previous, _)] = pasted(story, text)
-    assert (live, previous, story.live) == (OLD, NEW, OLD)
+        pasted(promoted, script_of(promoted))
+    assert [event.event for event in store(promoted).events()] == before
+    [(live, previous, _)] = pasted(promoted, script_of(promoted, "'it''s down'"))
+    assert (live, previous, store(promoted).live()) == (OLD, NEW, OLD)
     with pytest.raises(duckdb.Error, match=r"Nothing was changed: v4\.0\.0 is live already"):
-        pasted(story, text)
-    assert story.happened == [*before, "rollback_started"]
+        pasted(promoted, script_of(promoted, "'again'"))
 
-    story.goes_on(time="08:00")
-    [outcome] = story.tick().outcomes
+    later = load({"V4_HOME": str(promoted.home), "V4_NOW": f"{DAY}T08:00"})
+    [outcome] = actions.tick(later).outcomes
     assert outcome.success, outcome.errors
-    assert story.happened == [*before, "rollback_started", "rollback_completed"]
-    started = story.events[-2]
-    assert (started.reason, started.decided_by, started.previous) == ("it's down", "console", NEW)
-    assert [name for name in story.reports if "rollback-v4.0.0" in name]
-    assert story.live == OLD
+    events = store(promoted).events()
+    assert [event.event for event in events] == [*before, "rollback_started", "rollback_completed"]
+    assert (events[-2].reason, events[-2].decided_by, events[-2].previous) == ("it's down", "console", NEW)
+    assert len(list(promoted.places.reports.glob("*-rollback-v4.0.0-*.md"))) == 1
+    assert store(promoted).live() == OLD
 
 
-def test_an_archived_baseline_is_not_made_live_by_a_script(tmp_path):
-    story = tell("watched", tmp_path / "home")
+def test_an_archived_baseline_is_not_made_live_by_a_script(promoted):
     record = {
-        **{"event_id": "x", "happened_at": story.settings.clock.now(), "event": "sunset_completed", "version": OLD},
-        **dict.fromkeys(
-            ("previous", "action_id", "gates", "evidence_day", "evidence_sha256", "bundle_sha256", "run_id")
-        ),
+        **{"event_id": "x", "happened_at": promoted.clock.now(), "event": "sunset_completed", "version": OLD},
+        **dict.fromkeys(set(load_sql("record_event").params) - {"event_id", "happened_at", "event", "version"}),
         **{"reason": "healthy", "decided_by": "a person"},
     }
-    settings = story.settings
-    warehouse(settings).transact([Statement(settings.rollout.catalogue.query("record_event", record), 1)])
-    text = render(story.home, "--script", "rollback", V4_HOME=str(story.home)).output
+    warehouse(promoted).transact([Statement(promoted.rollout.catalogue.query("record_event", record), 1)])
     with pytest.raises(duckdb.Error, match=r"v4\.0\.0 is archived"):
-        pasted(story, text.replace("v4_reason = NULL", "v4_reason = 'why'"))
-    assert story.live == NEW
+        pasted(promoted, script_of(promoted, "'why'"))
+    assert store(promoted).live() == NEW
