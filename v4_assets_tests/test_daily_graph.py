@@ -189,7 +189,8 @@ def test_training_a_live_version_is_refused(home: Path) -> None:
     short.write_text(text.replace("train_from: 2024-02-01", "train_from: 2025-07-01"), encoding="utf-8")
     outcome = operate.run_job(at(home, DAY, V4_ROLLOUT=str(short)), TRAINING_JOB)
     assert not outcome.success
-    assert any("v4.0.0 is live, and a live version must not be retrained" in error for error in outcome.errors)
+    refusal = "v4.0.0 is live, and a live version must not be retrained"
+    assert [error for error in outcome.errors if refusal in error], outcome.errors
 
 
 def test_a_past_day_recomputed_after_conversions_is_identical(home: Path) -> None:
