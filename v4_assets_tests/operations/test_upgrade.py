@@ -208,6 +208,7 @@ def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_
     # The upgrade.
     assert v4(story, "init").output == f"The warehouse was upgraded from schema 1 to {NEEDED}. {NEW} is live.\n"
     assert v4(story, "init").output == f"{NEW} is live.\n"
+    story.deliver()
     assert failing(story) == {}
     for brought in BROUGHT.values():
         brought(story)
@@ -247,6 +248,7 @@ def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_
 
 def test_the_day_of_the_upgrade_may_run_again_and_keeps_what_the_earlier_release_wrote(story):
     assert v4(story, "init").exit_code == 0
+    story.deliver()
     again = story.run()
     assert again.success, again.errors
     day = f"WHERE prediction_date = DATE '{SUNDAY}'"
