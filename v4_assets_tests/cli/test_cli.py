@@ -204,7 +204,7 @@ def test_a_backfill_before_init_gets_as_far_as_the_tables_and_says_what_creates_
 def test_what_is_no_date_is_a_mistake_in_use(home, v4, day):
     code, _, err = v4("run", "--date", day)
     assert code == 2
-    assert f"{day!r} is not a date. Write it like 2026-01-05, or today." in err
+    assert f"{day!r} is not a date. Write it like 2026-01-05, or today or yesterday." in err
 
 
 def test_an_unknown_model_is_refused_beside_those_there_are(home, shipped, v4):
