@@ -15,7 +15,7 @@ from typing import Any
 
 import dagster as dg
 import yaml
-from dagster_shared.serdes import deserialize_value
+from dagster._serdes import deserialize_value
 
 INDEX = "index"
 """The file of all runs' asset events, beside a file for each run."""

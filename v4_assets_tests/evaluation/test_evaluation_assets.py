@@ -116,7 +116,7 @@ def test_a_day_is_compared_for_both_questions_and_by_every_ranking(filled):
 def test_every_gate_and_check_answers_and_none_of_them_blocks(filled):
     result = run(filled)
     found = said(result)
-    assert set(found) == {*GATE_NAMES, "cohort_sound", "rankings_agree"}
+    assert set(found) == {*GATE_NAMES, "closes_hold", "cohort_sound", "early_warning", "rankings_agree"}
     assert {one.blocking for one in found.values()} == {False}
     evidence = filled.store.comparisons(DAY, DAY)
     assert {found[name].metadata["evidence_sha256"].value for name in GATE_NAMES} == {digest(evidence)}
@@ -160,10 +160,10 @@ def test_the_version_live_before_the_first_event_is_the_one_adopted(filled):
         event(1, "adopted", BASELINE, date(2025, 11, 20)),
         event(2, "promotion_started", CANDIDATE, date(2025, 11, 25), previous=BASELINE),
     ]
-    live = filled.evaluator(DAY, events=events)._occasion().live
+    live = filled.evaluator(DAY, events=events).occasion().live
     assert live[date(2025, 11, 17)] == live[date(2025, 11, 24)] == BASELINE
     assert live[date(2025, 11, 25)] == live[date(2025, 12, 1)] == CANDIDATE
-    assert filled.evaluator(DAY)._occasion().live == {}
+    assert filled.evaluator(DAY).occasion().live == {}
 
 
 def test_churn_is_the_share_of_the_top_decile_that_is_new_in_it(filled, world):

@@ -21,7 +21,6 @@ from v4_assets import resources, sql, tables
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import load
 from v4_assets.errors import ModelContractError, ModelError, ModelIntegrityError, V4Error
-from v4_assets.models import registry as registry_module
 from v4_assets.models.bundle import BUNDLE_FILES
 from v4_assets.models.contract import encode, read_contract
 from v4_assets.models.registry import ModelRegistry, write_catalogue
@@ -204,7 +203,7 @@ REFUSALS = {
     "no feature list": (
         lambda brought: brought.features.write_text("[]", encoding="utf-8"),
         ModelContractError,
-        "is not a feature list",
+        "is a JSON list, expected an object",
     ),
 }
 
@@ -467,7 +466,7 @@ def test_a_crash_before_the_bundle_was_verified_leaves_the_catalogue_as_it_was(m
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        patched.setattr(registry_module, "load_bundle", crash)
+        patched.setattr("v4_assets.models.bundle.load_bundle", crash)
         with pytest.raises(MemoryError):
             models.add("v9.1.0", files, {}, replace=False)
     assert (Path(models.registered) / "registry.json").read_bytes() == catalogue

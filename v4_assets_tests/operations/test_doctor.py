@@ -54,7 +54,7 @@ def test_a_healthy_installation_is_ok_everywhere_and_left_as_it_was(story):
     results = asked(story)
     assert not_ok(results) == {CLOCK_STANDS: "warn", NO_INSTANCE: "warn"}
     assert results["source Lead"].found == "all columns as declared, expected all columns as declared"
-    assert results["tables and views"].found.startswith("25 tables and 5 views")
+    assert results["tables and views"].found.startswith("29 tables and 5 views")
     assert results["time zones"].found.startswith("today's partition is 2026-01-05, its cut-off 2026-01-05 05:00 UTC")
     assert results["live version"].found.startswith("v4.0.0 (")
     assert results["Salesforce"].found.startswith("dry-run: nothing is sent")
@@ -215,7 +215,7 @@ def test_the_exit_code_and_the_json_are_for_scripts(story, monkeypatch):
     for name, value in story.environment.items():
         monkeypatch.setenv(name, value)
     fine = CliRunner().invoke(cli, ["doctor"])
-    assert (fine.exit_code, fine.output.splitlines()[-1]) == (0, "20 ok, 2 warn, 0 FAIL")
+    assert (fine.exit_code, fine.output.splitlines()[-1]) == (0, "22 ok, 2 warn, 0 FAIL")
     monkeypatch.setenv("V4_WAREHOUSE", "snowflake")
     broken = CliRunner().invoke(cli, ["doctor", "--json"])
     [only] = json.loads(broken.output)

@@ -16,7 +16,7 @@ CLIENTS = {"google.cloud", "grpc", "requests", "simple_salesforce"}
 ENGINE = {"duckdb", "pyarrow", "sqlglot"}
 STORAGE = {"alembic", "sqlalchemy", "dagster._core.storage.event_log.sqlite.sqlite_event_log"}
 """Dagster's own, whose import takes as long as Dagster's."""
-UNUSED = {"pydantic_settings", "tqdm"}
+UNUSED = {"tqdm"}
 READING = ("history", "live", "lift")
 
 IMPORTED = """

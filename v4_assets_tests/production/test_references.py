@@ -265,7 +265,7 @@ NOTEBOOK = {
 }
 
 
-def test_prose_is_listed_and_keeps_no_version_from_its_sunset(house, tmp_path):
+def test_prose_is_listed_and_keeps_no_version_from_its_sunset(installation, tmp_path):
     files = {
         "a.md": CODE,
         "docs/b.rst": CODE,
@@ -275,7 +275,9 @@ def test_prose_is_listed_and_keeps_no_version_from_its_sunset(house, tmp_path):
         **NOTEBOOK,
     }
     repo = written(tmp_path / "repo", files)
-    found = references.readers(store(house.settings), house.settings.rollout, OLD, ReferencePlaces(paths=(repo,)))
+    found = references.readers(
+        store(installation.settings), installation.settings.rollout, OLD, ReferencePlaces(paths=(repo,))
+    )
     run = {Path(one.where.rpartition(":")[0]).name for one in references.running(found)}
     assert run == {"c.sql", "d.txt", "changelog.py", "code.ipynb", "broken.ipynb"}
     assert len(found) == 8
@@ -283,20 +285,20 @@ def test_prose_is_listed_and_keeps_no_version_from_its_sunset(house, tmp_path):
     assert references.as_sentence(OLD, prose) == (
         "Nothing that was checked reads v4.0.0 by name. It is also named in 3 lines of prose (`v4 references`)."
     )
-    alone = house.v4("--path", str(written(tmp_path / "words", {"a.md": CODE})))
+    alone = installation.v4("--path", str(written(tmp_path / "words", {"a.md": CODE})))
     assert (alone.exit_code, alone.output.splitlines()[0]) == (
         0,
         f"prose            {tmp_path}/words/a.md  line 1  v4_daily_scores",
     )
 
 
-def test_the_status_waits_for_what_runs_and_not_for_prose(house, tmp_path):
+def test_the_status_waits_for_what_runs_and_not_for_prose(installation, tmp_path):
     repo = written(tmp_path / "repo", {"a.md": CODE})
-    places = house.settings.rollout.references.model_copy(update={"paths": (repo,)})
-    rollout = house.settings.rollout.model_copy(update={"references": places})
-    assert status._baseline_readers(store(house.settings), rollout) == ((), None)
+    places = installation.settings.rollout.references.model_copy(update={"paths": (repo,)})
+    rollout = installation.settings.rollout.model_copy(update={"references": places})
+    assert status._baseline_readers(store(installation.settings), rollout) == ((), None)
     written(repo, {"job.sql": f"-- morning\n{CODE}"})
-    assert status._baseline_readers(store(house.settings), rollout) == ((f"{repo}/job.sql:2",), None)
+    assert status._baseline_readers(store(installation.settings), rollout) == ((f"{repo}/job.sql:2",), None)
 
 
 @pytest.mark.parametrize(
@@ -310,39 +312,39 @@ def test_the_status_waits_for_what_runs_and_not_for_prose(house, tmp_path):
         (("*.sql",), set()),
     ],
 )
-def test_excluded_files_and_folders_are_passed_over(house, tmp_path, exclude, left):
+def test_excluded_files_and_folders_are_passed_over(installation, tmp_path, exclude, left):
     names = ("a.sql", "archive/b.sql", "archive/2024/c.sql", "docs/old/d.sql", "docs/archive.sql")
     repo = written(tmp_path / "repo", dict.fromkeys(names, CODE))
     assert {
-        where.removeprefix(f"{repo}/")[:-2] for _, where, _ in house.readers(paths=(repo,), exclude=exclude)
+        where.removeprefix(f"{repo}/")[:-2] for _, where, _ in installation.readers(paths=(repo,), exclude=exclude)
     } == left
 
 
-def test_a_file_is_one_line_with_the_lines_in_it(house, tmp_path):
+def test_a_file_is_one_line_with_the_lines_in_it(installation, tmp_path):
     text = "\n".join([CODE] * 12)
     repo = written(tmp_path / "repo", {"a.sql": text, "b.py": "x = 'models/v4.0.0_r2'\n\nmodel_version = 'v4.0.0'"})
-    lines = house.v4("--path", str(repo)).output.splitlines()
+    lines = installation.v4("--path", str(repo)).output.splitlines()
     assert lines[:2] == [
         f"file             {repo}/a.sql  line 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more  v4_daily_scores",
         f"file             {repo}/b.py  line 1, 3  model_version v4.0.0, models/v4.0.0",
     ]
 
 
-def test_further_objects_of_rollout_yaml_are_a_version_s_own(house, tmp_path):
+def test_further_objects_of_rollout_yaml_are_a_version_s_own(installation, tmp_path):
     repo = written(tmp_path / "repo", {"list.sql": "SELECT * FROM ml_features.v4_prospect_scores"})
-    assert house.readers(paths=(repo,)) == []
+    assert installation.readers(paths=(repo,)) == []
     rollout = Rollout.model_validate({**CONTENT, "references": {"objects": {OLD: ["v4_prospect_scores"]}}})
-    found = references.readers(store(house.settings), rollout, OLD, ReferencePlaces(paths=(repo,)))
+    found = references.readers(store(installation.settings), rollout, OLD, ReferencePlaces(paths=(repo,)))
     assert [one.names for one in found] == [("v4_prospect_scores",)]
     with pytest.raises(ValueError, match=r"references.objects names"):
         Rollout.model_validate({**CONTENT, "references": {"objects": {"v9.9.9": ["x"]}}})
 
 
-def test_a_tree_of_a_thousand_files_is_searched_in_seconds(house, tmp_path):
+def test_a_tree_of_a_thousand_files_is_searched_in_seconds(installation, tmp_path):
     words = "the morning's list of leads, models and scores by `ml_features.other` as * of v4.1.0\n" * 400
     repo = written(tmp_path / "repo", {f"{number % 20}/f{number}.py": words for number in range(1000)})
     written(repo, {"last.sql": CODE})
     started = time.process_time()
-    found = house.readers(paths=(repo,))
+    found = installation.readers(paths=(repo,))
     assert [where for _, where, _ in found] == [f"{repo}/last.sql:1"]
     assert time.process_time() - started < 10

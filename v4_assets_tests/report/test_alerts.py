@@ -76,7 +76,7 @@ def told(tmp_path, slack) -> Story:
 FIRST = [
     "Held in watch: top_decile_lift had no verdict at the close of 2026-W04, 2026-W05.",
     "adopted: v4.0.0 (v4 init). v4.0.0 is the baseline of rollout.yaml",
-    "promotion started: v4.1.0 (rollout_sensor). v4.1.0 has earned its promotion.",
+    "promotion started: v4.0.0 → v4.1.0 (rollout_sensor). v4.1.0 has earned its promotion.",
     "promotion completed: v4.1.0 (rollout_sensor). Everything that follows from promotion_started is done.",
 ]
 """How what there is to tell at the first look begins."""
@@ -211,7 +211,7 @@ def test_every_action_is_reported_with_its_reason(told):
     assert told.tick().outcomes[0].success
     said = told.alerts()
     assert said.startswith(
-        "rollback started: v4.0.0 (rollout_sensor). top_decile_lift failed at 2 consecutive week-closes."
+        "rollback started: v4.1.0 → v4.0.0 (rollout_sensor). top_decile_lift failed at 2 consecutive week-closes."
     )
     assert "; rollback completed: v4.0.0 (rollout_sensor). " in said
 
@@ -224,7 +224,7 @@ def test_a_day_that_was_compared_but_never_sent_is_reported_once_it_is_due(told)
     assert outcome.success, outcome.errors
     assert told.alerts() == ""
     told.goes_on(time="07:30")
-    said = "Salesforce has not received v4.1.0's scores of 2026-02-03: no sync of the day finished."
+    said = "Salesforce has not received v4.1.0's scores of 2026-02-03: no sync of the day has ended."
     assert told.alerts() == said
     assert {"what": said, "do": alerts.KINDS["sync"].do} in status(told.settings)["to_do"]
     assert said.replace("'", "&#x27;") in page_of(told) or said in page_of(told)

@@ -248,7 +248,7 @@ def test_the_demo_reaches_no_real_org_and_sends_no_alert(tmp_path, monkeypatch):
         seen.extend(one.settings for one in (*work.args, work.keywords["silent"]))
         return nullcontext()
 
-    monkeypatch.setattr(rollout_story, "tell", first_story)
+    monkeypatch.setattr(rollout_story, "play", first_story)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     monkeypatch.setattr(demo, "_in_parallel", others)
     assert told(asked, *Story)[0] == 1
@@ -263,7 +263,7 @@ def test_a_story_that_goes_otherwise_fails_the_demo_and_leaves_it_unfinished(tmp
     def goes_otherwise(stage, world, say):
         must(False, "nobody was promoted")
 
-    monkeypatch.setattr(rollout_story, "tell", goes_otherwise)
+    monkeypatch.setattr(rollout_story, "play", goes_otherwise)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     settings = load({"V4_HOME": str(tmp_path)})
     code, said = told(settings)
@@ -276,7 +276,7 @@ def test_another_story_that_goes_otherwise_fails_the_demo_too(tmp_path, monkeypa
     def goes_otherwise():
         must(False, "the market's fall convicted the model")
 
-    monkeypatch.setattr(rollout_story, "tell", goes_as_it_must)
+    monkeypatch.setattr(rollout_story, "play", goes_as_it_must)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     monkeypatch.setattr(demo, "_in_parallel", lambda work: nullcontext(goes_otherwise))
     settings = load({"V4_HOME": str(tmp_path)})
@@ -311,7 +311,7 @@ def run(monkeypatch) -> list[str]:
         found.append(stage.settings.home.name)
         goes_as_it_must(stage, world, say)
 
-    monkeypatch.setattr(rollout_story, "tell", rollout)
+    monkeypatch.setattr(rollout_story, "play", rollout)
     monkeypatch.setattr(other_stories, "tell", others)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     monkeypatch.setattr(demo, "_in_parallel", lambda work: nullcontext(work if work else list))
@@ -386,7 +386,7 @@ def test_a_silent_column_stops_the_day_before_anything_is_scored(small, small_wo
 
 
 def test_the_silent_story_fails_when_nothing_goes_silent(small, small_world, monkeypatch):
-    monkeypatch.setattr(other_stories, "silence", lambda *_: None)
+    monkeypatch.setattr(stories, "SILENT_SOURCE", "no source")
     with pytest.raises(StoryError, match="no check stopped the silent column"):
         other_stories.tell_silence(small, small_world, lambda text: None)
 
