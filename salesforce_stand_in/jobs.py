@@ -123,9 +123,7 @@ class Jobs:
         if fault and fault.kind == "lose" and name == "succeeded":
             told = told[fault.rows :]
         head = ",".join([*(f'"{column}"' for column in columns), *self._header(job)])
-        text = "".join([head + "\n", *told])
-        cut = self.faults.script.cut_results
-        return text[:-cut] if cut and told else text
+        return "".join([head + "\n", *told])
 
     def _step(self, job: Job) -> None:
         fault = _fault(job)

@@ -32,7 +32,6 @@ NAMES = {
     Path: "path",
     time: "time of day",
     SecretStr: "secret text",
-    tuple: "list",
 }
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
@@ -67,7 +66,7 @@ def entries(model: type[BaseModel], shipped: BaseModel | None, source: str, path
             path=here,
             kind=words,
             unit="" if words == "date" else next((unit for name, unit in UNITS.items() if re.search(name, here)), ""),
-            default="–" if field.is_required() else f"`{_plain(field.get_default(call_default_factory=True))}`",
+            default="–" if field.is_required() else f"`{_plain(field.default)}`",
             shipped=f"`{_plain(value)}`" if value is not None else "–",
             meaning=meaning(field) or _sentence(comments.get(here, "")),
         )
@@ -77,10 +76,10 @@ def kind(field: FieldInfo) -> str:
     """A field's type in words, with its bounds."""
     limits = {key: getattr(one, key) for one in field.metadata for key in BOUNDS if getattr(one, key, None) is not None}
     pattern = next((one.pattern for one in field.metadata if getattr(one, "pattern", None)), None)
-    parts = [_type(field.annotation)]
-    parts += [" and ".join(f"{BOUNDS[key]} {value:g}" for key, value in limits.items())] if limits else []
-    parts += [f"matching `{pattern}`"] if pattern else []
-    return " ".join(parts)
+    said = [_type(field.annotation)]
+    said += [" and ".join(f"{BOUNDS[key]} {value:g}" for key, value in limits.items())] if limits else []
+    said += [f"matching `{pattern}`"] if pattern else []
+    return " ".join(said)
 
 
 def _type(annotation: Any) -> str:
@@ -95,7 +94,7 @@ def _type(annotation: Any) -> str:
         return kind(FieldInfo.from_annotation(annotation))
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return "path of its file"
-    return NAMES.get(origin or annotation) or str(annotation.__name__)
+    return NAMES.get(annotation) or str(annotation.__name__)
 
 
 def _nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
@@ -122,8 +121,8 @@ def comments_of(source: str) -> dict[str, str]:
             stack = [one for one in stack if one[0] < indent] + [(indent, match["key"])]
             beside = match["rest"].partition(" # ")[2]
             path = ".".join(key for _, key in stack)
-            if comment := beside or " ".join(above):
-                found[path] = comment.strip()
+            if said := beside or " ".join(above):
+                found[path] = said.strip()
         above = [*above, line.strip(" #")] if line.lstrip().startswith("#") else []
     return found
 
@@ -135,7 +134,7 @@ def _sentence(comment: str) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {one}" for key, one in value.items()) or "{}"
+        return ", ".join(f"{key}: {one}" for key, one in value.items())
     if isinstance(value, time):
         return f"{value:%H:%M}"
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -25,7 +25,7 @@ FINISHED = [status for status in dg.DagsterRunStatus if status not in UNFINISHED
 
 @dataclass(frozen=True)
 class Old:
-    """Runs and files older than this many days."""
+    """What is older than so many days."""
 
     run_ids: tuple[str, ...]
     files: tuple[Path, ...]
