@@ -87,7 +87,8 @@ def correlated_query(settings: Settings) -> Query:
     """correlated.sql bound to the day."""
     text = Path(__file__).with_name("correlated.sql").read_text(encoding="utf-8")
     file = sql.parse("correlated", text)
-    return sql.bind(file, settings.rollout.catalogue.names(), {"prediction_date": DAY, "cutoff": cutoff(DAY)})
+    params = {"prediction_date": DAY, "cutoff": cutoff(DAY), "retrospective": True}
+    return sql.bind(file, settings.rollout.catalogue.names(), params)
 
 
 def verify(folder: str) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 from salesforce_stand_in.extension import Extension
-from salesforce_stand_in.faults import Faults, Operation, RequestFault
+from salesforce_stand_in.faults import REFUSALS, Faults, Operation, RequestFault
 from salesforce_stand_in.fields import OrgField, Value
 from salesforce_stand_in.jobs import KINDS, Jobs, Refused, info
 from salesforce_stand_in.login import ORG_ID, USER_ID, Login, identity, oauth
@@ -114,8 +114,10 @@ class Api:
         if token.removeprefix("Bearer ") not in self.login.tokens:
             return refusal(401, "INVALID_SESSION_ID", "Session expired or invalid")
         self.used += 1
-        if not self.faults.spend_request() or (fault and fault.kind == "request_limit"):
-            return refusal(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+        kind = fault.kind if fault else None
+        refused = REFUSALS.get(kind if self.faults.spend_request() else "request_limit")
+        if refused:
+            return refusal(403, *refused)
         return extension.answer(request) if extension else self._served(request, path)
 
     def _extension(self, path: str) -> Extension | None:

@@ -5,7 +5,7 @@ row (a lock). Every one counts how often it still strikes, so that a test says e
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -15,10 +15,15 @@ Operation = Literal[
     "any", "login", "resources", "limits", "describe", "query", "create", "list", "upload", "close", "abort", "poll",
     "results", "delete",
 ]  # fmt: skip
-RequestKind = Literal["expired_token", "unavailable", "request_limit", "drop_before", "drop_after", "slow"]
+RequestKind = Literal[
+    "expired_token", "unavailable", "request_limit", "crowded", "refused", "truncated", "drop_before", "drop_after",
+    "slow",
+]  # fmt: skip
 JobKind = Literal["fail", "abort", "stuck", "miscount", "lose"]
 
+MAINTENANCE = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
 SAID = {
+    MAINTENANCE: "Record changes are not possible during maintenance:--",
     "UNABLE_TO_LOCK_ROW": "unable to obtain exclusive access to this record or 200 records: {id}:--",
     "TooManyLockFailure": "Too many lock failure 200 Trying to save again later:--",
     "SERVER_UNAVAILABLE": "the server is busy, try again later:--",
@@ -33,12 +38,24 @@ SAID = {
 """What the org says beside an error code, where a test does not choose the words. {id} is the lead's."""
 
 
+REFUSALS: Mapping[str | None, tuple[str, str]] = {
+    "request_limit": ("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
+    "crowded": ("REQUEST_LIMIT_EXCEEDED", "ConcurrentPerOrgLongTxn Limit exceeded."),
+    "refused": ("INSUFFICIENT_ACCESS", "insufficient access rights"),
+}
+"""Faults of a request that are answered with status 403: code and message."""
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
 class RequestFault(_Model):
-    """What happens to the next `times` requests of one operation, after letting `after` of them pass."""
+    """What happens to the next `times` requests of one operation, after letting `after` of them pass.
+
+    crowded: too many requests at once, which is not the limit of a day. refused: no permission, for this request alone.
+    truncated: half of the answer. drop_before, drop_after: no answer, before or after the request took effect.
+    """
 
     kind: RequestKind
     on: Operation = "any"
@@ -81,6 +98,12 @@ class Script(_Model):
     """Added to every request."""
     requests_left: Annotated[int, Field(ge=0)] | None = None
     """Of the daily API requests, from now on; None is plenty."""
+    overwrites: dict[str, float | bool | str | None] = {}
+    """A flow sets these fields of every lead that is updated, after its row was confirmed."""
+    maintenance: bool = False
+    """Every row is refused because the org is in maintenance; reads are answered."""
+    cut_results: Annotated[int, Field(ge=0)] = 0
+    """Result files lack this many of their last characters."""
     shuffled: bool = True
     blank_failed_ids: bool = True
     """sf__Id is empty in failedResults."""
@@ -157,6 +180,8 @@ class Faults:
 
     def strike_row(self, lead_id: str) -> str | None:
         """sf__Error of this attempt to update the lead."""
+        if self.script.maintenance:
+            return f"{MAINTENANCE}:{SAID[MAINTENANCE]}"
         if not self.script.rows:
             return None
         with self._lock:

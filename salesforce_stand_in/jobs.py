@@ -123,7 +123,9 @@ class Jobs:
         if fault and fault.kind == "lose" and name == "succeeded":
             told = told[fault.rows :]
         head = ",".join([*(f'"{column}"' for column in columns), *self._header(job)])
-        return "".join([head + "\n", *told])
+        text = "".join([head + "\n", *told])
+        cut = self.faults.script.cut_results
+        return text[:-cut] if cut and told else text
 
     def _step(self, job: Job) -> None:
         fault = _fault(job)

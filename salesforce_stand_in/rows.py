@@ -74,6 +74,10 @@ def save(store: Store, faults: Faults, group: Group, header: Sequence[str], rows
         else:
             told.succeeded.append([lead_id, "false", *row])
     store.update([column.field.name for column in columns], changes)
+    flow = faults.script.overwrites
+    if flow:
+        cells = [cell for value in flow.values() for cell in (True, value)]
+        store.update(list(flow), [[*cells, change[-1]] for change in changes])
     return told
 
 

@@ -1,35 +1,40 @@
-"""What every daily asset shares: the days of its run, the table it fills, and the checks it answers."""
+"""Daily assets: the days of a run, the table that an asset fills, and the results of its checks."""
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from tqdm import tqdm
 
 from v4_assets import sql, tables, verdicts
-from v4_assets.checks import Check, Finding, results, specs
+from v4_assets.checks import Check, Finding, results, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
 from v4_assets.errors import V4Error
 from v4_assets.names import ONLY_GAPS_TAG, PROCESS_TAG, REPLACE_LIVE_TAG
+from v4_assets.overlap import Judge, Observe, Work, worked
 from v4_assets.partition import Day, is_kept, metadata_of, write_query
-from v4_assets.partitions import days_of
 from v4_assets.runs import this_process
 from v4_assets.store import Store
 from v4_assets.tables import Table
 from v4_assets.warehouse.writes import PartitionWrite
+
+if TYPE_CHECKING:
+    MaterializeResult = dg.MaterializeResult[None]
+else:
+    # mypy wants the argument of the generic class; Dagster accepts only the bare class on an asset with checks.
+    MaterializeResult = dg.MaterializeResult
 
 
 def days(context: dg.AssetExecutionContext, clock: Clock) -> tuple[Day, ...]:
     """The days of a run, oldest first. Raises V4Error for a day that has not begun."""
     tags = context.run.tags
     if tags.get(PROCESS_TAG) != this_process():
-        # Dagster launched the run, or repeats one: without this nobody could tell that its process was killed.
+        # Dagster launched the run, or repeats one: without this tag a killed process goes unnoticed.
         context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
     reason, only_gaps = tags.get(REPLACE_LIVE_TAG), tags.get(ONLY_GAPS_TAG) == "true"
-    dates = days_of(context)
+    dates = [date.fromisoformat(key) for key in sorted(context.partition_keys)]
     if dates[-1] > clock.today():
         raise V4Error(f"{dates[-1]} has not begun in New York, where it is {clock.today()}. Run it on its day.")
     # One instant for all of it: an asset that runs across midnight must not change its mind.
@@ -47,13 +52,17 @@ def daily_asset(
     description: str,
     kinds: set[str],
     checks: Sequence[Check],
-    work: Callable[[Store, Day], tuple[PartitionWrite, Sequence[Finding]]],
-    observe: Callable[[Store, Day], Iterable[dg.AssetObservation]] = lambda store, day: (),
+    work: Work,
+    observe: Observe = lambda store, day: (),
+    waits: Callable[[Store, Sequence[Day]], str | None] = lambda store, days: None,
+    priority: int = 0,
 ) -> dg.AssetsDefinition:
-    """An asset that fills one partition of the table `key` a day by `work`, and answers its `checks`.
+    """An asset that fills one partition of the table `key` a day by `work`, and reports its `checks`.
 
-    `observe` tells what was seen of assets made elsewhere. A range of days is one run: `work` is called day by day,
-    oldest first, and each check answers once for all of them.
+    Where `waits` gives a reason, the step writes nothing, stays green, and what depends on it is skipped. `observe`
+    gives observations of assets that other systems make. A range of days is one run: `work` is called day by day,
+    oldest first, what it returns is called to check the rows, and each check reports once for the whole range. Of the
+    steps that could run, a higher `priority` runs first.
     """
     table = rollout.catalogue[key]
 
@@ -66,31 +75,38 @@ def daily_asset(
         description=description,
         kinds=kinds,
         check_specs=specs(checks, key),
+        output_required=False,
+        op_tags={"dagster/priority": str(priority)},
         metadata={"dagster/table_name": f"{table.dataset}.{table.name}", "dagster/column_schema": column_schema(table)},
     )
     def asset(
         context: dg.AssetExecutionContext,
         store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
-    ) -> MaterializeResult:
+    ) -> Iterator[dg.AssetObservation | dg.AssetCheckResult | MaterializeResult]:
         findings: dict[date, Sequence[Finding]] = {}
         judged = []
         wanted = days(context, clock)
-        for day in tqdm(wanted, desc=key, unit="day", disable=None if len(wanted) > 1 else True):
-            with store.session(), store.warehouse.metered() as cost:
-                started = time.monotonic()
-                write, findings[day.date] = work(store, day)
-                seconds = time.monotonic() - started
-                for observation in observe(store, day):
-                    context.log_event(observation)
+        if reason := waits(store, wanted):
+            yield dg.AssetObservation(key, metadata={"waits": reason})
+            yield from unasked(checks, key, reason)
+            return
+        done = worked(store, wanted, work, observe)
+        hidden = None if len(wanted) > 1 else True
+        for one in tqdm(done, desc=key, unit="day", total=len(wanted), disable=hidden):
+            day, write, findings[one.day.date] = one.day, one.write, one.findings
+            for observation in one.observations:
+                context.log_event(observation)
             if checks:
-                failed = tuple(one.check.name for one in findings[day.date] if one.check.blocking and not one.passed)
+                failed = tuple(found.check.name for found in one.findings if found.check.blocking and not found.passed)
                 judged.append(verdicts.Verdict(write, failed, clock.now(), context.run_id))
             if is_kept(write, day):
                 context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
-            context.add_asset_metadata({**metadata_of(write, day, seconds), **cost}, partition_key=day.date.isoformat())
+            context.add_asset_metadata(
+                {**metadata_of(write, day, one.seconds), **one.cost}, partition_key=day.date.isoformat()
+            )
         verdicts.record(store, judged)
-        return dg.MaterializeResult(check_results=list(results(checks, findings, key)))
+        yield dg.MaterializeResult(check_results=list(results(checks, findings, key)))
 
     return asset
 
@@ -104,14 +120,14 @@ def table_asset(
     kinds: set[str],
     checks: Sequence[Check] = (),
     judge: Callable[[Store, Day], Sequence[Finding]] = lambda store, day: (),
-    observe: Callable[[Store, Day], Iterable[dg.AssetObservation]] = lambda store, day: (),
+    observe: Observe = lambda store, day: (),
+    priority: int = 0,
 ) -> dg.AssetsDefinition:
     """A daily asset that sql/KEY.sql makes inside the warehouse. What it depends on is read from the file's header."""
     file = sql.load(key)
 
-    def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
-        write = write_query(store, key, day)
-        return write, judge(store, day)
+    def work(store: Store, day: Day) -> tuple[PartitionWrite, Judge]:
+        return write_query(store, key, day), lambda store: judge(store, day)
 
     return daily_asset(
         key,
@@ -124,11 +140,12 @@ def table_asset(
         checks=checks,
         work=work,
         observe=observe,
+        priority=priority,
     )
 
 
 def about(file: sql.SqlFile) -> str:
-    """What the page says of a table that a SQL file makes, in Markdown; the first line stands in lists, too."""
+    """Description of a table that a SQL file makes, in Markdown; Dagster shows the first line in lists, too."""
     reads = ", ".join(f"`{name}`" for name in file.inputs)
     made = f"- **Made by:** `sql/{file.name}.sql`\n- **Reads:** {reads}"
     return f"{sentence(file.purpose)}\n\n- **Grain:** {file.grain}\n{made}"
@@ -140,7 +157,7 @@ def sentence(purpose: str) -> str:
 
 
 def upstream(file: sql.SqlFile) -> set[str]:
-    """The assets a SQL file reads. Whoever reads a source waits until the sources have been looked at."""
+    """The assets a SQL file reads. Anything that reads a source table depends on source_observations."""
     reads_source = set(file.inputs) & set(tables.SOURCES)
     observed = {tables.SOURCE_OBSERVATIONS} if reads_source and file.name != tables.SOURCE_OBSERVATIONS else set()
     return set(file.inputs) | observed

@@ -1,4 +1,4 @@
-"""One day's partition of one table: what it is worked on with, how it is written or kept, how it is looked at."""
+"""Daily partitions: which days there are, what a day is worked on with, and how its rows are written or kept."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,14 +9,29 @@ import dagster as dg
 import pyarrow as pa
 
 from v4_assets import sql, tables
-from v4_assets.clock import Clock, cutoff
+from v4_assets.clock import NEW_YORK, Clock, cutoff
 from v4_assets.config.rollout import CheckLimits
-from v4_assets.errors import ConcurrentWriteError, SchemaDriftError
+from v4_assets.errors import ConcurrentWriteError, LivePartitionError, SchemaDriftError, listed
 from v4_assets.sources.checks import differences
 from v4_assets.sql import Query
 from v4_assets.store import Store
 from v4_assets.tables import Table
 from v4_assets.warehouse.writes import PartitionWrite, fingerprint, to_write
+
+
+def daily_partitions(first_day: date, last_day: date | None = None) -> dg.DailyPartitionsDefinition:
+    """Daily partitions from `first_day` to today, today included, so that the daily run finds its own day.
+
+    With `last_day`, the day of a fixed clock, they end there: later days are not missing, they have not happened.
+    """
+    # end_date is exclusive. A clock before the first day still leaves that day.
+    end = (max(first_day, last_day) + timedelta(days=1)).isoformat() if last_day else None
+    return dg.DailyPartitionsDefinition(
+        start_date=first_day.isoformat(), end_date=end, timezone=NEW_YORK.key, end_offset=1
+    )
+
+
+DECLARE = "A column that comes in another type for good can be declared under sources.types of rollout.yaml."
 
 
 @dataclass(frozen=True)
@@ -90,10 +105,11 @@ def write_partition(
     *,
     is_evidence: bool = True,
 ) -> PartitionWrite:
-    """Fill the table's partition of the day, or keep it where evidence says so. Returns its latest write.
+    """Fill the table's partition of the day, or keep the rows that are evidence. Returns its latest write.
 
-    `rows` is only called when they are wanted; `definition` names everything that makes them what they are, beside the
-    partitions of `inputs`, of which the write that is read counts. What is no evidence is written again at every run.
+    `rows` is only called when they are written. `definition` names everything else that determines them; the partitions
+    of `inputs` are identified by the write that was read. Tables that are not kept as evidence are rewritten on every
+    run.
     """
     log = store.catalogue[tables.PARTITION_WRITES]
     definition, inputs = tuple(definition), tuple(inputs)
@@ -109,13 +125,19 @@ def write_partition(
             run_id=day.run_id,
         )
         latest = writes.get((table.name, day.date))
-        write = to_write(
-            wanted,
-            latest,
-            replace_reason=day.replace_reason,
-            only_gaps=day.only_gaps,
-            is_evidence=is_evidence,
-        )
+        try:
+            write = to_write(
+                wanted,
+                latest,
+                replace_reason=day.replace_reason,
+                only_gaps=day.only_gaps,
+                is_evidence=is_evidence,
+            )
+        except LivePartitionError:
+            # A release may define the rows otherwise. What an earlier one has served stays, and its day may run again.
+            if latest is None or not store.precedes_upgrade(latest):
+                raise
+            write = None
         if write is None:
             assert latest is not None  # only a written partition is kept
             return latest
@@ -131,8 +153,22 @@ def write_partition(
             raise SchemaDriftError(f"{error}{_drifted(store)}") from error
 
 
+def verify_sources(store: Store) -> None:
+    """Raise SchemaDriftError when a column of a source is missing or of another type than rollout.yaml has it.
+
+    For what reads the sources without the checks of the day: DuckDB takes an instant without a zone for UTC in silence.
+    """
+    wrong = _wrong_columns(store)
+    if wrong:
+        raise SchemaDriftError(f"The sources are not as declared: {listed(wrong)}. {DECLARE}")
+
+
 def _drifted(store: Store) -> str:
     """Which columns of the sources are not as declared: an engine names the column, and seldom its table."""
+    wrong = _wrong_columns(store)
+    return f" The sources differ from it in: {listed(wrong)}. {DECLARE}" if wrong else " The sources are as it says."
+
+
+def _wrong_columns(store: Store) -> list[str]:
     found = ((table, store.warehouse.columns(table)) for table in store.catalogue.sources)
-    wrong = [f"{table.dataset}.{line}" for table, columns in found for line in differences(table, columns)]
-    return f" The sources differ from it in: {'; '.join(wrong)}." if wrong else " The sources are as it says."
+    return [f"{table.dataset}.{line}" for table, columns in found for line in differences(table, columns)]

@@ -47,7 +47,18 @@ def registry(settings: Settings) -> ModelRegistry:
 def crm(settings: Settings) -> CRM:
     """The org that receives the scores, or the folder of a dry run."""
     wait = QUICK if settings.salesforce == "local" else Wait()
-    return CRM(settings.salesforce, salesforce(settings), settings.home / "salesforce", wait)
+    return CRM(settings.salesforce, salesforce(settings), settings.home / "salesforce", wait, org_id(settings))
+
+
+def org_id(settings: Settings) -> str | None:
+    """The configured org; None for a dry run."""
+    if settings.salesforce_target is not None:
+        return settings.salesforce_target.org_id_18
+    if settings.salesforce != "local":
+        return None
+    from salesforce_stand_in.login import ORG_ID  # noqa: PLC0415 # only needed without a real org
+
+    return ORG_ID
 
 
 def salesforce(settings: Settings, patience: "Patience | None" = None) -> Org | None:

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from v4_assets.config.environment import load
-from v4_assets.graph import build
+from v4_assets.definitions import build
 from v4_assets.project import PROJECT
 from v4_assets.report.alerts import KINDS
 
@@ -15,7 +15,7 @@ DEFINITIONS = build(load({"V4_HOME": "/nonexistent", "V4_SALESFORCE": "local"}))
 CHECKS = sorted({key.name for key in DEFINITIONS.get_repository_def().asset_graph.asset_check_keys})
 
 
-def test_there_are_checks_to_be_told_of():
+def test_there_are_checks_to_document():
     assert {"source_columns", "top_decile_lift", "coverage", "treeshap_additive", "cohort_sound"} <= set(CHECKS)
 
 

@@ -10,7 +10,7 @@ from v4_assets.config.environment import load, load_existing
 from v4_assets.errors import SettingsError
 
 if TYPE_CHECKING:
-    from v4_assets.operations.doctor import Told
+    from v4_assets.operations.doctor import ProbeResult
 
 
 @click.command("status")
@@ -34,9 +34,9 @@ def show_doctor(as_json: bool) -> None:
     """Check everything the daily run depends on. Changes nothing. Exit code 1 when anything fails."""
     from v4_assets.operations import doctor
 
-    told = _examined()
-    say(told, doctor.as_text(told), as_json)
-    sys.exit(1 if doctor.failed(told) else 0)
+    results = _examined()
+    say(results, doctor.as_text(results), as_json)
+    sys.exit(1 if doctor.failed(results) else 0)
 
 
 @click.command("prune")
@@ -56,21 +56,22 @@ def prune_old(keep_days: int, yes: bool) -> None:
     found = prune.old(settings, keep_days)
     if yes:
         prune.remove(settings, found)
-    said = "deleted" if yes else "would be deleted; --yes does it"
-    click.echo(f"{len(found.run_ids)} runs and {len(found.files)} files older than {keep_days} days: {said}.")
+    done = "deleted" if yes else "would be deleted; --yes does it"
+    click.echo(f"{len(found.run_ids)} runs and {len(found.files)} files older than {keep_days} days: {done}.")
 
 
-def _examined() -> "list[Told]":
+def _examined() -> "list[ProbeResult]":
     from v4_assets.operations import doctor
-    from v4_assets.operations.doctor import rollout
+    from v4_assets.operations.doctor import moving_in, rollout
     from v4_assets.operations.doctor import warehouse as warehouse_probes
 
     try:
         settings = load()
     except SettingsError as error:
-        return [doctor.Told("settings", doctor.Verdict.FAIL, str(error), "Nothing else can be asked before.")]
-    said = doctor.Answer(doctor.Verdict.OK, f"{settings.warehouse}, {settings.salesforce}; rollout.yaml is sound")
-    return doctor.examine({"settings": lambda: said, **warehouse_probes.probes(settings), **rollout.probes(settings)})
+        return [doctor.ProbeResult(doctor.Verdict.FAIL, str(error), "Nothing else can be probed before.", "settings")]
+    sound = doctor.ProbeResult(doctor.Verdict.OK, f"{settings.warehouse}, {settings.salesforce}; rollout.yaml is sound")
+    probes = {**warehouse_probes.probes(settings), **moving_in.probes(settings), **rollout.probes(settings)}
+    return doctor.examine({"settings": lambda: sound, **probes})
 
 
 COMMANDS = (show_status, show_doctor, prune_old)

@@ -1,8 +1,8 @@
-"""What the commands share: how a day is written, how an outcome is told."""
+"""What the commands share: how a day is written, how an outcome is printed."""
 
 import json
 from dataclasses import asdict, is_dataclass
-from datetime import date
+from datetime import date, timedelta
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Day(click.ParamType[date]):
-    """A date, or `today` for New York's by the configured clock."""
+    """A date, or `today` or `yesterday` in New York by the configured clock."""
 
     name = "day"
 
@@ -23,12 +23,12 @@ class Day(click.ParamType[date]):
         """The date meant by the text."""
         if isinstance(value, date):
             return value
-        if value == "today":
-            return load().clock.today()
+        if value in ("today", "yesterday"):
+            return load().clock.today() - timedelta(days=value == "yesterday")
         try:
             return date.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is not a date. Write it like 2026-01-05, or today.", param, ctx)
+            self.fail(f"{value!r} is not a date. Write it like 2026-01-05, or today or yesterday.", param, ctx)
 
 
 class Number(click.FloatRange):
@@ -46,7 +46,7 @@ DAY = Day()
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
-def told(outcome: "Outcome", what: str) -> str:
+def outcome_text(outcome: "Outcome", what: str) -> str:
     """How a run ended, its failed checks and errors indented below."""
     verdict = "done" if outcome.success else "FAILED"
     lines = [f"{what}: {verdict}, {outcome.checks_passed} checks passed (run {outcome.run_id})"]
@@ -54,6 +54,7 @@ def told(outcome: "Outcome", what: str) -> str:
         f"  {failed.severity}  {failed.asset}.{failed.check}: {failed.description}" for failed in outcome.checks_failed
     ]
     lines += [f"  {error}" for error in outcome.errors]
+    lines += [f"  waits: {outcome.waits}"] if outcome.waits else []
     return "\n".join(lines)
 
 

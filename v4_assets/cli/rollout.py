@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from v4_assets.cli.output import DAY, json_option, say, told
+from v4_assets.cli.output import DAY, json_option, outcome_text, say
 from v4_assets.clock import cutoff, parse_instant
 from v4_assets.config.environment import load, load_existing
 
@@ -71,7 +71,7 @@ def tick(alerts: bool) -> None:
     for one in looks:
         click.echo(one.said)
         for outcome in one.outcomes:
-            click.echo(told(outcome, "run"))
+            click.echo(outcome_text(outcome, "run"))
     sys.exit(0 if all(outcome.success for one in looks for outcome in one.outcomes) else 1)
 
 
@@ -110,7 +110,7 @@ def resume() -> None:
     from v4_assets.operations import actions
 
     outcome = actions.resume(load())
-    click.echo(told(outcome, "resumed"))
+    click.echo(outcome_text(outcome, "resumed"))
     sys.exit(0 if outcome.success else 1)
 
 
@@ -139,6 +139,17 @@ def allow(version: str, reason: str) -> None:
 
     actions.allow(load(), version, reason)
     click.echo(f"{version} may be promoted again.")
+    _rewrite_page()
+
+
+@click.command()
+@reason_option
+def acknowledge(reason: str) -> None:
+    """End a raised early warning; its sum begins at 0 again."""
+    from v4_assets.operations import actions
+
+    actions.acknowledge(load(), reason)
+    click.echo("The early warning is acknowledged; its sum begins at 0 again.")
     _rewrite_page()
 
 
@@ -203,7 +214,7 @@ def _order(kind: "Kind", version: str, reason: str) -> None:
 
     settings = load_existing()
     outcome = actions.order(settings, kind, version, reason)
-    click.echo(told(outcome, f"{kind} to {version}" if kind != "sunset" else f"sunset of {version}"))
+    click.echo(outcome_text(outcome, f"{kind} to {version}" if kind != "sunset" else f"sunset of {version}"))
     if outcome.success:
         click.echo(references.left_behind(store(settings), settings.rollout, _events()[-1]))
     if not outcome.success:
@@ -225,4 +236,19 @@ def _instant(text: str) -> datetime:
         return parse_instant(text)
 
 
-COMMANDS = (history, live, look, tick, promote, rollback, sunset, resume, approve, allow, restore, report, show_lift)
+COMMANDS = (
+    history,
+    live,
+    look,
+    tick,
+    promote,
+    rollback,
+    sunset,
+    resume,
+    approve,
+    allow,
+    acknowledge,
+    restore,
+    report,
+    show_lift,
+)

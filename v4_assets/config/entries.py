@@ -32,6 +32,7 @@ NAMES = {
     Path: "path",
     time: "time of day",
     SecretStr: "secret text",
+    tuple: "list",
 }
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
@@ -66,7 +67,7 @@ def entries(model: type[BaseModel], shipped: BaseModel | None, source: str, path
             path=here,
             kind=words,
             unit="" if words == "date" else next((unit for name, unit in UNITS.items() if re.search(name, here)), ""),
-            default="–" if field.is_required() else f"`{_plain(field.default)}`",
+            default="–" if field.is_required() else f"`{_plain(field.get_default(call_default_factory=True))}`",
             shipped=f"`{_plain(value)}`" if value is not None else "–",
             meaning=meaning(field) or _sentence(comments.get(here, "")),
         )
@@ -76,10 +77,10 @@ def kind(field: FieldInfo) -> str:
     """A field's type in words, with its bounds."""
     limits = {key: getattr(one, key) for one in field.metadata for key in BOUNDS if getattr(one, key, None) is not None}
     pattern = next((one.pattern for one in field.metadata if getattr(one, "pattern", None)), None)
-    said = [_type(field.annotation)]
-    said += [" and ".join(f"{BOUNDS[key]} {value:g}" for key, value in limits.items())] if limits else []
-    said += [f"matching `{pattern}`"] if pattern else []
-    return " ".join(said)
+    parts = [_type(field.annotation)]
+    parts += [" and ".join(f"{BOUNDS[key]} {value:g}" for key, value in limits.items())] if limits else []
+    parts += [f"matching `{pattern}`"] if pattern else []
+    return " ".join(parts)
 
 
 def _type(annotation: Any) -> str:
@@ -94,7 +95,7 @@ def _type(annotation: Any) -> str:
         return kind(FieldInfo.from_annotation(annotation))
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return "path of its file"
-    return NAMES.get(annotation) or str(annotation.__name__)
+    return NAMES.get(origin or annotation) or str(annotation.__name__)
 
 
 def _nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
@@ -121,8 +122,8 @@ def comments_of(source: str) -> dict[str, str]:
             stack = [one for one in stack if one[0] < indent] + [(indent, match["key"])]
             beside = match["rest"].partition(" # ")[2]
             path = ".".join(key for _, key in stack)
-            if said := beside or " ".join(above):
-                found[path] = said.strip()
+            if comment := beside or " ".join(above):
+                found[path] = comment.strip()
         above = [*above, line.strip(" #")] if line.lstrip().startswith("#") else []
     return found
 
@@ -134,7 +135,7 @@ def _sentence(comment: str) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {one}" for key, one in value.items())
+        return ", ".join(f"{key}: {one}" for key, one in value.items()) or "{}"
     if isinstance(value, time):
         return f"{value:%H:%M}"
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

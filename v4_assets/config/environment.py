@@ -218,5 +218,5 @@ def _demo_clock(home: Path) -> str | None:
 
 
 def _demo_org(home: Path) -> str:
-    """Where scores go unless somebody says: into the stand-in org of a finished demo, otherwise nowhere."""
+    """Default target: the stand-in org after a demo, otherwise a dry run."""
     return "local" if (home / DEMO_CLOCK).is_file() and (home / STAND_IN_ORG).is_dir() else "dry-run"

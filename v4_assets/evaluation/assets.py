@@ -14,23 +14,24 @@ from v4_assets.arrays import Numbers
 from v4_assets.checks import Finding, gate_results, gate_specs, results, specs
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
-from v4_assets.daily import about, daily_asset, days, sentence, upstream
+from v4_assets.daily import MaterializeResult, about, daily_asset, days, sentence, upstream
 from v4_assets.errors import V4Error
-from v4_assets.evaluation import checks
+from v4_assets.evaluation import checks, closing, watch_basis, watching
 from v4_assets.evaluation.cohorts import last_matured, widest
 from v4_assets.evaluation.comparison import Judged
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.page import about_gates, page
 from v4_assets.evaluation.read import Evaluator
+from v4_assets.evaluation.votes import Warning
 from v4_assets.models import checks as model_checks
 from v4_assets.names import EVALUATION_GROUP
+from v4_assets.overlap import Judge
 from v4_assets.partition import Day, coverage, metadata_of, write_partition
 from v4_assets.production import events as deployments
 from v4_assets.production.decision import Gate
 from v4_assets.production.events import Event
 from v4_assets.production.gates import gates
-from v4_assets.sources import lead_checks
+from v4_assets.sources import checks as source_checks
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
 from v4_assets.warehouse.writes import PartitionWrite
@@ -43,9 +44,9 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
     key = tables.LEAD_OUTCOMES
     file = sql.load(key)
 
-    def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
+    def work(store: Store, day: Day) -> tuple[PartitionWrite, Judge]:
         write = write_outcomes(store, rollout, day)
-        return write, [lead_checks.one_row_per_lead(coverage(store, day, expected=key, actual=key))]
+        return write, lambda store: [source_checks.one_row_per_lead(coverage(store, day, expected=key, actual=key))]
 
     return daily_asset(
         key,
@@ -55,7 +56,7 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
         deps=upstream(file),
         description=about(file),
         kinds={"sql"},
-        checks=(lead_checks.ONE_ROW_PER_LEAD,),
+        checks=(source_checks.ONE_ROW_PER_LEAD,),
         work=work,
     )
 
@@ -105,9 +106,19 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
             written = metadata_of(write, day, time.monotonic() - started)
             rows = store.comparison_rows(day.date, day.date)
             evidence = [Evidence.from_row(row) for row in rows]
+            basis = watch_basis.record_basis(evaluator)
+            if basis:
+                watching.count_calls(evaluator, basis)
             judged = judge(store, rollout, day, events, evidence)
-            figures = shown(evaluator, evidence, judged)
-        findings = checks.judge(rows, rollout.evaluation)
+            closing.record(store, rollout, day, events)
+            warning = watching.read_warning(store, rollout, events, day.date)
+            held = closing.late_labels(evaluator)
+            figures = shown(evaluator, evidence, judged, warning)
+        findings = [
+            *checks.judge(rows, rollout.evaluation),
+            checks.early_warning(warning, rollout.candidate),
+            checks.closes_hold(held),
+        ]
         return dg.MaterializeResult(
             metadata={**figures, **written, **cost},
             check_results=[
@@ -119,7 +130,9 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
     return asset
 
 
-def shown(evaluator: Evaluator, evidence: Sequence[Evidence], judged: Sequence[Gate]) -> dict[str, Any]:
+def shown(
+    evaluator: Evaluator, evidence: Sequence[Evidence], judged: Sequence[Gate], warning: Warning | None
+) -> dict[str, Any]:
     """What the page of the day shows, as it stands in the warehouse."""
     store, day = evaluator.store, evaluator.day
     return page(
@@ -128,6 +141,7 @@ def shown(evaluator: Evaluator, evidence: Sequence[Evidence], judged: Sequence[G
         evidence=evidence,
         recorded=store.comparisons(day.date - timedelta(weeks=WEEKS_CHARTED), day.date),
         gates=judged,
+        warning=warning,
         deciles=store.deciles(day.date),
         events=[event for event in evaluator.events if event.day <= day.date],
         scores={version: scores_of(store, evaluator.rollout, version, day) for version in evaluator.versions},
@@ -191,10 +205,13 @@ def judge(
 ) -> tuple[Gate, ...]:
     """Every gate of the day, evaluated on the stored evidence."""
     versions = compared(rollout, events, day.date)
+    live = closing.live_on(events, rollout)(day.date)
     return gates(
         evidence,
         candidate=rollout.candidate,
         baseline=rollout.baseline,
+        live=live,
+        covered=closing.covered(store, rollout, events, day.date),
         policy=rollout.policy,
         evaluation=rollout.evaluation,
         model_findings=bundle_findings(store, rollout, versions),
@@ -213,4 +230,11 @@ def bundle_findings(store: Store, rollout: Rollout, versions: Sequence[str]) -> 
         return []
     candidate, baseline = store.registry.load(rollout.candidate), store.registry.load(rollout.baseline)
     features = sql.load(tables.features_key(rollout.versions[rollout.candidate].key)).features
-    return model_checks.judge(candidate, baseline, len(features), rollout.pre_deployment, model_checks.TEST_FIGURES)
+    return model_checks.judge(
+        candidate,
+        baseline,
+        len(features),
+        rollout.pre_deployment,
+        model_checks.TEST_FIGURES,
+        rollout.evaluation.interval_level,
+    )

@@ -4,7 +4,7 @@ Days are New York dates, in arrays as datetime64[D] with NaT for none.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from v4_assets.arrays import Numbers
 from v4_assets.config.rollout_policy import Evaluation
+from v4_assets.errors import V4Error
 
 FIRST_SCORE_DAYS = 3
 """Latest first score of a covered lead, in days after contact; later ones would bias the cohort to survivors."""
@@ -81,6 +82,8 @@ class Entries:
     """All leads that may enter a cohort, one row each: shapes (n,)."""
 
     contacted_on: Numbers
+    called_on: Numbers
+    """NaT where no call is known."""
     converted: Numbers
     """bool: called within the outcome window, counted from the frozen day of contact."""
     covered: Numbers
@@ -108,6 +111,8 @@ class Cohort:
     uncovered: int
     converted_before_scored: int
     called_before_contact: int
+    silent_days: int = 0
+    """Days of contact left out, as calls that should have been recorded after them were not."""
 
 
 def entries(
@@ -118,6 +123,7 @@ def entries(
 
     A lead's first score is the one of the first day, 1 to 3 days after contact, on which every version scored it.
     """
+    _verify_single(leads["lead_id"])
     contacted, called = days_of(leads["contacted_on"]), days_of(leads["called_on"])
     positions = {version: _positions(leads["lead_id"], contacted, table) for version, table in scores.items()}
     jointly = np.logical_and.reduce([position >= 0 for position in positions.values()])
@@ -127,6 +133,7 @@ def entries(
     could_be = np.where(is_scored, scored_on, _first_possible(contacted, scored_days))
     return Entries(
         contacted_on=contacted,
+        called_on=called,
         converted=_converted(contacted, called, window_days),
         covered=is_scored & ~(called < scored_on),
         before_scored=(called >= contacted) & (called < could_be),
@@ -148,8 +155,11 @@ def likely_reach(leads: pa.Table, whole: Reach, window_days: int, minimum: int, 
     return Reach(max(whole.first, first - SPARE), whole.last)
 
 
-def cohort(entries: Entries, reach: Reach) -> Cohort:
-    """The covered leads contacted within `reach`; the others are counted by the reason of exclusion."""
+def cohort(entries: Entries, reach: Reach, silent: Collection[date] = ()) -> Cohort:
+    """The covered leads contacted within `reach`; the others are counted by the reason of exclusion.
+
+    `silent` are days of contact that `entries` were taken `without`.
+    """
     inside = (entries.contacted_on >= np.datetime64(reach.first)) & (entries.contacted_on <= np.datetime64(reach.last))
     taken, left = inside & entries.covered, inside & ~entries.covered
     return Cohort(
@@ -161,7 +171,16 @@ def cohort(entries: Entries, reach: Reach) -> Cohort:
         uncovered=int(np.sum(left & ~entries.before_scored & ~entries.before_contact)),
         converted_before_scored=int(np.sum(left & entries.before_scored)),
         called_before_contact=int(np.sum(left & entries.before_contact)),
+        silent_days=sum(reach.first <= day <= reach.last for day in silent),
     )
+
+
+def without(entries: Entries, silent: Collection[date]) -> Entries:
+    """The entries of the other days of contact."""
+    kept = ~np.isin(entries.contacted_on, np.array(sorted(silent), dtype="datetime64[D]"))
+    arrays = {field.name: getattr(entries, field.name) for field in fields(entries) if field.name != "rows"}
+    rows = {version: one[kept] for version, one in entries.rows.items()}
+    return Entries(**{name: one[kept] for name, one in arrays.items()}, rows=rows)
 
 
 def longest_silence(call_days: Collection[date], first: date, last: date) -> int:
@@ -169,6 +188,17 @@ def longest_silence(call_days: Collection[date], first: date, last: date) -> int
     inside = sorted(day for day in set(call_days) if first <= day <= last)
     borders = [first - timedelta(days=1), *inside, last + timedelta(days=1)]
     return max((later - earlier).days - 1 for earlier, later in pairwise(borders))
+
+
+def _verify_single(lead_ids: pa.ChunkedArray) -> None:
+    """Raise V4Error for a lead that is there twice: it would be covered once and uncovered once."""
+    counts = pc.value_counts(lead_ids)
+    twice = [str(row["values"]) for row in counts.to_pylist() if row["counts"] > 1] if len(lead_ids) else []
+    if twice:
+        raise V4Error(
+            f"{len(twice)} leads of the cohort have more than one row, the first is {min(twice)}; expected one. "
+            "Remove the double rows of lead_outcomes or scored_leads, or run the day again."
+        )
 
 
 def days_of(column: pa.ChunkedArray) -> Numbers:

@@ -82,6 +82,19 @@ def lift_interval(
     return _interval(estimate, lift_bounds(top_conversions, conversions, leads, top_leads, level))
 
 
+def hanley_mcneil_error(auc: float, converted: float, others: float) -> float | None:
+    """Standard error of an AUC of which only the counts behind it are known; None without both outcomes.
+
+    Hanley, J. A. and McNeil, B. J. (1982), The meaning and use of the area under a ROC curve, Radiology 143, 29-36.
+    With the scores themselves DeLong's is better.
+    """
+    if converted < 1 or others < 1 or not 0 <= auc <= 1:
+        return None
+    both, either = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (converted - 1) * (both - auc**2) + (others - 1) * (either - auc**2)
+    return float(np.sqrt(max(variance, 0.0) / (converted * others)))
+
+
 def logit_auc_bounds(auc: Any, se: Any, level: float) -> Bounds:
     """Interval of an AUC on the logit scale, from its DeLong standard error; NaN where auc is 0 or 1 or se is NaN.
 

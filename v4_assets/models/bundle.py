@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from v4_assets.errors import ModelContractError, ModelIntegrityError
+from v4_assets.models import by_tree
 from v4_assets.models.booster_file import verify_format
 from v4_assets.models.contract import ALL_ROUNDS, Feature, Matrix, Rounds, bundle_sha256, encode, read_contract
 from v4_assets.models.profile import Profile
@@ -110,8 +111,15 @@ class Bundle:
         rows, copies = distinct_rows(matrix)
         return [reason.take(copies) for reason in self._reasons(matrix[rows], count)]
 
+    @cached_property
+    def _trees(self) -> list[by_tree.Tree] | None:
+        return by_tree.trees_of(self.booster, self.rounds)
+
     def _reasons(self, matrix: Matrix, count: int) -> list[pa.Array]:
-        values = self.contributions(matrix)[:, :-1]
+        if len(matrix) >= by_tree.LEAST_ROWS and self._trees is not None:
+            values = by_tree.contributions(self.booster, self._trees, matrix)
+        else:
+            values = self.contributions(matrix)[:, :-1]
         count = min(count, values.shape[1])
         order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :count]
         words = pa.array([f"{verb} {name}" for name in self.feature_names for verb in ("lowers", "raises")])
@@ -141,11 +149,11 @@ def read_booster(path: Path) -> "xgb.Booster":
     return booster
 
 
-def load_bundle(path: Path, version: str, approved: Mapping[str, str]) -> Bundle:
+def load_bundle(path: Path, version: str, approved: Mapping[str, str], bundle_sha256: str | None = None) -> Bundle:
     """The bundle in a folder, after every file's sha256 was found to be the approved one.
 
-    `approved` maps file names to sha256. Raises ModelIntegrityError on a missing or altered file, ModelContractError
-    when the booster and the feature list disagree.
+    `approved` maps file names to sha256; `bundle_sha256` is the approved bundle's, where it is known. Raises
+    ModelIntegrityError on a missing or altered file, ModelContractError when the booster and the feature list disagree.
     """
     for name in BUNDLE_FILES:
         found = file_sha256(path / name) if (path / name).is_file() else "no file"
@@ -157,7 +165,7 @@ def load_bundle(path: Path, version: str, approved: Mapping[str, str]) -> Bundle
     contract = read_contract(path / "features.json")
     booster = read_booster(path / "model.json")
     verify_agreement(contract.features, booster, path, contract.rounds)
-    return Bundle(
+    bundle = Bundle(
         version=version,
         features=contract.features,
         rounds=contract.rounds,
@@ -167,6 +175,13 @@ def load_bundle(path: Path, version: str, approved: Mapping[str, str]) -> Bundle
         sha256=approved["model.json"],
         path=path,
     )
+    if bundle_sha256 and bundle.bundle_sha256 != bundle_sha256:
+        raise ModelIntegrityError(
+            f"{path} is not the approved {version} model: its features.json makes it bundle "
+            f"{bundle.bundle_sha256[:12]}, the registry says {bundle_sha256[:12]}. Restore the file, or register it as "
+            "a new version with `v4 register`."
+        )
+    return bundle
 
 
 def verify_agreement(

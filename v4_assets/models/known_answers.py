@@ -5,36 +5,21 @@ Where it does not, other readings of the same booster are tried, so that the ref
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
-from itertools import product
-from pathlib import Path
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
 import xgboost as xgb
 
 from v4_assets.arrays import Numbers
 from v4_assets.errors import FeatureError, ModelContractError
 from v4_assets.evaluation import metrics
+from v4_assets.models.answers_file import KnownAnswers, half_unit, numbers
 from v4_assets.models.booster_file import BoosterFacts
-from v4_assets.models.contract import ALL_ROUNDS, Contract, Feature, Rounds, encode
+from v4_assets.models.contract import ALL_ROUNDS, Contract, Feature, Matrix, Rounds, encode
 
-TOLERANCE = 1e-6
-SCORE, LABEL = "score", "converted"
-
-
-@dataclass(frozen=True)
-class KnownAnswers:
-    """Rows, the scores they must get, and how far a score may be off; `converted` where the rows are labelled."""
-
-    rows: pa.Table
-    scores: Numbers
-    tolerance: Numbers
-    converted: Numbers | None
+FEW_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -45,28 +30,6 @@ class Reading:
     rounds: Rounds
     order: tuple[int, ...]
     words: tuple[str, ...]
-
-
-def read_answers(path: Path) -> KnownAnswers:
-    """The rows of a Parquet or CSV file. Raises FeatureError when it has no rows or no column `score`."""
-    try:
-        if path.suffix == ".parquet":
-            rows = pa.parquet.read_table(path)
-        elif path.suffix == ".csv":
-            options = pa.csv.ConvertOptions(
-                column_types={SCORE: pa.string()}, strings_can_be_null=True, null_values=["", "NULL", "NaN", "nan"]
-            )
-            rows = pa.csv.read_csv(path, convert_options=options)
-        else:
-            raise FeatureError(f"{path} is neither .parquet nor .csv. Convert it to one of them.")
-    except (pa.ArrowException, OSError) as error:
-        raise FeatureError(f"{path} cannot be read: {error}. Correct the file.") from error
-    if rows.column_names.count(SCORE) != 1 or not len(rows) or rows[SCORE].null_count:
-        raise FeatureError(
-            f"{path} needs rows with one column `score` that is never NULL: what the author's model gave."
-        )
-    scores, tolerance = _scores(rows[SCORE], path)
-    return KnownAnswers(rows, scores, tolerance, _converted(rows, path))
 
 
 def verify_answers(
@@ -84,7 +47,7 @@ def verify_answers(
     """
     open_rounds: list[Rounds] = [ALL_ROUNDS, facts.best_rounds or ALL_ROUNDS]
     tried = [contract] if contract else [replace(stated, rounds=rounds) for rounds in open_rounds]
-    found = []
+    found, agreeing = [], []
     for one in tried:
         scores = _given(booster, one.features, one.rounds, answers, tuple(range(len(one.features))))
         if isinstance(scores, FeatureError):
@@ -96,9 +59,47 @@ def verify_answers(
                 f"{answers.scores[worst]:.7g}"
             )
         else:
-            return one, scores
+            agreeing.append((one, scores))
+    if len(agreeing) > 1:
+        raise ModelContractError(
+            f"The known answers agree with all {facts.rounds} rounds and with the {facts.best_rounds} up to the best. "
+            "Choose --rounds all or best, or give more rows or more decimals."
+        )
+    if agreeing:
+        return agreeing[0]
     explanation = _explanation(booster, tried[0], facts, answers, sql_order)
     raise ModelContractError(f"The model does not give the known answers: {found[0]}. {explanation}")
+
+
+def unproven_order(booster: xgb.Booster, contract: Contract, answers: KnownAnswers) -> tuple[str, str] | None:
+    """Two inputs, of which the model uses one, that may change places without changing a known answer; None without."""
+    rows, adapted = _inputs(contract.features, answers.rows)
+    matrix, last = encode(adapted, rows), _last(contract.rounds)
+    splits = (booster[:last] if last else booster).get_score(importance_type="weight")
+    used = {int(name.removeprefix("f")) for name in splits}
+    for one, other in combinations(range(len(adapted)), 2):
+        order = np.arange(len(adapted))
+        order[[one, other]] = other, one
+        # Few rows tell most pairs apart; only where these do not, all are asked.
+        if used & {one, other} and not any(
+            _differs(booster, np.ascontiguousarray(matrix[part][:, order]), last, answers, part)
+            for part in (slice(0, FEW_ROWS), slice(FEW_ROWS, None))
+        ):
+            return contract.features[one].name, contract.features[other].name
+    return None
+
+
+def _differs(booster: xgb.Booster, matrix: Matrix, last: int, answers: KnownAnswers, part: slice) -> bool:
+    """Whether any of these rows does not get its known answer."""
+    if not len(matrix):
+        return False
+    off = np.abs(booster.inplace_predict(matrix, iteration_range=(0, last)) - answers.scores[part])
+    return bool((off > answers.tolerance[part]).any())
+
+
+def _last(rounds: Rounds) -> int:
+    """The end of XGBoost's range of rounds; 0 is all."""
+    return 0 if rounds == ALL_ROUNDS else int(rounds)
 
 
 def figure_problems(scores: Numbers, converted: Numbers, figures: dict[str, Any]) -> list[str]:
@@ -112,7 +113,7 @@ def figure_problems(scores: Numbers, converted: Numbers, figures: dict[str, Any]
         ("test_top_decile_lift", metrics.top_decile_lift(scores, converted), 10 / count),
     ):
         stated = figures.get(name)
-        if stated is not None and found is not None and abs(found - stated) > slack + _half_unit(str(stated)):
+        if stated is not None and found is not None and abs(found - stated) > slack + half_unit(str(stated)):
             problems.append(f"{name} is {found:.4f} on the labelled rows, {stated} in the metrics file")
     return problems
 
@@ -126,7 +127,7 @@ def _given(
         matrix = np.ascontiguousarray(encode(adapted, rows)[:, list(order)])
     except FeatureError as error:
         return error
-    scores: Numbers = booster.inplace_predict(matrix, iteration_range=(0, 0 if rounds == ALL_ROUNDS else int(rounds)))
+    scores: Numbers = booster.inplace_predict(matrix, iteration_range=(0, _last(rounds)))
     return scores.astype(np.float64)
 
 
@@ -149,7 +150,7 @@ def _inputs(features: Sequence[Feature], rows: pa.Table) -> tuple[pa.Table, list
         if not (feature.categories and (is_text or pa.types.is_null(column.type))):
             missing = feature.null_code if feature.nulls == "missing" else None
             feature = replace(feature, type="FLOAT64", categories=(), missing=missing)  # noqa: PLW2901 # as its rows are
-            column = column if is_text else pc.cast(column, pa.float64())
+            column = column if is_text else numbers(column, feature.name)
         columns[feature.name], adapted = column, [*adapted, feature]
     if absent:
         raise FeatureError(f"the known answers have no column {', '.join(absent)}")
@@ -201,38 +202,3 @@ def _with_rule(features: tuple[Feature, ...], rule: str) -> tuple[Feature, ...]:
     if rule == "0":
         return tuple(one if one.categories else replace(one, nulls="missing", missing=0) for one in features)
     return tuple(replace(one, nulls="nan") for one in features) if rule else features
-
-
-def _scores(column: pa.ChunkedArray, path: Path) -> tuple[Numbers, Numbers]:
-    """The scores, and how far each may be off: a text states them to its own decimals."""
-    values = column.to_pylist()
-    if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
-        scores = np.asarray(values, dtype=np.float64)
-        return _finite(scores, path), np.full(len(scores), TOLERANCE)
-    try:
-        scores = np.asarray([float(Decimal(value)) for value in values])
-    except InvalidOperation as error:
-        raise FeatureError(f"{path}: a score is not a number. Correct the column `score`.") from error
-    return _finite(scores, path), np.asarray([_half_unit(value) + TOLERANCE for value in values])
-
-
-def _finite(scores: Numbers, path: Path) -> Numbers:
-    if not np.isfinite(scores).all():
-        raise FeatureError(f"{path}: a score is NaN or infinite. Correct the column `score`.")
-    return scores
-
-
-def _half_unit(text: str) -> float:
-    """Half of the last decimal a number is written with."""
-    exponent = Decimal(text).as_tuple().exponent
-    return 0.5 * 10.0 ** int(exponent) if isinstance(exponent, int) and exponent < 0 else 0.0
-
-
-def _converted(rows: pa.Table, path: Path) -> Numbers | None:
-    if LABEL not in rows.column_names:
-        return None
-    labels = pc.cast(rows[LABEL], pa.float64()).to_numpy()
-    if not np.isin(labels, (0, 1)).all():
-        raise FeatureError(f"{path}: {LABEL} must be true or false, or 1 or 0, on every row.")
-    result: Numbers = labels.astype(bool)
-    return result

@@ -3,23 +3,23 @@
 import getpass
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 
 from v4_assets import verdicts
 from v4_assets.config.environment import Settings
-from v4_assets.errors import ModelError, ModelIntegrityError, PolicyError
+from v4_assets.definitions import build
+from v4_assets.errors import PolicyError, listed
 from v4_assets.evaluation.evidence import digest
-from v4_assets.graph import build
-from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, ALERT_SENSOR, FIRST_ASSETS, ROLLOUT_SENSOR
 from v4_assets.operations import operate
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.production import events as deployments
 from v4_assets.production import store as production_store
-from v4_assets.production.archive import verify
+from v4_assets.production.archive import bring_back
 from v4_assets.production.assets import export_registry
 from v4_assets.production.events import Event, Production
 from v4_assets.production.orders import Kind, Order, order_id
@@ -122,7 +122,15 @@ def approve(settings: Settings, evidence_sha256: str) -> Event:
         )
     promoting = decision.wanted.value == "promote"
     version = settings.rollout.candidate if promoting else settings.rollout.baseline
-    return _record(settings, "approved", version, decision.reason, evidence_day=today, evidence_sha256=digest(rows))
+    return _record(
+        settings,
+        "approved",
+        version,
+        decision.reason,
+        evidence_day=today,
+        evidence_sha256=digest(rows),
+        bundle_sha256=store(settings).artifact_of(rows, version).bundle_sha256,
+    )
 
 
 def allow(settings: Settings, version: str, reason: str) -> Event:
@@ -137,31 +145,24 @@ def allow(settings: Settings, version: str, reason: str) -> Event:
     return _record(settings, "allowed", version, reason)
 
 
+def acknowledge(settings: Settings, reason: str) -> Event:
+    """End the early warning that was raised: its sum begins at 0 again. Raises PolicyError when there is none."""
+    warning = status(settings).warning
+    if warning is None or warning.alarm is None:
+        raise PolicyError(
+            "No early warning is raised, so there is nothing to acknowledge. `v4 status` shows the state."
+        )
+    said = f"{reason} ({warning.sentence(settings.rollout.candidate)})"
+    return _record(settings, "acknowledged", settings.rollout.candidate, said)
+
+
 def restore(settings: Settings, version: str, reason: str) -> Event:
     """Bring an archived version back, its bundle verified. Raises PolicyError, ModelIntegrityError."""
     archived = deployments.state_after(_now(settings)[0]).archived
     if version not in archived:
         raise PolicyError(f"{version} is not archived; archived are: {', '.join(sorted(archived)) or 'none'}.")
-    folders = list(settings.places.archive.glob(f"{version}-*"))
-    if not folders:
-        raise ModelIntegrityError(
-            f"There is no {settings.places.archive}/{version}-…: bring back the folder that was there."
-        )
-    folder = max(folders, key=lambda one: one.stat().st_mtime)
-    sums, models = verify(folder), registry(settings)
-    if not _is_whole(models, version, sums):
-        files = {name: (folder / name).read_bytes() for name in sums}
-        models.add(version, files, {"restored_from": str(folder)}, replace=True)
+    bring_back(settings.places.archive, version, registry(settings))
     return _record(settings, "restored", version, reason)
-
-
-def _is_whole(models: ModelRegistry, version: str, sums: dict[str, str]) -> bool:
-    """Whether the registry still holds exactly the bundle that was archived, undamaged."""
-    try:
-        models.load(version)
-        return dict(models.entry(version).files) == sums
-    except ModelError:
-        return False
 
 
 def who() -> str:
@@ -186,12 +187,15 @@ def _refusal(settings: Settings, kind: Kind, version: str, live: str, state: dep
 
 
 def _verify_scored(settings: Settings, version: str) -> None:
-    """Refuse to promote a version whose scores for today are missing or unchecked: readers would see no rows."""
-    today = settings.clock.today()
-    problems = verdicts.unpassed(store(settings), today, version)
+    """Refuse to promote a version whose scores for today are missing, unchecked or of another bundle than goes live."""
+    record, today = store(settings), settings.clock.today()
+    problems = verdicts.unpassed(record, today, version)
+    bundle = record.registry.load(version).bundle_sha256
+    if any(one.bundle_sha256 != bundle for one in record.artifacts(version, today, today).get(today, ())):
+        problems = [*problems, f"they are not of its registered bundle {bundle[:12]}"]
     if problems:
         raise PolicyError(
-            f"{version} has no scores of {today} that passed every check: {'; '.join(problems)}. "
+            f"{version} has no scores of {today} that passed every check: {listed(problems)}. "
             f"`v4 run --date {today}` makes them."
         )
 
@@ -202,15 +206,8 @@ def _now(settings: Settings) -> tuple[list[Event], Production | None]:
         return record.events(), record.production()
 
 
-def _record(
-    settings: Settings,
-    kind: str,
-    version: str,
-    reason: str,
-    *,
-    evidence_day: date | None = None,
-    evidence_sha256: str | None = None,
-) -> Event:
+def _record(settings: Settings, kind: str, version: str, reason: str, **evidence: Any) -> Event:
+    """Record an operator's event; `evidence` are the event's fields of what it was decided on."""
     event = Event(
         event_id=uuid4().hex,
         happened_at=settings.clock.now(),
@@ -218,8 +215,7 @@ def _record(
         version=version,
         reason=reason,
         decided_by=who(),
-        evidence_day=evidence_day,
-        evidence_sha256=evidence_sha256,
+        **evidence,
     )
     record = store(settings)
     with record.session():

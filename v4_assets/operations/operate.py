@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -12,8 +12,8 @@ import dagster as dg
 from v4_assets import jobs, tables
 from v4_assets.config.environment import Settings
 from v4_assets.days import contiguous, days_between
+from v4_assets.definitions import build
 from v4_assets.errors import V4Error
-from v4_assets.graph import build
 from v4_assets.names import (
     DAILY_JOB,
     EVALUATION_JOB,
@@ -56,25 +56,28 @@ class Outcome:
     checks_failed: tuple[FailedCheck, ...]
     errors: tuple[str, ...]
     """What stopped a step, one sentence each."""
+    waits: str | None = None
+    """What was left out and what it waits for; None when everything ran."""
 
 
 @dataclass(frozen=True)
 class Installed:
     """What `v4 init` left."""
 
-    live: Production
+    live: Production | None
+    """None where nothing was adopted."""
     schema: int
     """The schema version the warehouse has now."""
     upgraded_from: int | None
     """The older one it had; None where nothing had to be upgraded."""
 
 
-def init(settings: Settings) -> Installed:
-    """Create or upgrade tables and views and adopt the baseline; harmless when that is done."""
+def init(settings: Settings, *, adopting: bool = True) -> Installed:
+    """Create or upgrade tables and views and, if `adopting`, adopt the baseline; harmless when that is done."""
     record = store(settings, any_schema=True)
     with record.session():
         before = schema.upgrade(record.warehouse, record.catalogue, record.registry, settings.clock)
-        live = production_store.adopt(record, settings.rollout, settings.clock)
+        live = production_store.adopt(record, settings.rollout, settings.clock) if adopting else record.production()
     return Installed(live, schema.NEEDED, before.version if before and before.version < schema.NEEDED else None)
 
 
@@ -83,17 +86,24 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
 
     `replace_live` is the reason for giving up what was written on that day, if any.
     """
-    _verify_days(settings, day, day)
+    verify_days(settings, day, day)
     tags = {REPLACE_LIVE_TAG: replace_live} if replace_live else {}
     # One session for the whole day: every asset would open and close the file otherwise.
-    with store(settings).session():
+    record = store(settings)
+    with record.session():
         name = DAILY_JOB if day == settings.clock.today() else PAST_DAY_JOB
-        return run_job(settings, name, tags=tags, partition=day)
+        outcome = run_job(settings, name, tags=tags, partition=day)
+        if record.live() is None:
+            waits = (
+                f"no version is live, so production and Salesforce wait; `v4 init` adopts {settings.rollout.baseline}"
+            )
+            return replace(outcome, waits=waits)
+    return outcome
 
 
 def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, date, Outcome]]:
     """Scores of the days that lack a partition, one run per stretch of them. Existing partitions are kept."""
-    _verify_days(settings, first, last)
+    verify_days(settings, first, last)
     with store(settings).session():
         return [
             (start, end, run_job(settings, SCORING_JOB, tags=_range_tags(start, end)))
@@ -106,7 +116,7 @@ def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date,
     wanted = sorted(set(days))
     if not wanted:
         return []
-    _verify_days(settings, wanted[0], wanted[-1])
+    verify_days(settings, wanted[0], wanted[-1])
     missing = set(gaps(settings, wanted[0], wanted[-1], jobs.EVALUATED))
     with store(settings).session():
         return [(day, day, run_job(settings, EVALUATION_JOB, partition=day)) for day in wanted if day in missing]
@@ -190,7 +200,8 @@ def _range_tags(first: date, last: date) -> dict[str, str]:
     return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), ONLY_GAPS_TAG: "true"}
 
 
-def _verify_days(settings: Settings, first: date, last: date) -> None:
+def verify_days(settings: Settings, first: date, last: date) -> None:
+    """Raise V4Error for an empty range, or for days that cannot be scored yet or any more."""
     today = settings.clock.today()
     if first > last:
         raise V4Error(f"The range from {first} to {last} is empty. Give the earlier day first.")

@@ -25,7 +25,7 @@ FINISHED = [status for status in dg.DagsterRunStatus if status not in UNFINISHED
 
 @dataclass(frozen=True)
 class Old:
-    """What is older than so many days."""
+    """Runs and files older than this many days."""
 
     run_ids: tuple[str, ...]
     files: tuple[Path, ...]

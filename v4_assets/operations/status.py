@@ -10,7 +10,7 @@ from v4_assets import tables
 from v4_assets.config.environment import Settings
 from v4_assets.errors import TableMissingError
 from v4_assets.names import PROCESS_TAG
-from v4_assets.operations.instance import dagster_instance
+from v4_assets.operations.instance import read_instance
 from v4_assets.production.decision import Verdict
 from v4_assets.production.evaluations import gates_of_day
 from v4_assets.production.events import state_after
@@ -60,7 +60,7 @@ def status(settings: Settings) -> dict[str, Any]:
     }
     if live is None:
         return content | _nothing() | {"to_do": [{"what": "Nothing is live.", "do": "`v4 init`"}]}
-    with dagster_instance(settings) as instance:
+    with read_instance(settings) as instance:
         return content | _of_today(instance, record, settings, writes)
 
 
@@ -150,9 +150,11 @@ def _rollout(instance: dg.DagsterInstance, found: Status) -> dict[str, Any]:
 
 
 def _salesforce(settings: Settings, found: Status) -> dict[str, Any]:
-    """Whether today's sync finished, and what happened to the leads that were sent last."""
+    """Whether today's scores are delivered, and what happened to the leads that were sent last."""
     sync = found.sync
     content: dict[str, Any] = {"target": settings.salesforce, "today_done": found.synced_today, "last_sent": None}
+    content["owed"] = sync.owed if sync else None
+    content["not_in_org"], content["held_back"] = (sync.absent, sync.kept_back) if sync else (0, 0)
     if sync and sync.sent_at:
         content["last_sent"] = {
             "org": sync.sent_org,

@@ -66,7 +66,8 @@ def _rollout(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _salesforce(found: dict[str, Any]) -> Iterator[str]:
-    done = "today's sync finished" if found["today_done"] else "no sync of today finished"
+    done = "today's scores are delivered" if found["today_done"] else "today's scores are not delivered"
+    done += f" ({found['owed']})" if found["owed"] and not found["today_done"] else ""
     last = found["last_sent"]
     sent = (
         f"; last sent {last['at']:%Y-%m-%d %H:%M} UTC to {last['org']}: {last['sent']} leads of {last['version']} of "

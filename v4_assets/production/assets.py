@@ -10,8 +10,7 @@ from v4_assets.atomic import atomic_write
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
-from v4_assets.daily import days
+from v4_assets.daily import MaterializeResult, days
 from v4_assets.errors import PolicyError
 from v4_assets.names import ACTION_TAG, PROCESS_TAG, PRODUCTION_ALIAS, PRODUCTION_GROUP, ROLLOUT_PAGE
 from v4_assets.production import events as deployments
@@ -96,6 +95,7 @@ def start(store: Store, rollout: Rollout, order: Order, clock: Clock, run_id: st
             event,
             expected_event_id=order.expected_event_id,
             model_sha256=order.model_sha256,
+            bundle_sha256=order.bundle_sha256,
         )
 
 
@@ -125,6 +125,7 @@ def export_registry(path: Path, statuses: dict[str, str], live: deployments.Prod
     content = {
         "production": live.version if live else None,
         "model_sha256": live.model_sha256 if live else None,
+        "bundle_sha256": live.bundle_sha256 if live else None,
         "models": {version: {"status": status} for version, status in sorted(statuses.items())},
     }
     atomic_write(path, f"{json.dumps(content, indent=2)}\n".encode())

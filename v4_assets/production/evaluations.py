@@ -11,11 +11,9 @@ import dagster as dg
 from v4_assets import tables
 from v4_assets.config.rollout import Rollout
 from v4_assets.names import ACTION_TAG, SALESFORCE_SYNC
-from v4_assets.production.decision import GATE_NAMES, Gate, Verdict
+from v4_assets.production.decision import ADDED, GATE_NAMES, Gate, Verdict
 from v4_assets.runs import at_work
 
-MUST_HOLD = ("all_accounted_for", "read_back_equals_warehouse")
-"""Checks of the sync that a switch must pass to be finished."""
 KEYS = (tables.features_key, tables.scores_key)
 RUNS_READ = 50
 Evaluations = Mapping[str, Mapping[str, dg.AssetCheckEvaluation]]
@@ -84,7 +82,8 @@ def _judged(
 ) -> DayEvaluation | NotEvaluated:
     """What one run found, if it evaluated everything."""
     gates = found.get(tables.LIFT_COMPARISON, {})
-    if missing := [name for name in GATE_NAMES if name not in gates]:
+    evaluated = [name for name in GATE_NAMES if name in gates]
+    if missing := [name for name in GATE_NAMES if name not in gates and name not in ADDED]:
         return NotEvaluated(f"run {run.run_id} of {day} left out the gates {', '.join(missing)}; run the day again")
     data = [key(rollout.versions[version].key) for version in compared for key in KEYS]
     if elsewhere := [name for name in data if name not in found]:
@@ -92,7 +91,7 @@ def _judged(
             f"the gates of {day} are of run {run.run_id}, the checks of {', '.join(elsewhere)} of another; "
             "run the whole day again, so that one run answers for all"
         )
-    shas = {str(_value(gates[name], "evidence_sha256")) for name in GATE_NAMES}
+    shas = {str(_value(gates[name], "evidence_sha256")) for name in evaluated}
     if len(shas) != 1:
         return NotEvaluated(f"the gates of {day} were taken on different evidence; run the day again")
     failing = [
@@ -103,13 +102,14 @@ def _judged(
     ]
     if not well:
         failing.append(f"run {run.run_id} ended as {run.status.value}")
-    return DayEvaluation(run.run_id, tuple(_gate(gates[name]) for name in GATE_NAMES), shas.pop(), tuple(failing))
+    return DayEvaluation(run.run_id, tuple(_gate(gates, name) for name in GATE_NAMES), shas.pop(), tuple(failing))
 
 
 def gates_of_run(instance: dg.DagsterInstance, run_id: str) -> tuple[Gate, ...]:
     """The gates a run has evaluated so far; none where any is missing."""
     found = checks_of_run(instance, run_id).get(tables.LIFT_COMPARISON, {})
-    return tuple(_gate(found[name]) for name in GATE_NAMES) if all(name in found for name in GATE_NAMES) else ()
+    complete = all(name in found or name in ADDED for name in GATE_NAMES)
+    return tuple(_gate(found, name) for name in GATE_NAMES) if complete else ()
 
 
 def gates_of_day(instance: dg.DagsterInstance, day: date) -> tuple[Gate, ...]:
@@ -130,22 +130,10 @@ def checks_of_run(instance: dg.DagsterInstance, run_id: str) -> Evaluations:
     return found
 
 
-def owed_by_sync(instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
-    """What Salesforce lacks or shows differently after a run's sync, one sentence each. A dry run owes nothing.
-
-    Rows that the org refused permanently are recorded and not owed.
-    """
-    checks = checks_of_run(instance, run_id).get(SALESFORCE_SYNC, {})
-    owed = [f"{name}: {one.description}" for name, one in checks.items() if name in MUST_HOLD and not one.passed]
-    for record in instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records:
-        made = record.event_log_entry.asset_materialization
-        if made is not None and made.asset_key.to_user_string() == SALESFORCE_SYNC and "pending" in made.metadata:
-            pending = made.metadata["pending"].value
-            owed += [f"{pending} leads are pending"] if pending else []
-    return tuple(owed)
-
-
-def _gate(one: dg.AssetCheckEvaluation) -> Gate:
+def _gate(found: Mapping[str, dg.AssetCheckEvaluation], name: str) -> Gate:
+    if name not in found:
+        return Gate(name, Verdict.INCONCLUSIVE, "The day was evaluated by a release without this gate; run it again.")
+    one = found[name]
     return Gate(
         name=one.check_name,
         verdict=Verdict[str(_value(one, "verdict"))],

@@ -29,6 +29,7 @@ class Event:
     gates: str | None = None
     evidence_day: date | None = None
     evidence_sha256: str | None = None
+    bundle_sha256: str | None = None
     run_id: str | None = None
     sequence: int = 0
     """Given when the event is recorded."""
@@ -48,6 +49,8 @@ class Production:
     scores_table: str
     model_uri: str
     model_sha256: str
+    bundle_sha256: str | None
+    """None only where a row from before schema 2 was edited so that the upgrade did not know its model."""
     event_id: str
 
 

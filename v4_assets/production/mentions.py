@@ -22,6 +22,8 @@ class Bound:
     """The dataset of the names, without its project."""
     names: tuple[str, ...]
     """Views and tables."""
+    fields: tuple[str, ...] = ("model_version",)
+    """Columns and fields that hold the version's name."""
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -36,13 +38,19 @@ class Bound:
         is not asked for: programs put it together from variables, and a reader too many is seen, one too few is not.
         """
         version = rf"{re.escape(self.version)}(?![\w-]|\.\d)"
+        # Training runs put a name of their own behind it: v4.1.0_r3.
+        model = rf"{re.escape(self.version)}(?:_\w+)?(?![\w-]|\.\d)"
         quote = r"""\\?["']"""
+        fields = "|".join(map(re.escape, self.fields))
         return re.compile(
             rf"(?<!\w)(?P<name>{'|'.join(map(re.escape, self.names))})(?!\w)"
-            # models/v4.0.0, "models" / "v4.0.0", join("models", "v4.0.0")
-            rf"|(?<!\w)(?P<model>models(?:{quote})?\s*[/\\,]+\s*(?:{quote})?{version})"
-            # model_version = 'v4.0.0', "model_version": "v4.0.0"
-            rf"|(?<!\w)(?P<identifier>model_version(?:{quote}|\W){{1,8}}{version})"
+            # models/v4.0.0, data/v4.0.0_r3, "models" / "v4.0.0", join("models", "v4.0.0")
+            rf"|(?<!\w)(?P<model>(?:models|data)(?:{quote})?\s*[/\\,]+\s*(?:{quote})?{model})"
+            # model_version = 'v4.0.0', "model_version": "v4.0.0"; model_version IN ('v4.1.0', 'v4.0.0'), .isin([…])
+            rf"|(?<!\w)(?P<identifier>(?:{fields})(?:{quote}|\W){{1,8}}"
+            rf"(?:(?:NOT\s+)?(?:IN|isin)\s*(?:UNNEST\s*)?[(\[]+(?:[^()\[\]]{{0,500}}?{quote})?)?{version}"
+            # 'v4.0.0' AS model_version
+            rf"|{quote}{version}{quote}\s+AS\s+[`\"]?(?:{fields})\b)"
             # `ml_features.v4_daily_*`, which BigQuery reads as all tables that begin so
             rf"|`[^`\n]*(?<![\w-]){re.escape(self.dataset)}`?\.`?(?P<stem>\w*)\*",
             re.IGNORECASE,
@@ -62,6 +70,11 @@ class Mention:
 def mentions(text: str, bound: Bound) -> list[Mention]:
     """The lines of a text that mention something bound to a version."""
     found: dict[int, set[str]] = {}
+    small = text.lower()
+    # The pattern is slow where nothing can be found, which is nearly everywhere.
+    wanted = (bound.version.lower(), *(name.lower() for name in bound.names))
+    if not any(name in small for name in wanted) and not ("*" in small and bound.dataset.lower() in small):
+        return []
     for match in bound.pattern.finditer(text):
         for name in _meant(match, bound):
             found.setdefault(text.count("\n", 0, match.start()) + 1, set()).add(name)

@@ -46,7 +46,8 @@ class Order:
     evidence_day: str | None = None
     evidence_sha256: str | None = None
     model_sha256: str | None = None
-    """The artifact that was judged."""
+    """The artifact that was judged, by its booster and by everything that can change its scores."""
+    bundle_sha256: str | None = None
 
     @property
     def config(self) -> dict[str, str]:
@@ -106,6 +107,7 @@ def completed(started: Event, now: datetime, run_id: str | None, reason: str) ->
         action_id=started.event_id,
         reason=reason,
         decided_by=started.decided_by,
+        bundle_sha256=started.bundle_sha256,
         run_id=run_id,
     )
 

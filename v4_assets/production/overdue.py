@@ -11,7 +11,6 @@ import dagster as dg
 from v4_assets import verdicts
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.production import pending_sync
 from v4_assets.runs import at_work
 from v4_assets.store import Store
 
@@ -33,9 +32,12 @@ def due(rollout: Rollout, day: date) -> datetime:
 
 
 def overdue(
-    instance: dg.DagsterInstance, store: Store, rollout: Rollout, clock: Clock, live: str | None
+    instance: dg.DagsterInstance, store: Store, rollout: Rollout, clock: Clock, live: str | None, owed: str | None
 ) -> Overdue | None:
-    """The first thing of today that is overdue; None when nothing is, or a run of today is still executing."""
+    """The first thing of today that is overdue; None when nothing is, or a run of today is still executing.
+
+    `owed` says why Salesforce lacks the live version's scores of today.
+    """
     today = clock.today()
     if live is None or clock.now() < due(rollout, today):
         return None
@@ -47,6 +49,6 @@ def overdue(
         return Overdue(
             "scores", f"{live}, the live version, has no scores of {today} that passed: {'; '.join(problems)}."
         )
-    if not pending_sync.is_done(instance, today):
-        return Overdue("sync", f"Salesforce has not received {live}'s scores of {today}: no sync of the day finished.")
+    if owed:
+        return Overdue("sync", f"Salesforce has not received {live}'s scores of {today}: {owed.rstrip('.')}.")
     return None

@@ -8,7 +8,7 @@ import dagster as dg
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, FIRST_ASSETS, ROLLOUT_SENSOR, SYNC_JOB
-from v4_assets.production import pending_sync
+from v4_assets.production import delivery
 from v4_assets.production.attempts import next_attempt
 from v4_assets.production.orders import Order
 from v4_assets.production.status import Status, read_status
@@ -49,14 +49,14 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
 
 
 def _sync_is_owed(context: dg.SensorEvaluationContext, store: Store, status: Status) -> bool:
-    return pending_sync.is_owed(context.instance, store, status.rollout.today, status.rollout.live)
+    return delivery.is_owed(context.instance, store, status.rollout.today, status.rollout.live)
 
 
 def _owed(context: dg.SensorEvaluationContext, status: Status) -> dg.SensorResult:
     """The run that brings the live version's scores to Salesforce after the day's run ended without."""
     day = status.rollout.today
-    action = pending_sync.action_id(day)
-    attempt = next_attempt(context.instance, action, context.cursor, pending_sync.ATTEMPTS)
+    action = delivery.action_id(day)
+    attempt = next_attempt(context.instance, action, context.cursor, delivery.ATTEMPTS)
     if attempt.number is None:
         reason = f"{status.decision.reason}; Salesforce has not received the scores of {day}: {attempt.reason}"
         return dg.SensorResult(skip_reason=dg.SkipReason(reason), cursor=attempt.cursor)

@@ -54,9 +54,12 @@ class State:
         return running(self.watched, self.status.today, self.policy.weeks, name, Verdict.FAIL)
 
     def needed(self, name: str) -> int:
-        """Number of consecutive failing weeks after which the gate convicts."""
+        """Number of consecutive failing weeks after which the gate convicts: today's, and not fewer than the latest
+        close was judged by."""
         weeks: int = getattr(self.policy.rollback.weeks_running, name)
-        return weeks
+        latest = max(self.watched.values(), key=lambda close: close.day, default=None)
+        recorded = (latest.weeks_running or {}).get(name, weeks) if latest else weeks
+        return max(weeks, recorded)
 
     def not_passing(self, *names: str) -> tuple[Gate, ...]:
         """Today's gates of these names that do not pass."""

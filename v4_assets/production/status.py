@@ -8,22 +8,24 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from v4_assets import verdicts
+from v4_assets import tables, verdicts
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error
+from v4_assets.evaluation import closing, watching
 from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.evaluation.votes import Warning
+from v4_assets.production import closes, delivery, gates, references
 from v4_assets.production import events as deployments
-from v4_assets.production import gates, pending_sync, references
 from v4_assets.production.decide import decide
-from v4_assets.production.decision import Action, Decision, Phase, RolloutStatus
+from v4_assets.production.decision import Action, Decision, History, Phase, RolloutStatus
 from v4_assets.production.evaluations import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.events import DeploymentState, Event
-from v4_assets.production.last_sync import last_sync
 from v4_assets.production.orders import KIND, Order, gates_json, order_id
 from v4_assets.production.overdue import Overdue, due, overdue
 from v4_assets.production.state import State
-from v4_assets.production.synced import Sync
+from v4_assets.production.syncs import Sync
+from v4_assets.production.weeks import name_of
 from v4_assets.store import Store
 
 
@@ -50,7 +52,11 @@ class Status:
     sync: Sync | None = None
     """The last sync on record; None before the first."""
     synced_today: bool = False
-    """A sync of today has finished; a dry run counts."""
+    """The live version's scores of today are delivered; a dry run counts."""
+    warning: Warning | None = None
+    """The early warning on booked calls; None while the candidate is not live."""
+    policy_change: str | None = None
+    """How rollout.yaml differs from the thresholds of the latest close; None where it does not."""
 
 
 def read_status(
@@ -67,13 +73,23 @@ def read_status(
         events = (*store.events(), *([through] if through else []))
         found = _decided(instance, store, rollout, clock, events, asking)
         due_now = not (asking or found.missing_day or found.unfinished)
+        syncs, live = delivery.read(store), found.rollout.live
+        owed = syncs.owed(clock.today(), live)
         return replace(
             found,
             events=events,
-            overdue=overdue(instance, store, rollout, clock, found.rollout.live) if due_now else None,
-            sync=last_sync(instance, store),
-            synced_today=pending_sync.is_done(instance, clock.today()),
+            overdue=overdue(instance, store, rollout, clock, live, owed) if due_now else None,
+            sync=syncs.last,
+            synced_today=owed is None,
+            warning=watching.read_warning(store, rollout, events, clock.today()),
+            policy_change=_policy_change(store, rollout, clock),
         )
+
+
+def _policy_change(store: Store, rollout: Rollout, clock: Clock) -> str | None:
+    today, weeks = clock.today(), rollout.policy.weeks
+    recorded = closing.recorded(store, _first_day_read(rollout, today), today)
+    return closes.changed_since(recorded, rollout.policy, rollout.evaluation, lambda day: name_of(day, weeks))
 
 
 def _decided(
@@ -111,7 +127,8 @@ def _decided(
         store, rollout, status, deployed, evaluation, recorded, _approved(events, rollout, evaluation, clock)
     )
     decision = decide(state)
-    return Status(status, decision, order=_order(decision, status, rollout, deployed, rows, evaluation), state=state)
+    order = _order(store, decision, status, rollout, deployed, rows, evaluation)
+    return Status(status, decision, order=order, state=state)
 
 
 def _state(
@@ -129,13 +146,7 @@ def _state(
     return State(
         status,
         evaluation.gates,
-        gates.history_of(
-            recorded,
-            candidate=rollout.candidate,
-            baseline=rollout.baseline,
-            policy=rollout.policy,
-            evaluation=rollout.evaluation,
-        ),
+        _history(store, rollout, status, recorded),
         rollout.policy,
         failing_checks=evaluation.failing,
         approved=approved,
@@ -144,6 +155,24 @@ def _state(
         baseline_readers=readers,
         unchecked_readers=unchecked,
     )
+
+
+def _history(store: Store, rollout: Rollout, status: RolloutStatus, recorded: list[Evidence]) -> History:
+    """Every day read, judged as it was recorded; days without a record by the thresholds of today."""
+    events, first = store.events(), min((row.prediction_date for row in recorded), default=status.today)
+    found = gates.history_of(
+        recorded,
+        candidate=rollout.candidate,
+        baseline=rollout.baseline,
+        policy=rollout.policy,
+        evaluation=rollout.evaluation,
+        covered=closing.covered(store, rollout, events, status.today),
+        live_on=closing.live_on(events, rollout),
+    )
+    name = store.catalogue[tables.LIFT_COMPARISON].name
+    writes = store.latest_writes(first, status.today)
+    sequences = {day: write.sequence for (table, day), write in writes.items() if table == name}
+    return closes.with_records(found, closing.recorded(store, first, status.today), sequences, status.live_since)
 
 
 def compared(rollout: Rollout, deployed: DeploymentState) -> tuple[str, ...]:
@@ -185,7 +214,7 @@ def _first_day_read(rollout: Rollout, today: date) -> date:
 def _baseline_readers(store: Store, rollout: Rollout) -> tuple[tuple[str, ...] | None, str | None]:
     """Who still reads the baseline by name, or why that cannot be checked: it must not block a rollback."""
     try:
-        return references.named(references.readers(store, rollout, rollout.baseline)), None
+        return references.named(references.running(references.readers(store, rollout, rollout.baseline))), None
     except V4Error as error:
         return None, str(error)
 
@@ -201,6 +230,7 @@ def _approved(events: tuple[Event, ...], rollout: Rollout, evaluation: DayEvalua
 
 
 def _order(
+    store: Store,
     decision: Decision,
     status: RolloutStatus,
     rollout: Rollout,
@@ -212,8 +242,8 @@ def _order(
         return None
     kind = KIND[decision.action]
     version = rollout.candidate if kind == "promotion" else rollout.baseline
+    judged = store.artifact_of(rows, version)
     expected = deployed.live.event_id if deployed.live else ""
-    judged = {row.model_sha256 for row in rows if row.version == version}
     return Order(
         event_id=order_id(kind, version, expected, evaluation.evidence_sha256),
         kind=kind,
@@ -225,5 +255,6 @@ def _order(
         gates=gates_json(decision.gates),
         evidence_day=status.today.isoformat(),
         evidence_sha256=evaluation.evidence_sha256,
-        model_sha256=judged.pop() if len(judged) == 1 else None,
+        model_sha256=judged.model_sha256,
+        bundle_sha256=judged.bundle_sha256,
     )

@@ -1,7 +1,7 @@
 """How the live version changes: one row, changed in one transaction with the event that says why."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from uuid import uuid4
 
@@ -23,13 +23,24 @@ def approved_bundle(store: Store, version: str) -> Bundle:
     """
     bundle = store.registry.load(version)
     live = store.production()
-    if live and live.version == version and live.model_sha256 != bundle.sha256:
+    if live and live.version == version and (problem := _difference(bundle, live.model_sha256, live.bundle_sha256)):
         raise ModelIntegrityError(
-            f"{bundle.path} is not the {version} that is live: sha256 is {bundle.sha256[:12]}, production runs "
-            f"{live.model_sha256[:12]}. A live version is never retrained in place: register the new model as a new "
-            f"version, and remove {bundle.path} from the registry."
+            f"{bundle.path} is not the {version} that is live: {problem} production runs. A live version is never "
+            f"changed in place: register the new model as a new version, and remove {bundle.path} from the registry."
         )
     return bundle
+
+
+def _difference(bundle: Bundle, model_sha256: str, bundle_sha256: str | None) -> str | None:
+    """How a registered bundle differs from the artifact of these hashes, up to "not the one that"; None if it is it."""
+    if bundle.sha256 != model_sha256:
+        return f"its booster is {bundle.sha256[:12]}, not the {model_sha256[:12]} that"
+    if bundle.bundle_sha256 != bundle_sha256:
+        return (
+            f"its booster is the same, its features.json is another (bundle {bundle.bundle_sha256[:12]}), not the "
+            f"{str(bundle_sha256)[:12]} that"
+        )
+    return None
 
 
 def adopt(store: Store, rollout: Rollout, clock: Clock) -> Production:
@@ -45,6 +56,7 @@ def adopt(store: Store, rollout: Rollout, clock: Clock) -> Production:
         version=adopted.version,
         reason=f"{adopted.version} is the baseline of rollout.yaml and was live before this project kept records.",
         decided_by="v4 init",
+        bundle_sha256=adopted.bundle_sha256,
     )
     store.warehouse.transact(
         [
@@ -62,21 +74,28 @@ def switch(
     *,
     expected_event_id: str,
     model_sha256: str | None,
+    bundle_sha256: str | None = None,
 ) -> Production:
     """Make `event.version` live and record the event, in one transaction; harmless when that is done already.
 
     Raises StaleDecisionError, changing nothing, when production or the evidence is not what was decided on, and
-    ModelIntegrityError when the registry's model is not the one that was judged (`model_sha256`; None asks nothing).
+    ModelIntegrityError when the registry's model is not the one that was judged (`model_sha256` and `bundle_sha256`;
+    None asks nothing).
     """
     live = store.production()
     if live and live.event_id == event.event_id:
         return live
     wanted = _row(store, rollout, event.version, event.event_id)
-    if model_sha256 and wanted.model_sha256 != model_sha256:
-        raise ModelIntegrityError(
-            f"The registry's {event.version} is {wanted.model_sha256[:12]}, what was judged is {model_sha256[:12]}. "
-            "Only the artifact that was judged goes live: restore it, or let the new one be judged under a new version."
-        )
+    for what, found, judged in (
+        ("booster", wanted.model_sha256, model_sha256),
+        ("bundle", str(wanted.bundle_sha256), bundle_sha256),
+    ):
+        if judged and found != judged:
+            raise ModelIntegrityError(
+                f"The registry's {event.version} has {what} {found[:12]}, what was judged is {judged[:12]}. Only the "
+                "artifact that was judged goes live: restore it, or let the new one be judged under a new version."
+            )
+    event = replace(event, bundle_sha256=wanted.bundle_sha256)
     table = store.catalogue[tables.LIFT_COMPARISON]
     params = {
         **asdict(wanted),
@@ -131,6 +150,7 @@ def _row(store: Store, rollout: Rollout, version: str, event_id: str) -> Product
         scores_table=entry.scores_table,
         model_uri=str(bundle.path),
         model_sha256=bundle.sha256,
+        bundle_sha256=bundle.bundle_sha256,
         event_id=event_id,
     )
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from html import escape
 
 import dagster as dg
-import requests
 from pydantic import SecretStr
 
 from v4_assets.clock import Clock
@@ -51,6 +50,8 @@ KINDS = {
     "unfinished": AlertKind("is not finished", "wait for the sensor's next attempt, or `v4 resume`"),
     "exhausted": AlertKind("was given up", "mend the cause its runs name, then `v4 resume`"),
     "no look": AlertKind("could not be read", "`v4 doctor`"),
+    "warning": AlertKind("booked calls look more like a fallen", "`v4 report`, then `v4 acknowledge --reason …`"),
+    "policy": AlertKind("rollout.yaml has changed since", ""),
     "event": AlertKind("promotion started", ""),
 }
 """Every kind of alert, by the first part of its key."""
@@ -133,12 +134,15 @@ def of_status(instance: dg.DagsterInstance, rollout: Rollout, status: Status) ->
         *held(status, rollout),
         *unfinished(instance, status, rollout),
         *_overdue(status),
+        *warnings(status),
         *_actions(status),
     ]
 
 
 def post(webhook: SecretStr, texts: list[str]) -> None:
     """Post to Slack. Raises V4Error, without the address, when Slack refuses it."""
+    import requests  # noqa: PLC0415 # a tenth of `v4 status`, which posts nothing
+
     try:
         with _unlogged():
             # Slack reads &, < and > as its own: a reason must not call a whole channel.
@@ -204,7 +208,18 @@ def _overdue(status: Status) -> Iterator[Alert]:
         yield Alert(f"{status.overdue.what}:{status.rollout.today}", status.overdue.text)
 
 
+def warnings(status: Status) -> Iterator[Alert]:
+    """An early warning that was raised and not acknowledged; thresholds that differ from those of the last close."""
+    warning = status.warning
+    if warning and warning.alarm:
+        key = f"warning:{warning.since}:{warning.alarm.day}"
+        yield Alert(key, f"Early warning: {warning.sentence(status.rollout.candidate)}")
+    if status.policy_change:
+        yield Alert(f"policy:{status.policy_change}", status.policy_change)
+
+
 def _actions(status: Status) -> Iterator[Alert]:
     for event in status.events:
-        text = f"{event.event.replace('_', ' ')}: {event.version} ({event.decided_by}). {event.reason}"
+        switched = f"{event.previous} → {event.version}" if event.previous else event.version
+        text = f"{event.event.replace('_', ' ')}: {switched} ({event.decided_by}). {event.reason}"
         yield Alert(f"event:{event.event_id}", text)

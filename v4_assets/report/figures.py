@@ -5,6 +5,7 @@ from typing import Any
 
 from v4_assets.evaluation.evidence import QUESTIONS, Evidence
 from v4_assets.production.decision import Gate
+from v4_assets.production.events import SWITCHES, Event
 from v4_assets.report.wording import free, table
 
 
@@ -82,3 +83,21 @@ def of_deciles(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
+
+
+def ranked_by(evidence: Sequence[Evidence], events: Sequence[Event]) -> str:
+    """Which version ranked the leads that the rollback verdict rests on, and when they were contacted."""
+    row = next((one for one in evidence if one.question == "rollback"), None)
+    if row is None:
+        return ""
+    switches = [event for event in events if event.event in SWITCHES]
+    before = [event.version for event in switches if event.day <= row.cohort_from]
+    during = [event for event in switches if row.cohort_from < event.day <= row.cohort_to]
+    parts = [
+        *([f"{before[-1]} was live at first"] if before else ["no version was adopted here at first"]),
+        *(f"{event.version} from {event.day} on" for event in during),
+    ]
+    return (
+        f"The leads of the rollback verdict were contacted {row.cohort_from} to {row.cohort_to}: {', '.join(parts)}. "
+        "The live version decided who was called first; both versions are judged on the same leads."
+    )

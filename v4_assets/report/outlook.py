@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from v4_assets.production.decision import (
-    GATE_NAMES,
     LIVE_PARALLEL_DAYS,
     MODEL_TEST_METRICS,
     NOT_BEHIND_BASELINE,
     ROLLBACK_GATES,
+    TO_PROMOTE,
     Action,
     Decision,
     Gate,
@@ -71,7 +71,7 @@ def _promotion(decision: Decision, state: State) -> str:
     left = asked.weeks_running - len(state.earned)
     if left > 0:
         missing.append(f"a lift of at least {asked.lift_at_least:g} at {count(left, 'more week-close')}")
-    for gate in state.not_passing(*GATE_NAMES):
+    for gate in state.not_passing(*TO_PROMOTE):
         if gate.name == LIVE_PARALLEL_DAYS:
             missing.append(count(int((gate.threshold or 0) - (gate.actual or 0)), "more day") + " side by side")
         else:
@@ -128,7 +128,11 @@ def _parallel_criteria(state: State) -> tuple[Criterion, ...]:
             closed + named,
             MET if len(weeks) >= asked.weeks_running else OPEN,
         ),
-        *(Criterion(_asked(gate, state), _found(gate), STANDS[gate.verdict]) for gate in state.gates),
+        *(
+            Criterion(_asked(gate, state), _found(gate), STANDS[gate.verdict])
+            for gate in state.gates
+            if gate.name in TO_PROMOTE
+        ),
         Criterion("every check of the data", ", ".join(failing) or "passed", MISSED if failing else MET),
     )
 

@@ -20,7 +20,7 @@ from v4_assets.production.status import read_status
 from v4_assets.report import charts
 from v4_assets.report.charts import Chart
 from v4_assets.report.html import as_html
-from v4_assets.report.markdown import DECILES, WEEKS, Picture, Report, as_markdown
+from v4_assets.report.markdown import DECILES, WARNING, WEEKS, Picture, Report, as_markdown
 from v4_assets.report.outlook import outlook
 from v4_assets.report.problems import problems
 from v4_assets.store import Store
@@ -60,6 +60,7 @@ def gather(
         checks={name: one.description or "" for name, one in checks.items()},
         deciles=deciles,
         recorded=recorded,
+        warning=status.warning,
     )
 
 
@@ -68,7 +69,9 @@ def draw(report: Report, rollout: Rollout) -> dict[str, Chart]:
     if not report.evidence:
         return {}
     cohort = f"Matured cohort of {report.evidence[0].prediction_date}"
+    warning = charts.warning_over_weeks(report.warning) if report.warning else None
     return {
+        **({WARNING: warning} if warning else {}),
         WEEKS: charts.lift_over_time(report.recorded, report.events, rollout.policy),
         DECILES: charts.conversion_by_decile(report.deciles, cohort),
     }

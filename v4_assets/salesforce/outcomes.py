@@ -4,8 +4,10 @@ The counts of a job are not used: each row is matched with the three result file
 of them, or in two, is in doubt: it stays pending, and the known state of its lead is deleted.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -31,12 +33,16 @@ NOT_IN_ORG = "NOT_IN_ORG"
 MALFORMED_ID = "MALFORMED_ID"
 CONVERTED = "CANNOT_UPDATE_CONVERTED_LEAD"
 DELETED = "ENTITY_IS_DELETED"
+NOT_FOUND = "INVALID_CROSS_REFERENCE_KEY"
+"""No record has this id: deleted for good, merged, or made after a sandbox was copied."""
 NOT_OPEN = (CONVERTED, DELETED, NOT_IN_ORG)
-"""Codes of converted and deleted leads."""
+"""Codes of leads that are converted, deleted or not in the org: nothing is owed to them."""
 
-WIDESPREAD_SHARE = 0.5
-WIDESPREAD_ROWS = 10
-"""A code on more than this share of a sync's rows, and on at least this many rows, is not about the leads."""
+WIDESPREAD_ROWS = 100
+"""A code on fewer rows than this is never taken for the org's fault."""
+WIDESPREAD_OF_SENT = 0.5
+WIDESPREAD_OF_SCORED = 0.01
+"""A code on this share of the rows sent, or of the leads scored, is not about the leads."""
 
 _LOCK = "lock"
 
@@ -45,56 +51,117 @@ class Reaction(Enum):
     """What happens to a refused row."""
 
     RETRY = "retry"
-    """The cause is transient: sent again in a new job of this sync."""
+    """The cause is transient: sent again in a new job of this sync, then by the next run."""
     RETRY_ONCE = "retry once"
+    """The cause is not known: sent once more in this sync, then by the next run."""
+    NEXT_RUN = "next run"
+    """The cause is the state of the org: sent by the next run."""
     QUARANTINE = "quarantine"
     """The cause is the lead itself: not sent again for some days."""
     STOP = "stop"
     """The fields or our permissions are wrong: every row would be refused."""
 
 
+TRANSIENT = ("UNABLE_TO_LOCK_ROW", "TooManyLockFailure", "SERVER_UNAVAILABLE")
+OF_THE_LEAD = (
+    DELETED,
+    CONVERTED,
+    NOT_FOUND,
+    MALFORMED_ID,
+    "STRING_TOO_LONG",
+    "NUMBER_OUTSIDE_VALID_RANGE",
+    "INVALID_TYPE_ON_FIELD_IN_RECORD",
+    "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+    "INVALID_EMAIL_ADDRESS",
+    "DUPLICATE_VALUE",
+    "DUPLICATES_DETECTED",
+    "DUPLICATE_EXTERNAL_ID",
+    "ENTITY_IS_LOCKED",
+    "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+    "FIELD_FILTER_VALIDATION_EXCEPTION",
+    "FIELD_INTEGRITY_EXCEPTION",
+    "REQUIRED_FIELD_MISSING",
+    "INSUFFICIENT_ACCESS_OR_READONLY",
+    "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
+)
+"""Codes about one lead, its values or its sharing, as long as few rows have them."""
+OF_THE_ORG = (
+    "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE",
+    "STORAGE_LIMIT_EXCEEDED",
+    "LIMIT_EXCEEDED",
+    "REQUEST_LIMIT_EXCEEDED",
+    "TXN_SECURITY_METERING_ERROR",
+    "APEX_ERROR",
+    "APEX_DATA_ACCESS_RESTRICTION",
+    "CANNOT_EXECUTE_FLOW_TRIGGER",
+    "FLOW_EXCEPTION",
+    "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+    "API_DISABLED_FOR_ORG",
+    "API_CURRENTLY_DISABLED",
+    "FUNCTIONALITY_NOT_ENABLED",
+    "FUNCTIONALITY_TEMPORARILY_UNAVAILABLE",
+    "ORG_LOCKED",
+    "UNAVAILABLE_RECORDTYPE_EXCEPTION",
+)
+"""Codes about the state of the org: maintenance, limits, storage, triggers and flows."""
+OF_THE_SETUP = ("INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE")
 REACTIONS: Mapping[str, Reaction] = {
-    "UNABLE_TO_LOCK_ROW": Reaction.RETRY,
-    "TooManyLockFailure": Reaction.RETRY,
-    "SERVER_UNAVAILABLE": Reaction.RETRY,
-    "UNKNOWN_EXCEPTION": Reaction.RETRY_ONCE,
-    "REQUEST_RUNNING_TOO_LONG": Reaction.RETRY_ONCE,
-    DELETED: Reaction.QUARANTINE,
-    "INVALID_CROSS_REFERENCE_KEY": Reaction.QUARANTINE,
-    CONVERTED: Reaction.QUARANTINE,
-    MALFORMED_ID: Reaction.QUARANTINE,
-    "STRING_TOO_LONG": Reaction.QUARANTINE,
-    "NUMBER_OUTSIDE_VALID_RANGE": Reaction.QUARANTINE,
-    "INVALID_TYPE_ON_FIELD_IN_RECORD": Reaction.QUARANTINE,
-    "DUPLICATE_VALUE": Reaction.QUARANTINE,
-    "FIELD_CUSTOM_VALIDATION_EXCEPTION": Reaction.QUARANTINE,
-    "REQUIRED_FIELD_MISSING": Reaction.QUARANTINE,
-    "INSUFFICIENT_ACCESS_OR_READONLY": Reaction.QUARANTINE,
-    "INVALID_FIELD": Reaction.STOP,
-    "INVALID_FIELD_FOR_INSERT_UPDATE": Reaction.STOP,
+    **dict.fromkeys(TRANSIENT, Reaction.RETRY),
+    **dict.fromkeys(OF_THE_LEAD, Reaction.QUARANTINE),
+    **dict.fromkeys(OF_THE_ORG, Reaction.NEXT_RUN),
+    **dict.fromkeys(OF_THE_SETUP, Reaction.STOP),
 }
-HOPELESS_JOB_ERRORS = ("InvalidBatch", "ClientInputError", "ExceededQuota", "InvalidUser")
-"""Beginnings of the errors of a failed job that another one would end in, too: schema, line ending, quota, access."""
+_HOPELESS = re.compile(
+    r"\b(InvalidBatch|ClientInputError|ExceededQuota|InvalidUser|InvalidEntity|InvalidOperation|FeatureNotEnabled"
+    r"|API_?Disabled\w*)\b",
+    re.IGNORECASE,
+)
+"""Codes of a failed job that another one would end in, too: schema, line ending, quota, access. They stand anywhere in
+the job's message: `null:InvalidBatch : InvalidBatch : Field name not found : X__c`."""
+
+
+@dataclass(frozen=True)
+class SyncSize:
+    """What the number of equal refusals is measured against."""
+
+    sent: int
+    """Rows of the whole sync."""
+    scored: int
+    """Leads scored on the day."""
+    is_sandbox: bool = False
+
+
+def is_widespread(code: str, count: int, size: SyncSize) -> bool:
+    """Whether as many rows with this code are about the org rather than the leads.
+
+    A sandbox lacks the leads made since it was copied, so there leads that are not found count only against the sent.
+    """
+    if count < WIDESPREAD_ROWS or code in NOT_OPEN:
+        return False
+    expected = size.is_sandbox and code == NOT_FOUND
+    return count >= WIDESPREAD_OF_SENT * size.sent or (not expected and count >= WIDESPREAD_OF_SCORED * size.scored)
 
 
 def reaction(code: str, message: str) -> Reaction:
     """The reaction to a code. A row with an unknown code is sent once more."""
-    if code == "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY":
-        return Reaction.RETRY if _LOCK in message.lower() else Reaction.QUARANTINE
+    if code == "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY" and _LOCK in message.lower():
+        return Reaction.RETRY
     return REACTIONS.get(code, Reaction.RETRY_ONCE)
 
 
-def outcome_of(code: str, message: str, attempt: int) -> str:
-    """pending, quarantined or failed, for a row refused at its `attempt` (from 1)."""
+def outcome_of(code: str, message: str, attempt: int) -> tuple[str, bool]:
+    """(pending, quarantined or failed; sent again in this sync) of a row refused at its `attempt` (from 1)."""
     wanted = reaction(code, message)
-    if wanted is Reaction.RETRY or (wanted is Reaction.RETRY_ONCE and attempt == 1):
-        return PENDING
-    return FAILED if wanted is Reaction.STOP else QUARANTINED
+    if wanted is Reaction.STOP:
+        return FAILED, False
+    if wanted is Reaction.QUARANTINE:
+        return QUARANTINED, False
+    return PENDING, wanted is Reaction.RETRY or (wanted is Reaction.RETRY_ONCE and attempt == 1)
 
 
 def is_hopeless(job_error: str | None) -> bool:
     """Whether a job that failed with this error would fail again."""
-    return (job_error or "").startswith(HOPELESS_JOB_ERRORS)
+    return _HOPELESS.search(job_error or "") is not None
 
 
 def account(
@@ -104,63 +171,56 @@ def account(
     unprocessed: Sequence[str],
     *,
     attempt: int,
-    sent: int,
+    size: SyncSize,
     lost: str,
+    earlier: Mapping[str, int] | None = None,
 ) -> pa.Table:
-    """`rows` of a job with outcome, in_doubt, code and message.
+    """`rows` of a job with outcome, in_doubt, code, message and `again`: to be sent again in this sync.
 
-    `failed` holds (lead id, code, message), `sent` counts the rows of the whole sync, and `lost` is the code of a row
-    that is in no file.
+    `failed` holds (lead id, code, message), `earlier` counts refusals by code in the sync's other jobs, and `lost` is
+    the code of a row that is in no file. Leads in the files that are not in `rows` are ignored.
     """
     ids = rows["lead_id"]
     refusals = {lead: (code, message) for lead, code, message in failed}
     good, bad, left = (_among(ids, found) for found in (succeeded, list(refusals), unprocessed))
     outcome = np.where(good, CONFIRMED, PENDING).astype(object)
-    code = np.full(len(rows), None, dtype=object)
+    code, message = (np.full(len(rows), None, dtype=object) for _ in range(2))
     code[left] = NOT_PROCESSED
-    message = np.full(len(rows), None, dtype=object)
-    widespread = _widespread(refusals, sent)
+    again = left.copy()
+    counts = Counter(refusals[ids[int(position)].as_py()][0] for position in np.flatnonzero(bad))
+    widespread = {one for one, count in counts.items() if is_widespread(one, count + (earlier or {}).get(one, 0), size)}
     for position in np.flatnonzero(bad):
         code[position], message[position] = refusals[ids[int(position)].as_py()]
-        own = outcome_of(code[position], message[position], attempt)
-        outcome[position] = FAILED if own == QUARANTINED and code[position] in widespread else own
+        outcome[position], again[position] = outcome_of(code[position], message[position], attempt)
+        if code[position] in widespread and not again[position] and code[position] not in TRANSIENT:
+            outcome[position] = FAILED
     doubt = good.astype(int) + bad + left != 1
-    outcome[doubt], code[doubt], message[doubt] = PENDING, lost, None
-    return (
-        rows.append_column("outcome", pa.array(outcome, pa.string()))
-        .append_column("in_doubt", pa.array(doubt, pa.bool_()))
-        .append_column("code", pa.array(code, pa.string()))
-        .append_column("message", pa.array(message, pa.string()))
-    )
+    outcome[doubt], code[doubt], message[doubt], again[doubt] = PENDING, lost, None, lost == JOB_ABORTED
+    columns = {"outcome": pa.string(), "in_doubt": pa.bool_(), "code": pa.string(), "message": pa.string()}
+    for (name, kind), values in zip(columns.items(), (outcome, doubt, code, message), strict=True):
+        rows = rows.append_column(name, pa.array(values, kind))
+    return rows.append_column("again", pa.array(again.astype(bool), pa.bool_()))
 
 
 def all_alike(
     rows: pa.Table, outcome: str, code: str, message: str | None = None, *, in_doubt: bool = False
 ) -> pa.Table:
-    """`rows`, all with the same outcome."""
-    columns = {"outcome": outcome, "in_doubt": in_doubt, "code": code, "message": pa.scalar(message, pa.string())}
+    """`rows`, all with the same outcome, none sent again in this sync."""
+    columns = {
+        "outcome": outcome,
+        "in_doubt": in_doubt,
+        "code": code,
+        "message": pa.scalar(message, pa.string()),
+        "again": False,
+    }
     for name, value in columns.items():
         rows = rows.append_column(name, pa.repeat(pa.scalar(value), len(rows)))
     return rows
 
 
 def to_retry(outcomes: pa.Table) -> pa.Table:
-    """The rows to send again in this sync: pending and not in doubt, or of an aborted job."""
-    again = pc.and_(pc.equal(outcomes["outcome"], PENDING), pc.or_(pc.invert(outcomes["in_doubt"]), _aborted(outcomes)))
-    return outcomes.filter(again)
-
-
-def _aborted(outcomes: pa.Table) -> pa.ChunkedArray:
-    return pc.fill_null(pc.equal(outcomes["code"], JOB_ABORTED), False)
-
-
-def _widespread(refusals: Mapping[str, tuple[str, str]], sent: int) -> set[str]:
-    found = Counter(code for code, _ in refusals.values())
-    return {
-        code
-        for code, count in found.items()
-        if count >= WIDESPREAD_ROWS and count > WIDESPREAD_SHARE * sent and code not in NOT_OPEN
-    }
+    """The rows to send again in this sync."""
+    return outcomes.filter(outcomes["again"])
 
 
 def _among(ids: pa.ChunkedArray, found: Sequence[str]) -> Mask:

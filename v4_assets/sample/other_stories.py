@@ -8,11 +8,9 @@ from io import StringIO
 
 from v4_assets.operations import actions
 from v4_assets.production.decision import TOP_DECILE_CONVERSION, Action, Gate
-from v4_assets.resources import warehouse
 from v4_assets.sample import stories
-from v4_assets.sample.load import silence
 from v4_assets.sample.stage import LOOK_AT, Morning, Stage, must
-from v4_assets.sample.telling import chapter, entry, figures, in_short, more, troubles
+from v4_assets.sample.texts import chapter, entry, figures, in_short, more, troubles
 from v4_assets.sample.world import World, build
 
 Say = Callable[[str], None]
@@ -74,7 +72,7 @@ def tell_silence(stage: Stage, world: World, say: Say) -> None:
     rollout, day = stage.settings.rollout, stories.SILENT_DAY
     say(chapter("3. A column goes silent", SILENCE))
     with stage.session():
-        silence(warehouse(stage.settings), rollout.catalogue, world, stories.SILENT_SOURCE, stories.SILENT_COLUMN)
+        stage.world, stage.silent = world, {stories.SILENT_SOURCE: stories.SILENT_COLUMN}
         morning = stage.morning(day)
         found = [one for one in morning.outcome.checks_failed if one.severity == "ERROR"]
         must(

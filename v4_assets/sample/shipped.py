@@ -6,7 +6,7 @@ Nothing here runs in production or in the demo. On the locked versions the same 
 import shutil
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def _copy(entry: Entry, target: Path) -> Entry:
         "sample_world": world,
         "documented_on_real_data": DOCUMENTED.get(entry.version, {}),
     }
-    return Entry(entry.version, folder, entry.files, provenance)
+    return replace(entry, path=folder, provenance=provenance)
 
 
 def differences(settings: Settings) -> list[str]:

@@ -1,9 +1,9 @@
 """The stage of a story: one team's V4_HOME, whose clock is moved from morning to morning, and the real jobs on it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from io import StringIO
 from pathlib import Path
@@ -56,11 +56,14 @@ class Morning:
     """The alert's text."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stage:
-    """A team: where everything about it is kept."""
+    """A team: where everything about it is kept, and the world that its sources show day by day."""
 
     settings: Settings
+    world: World | None = None
+    silent: Mapping[str, str] = field(default_factory=dict)
+    """Source table to the column of it that is delivered NULL throughout."""
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -74,9 +77,18 @@ class Stage:
 
     def adopt(self, world: World, day: date) -> dict[str, int]:
         """Fill the sources and adopt the baseline. Returns rows per source."""
-        counts = fill(warehouse(self.settings), self.settings.rollout.catalogue, world)
+        self.world = world
+        counts = self.deliver(day)
         operate.init(self.at(day))
         return counts
+
+    def deliver(self, day: date) -> dict[str, int]:
+        """Let the sources show what is known on the morning of the day. Returns rows per source."""
+        must(self.world is not None, "the sources were never filled")
+        assert self.world is not None
+        known_at = self.at(day).clock.now()
+        catalogue = self.settings.rollout.catalogue
+        return fill(warehouse(self.settings), catalogue, self.world, known_at=known_at, silent=self.silent)
 
     def score(self, first: date, last: date, on: date) -> Outcome:
         """Scores of past days, computed on a later day in one run. Raises StoryError when it fails."""
@@ -93,7 +105,8 @@ class Stage:
         must(len(outcomes) == 1 and outcomes[0].success, f"{day} could not be judged: {outcomes}")
 
     def run(self, day: date) -> Outcome:
-        """The day's run."""
+        """The day's run, on the sources of that morning."""
+        self.deliver(day)
         return operate.run_day(self.at(day), day)
 
     def morning(self, day: date) -> Morning:

@@ -19,13 +19,13 @@ IN_RANGE = Check(
 )
 ONE_PER_FEATURED = Check(
     "one_score_per_featured_lead",
-    "Exactly one score per feature row, and no other rows.",
+    "Exactly one score per feature row, but for leads that no version can score, and no other rows.",
     blocking=True,
     remedy="Rows were duplicated or lost by a bug or a manual edit of the table. Do not serve the day.",
 )
 SAME_LEADS = Check(
     "same_leads_in_every_version",
-    "The version scored exactly the day's listed leads, like every other version.",
+    "The version scored exactly the day's listed leads, but for those that no version can score.",
     blocking=True,
     remedy="Rows were duplicated or lost by a bug or a manual edit of the table. Do not serve the day.",
 )
@@ -57,13 +57,14 @@ def judge(
     scored: Mapping[str, int],
     training: Histogram,
     limits: CheckLimits,
+    left_out: int = 0,
 ) -> list[Finding]:
     """Findings for a day. `scores` (float, NaN for NULL) and `percentile` are the partition's columns; `featured` and
-    `scored` compare it with the version's features and with scored_leads."""
+    `scored` compare it with the version's features and with scored_leads, of which `left_out` are not scored."""
     return [
         _in_range(scores),
-        covers(ONE_PER_FEATURED, featured),
-        covers(SAME_LEADS, scored),
+        covers(ONE_PER_FEATURED, featured, left_out),
+        covers(SAME_LEADS, scored, left_out),
         _distinct(scores, limits.distinct_scores),
         _ranked(scores, percentile),
         _drift(scores, training, limits.psi),

@@ -28,14 +28,16 @@ def score_rows(
     schema: pa.Schema,
     constants: Mapping[str, object],
     with_reasons: bool,
+    without: pa.Array | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Score all `batches` now, and return an iterator of the rows of daily_scores in `schema`.
 
     Batches hold lead_id, advisor_crd, tie_break and the bundle's features; `constants` fill the columns that are the
-    same on every row. Raises FeatureError when a batch does not fit the model.
+    same on every row, and leads `without` are left out. Raises FeatureError when a batch does not fit the model.
     """
     scores, tie_breaks, spool, matrix = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)], _Spool(), None
-    for batch in read_ahead(batches):
+    for read in read_ahead(batches):
+        batch = read.filter(pc.invert(pc.is_in(read.column("lead_id"), value_set=without))) if without else read
         matrix = encode(bundle.features, batch, into=matrix)
         scores.append(bundle.predict(matrix))
         # A copy, since the column would keep the whole batch in memory.

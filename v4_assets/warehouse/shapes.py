@@ -5,11 +5,14 @@ Names are compared without case, as both engines resolve them; the order of colu
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from v4_assets.errors import SchemaDriftError
 from v4_assets.sql import Column
 from v4_assets.tables import CLUSTER_COLUMN, PARTITION_COLUMN, Table, View
 
+Kind = Literal["table", "view", "materialized view", "external table", "snapshot"]
+BY_RANGE = "ranges of numbers"
 COPY = "rename it, run `v4 init`, and copy the rows that are still wanted"
 
 
@@ -20,6 +23,11 @@ class Layout:
     partitioned_by: str | None
     """The column partitioned by day, or a description of another scheme; None when not partitioned."""
     clustered_by: tuple[str, ...]
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether its partitions are periods of time, which may expire."""
+        return self.partitioned_by not in (None, BY_RANGE)
 
 
 @dataclass(frozen=True)
@@ -32,9 +40,18 @@ class Shape:
     """Columns that refuse NULL."""
     answers_as_spelt: bool = False
     """Whether results use the table's spelling of a column rather than the query's."""
-    is_table: bool = True
+    kind: Kind = "table"
     layout: Layout | None = None
     """None when the engine has no partitions."""
+    expires: str | None = None
+    """When it or its partitions are deleted by themselves, in words; None means never."""
+    is_marked: bool = False
+    """Whether it carries the mark of what this project makes: a label on BigQuery, a comment on DuckDB."""
+
+    @property
+    def is_table(self) -> bool:
+        """Whether rows can be written to it."""
+        return self.kind == "table"
 
 
 def missing_columns(table: Table, shape: Shape) -> tuple[Column, ...]:
@@ -47,7 +64,7 @@ def differences(table: Table, shape: Shape) -> list[str]:
     """Differences that `v4 init` cannot add, each with the statement that repairs it."""
     name = f"{table.dataset}.{table.name}"
     if not shape.is_table:
-        return [f"{name} is a view where a table belongs (rename it, run `v4 init`)"]
+        return [f"{name} is a {shape.kind} where a table belongs (rename it, run `v4 init`)"]
     declared = {column.name.lower(): (column.name, column.type) for column in table.columns}
     found = []
     for column, kind in shape.columns.items():
@@ -70,9 +87,9 @@ def verify(tables: Iterable[tuple[Table, Shape | None]], views: Iterable[tuple[V
     """Raise one SchemaDriftError that names every difference `v4 init` cannot add. A Shape of None means missing."""
     found = [text for table, shape in tables if shape is not None for text in differences(table, shape)]
     found += [
-        f"{view.dataset}.{view.name} is a table where a view belongs (rename it, run `v4 init`)"
+        f"{view.dataset}.{view.name} is a {shape.kind} where a view belongs (rename it, run `v4 init`)"
         for view, shape in views
-        if shape is not None and shape.is_table
+        if shape is not None and shape.kind != "view"
     ]
     if found:
         count = "One difference" if len(found) == 1 else f"{len(found)} differences"

@@ -204,7 +204,7 @@ def test_a_backfill_before_init_gets_as_far_as_the_tables_and_says_what_creates_
 def test_what_is_no_date_is_a_mistake_in_use(home, v4, day):
     code, _, err = v4("run", "--date", day)
     assert code == 2
-    assert f"{day!r} is not a date. Write it like 2026-01-05, or today." in err
+    assert f"{day!r} is not a date. Write it like 2026-01-05, or today or yesterday." in err
 
 
 def test_an_unknown_model_is_refused_beside_those_there_are(home, shipped, v4):
@@ -220,7 +220,7 @@ def test_a_changed_model_is_refused(home, shipped, v4):
     assert f"the registry says {shipped['model.json'][:12]}" in message
 
 
-def test_a_mistake_in_rollout_yaml_is_told_without_a_traceback(home, v4, monkeypatch, tmp_path):
+def test_a_mistake_in_rollout_yaml_is_reported_without_a_traceback(home, v4, monkeypatch, tmp_path):
     rollout = tmp_path / "rollout.yaml"
     rollout.write_text("baseline: v4.0.0\n", encoding="utf-8")
     monkeypatch.setenv("V4_ROLLOUT", str(rollout))
@@ -228,7 +228,7 @@ def test_a_mistake_in_rollout_yaml_is_told_without_a_traceback(home, v4, monkeyp
     assert message.startswith(f"{rollout} cannot be used. first_day: Field required; candidate: Field required")
 
 
-def test_a_mistake_in_the_environment_is_told_without_a_traceback_from_a_fresh_start(home, monkeypatch):
+def test_a_mistake_in_the_environment_is_reported_without_a_traceback_from_a_fresh_start(home, monkeypatch):
     monkeypatch.setenv("V4_WAREHOUSE", "snowflake")
     command = [sys.executable, "-c", "from v4_assets.cli.main import main; main()", "status"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)

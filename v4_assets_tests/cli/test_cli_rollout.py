@@ -136,7 +136,7 @@ def test_the_status_shows_the_gates_that_decide(story):
     found = rollout_status(told)
     assert found["action"] == "promote"
     assert {gate["verdict"] for gate in found["gates"]} == {"PASS"}
-    assert "PASS         promotion_lift: Top-decile lift is 2.10" in status_text(told)
+    assert "PASS         promotion_lift: v4.1.0's top-decile lift is 2.10" in status_text(told)
     assert told.live == OLD
 
 
@@ -175,7 +175,7 @@ def test_tick_carries_out_what_the_sensor_decides_and_says_so(story):
     said = text(told, "tick", "--alerts").splitlines()
     assert said[0] == f"{told.events[-1].action_id}:1"
     assert said[1].startswith("run: done, ")
-    assert "rollback started: v4.0.0 (rollout_sensor)" in said[2]
+    assert "rollback started: v4.1.0 → v4.0.0 (rollout_sensor)" in said[2]
     assert told.live == OLD
 
 

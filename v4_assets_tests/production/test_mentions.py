@@ -7,7 +7,8 @@ import pytest
 from v4_assets.errors import V4Error
 from v4_assets.production.mentions import Bound, Mention, mentions, scheduled_queries, without_comments
 
-OLD = Bound("v4.0.0", "ml_features", ("v4_production_features", "v4_daily_scores", "v4_features_v40"))
+NAMES = ("v4_production_features", "v4_daily_scores", "v4_features_v40")
+OLD = Bound("v4.0.0", "ml_features", NAMES, ("model_version", "V4_Model_Version__c"))
 SCORES, VIEW, MODEL, IDENTIFIER = "v4_daily_scores", "v4_production_features", "models/v4.0.0", "model_version v4.0.0"
 
 
@@ -34,6 +35,20 @@ SCORES, VIEW, MODEL, IDENTIFIER = "v4_daily_scores", "v4_production_features", "
         pytest.param("gs://bucket/models/v4.0.0.", [MODEL], id="end of a sentence"),
         pytest.param("WHERE model_version = 'v4.0.0'", [IDENTIFIER], id="identifier"),
         pytest.param(r"\"model_version\": \"v4.0.0\"", [IDENTIFIER], id="identifier in a notebook"),
+        pytest.param("'v4/models/v4.0.0_r3/model.json'", [MODEL], id="a training run's own folder"),
+        pytest.param('Path("v4") / "data" / "v4.0.0_r3"', [MODEL], id="its data"),
+        pytest.param("SELECT 'v4.0.0' AS model_version", [IDENTIFIER], id="a version as a column"),
+        pytest.param('SELECT "v4.0.0"\n  as `model_version`', [IDENTIFIER], id="the same, quoted"),
+        pytest.param("WHERE model_version IN ('v4.1.0', 'v4.0.0')", [IDENTIFIER], id="a list"),
+        pytest.param("model_version NOT IN ('v4.0.0')", [IDENTIFIER], id="a list it is not in"),
+        pytest.param("model_version IN UNNEST(['v4.1.0',\n'v4.0.0'])", [IDENTIFIER], id="an array"),
+        pytest.param('df[df["model_version"].isin(["v4.1.0", "v4.0.0"])]', [IDENTIFIER], id="pandas"),
+        pytest.param("WHERE V4_Model_Version__c = 'v4.0.0'", [IDENTIFIER], id="the CRM's field"),
+        pytest.param("V4_Model_Version__c IN ('v4.0.0')", [IDENTIFIER], id="the CRM's field in a list"),
+        pytest.param("model_version IN ('v4.1.0') -- v4.0.0", [], id="another list"),
+        pytest.param("'v4.1.0' AS model_version", [], id="the successor as a column"),
+        pytest.param("'v4.0.0' AS version", [], id="another column"),
+        pytest.param("metadata/v4.0.0_r3", [], id="another folder"),
         pytest.param("FROM ml_features.v4_daily_scores_v41", [], id="the successor"),
         pytest.param("FROM ml_features.v4_production_features_v41", [], id="the successor's view"),
         pytest.param("FROM ml_features.my_v4_daily_scores", [], id="longer at the front"),

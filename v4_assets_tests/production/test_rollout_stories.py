@@ -8,8 +8,8 @@ from unittest.mock import patch
 import dagster as dg
 import pytest
 
+from v4_assets.definitions import build
 from v4_assets.errors import PolicyError
-from v4_assets.graph import build
 from v4_assets.names import (
     ACTION_JOBS,
     DAILY_JOB,
@@ -104,9 +104,9 @@ def test_on_the_seventh_day_with_two_good_weeks_the_candidate_goes_live_with_its
     assert (started.version, started.previous, started.decided_by, started.day) == (NEW, OLD, "rollout_sensor", SEVENTH)
     assert (started.evidence_day, started.evidence_sha256) == (SEVENTH, told.evidence_sha256)
     assert started.reason.startswith(
-        "v4.1.0 has earned its promotion. 2025-W52: Top-decile lift is 2.10, not below 2.00"
+        "v4.1.0 has earned its promotion. 2025-W52: v4.1.0's top-decile lift is 2.10, not below 2.00"
     )
-    assert "2026-W01: Top-decile lift is 2.10" in started.reason
+    assert "2026-W01: v4.1.0's top-decile lift is 2.10" in started.reason
     gates = {gate.name: (gate.verdict, gate.actual) for gate in gates_of(started)}
     assert gates["live_parallel_days"] == (Verdict.PASS, 7.0)
     assert (told.production.version, told.production.event_id) == (NEW, started.event_id)
@@ -203,7 +203,7 @@ def test_two_bad_weeks_roll_back_everything_and_say_why(story):
     assert told.happened == ROLLED_BACK
     assert (started.version, started.previous, started.decided_by) == (OLD, NEW, "rollout_sensor")
     assert started.reason.startswith(
-        "top_decile_lift failed at 2 consecutive week-closes. 2026-W04: Top-decile lift is 1.20"
+        "top_decile_lift failed at 2 consecutive week-closes. 2026-W04: v4.1.0's top-decile lift is 1.20"
     )
     assert (told.live, told.production.event_id) == (OLD, started.event_id)
     assert told.exported == {OLD: "production", NEW: "deprecated"}

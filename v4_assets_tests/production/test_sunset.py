@@ -2,19 +2,22 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from v4_assets import tables
+from v4_assets.definitions import build
 from v4_assets.errors import ModelIntegrityError, PolicyError
-from v4_assets.graph import build
 from v4_assets.models.bundle import BUNDLE_FILES, file_sha256
 from v4_assets.names import DAILY_JOB
 from v4_assets.operations import actions
+from v4_assets.production.archive import archive, verify
 from v4_assets.project import PROJECT
 from v4_assets.resources import registry, store
+from v4_assets.warehouse.writes import fingerprint
 from v4_assets_tests.fixtures.stories import CLOSE_BEFORE_LATE, FALLEN, LATE, NEW, OLD, Story, tell
 from v4_assets_tests.production.test_references import with_references
 
@@ -84,10 +87,24 @@ def test_a_file_named_in_rollout_yaml_keeps_the_sunset_back_and_so_does_one_that
 def test_the_archive_holds_the_very_bundle_with_its_hashes(gone):
     entry = registry(gone.settings).entry(OLD)
     folder = archived(gone)
-    assert folder.name == f"v4.0.0-{entry.files['model.json'][:12]}"
+    assert folder.name == f"v4.0.0-{fingerprint([entry.files[name] for name in BUNDLE_FILES])[:12]}"
     assert {name: file_sha256(folder / name) for name in BUNDLE_FILES} == dict(entry.files)
     sums = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     assert sums == [f"{entry.files[name]}  {name}" for name in BUNDLE_FILES]
+
+
+def test_two_bundles_of_one_booster_are_archived_beside_each_other(gone, tmp_path):
+    entry = registry(gone.settings).entry(OLD)
+    folder = tmp_path / "relisted"
+    shutil.copytree(entry.path, folder)
+    (folder / "features.json").write_text("{}", encoding="utf-8")
+    relisted = replace(entry, path=folder, files={name: file_sha256(folder / name) for name in BUNDLE_FILES})
+    assert relisted.files["model.json"] == entry.files["model.json"]
+    root = gone.settings.places.archive
+    assert archive(root, entry) == archived(gone)
+    other = archive(root, relisted)
+    assert verify(other) == relisted.files
+    assert {folder.name for folder in root.iterdir()} == {other.name, archive(root, entry).name}
 
 
 def test_after_the_sunset_the_record_the_registry_and_the_daily_job_agree(gone):

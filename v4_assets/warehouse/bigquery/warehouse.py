@@ -10,7 +10,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import IO
 from uuid import uuid4
@@ -28,6 +28,7 @@ from v4_assets.warehouse.bigquery.access import Access
 from v4_assets.warehouse.bigquery.batches import resliced, spool
 from v4_assets.warehouse.bigquery.connection import BigQueryConnection
 from v4_assets.warehouse.bigquery.errors import explained, is_aborted, verify_location
+from v4_assets.warehouse.bigquery.moving import BigQueryMoving
 from v4_assets.warehouse.bigquery.scripts import partition_script, statements_script, table_script
 from v4_assets.warehouse.bigquery.tables import add_columns_ddl, declared, fields, reference, shape, view_ddl
 from v4_assets.warehouse.protocol import ROWS_PER_BATCH, Statement, arrow_schema
@@ -55,6 +56,10 @@ class BigQueryWarehouse(BigQueryConnection):
         """Nothing to keep open: one client serves the process."""
         yield
 
+    def beside(self) -> AbstractContextManager[None]:
+        """None: what a job costs is counted in the thread that starts it."""
+        return nullcontext()
+
     def metered(self) -> AbstractContextManager[Mapping[str, int]]:
         """Bytes estimated, processed and billed, and the number of jobs."""
         return jobs.metered()
@@ -78,13 +83,14 @@ class BigQueryWarehouse(BigQueryConnection):
         found = [(table, self.shape(table)) for table in tables]
         shapes.verify(found, [(view, self.shape(shapes.place(view))) for view in views])
         for table, there in found:
-            if there is None:
-                with explained(table.name):
-                    self._client.create_table(declared(table, self.project), exists_ok=True)
-            elif lacking := shapes.missing_columns(table, there):
+            lacking = shapes.missing_columns(table, there) if there else ()
+            if lacking:
                 self._run(Query(f"add_columns_{table.name}", add_columns_ddl(table, lacking)))
+            if (there or self._created(table)).expires:
+                self.moving().keep(table, "table")
         for view in views:
             self._run(Query(view.name, view_ddl(view)))
+            self.moving().keep(shapes.place(view), "view")
 
     def replace_partition(
         self, table: Table, write: PartitionWrite, rows: Query | Iterable[pa.RecordBatch], log: Table
@@ -117,6 +123,10 @@ class BigQueryWarehouse(BigQueryConnection):
                 return shape(self._client.get_table(reference(table, self.project)))
             except NotFound:
                 return None
+
+    def moving(self) -> BigQueryMoving:
+        """Moving objects aside and back."""
+        return BigQueryMoving(self._client, self._run, self.read)
 
     def columns(self, table: Table) -> dict[str, str]:
         """The actual columns and their GoogleSQL types."""
@@ -227,6 +237,10 @@ class BigQueryWarehouse(BigQueryConnection):
             job = jobs.started(self._client, start, jobs.job_ids(name, asker), jobs.labels(name, asker))
             job.result()
             jobs.charge_job(job)
+
+    def _created(self, table: Table) -> Shape:
+        with explained(table.name):
+            return shape(self._client.create_table(declared(table, self.project), exists_ok=True))
 
     def _place(self, dataset: str) -> bigquery.DatasetReference:
         return bigquery.DatasetReference.from_string(dataset, default_project=self.project)

@@ -18,7 +18,8 @@ import duckdb
 import filelock
 import pyarrow as pa
 
-from v4_assets.errors import WarehouseBusyError, WarehouseError
+from v4_assets.errors import DAMAGED, WarehouseBusyError, WarehouseError
+from v4_assets.warehouse.duckdb.errors import first_line
 
 SETTINGS = (
     "SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET checkpoint_threshold = '256MB'; "
@@ -119,15 +120,23 @@ def _open(path: Path, seconds: float, memory_limit: str) -> duckdb.DuckDBPyConne
             opened = duckdb.connect(path, config={"memory_limit": memory_limit})
         except duckdb.IOException as error:
             if "Could not set lock" not in str(error):
-                raise WarehouseError(f"{path} cannot be opened: {error}") from error
+                raise _unusable(path, error) from error
             if time.monotonic() > deadline:
                 raise WarehouseBusyError(
-                    f"{path} was busy for {seconds:.0f} s: {error}. Close that program, then run again."
+                    f"{path} was busy for {seconds:.0f} s: {first_line(error)} Close that program, then run again."
                 ) from error
             time.sleep(0.2)
+        except duckdb.Error as error:
+            raise _unusable(path, error) from error
         else:
             opened.execute(SETTINGS)
             return opened
+
+
+def _unusable(path: Path, error: duckdb.Error) -> WarehouseError:
+    if "not a valid DuckDB database" in str(error):
+        return WarehouseError(f"{path} is not a DuckDB file. {DAMAGED}")
+    return WarehouseError(f"{path} cannot be opened: {first_line(error)} {DAMAGED}")
 
 
 def _name(holder: Path) -> str:

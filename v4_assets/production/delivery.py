@@ -1,0 +1,39 @@
+"""Whether Salesforce has the day's scores: one reading of v4_salesforce_syncs, for status, sensor, alerts and report.
+
+Production's own sync must not wait for the challenger: when the day's run ended without it, it is run by itself.
+"""
+
+from datetime import date
+
+import dagster as dg
+
+from v4_assets import tables, verdicts
+from v4_assets.clock import NEW_YORK
+from v4_assets.names import DAILY_JOB
+from v4_assets.production.syncs import Delivery
+from v4_assets.runs import at_work
+from v4_assets.store import Store
+
+ATTEMPTS = 3
+
+
+def read(store: Store) -> Delivery:
+    """Every sync on record."""
+    rows = store.rows(tables.SALESFORCE_SYNCS)
+    return Delivery([row | {"ended_at": row["ended_at"].astimezone(NEW_YORK)} for row in rows])
+
+
+def action_id(day: date) -> str:
+    """What the runs of a day's owed sync are tagged with."""
+    return f"sync-{day}"
+
+
+def is_owed(instance: dg.DagsterInstance, store: Store, day: date, live: str | None) -> bool:
+    """Whether the day's run is over, the live version's scores are good, and Salesforce has not got them."""
+    if live is None or read(store).owed(day, live) is None:
+        return False
+    tags = {"dagster/partition": day.isoformat()}
+    runs = instance.get_runs(dg.RunsFilter(job_name=DAILY_JOB, tags=tags), limit=1)
+    if not runs or at_work(instance, runs[0]):
+        return False
+    return not verdicts.unpassed(store, day, live)
