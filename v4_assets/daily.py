@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from tqdm import tqdm
 
-from v4_assets import sql, tables, verdicts
-from v4_assets.checks import Check, Finding, results, specs, unasked
+from v4_assets import judgements, sql, tables
+from v4_assets.checks import Check, Finding, of_finding, results, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error
+from v4_assets.judgements import Judgement
 from v4_assets.names import ONLY_GAPS_TAG, PROCESS_TAG, REPLACE_LIVE_TAG
 from v4_assets.overlap import Judge, Observe, Work, worked
 from v4_assets.partition import Day, is_kept, metadata_of, write_query
 from v4_assets.runs import this_process
 from v4_assets.store import Store
 from v4_assets.tables import Table
-from v4_assets.warehouse.writes import PartitionWrite
+from v4_assets.warehouse.writes import PartitionWrite, text_sha256
 
 if TYPE_CHECKING:
     MaterializeResult = dg.MaterializeResult[None]
@@ -64,11 +65,12 @@ def daily_asset(
     oldest first, what it returns is called to check the rows, and each check reports once for the whole range. Of the
     steps that could run, a higher `priority` runs first.
     """
-    table = rollout.catalogue[key]
+    table, deps = rollout.catalogue[key], sorted(deps)
+    thresholds = text_sha256(rollout.checks.model_dump_json())
 
     @dg.asset(
         name=key,
-        deps=sorted(deps),
+        deps=deps,
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=group,
@@ -91,6 +93,8 @@ def daily_asset(
             yield dg.AssetObservation(key, metadata={"waits": reason})
             yield from unasked(checks, key, reason)
             return
+        # Read before the work: an input that is written meanwhile makes the judgement stale, not wrong.
+        inputs = judgements.inputs_of(store, deps, [day.date for day in wanted]) if checks else {}
         done = worked(store, wanted, work, observe)
         hidden = None if len(wanted) > 1 else True
         for one in tqdm(done, desc=key, unit="day", total=len(wanted), disable=hidden):
@@ -98,14 +102,18 @@ def daily_asset(
             for observation in one.observations:
                 context.log_event(observation)
             if checks:
-                failed = tuple(found.check.name for found in one.findings if found.check.blocking and not found.passed)
-                judged.append(verdicts.Verdict(write, failed, clock.now(), context.run_id))
+                found = tuple(of_finding(finding, thresholds) for finding in one.findings)
+                judged.append(
+                    Judgement(
+                        write.table_name, day.date, write.sequence, inputs[day.date], context.run_id, clock.now(), found
+                    )
+                )
             if is_kept(write, day):
                 context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
             context.add_asset_metadata(
                 {**metadata_of(write, day, one.seconds), **one.cost}, partition_key=day.date.isoformat()
             )
-        verdicts.record(store, judged)
+        judgements.record(store, judged)
         yield dg.MaterializeResult(check_results=list(results(checks, findings, key)))
 
     return asset

@@ -2,15 +2,17 @@
 
 import os
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
 from v4_assets.clock import Clock
-from v4_assets.names import PROCESS_TAG
+from v4_assets.names import ACTION_TAG, PROCESS_TAG
 
 LONGEST_RUN = timedelta(hours=2)
 """max_runtime_seconds of deploy/*.yaml. An older unfinished run counts as abandoned."""
+PARTITION_TAG = "dagster/partition"
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 UNFINISHED = tuple(
     status
     for status in dg.DagsterRunStatus
@@ -36,6 +38,22 @@ def at_work(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 def unfinished(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """Runs that have not ended, executing or abandoned, newest first. Reads only."""
     return list(instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED))))
+
+
+def executing(instance: dg.DagsterInstance, day: date, *, but: str | None = None) -> dg.DagsterRun | None:
+    """A run that may still write or check the day, other than `but`; None when there is none. Actions do neither."""
+    for run in unfinished(instance):
+        is_other = run.run_id != but and ACTION_TAG not in run.tags
+        if is_other and _covers(run, day) and at_work(instance, run):
+            return run
+    return None
+
+
+def _covers(run: dg.DagsterRun, day: date) -> bool:
+    """Whether the day is a run's partition or in its range of partitions."""
+    first, last = run.tags.get(RANGE_START), run.tags.get(RANGE_END)
+    in_range = bool(first and last and first <= day.isoformat() <= last)
+    return in_range or run.tags.get(PARTITION_TAG) == day.isoformat()
 
 
 def end_left_over(instance: dg.DagsterInstance) -> None:

@@ -28,6 +28,7 @@ class Table:
     columns: tuple[Column, ...]
     description: str = ""
     is_source: bool = False
+    is_retired: bool = False
 
     @property
     def full_name(self) -> str:
@@ -103,7 +104,7 @@ EARLY_WARNING_VOTES = "early_warning_votes"
 WEEK_CLOSES = "week_closes"
 PRODUCTION = "production"
 DEPLOYMENTS = "deployments"
-PARTITION_VERDICTS = "partition_verdicts"
+CHECK_RESULTS = "check_results"
 SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
@@ -116,10 +117,13 @@ SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMO
 SINGLE = (
     *(SOURCE_OBSERVATIONS, TRAINING_SET, LEAD_OUTCOMES, LIFT_COMPARISON, LIFT_BY_DECILE),
     *(WATCH_BASIS, EARLY_WARNING_VOTES, WEEK_CLOSES),
-    *(PARTITION_WRITES, PARTITION_VERDICTS, PRODUCTION, DEPLOYMENTS),
+    *(PARTITION_WRITES, CHECK_RESULTS, PRODUCTION, DEPLOYMENTS),
     *(SALESFORCE_STATE, SALESFORCE_JOBS, SALESFORCE_SYNC_LOG, SALESFORCE_SYNCS, SCHEMA, TAKEOVER),
 )
 """Tables that exist once, independent of the versions."""
+PARTITION_VERDICTS = "partition_verdicts"
+RETIRED = (PARTITION_VERDICTS,)
+"""Tables of release 0.1 that are neither made nor written any more: an upgrade reads them once."""
 
 
 class Catalogue(Mapping[str, Table]):
@@ -154,7 +158,7 @@ class Catalogue(Mapping[str, Table]):
             Table(key, dataset, name, self._reading.delivered(key), description, is_source=True)
             for key, dataset, name, description in described
         ]
-        made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE)]
+        made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE, *RETIRED)]
         for names in versions.values():
             made += [
                 self._made(features_key(names.key), f"v4_features_{names.key}"),
@@ -165,7 +169,7 @@ class Catalogue(Mapping[str, Table]):
 
     def _made(self, key: str, name: str, contract: str | None = None) -> Table:
         file = sql.load(contract or key)
-        return Table(key, self.datasets.features, name, file.columns, file.purpose)
+        return Table(key, self.datasets.features, name, file.columns, file.purpose, is_retired=key in RETIRED)
 
     @cached_property
     def _read(self) -> dict[str, str]:
@@ -190,7 +194,7 @@ class Catalogue(Mapping[str, Table]):
     @property
     def made(self) -> tuple[Table, ...]:
         """The tables this project writes."""
-        return tuple(table for table in self.values() if not table.is_source)
+        return tuple(table for table in self.values() if not (table.is_source or table.is_retired))
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -6,7 +6,7 @@ lie in a folder that is thrown away; on a warehouse of yours it writes to a data
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,7 +24,6 @@ from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.production.decision import GATE_NAMES
-from v4_assets.production.evaluations import checks_of_run
 from v4_assets.resources import warehouse
 from v4_assets.sample import world
 from v4_assets.sample.load import fill, lead_ids
@@ -118,6 +117,17 @@ def _rows(here: Settings, instance: dg.DagsterInstance, job: str, run_id: str) -
         else:
             result = PASSED if one.passed else FAILED
             yield Row(asset, key.name, one.severity.value, result, is_gate, one.description or "")
+
+
+def checks_of_run(instance: dg.DagsterInstance, run_id: str) -> Mapping[str, Mapping[str, dg.AssetCheckEvaluation]]:
+    """Asset to check to its evaluation in a run."""
+    found: dict[str, dict[str, dg.AssetCheckEvaluation]] = {}
+    for record in instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records:
+        event = record.event_log_entry.dagster_event
+        if event is not None:
+            one = event.asset_check_evaluation_data
+            found.setdefault(one.asset_key.to_user_string(), {})[one.check_name] = one
+    return found
 
 
 @contextmanager

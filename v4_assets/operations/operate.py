@@ -23,16 +23,17 @@ from v4_assets.names import (
     REPLACE_LIVE_TAG,
     SCORING_JOB,
 )
+from v4_assets.operations import earlier_judgements
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import store as production_store
 from v4_assets.production.assets import archived_versions
 from v4_assets.production.events import Production
 from v4_assets.resources import store
-from v4_assets.runs import this_process
+from v4_assets.runs import RANGE_END, RANGE_START, this_process
+from v4_assets.store import Store
 from v4_assets.warehouse import schema
+from v4_assets.warehouse.protocol import Statement
 
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -76,9 +77,20 @@ def init(settings: Settings, *, adopting: bool = True) -> Installed:
     """Create or upgrade tables and views and, if `adopting`, adopt the baseline; harmless when that is done."""
     record = store(settings, any_schema=True)
     with record.session():
-        before = schema.upgrade(record.warehouse, record.catalogue, record.registry, settings.clock)
+        before = schema.upgrade(
+            record.warehouse,
+            record.catalogue,
+            record.registry,
+            settings.clock,
+            taken_along=lambda: _earlier_judgements(settings, record),
+        )
         live = production_store.adopt(record, settings.rollout, settings.clock) if adopting else record.production()
     return Installed(live, schema.NEEDED, before.version if before and before.version < schema.NEEDED else None)
+
+
+def _earlier_judgements(settings: Settings, record: Store) -> list[Statement]:
+    with dagster_instance(settings) as instance:
+        return earlier_judgements.taken_along(record, instance)
 
 
 def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -> Outcome:

@@ -90,7 +90,7 @@ def _of_today(
             for version, entry in rollout.versions.items()
             for key in [tables.scores_key(entry.key)]
         },
-        "rollout": _rollout(instance, found),
+        "rollout": _rollout(record, found),
         "salesforce": _salesforce(settings, found),
         "runs": runs,
         "to_do": to_do,
@@ -135,9 +135,9 @@ def _scored(instance: dg.DagsterInstance, write: PartitionWrite | None) -> dict[
     return {"rows": write.row_count, "at": write.written_at, "run_id": write.run_id, "by": by}
 
 
-def _rollout(instance: dg.DagsterInstance, found: Status) -> dict[str, Any]:
+def _rollout(record: Store, found: Status) -> dict[str, Any]:
     status, decision = found.rollout, found.decision
-    gates = decision.gates or gates_of_day(instance, status.today)
+    gates = decision.gates or gates_of_day(record, status.today)
     return {
         "phase": status.phase.value,
         "phase_since": status.phase_since,

@@ -11,6 +11,7 @@ from v4_assets.names import ACTION_JOBS, ACTION_TAG, FIRST_ASSETS, ROLLOUT_SENSO
 from v4_assets.production import delivery
 from v4_assets.production.attempts import next_attempt
 from v4_assets.production.orders import Order
+from v4_assets.production.overdue import due
 from v4_assets.production.status import Status, read_status
 from v4_assets.runs import end_left_over
 from v4_assets.store import Store
@@ -41,15 +42,12 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
     ) -> dg.SensorResult:
         end_left_over(context.instance)
         status = read_status(context.instance, store, rollout, clock)
-        if status.order is None and _sync_is_owed(context, store, status):
+        since = due(rollout, status.rollout.today)
+        if status.order is None and delivery.is_owed(context.instance, store, clock, status.rollout.live, since):
             return _owed(context, status)
         return answer(context, status, rollout)
 
     return sensor
-
-
-def _sync_is_owed(context: dg.SensorEvaluationContext, store: Store, status: Status) -> bool:
-    return delivery.is_owed(context.instance, store, status.rollout.today, status.rollout.live)
 
 
 def _owed(context: dg.SensorEvaluationContext, status: Status) -> dg.SensorResult:
