@@ -16,6 +16,7 @@ from v4_assets.judgements import Judgement
 from v4_assets.names import ONLY_GAPS_TAG, PROCESS_TAG, REPLACE_LIVE_TAG
 from v4_assets.overlap import Judge, Observe, Work, worked
 from v4_assets.partition import Day, is_kept, metadata_of, write_query
+from v4_assets.production import given
 from v4_assets.runs import this_process
 from v4_assets.store import Store
 from v4_assets.tables import Table
@@ -28,19 +29,28 @@ else:
     MaterializeResult = dg.MaterializeResult
 
 
-def days(context: dg.AssetExecutionContext, clock: Clock) -> tuple[Day, ...]:
-    """The days of a run, oldest first. Raises V4Error for a day that has not begun."""
+def days(context: dg.AssetExecutionContext, clock: Clock, store: Store | None = None) -> tuple[Day, ...]:
+    """The days of a run, oldest first, with what the run may replace; nothing without a `store`.
+
+    Raises V4Error for a day that has not begun, and for a permission that is not recorded.
+    """
     tags = context.run.tags
     if tags.get(PROCESS_TAG) != this_process():
         # Dagster launched the run, or repeats one: without this tag a killed process goes unnoticed.
         context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
-    reason, only_gaps = tags.get(REPLACE_LIVE_TAG), tags.get(ONLY_GAPS_TAG) == "true"
+    permitted = given.replacement_of(store, tags.get(REPLACE_LIVE_TAG)) if store else None
+    only_gaps = tags.get(ONLY_GAPS_TAG) == "true"
     dates = [date.fromisoformat(key) for key in sorted(context.partition_keys)]
     if dates[-1] > clock.today():
         raise V4Error(f"{dates[-1]} has not begun in New York, where it is {clock.today()}. Run it on its day.")
     # One instant for all of it: an asset that runs across midnight must not change its mind.
     stopped = Clock(clock.now())
-    return tuple(Day(day, stopped, context.run_id, reason, only_gaps) for day in dates)
+    return tuple(
+        Day(day, stopped, context.run_id, permitted.reason, only_gaps, permitted.writes)
+        if permitted and permitted.day == day
+        else Day(day, stopped, context.run_id, only_gaps=only_gaps)
+        for day in dates
+    )
 
 
 def daily_asset(
@@ -88,7 +98,7 @@ def daily_asset(
     ) -> Iterator[dg.AssetObservation | dg.AssetCheckResult | MaterializeResult]:
         findings: dict[date, Sequence[Finding]] = {}
         judged = []
-        wanted = days(context, clock)
+        wanted = days(context, clock, store)
         if reason := waits(store, wanted):
             yield dg.AssetObservation(key, metadata={"waits": reason})
             yield from unasked(checks, key, reason)
@@ -109,7 +119,7 @@ def daily_asset(
                     )
                 )
             if is_kept(write, day):
-                context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
+                context.log.info(f"{key} of {day.date} was there already and is kept; see `v4 run --replace-live`.")
             context.add_asset_metadata(
                 {**metadata_of(write, day, one.seconds), **one.cost}, partition_key=day.date.isoformat()
             )

@@ -28,7 +28,6 @@ class Table:
     columns: tuple[Column, ...]
     description: str = ""
     is_source: bool = False
-    is_retired: bool = False
 
     @property
     def full_name(self) -> str:
@@ -103,26 +102,24 @@ WATCH_BASIS = "watch_basis"
 EARLY_WARNING_VOTES = "early_warning_votes"
 WEEK_CLOSES = "week_closes"
 PRODUCTION = "production"
-DEPLOYMENTS = "deployments"
+DEPLOYMENTS, ORDERS = "deployments", "orders"
 CHECK_RESULTS = "check_results"
 SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
 SALESFORCE_SYNCS = "salesforce_syncs"
-SCHEMA = "schema"
-TAKEOVER = "takeover"
+SCHEMA, TAKEOVER = "schema", "takeover"
 
 SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
 """The snapshot that both versions read, ordered so that each table reads only earlier ones."""
 SINGLE = (
     *(SOURCE_OBSERVATIONS, TRAINING_SET, LEAD_OUTCOMES, LIFT_COMPARISON, LIFT_BY_DECILE),
     *(WATCH_BASIS, EARLY_WARNING_VOTES, WEEK_CLOSES),
-    *(PARTITION_WRITES, CHECK_RESULTS, PRODUCTION, DEPLOYMENTS),
+    *(PARTITION_WRITES, CHECK_RESULTS, PRODUCTION, DEPLOYMENTS, ORDERS),
     *(SALESFORCE_STATE, SALESFORCE_JOBS, SALESFORCE_SYNC_LOG, SALESFORCE_SYNCS, SCHEMA, TAKEOVER),
 )
 """Tables that exist once, independent of the versions."""
-PARTITION_VERDICTS = "partition_verdicts"
-RETIRED = (PARTITION_VERDICTS,)
+RETIRED = (PARTITION_VERDICTS := "partition_verdicts",)
 """Tables of release 0.1 that are neither made nor written any more: an upgrade reads them once."""
 
 
@@ -169,7 +166,7 @@ class Catalogue(Mapping[str, Table]):
 
     def _made(self, key: str, name: str, contract: str | None = None) -> Table:
         file = sql.load(contract or key)
-        return Table(key, self.datasets.features, name, file.columns, file.purpose, is_retired=key in RETIRED)
+        return Table(key, self.datasets.features, name, file.columns, file.purpose)
 
     @cached_property
     def _read(self) -> dict[str, str]:
@@ -194,7 +191,7 @@ class Catalogue(Mapping[str, Table]):
     @property
     def made(self) -> tuple[Table, ...]:
         """The tables this project writes."""
-        return tuple(table for table in self.values() if not (table.is_source or table.is_retired))
+        return tuple(table for table in self.values() if not table.is_source and table.key not in RETIRED)
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -99,7 +99,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
         store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
     ) -> MaterializeResult:
-        day = only_day(context, clock)
+        day = only_day(context, clock, store)
         with store.session(), store.warehouse.metered() as cost:
             events = store.events()
             evaluator = Evaluator.of(store, rollout, day, compared(rollout, events, day.date), events)
@@ -168,9 +168,9 @@ def scores_of(store: Store, rollout: Rollout, version: str, day: Day) -> Numbers
     return scores
 
 
-def only_day(context: dg.AssetExecutionContext, clock: Clock) -> Day:
+def only_day(context: dg.AssetExecutionContext, clock: Clock, store: Store) -> Day:
     """The day of the run. Raises V4Error for a run over several."""
-    wanted = days(context, clock)
+    wanted = days(context, clock, store)
     if len(wanted) > 1:
         raise V4Error(
             f"{wanted[0].date} to {wanted[-1].date} are {len(wanted)} days in one run, but the gates of a day are read "

@@ -1,6 +1,5 @@
 """Operator actions on a rollout: the sensor's jobs and record, decided by a person."""
 
-import getpass
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,6 +17,7 @@ from v4_assets.operations import operate
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.production import events as deployments
+from v4_assets.production import given
 from v4_assets.production import store as production_store
 from v4_assets.production.archive import bring_back
 from v4_assets.production.assets import export_registry
@@ -95,7 +95,7 @@ def order(settings: Settings, kind: Kind, version: str, reason: str) -> Outcome:
             previous=live.version if kind != "sunset" else None,
             expected_event_id=live.event_id,
             reason=reason,
-            decided_by=who(),
+            decided_by=operate.operator(),
         ),
     )
 
@@ -145,6 +145,23 @@ def allow(settings: Settings, version: str, reason: str) -> Event:
     return _record(settings, "allowed", version, reason)
 
 
+def allow_changes(settings: Settings, reason: str) -> tuple[str, int]:
+    """Permit one sync to change more leads than the limit. Returns the version and the write of its scores of today.
+
+    Raises PolicyError for an empty reason, and when nothing is live or scored.
+    """
+    record, live = store(settings), _now(settings)[1]
+    if not reason.strip():
+        raise PolicyError("The reason is empty. It is recorded: write why, such as --reason 'features were mended'.")
+    if live is None:
+        raise PolicyError("Nothing is adopted yet. `v4 init` adopts the baseline.")
+    today, now = settings.clock.today(), settings.clock.now()
+    with record.session():
+        return live.version, given.permit_large_change(
+            record, today, live.version, reason.strip(), now, operate.operator()
+        )
+
+
 def acknowledge(settings: Settings, reason: str) -> Event:
     """End the early warning that was raised: its sum begins at 0 again. Raises PolicyError when there is none."""
     warning = status(settings).warning
@@ -163,11 +180,6 @@ def restore(settings: Settings, version: str, reason: str) -> Event:
         raise PolicyError(f"{version} is not archived; archived are: {', '.join(sorted(archived)) or 'none'}.")
     bring_back(settings.places.archive, version, registry(settings))
     return _record(settings, "restored", version, reason)
-
-
-def who() -> str:
-    """The operator's user name on this machine."""
-    return f"{getpass.getuser()} (v4)"
 
 
 def _refusal(settings: Settings, kind: Kind, version: str, live: str, state: deployments.DeploymentState) -> str | None:
@@ -214,7 +226,7 @@ def _record(settings: Settings, kind: str, version: str, reason: str, **evidence
         event=kind,
         version=version,
         reason=reason,
-        decided_by=who(),
+        decided_by=operate.operator(),
         **evidence,
     )
     record = store(settings)
@@ -227,7 +239,8 @@ def _record(settings: Settings, kind: str, version: str, reason: str, **evidence
 
 
 def _run(settings: Settings, wanted: Order) -> Outcome:
-    config = {"ops": {FIRST_ASSETS[wanted.kind]: {"config": wanted.config}}}
+    carried = given.give(store(settings), wanted, settings.clock.now())
+    config = {"ops": {FIRST_ASSETS[wanted.kind]: {"config": carried}}}
     tags = {ACTION_TAG: wanted.event_id}
     return operate.run_job(
         settings, ACTION_JOBS[wanted.kind], tags=tags, partition=settings.clock.today(), config=config

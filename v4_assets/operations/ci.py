@@ -18,7 +18,7 @@ from v4_assets.config.environment import Settings
 from v4_assets.config.rollout import DatasetNames
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
-from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, PAST_DAY_JOB, REPLACE_LIVE_TAG, SCORING_JOB
+from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, PAST_DAY_JOB, SCORING_JOB
 from v4_assets.operations import operate
 from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
 from v4_assets.operations.instance import dagster_instance
@@ -85,8 +85,8 @@ def on_dataset(settings: Settings, dataset: str, day: date) -> Report:
             _copy_warehouse(settings, here)
         operate.init(here)
         # The day may have been scored by an earlier build; what counts is the code of now.
-        tags = {REPLACE_LIVE_TAG: REASON}
         with warehouse(here).session():
+            tags = operate.replacing(here, PAST_DAY_JOB, day, REASON)
             outcome = operate.run_job(here, PAST_DAY_JOB, tags=tags, partition=day)
         return _report(here, dataset, day, [(PAST_DAY_JOB, outcome), _checklist(here)])
 

@@ -1,6 +1,7 @@
 """Running the graph in this process: one day, a range of gaps, the checklist, training."""
 
 import gc
+import getpass
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from v4_assets.names import (
 )
 from v4_assets.operations import earlier_judgements
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.production import given
 from v4_assets.production import store as production_store
 from v4_assets.production.assets import archived_versions
 from v4_assets.production.events import Production
@@ -99,11 +101,11 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
     `replace_live` is the reason for giving up what was written on that day, if any.
     """
     verify_days(settings, day, day)
-    tags = {REPLACE_LIVE_TAG: replace_live} if replace_live else {}
     # One session for the whole day: every asset would open and close the file otherwise.
     record = store(settings)
     with record.session():
         name = DAILY_JOB if day == settings.clock.today() else PAST_DAY_JOB
+        tags = replacing(settings, name, day, replace_live) if replace_live else {}
         outcome = run_job(settings, name, tags=tags, partition=day)
         if record.live() is None:
             waits = (
@@ -111,6 +113,25 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
             )
             return replace(outcome, waits=waits)
     return outcome
+
+
+def replacing(settings: Settings, job: str, day: date, reason: str) -> dict[str, str]:
+    """Record the permission to replace what stands of a day in the tables of a job. Returns the tags of its run."""
+    record = store(settings)
+    made = {key.to_user_string() for key in build(settings).resolve_job_def(job).asset_layer.selected_asset_keys}
+    keys = made & record.catalogue.keys() | {tables.LIFT_BY_DECILE} | _profiles(settings)
+    names = {record.catalogue[key].name for key in keys - {tables.SOURCE_OBSERVATIONS}}
+    at = settings.clock.now()
+    return {REPLACE_LIVE_TAG: given.permit_replacement(record, day, reason, names, at, operator())}
+
+
+def _profiles(settings: Settings) -> set[str]:
+    return {tables.profile_key(entry.key) for entry in settings.rollout.versions.values()}
+
+
+def operator() -> str:
+    """The operator's user name on this machine."""
+    return f"{getpass.getuser()} (v4)"
 
 
 def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, date, Outcome]]:

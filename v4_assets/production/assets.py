@@ -14,6 +14,7 @@ from v4_assets.daily import MaterializeResult, days
 from v4_assets.errors import PolicyError
 from v4_assets.names import ACTION_TAG, PROCESS_TAG, PRODUCTION_ALIAS, PRODUCTION_GROUP, ROLLOUT_PAGE
 from v4_assets.production import events as deployments
+from v4_assets.production import given
 from v4_assets.production import store as production_store
 from v4_assets.production.attempts import await_turn
 from v4_assets.production.events import report_name
@@ -50,7 +51,7 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
         places: dg.ResourceParam[Places],
     ) -> MaterializeResult:
         only_today(context, clock)
-        order = Order.of(config)
+        order = given.order_of(store, config.order, "promotion", "rollback")
         if order:
             take_turn(context, order, rollout)
         with store.session():

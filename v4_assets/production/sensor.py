@@ -8,7 +8,7 @@ import dagster as dg
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, FIRST_ASSETS, ROLLOUT_SENSOR, SYNC_JOB
-from v4_assets.production import delivery
+from v4_assets.production import delivery, given
 from v4_assets.production.attempts import next_attempt
 from v4_assets.production.orders import Order
 from v4_assets.production.overdue import due
@@ -45,7 +45,7 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
         since = due(rollout, status.rollout.today)
         if status.order is None and delivery.is_owed(context.instance, store, clock, status.rollout.live, since):
             return _owed(context, status)
-        return answer(context, status, rollout)
+        return answer(context, store, status, rollout, clock)
 
     return sensor
 
@@ -67,7 +67,9 @@ def _owed(context: dg.SensorEvaluationContext, status: Status) -> dg.SensorResul
     return dg.SensorResult(run_requests=[wanted], cursor=attempt.cursor)
 
 
-def answer(context: dg.SensorEvaluationContext, status: Status, rollout: Rollout) -> dg.SensorResult:
+def answer(
+    context: dg.SensorEvaluationContext, store: Store, status: Status, rollout: Rollout, clock: Clock
+) -> dg.SensorResult:
     """The run an status asks for, or the reason for none."""
     order = status.order
     if order is None:
@@ -77,15 +79,16 @@ def answer(context: dg.SensorEvaluationContext, status: Status, rollout: Rollout
     if attempt.number is None:
         reason = f"{order.kind} to {order.version}: {attempt.reason}"
         return dg.SensorResult(skip_reason=dg.SkipReason(reason), cursor=attempt.cursor)
-    return dg.SensorResult(run_requests=[request(order, attempt.number, status)], cursor=attempt.cursor)
+    config = given.give(store, order, clock.now())
+    return dg.SensorResult(run_requests=[request(order, config, attempt.number, status)], cursor=attempt.cursor)
 
 
-def request(order: Order, number: int, status: Status) -> dg.RunRequest:
-    """The run that carries out an order."""
+def request(order: Order, config: dict[str, str], number: int, status: Status) -> dg.RunRequest:
+    """The run that carries out an order; it carries the order's id alone."""
     return dg.RunRequest(
         run_key=f"{order.event_id}:{number}",
         job_name=ACTION_JOBS[order.kind],
         partition_key=status.rollout.today.isoformat(),
-        run_config={"ops": {FIRST_ASSETS[order.kind]: {"config": order.config}}},
+        run_config={"ops": {FIRST_ASSETS[order.kind]: {"config": config}}},
         tags={ACTION_TAG: order.event_id, "v4/attempt": str(number)},
     )

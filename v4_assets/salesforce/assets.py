@@ -13,9 +13,11 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.daily import MaterializeResult
 from v4_assets.errors import SalesforceError, SalesforceSetupError, V4Error, ValuesOutOfRangeError
 from v4_assets.judgements import ERROR, WARN, CheckResult, Judgement
-from v4_assets.names import ALLOW_CHANGES_TAG, PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
+from v4_assets.names import PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
+from v4_assets.production import given
 from v4_assets.production.assets import only_today
 from v4_assets.production.decision import Verdict
+from v4_assets.production.given import LargeChange
 from v4_assets.salesforce import checks, sync
 from v4_assets.salesforce.client.org import CRM, Org
 from v4_assets.salesforce.fields import Fields, examine
@@ -94,6 +96,8 @@ class _Attempt:
     version: str | None = None
     org_id: str | None = None
     is_recorded: bool = False
+    permission: LargeChange | None = None
+    """To change more leads than the limit."""
     found: list[CheckResult] = field(default_factory=list)
     """What was checked so far, as it is shown in Dagster."""
 
@@ -167,9 +171,10 @@ class _Attempt:
                 f"Fields of Lead do not fit the scores: {'; '.join(fields.wrong)}. Nothing was sent. "
                 "An admin can create or correct them: docs/salesforce.md."
             )
+        self.permission = given.large_change_of(self.store, scores.day, scores.version)
         prepared = sync.prepare(
             self.store.warehouse, self.rollout, self.clock, self.crm, org, scores, fields,
-            run_id=self.context.run_id, allowed=self._allowed(), log=self.context.log.info,
+            run_id=self.context.run_id, allowed=self.permission and self.permission.reason, log=self.context.log.info,
         )  # fmt: skip
         self.org_id = prepared.sync.org_id
         yield self._shown(checks.limit(prepared.plan, self.rollout.salesforce.max_changed_share, prepared.exempt))
@@ -183,15 +188,16 @@ class _Attempt:
             shown = of_sync(result, self.crm.target)
             yield dg.AssetObservation(SALESFORCE_SYNC, partition=self.context.partition_key, metadata=shown)
             raise SalesforceError(f"The sync is not complete: {'; '.join(result.problems)}.")
+        self._used_up()
         yield dg.MaterializeResult(metadata=of_sync(result, self.crm.target) | looked_at(self.clock))
 
     def _fields(self, org: Org) -> Fields:
         return examine(self.rollout.salesforce.fields, org.lead_fields(), list(self.rollout.versions))
 
-    def _allowed(self) -> str | None:
-        """The operator's reason for many changes. Dagster copies tags to a re-execution, which was not allowed."""
-        run = self.context.run
-        return None if run.parent_run_id else run.tags.get(ALLOW_CHANGES_TAG)
+    def _used_up(self) -> None:
+        """Once delivered, nothing more is allowed for these scores."""
+        if self.permission:
+            given.done(self.store, self.permission, self.clock.now(), f"run {self.context.run_id}")
 
 
 def _of_scores(plan: SyncPlan) -> Sequence[Finding]:

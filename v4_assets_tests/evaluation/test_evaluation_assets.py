@@ -20,6 +20,7 @@ from v4_assets.judgements import ERROR, CheckResult, Judgement, record
 from v4_assets.partition import daily_partitions
 from v4_assets.production.decision import GATE_NAMES, Gate, Verdict
 from v4_assets.production.events import Event
+from v4_assets.production.given import permit_replacement
 from v4_assets.production.store import adopt
 from v4_assets.resources import registry
 from v4_assets.sql import Query
@@ -197,7 +198,9 @@ def test_a_day_evaluated_later_says_so(filled):
 def test_a_later_evaluation_of_the_same_day_finds_the_same(filled):
     run(filled)
     before = filled.store.comparisons(DAY, DAY)
-    tags: dict[str, Any] = {"v4/replace_live": "to see"}
+    name = filled.store.catalogue[tables.LIFT_COMPARISON].name
+    permission = permit_replacement(filled.store, DAY, "to see", {name}, at(DAY), "ada")
+    tags: dict[str, Any] = {"v4/replace_live": permission}
     run(filled, now=DAY + timedelta(days=3), **tags)
     after = filled.store.comparisons(DAY, DAY)
 

@@ -66,6 +66,7 @@ ADDED: dict[int, dict[str, tuple[str, ...]]] = {
         "v4_early_warning_votes": (),
         "v4_week_closes": (),
         "v4_check_results": (),
+        "v4_orders": (),
     },
 }
 """Schema version to the tables and views it changed, with their new columns; one without any is new itself."""
