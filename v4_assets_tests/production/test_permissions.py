@@ -13,7 +13,7 @@ from v4_assets.names import ACTION_JOBS, ACTION_TAG, DAILY_JOB, FIRST_ASSETS, PA
 from v4_assets.operations import actions, operate
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import given
-from v4_assets.production.orders import Order
+from v4_assets.production.orders import Kind, Order
 from v4_assets.resources import store
 from v4_assets_tests.fixtures.stories import FALLEN, GOOD, NEW, OLD, SEVENTH, SIXTH, Story, tell
 
@@ -159,7 +159,7 @@ def test_a_run_that_carries_an_order_nobody_recorded_is_refused(story, worded):
 @pytest.mark.parametrize("kind", ["promotion", "rollback", "sunset"])
 def test_a_permission_or_an_order_of_another_kind_begins_nothing(story, kind):
     told = story("promoted")
-    other = "sunset" if kind != "sunset" else "rollback"
+    other: Kind = "sunset" if kind != "sunset" else "rollback"
     order = Order("other", other, OLD, None, told.production.event_id, "why", "ada")
     given.give(store(told.settings), order, told.settings.clock.now())
     tags = operate.replacing(told.settings, DAILY_JOB, told.day, "why")
@@ -182,7 +182,8 @@ def test_the_sensors_run_carries_the_id_of_an_order_that_is_recorded(story):
     assert json.loads(row["content"])["evidence_sha256"] == started.evidence_sha256
     with dagster_instance(told.settings) as instance:
         [run] = instance.get_runs(dg.RunsFilter(tags={ACTION_TAG: started.event_id}))
-    assert run.run_config["ops"][FIRST_ASSETS["promotion"]]["config"] == {"order": started.event_id}
+    config: Any = run.run_config["ops"]
+    assert config[FIRST_ASSETS["promotion"]]["config"] == {"order": started.event_id}
 
 
 def test_a_finished_promotion_that_is_executed_again_after_a_rollback_switches_nothing(story):
