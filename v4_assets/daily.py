@@ -11,9 +11,9 @@ from v4_assets import judgements, sql, tables
 from v4_assets.checks import Check, Finding, of_finding, results, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.errors import V4Error
+from v4_assets.errors import PolicyError, V4Error
 from v4_assets.judgements import Judgement
-from v4_assets.names import ONLY_GAPS_TAG, PROCESS_TAG, REPLACE_LIVE_TAG
+from v4_assets.names import ONLY_GAPS_TAG, ONLY_TODAY, PROCESS_TAG, REPLACE_LIVE_TAG
 from v4_assets.overlap import Judge, Observe, Work, worked
 from v4_assets.partition import Day, is_kept, metadata_of, write_query
 from v4_assets.production import given
@@ -32,7 +32,8 @@ else:
 def days(context: dg.AssetExecutionContext, clock: Clock, store: Store | None = None) -> tuple[Day, ...]:
     """The days of a run, oldest first, with what the run may replace; nothing without a `store`.
 
-    Raises V4Error for a day that has not begun, and for a permission that is not recorded.
+    Raises V4Error for a day that has not begun and for a permission that is not recorded, and PolicyError for another
+    day than today in a run with an asset of ONLY_TODAY: at the run's first step, before anything is written.
     """
     tags = context.run.tags
     if tags.get(PROCESS_TAG) != this_process():
@@ -43,6 +44,7 @@ def days(context: dg.AssetExecutionContext, clock: Clock, store: Store | None = 
     dates = [date.fromisoformat(key) for key in sorted(context.partition_keys)]
     if dates[-1] > clock.today():
         raise V4Error(f"{dates[-1]} has not begun in New York, where it is {clock.today()}. Run it on its day.")
+    _verify_today(context.job_def.asset_layer.selected_asset_keys, dates, clock.today())
     # One instant for all of it: an asset that runs across midnight must not change its mind.
     stopped = Clock(clock.now())
     return tuple(
@@ -51,6 +53,16 @@ def days(context: dg.AssetExecutionContext, clock: Clock, store: Store | None = 
         else Day(day, stopped, context.run_id, only_gaps=only_gaps)
         for day in dates
     )
+
+
+def _verify_today(selected: Iterable[dg.AssetKey], dates: Iterable[date], today: date) -> None:
+    wanted = sorted({key.to_user_string() for key in selected} & set(ONLY_TODAY))
+    for day in dates:
+        if wanted and day != today:
+            raise PolicyError(
+                f"{wanted[0]} of {day} was asked for, and it is {today} in New York. What is live, and what the CRM "
+                f"shows, is only ever today's, so nothing was written. `v4 run --date {day}` makes the rest of it."
+            )
 
 
 def daily_asset(

@@ -17,6 +17,9 @@ CHAMPION_ARCHIVE = "champion_archive"
 SALESFORCE_SYNC = "salesforce_sync"
 ROLLOUT_REPORT = "rollout_report"
 
+ONLY_TODAY = (CHAMPION_ARCHIVE, PRODUCTION_ALIAS, ROLLOUT_REPORT, SALESFORCE_SYNC)
+"""Assets that have no past which can be made again: a run with one of them is of today or is refused."""
+
 DAILY_JOB = "daily_scoring"
 SCORING_JOB = "score_range"
 EVALUATION_JOB = "evaluate_day"

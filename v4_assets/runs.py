@@ -64,7 +64,7 @@ def end_left_over(instance: dg.DagsterInstance) -> None:
 
 def why_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
     """Why an unfinished run is known to be abandoned; None while it may be executing. Reads only."""
-    if _is_dead(run.tags.get(PROCESS_TAG, "")):
+    if _is_dead(_own_process(instance, run)):
         return "The process that executed this run has exited."
     record = instance.get_run_record_by_id(run.run_id)
     if record is None:
@@ -75,6 +75,16 @@ def why_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
         hours = int(LONGEST_RUN.total_seconds() // 3600)
         return f"The run has not ended within {hours} hours; its process is assumed to be gone."
     return None
+
+
+def _own_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """The process that executes a run, empty while it is not known: a re-execution begins with its parent's tags."""
+    process = run.tags.get(PROCESS_TAG, "")
+    if not (process and run.parent_run_id):
+        return process
+    parent = instance.get_run_by_id(run.parent_run_id)
+    inherited = parent is None or parent.tags.get(PROCESS_TAG) == process
+    return "" if inherited else process
 
 
 def _is_dead(process: str) -> bool:

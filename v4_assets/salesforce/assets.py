@@ -174,7 +174,8 @@ class _Attempt:
         self.permission = given.large_change_of(self.store, scores.day, scores.version)
         prepared = sync.prepare(
             self.store.warehouse, self.rollout, self.clock, self.crm, org, scores, fields,
-            run_id=self.context.run_id, allowed=self.permission.reason if self.permission else None, log=self.context.log.info,
+            run_id=self.context.run_id, log=self.context.log.info,
+            allowed=self.permission.reason if self.permission else None,
         )  # fmt: skip
         self.org_id = prepared.sync.org_id
         yield self._shown(checks.limit(prepared.plan, self.rollout.salesforce.max_changed_share, prepared.exempt))
