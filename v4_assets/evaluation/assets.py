@@ -85,7 +85,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
         name=key,
         deps=[tables.LEAD_OUTCOMES, tables.SCORED_LEADS, *scores],
         partitions_def=partitions,
-        # The gates of a decision are read from one run, so each run evaluates one day.
+        # Dagster shows the checks of a run over a range on no day, so each run evaluates one.
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         group_name=EVALUATION_GROUP,
         description=f"{sentence(table.description)}\n\n{about_gates(rollout)}",
@@ -173,8 +173,8 @@ def only_day(context: dg.AssetExecutionContext, clock: Clock, store: Store) -> D
     wanted = days(context, clock, store)
     if len(wanted) > 1:
         raise V4Error(
-            f"{wanted[0].date} to {wanted[-1].date} are {len(wanted)} days in one run, but the gates of a day are read "
-            "from a run of its own. Launch one run per day."
+            f"{wanted[0].date} to {wanted[-1].date} are {len(wanted)} days in one run, but each run compares the "
+            "versions as of one day. Launch one run per day."
         )
     return wanted[0]
 

@@ -31,7 +31,7 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
         minimum_interval_seconds=SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description=(
-            "Completes what is unfinished, then reads the gates of the day's run and the closed weeks before it "
+            "Completes what is unfinished, then reads the day's latest gates and the closed weeks before it "
             "and promotes, rolls back, sunsets or holds. Every hold says what it waits for."
         ),
     )

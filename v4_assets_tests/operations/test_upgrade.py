@@ -5,6 +5,7 @@ it is in BROUGHT, and nowhere else.
 """
 
 import json
+import shutil
 import tarfile
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -266,6 +267,30 @@ def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_
         assert {row["bundle_sha256"] for row in named} == {None, bundle.bundle_sha256}
     old = registry(story.settings).load(OLD).bundle_sha256
     assert {one.bundle_sha256 for one in story.events[-2:]} == {story.production.bundle_sha256} == {old}
+
+
+def test_an_upgrade_without_dagsters_history_decides_the_same_on_the_next_monday(story):
+    shutil.rmtree(story.home / "dagster" / "history")
+    assert v4(story, "init").exit_code == 0
+    gates = "SELECT * FROM `ml_features`.`v4_check_results` WHERE table_name = 'v4_lift_comparison'"
+    assert story.read(gates) == []
+    story.deliver()
+    assert f"lift_comparison of {SUNDAY} was not evaluated" in actions.status(story.settings).decision.reason
+    story.goes_on(MONDAY, "06:30")
+    assert story.run().success
+    [outcome] = story.tick().outcomes
+    assert outcome.success, outcome.errors
+    assert decided(story) == json.loads(DECISION.read_text(encoding="utf-8"))
+
+
+def test_evidence_that_was_written_again_under_its_gates_before_the_upgrade_is_stale_after_it(story):
+    recorded_by_0_1(
+        story,
+        "UPDATE ml_features.v4_lift_comparison SET lift = lift + 1 WHERE prediction_date = $day RETURNING lift",
+        {"day": SUNDAY},
+    )
+    assert v4(story, "init").exit_code == 0
+    assert "was written again (write 1) after it was checked" in actions.status(story.settings).decision.reason
 
 
 def test_the_day_of_the_upgrade_may_run_again_and_keeps_what_the_earlier_release_wrote(story):
