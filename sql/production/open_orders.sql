@@ -3,7 +3,12 @@
 -- inputs:  {{orders}}
 -- params:  @kind STRING
 -- output:
---   order_id  STRING  the order; the other columns are those of orders
+--   order_id     STRING     the order
+--   event        STRING     ordered
+--   kind         STRING     as asked
+--   content      STRING     what may be done and to which writes, as JSON
+--   recorded_at  TIMESTAMP  when
+--   recorded_by  STRING     who gave it
 
 SELECT order_id, event, kind, content, recorded_at, recorded_by
 FROM {{orders}} AS given
