@@ -13,9 +13,10 @@ from dagster._core.test_utils import in_process_test_workspace
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster_graphql.schema import create_schema
 
-from v4_assets.names import ACTION_JOBS, REPLACE_LIVE_TAG
-from v4_assets.operations import actions
+from v4_assets.names import ACTION_JOBS, DAILY_JOB, REPLACE_LIVE_TAG
+from v4_assets.operations import actions, operate
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.production import given
 from v4_assets.resources import store
 from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SEVENTH, SIXTH, Story, tell
 
@@ -98,33 +99,44 @@ def latest(told: Story) -> dict[str, int]:
 
 
 def test_retry_from_failure_makes_the_day_good(earned):
-    with earned.broken(NEW):
-        broken = earned.run()
     with page(earned) as send:
-        retried = send(REEXECUTE, reexecutionParams=again(broken.run_id, "FROM_FAILURE"))
+        with earned.broken(NEW):
+            broken = send(LAUNCH, executionParams=launched(DAILY_JOB, SEVENTH))
+        assert not broken["success"]
+        retried = send(REEXECUTE, reexecutionParams=again(broken["run"].run_id, "FROM_FAILURE"))
     assert retried["success"]
-    assert retried["run"].parent_run_id == broken.run_id
+    assert retried["run"].parent_run_id == broken["run"].run_id
     [outcome] = earned.tick().outcomes
     assert (outcome.success, earned.live) == (True, NEW)
 
 
 def test_re_execute_of_a_run_that_replaced_live_rows_replaces_nothing(earned):
-    first = earned.run(replace_live="the CRM copy was half loaded")
-    before = latest(earned)
-    earned.candidate = FALLEN
+    permission = operate.replacing(earned.settings, DAILY_JOB, SEVENTH, "the CRM copy was half loaded")
+    tags = [{"key": key, "value": value} for key, value in permission.items()]
     with page(earned) as send:
-        repeated = send(REEXECUTE, reexecutionParams=again(first.run_id, "ALL_STEPS"))
+        first = send(LAUNCH, executionParams=launched(DAILY_JOB, SEVENTH, tags=tags))
+        before = latest(earned)
+        earned.candidate = FALLEN
+        repeated = send(REEXECUTE, reexecutionParams=again(first["run"].run_id, "ALL_STEPS"))
     assert repeated["success"]
-    assert repeated["run"].tags[REPLACE_LIVE_TAG]
+    assert repeated["run"].tags[REPLACE_LIVE_TAG] == permission[REPLACE_LIVE_TAG]
+    assert set(before.values()) == {2}
     assert latest(earned) == before
 
 
 def test_re_execute_of_a_finished_promotion_after_a_rollback_switches_nothing(earned):
-    [promoted] = earned.tick().outcomes
-    assert actions.order(earned.settings, "rollback", OLD, "sales asked").success
-    live = earned.production
+    order = actions.status(earned.settings).order
+    assert order is not None
+    config = given.give(store(earned.settings), order, earned.settings.clock.now())
+    params = launched(
+        ACTION_JOBS["promotion"], SEVENTH, runConfigData={"ops": {"production_alias": {"config": config}}}
+    )
     with page(earned) as send:
-        send(REEXECUTE, reexecutionParams=again(promoted.run_id, "ALL_STEPS"))
+        promoted = send(LAUNCH, executionParams=params)
+        assert (promoted["success"], earned.live) == (True, NEW)
+        assert actions.order(earned.settings, "rollback", OLD, "sales asked").success
+        live = earned.production
+        send(REEXECUTE, reexecutionParams=again(promoted["run"].run_id, "ALL_STEPS"))
     assert earned.production == live
 
 
