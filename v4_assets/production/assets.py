@@ -12,8 +12,9 @@ from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
 from v4_assets.daily import MaterializeResult, days
 from v4_assets.errors import PolicyError
-from v4_assets.names import ACTION_TAG, PROCESS_TAG, PRODUCTION_ALIAS, PRODUCTION_GROUP, ROLLOUT_PAGE
+from v4_assets.names import ACTION_TAG, PROCESS_TAG, PRODUCTION_ALIAS, PRODUCTION_GROUP, ROLLOUT_PAGE, ROLLOUT_SENSOR
 from v4_assets.production import events as deployments
+from v4_assets.production import holds
 from v4_assets.production import store as production_store
 from v4_assets.production.attempts import await_turn
 from v4_assets.production.events import report_name
@@ -74,17 +75,21 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
 def start(store: Store, rollout: Rollout, order: Order, clock: Clock, run_id: str | None) -> None:
     """Begin an order: switch production, or for a sunset only say that it has begun. Harmless when begun already.
 
-    Raises StaleDecisionError when the world is not the one it was decided in.
+    Raises StaleDecisionError when the world is not the one it was decided in, and PolicyError during a hold, unless a
+    person decided on it.
     """
     begun = store.events()
     if any(event.event_id == order.event_id for event in begun):
         return
     unfinished = deployments.state_after(begun).unfinished
-    if unfinished:
+    if unfinished and not holds.supersedes(order.kind, unfinished):
         raise PolicyError(
             f"{unfinished.event} of {unfinished.day} ({unfinished.event_id[:12]}) is not completed. It is resumed "
             "first; `v4 resume` does that now."
         )
+    hold = holds.hold_at(begun, clock.now())
+    if hold and order.decided_by == ROLLOUT_SENSOR:
+        raise PolicyError(f"{holds.sentence(hold)} Nothing was changed; `v4 hold --end` ends it.")
     event = order.started(clock.now(), run_id)
     if order.kind == "sunset":
         production_store.record(store, [event], expected_event_id=order.expected_event_id)

@@ -10,6 +10,7 @@ import dagster as dg
 from v4_assets import tables, verdicts
 from v4_assets.clock import NEW_YORK
 from v4_assets.names import DAILY_JOB
+from v4_assets.production import events as deployments
 from v4_assets.production.syncs import Delivery
 from v4_assets.runs import at_work
 from v4_assets.store import Store
@@ -23,6 +24,12 @@ def read(store: Store) -> Delivery:
     return Delivery([row | {"ended_at": row["ended_at"].astimezone(NEW_YORK)} for row in rows])
 
 
+def owed(store: Store, day: date, live: str | None) -> str | None:
+    """Why Salesforce lacks the live version's scores of the day; None when they are delivered."""
+    switch = deployments.state_after(store.events()).live
+    return read(store).owed(day, live, switch.happened_at if switch else None)
+
+
 def action_id(day: date) -> str:
     """What the runs of a day's owed sync are tagged with."""
     return f"sync-{day}"
@@ -30,7 +37,7 @@ def action_id(day: date) -> str:
 
 def is_owed(instance: dg.DagsterInstance, store: Store, day: date, live: str | None) -> bool:
     """Whether the day's run is over, the live version's scores are good, and Salesforce has not got them."""
-    if live is None or read(store).owed(day, live) is None:
+    if live is None or owed(store, day, live) is None:
         return False
     tags = {"dagster/partition": day.isoformat()}
     runs = instance.get_runs(dg.RunsFilter(job_name=DAILY_JOB, tags=tags), limit=1)

@@ -86,6 +86,14 @@ def running(found: Iterable[Reader]) -> tuple[Reader, ...]:
     return tuple(one for one in found if one.runs)
 
 
+def of_baseline(store: Store, rollout: Rollout) -> tuple[tuple[str, ...] | None, str | None]:
+    """Who still reads the baseline by name, or why that cannot be checked: it must not block a rollback."""
+    try:
+        return named(running(readers(store, rollout, rollout.baseline))), None
+    except V4Error as error:
+        return None, str(error)
+
+
 def by_file(found: Iterable[Reader]) -> list[str]:
     """One line per view, routine, query or file, with the lines of a file; what runs first, prose last."""
     groups: dict[tuple[bool, str, str], list[Reader]] = {}

@@ -41,7 +41,7 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
     ) -> dg.SensorResult:
         end_left_over(context.instance)
         status = read_status(context.instance, store, rollout, clock)
-        if status.order is None and _sync_is_owed(context, store, status):
+        if status.order is None and status.hold is None and _sync_is_owed(context, store, status):
             return _owed(context, status)
         return answer(context, status, rollout)
 

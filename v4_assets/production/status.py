@@ -11,11 +11,10 @@ import dagster as dg
 from v4_assets import tables, verdicts
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.errors import V4Error
 from v4_assets.evaluation import closing, watching
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.votes import Warning
-from v4_assets.production import closes, delivery, gates, references
+from v4_assets.production import closes, delivery, gates, holds, references
 from v4_assets.production import events as deployments
 from v4_assets.production.decide import decide
 from v4_assets.production.decision import Action, Decision, History, Phase, RolloutStatus
@@ -25,7 +24,6 @@ from v4_assets.production.orders import KIND, Order, gates_json, order_id
 from v4_assets.production.overdue import Overdue, due, overdue
 from v4_assets.production.state import State
 from v4_assets.production.syncs import Sync
-from v4_assets.production.weeks import name_of
 from v4_assets.store import Store
 
 
@@ -51,10 +49,14 @@ class Status:
     """Scores or sync of today that should be there by now."""
     sync: Sync | None = None
     """The last sync on record; None before the first."""
+    carries: str | None = None
+    """The version whose scores Salesforce carries instead of the live one's; None where it carries those, or none."""
     synced_today: bool = False
     """The live version's scores of today are delivered; a dry run counts."""
     warning: Warning | None = None
     """The early warning on booked calls; None while the candidate is not live."""
+    hold: Event | None = None
+    """The hold in force, during which the sensor starts and resumes nothing; None without one."""
     policy_change: str | None = None
     """How rollout.yaml differs from the thresholds of the latest close; None where it does not."""
 
@@ -72,24 +74,21 @@ def read_status(
     with store.session():
         events = (*store.events(), *([through] if through else []))
         found = _decided(instance, store, rollout, clock, events, asking)
-        due_now = not (asking or found.missing_day or found.unfinished)
-        syncs, live = delivery.read(store), found.rollout.live
-        owed = syncs.owed(clock.today(), live)
+        if hold := holds.hold_at(events, clock.now()):
+            found = holds.held(found, hold)
+        today, syncs, live = clock.today(), delivery.read(store), found.rollout.live
+        owed, carries = delivery.owed(store, today, live), syncs.differs_from(live)
+        due_now = not (asking or found.unfinished) and (carries or not found.missing_day)
         return replace(
             found,
             events=events,
-            overdue=overdue(instance, store, rollout, clock, live, owed) if due_now else None,
+            overdue=overdue(instance, store, rollout, clock, live, owed, differs=bool(carries)) if due_now else None,
             sync=syncs.last,
+            carries=carries,
             synced_today=owed is None,
-            warning=watching.read_warning(store, rollout, events, clock.today()),
-            policy_change=_policy_change(store, rollout, clock),
+            warning=watching.read_warning(store, rollout, events, today),
+            policy_change=closing.changed_since(store, rollout, _first_day_read(rollout, today), today),
         )
-
-
-def _policy_change(store: Store, rollout: Rollout, clock: Clock) -> str | None:
-    today, weeks = clock.today(), rollout.policy.weeks
-    recorded = closing.recorded(store, _first_day_read(rollout, today), today)
-    return closes.changed_since(recorded, rollout.policy, rollout.evaluation, lambda day: name_of(day, weeks))
 
 
 def _decided(
@@ -110,8 +109,27 @@ def _decided(
         production=(live.version, live.event_id) if live else None,
     )
     deployed = deployments.state_after(events)
-    if deployed.unfinished:
-        return _to_be_resumed(store, rollout, status, deployed.unfinished, clock)
+    if deployed.unfinished is None:
+        return _judged(instance, store, rollout, clock, status, events, asking)
+    if holds.supersedes("rollback", deployed.unfinished):
+        found = _judged(instance, store, rollout, clock, status, events, asking)
+        if found.order and found.order.kind == "rollback":
+            reason = holds.superseding(found.order.reason, deployed.unfinished)
+            return replace(found, order=replace(found.order, reason=reason))
+    return _to_be_resumed(store, rollout, status, deployed.unfinished, clock)
+
+
+def _judged(
+    instance: dg.DagsterInstance,
+    store: Store,
+    rollout: Rollout,
+    clock: Clock,
+    status: RolloutStatus,
+    events: tuple[Event, ...],
+    asking: str | None,
+) -> Status:
+    """The decision on today's gates."""
+    today, deployed = status.today, deployments.state_after(events)
     evaluation = evaluation_of(instance, rollout, today, compared(rollout, deployed), asking)
     if isinstance(evaluation, NotEvaluated):
         return _without_evaluation(evaluation, status, rollout, clock)
@@ -123,9 +141,9 @@ def _decided(
             f"{digest(rows)[:12]}; run the day again"
         )
         return Status(status, Decision(Action.HOLD, reason, alert=True), subject=f"evidence of {today}")
-    state = _state(
-        store, rollout, status, deployed, evaluation, recorded, _approved(events, rollout, evaluation, clock)
-    )
+    valid_since = clock.now() - timedelta(hours=rollout.policy.promotion.approval_valid_hours)
+    approved = deployments.approved(events, rollout.candidate, evaluation.evidence_sha256, valid_since)
+    state = _state(store, rollout, status, deployed, evaluation, recorded, approved)
     decision = decide(state)
     order = _order(store, decision, status, rollout, deployed, rows, evaluation)
     return Status(status, decision, order=order, state=state)
@@ -141,7 +159,7 @@ def _state(
     approved: Action | None,
 ) -> State:
     """Everything the decision of today is based on."""
-    readers, unchecked = _baseline_readers(store, rollout) if status.phase is Phase.WATCH else (None, None)
+    readers, unchecked = references.of_baseline(store, rollout) if status.phase is Phase.WATCH else (None, None)
     judged = [row for row in recorded if row.prediction_date == status.today and row.question == "rollback"]
     return State(
         status,
@@ -153,6 +171,7 @@ def _state(
         rolled_back_before=rollout.candidate in deployed.rolled_back,
         cohort_from=next((row.cohort_from for row in judged if row.version == rollout.candidate), None),
         baseline_readers=readers,
+        evidence_sha256=evaluation.evidence_sha256,
         unchecked_readers=unchecked,
     )
 
@@ -209,24 +228,6 @@ def _first_day_read(rollout: Rollout, today: date) -> date:
     """Far enough back for every streak of weeks a policy can require."""
     weeks = max(rollout.policy.promotion.weeks_running, *rollout.policy.rollback.weeks_running.model_dump().values(), 2)
     return today - timedelta(days=max(7 * (weeks + 2), rollout.policy.sunset.healthy_days + 7))
-
-
-def _baseline_readers(store: Store, rollout: Rollout) -> tuple[tuple[str, ...] | None, str | None]:
-    """Who still reads the baseline by name, or why that cannot be checked: it must not block a rollback."""
-    try:
-        return references.named(references.running(references.readers(store, rollout, rollout.baseline))), None
-    except V4Error as error:
-        return None, str(error)
-
-
-def _approved(events: tuple[Event, ...], rollout: Rollout, evaluation: DayEvaluation, clock: Clock) -> Action | None:
-    """The action approved on exactly this evidence, while the approval is valid."""
-    earliest = clock.now() - timedelta(hours=rollout.policy.promotion.approval_valid_hours)
-    for event in reversed(events):
-        approves = event.event == "approved" and event.evidence_sha256 == evaluation.evidence_sha256
-        if approves and event.happened_at >= earliest:
-            return Action.PROMOTE if event.version == rollout.candidate else Action.SUNSET
-    return None
 
 
 def _order(

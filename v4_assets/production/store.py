@@ -138,7 +138,9 @@ def record(store: Store, events: Sequence[Event], *, expected_event_id: str | No
 
 
 def _recorded(store: Store, event: Event) -> Statement:
-    row = {**asdict(event), "evidence_day": event.evidence_day.isoformat() if event.evidence_day else None}
+    row = asdict(event)
+    for name in ("evidence_day", "hold_until"):
+        row[name] = row[name].isoformat() if row[name] else None
     return Statement(store.catalogue.query("record_event", row), expected_rows=1)
 
 

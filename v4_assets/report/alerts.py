@@ -46,7 +46,7 @@ KINDS = {
     "scores": AlertKind("has no scores of", "`v4 run --date today`"),
     "sync": AlertKind("Salesforce has not received", "`v4 run --date today`: it sends what is missing"),
     "held": AlertKind("Held in", "`v4 status`"),
-    "ask": AlertKind("Approval is needed", "`v4 status`, then `v4 approve EVIDENCE`"),
+    "ask": AlertKind("Approval is needed", "the line `v4 approve …` above, as it stands there"),
     "unfinished": AlertKind("is not finished", "wait for the sensor's next attempt, or `v4 resume`"),
     "exhausted": AlertKind("was given up", "mend the cause its runs name, then `v4 resume`"),
     "no look": AlertKind("could not be read", "`v4 doctor`"),

@@ -12,8 +12,10 @@ from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.daily import MaterializeResult
 from v4_assets.errors import SalesforceError, SalesforceSetupError, V4Error, ValuesOutOfRangeError
-from v4_assets.names import ALLOW_CHANGES_TAG, PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
+from v4_assets.names import ACTION_TAG, ALLOW_CHANGES_TAG, PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
+from v4_assets.production import holds
 from v4_assets.production.assets import only_today
+from v4_assets.production.events import Event
 from v4_assets.salesforce import checks, sync
 from v4_assets.salesforce.client.org import CRM, Org
 from v4_assets.salesforce.fields import Fields, examine
@@ -69,6 +71,12 @@ def salesforce_sync(
             yield from unasked(asked, SALESFORCE_SYNC, waits)
             return
         attempt = _Attempt(context, store, rollout, clock, salesforce)
+        if hold := attempt.hold():
+            attempt.version = store.live()
+            attempt.owes(holds.sentence(hold))
+            yield from unasked(asked, SALESFORCE_SYNC, holds.sentence(hold))
+            yield dg.MaterializeResult(metadata={"held": holds.sentence(hold)})
+            return
         try:
             yield from attempt.results()
         except V4Error as error:
@@ -94,6 +102,12 @@ class _Attempt:
     @property
     def ledger(self) -> Ledger:
         return Ledger(self.store.warehouse, self.rollout.catalogue, self.clock)
+
+    def hold(self) -> Event | None:
+        """The hold in force; None without one, and for a run that carries out an order: a person gave it."""
+        if ACTION_TAG in self.context.run.tags:
+            return None
+        return holds.hold_at(self.store.events(), self.clock.now())
 
     def owes(self, why: str) -> None:
         """Record that the day's scores were not delivered, unless the sync itself has recorded how it ended."""

@@ -42,6 +42,7 @@ def values(target: Target) -> dict[str, str | None]:
         "evidence_day": None,
         "evidence_sha256": None,
         "run_id": None,
+        "hold_until": None,
     }
 
 

@@ -79,8 +79,8 @@ VERSIONS = (
     SchemaVersion(
         2,
         "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; v4_salesforce_syncs; "
-        "impossible values; v4_watch_basis, v4_early_warning_votes, v4_week_closes; silent_days",
-        "d5daf859674a",
+        "impossible values; v4_watch_basis, v4_early_warning_votes, v4_week_closes; silent_days; hold_until",
+        "28c9588e9492",
         registered_bundles,
     ),
 )

@@ -52,8 +52,9 @@ def _versions_are_recorded(story: Story) -> None:
 
 ADDED: dict[int, dict[str, tuple[str, ...]]] = {
     2: dict.fromkeys((*SCORES.values(), "v4_production_scores"), ("bundle_sha256",))
-    | dict.fromkeys(("v4_production", "v4_production_periods", "v4_deployments"), ("bundle_sha256",))
+    | dict.fromkeys(("v4_production", "v4_production_periods"), ("bundle_sha256",))
     | {
+        "v4_deployments": ("bundle_sha256", "hold_until"),
         "v4_lift_comparison": ("bundle_sha256", "silent_days"),
         "v4_source_observations": ("impossible_count", "impossible_examples"),
         "v4_schema": (),

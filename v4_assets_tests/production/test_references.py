@@ -14,7 +14,7 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.config.rollout import Rollout
 from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import TableMissingError, V4Error
-from v4_assets.production import references, status
+from v4_assets.production import references
 from v4_assets.production.events import Event
 from v4_assets.production.reference_files import text_files
 from v4_assets.project import PROJECT
@@ -296,9 +296,9 @@ def test_the_status_waits_for_what_runs_and_not_for_prose(installation, tmp_path
     repo = written(tmp_path / "repo", {"a.md": CODE})
     places = installation.settings.rollout.references.model_copy(update={"paths": (repo,)})
     rollout = installation.settings.rollout.model_copy(update={"references": places})
-    assert status._baseline_readers(store(installation.settings), rollout) == ((), None)
+    assert references.of_baseline(store(installation.settings), rollout) == ((), None)
     written(repo, {"job.sql": f"-- morning\n{CODE}"})
-    assert status._baseline_readers(store(installation.settings), rollout) == ((f"{repo}/job.sql:2",), None)
+    assert references.of_baseline(store(installation.settings), rollout) == ((f"{repo}/job.sql:2",), None)
 
 
 @pytest.mark.parametrize(

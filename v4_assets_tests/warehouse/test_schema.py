@@ -48,6 +48,7 @@ READING = {
     "promote": ("--version", "v4.1.0", "--reason", "why"),
     "rollback": ("--reason", "why"),
     "resume": (),
+    "hold": ("--reason", "why", "--until", "2026-01-06"),
     "references": (),
     "replay": ("--from", "2026-01-05"),
     "sync": ("preview",),

@@ -12,6 +12,7 @@ from v4_assets.names import ALERT_SENSOR, DAILY_JOB, ROLLOUT_SENSOR
 from v4_assets.operations.doctor import Probe, ProbeResult, Verdict
 from v4_assets.operations.doctor.warehouse import in_demo, opened
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.production import delivery
 from v4_assets.production import events as deployments
 from v4_assets.production import store as production_store
 from v4_assets.resources import registry
@@ -55,7 +56,7 @@ def live(settings: Settings) -> ProbeResult:
     with opened(settings, any_schema=False) as connected:
         record = Store(connected, rollout.catalogue, registry(settings))
         now = record.production()
-        events = record.events()
+        events, carried = record.events(), delivery.read(record).differs_from(now.version if now else None)
         if now is None:
             return ProbeResult(
                 Verdict.WARN,
@@ -74,6 +75,9 @@ def live(settings: Settings) -> ProbeResult:
         return ProbeResult(
             Verdict.FAIL, f"{status.disagreement}.", "Restore the row of the latest switch (`v4 history`)."
         )
+    if carried:
+        do = "`v4 resume` where an order is unfinished, otherwise `v4 run --date today`."
+        return ProbeResult(Verdict.WARN, f"{now.version}, but Salesforce carries {carried}'s scores.", do)
     return ProbeResult(Verdict.OK, f"{now.version} (bundle {str(now.bundle_sha256)[:12]}) since {status.live_since}")
 
 
