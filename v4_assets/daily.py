@@ -15,6 +15,7 @@ from v4_assets.errors import V4Error
 from v4_assets.names import ONLY_GAPS_TAG, PROCESS_TAG, REPLACE_LIVE_TAG
 from v4_assets.overlap import Judge, Observe, Work, worked
 from v4_assets.partition import Day, is_kept, metadata_of, write_query
+from v4_assets.production import events as deployments
 from v4_assets.runs import this_process
 from v4_assets.store import Store
 from v4_assets.tables import Table
@@ -56,13 +57,15 @@ def daily_asset(
     observe: Observe = lambda store, day: (),
     waits: Callable[[Store, Sequence[Day]], str | None] = lambda store, days: None,
     priority: int = 0,
+    version: str | None = None,
 ) -> dg.AssetsDefinition:
     """An asset that fills one partition of the table `key` a day by `work`, and reports its `checks`.
 
     Where `waits` gives a reason, the step writes nothing, stays green, and what depends on it is skipped. `observe`
     gives observations of assets that other systems make. A range of days is one run: `work` is called day by day,
     oldest first, what it returns is called to check the rows, and each check reports once for the whole range. Of the
-    steps that could run, a higher `priority` runs first.
+    steps that could run, a higher `priority` runs first. Once its `version` is archived it writes and checks nothing,
+    and what depends on it goes on.
     """
     table = rollout.catalogue[key]
 
@@ -90,6 +93,11 @@ def daily_asset(
         if reason := waits(store, wanted):
             yield dg.AssetObservation(key, metadata={"waits": reason})
             yield from unasked(checks, key, reason)
+            return
+        if version and version in deployments.state_after(store.events()).archived:
+            reason = f"{version} is archived: nothing was written. `v4 restore {version} --reason …` brings it back."
+            yield from unasked(checks, key, reason, passed=True)
+            yield dg.MaterializeResult(metadata={"archived": reason})
             return
         done = worked(store, wanted, work, observe)
         hidden = None if len(wanted) > 1 else True
@@ -122,6 +130,7 @@ def table_asset(
     judge: Callable[[Store, Day], Sequence[Finding]] = lambda store, day: (),
     observe: Observe = lambda store, day: (),
     priority: int = 0,
+    version: str | None = None,
 ) -> dg.AssetsDefinition:
     """A daily asset that sql/KEY.sql makes inside the warehouse. What it depends on is read from the file's header."""
     file = sql.load(key)
@@ -141,6 +150,7 @@ def table_asset(
         work=work,
         observe=observe,
         priority=priority,
+        version=version,
     )
 
 

@@ -60,9 +60,8 @@ def build(settings: Settings) -> dg.Definitions:
         dg.get_dagster_logger().warning(note)
     days = daily_partitions(rollout.first_day, settings.clock.today() if settings.clock.fixed else None)
     versions = rollout.versions.items()
-    archived = production_assets.archived_versions(settings.places.registry)
     org = crm(settings)
-    daily, parts, actions = jobs.daily_job(rollout, archived), jobs.parts(rollout, archived), jobs.action_jobs()
+    daily, parts, actions = jobs.daily_job(), jobs.parts(), jobs.action_jobs()
     return dg.Definitions(
         assets=attributed(
             [
@@ -83,7 +82,6 @@ def build(settings: Settings) -> dg.Definitions:
                 *(model_assets.model_asset(version, entry, rollout) for version, entry in versions),
             ],
             settings,
-            archived,
         ),
         asset_checks=[model_assets.model_checks(version, entry, rollout) for version, entry in versions],
         jobs=[
@@ -109,9 +107,9 @@ def build(settings: Settings) -> dg.Definitions:
     )
 
 
-def attributed(assets: Iterable[Asset], settings: Settings, archived: Iterable[str]) -> list[Asset]:
+def attributed(assets: Iterable[Asset], settings: Settings) -> list[Asset]:
     """The assets with the metadata derived from their stage, their version and the configuration."""
-    punctual, policy = expected(settings.rollout, archived), every_morning(settings.rollout)
+    punctual, policy = expected(settings.rollout), every_morning(settings.rollout)
 
     def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
         completed = _attributed(spec, settings)
@@ -174,10 +172,9 @@ def _reference(file: Path, url: str | None) -> Any:
     return dg.LocalFileCodeReference(file_path=str(file), line_number=1, label=label)
 
 
-def expected(rollout: Rollout, archived: Iterable[str]) -> set[str]:
-    """The assets that must be there every morning: scores of every version that is not archived, comparison, sync."""
-    gone = set(archived)
-    scored = {tables.scores_key(entry.key) for version, entry in rollout.versions.items() if version not in gone}
+def expected(rollout: Rollout) -> set[str]:
+    """The assets that must be there every morning: scores of every version, comparison, sync."""
+    scored = {tables.scores_key(entry.key) for entry in rollout.versions.values()}
     return {*scored, tables.LIFT_COMPARISON, SALESFORCE_SYNC}
 
 

@@ -68,6 +68,7 @@ def features_asset(
         kinds={"sql"},
         checks=checks.CHECKS,
         judge=judge,
+        version=version,
         priority=1,  # every version's features before any scores: a lead that one cannot score is scored by none
     )
 

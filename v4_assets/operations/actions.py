@@ -98,20 +98,17 @@ def order(settings: Settings, kind: Kind, version: str, reason: str, confirm: Co
     if override:
         confirm(override.text)
         reason = f"{reason} (overrides: {override.text})"
-    reason = holds.superseding(reason, state.unfinished)
-    return _run(
-        settings,
-        Order(
-            event_id=order_id(kind, version, live.event_id, reason),
-            kind=kind,
-            version=version,
-            previous=live.version if kind != "sunset" else None,
-            expected_event_id=live.event_id,
-            reason=reason,
-            decided_by=who(),
-            gates=gates_json(override.gates) if override and override.gates else None,
-        ),
+    wanted = Order(
+        event_id=order_id(kind, version, live.event_id, reason),
+        kind=kind,
+        version=version,
+        previous=live.version if kind != "sunset" else None,
+        expected_event_id=live.event_id,
+        reason=reason,
+        decided_by=who(),
+        gates=gates_json(override.gates) if override and override.gates else None,
     )
+    return _run(settings, holds.superseding(wanted, state.unfinished))
 
 
 def resume(settings: Settings) -> Outcome:

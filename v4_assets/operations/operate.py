@@ -25,8 +25,7 @@ from v4_assets.names import (
 )
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import store as production_store
-from v4_assets.production.assets import archived_versions
-from v4_assets.production.events import Production
+from v4_assets.production.events import Production, state_after
 from v4_assets.resources import store
 from v4_assets.runs import this_process
 from v4_assets.warehouse import schema
@@ -132,7 +131,7 @@ def gaps(settings: Settings, first: date, last: date, keys: Iterable[str]) -> li
 
 def _scoring_keys(settings: Settings) -> list[str]:
     """The tables of the daily path up to the scores, without those of archived versions."""
-    archived = archived_versions(settings.places.registry)
+    archived = state_after(store(settings).events()).archived
     keys = [*tables.SHARED, tables.SOURCE_OBSERVATIONS]
     for version, entry in settings.rollout.versions.items():
         if version not in archived:

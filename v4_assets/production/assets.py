@@ -126,7 +126,7 @@ def take_turn(context: dg.AssetExecutionContext, order: Order, rollout: Rollout)
 
 
 def export_registry(path: Path, statuses: dict[str, str], live: deployments.Production | None) -> None:
-    """Write the derived registry status as registry.json, in one move."""
+    """Write the derived registry status as registry.json, in one move, for other programs: nothing here reads it."""
     content = {
         "production": live.version if live else None,
         "model_sha256": live.model_sha256 if live else None,
@@ -134,14 +134,6 @@ def export_registry(path: Path, statuses: dict[str, str], live: deployments.Prod
         "models": {version: {"status": status} for version, status in sorted(statuses.items())},
     }
     atomic_write(path, f"{json.dumps(content, indent=2)}\n".encode())
-
-
-def archived_versions(path: Path) -> frozenset[str]:
-    """Versions that the exported registry calls archived: their assets are out of the daily job."""
-    if not path.is_file():
-        return frozenset()
-    models = json.loads(path.read_text(encoding="utf-8"))["models"]
-    return frozenset(version for version, entry in models.items() if entry["status"] == "archived")
 
 
 def _metadata(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from v4_assets.clock import NEW_YORK
 from v4_assets.production.decision import Action, Decision
 from v4_assets.production.events import Event
+from v4_assets.production.orders import Order
 
 if TYPE_CHECKING:
     from v4_assets.production.status import Status
@@ -32,8 +33,10 @@ def sentence(hold: Event) -> str:
     return f"On hold until {until}, by {hold.decided_by}: {hold.reason.rstrip('.')}."
 
 
-def held(found: "Status", hold: Event) -> "Status":
+def held(found: "Status", hold: Event | None) -> "Status":
     """A status without its order: what would have been done is part of the reason, and raises an alert."""
+    if hold is None:
+        return found
     if found.order is None:
         decision = replace(found.decision, reason=f"{sentence(hold)} {found.decision.reason}")
         return replace(found, hold=hold, decision=decision)
@@ -48,8 +51,9 @@ def supersedes(kind: str, unfinished: Event) -> bool:
     return kind == "rollback" and unfinished.event != "rollback_started"
 
 
-def superseding(reason: str, unfinished: Event | None) -> str:
-    """The reason of a rollback that begins while a promotion or sunset is unfinished, which never ends then."""
+def superseding(order: Order, unfinished: Event | None) -> Order:
+    """A rollback that begins while a promotion or sunset is unfinished, which never ends then: its reason says so."""
     if unfinished is None:
-        return reason
-    return f"{reason} It supersedes {unfinished.event} of {unfinished.day}, which was not completed."
+        return order
+    what = f"It supersedes {unfinished.event} of {unfinished.day}, which was not completed."
+    return replace(order, reason=f"{order.reason} {what}")

@@ -50,13 +50,13 @@ class Status:
     sync: Sync | None = None
     """The last sync on record; None before the first."""
     carries: str | None = None
-    """The version whose scores Salesforce carries instead of the live one's; None where it carries those, or none."""
+    """The version whose scores Salesforce carries instead of the live one's; None where it carries those or none."""
     synced_today: bool = False
     """The live version's scores of today are delivered; a dry run counts."""
     warning: Warning | None = None
     """The early warning on booked calls; None while the candidate is not live."""
     hold: Event | None = None
-    """The hold in force, during which the sensor starts and resumes nothing; None without one."""
+    """The hold in force; None without one."""
     policy_change: str | None = None
     """How rollout.yaml differs from the thresholds of the latest close; None where it does not."""
 
@@ -74,8 +74,7 @@ def read_status(
     with store.session():
         events = (*store.events(), *([through] if through else []))
         found = _decided(instance, store, rollout, clock, events, asking)
-        if hold := holds.hold_at(events, clock.now()):
-            found = holds.held(found, hold)
+        found = holds.held(found, holds.hold_at(events, clock.now()))
         today, syncs, live = clock.today(), delivery.read(store), found.rollout.live
         owed, carries = delivery.owed(store, today, live), syncs.differs_from(live)
         due_now = not (asking or found.unfinished) and (carries or not found.missing_day)
@@ -109,14 +108,14 @@ def _decided(
         production=(live.version, live.event_id) if live else None,
     )
     deployed = deployments.state_after(events)
+    if deployed.unfinished and not holds.supersedes("rollback", deployed.unfinished):
+        return _to_be_resumed(store, rollout, status, deployed.unfinished, clock)
+    found = _judged(instance, store, rollout, clock, status, events, asking)
     if deployed.unfinished is None:
-        return _judged(instance, store, rollout, clock, status, events, asking)
-    if holds.supersedes("rollback", deployed.unfinished):
-        found = _judged(instance, store, rollout, clock, status, events, asking)
-        if found.order and found.order.kind == "rollback":
-            reason = holds.superseding(found.order.reason, deployed.unfinished)
-            return replace(found, order=replace(found.order, reason=reason))
-    return _to_be_resumed(store, rollout, status, deployed.unfinished, clock)
+        return found
+    if found.order is None or found.order.kind != "rollback":
+        return _to_be_resumed(store, rollout, status, deployed.unfinished, clock)
+    return replace(found, order=holds.superseding(found.order, deployed.unfinished))
 
 
 def _judged(
@@ -141,8 +140,8 @@ def _judged(
             f"{digest(rows)[:12]}; run the day again"
         )
         return Status(status, Decision(Action.HOLD, reason, alert=True), subject=f"evidence of {today}")
-    valid_since = clock.now() - timedelta(hours=rollout.policy.promotion.approval_valid_hours)
-    approved = deployments.approved(events, rollout.candidate, evaluation.evidence_sha256, valid_since)
+    since = clock.now() - timedelta(hours=rollout.policy.promotion.approval_valid_hours)
+    approved = deployments.approved(events, rollout.candidate, evaluation.evidence_sha256, since)
     state = _state(store, rollout, status, deployed, evaluation, recorded, approved)
     decision = decide(state)
     order = _order(store, decision, status, rollout, deployed, rows, evaluation)

@@ -70,6 +70,7 @@ def scores_asset(
         checks=checks.CHECKS,
         work=work,
         waits=waits,
+        version=version,
     )
 
 

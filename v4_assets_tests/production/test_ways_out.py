@@ -21,6 +21,7 @@ from v4_assets.operations import actions, hold, operate
 from v4_assets.operations.status import status
 from v4_assets.production import archive as archive_asset
 from v4_assets.production import holds
+from v4_assets.production.orders import Kind
 from v4_assets.production.syncs import Delivery
 from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SEVENTH, SINCE, Story, tell
 
@@ -48,7 +49,7 @@ def v4(told: Story, *arguments: str, typed: str = "") -> Result:
 
 
 def versions(org: StandInOrg) -> set[str]:
-    return {row["V4_Model_Version__c"] for row in org.rows().values()} - {None}
+    return {str(row["V4_Model_Version__c"]) for row in org.rows().values() if row["V4_Model_Version__c"]}
 
 
 def to_do(told: Story) -> str:
@@ -115,7 +116,8 @@ def test_the_sensor_rolls_back_although_the_promotion_was_never_completed(tmp_pa
 def test_nothing_but_a_rollback_supersedes_and_a_rollback_is_not_superseded(tmp_path):
     told = tell("watched", tmp_path / "home", V4_SALESFORCE="local")
     assert v4(told, "rollback", "--reason", WHY).exit_code == 1  # the stand-in org is not there
-    for kind, version in (("promotion", NEW), ("sunset", NEW), ("rollback", OLD)):
+    orders: tuple[tuple[Kind, str], ...] = (("promotion", NEW), ("sunset", NEW), ("rollback", OLD))
+    for kind, version in orders:
         with pytest.raises(PolicyError, match="rollback_started of 2026-02-02 is not completed"):
             actions.order(told.settings, kind, version, "another")
 

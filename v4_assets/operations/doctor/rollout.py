@@ -7,6 +7,7 @@ import dagster as dg
 
 from v4_assets import resources
 from v4_assets.config.environment import Settings
+from v4_assets.definitions import build
 from v4_assets.errors import SalesforceSetupError
 from v4_assets.names import ALERT_SENSOR, DAILY_JOB, ROLLOUT_SENSOR
 from v4_assets.operations.doctor import Probe, ProbeResult, Verdict
@@ -37,6 +38,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
         "live version": partial(live, settings),
         "verdicts": partial(verdicts, settings),
         "Salesforce": partial(salesforce, settings),
+        "graph": partial(graph, settings),
         "Dagster": partial(dagster, settings),
         "schedule and sensors": partial(switches, settings),
         "unfinished order": partial(order, settings),
@@ -138,6 +140,14 @@ def _org(settings: Settings, org: Org) -> ProbeResult:
         text = f"{text}; optional fields are not there: {', '.join(fields.absent)}"
         return ProbeResult(Verdict.WARN, text, "Make them, or leave them out of `fields` in rollout.yaml.")
     return ProbeResult(Verdict.OK, f"{text}: fields are fit, {left:,} requests left")
+
+
+def graph(settings: Settings) -> ProbeResult:
+    """The graph that every run loads can be built: assets, checks, jobs, schedule, sensors."""
+    repository = build(settings).get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    assets = repository.asset_graph.materializable_asset_keys
+    return ProbeResult(Verdict.OK, f"{len(assets)} assets in {len(jobs)} jobs")
 
 
 def dagster(settings: Settings) -> ProbeResult:
