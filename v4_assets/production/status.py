@@ -20,6 +20,7 @@ from v4_assets.production.decide import decide
 from v4_assets.production.decision import Action, Decision, History, Phase, RolloutStatus
 from v4_assets.production.evaluations import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.events import DeploymentState, Event
+from v4_assets.production.lost import LostDays, lost_days
 from v4_assets.production.orders import KIND, Order, gates_json, order_id
 from v4_assets.production.overdue import Overdue, due, overdue
 from v4_assets.production.state import State
@@ -34,7 +35,7 @@ class Status:
     rollout: RolloutStatus
     decision: Decision
     unfinished: Event | None = None
-    """An action that was started and is completed before anything is decided."""
+    """A started action, completed before anything is decided."""
     order: Order | None = None
     """The order that follows from the decision, or the unfinished one."""
     missing_day: date | None = None
@@ -49,6 +50,8 @@ class Status:
     """Scores or sync of today that should be there by now."""
     sync: Sync | None = None
     """The last sync on record; None before the first."""
+    lost: LostDays | None = None
+    """Days before today that were not scored and still matter."""
     carries: str | None = None
     """The version whose scores Salesforce carries instead of the live one's; None where it carries those or none."""
     synced_today: bool = False
@@ -84,6 +87,7 @@ def read_status(
             overdue=overdue(instance, store, rollout, clock, live, owed, differs=bool(carries)) if due_now else None,
             sync=syncs.last,
             carries=carries,
+            lost=lost_days(store, rollout, clock, events),
             synced_today=owed is None,
             warning=watching.read_warning(store, rollout, events, today),
             policy_change=closing.changed_since(store, rollout, _first_day_read(rollout, today), today),

@@ -50,6 +50,7 @@ KINDS = {
     "unfinished": AlertKind("is not finished", "wait for the sensor's next attempt, or `v4 resume`"),
     "exhausted": AlertKind("was given up", "mend the cause its runs name, then `v4 resume`"),
     "no look": AlertKind("could not be read", "`v4 doctor`"),
+    "lost": AlertKind("no scores: ", "the `v4 backfill` line above, before the first of its dates"),
     "warning": AlertKind("booked calls look more like a fallen", "`v4 report`, then `v4 acknowledge --reason …`"),
     "policy": AlertKind("rollout.yaml has changed since", ""),
     "event": AlertKind("promotion started", ""),
@@ -209,7 +210,9 @@ def _overdue(status: Status) -> Iterator[Alert]:
 
 
 def warnings(status: Status) -> Iterator[Alert]:
-    """An early warning that was raised and not acknowledged; thresholds that differ from those of the last close."""
+    """Lost days, a raised early warning, thresholds that differ from those of the last close."""
+    if status.lost:
+        yield Alert(f"lost:{status.lost.days[0]}:{status.lost.days[-1]}", status.lost.sentence)
     warning = status.warning
     if warning and warning.alarm:
         key = f"warning:{warning.since}:{warning.alarm.day}"
