@@ -1,7 +1,7 @@
 """Daily partitions: which days there are, what a day is worked on with, and how its rows are written or kept."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
@@ -43,6 +43,8 @@ class Day:
     run_id: str | None = None
     replace_reason: str | None = None
     only_gaps: bool = False
+    replaceable: Mapping[str, int] = field(default_factory=dict)
+    """Table name to the write that `replace_reason` is about; any later write of these tables is kept."""
 
     @property
     def retrospective(self) -> bool:
@@ -125,12 +127,14 @@ def write_partition(
             run_id=day.run_id,
         )
         latest = writes.get((table.name, day.date))
+        named = day.replaceable.get(table.name)
         try:
             write = to_write(
                 wanted,
                 latest,
-                replace_reason=day.replace_reason,
-                only_gaps=day.only_gaps,
+                replace_reason=day.replace_reason if latest and latest.sequence == named else None,
+                # What this permission was about is replaced already: a repeated run replaces nothing.
+                only_gaps=day.only_gaps or bool(is_evidence and named and latest and latest.sequence > named),
                 is_evidence=is_evidence,
             )
         except LivePartitionError:

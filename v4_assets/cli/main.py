@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.cli import ci, operations, orders, register, rollout, scripts, studies, takeover
+from v4_assets.cli import ci, operations, orders, register, rollout, scripts, studies, sync, takeover
 from v4_assets.cli.output import DAY, Number, json_option, outcome_text, say
 from v4_assets.config.environment import load
 from v4_assets.errors import DAMAGED, V4Error
@@ -171,6 +171,7 @@ for command in (
     *rollout.COMMANDS,
     *orders.COMMANDS,
     *studies.COMMANDS,
+    sync.sync,
     *scripts.COMMANDS,
     *register.COMMANDS,
     *takeover.COMMANDS,

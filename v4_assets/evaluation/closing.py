@@ -130,13 +130,6 @@ def late_labels(evaluator: Evaluator) -> list[str]:
     ]
 
 
-def changed_since(store: Store, rollout: Rollout, first: date, today: date) -> str | None:
-    """How rollout.yaml differs from the thresholds of the latest close since `first`; None where it does not."""
-    weeks = rollout.policy.weeks
-    known = recorded(store, first, today)
-    return closes.changed_since(known, rollout.policy, rollout.evaluation, lambda day: name_of(day, weeks))
-
-
 def _differs(now: Verdict, then: Verdict) -> bool:
     """A verdict that convicts does so no more, or one that did not would."""
     return (now is Verdict.FAIL) != (then is Verdict.FAIL)

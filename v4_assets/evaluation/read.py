@@ -81,6 +81,16 @@ class Evaluator:
             ),
         ]
 
+    @property
+    def inputs(self) -> dict[str, int]:
+        """Latest write of each input of the day itself, 0 for none."""
+        names = [
+            self.store.catalogue[key].name
+            for key in (tables.LEAD_OUTCOMES, tables.SCORED_LEADS, *self._score_keys().values())
+        ]
+        found = {name: self.writes.get((name, self.day.date)) for name in names}
+        return {name: write.sequence if write else 0 for name, write in found.items()}
+
     def compare(self) -> list[Judged]:
         """Every version on the cohort of every question."""
         silent = self.silent_days

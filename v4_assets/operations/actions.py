@@ -1,6 +1,5 @@
 """Operator actions on a rollout: the sensor's jobs and record, decided by a person."""
 
-import getpass
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,7 +17,7 @@ from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.operations.order_rules import Confirm, accepted
 from v4_assets.production import events as deployments
-from v4_assets.production import holds
+from v4_assets.production import given, holds
 from v4_assets.production import store as production_store
 from v4_assets.production.archive import bring_back
 from v4_assets.production.assets import export_registry
@@ -105,7 +104,7 @@ def order(settings: Settings, kind: Kind, version: str, reason: str, confirm: Co
         previous=live.version if kind != "sunset" else None,
         expected_event_id=live.event_id,
         reason=reason,
-        decided_by=who(),
+        decided_by=operate.operator(),
         gates=gates_json(override.gates) if override and override.gates else None,
     )
     return _run(settings, holds.superseding(wanted, state.unfinished))
@@ -156,6 +155,23 @@ def allow(settings: Settings, version: str, reason: str) -> Event:
     return add_event(settings, "allowed", version, reason)
 
 
+def allow_changes(settings: Settings, reason: str) -> tuple[str, int]:
+    """Permit one sync to change more leads than the limit. Returns the version and the write of its scores of today.
+
+    Raises PolicyError for an empty reason, and when nothing is live or scored.
+    """
+    record, live = store(settings), _now(settings)[1]
+    if not reason.strip():
+        raise PolicyError("The reason is empty. It is recorded: write why, such as --reason 'features were mended'.")
+    if live is None:
+        raise PolicyError("Nothing is adopted yet. `v4 init` adopts the baseline.")
+    today, now = settings.clock.today(), settings.clock.now()
+    with record.session():
+        return live.version, given.permit_large_change(
+            record, today, live.version, reason.strip(), now, operate.operator()
+        )
+
+
 def acknowledge(settings: Settings, reason: str) -> Event:
     """End the early warning that was raised: its sum begins at 0 again. Raises PolicyError when there is none."""
     warning = status(settings).warning
@@ -176,11 +192,6 @@ def restore(settings: Settings, version: str, reason: str) -> Event:
     return add_event(settings, "restored", version, reason)
 
 
-def who() -> str:
-    """The operator's user name on this machine."""
-    return f"{getpass.getuser()} (v4)"
-
-
 def _now(settings: Settings) -> tuple[list[Event], Production | None]:
     record = store(settings)
     with record.session():
@@ -195,7 +206,7 @@ def add_event(settings: Settings, kind: str, version: str, reason: str, **others
         event=kind,
         version=version,
         reason=reason,
-        decided_by=who(),
+        decided_by=operate.operator(),
         **others,
     )
     record = store(settings)
@@ -208,7 +219,8 @@ def add_event(settings: Settings, kind: str, version: str, reason: str, **others
 
 
 def _run(settings: Settings, wanted: Order) -> Outcome:
-    config = {"ops": {FIRST_ASSETS[wanted.kind]: {"config": wanted.config}}}
+    carried = given.give(store(settings), wanted, settings.clock.now())
+    config = {"ops": {FIRST_ASSETS[wanted.kind]: {"config": carried}}}
     tags = {ACTION_TAG: wanted.event_id}
     return operate.run_job(
         settings, ACTION_JOBS[wanted.kind], tags=tags, partition=settings.clock.today(), config=config

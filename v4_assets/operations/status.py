@@ -82,7 +82,7 @@ def _of_today(
     informative = [alerts.KINDS[kind] for kind in INFORMATIVE]
     current = alerts.of_status(instance, rollout, found)
     to_do = [{"what": one.text, "do": one.kind.do} for one in current if one.kind not in informative]
-    to_do += _failing(instance, found)
+    to_do += _failing(record, found)
     to_do += [
         {"what": f"Run {run['run_id']} of {run['job']}: {run['why']}", "do": run["do"]} for run in runs if run["do"]
     ]
@@ -92,7 +92,7 @@ def _of_today(
             for version, entry in rollout.versions.items()
             for key in [tables.scores_key(entry.key)]
         },
-        "rollout": _rollout(instance, found),
+        "rollout": _rollout(record, found),
         "hold": asdict(found.hold) if found.hold else None,
         "salesforce": _salesforce(settings, found),
         "runs": runs,
@@ -100,18 +100,18 @@ def _of_today(
     }
 
 
-def _failing(instance: dg.DagsterInstance, found: Status) -> Iterator[dict[str, str]]:
+def _failing(store: Store, found: Status) -> Iterator[dict[str, str]]:
     """The rollback gates that the live version fails today, in whatever phase."""
     do = {Phase.WATCH: "`v4 lift`; `v4 rollback --reason …` does not wait for the close of the week"}
-    for gate in _gates(instance, found):
+    for gate in _gates(store, found):
         if gate.name in ROLLBACK_GATES and gate.verdict is Verdict.FAIL:
             what = f"{found.rollout.live} is live and fails {gate.name}: {gate.reason}"
             yield {"what": what, "do": do.get(found.rollout.phase, "`v4 lift`, `v4 lift --weeks`")}
 
 
-def _gates(instance: dg.DagsterInstance, found: Status) -> tuple[Gate, ...]:
+def _gates(store: Store, found: Status) -> tuple[Gate, ...]:
     """Today's gates, those of the decision or else as the day's run recorded them."""
-    return found.state.gates if found.state else gates_of_day(instance, found.rollout.today)
+    return found.state.gates if found.state else gates_of_day(store, found.rollout.today)
 
 
 def _runs(instance: dg.DagsterInstance, today: date) -> list[dict[str, Any]]:
@@ -152,9 +152,9 @@ def _scored(instance: dg.DagsterInstance, write: PartitionWrite | None) -> dict[
     return {"rows": write.row_count, "at": write.written_at, "run_id": write.run_id, "by": by}
 
 
-def _rollout(instance: dg.DagsterInstance, found: Status) -> dict[str, Any]:
+def _rollout(record: Store, found: Status) -> dict[str, Any]:
     status, decision = found.rollout, found.decision
-    gates = _gates(instance, found)
+    gates = _gates(record, found)
     return {
         "phase": status.phase.value,
         "phase_since": status.phase_since,

@@ -8,16 +8,16 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from v4_assets import tables, verdicts
+from v4_assets import verdicts
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.evaluation import closing, watching
+from v4_assets.evaluation import watching
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.votes import Warning
-from v4_assets.production import closes, delivery, gates, holds, references
+from v4_assets.production import delivery, holds, past, references
 from v4_assets.production import events as deployments
 from v4_assets.production.decide import decide
-from v4_assets.production.decision import Action, Decision, History, Phase, RolloutStatus
+from v4_assets.production.decision import Action, Decision, Phase, RolloutStatus
 from v4_assets.production.evaluations import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.events import DeploymentState, Event
 from v4_assets.production.lost import LostDays, lost_days
@@ -25,6 +25,7 @@ from v4_assets.production.orders import KIND, Order, gates_json, order_id
 from v4_assets.production.overdue import Overdue, due, overdue
 from v4_assets.production.state import State
 from v4_assets.production.syncs import Sync
+from v4_assets.runs import executing
 from v4_assets.store import Store
 
 
@@ -76,10 +77,10 @@ def read_status(
     """Read everything once. A run that reads at its last step is `asking`; `through` is the event it records next."""
     with store.session():
         events = (*store.events(), *([through] if through else []))
-        found = _decided(instance, store, rollout, clock, events, asking)
-        found = holds.held(found, holds.hold_at(events, clock.now()))
-        today, syncs, live = clock.today(), delivery.read(store), found.rollout.live
+        today, syncs, live = clock.today(), delivery.read(store), store.live()
         owed, carries = delivery.owed(store, today, live), syncs.differs_from(live)
+        found = _decided(instance, store, rollout, clock, events, asking, owed)
+        found = holds.held(found, holds.hold_at(events, clock.now()))
         due_now = not (asking or found.unfinished) and (carries or not found.missing_day)
         return replace(
             found,
@@ -90,7 +91,7 @@ def read_status(
             lost=lost_days(store, rollout, clock, events),
             synced_today=owed is None,
             warning=watching.read_warning(store, rollout, events, today),
-            policy_change=closing.changed_since(store, rollout, _first_day_read(rollout, today), today),
+            policy_change=past.policy_change(store, rollout, clock),
         )
 
 
@@ -101,8 +102,9 @@ def _decided(
     clock: Clock,
     events: tuple[Event, ...],
     asking: str | None,
+    owed: str | None,
 ) -> Status:
-    """Phase, gates and decision of today."""
+    """Phase, gates and decision of today. `owed` says why the live version's scores are not delivered."""
     today, live = clock.today(), store.production()
     status = deployments.rollout_status(
         events,
@@ -114,7 +116,7 @@ def _decided(
     deployed = deployments.state_after(events)
     if deployed.unfinished and not holds.supersedes("rollback", deployed.unfinished):
         return _to_be_resumed(store, rollout, status, deployed.unfinished, clock)
-    found = _judged(instance, store, rollout, clock, status, events, asking)
+    found = _judged(instance, store, rollout, clock, status, events, asking, owed)
     if deployed.unfinished is None:
         return found
     if found.order is None or found.order.kind != "rollback":
@@ -130,13 +132,19 @@ def _judged(
     status: RolloutStatus,
     events: tuple[Event, ...],
     asking: str | None,
+    owed: str | None,
 ) -> Status:
     """The decision on today's gates."""
     today, deployed = status.today, deployments.state_after(events)
-    evaluation = evaluation_of(instance, rollout, today, compared(rollout, deployed), asking)
+    evaluation = evaluation_of(store, today, compared(rollout, deployed))
+    run = executing(instance, today, but=asking)
     if isinstance(evaluation, NotEvaluated):
-        return _without_evaluation(evaluation, status, rollout, clock)
-    recorded = store.comparisons(_first_day_read(rollout, today), today)
+        return _without_evaluation(evaluation, status, rollout, clock, run)
+    if run:
+        return Status(status, Decision(Action.HOLD, _still_executing(run, today)))
+    if owed:
+        evaluation = replace(evaluation, failing=(*evaluation.failing, f"salesforce_sync: {owed.rstrip('.')}"))
+    recorded = store.comparisons(past.first_day_read(rollout, today), today)
     rows = [row for row in recorded if row.prediction_date == today]
     if digest(rows) != evaluation.evidence_sha256:
         reason = (
@@ -167,7 +175,7 @@ def _state(
     return State(
         status,
         evaluation.gates,
-        _history(store, rollout, status, recorded),
+        past.history(store, rollout, status, recorded),
         rollout.policy,
         failing_checks=evaluation.failing,
         approved=approved,
@@ -177,24 +185,6 @@ def _state(
         evidence_sha256=evaluation.evidence_sha256,
         unchecked_readers=unchecked,
     )
-
-
-def _history(store: Store, rollout: Rollout, status: RolloutStatus, recorded: list[Evidence]) -> History:
-    """Every day read, judged as it was recorded; days without a record by the thresholds of today."""
-    events, first = store.events(), min((row.prediction_date for row in recorded), default=status.today)
-    found = gates.history_of(
-        recorded,
-        candidate=rollout.candidate,
-        baseline=rollout.baseline,
-        policy=rollout.policy,
-        evaluation=rollout.evaluation,
-        covered=closing.covered(store, rollout, events, status.today),
-        live_on=closing.live_on(events, rollout),
-    )
-    name = store.catalogue[tables.LIFT_COMPARISON].name
-    writes = store.latest_writes(first, status.today)
-    sequences = {day: write.sequence for (table, day), write in writes.items() if table == name}
-    return closes.with_records(found, closing.recorded(store, first, status.today), sequences, status.live_since)
 
 
 def compared(rollout: Rollout, deployed: DeploymentState) -> tuple[str, ...]:
@@ -214,23 +204,27 @@ def _to_be_resumed(store: Store, rollout: Rollout, status: RolloutStatus, starte
     return Status(status, decision, started, subject=f"scores of {today}")
 
 
-def _without_evaluation(evaluation: NotEvaluated, status: RolloutStatus, rollout: Rollout, clock: Clock) -> Status:
-    """Hold, and say whether the day's run is overdue."""
+def _still_executing(run: dg.DagsterRun, today: date) -> str:
+    return f"run {run.run_id} ({run.job_name}) of {today} is still executing"
+
+
+def _without_evaluation(
+    evaluation: NotEvaluated, status: RolloutStatus, rollout: Rollout, clock: Clock, run: dg.DagsterRun | None
+) -> Status:
+    """Hold, and say whether the day's run is overdue. A day that was judged and written again is not missing."""
     deadline = due(rollout, status.today)
     if status.phase is Phase.NOT_ADOPTED:
         return Status(status, Decision(Action.HOLD, "nothing is adopted yet; `v4 init` adopts the baseline"))
-    if evaluation.in_flight:
-        return Status(status, Decision(Action.HOLD, evaluation.reason))
+    if run:
+        reason = f"{evaluation.reason}: {_still_executing(run, status.today)}"
+        return Status(status, Decision(Action.HOLD, reason))
+    if evaluation.is_stale:
+        decision = Decision(Action.HOLD, evaluation.reason, alert=True)
+        return Status(status, decision, subject=f"evidence of {status.today}")
     if clock.now() < deadline:
         reason = f"{evaluation.reason}; it is due at {rollout.daily_run}, missing from {deadline:%H:%M} on"
         return Status(status, Decision(Action.HOLD, reason))
     return Status(status, Decision(Action.HOLD, evaluation.reason, alert=True), missing_day=status.today)
-
-
-def _first_day_read(rollout: Rollout, today: date) -> date:
-    """Far enough back for every streak of weeks a policy can require."""
-    weeks = max(rollout.policy.promotion.weeks_running, *rollout.policy.rollback.weeks_running.model_dump().values(), 2)
-    return today - timedelta(days=max(7 * (weeks + 2), rollout.policy.sunset.healthy_days + 7))
 
 
 def _order(

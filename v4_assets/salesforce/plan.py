@@ -147,8 +147,8 @@ def hold_if_too_many(plan: SyncPlan, limit: float, exempt: str | None) -> None:
     above = plan.too_many(limit)
     if above and not exempt:
         raise SyncHeldError(
-            f"{above}. Nothing was sent. Check the scores (`v4 sync preview`); to allow it once, start a run with the "
-            "tag v4/allow_changes=REASON."
+            f"{above}. Nothing was sent. Check the scores (`v4 sync preview`); to allow it once: "
+            "`v4 sync allow-changes --reason …`."
         )
 
 

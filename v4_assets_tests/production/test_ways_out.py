@@ -44,7 +44,7 @@ def with_org(name: str, home: Path) -> Iterator[tuple[Story, StandInOrg]]:
 
 
 def v4(told: Story, *arguments: str, typed: str = "") -> Result:
-    with patch.object(actions, "who", lambda: "ada (v4)"):
+    with patch.object(operate, "operator", lambda: "ada (v4)"):
         return CliRunner().invoke(cli, arguments, env=told.environment, prog_name="v4", input=typed)
 
 

@@ -11,7 +11,7 @@ from v4_assets.warehouse import preflight
 
 KEPT_FIRST = (
     *(tables.DEPLOYMENTS, tables.PRODUCTION, tables.LIFT_COMPARISON, tables.LIFT_BY_DECILE, tables.PARTITION_WRITES),
-    *(tables.PARTITION_VERDICTS, tables.LEAD_OUTCOMES, tables.TAKEOVER, tables.SCHEMA),
+    *(tables.CHECK_RESULTS, tables.LEAD_OUTCOMES, tables.TAKEOVER, tables.SCHEMA),
 )
 """The record and the evidence, in the order in which their loss hurts."""
 
