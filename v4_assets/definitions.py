@@ -24,7 +24,7 @@ from v4_assets.project import PACKAGE
 from v4_assets.report import assets as report_assets
 from v4_assets.report import publishing
 from v4_assets.report.alerts import alert_sensor
-from v4_assets.resources import crm, store
+from v4_assets.resources import crm, reader, store
 from v4_assets.salesforce import assets as salesforce_assets
 from v4_assets.scores import assets as score_assets
 from v4_assets.sources import assets as source_assets
@@ -98,6 +98,7 @@ def build(settings: Settings) -> dg.Definitions:
         ],
         resources={
             "store": store(settings),
+            "reader": reader(settings),
             "clock": settings.clock,
             "places": settings.places,
             "salesforce": org,

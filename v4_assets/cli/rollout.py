@@ -76,7 +76,11 @@ def report() -> None:
 
     settings = load_existing()
     with dagster_instance(settings) as instance:
-        click.echo(publishing.publish_now(instance, store(settings), settings.rollout, settings.clock, settings.places))
+        click.echo(
+            publishing.publish_now(
+                instance, store(settings, reading=True), settings.rollout, settings.clock, settings.places
+            )
+        )
 
 
 @click.command("lift")
@@ -92,7 +96,7 @@ def show_lift(day: date, weeks: bool, as_json: bool) -> None:
     from v4_assets.resources import store
 
     settings = load_existing()
-    rows = lift.by_decile(store(settings), None if weeks else day)
+    rows = lift.by_decile(store(settings, reading=True), None if weeks else day)
     say(rows, lift.as_text(rows) or f"{day} was not evaluated; `v4 run --date {day}` does.", as_json)
 
 
@@ -101,7 +105,7 @@ def _now(settings: "Settings") -> str:
     from v4_assets.production.events import state_after
     from v4_assets.resources import store
 
-    state = state_after(store(settings).events())
+    state = state_after(store(settings, reading=True).events())
     left = f" {state.unfinished.event} is not completed." if state.unfinished else ""
     return f"{state.live.version if state.live else 'Nothing'} is live.{left}"
 
@@ -110,7 +114,7 @@ def _events() -> "list[Event]":
     from v4_assets.resources import store
 
     settings = load_existing()
-    return store(settings).events()
+    return store(settings, reading=True).events()
 
 
 COMMANDS = (

@@ -123,7 +123,7 @@ def show_references(
     rollout = settings.rollout
     version = version or rollout.baseline
     also = ReferencePlaces(datasets=datasets, paths=paths, exclude=exclude, scheduled_queries=scheduled_queries)
-    found = references.readers(store(settings), rollout, version, also)
+    found = references.readers(store(settings, reading=True), rollout, version, also)
     looked = references.looked_at(rollout, also)
     names = references.bound_to(rollout, version).all
     lines, run = references.by_file(found), references.running(found)

@@ -126,7 +126,7 @@ def show_odds(
             names = ", ".join(f"--{one.replace('_', '-')}" for one in stated)
             raise click.UsageError(f"--from-data measures {names}; leave one of them out.")
         settings = load_existing()
-        assumptions = measuring.measured(store(settings), rollout, settings.clock, assumptions)
+        assumptions = measuring.measured(store(settings, reading=True), rollout, settings.clock, assumptions)
     try:
         found = odds.simulate(assumptions, rollout.policy, rollout.evaluation, model_error=not no_model_error)
     except ValueError as error:
@@ -172,7 +172,7 @@ def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Seq
     from v4_assets.resources import store
     from v4_assets.studies import replay as replaying
 
-    record = store(load_existing())
+    record = store(load_existing(), reading=True)
     with record.session():
         events = record.events()
         recorded = record.comparisons(first, last)

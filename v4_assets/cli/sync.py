@@ -30,7 +30,12 @@ def show_preview(version: str | None, day: date, as_json: bool) -> None:
 
     settings = load_existing()
     found = sync_preview.preview(
-        store(settings), settings.rollout, settings.clock, crm(settings), version or settings.rollout.candidate, day
+        store(settings, reading=True),
+        settings.rollout,
+        settings.clock,
+        crm(settings),
+        version or settings.rollout.candidate,
+        day,
     )
     moves = {name: list(getattr(found, name)) for name in MOVES}
     lines = [f"{found.version} on {found.day}, compared with {found.compared_with}:"]

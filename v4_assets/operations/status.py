@@ -31,7 +31,7 @@ INFORMATIVE = ("event", "run")
 def status(settings: Settings) -> dict[str, Any]:
     """Plain values. `live` is None before `v4 init`; `to_do` holds a sentence and a command for everything that needs
     an operator, and is empty when all is well."""
-    record, today = store(settings), settings.clock.today()
+    record, today = store(settings, reading=True), settings.clock.today()
     try:
         if settings.warehouse == "duckdb" and not settings.duckdb_file.exists():
             raise TableMissingError(f"There is no {settings.duckdb_file}.")

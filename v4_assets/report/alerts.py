@@ -89,21 +89,21 @@ def alert_sensor(
     )
     def sensor(
         context: dg.SensorEvaluationContext,
-        store: dg.ResourceParam[Store],
+        reader: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
     ) -> dg.SensorResult:
         end_left_over(context.instance)
         known: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-        found = current(context.instance, store, rollout, clock)
+        found = current(context.instance, reader, rollout, clock)
         news = [one for one in found if one.key not in known]
         for one in news:
             context.log.warning(one.text)
         if news and webhook:
             post(webhook, [one.text for one in news])
-        if news:
+        if news and not any(one.kind is KINDS["no look"] for one in found):
             # No run reports a missing day or an order that was given up, so the page is rewritten here.
-            context.log.info(rewrite(context.instance, store, rollout, clock, places))
+            context.log.info(rewrite(context.instance, reader, rollout, clock, places))
         # Only after posting: an alert that could not be posted is announced by the next tick.
         cursor = json.dumps(still_known(known, found, clock.now()))
         text = "; ".join(one.text for one in news) or NOTHING_NEW

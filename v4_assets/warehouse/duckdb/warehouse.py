@@ -33,6 +33,8 @@ class DuckDBWarehouse:
     path: str
     lock_seconds: float = 120.0
     memory_limit: str = "1GB"
+    read_only: bool = False
+    """For commands that read: needs no right to write, and goes beside other readers."""
     features_dataset: str | None = None
     """The dataset whose schema version is verified whenever the file is opened; None verifies nothing."""
 
@@ -183,7 +185,8 @@ class DuckDBWarehouse:
             return nullcontext(self.own)
         dataset = self.features_dataset
         verify = partial(schema.verify, self, dataset) if dataset else None
-        return shared_connection(Path(self.path), self.lock_seconds, self.memory_limit, verify)
+        seconds, memory = self.lock_seconds, self.memory_limit
+        return shared_connection(Path(self.path), seconds, memory, verify, read_only=self.read_only)
 
 
 def _batches(reader: pa.RecordBatchReader, what: str) -> Iterator[pa.RecordBatch]:
