@@ -9,7 +9,7 @@ from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.days import contiguous, days_between
 from v4_assets.evaluation.cohorts import FIRST_SCORE_DAYS
-from v4_assets.production.events import Event, state_after
+from v4_assets.production.events import SWITCHES, Event, state_after
 from v4_assets.store import Store
 
 
@@ -54,10 +54,11 @@ def lost_days(store: Store, rollout: Rollout, clock: Clock, events: Sequence[Eve
     for version in {rollout.baseline, rollout.candidate} - state.archived:
         table = store.catalogue[tables.scores_key(rollout.versions[version].key)].name
         scored = {day for name, day in writes if name == table}
-        # A new candidate is expected from its first scores on, the live version since its adoption.
-        if scored or (state.live and state.live.version == version):
-            after = min(scored, default=first) + timedelta(days=1)
-            missing |= set(days_between(after, today - timedelta(days=1))) - scored
+        live = {event.day for event in events if event.event in SWITCHES and event.version == version}
+        # A candidate is expected from its first scores on, a version that was live from that day on at the latest.
+        if begun := min(scored | live, default=None):
+            expected = days_between(max(first, begun + timedelta(days=1)), today - timedelta(days=1))
+            missing |= set(expected) - scored
     return _of(tuple(sorted(missing)), rollout)
 
 

@@ -1,4 +1,4 @@
-"""Days without scores are named by status, page and alert, with the command and the dates, until they are backfilled."""
+"""Days without scores are named by status, page and alert, with the command and dates, until they are backfilled."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,10 +70,10 @@ def found(settings: Settings, today: date, scored: dict[str, list[date]], *event
     adopted = record.events()[0]
     later = [replace(adopted, event_id=kind, event=kind, version=OLD) for kind in events]
     history: list[Event] = [adopted, *later]
-    writes = {(TABLES[version], day): None for version, days in scored.items() for day in days}
+    writes = {(TABLES[version], day) for version, days in scored.items() for day in days}
     instant = datetime(today.year, today.month, today.day, 15, tzinfo=UTC)
     with (
-        patch.object(Store, "latest_writes", lambda *_: writes),
+        patch.object(Store, "latest_writes", lambda _, first, last: {one for one in writes if first <= one[1] <= last}),
         patch.object(Clock, "now", lambda clock: clock.fixed or instant),
     ):
         return lost_days(record, settings.rollout, Clock(), history)
