@@ -59,17 +59,23 @@ def reasons(feature: Feature, found: Cells, facts: Facts) -> dict[str, int]:
 
 
 def _candidates(feature: Feature, found: Cells, facts: Facts, left: Flags) -> Iterator[tuple[str, Flags]]:
-    """`left` are the cells without a reason so far: it shrinks while the candidates are asked for."""
+    """What the cells themselves show comes before what is known of the lead.
+
+    `left` are the cells without a reason so far: it shrinks while the candidates are asked for.
+    """
     yield NULL_AGAINST_ZERO, found.null_against_zero
     yield NULL_AGAINST_UNKNOWN, _null_against_unknown(feature, found)
+    are_numbers = not found.are_words and not feature.categories
+    if are_numbers:
+        yield from _rounded(found)
     if feature.name not in OF_THE_LEAD:
         yield OTHER_ADVISOR, facts.other_advisor
     if feature.name in OF_THE_FIRM:
         yield FIRM_WITHOUT_ID, facts.firm_without_id
     if facts.frozen and facts.frozen_leads is not None and feature.name in (DEPARTURES, VELOCITY):
         yield str(facts.frozen), facts.frozen_leads
-    if not found.are_words and not feature.categories:
-        yield from _of_numbers(found, left)
+    if are_numbers:
+        yield from _one_offset(found, left)
 
 
 def _null_against_unknown(feature: Feature, found: Cells) -> Flags:
@@ -89,14 +95,20 @@ def _one_is_null(one: pa.Array, other: pa.Array, unknown: str) -> Flags:
     return np.asarray(fits.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
-def _of_numbers(found: Cells, left: Flags) -> Iterator[tuple[str, Flags]]:
+def _rounded(found: Cells) -> Iterator[tuple[str, Flags]]:
+    """Their number is ours with fewer decimals, whichever way a half was rounded."""
     ours, theirs = found.numbers
     for decimals in DECIMALS:
-        rounded: Flags = np.abs(np.round(ours, decimals) - theirs) < 10.0 ** -(decimals + 6)
-        if (left & rounded).any():
-            yield f"rounded to {decimals} decimals", rounded
+        half, close = 0.5 * 10.0**-decimals, 10.0 ** -(decimals + 6)
+        is_short = np.abs(np.round(theirs, decimals) - theirs) < close
+        yield f"rounded to {decimals} decimals", is_short & (np.abs(ours - theirs) <= half + close)
+
+
+def _one_offset(found: Cells, left: Flags) -> Iterator[tuple[str, Flags]]:
+    """Nearly all remaining cells differ by the same number, as they do when made for another day."""
+    ours, theirs = found.numbers
     if len(np.unique(ours[~np.isnan(ours)])) <= len((0, 1)):
-        return  # two flags differ by one, which explains nothing
+        return  # flags can only differ by one
     offsets: Numbers = np.round(theirs - ours, 6)
     values, sizes = np.unique(offsets[left & ~np.isnan(offsets)], return_counts=True)
     if len(sizes) and sizes.max() >= max(SAME_OFFSET_CELLS, SAME_OFFSET_SHARE * int(left.sum())):
