@@ -21,7 +21,7 @@ CREATED_MEDIAN_DAYS, CREATED_SIGMA, CREATED_MOST_DAYS = 40, 1.0, 700
 
 PLAIN, PREFIXED, SPACED, PADDED, UNMATCHED, NULL, BLANK, MISTYPED, GARBAGE, OVERFLOWING = range(10)
 CRD_STYLE_SHARES = (0.900, 0.030, 0.020, 0.010, 0.015, 0.010, 0.004, 0.0106, 0.0003, 0.0001)
-"""The last two are no CRDs: fewer than the share that a check warns of, for no feed of the firm's is known to have more."""
+"""The last two are no CRDs, fewer than a check warns of: no feed of the firm's is known to have more."""
 LAST_STYLE_WITH_ADVISOR = PADDED
 FIRM_NAME, OTHER_FIRM, NO_COMPANY, OWN_PEOPLE, FREE_TEXT = range(5)
 COMPANY_STYLE_SHARES = (0.840, 0.070, 0.060, 0.005, 0.025)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
+from salesforce_stand_in import SeedLead, StandInOrg
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import RowsMissingError, SettingsError
@@ -210,6 +211,70 @@ def test_reversed_scores_have_a_rank_correlation_of_minus_one_and_move_every_lea
     assert scores["calls_begin"] == int((ours > 80).sum())
     assert scores["leaves_top"] == int((theirs > 90).sum())
     assert scores["enters_top"] == int((ours > 90).sum())
+
+
+@pytest.mark.parametrize(
+    ("named", "version"),
+    [
+        pytest.param("v4.0.0", "v4.0.0", id="the baseline's"),
+        pytest.param("v4.1.0", "v4.1.0", id="the candidate's"),
+        pytest.param("hand-run", "v4.0.0", id="a version that is none of ours"),
+        pytest.param(None, "v4.0.0", id="no version"),
+    ],
+)
+def test_the_org_is_compared_with_the_version_its_values_name(home: Path, named: str | None, version: str) -> None:
+    key = {"v4.0.0": "v4_daily_scores", "v4.1.0": "v4_daily_scores_v41"}[version]
+    rows = ask(home, f"SELECT lead_id, score, percentile, deprioritize FROM ml_features.{key} ORDER BY percentile")
+    moved, left_out = 7, 3
+    seeds: list[str | SeedLead] = []
+    for at, (lead, score, percentile, flag) in enumerate(rows):
+        if at >= len(rows) - left_out:
+            seeds.append(lead)
+            continue
+        values = {"V4_Score__c": round(score, 2), "V4_Score_Percentile__c": percentile, "V4_Deprioritize__c": flag}
+        # The lowest leads of ours, called by the hand-run scores from the middle of the list.
+        changed = {"V4_Score_Percentile__c": 55, "V4_Deprioritize__c": False} if at < moved else {}
+        seeds.append(SeedLead(lead, values | {"V4_Model_Version__c": named} | changed))
+    with StandInOrg(home / "org", seeds) as org:
+        found = report(home, "--version", version, "--date", str(DAY), V4_SALESFORCE="local")
+        assert org.updates() == {}
+        assert org.requests["create"] == 0
+    [section] = found["org"]["sections"]
+    scores = section["scores"]
+    assert (section["version"], section["leads"]) == (version, len(rows) - left_out)
+    assert found["org"]["versions"] == [[named or "", len(rows) - left_out]]
+    assert (scores["leads"], scores["only_ours"]) == (len(rows) - left_out, left_out)
+    assert (scores["calls_stop"], scores["calls_begin"]) == (moved, 0)
+    assert scores["moved"] == [len(rows) - left_out - moved, 0, 0, moved]
+    assert scores["equal"] == scores["leads"]
+    assert scores["rank_correlation"] > 0.99
+
+
+def test_values_of_a_version_that_is_not_compared_are_counted_and_compared_with_none(home: Path) -> None:
+    [(lead,)] = ask(home, "SELECT MIN(lead_id) FROM ml_features.v4_daily_scores")
+    [(others,)] = ask(home, f"SELECT list(lead_id) FROM ml_features.v4_daily_scores WHERE lead_id <> '{lead}'")
+    values = {"V4_Score__c": 0.5, "V4_Score_Percentile__c": 50, "V4_Deprioritize__c": False}
+    with StandInOrg(home / "org", [SeedLead(lead, values | {"V4_Model_Version__c": "v4.1.0"}), *others]):
+        found = report(home, "--version", "v4.0.0", "--date", str(DAY), V4_SALESFORCE="local")
+    assert found["org"]["versions"] == [["v4.1.0", 1]]
+    assert found["org"]["sections"] == []
+    assert found["org"]["skipped"] == "no lead carries a score of a version that is compared"
+
+
+def test_an_org_that_cannot_be_read_leaves_the_rest_of_the_report(home: Path) -> None:
+    found = report(home, "--version", "v4.0.0", "--date", str(DAY), V4_SALESFORCE="local")
+    assert len(found["sections"]) == 1
+    assert found["org"]["skipped"].startswith("it could not be read: ")
+
+
+def test_without_anything_hand_run_the_report_says_what_was_sought(home: Path) -> None:
+    for name in ("v4_daily_scores", "v4_daily_scores_v41", "v4_production_features", "v4_production_features_v41"):
+        kind = "TABLE" if "scores" in name else "VIEW"
+        ask(home, f"DROP {kind} ml_features.{name}_before_v4_20260112 CASCADE")
+    done = v4(home, "migration-report")
+    assert done.exit_code == 0
+    for version in ("v4.0.0", "v4.1.0"):
+        assert f"No hand-run features of {version} stand, or are kept, as v4_daily_scores" in done.output
 
 
 def test_a_day_that_only_they_have_names_the_command_that_makes_ours(home: Path) -> None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets.clock import Clock
+from v4_assets.config.rollout import Rollout
 from v4_assets.errors import SalesforceError
 from v4_assets.operations.migration import scores
 from v4_assets.operations.migration.ours import Ours, Scored
@@ -58,17 +59,21 @@ def compare_org(ours: Ours, clock: Clock, org: Org, days: Mapping[str, date]) ->
     counted = [(one["values"], one["counts"]) for one in names.value_counts().to_pylist()]
     sections = []
     for version, found in scored.items():
-        part = rows.filter(_of(names, version, is_baseline=version == ours.rollout.baseline))
+        part = rows.filter(_of(names, version, ours.rollout))
         if len(part):
             sections.append(OrgSection(version, days[version], len(part), _compared(found, part)))
-    skipped = "" if sections else "no lead carries a score of a version that is scored here"
+    skipped = "" if sections else "no lead carries a score of a version that is compared"
     return OrgComparison(tuple(sections), tuple(sorted(counted, key=lambda one: -one[1])), skipped)
 
 
-def _of(names: pa.Array, version: str, *, is_baseline: bool) -> pa.Array:
-    """Leads whose values are the version's. An org that names none is called by the baseline."""
-    of = pc.equal(pc.utf8_lower(names), version.lower())
-    return pc.or_(of, pc.equal(names, "")) if is_baseline else of
+def _of(names: pa.Array, version: str, rollout: Rollout) -> pa.Array:
+    """Leads whose values are the version's. Values of no version of ours are what the baseline takes over."""
+    known = pc.utf8_lower(names)
+    of = pc.equal(known, version.lower())
+    if version != rollout.baseline:
+        return of
+    ours = pa.array([one.lower() for one in rollout.versions], pa.string())
+    return pc.or_(of, pc.invert(pc.is_in(known, value_set=ours)))
 
 
 def _compared(ours: Scored, rows: pa.Table) -> ScoreDifference:

@@ -82,18 +82,27 @@ class Migration:
     scores: str | None = None
 
     def report(self, versions: Sequence[str]) -> Report:
-        """Compare the versions. Raises RowsMissingError where there is nothing to compare, SettingsError for a name."""
+        """Compare the versions; one of which they have nothing is skipped.
+
+        Raises RowsMissingError where they have rows, of which none can be compared, and SettingsError for a wrong name.
+        """
         sections: list[Section] = []
         skipped: list[str] = []
+        unmatched: list[RowsMissingError] = []
         with self.store.session():
             for version in versions:
                 try:
-                    sections.append(self._section(version))
+                    found = self._section(version)
                 except RowsMissingError as error:
-                    skipped.append(str(error))
+                    unmatched.append(error)
+                    found = str(error)
+                if isinstance(found, str):
+                    skipped.append(found)
+                else:
+                    sections.append(found)
             org = self._org({one.version: one.day for one in sections}, versions)
-        if not sections and not org.sections:
-            raise RowsMissingError(f"{' '.join(skipped)} The org is not compared either: {org.skipped}.")
+        if unmatched and not sections and not org.sections:
+            raise unmatched[0]
         return Report(self.clock.today(), tuple(sections), org, tuple(skipped))
 
     @property
@@ -101,11 +110,21 @@ class Migration:
         """Our rows."""
         return Ours(self.store, self.rollout)
 
-    def _section(self, version: str) -> Section:
+    def _section(self, version: str) -> Section | str:
+        """The comparison; a sentence where they have nothing of the version."""
         entry = self.rollout.versions[version]
         features = contract_of(self.store, version, tables.features_key(entry.key))
         names = [name for one in features for name in (one.name, one.trained_as)]
-        source = self._source(version, entry, names)
+        if self.features:
+            places = [hand_run.named(self.store, self.features)]
+        else:
+            places = hand_run.features_places(self.store, entry, names)
+        if not places:
+            return (
+                f"No hand-run features of {version} stand, or are kept, as {entry.scores_table} or "
+                f"{entry.features_view}: name their table with --features and --version."
+            )
+        source = self._source(entry, places)
         theirs = hand_run.read(self.store, source.place, [hand_run.ADVISOR, *names], version, source.on)
         compared = by_feature.compare(self.store, entry.key, features, source.day, theirs)
         scored = self._scores(version, entry, source)
@@ -121,12 +140,8 @@ class Migration:
             no_scores=scored if isinstance(scored, str) else "",
         )
 
-    def _source(self, version: str, entry: Version, names: Sequence[str]) -> Source:
+    def _source(self, entry: Version, places: Sequence[Place]) -> Source:
         """Where their features are, on the latest day that both sides have."""
-        if self.features:
-            places = [hand_run.named(self.store, self.features)]
-        else:
-            places = hand_run.features_places(self.store, entry, names)
         latest: list[tuple[date, str]] = []
         for place in places:
             days = hand_run.days_of(self.store, place)
@@ -139,17 +154,10 @@ class Migration:
             if both := self.ours.features_written(entry, days):
                 return Source(place, max(both), max(both))
             latest += [(one, place.name) for one in days[-1:]]
-        raise RowsMissingError(self._missing(version, entry, places, latest))
+        raise RowsMissingError(self._missing(entry, places, latest))
 
-    def _missing(
-        self, version: str, entry: Version, places: Sequence[Place], latest: Sequence[tuple[date, str]]
-    ) -> str:
+    def _missing(self, entry: Version, places: Sequence[Place], latest: Sequence[tuple[date, str]]) -> str:
         """Why features are not compared, and what to do."""
-        if not places:
-            return (
-                f"No hand-run features of {version} stand, or are kept, as {entry.scores_table} or "
-                f"{entry.features_view}: name their table with --features and --version."
-            )
         ours = self.ours.features_table(entry)
         if not latest:
             names, on = " and ".join(place.name for place in places), f" of {self.day}" if self.day else ""
