@@ -192,7 +192,7 @@ def run(connection: duckdb.DuckDBPyConnection, text: str, values: dict[str, obje
     connection.execute(SETTINGS)
     for statement in duckdb.extract_statements(text):
         used = {name: values[name] for name in statement.named_parameters}
-        connection.execute(statement, used)
+        connection.execute(statement, used).fetchall()
 
 
 def rows(connection: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
