@@ -329,10 +329,10 @@ TIER = Feature("tenure_bucket", "STRING", ("0-12", "12-24", "Unknown"), missing=
 
 
 def facts(size: int, *, other: tuple[int, ...] = (), without_id: tuple[int, ...] = ()) -> Facts:
-    marked = [np.zeros(size, dtype=np.bool_) for _ in range(2)]
-    marked[0][list(other)] = True
-    marked[1][list(without_id)] = True
-    return Facts(*marked)
+    is_other, has_none = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
+    is_other[list(other)] = True
+    has_none[list(without_id)] = True
+    return Facts(is_other, has_none)
 
 
 @pytest.mark.parametrize(

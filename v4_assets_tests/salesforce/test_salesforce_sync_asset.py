@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -265,12 +265,12 @@ def sync_job() -> dg.JobDefinition:
     ).resolve_job_def("sync")
 
 
-def executed(instance: dg.DagsterInstance, tags: dict[str, str], parent: str | None = None) -> tuple[str, bool]:
+def executed(instance: dg.DagsterInstance, tags: Mapping[str, str], parent: str | None = None) -> tuple[str, bool]:
     """Run id and success of the job, or of a re-execution of `parent`."""
     with dg.execute_job(
         dg.reconstructable(sync_job),
         instance=instance,
-        tags=tags,
+        tags=dict(tags),
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         reexecution_options=dg.ReexecutionOptions(parent) if parent else None,
     ) as result:
