@@ -34,7 +34,8 @@ class Cells:
 
     def example(self, place: int) -> str:
         """One cell of both sides."""
-        return f"{self.ours[place]} instead of {self.theirs[place]}"
+        ours, theirs = (column[place] if column[place].is_valid else "NULL" for column in (self.ours, self.theirs))
+        return f"{ours} instead of {theirs}"
 
 
 def cells(feature: Feature, ours: pa.Table, theirs: pa.Table) -> Cells | None:

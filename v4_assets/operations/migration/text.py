@@ -89,7 +89,7 @@ def _scores(found: ScoreDifference) -> str:
         (f"equal within {found.tolerance:g}", f"{found.equal / found.leads:.1%} ({found.equal:,})"),
         ("largest difference", f"{found.largest_difference:.4f}"),
         *(
-            (f"move by {moves} deciles ({where})", f"{leads / found.leads:.1%} ({leads:,})")
+            (f"moved by {moves} decile(s) ({where})", f"{leads / found.leads:.1%} ({leads:,})")
             for moves, leads in zip(MOVES, found.moved, strict=True)
         ),
         ("enter, leave the top decile", f"{found.enters_top:,}, {found.leaves_top:,}"),
