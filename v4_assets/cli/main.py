@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.cli import ci, migration, operations, register, rollout, scripts, studies, takeover
+from v4_assets.cli import ci, migration, operations, register, rollout, scripts, studies, sync, takeover
 from v4_assets.cli.output import DAY, Number, json_option, outcome_text, say
 from v4_assets.config.environment import load
 from v4_assets.errors import DAMAGED, V4Error
@@ -170,6 +170,7 @@ for command in (
     *operations.COMMANDS,
     *rollout.COMMANDS,
     *studies.COMMANDS,
+    sync.sync,
     *scripts.COMMANDS,
     *register.COMMANDS,
     *takeover.COMMANDS,
