@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.cli import ci, operations, orders, register, rollout, scripts, studies, sync, takeover
+from v4_assets.cli import ci, migration, operations, orders, register, rollout, scripts, studies, sync, takeover
 from v4_assets.cli.output import DAY, Number, json_option, outcome_text, say
 from v4_assets.config.environment import load
 from v4_assets.errors import DAMAGED, V4Error
@@ -175,6 +175,7 @@ for command in (
     *scripts.COMMANDS,
     *register.COMMANDS,
     *takeover.COMMANDS,
+    *migration.COMMANDS,
     *ci.COMMANDS,
 ):
     cli.add_command(command)

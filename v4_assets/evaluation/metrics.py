@@ -109,15 +109,15 @@ def _placements(scores: Numbers, converted: Numbers) -> tuple[Numbers, Numbers]:
     correlated receiver operating characteristic curves, IEEE Signal Process. Lett. 21, 1389-1393.
     """
     won, lost = scores[converted], scores[~converted]
-    together = _midranks(scores)
+    together = midranks(scores)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (
-            (together[converted] - _midranks(won)) / len(lost),
-            1 - (together[~converted] - _midranks(lost)) / len(won),
+            (together[converted] - midranks(won)) / len(lost),
+            1 - (together[~converted] - midranks(lost)) / len(won),
         )
 
 
-def _midranks(values: Numbers) -> Numbers:
+def midranks(values: Numbers) -> Numbers:
     """Ranks from 1; equal values share the mean of theirs."""
     _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
     ranks: Numbers = (np.cumsum(sizes) - (sizes - 1) / 2)[group]

@@ -15,7 +15,8 @@ from v4_assets import tables
 from v4_assets.config.environment import Settings
 from v4_assets.errors import TableMissingError
 from v4_assets.models.answers_file import SCORE, TOLERANCE
-from v4_assets.models.contract import ALL_ROUNDS, Contract, Feature, codes_of, encode, unusable
+from v4_assets.models.cells import cells
+from v4_assets.models.contract import ALL_ROUNDS, Contract, Feature, encode, unusable
 from v4_assets.resources import store
 from v4_assets.scores.ranking import deciles, percentiles
 
@@ -127,27 +128,9 @@ def _joined(ours: pa.Table, theirs: pa.Table, day: date) -> tuple[pa.Table, pa.T
 
 def difference(feature: Feature, ours: pa.Table, theirs: pa.Table) -> Difference | None:
     """The feature compared as words or codes, as the author's rows have it; None where they do not have it."""
-    name = feature.name if feature.name in theirs.column_names else feature.trained_as
-    if name not in theirs.column_names:
+    found = cells(feature, ours, theirs)
+    if found is None:
         return None
-    mine, other = ours[feature.name].combine_chunks(), theirs[name].combine_chunks()
-    text = pa.types.is_string(other.type) or pa.types.is_large_string(other.type) or pa.types.is_dictionary(other.type)
-    if feature.categories and not text:
-        mine = codes_of(feature, mine)
-    one, two = _values(mine, as_text=text), _values(other, as_text=text)
-    nulls = pc.is_null(mine).to_numpy(zero_copy_only=False), pc.is_null(other).to_numpy(zero_copy_only=False)
-    if text:
-        alike = (one == two) | (nulls[0] & nulls[1])
-        zero = np.zeros(len(one), dtype=bool)
-    else:
-        alike = np.isclose(one, two, rtol=1e-6, atol=1e-9, equal_nan=True)
-        zero = (np.isnan(one) & (two == 0)) | (np.isnan(two) & (one == 0))
-    places = np.flatnonzero(~alike)
-    shown = [f"{mine[int(place)]} instead of {other[int(place)]}" for place in places[:EXAMPLES]]
-    return Difference(feature.name, len(alike), len(places), int(zero.sum()), tuple(shown))
-
-
-def _values(column: pa.Array, *, as_text: bool) -> np.ndarray[Any, Any]:
-    if as_text:
-        return np.asarray(column.cast(pa.string()).to_pylist(), dtype=object)
-    return np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False))
+    places = np.flatnonzero(found.differs)
+    examples = tuple(found.example(int(place)) for place in places[:EXAMPLES])
+    return Difference(feature.name, len(found.differs), len(places), int(found.null_against_zero.sum()), examples)

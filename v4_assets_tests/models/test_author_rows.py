@@ -24,7 +24,7 @@ YEARS = Feature("years", "FLOAT64")
             id="another code",
         ),
         pytest.param(
-            *(YEARS, {"years": [0.0, 1.0, None]}, {"years": [None, 1.0, None]}, 1, 1, ("0.0 instead of None",)),
+            *(YEARS, {"years": [0.0, 1.0, None]}, {"years": [None, 1.0, None]}, 1, 1, ("0.0 instead of NULL",)),
             id="NULL against 0",
         ),
         pytest.param(
