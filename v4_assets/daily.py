@@ -34,19 +34,22 @@ def days(context: dg.AssetExecutionContext, clock: Clock) -> tuple[Day, ...]:
         # Dagster launched the run, or repeats one: without this tag a killed process goes unnoticed.
         context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
     reason, only_gaps = tags.get(REPLACE_LIVE_TAG), tags.get(ONLY_GAPS_TAG) == "true"
-    dates = [date.fromisoformat(key) for key in sorted(context.partition_keys)]
-    if dates[-1] > clock.today():
-        raise V4Error(f"{dates[-1]} has not begun in New York, where it is {clock.today()}. Run it on its day.")
+    # A month's key has no day, and stands for its first.
+    dates = {
+        date.fromisoformat(key if len(key) > len("2026-02") else f"{key}-01"): key for key in context.partition_keys
+    }
+    if max(dates) > clock.today():
+        raise V4Error(f"{max(dates)} has not begun in New York, where it is {clock.today()}. Run it on its day.")
     # One instant for all of it: an asset that runs across midnight must not change its mind.
     stopped = Clock(clock.now())
-    return tuple(Day(day, stopped, context.run_id, reason, only_gaps) for day in dates)
+    return tuple(Day(day, stopped, context.run_id, reason, only_gaps, dates[day]) for day in sorted(dates))
 
 
 def daily_asset(
     key: str,
     *,
     rollout: Rollout,
-    partitions: dg.DailyPartitionsDefinition,
+    partitions: dg.DailyPartitionsDefinition | dg.MonthlyPartitionsDefinition,
     group: str,
     deps: Iterable[str],
     description: str,
@@ -102,9 +105,7 @@ def daily_asset(
                 judged.append(verdicts.Verdict(write, failed, clock.now(), context.run_id))
             if is_kept(write, day):
                 context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
-            context.add_asset_metadata(
-                {**metadata_of(write, day, one.seconds), **one.cost}, partition_key=day.date.isoformat()
-            )
+            context.add_asset_metadata({**metadata_of(write, day, one.seconds), **one.cost}, partition_key=day.key)
         verdicts.record(store, judged)
         yield dg.MaterializeResult(check_results=list(results(checks, findings, key)))
 

@@ -1,6 +1,6 @@
 """Daily partitions: which days there are, what a day is worked on with, and how its rows are written or kept."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -36,13 +36,15 @@ DECLARE = "A column that comes in another type for good can be declared under so
 
 @dataclass(frozen=True)
 class Day:
-    """One day of a run."""
+    """One day of a run, or the first day of a month."""
 
     date: date
     clock: Clock
     run_id: str | None = None
     replace_reason: str | None = None
     only_gaps: bool = False
+    key: str | None = None
+    """Its partition's key in Dagster, which of a month is 2026-02."""
 
     @property
     def retrospective(self) -> bool:
@@ -115,15 +117,7 @@ def write_partition(
     definition, inputs = tuple(definition), tuple(inputs)
     while True:
         writes = store.latest_writes(day.date, day.date)
-        read = [writes.get((source.name, day.date)) for source in inputs]
-        wanted = PartitionWrite(
-            table_name=table.name,
-            prediction_date=day.date,
-            written_at=day.clock.now(),
-            retrospective=day.retrospective,
-            definition_sha256=fingerprint((*definition, *(f"{one.table_name}@{one.sequence}" for one in read if one))),
-            run_id=day.run_id,
-        )
+        wanted = wanted_write(table, day, definition, inputs, writes)
         latest = writes.get((table.name, day.date))
         try:
             write = to_write(
@@ -151,6 +145,25 @@ def write_partition(
                 raise
         except SchemaDriftError as error:
             raise SchemaDriftError(f"{error}{_drifted(store)}") from error
+
+
+def wanted_write(
+    table: Table,
+    day: Day,
+    definition: Iterable[str],
+    inputs: Iterable[Table],
+    writes: Mapping[tuple[str, date], PartitionWrite],
+) -> PartitionWrite:
+    """The write that `write_partition` would record, given the latest writes of the day."""
+    read = [writes.get((source.name, day.date)) for source in inputs]
+    return PartitionWrite(
+        table_name=table.name,
+        prediction_date=day.date,
+        written_at=day.clock.now(),
+        retrospective=day.retrospective,
+        definition_sha256=fingerprint((*definition, *(f"{one.table_name}@{one.sequence}" for one in read if one))),
+        run_id=day.run_id,
+    )
 
 
 def verify_sources(store: Store) -> None:

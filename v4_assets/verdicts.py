@@ -52,6 +52,12 @@ def unpassed(store: Store, day: date, version: str) -> list[str]:
     return _Judged.of(store, day, day).problems(day, version)
 
 
+def unpassed_tables(store: Store, day: date, keys: Iterable[str]) -> list[str]:
+    """The same of the partitions of single tables, whose sources were checked where they were read."""
+    judged = _Judged.of(store, day, day)
+    return [line for key in keys for line in judged.of_table(store.catalogue[key].name, day)]
+
+
 def live_parallel_days(store: Store, versions: Sequence[str], *, since: date | None, until: date) -> int:
     """Days from `since` to `until` on which every version scored on the day itself, all blocking checks passed.
 
@@ -93,15 +99,8 @@ class _Judged:
 
     def problems(self, day: date, version: str) -> list[str]:
         """Tables of the version's lineage whose latest write has not passed, one sentence each."""
-        found = []
-        for key in self.catalogue.lineage(version):
-            name = self.catalogue[key].name
-            write = self.writes.get((name, day))
-            if write is None:
-                found.append(f"{name} has no rows of {day}")
-            else:
-                verdict = self.by_write.get((name, day, write.sequence))
-                found += _problem(name, verdict, f"the latest write of {day}")
+        keys = self.catalogue.lineage(version)
+        found = [line for key in keys for line in self.of_table(self.catalogue[key].name, day)]
         # The run that listed the leads checked the sources first; their rows are rewritten by every run.
         listed = self.writes.get((self.catalogue[tables.SCORED_LEADS].name, day))
         if listed:
@@ -109,6 +108,13 @@ class _Judged:
             checked = self.by_run.get((name, day, str(listed.run_id)))
             found += _problem(name, checked, f"the check before the leads of {day} were listed")
         return found
+
+    def of_table(self, name: str, day: date) -> list[str]:
+        """Why the latest write of a table's partition has not passed; empty when it has."""
+        write = self.writes.get((name, day))
+        if write is None:
+            return [f"{name} has no rows of {day}"]
+        return _problem(name, self.by_write.get((name, day, write.sequence)), f"the latest write of {day}")
 
 
 def _problem(name: str, verdict: Mapping[str, object] | None, what: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.cli import ci, operations, register, rollout, scripts, studies, takeover
+from v4_assets.cli import ci, operations, prospects, register, rollout, scripts, studies, takeover
 from v4_assets.cli.output import DAY, Number, json_option, outcome_text, say
 from v4_assets.config.environment import load
 from v4_assets.errors import DAMAGED, V4Error
@@ -169,6 +169,7 @@ def dev(port: int) -> None:
 for command in (
     *operations.COMMANDS,
     *rollout.COMMANDS,
+    *prospects.COMMANDS,
     *studies.COMMANDS,
     *scripts.COMMANDS,
     *register.COMMANDS,

@@ -145,16 +145,16 @@ def run_job(
     name: str,
     *,
     tags: Mapping[str, str] | None = None,
-    partition: date | None = None,
+    partition: date | str | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Any job of the graph, in this process, recorded in the instance under V4_HOME."""
+    """Any job of the graph, in this process, recorded in the instance under V4_HOME. A month's partition is a text."""
     job = build(settings).resolve_job_def(name)
     with dagster_instance(settings) as instance, _collector_spared():
         result = job.execute_in_process(
             instance=instance,
             tags={PROCESS_TAG: this_process(), **(tags or {})},
-            partition_key=partition.isoformat() if partition else None,
+            partition_key=str(partition) if partition else None,
             run_config={**QUIET, **(config or {})},
             raise_on_error=False,
         )

@@ -79,8 +79,9 @@ VERSIONS = (
     SchemaVersion(
         2,
         "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; v4_salesforce_syncs; "
-        "impossible values; v4_watch_basis, v4_early_warning_votes, v4_week_closes; silent_days",
-        "d5daf859674a",
+        "impossible values; v4_watch_basis, v4_early_warning_votes, v4_week_closes; silent_days; "
+        "the tables and the view of the prospects",
+        "4a6525ec5c22",
         registered_bundles,
     ),
 )
