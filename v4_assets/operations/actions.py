@@ -24,6 +24,7 @@ from v4_assets.production.assets import export_registry
 from v4_assets.production.events import Event, Production
 from v4_assets.production.orders import Kind, Order, order_id
 from v4_assets.production.status import Status, read_status
+from v4_assets.prospects import readiness
 from v4_assets.resources import registry, store
 
 RUN_KEY_TAG = "dagster/run_key"
@@ -198,6 +199,8 @@ def _verify_scored(settings: Settings, version: str) -> None:
             f"{version} has no scores of {today} that passed every check: {listed(problems)}. "
             f"`v4 run --date {today}` makes them."
         )
+    if problem := readiness.missing(record, settings.rollout, version, today):
+        raise PolicyError(problem)
 
 
 def _now(settings: Settings) -> tuple[list[Event], Production | None]:

@@ -18,6 +18,7 @@ from v4_assets.production import store as production_store
 from v4_assets.production.attempts import await_turn
 from v4_assets.production.events import report_name
 from v4_assets.production.orders import Order, OrderConfig
+from v4_assets.prospects import readiness
 from v4_assets.runs import this_process
 from v4_assets.store import Store
 
@@ -85,6 +86,8 @@ def start(store: Store, rollout: Rollout, order: Order, clock: Clock, run_id: st
             f"{unfinished.event} of {unfinished.day} ({unfinished.event_id[:12]}) is not completed. It is resumed "
             "first; `v4 resume` does that now."
         )
+    if order.kind == "promotion" and (problem := readiness.missing(store, rollout, order.version, clock.today())):
+        raise PolicyError(problem)
     event = order.started(clock.now(), run_id)
     if order.kind == "sunset":
         production_store.record(store, [event], expected_event_id=order.expected_event_id)

@@ -21,11 +21,12 @@ from v4_assets.production.decide import decide
 from v4_assets.production.decision import Action, Decision, History, Phase, RolloutStatus
 from v4_assets.production.evaluations import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.events import DeploymentState, Event
-from v4_assets.production.orders import KIND, Order, gates_json, order_id
+from v4_assets.production.orders import Order, following
 from v4_assets.production.overdue import Overdue, due, overdue
 from v4_assets.production.state import State
 from v4_assets.production.syncs import Sync
 from v4_assets.production.weeks import name_of
+from v4_assets.prospects import readiness
 from v4_assets.store import Store
 
 
@@ -127,7 +128,7 @@ def _decided(
         store, rollout, status, deployed, evaluation, recorded, _approved(events, rollout, evaluation, clock)
     )
     decision = decide(state)
-    order = _order(store, decision, status, rollout, deployed, rows, evaluation)
+    order = following(store, decision, status, rollout, deployed, rows)
     return Status(status, decision, order=order, state=state)
 
 
@@ -154,6 +155,11 @@ def _state(
         cohort_from=next((row.cohort_from for row in judged if row.version == rollout.candidate), None),
         baseline_readers=readers,
         unchecked_readers=unchecked,
+        prospects_missing=(
+            readiness.missing(store, rollout, rollout.candidate, status.today)
+            if status.phase is Phase.PARALLEL
+            else None
+        ),
     )
 
 
@@ -227,34 +233,3 @@ def _approved(events: tuple[Event, ...], rollout: Rollout, evaluation: DayEvalua
         if approves and event.happened_at >= earliest:
             return Action.PROMOTE if event.version == rollout.candidate else Action.SUNSET
     return None
-
-
-def _order(
-    store: Store,
-    decision: Decision,
-    status: RolloutStatus,
-    rollout: Rollout,
-    deployed: DeploymentState,
-    rows: list[Evidence],
-    evaluation: DayEvaluation,
-) -> Order | None:
-    if decision.action not in KIND:
-        return None
-    kind = KIND[decision.action]
-    version = rollout.candidate if kind == "promotion" else rollout.baseline
-    judged = store.artifact_of(rows, version)
-    expected = deployed.live.event_id if deployed.live else ""
-    return Order(
-        event_id=order_id(kind, version, expected, evaluation.evidence_sha256),
-        kind=kind,
-        version=version,
-        previous=status.live if kind != "sunset" else None,
-        expected_event_id=expected,
-        reason=decision.reason,
-        decided_by="rollout_sensor",
-        gates=gates_json(decision.gates),
-        evidence_day=status.today.isoformat(),
-        evidence_sha256=evaluation.evidence_sha256,
-        model_sha256=judged.model_sha256,
-        bundle_sha256=judged.bundle_sha256,
-    )
