@@ -22,6 +22,7 @@ from v4_assets.partition import verify_sources
 from v4_assets.production import store as production_store
 from v4_assets.production.assets import archived_versions
 from v4_assets.prospects import contracts, lists, making
+from v4_assets.prospects.comparing import compared
 from v4_assets.prospects.lists import Difference, Given, Row
 from v4_assets.prospects.months import key_of, month_of
 from v4_assets.prospects.scoring import score_prospects
@@ -170,7 +171,7 @@ def give_out(settings: Settings, month: date, path: Path | None = None, *, again
         )
         is_new = _record(record, wanted)
         [told] = [one for one in lists.given_out(record, month) if one.edition == wanted.edition]
-        left = lists.choices(record, settings.rollout, month, version, settings.clock).left_out
+        left = lists.choices(record, settings.rollout, month, version, settings.clock.today()).left_out
     return Handed(key_of(month), target, told, is_new, left)
 
 
@@ -228,15 +229,4 @@ def preview(settings: Settings, month: date, version: str | None = None) -> Diff
         other = version or next(one for one in (rollout.candidate, rollout.baseline) if one != live)
         if other not in rollout.versions:
             raise PolicyError(f"There is no version {other} in rollout.yaml; it has {', '.join(rollout.versions)}.")
-        return compared(record, settings, month, live, other)
-
-
-def compared(record: Store, settings: Settings, month: date, live: str, other: str) -> Difference:
-    """The present list against the one another version would make; a list that was not made is the live version's."""
-    making.verify_passed(record, month, other)
-    present = lists.latest_edition(lists.editions(record, month))
-    if not present:
-        making.verify_passed(record, month, live)
-        present = lists.choices(record, settings.rollout, month, live, settings.clock).rows
-    chosen = lists.choices(record, settings.rollout, month, other, settings.clock).rows
-    return lists.difference(present, chosen, key_of(month), other)
+        return compared(record, rollout, month, live, other, settings.clock.today())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from v4_assets.clock import NEW_YORK, Clock, cutoff
+from v4_assets.clock import NEW_YORK, cutoff
 from v4_assets.config.rollout import Rollout
 from v4_assets.prospects import contracts
 from v4_assets.store import Store
@@ -61,9 +61,9 @@ class Choices:
     """Reason to the number of scored advisors that it keeps off the list."""
 
 
-def choices(store: Store, rollout: Rollout, month: date, version: str, clock: Clock) -> Choices:
-    """The advisors a version would list as of the morning of the clock's day."""
-    today, rules = clock.today(), rollout.prospects.list
+def choices(store: Store, rollout: Rollout, month: date, version: str, today: date) -> Choices:
+    """The advisors a version would list as of the morning of `today`."""
+    rules = rollout.prospects.list
     params = {
         "month": month,
         "cutoff": cutoff(today),

@@ -40,7 +40,7 @@ def make_list(store: Store, rollout: Rollout, day: Day) -> PartitionWrite:
     last = max((one.edition for one in given), default=0)
     kept = [row for row in lists.editions(store, month) if row["edition"] <= last]
     made = lists.listed(
-        lists.choices(store, rollout, month, version, day.clock).rows,
+        lists.choices(store, rollout, month, version, day.clock.today()).rows,
         rollout,
         month=month,
         edition=last + 1,

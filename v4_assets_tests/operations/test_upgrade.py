@@ -38,6 +38,14 @@ CLOCK_STANDS = "time zones"
 SCORES = {OLD: "v4_daily_scores", NEW: "v4_daily_scores_v41"}
 
 
+MONTHLY = (
+    *("v4_prospects", "v4_prospect_list", "v4_prospect_lists", "v4_prospect_departures", "v4_prospect_firm_activity"),
+    *("v4_prospect_advisor_firms", "v4_prospect_common_features", "v4_prospect_scores"),
+    *(f"v4_prospect_{what}_{key}" for what in ("features", "scores", "profile") for key in ("v40", "v41")),
+)
+"""The tables and the view of the monthly job."""
+
+
 def _versions_are_recorded(story: Story) -> None:
     """Schema 2: the schema versions, and the bundles that older rows, which name none, stand for."""
     [row] = story.read("SELECT * FROM `ml_features`.`v4_schema` WHERE version = 2")
@@ -62,6 +70,7 @@ ADDED: dict[int, dict[str, tuple[str, ...]]] = {
         "v4_watch_basis": (),
         "v4_early_warning_votes": (),
         "v4_week_closes": (),
+        **dict.fromkeys(MONTHLY, ()),
     },
 }
 """Schema version to the tables and views it changed, with their new columns; one without any is new itself."""
