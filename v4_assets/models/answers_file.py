@@ -31,7 +31,8 @@ def read_answers(path: Path) -> KnownAnswers:
     """The rows of a Parquet or CSV file. Raises FeatureError when it has no rows or no column `score`."""
     try:
         if path.suffix == ".parquet":
-            rows = pa.parquet.read_table(path)
+            with pa.parquet.ParquetFile(path) as file:
+                rows = file.read()
         elif path.suffix == ".csv":
             options = pa.csv.ConvertOptions(
                 column_types={SCORE: pa.string()}, strings_can_be_null=True, null_values=["", "NULL", "NaN", "nan"]
@@ -40,7 +41,7 @@ def read_answers(path: Path) -> KnownAnswers:
         else:
             raise FeatureError(f"{path} is neither .parquet nor .csv. Convert it to one of them.")
     except (pa.ArrowException, OSError) as error:
-        raise FeatureError(f"{path} cannot be read: {error}. Correct the file.") from error
+        raise FeatureError(f"{path} cannot be read: {str(error).rstrip('.')}. Correct the file.") from error
     if rows.column_names.count(SCORE) != 1 or not len(rows) or rows[SCORE].null_count:
         raise FeatureError(
             f"{path} needs rows with one column `score` that is never NULL: what the author's model gave."

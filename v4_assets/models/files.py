@@ -41,7 +41,7 @@ def read_rows(path: Path, features: tuple[Feature, ...]) -> Iterator[pa.RecordBa
         else:
             raise V4Error(f"{path} is neither .parquet nor .csv. Convert it to one of them.")
     except (pa.ArrowException, OSError) as error:
-        raise FeatureError(f"{path} cannot be read: {error}. Correct the file.") from error
+        raise FeatureError(f"{path} cannot be read: {str(error).rstrip('.')}. Correct the file.") from error
 
 
 def read_json(path: Path) -> Any:

@@ -193,7 +193,7 @@ def _verify_scored(settings: Settings, version: str) -> None:
     problems = verdicts.unpassed(record, today, version)
     bundle = record.registry.load(version).bundle_sha256
     if any(one.bundle_sha256 != bundle for one in record.artifacts(version, today, today).get(today, ())):
-        problems = [*problems, f"they are not of its registered bundle {bundle[:12]}"]
+        problems = [f"they are not of its registered bundle {bundle[:12]}", *problems]
     if problems:
         raise PolicyError(
             f"{version} has no scores of {today} that passed every check: {listed(problems)}. "

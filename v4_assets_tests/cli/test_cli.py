@@ -297,6 +297,7 @@ def test_a_run_for_scripts_is_json(home, monkeypatch):
         "checks_passed": 3,
         "checks_failed": [],
         "errors": ["scored_leads: the table is not there"],
+        "waits": None,
     }
 
 

@@ -120,18 +120,17 @@ def test_every_gate_and_check_answers_and_none_of_them_blocks(filled):
     assert {one.blocking for one in found.values()} == {False}
     evidence = filled.store.comparisons(DAY, DAY)
     assert {found[name].metadata["evidence_sha256"].value for name in GATE_NAMES} == {digest(evidence)}
-    candidate = next(row for row in evidence if (row.question, row.version) == ("rollback", CANDIDATE))
+    live = next(row for row in evidence if (row.question, row.version) == ("rollback", BASELINE))
     lift = found["top_decile_lift"]
-    assert lift.metadata["actual"].value == pytest.approx(candidate.lift)
+    assert lift.metadata["actual"].value == pytest.approx(live.lift)
     assert lift.metadata["threshold"].value == 1.5
     assert lift.metadata["cohort"].value == (
-        f"contacted {candidate.cohort_from} to {candidate.cohort_to}: {candidate.leads} leads, "
-        f"{candidate.conversions} conversions"
+        f"contacted {live.cohort_from} to {live.cohort_to}: {live.leads} leads, {live.conversions} conversions"
     )
     assert Verdict[str(lift.metadata["verdict"].value)].name == lift.metadata["verdict"].value
     assert lift.passed == (lift.metadata["verdict"].value == "PASS")
     assert found["cohort_sound"].metadata["expected"].value == "12 and 8 conversions"
-    assert f"rollback: {candidate.conversions} conversions" in str(found["cohort_sound"].metadata["actual"].value)
+    assert f"rollback: {live.conversions} conversions" in str(found["cohort_sound"].metadata["actual"].value)
 
 
 def test_the_page_plots_plain_floats_and_shows_the_deciles(filled):

@@ -247,7 +247,7 @@ def test_a_model_of_other_features_than_its_sql_file_makes_is_refused(home, brou
     assert isinstance(result.exception, ModelContractError)
     assert "lists 4 features, the version's SQL file makes 22: " in str(result.exception)
     assert "net_change is not made by the SQL" in str(result.exception)
-    assert "firm_departures_corrected is made by the SQL and not an input" in str(result.exception)
+    assert " is made by the SQL and not an input; and 17 more. Correct the list" in str(result.exception)
     assert_nothing_registered(home)
 
 

@@ -77,7 +77,7 @@ FIRST = [
     "Held in watch: top_decile_lift had no verdict at the close of 2026-W04, 2026-W05.",
     "adopted: v4.0.0 (v4 init). v4.0.0 is the baseline of rollout.yaml",
     "promotion started: v4.0.0 → v4.1.0 (rollout_sensor). v4.1.0 has earned its promotion.",
-    "promotion completed: v4.1.0 (rollout_sensor). Everything that follows from promotion_started is done.",
+    "promotion completed: v4.0.0 → v4.1.0 (rollout_sensor). Everything that follows from promotion_started is done.",
 ]
 """How what there is to tell at the first look begins."""
 
@@ -213,7 +213,7 @@ def test_every_action_is_reported_with_its_reason(told):
     assert said.startswith(
         "rollback started: v4.1.0 → v4.0.0 (rollout_sensor). top_decile_lift failed at 2 consecutive week-closes."
     )
-    assert "; rollback completed: v4.0.0 (rollout_sensor). " in said
+    assert "; rollback completed: v4.1.0 → v4.0.0 (rollout_sensor). " in said
 
 
 def test_a_day_that_was_compared_but_never_sent_is_reported_once_it_is_due(told):

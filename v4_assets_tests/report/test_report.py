@@ -98,7 +98,7 @@ def report(**changes: Any) -> Report:
         "| coverage | ok: found 5000 |",
         "## Readers by name\n\nStill reading v4.1.0 by name: sales.sheet.",
         "Who is live changes outcomes",
-        "| 2026-01-12 11:30 UTC | rollback_started | v4.0.0 | rollout_sensor |",
+        "| 2026-01-12 11:30 UTC | rollback_started | v4.1.0 → v4.0.0 | rollout_sensor |",
     ],
 )
 def test_the_page_holds(said):
