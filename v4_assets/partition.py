@@ -36,7 +36,7 @@ DECLARE = "A column that comes in another type for good can be declared under so
 
 @dataclass(frozen=True)
 class Day:
-    """One day of a run."""
+    """One day of a run, or the first day of a month."""
 
     date: date
     clock: Clock
@@ -45,6 +45,8 @@ class Day:
     only_gaps: bool = False
     replaceable: Mapping[str, int] = field(default_factory=dict)
     """Table name to the write that `replace_reason` is about; any later write of these tables is kept."""
+    key: str | None = None
+    """Its partition's key in Dagster, which of a month is 2026-02."""
 
     @property
     def retrospective(self) -> bool:
@@ -117,15 +119,7 @@ def write_partition(
     definition, inputs = tuple(definition), tuple(inputs)
     while True:
         writes = store.latest_writes(day.date, day.date)
-        read = [writes.get((source.name, day.date)) for source in inputs]
-        wanted = PartitionWrite(
-            table_name=table.name,
-            prediction_date=day.date,
-            written_at=day.clock.now(),
-            retrospective=day.retrospective,
-            definition_sha256=fingerprint((*definition, *(f"{one.table_name}@{one.sequence}" for one in read if one))),
-            run_id=day.run_id,
-        )
+        wanted = wanted_write(table, day, definition, inputs, writes)
         latest = writes.get((table.name, day.date))
         named = day.replaceable.get(table.name)
         try:
@@ -155,6 +149,25 @@ def write_partition(
                 raise
         except SchemaDriftError as error:
             raise SchemaDriftError(f"{error}{_drifted(store)}") from error
+
+
+def wanted_write(
+    table: Table,
+    day: Day,
+    definition: Iterable[str],
+    inputs: Iterable[Table],
+    writes: Mapping[tuple[str, date], PartitionWrite],
+) -> PartitionWrite:
+    """The write that `write_partition` would record, given the latest writes of the day."""
+    read = [writes.get((source.name, day.date)) for source in inputs]
+    return PartitionWrite(
+        table_name=table.name,
+        prediction_date=day.date,
+        written_at=day.clock.now(),
+        retrospective=day.retrospective,
+        definition_sha256=fingerprint((*definition, *(f"{one.table_name}@{one.sequence}" for one in read if one))),
+        run_id=day.run_id,
+    )
 
 
 def verify_sources(store: Store) -> None:

@@ -93,6 +93,8 @@ def _explained(booster: "xgb.Booster", tree: int, rows: Matrix) -> Matrix:
     """What one tree adds to the rows, by XGBoost's TreeSHAP."""
     import xgboost as xgb  # noqa: PLC0415 # seconds; paid by those who explain
 
-    data = xgb.DMatrix(rows, feature_names=booster.feature_names, feature_types=booster.feature_types)
-    values: Matrix = booster[tree : tree + 1].predict(data, pred_contribs=True)
+    # A few rows: threads would wait for one another longer than they work, most of all on a busy machine.
+    with xgb.config_context(nthread=1):
+        data = xgb.DMatrix(rows, feature_names=booster.feature_names, feature_types=booster.feature_types)
+        values: Matrix = booster[tree : tree + 1].predict(data, pred_contribs=True)
     return values

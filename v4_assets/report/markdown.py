@@ -62,6 +62,8 @@ class Report:
     """Why charts or page are missing, if they could not be made."""
     readers: str = ""
     """Who still reads the version that the action turned away from."""
+    prospects: str = ""
+    """What the action means for the present list of advisors to contact."""
 
 
 TREATMENT = (
@@ -82,6 +84,7 @@ def as_markdown(report: Report) -> str:
         _charts(report),
         as_section(report.sync, report.checks),
         f"## Readers by name\n\n{free(report.readers)}" if report.readers else "",
+        f"## The month's list\n\n{free(report.prospects)}" if report.prospects else "",
         _limits(report.evidence),
         _history(report.events),
         *([] if report.action else details),

@@ -54,6 +54,7 @@ def tell_market(stage: Stage, world: World, say: Say) -> None:
         stage.score(*stories.MARKET_SCORED, on=first)
         outcome = stage.run(first)
         must(outcome.success, f"the run of {first} failed: {outcome.errors}")
+        stage.month(first)
         promoted = actions.order(stage.at(first, LOOK_AT), "promotion", rollout.candidate, BY_HAND)
         must(promoted.success and stage.live() == rollout.candidate, f"the promotion by hand failed: {promoted.errors}")
         say(entry(first, f"{rollout.candidate} is made live by hand. {BY_HAND}"))

@@ -17,10 +17,12 @@ from v4_assets.clock import NEW_YORK
 from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, monthly, operate
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.operations.monthly import Handed
 from v4_assets.operations.operate import Outcome
 from v4_assets.production.decision import Decision
+from v4_assets.prospects.months import month_of
 from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import World
@@ -119,6 +121,12 @@ class Stage:
         with redirect_stderr(StringIO()):
             news = actions.alert(later).said
         return Morning(day, outcome, decision, acted, news)
+
+    def month(self, day: date) -> Handed:
+        """Score every advisor for the month of the day and give its list out. Raises StoryError when it fails."""
+        outcome = monthly.run_month(self.at(day), month_of(day))
+        must(outcome.success, f"the monthly job of {day} failed: {outcome.errors}")
+        return monthly.give_out(self.at(day), month_of(day))
 
     def evidence(self, day: date) -> list[Evidence]:
         """What the day knew about the versions."""

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -258,62 +258,6 @@ def test_too_many_changes_hold_and_are_allowed_for_these_scores_once(world: CrmW
     assert metadata(allowed)["limit_not_applied"] == "allowed: features were mended"
     assert carried(org) == world.expected(OLD)
     assert large_change_of(world.store, NEXT_DAY, OLD) is None
-
-
-PLACES: list[tuple[CrmWorld, Org]] = []
-"""What `sync_job` reads: Dagster makes the job of a re-execution by calling a function without arguments."""
-
-
-def sync_job() -> dg.JobDefinition:
-    """The sync of the last of PLACES, as a job."""
-    world, org = PLACES[-1]
-    asset = salesforce_sync(world.rollout, daily_partitions(world.rollout.first_day))
-    others = [dg.AssetSpec("production_alias"), dg.AssetSpec("daily_scores_v40"), dg.AssetSpec("daily_scores_v41")]
-    crm = CRM("local", org, world.home / "salesforce", world.timer.wait)
-    return dg.Definitions(
-        assets=[asset, *others],
-        jobs=[dg.define_asset_job("sync", selection=[asset], executor_def=dg.in_process_executor)],
-        resources={"store": world.store, "clock": world.clock, "salesforce": crm},
-    ).resolve_job_def("sync")
-
-
-def executed(instance: dg.DagsterInstance, tags: Mapping[str, str], parent: str | None = None) -> tuple[str, bool]:
-    """Run id and success of the job, or of a re-execution of `parent`."""
-    with dg.execute_job(
-        dg.reconstructable(sync_job),
-        instance=instance,
-        tags=dict(tags),
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        reexecution_options=dg.ReexecutionOptions(parent) if parent else None,
-    ) as result:
-        return result.run_id, result.success
-
-
-def test_a_re_executed_run_carries_the_tag_of_its_parent_and_is_held_all_the_same(world, org) -> None:
-    world.rules["full_sync_days"] = 1
-    run(world, client_of(org))
-    before = carried(org)
-    world.day = NEXT_DAY
-    world.score(OLD, spread(leads(MANY), seed=9))
-    PLACES.append((world, client_of(org)))
-    allowed = {ALLOW_CHANGES_TAG: "features were mended", "dagster/partition": NEXT_DAY.isoformat()}
-    with dg.DagsterInstance.ephemeral() as instance:
-        org.faults.set(maintenance=True)
-        parent, success = executed(instance, allowed)
-        assert not success
-        org.faults.clear()
-
-        again, success = executed(instance, instance.get_run_by_id(parent).tags, parent)
-        record = instance.get_run_by_id(again)
-        assert (record.parent_run_id, record.tags[ALLOW_CHANGES_TAG]) == (parent, "features were mended")
-        assert not success
-        held = max(world.all(tables.SALESFORCE_SYNCS), key=lambda row: row["sequence"])
-        assert "Nothing was sent" in held["owed"]
-        assert carried(org) == before
-
-        _, success = executed(instance, allowed)
-        assert success
-    assert carried(org) == world.expected(OLD)
 
 
 # --- dry run -------------------------------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ READING = {
     "references": (),
     "replay": ("--from", "2026-01-05"),
     "sync": ("preview",),
+    "prospects": ("preview",),
     "sunset": ("--reason", "why"),
     "approve": ("0" * 64,),
     "allow": ("v4.1.0", "--reason", "why"),
@@ -281,7 +282,7 @@ def test_several_versions_are_passed_in_one_upgrade_each_with_its_own_facts(sett
         operate.init(settings)
         rows = recorded(settings)
     assert [(version, previous) for version, previous, _ in rows] == [(n, n - 1) for n in range(2, NEEDED + 2)]
-    assert json.loads(rows[-1][2] or "") == {"tables": 5}
+    assert json.loads(rows[-1][2] or "") == {"tables": 6}
 
 
 def test_an_upgrade_that_stops_half_way_is_due_until_the_next_one_finishes_it(settings):
