@@ -86,7 +86,7 @@ VERSIONS = (
         "impossible values; v4_watch_basis, v4_early_warning_votes, v4_week_closes; silent_days; "
         "v4_check_results in place of v4_partition_verdicts; v4_orders; hold_until; "
         "the tables and the view of the prospects",
-        "c5af64dc76aa",
+        "36fd472f829b",
         registered_bundles,
     ),
 )
