@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
-from salesforce_stand_in.extension import Extension
+from salesforce_stand_in.api_extension import Extension
 from salesforce_stand_in.faults import REFUSALS, Faults, Operation, RequestFault
 from salesforce_stand_in.fields import OrgField, Value
 from salesforce_stand_in.jobs import KINDS, Jobs, Refused, info

@@ -11,11 +11,11 @@ from v4_assets import judgements, sql, tables
 from v4_assets.checks import Check, Finding, of_finding, results, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
+from v4_assets.days_in_parallel import Judge, Observe, Work, worked
 from v4_assets.errors import PolicyError, V4Error
 from v4_assets.judgements import Judgement
 from v4_assets.names import ONLY_GAPS_TAG, ONLY_TODAY, PROCESS_TAG, REPLACE_LIVE_TAG
-from v4_assets.overlap import Judge, Observe, Work, worked
-from v4_assets.partition import Day, is_kept, metadata_of, write_query
+from v4_assets.partitions import Day, is_kept, metadata_of, write_query
 from v4_assets.production import events as deployments
 from v4_assets.production import given
 from v4_assets.runs import this_process

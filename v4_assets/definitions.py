@@ -15,12 +15,12 @@ from v4_assets.evaluation import assets as evaluation_assets
 from v4_assets.features import assets as feature_assets
 from v4_assets.models import assets as model_assets
 from v4_assets.names import SALESFORCE_SYNC
-from v4_assets.partition import daily_partitions
+from v4_assets.partitions import daily_partitions
 from v4_assets.production import archive
 from v4_assets.production import assets as production_assets
 from v4_assets.production.overdue import due
 from v4_assets.production.sensor import rollout_sensor
-from v4_assets.project import PACKAGE
+from v4_assets.project_files import PACKAGE
 from v4_assets.prospects.assets import prospect_assets
 from v4_assets.prospects.months import monthly_partitions
 from v4_assets.report import assets as report_assets

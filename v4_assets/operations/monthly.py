@@ -17,8 +17,8 @@ from v4_assets.models.bundle import Bundle
 from v4_assets.names import PROSPECT_LIST_JOB, PROSPECTS_JOB
 from v4_assets.operations import operate
 from v4_assets.operations.operate import Outcome, operator
-from v4_assets.partition import verify_sources
-from v4_assets.production import store as production_store
+from v4_assets.partitions import verify_sources
+from v4_assets.production import production_row as production_store
 from v4_assets.production.events import state_after
 from v4_assets.prospects import contracts, lists, making
 from v4_assets.prospects.comparing import compared

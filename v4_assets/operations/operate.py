@@ -27,7 +27,7 @@ from v4_assets.names import (
 from v4_assets.operations import earlier_judgements
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import given
-from v4_assets.production import store as production_store
+from v4_assets.production import production_row as production_store
 from v4_assets.production.events import Production, state_after
 from v4_assets.prospects import contracts
 from v4_assets.resources import store

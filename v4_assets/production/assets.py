@@ -15,7 +15,7 @@ from v4_assets.errors import PolicyError
 from v4_assets.names import ACTION_TAG, PROCESS_TAG, PRODUCTION_ALIAS, PRODUCTION_GROUP, ROLLOUT_PAGE, ROLLOUT_SENSOR
 from v4_assets.production import events as deployments
 from v4_assets.production import given, holds
-from v4_assets.production import store as production_store
+from v4_assets.production import production_row as production_store
 from v4_assets.production.attempts import await_turn
 from v4_assets.production.events import report_name
 from v4_assets.production.orders import Order, OrderConfig

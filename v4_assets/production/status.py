@@ -11,7 +11,7 @@ import dagster as dg
 from v4_assets import verdicts
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.evaluation import watching
+from v4_assets.evaluation import booked_calls
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.votes import Warning
 from v4_assets.production import delivery, holds, past, references
@@ -91,7 +91,7 @@ def read_status(
             carries=carries,
             lost=lost_days(store, rollout, clock, events),
             synced_today=owed is None,
-            warning=watching.read_warning(store, rollout, events, today),
+            warning=booked_calls.read_warning(store, rollout, events, today),
             policy_change=past.policy_change(store, rollout, clock),
         )
 

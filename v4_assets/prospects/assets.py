@@ -15,15 +15,15 @@ from v4_assets import sql, tables
 from v4_assets.checks import Check, Finding
 from v4_assets.config.rollout import Rollout, Version
 from v4_assets.daily import about, daily_asset, sentence
+from v4_assets.days_in_parallel import Judge
 from v4_assets.features.assets import audited, keep_profile, unreadable
 from v4_assets.features.checks import exact_set
 from v4_assets.features.checks import judge as judge_features
 from v4_assets.features.unscorable import Scored, contract_of, left_out
 from v4_assets.models.bundle import Bundle
 from v4_assets.names import PROSPECTS_GROUP
-from v4_assets.overlap import Judge
-from v4_assets.partition import Day, verify_sources
-from v4_assets.production import store as production_store
+from v4_assets.partitions import Day, verify_sources
+from v4_assets.production import production_row as production_store
 from v4_assets.prospects import checks, contracts, making
 from v4_assets.prospects.lists import editions, latest_edition
 from v4_assets.prospects.months import before

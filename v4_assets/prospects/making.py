@@ -8,7 +8,7 @@ import pyarrow as pa
 from v4_assets import verdicts
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error, listed
-from v4_assets.partition import Day, wanted_write, write_partition
+from v4_assets.partitions import Day, wanted_write, write_partition
 from v4_assets.prospects import contracts, lists
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema

@@ -24,7 +24,7 @@ from v4_assets.names import (
 )
 from v4_assets.production import delivery, holds, references
 from v4_assets.production import events as deployments
-from v4_assets.production import store as production_store
+from v4_assets.production import production_row as production_store
 from v4_assets.production.archive import is_archived
 from v4_assets.production.assets import export_registry, only_today
 from v4_assets.production.events import Event, report_name

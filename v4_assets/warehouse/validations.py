@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from v4_assets.sql import Column, load
 from v4_assets.tables import Table, View
-from v4_assets.warehouse import shapes
+from v4_assets.warehouse import table_differences
 from v4_assets.warehouse.render import Script
 
 SAMPLE_ROWS = 5
@@ -24,7 +24,7 @@ class Validations:
     @property
     def place(self) -> Table:
         """The view by name."""
-        return shapes.place(self.view)
+        return table_differences.place(self.view)
 
 
 def of(script: Script) -> Validations:

@@ -15,7 +15,7 @@ from v4_assets import tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ObstacleError, TakeoverError
 from v4_assets.operations import actions, operate
-from v4_assets.operations.doctor import Verdict, moving_in
+from v4_assets.operations.doctor import Verdict, others_objects
 from v4_assets.operations.migration.reasons import OTHER_ADVISOR
 from v4_assets.operations.migration.report import Migration
 from v4_assets.operations.takeover.move_in import MoveIn
@@ -155,7 +155,7 @@ def taken_over(place: Firm, before: dict[str, Any]) -> None:
     assert kept.expires is None
     assert place.client.get_table(f"ml_features.{firm.OLD_SCORES}_before_v4_20260112").expires is None
     assert present(operate.init(place.on()).live).version == "v4.0.0"
-    told = moving_in.probes(place.on())
+    told = others_objects.probes(place.on())
     assert told["expiration"]().found == "nothing of ours expires"
     assert told["names free"]().verdict is Verdict.OK
 
@@ -228,9 +228,9 @@ def test_an_expiration_set_later_fails_with_the_statement_that_removes_it_the_re
     for key in (tables.SCORED_LEADS, tables.DEPLOYMENTS):
         name = catalogue[key].full_name
         place.ask(f"ALTER TABLE {name} SET OPTIONS (expiration_timestamp = TIMESTAMP '2099-01-01')")
-    told = moving_in.probes(settings)["expiration"]()
+    told = others_objects.probes(settings)["expiration"]()
     assert told.verdict is Verdict.FAIL
     assert told.found.startswith("ml_features.v4_deployments expires on 2099-01-01; ml_features.v4_scored_leads ")
     for statement in told.do.split("; "):
         place.ask(statement.strip("`"))
-    assert moving_in.probes(settings)["expiration"]().verdict is Verdict.OK
+    assert others_objects.probes(settings)["expiration"]().verdict is Verdict.OK

@@ -16,7 +16,7 @@ from v4_assets.models.bundle import file_sha256
 from v4_assets.models.contract import Feature, unusable
 from v4_assets.operations import operate
 from v4_assets.operations.operate import FailedCheck, Outcome
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build

@@ -24,7 +24,7 @@ from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.evaluation import metrics
 from v4_assets.operations.ci import SAMPLE, SAMPLE_DAY, SAMPLE_NOW
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, store
 from v4_assets_tests.fixtures import sparing
 from v4_assets_tests.fixtures.pages import blocks

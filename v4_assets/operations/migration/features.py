@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from v4_assets import tables
-from v4_assets.arrays import Numbers
 from v4_assets.models.cells import Cells, cells
 from v4_assets.models.contract import Feature
 from v4_assets.operations.migration.frozen import Departures, earlier, frozen
@@ -104,7 +105,7 @@ def _facts(store: Store, day: date, ours: pa.Table, theirs: pa.Table, counts: Ce
     )
 
 
-def _other_advisor(ours: pa.Table, theirs: pa.Table) -> Numbers:
+def _other_advisor(ours: pa.Table, theirs: pa.Table) -> NDArray[Any]:
     if ADVISOR not in theirs.column_names:
         return np.zeros(len(ours), dtype=np.bool_)
     column = theirs[ADVISOR].combine_chunks()
@@ -113,11 +114,11 @@ def _other_advisor(ours: pa.Table, theirs: pa.Table) -> Numbers:
     one, other = (
         pc.cast(side, pa.float64()).to_numpy(zero_copy_only=False) for side in (ours[ADVISOR].combine_chunks(), column)
     )
-    differ: Numbers = (one != other) & ~(np.isnan(one) & np.isnan(other))
+    differ: NDArray[Any] = (one != other) & ~(np.isnan(one) & np.isnan(other))
     return differ
 
 
-def _firms(store: Store, day: date, ours: pa.Table) -> tuple[Numbers, Numbers]:
+def _firms(store: Store, day: date, ours: pa.Table) -> tuple[NDArray[Any], NDArray[Any]]:
     """Each lead's current firm, float64, NaN without one; and whether it has a start but no company id."""
     rows = store.read("rows_of_days", {"first_day": day, "last_day": day}, dated=tables.ADVISOR_FIRMS)
     places = pc.index_in(ours[ADVISOR].combine_chunks(), value_set=rows[ADVISOR].combine_chunks())

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
-
-from v4_assets.arrays import Numbers
+from numpy.typing import NDArray
 
 WINDOW_DAYS = 365
 MIN_EXPLAINED = 0.5
@@ -16,9 +16,9 @@ MIN_EXPLAINED = 0.5
 class Departures:
     """Inferred departures of the two years before a day; both arrays have shape (n,)."""
 
-    firms: Numbers
+    firms: NDArray[Any]
     """int64, the firm that was left."""
-    days: Numbers
+    days: NDArray[Any]
     """int64, ordinals of date."""
 
 
@@ -29,7 +29,7 @@ class Frozen:
     last_day: date
     window_moves: bool
     """True: the counts end on last_day and begin 365 days before the day; False: they were made on last_day."""
-    counts: Numbers
+    counts: NDArray[Any]
     """float64, shape (n,): departures from each lead's firm under it; 0 without a firm."""
 
     def __str__(self) -> str:
@@ -38,7 +38,9 @@ class Frozen:
         return f"departures are frozen: they are counted as of {self.last_day}"
 
 
-def frozen(day: date, departures: Departures, firms: Numbers, theirs: Numbers, differs: Numbers) -> Frozen | None:
+def frozen(
+    day: date, departures: Departures, firms: NDArray[Any], theirs: NDArray[Any], differs: NDArray[Any]
+) -> Frozen | None:
     """The date that explains the most differing cells of the departures from each lead's firm, if it explains enough.
 
     `firms` (float64, NaN without one), `theirs` (float64, the counts) and `differs` (bool) have shape (n,).
@@ -69,15 +71,15 @@ def earlier(day: date) -> date:
     return day - timedelta(days=WINDOW_DAYS)
 
 
-def _within(days: Numbers, end: int, last: int, *, window_moves: bool) -> Numbers:
+def _within(days: NDArray[Any], end: int, last: int, *, window_moves: bool) -> NDArray[Any]:
     """Which departures count: [end - 365, last], or [last - 365, last) as on that day itself."""
     low, high = (end - WINDOW_DAYS, last + 1) if window_moves else (last - WINDOW_DAYS, last)
-    within: Numbers = (days >= low) & (days < high)
+    within: NDArray[Any] = (days >= low) & (days < high)
     return within
 
 
-def _counts(departures: Departures, firms: Numbers, within: Numbers) -> Numbers:
-    counted: Numbers = np.zeros(len(firms))
+def _counts(departures: Departures, firms: NDArray[Any], within: NDArray[Any]) -> NDArray[Any]:
+    counted: NDArray[Any] = np.zeros(len(firms))
     has_firm = ~np.isnan(firms)
     known, at = np.unique(firms[has_firm].astype(np.int64), return_inverse=True)
     kept = within & np.isin(departures.firms, known)

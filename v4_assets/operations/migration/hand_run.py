@@ -16,7 +16,7 @@ from v4_assets.sql import Query
 from v4_assets.store import Store
 from v4_assets.tables import PARTITION_COLUMN, Table
 from v4_assets.warehouse.preflight import LEGACY
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.table_differences import Shape
 
 LEAD, ADVISOR, VERSION = "lead_id", "advisor_crd", "model_version"
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from v4_assets import tables
-from v4_assets.arrays import Numbers
 from v4_assets.config.rollout import Rollout, Version
 from v4_assets.operations.migration.scores import Served, served
 from v4_assets.store import Store
@@ -25,7 +26,7 @@ class Scored:
     """A version's scores of a day."""
 
     served: Served
-    tie_break: Numbers
+    tie_break: NDArray[Any]
     """Orders equal scores, shape (n,)."""
 
 

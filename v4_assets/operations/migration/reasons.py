@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.models.cells import Cells
 from v4_assets.models.contract import Feature, Flags
 from v4_assets.operations.migration.frozen import Frozen
@@ -109,7 +110,7 @@ def _one_offset(found: Cells, left: Flags) -> Iterator[tuple[str, Flags]]:
     ours, theirs = found.numbers
     if len(np.unique(ours[~np.isnan(ours)])) <= len((0, 1)):
         return  # flags can only differ by one
-    offsets: Numbers = np.round(theirs - ours, 6)
+    offsets: NDArray[Any] = np.round(theirs - ours, 6)
     values, sizes = np.unique(offsets[left & ~np.isnan(offsets)], return_counts=True)
     if len(sizes) and sizes.max() >= max(SAME_OFFSET_CELLS, SAME_OFFSET_SHARE * int(left.sum())):
         offset = float(values[sizes.argmax()])

@@ -9,7 +9,7 @@ from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout, Version
 from v4_assets.errors import RowsMissingError
 from v4_assets.features.unscorable import contract_of
-from v4_assets.models.answers_file import TOLERANCE
+from v4_assets.models.expected_file import TOLERANCE
 from v4_assets.operations.migration import features as by_feature
 from v4_assets.operations.migration import hand_run, scores
 from v4_assets.operations.migration.features import FeatureComparison

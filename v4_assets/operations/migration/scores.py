@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.evaluation.metrics import midranks
 from v4_assets.scores.ranking import deciles, deprioritized, percentiles
 
@@ -25,11 +26,11 @@ class Served:
 
     leads: pa.Array
     """Ids of 18 characters, each once."""
-    score: Numbers
+    score: NDArray[Any]
     """float64, NaN without one."""
-    percentile: Numbers | None = None
+    percentile: NDArray[Any] | None = None
     """float64, 1..100 or 0..99, 100 or 99 the best; None when the system served none."""
-    deprioritize: Numbers | None = None
+    deprioritize: NDArray[Any] | None = None
     """bool; None when the system served none."""
 
 
@@ -77,7 +78,7 @@ def served(rows: pa.Table, leads: pa.Array) -> Served | None:
     )
 
 
-def compare(ours: Served, theirs: Served, tie_break: Numbers, tolerance: float) -> ScoreDifference:
+def compare(ours: Served, theirs: Served, tie_break: NDArray[Any], tolerance: float) -> ScoreDifference:
     """Both sides' leads with a score. Without percentiles of theirs, both sides are ranked here, over these leads.
 
     `tie_break` has the shape of our leads and orders their equal scores.
@@ -113,7 +114,7 @@ def compare(ours: Served, theirs: Served, tie_break: Numbers, tolerance: float) 
     )
 
 
-def _shared(ours: Served, theirs: Served) -> tuple[Numbers, Numbers, int]:
+def _shared(ours: Served, theirs: Served) -> tuple[NDArray[Any], NDArray[Any], int]:
     """Positions of the leads that both score, in the same order; and how many they score."""
     usable = ~np.isnan(theirs.score)
     places = pc.index_in(theirs.leads, value_set=ours.leads)
@@ -123,12 +124,12 @@ def _shared(ours: Served, theirs: Served) -> tuple[Numbers, Numbers, int]:
     return ours_at, theirs_at, int(usable.sum())
 
 
-def _from_one(percentile: Numbers) -> Numbers:
+def _from_one(percentile: NDArray[Any]) -> NDArray[Any]:
     """Percentiles as 1..100, where 0..99 were served."""
     return percentile + 1 if len(percentile) and np.nanmin(percentile) < 1 else percentile
 
 
-def _spearman(one: Numbers, other: Numbers) -> float | None:
+def _spearman(one: NDArray[Any], other: NDArray[Any]) -> float | None:
     ranks = midranks(one), midranks(other)
     if len(one) < len(ranks) or any(np.ptp(rank) == 0 for rank in ranks):
         return None
@@ -139,5 +140,5 @@ def _first(rows: pa.Table, names: Sequence[str]) -> str | None:
     return next((name for name in names if name in rows.column_names), None)
 
 
-def _numbers(rows: pa.Table, name: str) -> Numbers:
+def _numbers(rows: pa.Table, name: str) -> NDArray[Any]:
     return np.asarray(pc.cast(rows[name], pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)

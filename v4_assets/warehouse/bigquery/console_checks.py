@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from v4_assets.errors import ObstacleError, WarehouseError
 from v4_assets.tables import Table
-from v4_assets.warehouse import shapes
+from v4_assets.warehouse import table_differences
 from v4_assets.warehouse.bigquery.errors import refusal
 from v4_assets.warehouse.bigquery.tables import LABELS
 from v4_assets.warehouse.render import Script
@@ -100,7 +100,7 @@ END;"""
 def _names(script: Script) -> dict[str, list[str]]:
     """Dataset to the names a script makes in it."""
     found: dict[str, list[str]] = {}
-    for place in (*script.tables, *map(shapes.place, script.views)):
+    for place in (*script.tables, *map(table_differences.place, script.views)):
         found.setdefault(place.dataset, []).append(place.name)
     return found
 

@@ -14,7 +14,7 @@ from v4_assets.warehouse.duckdb.sql import (
     to_duckdb,
 )
 from v4_assets.warehouse.render import Fill, Script, heading
-from v4_assets.warehouse.shapes import place
+from v4_assets.warehouse.table_differences import place
 
 _FILLING = (
     "To be read: `v4 run` binds $day, $prediction_date, $cutoff and $retrospective, decides whether a partition may be",

@@ -21,7 +21,7 @@ from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.sql import delete_partition, insert_from, quoted, schema_name, to_duckdb
 from v4_assets.warehouse.duckdb.tables import create, shape_of
 from v4_assets.warehouse.protocol import ROWS_PER_BATCH, Statement, arrow_schema
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.table_differences import Shape
 from v4_assets.warehouse.writes import PartitionWrite
 
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets.config.rollout_systems import SalesforceSync
-from v4_assets.salesforce import outcomes
+from v4_assets.salesforce import row_outcomes
 from v4_assets.salesforce.client.org import OrgIdentity
 from v4_assets.salesforce.ledger import Sync
 from v4_assets.salesforce.plan import SyncPlan, Terms
@@ -48,7 +48,7 @@ class SyncResult:
     @property
     def absent_codes(self) -> tuple[str, ...]:
         """Codes of leads that the org does not have open. A sandbox lacks those made since it was copied."""
-        return (*outcomes.NOT_OPEN, *([outcomes.NOT_FOUND] if self.identity.is_sandbox else []))
+        return (*row_outcomes.NOT_OPEN, *([row_outcomes.NOT_FOUND] if self.identity.is_sandbox else []))
 
     @property
     def refused(self) -> int:
@@ -56,7 +56,8 @@ class SyncResult:
         return sum(
             row["lead_count"]
             for row in self.accounts
-            if row["outcome"] in (outcomes.QUARANTINED, outcomes.FAILED) and row["code"] not in self.absent_codes
+            if row["outcome"] in (row_outcomes.QUARANTINED, row_outcomes.FAILED)
+            and row["code"] not in self.absent_codes
         )
 
     @property
@@ -93,11 +94,11 @@ class SyncResult:
         found += [one for one in badly if one not in found]
         if pending > rules.max_pending_share * leads:
             limit = f"limit {rules.max_pending_share:.1%}"
-            found.append(f"{pending:,} of {leads:,} leads are pending, {limit}{self._reasons(outcomes.PENDING)}")
+            found.append(f"{pending:,} of {leads:,} leads are pending, {limit}{self._reasons(row_outcomes.PENDING)}")
         if self.failure_rate > rules.max_failure_rate:
             found.append(
                 f"{self.refused:,} of {leads:,} leads ({self.failure_rate:.1%}) were rejected permanently, limit "
-                f"{rules.max_failure_rate:.0%}{self._reasons(outcomes.QUARANTINED, outcomes.FAILED)}"
+                f"{rules.max_failure_rate:.0%}{self._reasons(row_outcomes.QUARANTINED, row_outcomes.FAILED)}"
             )
         if len(self.read_back.differing):
             after = " after they were sent again" if self.repaired else ""
@@ -127,10 +128,10 @@ class SyncResult:
             is_full=self.terms.full and self.read_back.everything,
             leads=len(self.plan.scores.rows),
             sent=self.sent,
-            confirmed=self.leads(outcomes.CONFIRMED),
+            confirmed=self.leads(row_outcomes.CONFIRMED),
             pending=len(self.pending.rows),
-            failed=self.leads(outcomes.FAILED),
-            quarantined=self.leads(outcomes.QUARANTINED),
+            failed=self.leads(row_outcomes.FAILED),
+            quarantined=self.leads(row_outcomes.QUARANTINED),
             held_back=len(self.plan.quarantined),
             absent=self.absent,
             repaired=self.repaired,

@@ -13,8 +13,7 @@ from enum import Enum
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from v4_assets.arrays import Mask
+from numpy.typing import NDArray
 
 CONFIRMED, PENDING, QUARANTINED, FAILED = "confirmed", "pending", "quarantined", "failed"
 
@@ -223,6 +222,6 @@ def to_retry(outcomes: pa.Table) -> pa.Table:
     return outcomes.filter(outcomes["again"])
 
 
-def _among(ids: pa.ChunkedArray, found: Sequence[str]) -> Mask:
-    mask: Mask = pc.is_in(ids, value_set=pa.array(found, pa.string())).to_numpy()
+def _among(ids: pa.ChunkedArray, found: Sequence[str]) -> NDArray[np.bool_]:
+    mask: NDArray[np.bool_] = pc.is_in(ids, value_set=pa.array(found, pa.string())).to_numpy()
     return mask

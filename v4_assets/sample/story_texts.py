@@ -8,7 +8,7 @@ from v4_assets import tables
 from v4_assets.evaluation.evidence import Evidence, Question
 from v4_assets.operations.operate import Outcome
 from v4_assets.production.decision import Action, Decision
-from v4_assets.sample.stage import Morning
+from v4_assets.sample.story_home import Morning
 
 WIDTH, INDENT = 116, 16
 SHORT, LONG = 230, 460

@@ -11,15 +11,15 @@ from v4_assets.evaluation.cohorts import Reach, cohort, without
 from v4_assets.evaluation.comparison import compare, served
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.read import Evaluator
-from v4_assets.partition import Day
-from v4_assets.production import closes
+from v4_assets.partitions import Day
 from v4_assets.production import events as deployments
-from v4_assets.production.closes import Recorded
+from v4_assets.production import week_history
 from v4_assets.production.criteria import Covered
 from v4_assets.production.decision import ROLLBACK_GATES, Verdict
 from v4_assets.production.events import Event
 from v4_assets.production.gates import evidence_gates, history_of
 from v4_assets.production.orders import gates_json
+from v4_assets.production.week_history import Recorded
 from v4_assets.production.weeks import can_close, name_of
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import Statement
@@ -81,8 +81,8 @@ def record(store: Store, rollout: Rollout, day: Day, events: Sequence[Event]) ->
             "retrospective": writes[one].retrospective,
             "recorded_at": day.clock.now(),
             "live_version": live(one),
-            "policy_sha256": closes.thresholds_sha256(rollout.policy, rollout.evaluation),
-            "policy": closes.thresholds(rollout.policy, rollout.evaluation),
+            "policy_sha256": week_history.thresholds_sha256(rollout.policy, rollout.evaluation),
+            "policy": week_history.thresholds(rollout.policy, rollout.evaluation),
             "gates": gates_json(judged[one].gates),
             "run_id": day.run_id,
         }

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from v4_assets.models.author_rows import as_text, difference
 from v4_assets.models.contract import Feature
+from v4_assets.models.expected_features import as_text, difference
 
 TIER = Feature("tier", "STRING", ("High", "Low", "Stable"), booster_name="tier_encoded")
 YEARS = Feature("years", "FLOAT64")

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from v4_assets.config.rollout import read_rollout
 from v4_assets.days import days_between
-from v4_assets.evaluation.silence import expected, left_out, silences
-from v4_assets.project import PROJECT
+from v4_assets.evaluation.silent_days import expected, left_out, silences
+from v4_assets.project_files import PROJECT
 
 SHIPPED = read_rollout(PROJECT / "rollout.yaml").evaluation
 FIRST, LAST = date(2025, 9, 1), date(2026, 2, 28)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from math import erf, sqrt
 from statistics import NormalDist
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
-from v4_assets.evaluation.strength import TOP, Strength
+from v4_assets.evaluation.model_strength import TOP, Strength
 
 Shape = Literal["smooth", "step"]
 Live = Literal["candidate", "baseline"]
@@ -49,30 +49,30 @@ NEUTRAL = Treatment()
 class Ranks:
     """Joint distribution of the conversions' ranks."""
 
-    cells: Numbers
+    cells: NDArray[Any]
     """Shape (CELLS, CELLS), candidate by baseline; sums to 1."""
-    own_edges: Numbers
+    own_edges: NDArray[Any]
     """Ranks at which the candidate's cells begin and end, shape (CELLS + 1,)."""
-    their_edges: Numbers
+    their_edges: NDArray[Any]
     conversions: float
     """Conversions for each one there would be without the treatment, by the lead."""
 
     @property
-    def own_top(self) -> Numbers:
+    def own_top(self) -> NDArray[Any]:
         """Of each of the candidate's cells, the share in the top decile, shape (CELLS,)."""
         return _share_above(self.own_edges)
 
     @property
-    def their_top(self) -> Numbers:
+    def their_top(self) -> NDArray[Any]:
         """The same of the baseline's."""
         return _share_above(self.their_edges)
 
     @property
-    def middles(self) -> tuple[Numbers, Numbers]:
+    def middles(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Ranks in the middle of each version's cells, shapes (CELLS,)."""
         return (self.own_edges[:-1] + self.own_edges[1:]) / 2, (self.their_edges[:-1] + self.their_edges[1:]) / 2
 
-    def draw(self, rng: np.random.Generator, count: int) -> Numbers:
+    def draw(self, rng: np.random.Generator, count: int) -> NDArray[Any]:
         """Cells that conversions fall into, as positions in the flattened `cells`; int, shape (count,)."""
         reached = np.cumsum(self.cells.ravel())
         drawn = np.searchsorted(reached, rng.random(count) * reached[-1])
@@ -104,7 +104,7 @@ def joint(
 
 
 @cache
-def margin(strength: Strength, base_rate: float, shape: Shape) -> Numbers:
+def margin(strength: Strength, base_rate: float, shape: Shape) -> NDArray[Any]:
     """Share of the conversions in each of CELLS equal cells of rank. Raises ValueError for an impossible strength."""
     power = strength.power(base_rate)
     if shape == "step":
@@ -114,17 +114,17 @@ def margin(strength: Strength, base_rate: float, shape: Shape) -> Numbers:
     return _smooth(strength, base_rate)
 
 
-def _smooth(strength: Strength, base_rate: float) -> Numbers:
+def _smooth(strength: Strength, base_rate: float) -> NDArray[Any]:
     """Newton's method on b and c; the step is halved until it brings lift and AUC nearer."""
     top = MIDDLES > 1 - TOP
     wanted = np.array([strength.top, strength.auc * (1 - base_rate) + base_rate / 2])
 
-    def density(found: Numbers) -> Numbers:
+    def density(found: NDArray[Any]) -> NDArray[Any]:
         exponent = found[0] * NORMAL + found[1] * NORMAL**2
         weights = np.exp(exponent - exponent.max())
         return np.asarray(weights / weights.sum())
 
-    def missed(found: Numbers) -> Numbers:
+    def missed(found: NDArray[Any]) -> NDArray[Any]:
         weights = density(found)
         return np.asarray(np.array([weights[top].sum(), weights @ MIDDLES]) - wanted)
 
@@ -145,21 +145,21 @@ def _smooth(strength: Strength, base_rate: float) -> Numbers:
 
 
 @cache
-def _of_leads(correlation: float) -> Numbers:
+def _of_leads(correlation: float) -> NDArray[Any]:
     """Joint distribution of all leads' ranks: normal scores of this correlation."""
     own, theirs, r = NORMAL[:, None], NORMAL[None, :], correlation
     exponent = -(r * r * (own**2 + theirs**2) - 2 * r * own * theirs) / (2 * (1 - r * r))
     return _fitted(np.exp(exponent - exponent.max()), EVEN, EVEN)
 
 
-def _fitted(cells: Numbers, rows: Numbers, columns: Numbers) -> Numbers:
+def _fitted(cells: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[Any]:
     for _ in range(FITTING_ROUNDS):
         cells = cells * (rows / cells.sum(axis=1))[:, None]
         cells = cells * (columns / cells.sum(axis=0))[None, :]
     return cells
 
 
-def _listed(treatment: Treatment) -> Numbers:
+def _listed(treatment: Treatment) -> NDArray[Any]:
     """Share of each cell that is listed and so becomes a lead, shape (CELLS,)."""
     if treatment.listed_share >= 1:
         return np.ones(CELLS)
@@ -167,19 +167,19 @@ def _listed(treatment: Treatment) -> Numbers:
     return np.array([_normal((r * score - border) / sqrt(1 - r * r)) for score in NORMAL])
 
 
-def _effort(treatment: Treatment, leads: Numbers, live: Live) -> Numbers:
+def _effort(treatment: Treatment, leads: NDArray[Any], live: Live) -> NDArray[Any]:
     """How much more each cell of the live version converts, shape (CELLS,)."""
     edges = _edges(leads.sum(axis=1 if live == "candidate" else 0))
     top, bottom = _share_above(edges), 1 - _share_above(edges, 0.2)
     return 1 + top * (treatment.top_effort - 1) + bottom * (treatment.bottom_effort - 1)
 
 
-def _edges(margin_of_leads: Numbers) -> Numbers:
+def _edges(margin_of_leads: NDArray[Any]) -> NDArray[Any]:
     reached = np.concatenate([[0.0], np.cumsum(margin_of_leads)])
     return np.asarray(reached / reached[-1])
 
 
-def _share_above(edges: Numbers, border: float = 1 - TOP) -> Numbers:
+def _share_above(edges: NDArray[Any], border: float = 1 - TOP) -> NDArray[Any]:
     low, high = edges[:-1], edges[1:]
     return np.asarray(np.clip((high - border) / np.maximum(high - low, 1e-300), 0.0, 1.0))
 

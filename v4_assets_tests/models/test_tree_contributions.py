@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from v4_assets.models import by_tree
+from v4_assets.models import tree_contributions
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Feature
 from v4_assets.models.profile import profile_of
@@ -40,28 +40,30 @@ def trained(depth: int, rounds: int = 30, types: list[str] | None = None, **para
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_value_has_the_bits_of_xgboosts_own(depth, rounds, seed):
     booster, matrix = trained(depth), rows(seed)
-    trees = present(by_tree.trees_of(booster, rounds))
+    trees = present(tree_contributions.trees_of(booster, rounds))
     assert len(trees) == (30 if rounds == "all" else rounds)
     assert max(map(len, trees)) == 2**depth - 1
     end = 0 if rounds == "all" else rounds
     expected = booster.predict(xgb.DMatrix(matrix, feature_names=NAMES), pred_contribs=True, iteration_range=(0, end))[
         :, :-1
     ]
-    found = by_tree.contributions(booster, trees, matrix)
+    found = tree_contributions.contributions(booster, trees, matrix)
     assert found.tobytes() == np.ascontiguousarray(expected).tobytes()
     assert np.abs(found).max() > 0.1
 
 
 def test_a_value_equal_to_a_threshold_goes_right_and_a_missing_one_its_own_way():
     booster = trained(2)
-    trees = present(by_tree.trees_of(booster, "all"))
+    trees = present(tree_contributions.trees_of(booster, "all"))
     thresholds = sorted({(split.place, float(split.below)) for tree in trees for split in tree})
     assert {split.missing_goes_left for tree in trees for split in tree} == {True, False}
     matrix = rows(3, len(thresholds))
     for row, (place, below) in enumerate(thresholds):
         matrix[row, place] = below
     expected = booster.predict(xgb.DMatrix(matrix, feature_names=NAMES), pred_contribs=True)[:, :-1]
-    assert by_tree.contributions(booster, trees, matrix).tobytes() == np.ascontiguousarray(expected).tobytes()
+    assert (
+        tree_contributions.contributions(booster, trees, matrix).tobytes() == np.ascontiguousarray(expected).tobytes()
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_a_value_equal_to_a_threshold_goes_right_and_a_missing_one_its_own_way()
     ids=["deeper trees", "DART", "two trees a round", "splits by category"],
 )
 def test_other_trees_are_left_to_xgboost(booster):
-    assert by_tree.trees_of(booster, "all") is None
+    assert tree_contributions.trees_of(booster, "all") is None
 
 
 @pytest.mark.parametrize("depth", [2, 4])
@@ -84,7 +86,7 @@ def test_reasons_of_many_leads_are_those_that_each_has_alone(depth):
     booster = trained(depth)
     features = tuple(Feature(name, "FLOAT64", nulls="nan") for name in NAMES)
     bundle = Bundle("v9.0.0", features, booster, {}, profile_of(NAMES, matrix, np.ones(3)), "", Path())
-    assert len(matrix) > by_tree.LEAST_ROWS
+    assert len(matrix) > tree_contributions.LEAST_ROWS
     together = [reason.to_pylist()[::300] for reason in bundle.reasons(matrix)]
     alone = [bundle.reasons(matrix[[place]]) for place in range(0, ROWS, 300)]
     assert together == [[lead[rank][0].as_py() for lead in alone] for rank in range(3)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import dagster as dg
 
 from v4_assets.checks import Finding
-from v4_assets.partition import Day
+from v4_assets.partitions import Day
 from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from v4_assets import tables
-from v4_assets.arrays import Numbers
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation import votes
 from v4_assets.evaluation.cohorts import Entries, Reach
 from v4_assets.evaluation.early_warning import REFERENCE_DAYS
 from v4_assets.evaluation.read import Evaluator
 from v4_assets.evaluation.watch_basis import MEASURED_DAYS, Basis, bases, calls_among, first_scores, watched_since
-from v4_assets.partition import write_partition
+from v4_assets.partitions import write_partition
 from v4_assets.production.events import Event
 from v4_assets.production.weeks import can_close, last_day
 from v4_assets.store import Store
@@ -65,10 +65,10 @@ class _Calls:
     switch: Event
     found: Entries
     scores: Mapping[str, pa.Table]
-    ids: Numbers
+    ids: NDArray[Any]
     counted: Sequence[Mapping[str, Any]]
 
-    def rows(self, new: Numbers) -> list[dict[str, Any]]:
+    def rows(self, new: NDArray[Any]) -> list[dict[str, Any]]:
         """One row per call, in the order of the calls."""
         found = self.found
         new = new[np.lexsort((self.ids[new].astype(str), found.called_on[new]))]
@@ -111,7 +111,7 @@ class _Calls:
         rows = self.evaluator.store.rows("lead_advisors", days)
         return {row["lead_id"]: row["advisor_crd"] for row in rows}
 
-    def _reasons(self, new: Numbers, crds: Mapping[str, int | None]) -> list[str | None]:
+    def _reasons(self, new: NDArray[Any], crds: Mapping[str, int | None]) -> list[str | None]:
         """Why each call does not vote; None where it does."""
         found, window = self.found, self.evaluator.rollout.outcome_window_days
         voted = {row["advisor_crd"] for row in self.counted if row["excluded"] is None}
@@ -140,7 +140,7 @@ class _Calls:
             reasons.append(reason)
         return reasons
 
-    def _computed_afterwards(self) -> Numbers:
+    def _computed_afterwards(self) -> NDArray[Any]:
         """Whether a lead's first score of either version was written on another day, bool (n,)."""
         late = np.zeros(len(self.found.contacted_on), dtype=bool)
         for version, table in self.scores.items():

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from v4_assets import tables
 from v4_assets.config.environment import Settings
 from v4_assets.errors import TableMissingError
-from v4_assets.models.answers_file import SCORE, TOLERANCE
 from v4_assets.models.cells import cells
 from v4_assets.models.contract import ALL_ROUNDS, Contract, Feature, encode, unusable
+from v4_assets.models.expected_file import SCORE, TOLERANCE
 from v4_assets.resources import store
 from v4_assets.scores.ranking import deciles, percentiles
 

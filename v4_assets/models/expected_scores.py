@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import xgboost as xgb
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.errors import FeatureError, ModelContractError
 from v4_assets.evaluation import metrics
-from v4_assets.models.answers_file import KnownAnswers, half_unit, numbers
 from v4_assets.models.booster_file import BoosterFacts
 from v4_assets.models.contract import ALL_ROUNDS, Contract, Feature, Matrix, Rounds, encode
+from v4_assets.models.expected_file import KnownAnswers, half_unit, numbers
 
 FEW_ROWS = 500
 
@@ -39,7 +39,7 @@ def verify_answers(
     facts: BoosterFacts,
     answers: KnownAnswers,
     sql_order: Sequence[str] = (),
-) -> tuple[Contract, Numbers]:
+) -> tuple[Contract, NDArray[Any]]:
     """The contract that gives the known answers, and its scores.
 
     `contract` is None where the rounds were left open: then all and the best are tried. Raises ModelContractError with
@@ -102,7 +102,7 @@ def _last(rounds: Rounds) -> int:
     return 0 if rounds == ALL_ROUNDS else int(rounds)
 
 
-def figure_problems(scores: Numbers, converted: Numbers, figures: dict[str, Any]) -> list[str]:
+def figure_problems(scores: NDArray[Any], converted: NDArray[Any], figures: dict[str, Any]) -> list[str]:
     """How AUC and lift of labelled rows differ from the stated figures, by more than rounding or one conversion."""
     count = int(converted.sum())
     if not 0 < count < len(converted):
@@ -120,14 +120,14 @@ def figure_problems(scores: Numbers, converted: Numbers, figures: dict[str, Any]
 
 def _given(
     booster: xgb.Booster, features: Sequence[Feature], rounds: Rounds, answers: KnownAnswers, order: Sequence[int]
-) -> Numbers | FeatureError:
+) -> NDArray[Any] | FeatureError:
     """The scores of one reading, or why the rows do not fit it."""
     try:
         rows, adapted = _inputs(features, answers.rows)
         matrix = np.ascontiguousarray(encode(adapted, rows)[:, list(order)])
     except FeatureError as error:
         return error
-    scores: Numbers = booster.inplace_predict(matrix, iteration_range=(0, _last(rounds)))
+    scores: NDArray[Any] = booster.inplace_predict(matrix, iteration_range=(0, _last(rounds)))
     return scores.astype(np.float64)
 
 

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.errors import FeatureError
 
 TOLERANCE = 1e-6
@@ -22,9 +23,9 @@ class KnownAnswers:
     """Rows, the scores they must get, and how far a score may be off; `converted` where the rows are labelled."""
 
     rows: pa.Table
-    scores: Numbers
-    tolerance: Numbers
-    converted: Numbers | None
+    scores: NDArray[Any]
+    tolerance: NDArray[Any]
+    converted: NDArray[Any] | None
 
 
 def read_answers(path: Path) -> KnownAnswers:
@@ -58,7 +59,7 @@ def numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         raise FeatureError(f"column {name} of the known answers is {column.type}, expected numbers") from error
 
 
-def _scores(column: pa.ChunkedArray, path: Path) -> tuple[Numbers, Numbers]:
+def _scores(column: pa.ChunkedArray, path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     """The scores, and how far each may be off: a text states them to its own decimals."""
     values = column.to_pylist()
     if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
@@ -71,7 +72,7 @@ def _scores(column: pa.ChunkedArray, path: Path) -> tuple[Numbers, Numbers]:
     return _finite(scores, path), np.asarray([half_unit(value) + TOLERANCE for value in values])
 
 
-def _finite(scores: Numbers, path: Path) -> Numbers:
+def _finite(scores: NDArray[Any], path: Path) -> NDArray[Any]:
     if not np.isfinite(scores).all():
         raise FeatureError(f"{path}: a score is NaN or infinite. Correct the column `score`.")
     return scores
@@ -83,11 +84,11 @@ def half_unit(text: str) -> float:
     return 0.5 * 10.0 ** int(exponent) if isinstance(exponent, int) and exponent < 0 else 0.0
 
 
-def _converted(rows: pa.Table, path: Path) -> Numbers | None:
+def _converted(rows: pa.Table, path: Path) -> NDArray[Any] | None:
     if LABEL not in rows.column_names:
         return None
     labels = numbers(rows[LABEL], LABEL).to_numpy()
     if not np.isin(labels, (0, 1)).all():
         raise FeatureError(f"{path}: {LABEL} must be true or false, or 1 or 0, on every row.")
-    result: Numbers = labels.astype(bool)
+    result: NDArray[Any] = labels.astype(bool)
     return result

@@ -6,9 +6,9 @@ from datetime import date, timedelta
 import pytest
 
 from v4_assets.config.rollout_policy import Weeks
-from v4_assets.production.closes import Recorded, changed_since, thresholds, thresholds_sha256, with_records
 from v4_assets.production.decision import EVIDENCE_GATES, ROLLBACK_GATES, Action, Evaluated
 from v4_assets.production.orders import gates_json
+from v4_assets.production.week_history import Recorded, changed_since, thresholds, thresholds_sha256, with_records
 from v4_assets.production.weeks import closes
 from v4_assets_tests.fixtures.policy_worlds import EVALUATION, FAIL, PASS, POLICY, changed, day_gates, watch
 
