@@ -141,13 +141,16 @@ def of_finding(finding: Finding, policy_sha256: str | None = None) -> CheckResul
     )
 
 
-def unasked(checks: Iterable[Check], asset: str, reason: str) -> Iterator[dg.AssetCheckResult]:
-    """One result per check of a step that waits: a warning that nothing was checked, which stops no other step."""
+def unasked(checks: Iterable[Check], asset: str, reason: str, *, passed: bool = False) -> Iterator[dg.AssetCheckResult]:
+    """One result per check of a step that waits: a warning that nothing was checked, which stops no other step.
+
+    With `passed` there is nothing to be checked, and no warning.
+    """
     for check in checks:
         yield dg.AssetCheckResult(
             check_name=check.name,
             asset_key=asset,
-            passed=False,
+            passed=passed,
             severity=dg.AssetCheckSeverity.WARN,
             description=f"not checked: {reason}",
         )

@@ -11,11 +11,12 @@ from v4_assets import judgements, sql, tables
 from v4_assets.checks import Check, Finding, of_finding, results, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
+from v4_assets.days_in_parallel import Judge, Observe, Work, worked
 from v4_assets.errors import PolicyError, V4Error
 from v4_assets.judgements import Judgement
 from v4_assets.names import ONLY_GAPS_TAG, ONLY_TODAY, PROCESS_TAG, REPLACE_LIVE_TAG
-from v4_assets.overlap import Judge, Observe, Work, worked
-from v4_assets.partition import Day, is_kept, metadata_of, write_query
+from v4_assets.partitions import Day, is_kept, metadata_of, write_query
+from v4_assets.production import events as deployments
 from v4_assets.production import given
 from v4_assets.runs import this_process
 from v4_assets.store import Store
@@ -41,17 +42,20 @@ def days(context: dg.AssetExecutionContext, clock: Clock, store: Store | None = 
         context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
     permitted = given.replacement_of(store, tags.get(REPLACE_LIVE_TAG)) if store else None
     only_gaps = tags.get(ONLY_GAPS_TAG) == "true"
-    dates = [date.fromisoformat(key) for key in sorted(context.partition_keys)]
-    if dates[-1] > clock.today():
-        raise V4Error(f"{dates[-1]} has not begun in New York, where it is {clock.today()}. Run it on its day.")
+    # A month's key has no day, and stands for its first.
+    dates = {
+        date.fromisoformat(key if len(key) > len("2026-02") else f"{key}-01"): key for key in context.partition_keys
+    }
+    if max(dates) > clock.today():
+        raise V4Error(f"{max(dates)} has not begun in New York, where it is {clock.today()}. Run it on its day.")
     _verify_today(context.job_def.asset_layer.selected_asset_keys, dates, clock.today())
     # One instant for all of it: an asset that runs across midnight must not change its mind.
     stopped = Clock(clock.now())
     return tuple(
-        Day(day, stopped, context.run_id, permitted.reason, only_gaps, permitted.writes)
+        Day(day, stopped, context.run_id, permitted.reason, only_gaps, permitted.writes, dates[day])
         if permitted and permitted.day == day
-        else Day(day, stopped, context.run_id, only_gaps=only_gaps)
-        for day in dates
+        else Day(day, stopped, context.run_id, only_gaps=only_gaps, key=dates[day])
+        for day in sorted(dates)
     )
 
 
@@ -69,7 +73,7 @@ def daily_asset(
     key: str,
     *,
     rollout: Rollout,
-    partitions: dg.DailyPartitionsDefinition,
+    partitions: dg.DailyPartitionsDefinition | dg.MonthlyPartitionsDefinition,
     group: str,
     deps: Iterable[str],
     description: str,
@@ -79,13 +83,15 @@ def daily_asset(
     observe: Observe = lambda store, day: (),
     waits: Callable[[Store, Sequence[Day]], str | None] = lambda store, days: None,
     priority: int = 0,
+    version: str | None = None,
 ) -> dg.AssetsDefinition:
     """An asset that fills one partition of the table `key` a day by `work`, and reports its `checks`.
 
     Where `waits` gives a reason, the step writes nothing, stays green, and what depends on it is skipped. `observe`
     gives observations of assets that other systems make. A range of days is one run: `work` is called day by day,
     oldest first, what it returns is called to check the rows, and each check reports once for the whole range. Of the
-    steps that could run, a higher `priority` runs first.
+    steps that could run, a higher `priority` runs first. Once its `version` is archived it writes and checks nothing,
+    and what depends on it goes on.
     """
     table, deps = rollout.catalogue[key], sorted(deps)
     thresholds = text_sha256(rollout.checks.model_dump_json())
@@ -115,6 +121,11 @@ def daily_asset(
             yield dg.AssetObservation(key, metadata={"waits": reason})
             yield from unasked(checks, key, reason)
             return
+        if version and version in deployments.state_after(store.events()).archived:
+            reason = f"{version} is archived: nothing was written. `v4 restore {version} --reason …` brings it back."
+            yield from unasked(checks, key, reason, passed=True)
+            yield dg.MaterializeResult(metadata={"archived": reason})
+            return
         # Read before the work: an input that is written meanwhile makes the judgement stale, not wrong.
         inputs = judgements.inputs_of(store, deps, [day.date for day in wanted]) if checks else {}
         done = worked(store, wanted, work, observe)
@@ -132,9 +143,7 @@ def daily_asset(
                 )
             if is_kept(write, day):
                 context.log.info(f"{key} of {day.date} was there already and is kept; see `v4 run --replace-live`.")
-            context.add_asset_metadata(
-                {**metadata_of(write, day, one.seconds), **one.cost}, partition_key=day.date.isoformat()
-            )
+            context.add_asset_metadata({**metadata_of(write, day, one.seconds), **one.cost}, partition_key=day.key)
         judgements.record(store, judged)
         yield dg.MaterializeResult(check_results=list(results(checks, findings, key)))
 
@@ -152,6 +161,7 @@ def table_asset(
     judge: Callable[[Store, Day], Sequence[Finding]] = lambda store, day: (),
     observe: Observe = lambda store, day: (),
     priority: int = 0,
+    version: str | None = None,
 ) -> dg.AssetsDefinition:
     """A daily asset that sql/KEY.sql makes inside the warehouse. What it depends on is read from the file's header."""
     file = sql.load(key)
@@ -171,6 +181,7 @@ def table_asset(
         work=work,
         observe=observe,
         priority=priority,
+        version=version,
     )
 
 

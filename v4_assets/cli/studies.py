@@ -126,7 +126,7 @@ def show_odds(
             names = ", ".join(f"--{one.replace('_', '-')}" for one in stated)
             raise click.UsageError(f"--from-data measures {names}; leave one of them out.")
         settings = load_existing()
-        assumptions = measuring.measured(store(settings), rollout, settings.clock, assumptions)
+        assumptions = measuring.measured(store(settings, reading=True), rollout, settings.clock, assumptions)
     try:
         found = odds.simulate(assumptions, rollout.policy, rollout.evaluation, model_error=not no_model_error)
     except ValueError as error:
@@ -168,15 +168,15 @@ def _verify_same_outcome(recorded: Rollout, other: Rollout) -> None:
 
 
 def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Sequence[Replayed]":
-    from v4_assets.evaluation import watching
+    from v4_assets.evaluation import booked_calls
     from v4_assets.resources import store
     from v4_assets.studies import replay as replaying
 
-    record = store(load_existing())
+    record = store(load_existing(), reading=True)
     with record.session():
         events = record.events()
         recorded = record.comparisons(first, last)
-        warning = watching.read_warning(record, rollout, events, last)
+        warning = booked_calls.read_warning(record, rollout, events, last)
     if not events or not recorded:
         raise PolicyError(
             f"No evidence is recorded from {first} to {last}. `v4 run` records it every day, `v4 backfill --evaluate` "

@@ -10,6 +10,7 @@ import dagster as dg
 from v4_assets import tables, verdicts
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.names import DAILY_JOB
+from v4_assets.production import events as deployments
 from v4_assets.production.syncs import Delivery
 from v4_assets.runs import PARTITION_TAG, executing
 from v4_assets.store import Store
@@ -23,6 +24,12 @@ def read(store: Store) -> Delivery:
     return Delivery([row | {"ended_at": row["ended_at"].astimezone(NEW_YORK)} for row in rows])
 
 
+def owed(store: Store, day: date, live: str | None) -> str | None:
+    """Why Salesforce lacks the live version's scores of the day; None when they are delivered."""
+    switch = deployments.state_after(store.events()).live
+    return read(store).owed(day, live, switch.happened_at if switch else None)
+
+
 def action_id(day: date) -> str:
     """What the runs of a day's owed sync are tagged with."""
     return f"sync-{day}"
@@ -34,7 +41,7 @@ def is_owed(instance: dg.DagsterInstance, store: Store, clock: Clock, live: str 
     Before `since`, the instant from which the day's run is overdue, that run must have begun: it sends them itself.
     """
     day = clock.today()
-    if live is None or read(store).owed(day, live) is None:
+    if live is None or owed(store, day, live) is None:
         return False
     runs = dg.RunsFilter(job_name=DAILY_JOB, tags={PARTITION_TAG: day.isoformat()})
     if clock.now() < since and not instance.get_runs(runs, limit=1):

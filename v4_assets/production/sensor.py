@@ -42,8 +42,9 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
     ) -> dg.SensorResult:
         end_left_over(context.instance)
         status = read_status(context.instance, store, rollout, clock)
-        since = due(rollout, status.rollout.today)
-        if status.order is None and delivery.is_owed(context.instance, store, clock, status.rollout.live, since):
+        since, live = due(rollout, status.rollout.today), status.rollout.live
+        idle = status.order is None and status.hold is None
+        if idle and delivery.is_owed(context.instance, store, clock, live, since):
             return _owed(context, status)
         return answer(context, store, status, rollout, clock)
 

@@ -13,10 +13,11 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.daily import MaterializeResult
 from v4_assets.errors import SalesforceError, SalesforceSetupError, V4Error, ValuesOutOfRangeError
 from v4_assets.judgements import ERROR, WARN, CheckResult, Judgement
-from v4_assets.names import PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
-from v4_assets.production import given
+from v4_assets.names import ACTION_TAG, PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
+from v4_assets.production import given, holds
 from v4_assets.production.assets import only_today
 from v4_assets.production.decision import Verdict
+from v4_assets.production.events import Event
 from v4_assets.production.given import LargeChange
 from v4_assets.salesforce import checks, sync
 from v4_assets.salesforce.client.org import CRM, Org
@@ -25,10 +26,10 @@ from v4_assets.salesforce.ledger import Ledger
 from v4_assets.salesforce.metadata import looked_at, of_dry_run, of_sync
 from v4_assets.salesforce.plan import SyncPlan
 from v4_assets.salesforce.preview import dry_run
-from v4_assets.salesforce.result import SyncResult
 from v4_assets.salesforce.rows import ROW, DayScores
 from v4_assets.salesforce.scores import live_scores
 from v4_assets.salesforce.sync_record import SyncRecord
+from v4_assets.salesforce.sync_result import SyncResult
 from v4_assets.store import Store
 
 Results = Iterator[dg.AssetCheckResult | dg.AssetObservation | MaterializeResult]
@@ -73,6 +74,12 @@ def salesforce_sync(
             yield from unasked(asked, SALESFORCE_SYNC, waits)
             return
         attempt = _Attempt(context, store, rollout, clock, salesforce)
+        if hold := attempt.hold():
+            attempt.version = store.live()
+            attempt.owes(holds.sentence(hold))
+            yield from unasked(asked, SALESFORCE_SYNC, holds.sentence(hold))
+            yield dg.MaterializeResult(metadata={"held": holds.sentence(hold)})
+            return
         try:
             yield from attempt.results()
         except V4Error as error:
@@ -104,6 +111,12 @@ class _Attempt:
     @property
     def ledger(self) -> Ledger:
         return Ledger(self.store.warehouse, self.rollout.catalogue, self.clock)
+
+    def hold(self) -> Event | None:
+        """The hold in force; None without one, and for a run that carries out an order: a person gave it."""
+        if ACTION_TAG in self.context.run.tags:
+            return None
+        return holds.hold_at(self.store.events(), self.clock.now())
 
     def owes(self, why: str) -> None:
         """Record that the day's scores were not delivered, unless the sync itself has recorded how it ended."""

@@ -204,9 +204,17 @@ def test_what_a_reader_does_not_read_the_real_instance_does_and_the_reader_sees_
     materialize(settings)
     with read_instance(settings) as reading:
         [run] = reading.get_runs()
-        reading.report_run_failed(run, "its process has exited")
-        assert [one.status for one in reading.get_runs()] == [dg.DagsterRunStatus.FAILURE]
+        reading.report_run_canceled(run)
+        assert [one.status for one in reading.get_runs()] == [dg.DagsterRunStatus.CANCELED]
         assert reading.get_materialized_partitions(dg.AssetKey("made")) == {"monday", "tuesday"}
+
+
+def test_a_reader_reports_no_run_as_failed(settings):
+    materialize(settings)
+    with read_instance(settings) as reading:
+        [run] = reading.get_runs()
+        reading.report_run_failed(run, "its process has exited")
+        assert [one.status for one in reading.get_runs()] == [dg.DagsterRunStatus.SUCCESS]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,14 @@ CLOCK_STANDS = "time zones"
 SCORES = {OLD: "v4_daily_scores", NEW: "v4_daily_scores_v41"}
 
 
+MONTHLY = (
+    *("v4_prospects", "v4_prospect_list", "v4_prospect_lists", "v4_prospect_departures", "v4_prospect_firm_activity"),
+    *("v4_prospect_advisor_firms", "v4_prospect_common_features", "v4_prospect_scores"),
+    *(f"v4_prospect_{what}_{key}" for what in ("features", "scores", "profile") for key in ("v40", "v41")),
+)
+"""The tables and the view of the monthly job."""
+
+
 def _versions_are_recorded(story: Story) -> None:
     """Schema 2: the schema versions, and the bundles that older rows, which name none, stand for."""
     [row] = story.read("SELECT * FROM `ml_features`.`v4_schema` WHERE version = 2")
@@ -56,8 +64,9 @@ def _versions_are_recorded(story: Story) -> None:
 
 ADDED: dict[int, dict[str, tuple[str, ...]]] = {
     2: dict.fromkeys((*SCORES.values(), "v4_production_scores"), ("bundle_sha256",))
-    | dict.fromkeys(("v4_production", "v4_production_periods", "v4_deployments"), ("bundle_sha256",))
+    | dict.fromkeys(("v4_production", "v4_production_periods"), ("bundle_sha256",))
     | {
+        "v4_deployments": ("bundle_sha256", "hold_until"),
         "v4_lift_comparison": ("bundle_sha256", "silent_days"),
         "v4_source_observations": ("impossible_count", "impossible_examples"),
         "v4_schema": (),
@@ -68,6 +77,7 @@ ADDED: dict[int, dict[str, tuple[str, ...]]] = {
         "v4_week_closes": (),
         "v4_check_results": (),
         "v4_orders": (),
+        **dict.fromkeys(MONTHLY, ()),
     },
 }
 """Schema version to the tables and views it changed, with their new columns; one without any is new itself."""

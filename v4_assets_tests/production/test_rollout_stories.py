@@ -23,6 +23,7 @@ from v4_assets.names import (
 )
 from v4_assets.operations import actions, operate
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.operations.status import status
 from v4_assets.production import given
 from v4_assets.production.decision import Action, Decision, Verdict
 from v4_assets.production.orders import Order
@@ -403,15 +404,18 @@ def assert_asks(told: Story) -> None:
     tick = told.tick()
     assert (tick.outcomes, told.live) == ((), OLD)
     assert tick.said.startswith("ask: v4.1.0 has earned its promotion.")
-    assert tick.said.endswith("Approval is manual: `v4 approve` agrees to it on this evidence.")
+    line = f"v4 approve {told.evidence_sha256[:12]}"
+    assert tick.said.endswith(f"Approval is manual: `{line}` agrees to it on this evidence.")
+    assert f"`{line}`" in "".join(one["what"] for one in status(told.settings)["to_do"])
 
 
 def test_a_promotion_that_needs_a_person_happens_when_one_agrees_to_this_evidence(asked):
     assert_asks(asked)
     sha256 = asked.evidence_sha256
     for wrong in ("0" * 12, sha256[:7], ""):
-        with pytest.raises(PolicyError, match=f"The evidence of 2026-01-11 is {sha256[:12]}, not {wrong}"):
+        with pytest.raises(PolicyError, match=f"'{wrong}' is not the evidence of 2026-01-11") as refused:
             actions.approve(asked.settings, wrong)
+        assert sha256[:8] not in str(refused.value)
     assert asked.happened == ADOPTED
     approved = actions.approve(asked.settings, sha256[:12])
     assert (approved.version, approved.evidence_sha256, approved.evidence_day) == (NEW, sha256, SEVENTH)
