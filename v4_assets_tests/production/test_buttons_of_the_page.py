@@ -1,12 +1,10 @@
 """The buttons of Dagster's page, by the mutations that the browser sends: tags and config travel with them."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from dagster._core.test_utils import in_process_test_workspace
@@ -48,7 +46,7 @@ def page(told: Story) -> Iterator[Send]:
     (told.home / "dagster" / "dagster.yaml").write_text(AT_ONCE, encoding="utf-8")
     target = LoadableTargetOrigin(executable_path=sys.executable, module_name="v4_assets.definitions", attribute="defs")
     with (
-        patch.dict(os.environ, told.environment),
+        told.found_by_dagster(),
         told.measured(),
         dagster_instance(told.settings) as instance,
         in_process_test_workspace(instance, target) as workspace,
