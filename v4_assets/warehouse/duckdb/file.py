@@ -163,7 +163,7 @@ def _verify_there(path: Path) -> None:
 
 def _open(path: Path, seconds: float, memory_limit: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """The opened file. Also waits for a program that does not use this project's lock, such as a DuckDB shell."""
-    deadline = time.monotonic() + seconds
+    deadline, is_new = time.monotonic() + seconds, not path.exists()
     while True:
         try:
             opened = duckdb.connect(path, read_only=read_only, config={"memory_limit": memory_limit})
@@ -179,6 +179,8 @@ def _open(path: Path, seconds: float, memory_limit: str, *, read_only: bool) -> 
         except duckdb.Error as error:
             raise _unusable(path, error) from error
         else:
+            if is_new:
+                path.chmod(0o600)  # it holds names and addresses of leads
             opened.execute(SETTINGS)
             return opened
 
