@@ -11,11 +11,11 @@ from v4_assets import judgements, sql, tables
 from v4_assets.checks import Check, Finding, of_finding, results, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
+from v4_assets.days_in_parallel import Judge, Observe, Work, worked
 from v4_assets.errors import PolicyError, V4Error
 from v4_assets.judgements import Judgement
 from v4_assets.names import ONLY_GAPS_TAG, ONLY_TODAY, PROCESS_TAG, REPLACE_LIVE_TAG
-from v4_assets.overlap import Judge, Observe, Work, worked
-from v4_assets.partition import Day, is_kept, metadata_of, write_query
+from v4_assets.partitions import Day, is_kept, metadata_of, write_query
 from v4_assets.production import events as deployments
 from v4_assets.production import given
 from v4_assets.runs import this_process
@@ -42,17 +42,20 @@ def days(context: dg.AssetExecutionContext, clock: Clock, store: Store | None = 
         context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
     permitted = given.replacement_of(store, tags.get(REPLACE_LIVE_TAG)) if store else None
     only_gaps = tags.get(ONLY_GAPS_TAG) == "true"
-    dates = [date.fromisoformat(key) for key in sorted(context.partition_keys)]
-    if dates[-1] > clock.today():
-        raise V4Error(f"{dates[-1]} has not begun in New York, where it is {clock.today()}. Run it on its day.")
+    # A month's key has no day, and stands for its first.
+    dates = {
+        date.fromisoformat(key if len(key) > len("2026-02") else f"{key}-01"): key for key in context.partition_keys
+    }
+    if max(dates) > clock.today():
+        raise V4Error(f"{max(dates)} has not begun in New York, where it is {clock.today()}. Run it on its day.")
     _verify_today(context.job_def.asset_layer.selected_asset_keys, dates, clock.today())
     # One instant for all of it: an asset that runs across midnight must not change its mind.
     stopped = Clock(clock.now())
     return tuple(
-        Day(day, stopped, context.run_id, permitted.reason, only_gaps, permitted.writes)
+        Day(day, stopped, context.run_id, permitted.reason, only_gaps, permitted.writes, dates[day])
         if permitted and permitted.day == day
-        else Day(day, stopped, context.run_id, only_gaps=only_gaps)
-        for day in dates
+        else Day(day, stopped, context.run_id, only_gaps=only_gaps, key=dates[day])
+        for day in sorted(dates)
     )
 
 
@@ -70,7 +73,7 @@ def daily_asset(
     key: str,
     *,
     rollout: Rollout,
-    partitions: dg.DailyPartitionsDefinition,
+    partitions: dg.DailyPartitionsDefinition | dg.MonthlyPartitionsDefinition,
     group: str,
     deps: Iterable[str],
     description: str,
@@ -140,9 +143,7 @@ def daily_asset(
                 )
             if is_kept(write, day):
                 context.log.info(f"{key} of {day.date} was there already and is kept; see `v4 run --replace-live`.")
-            context.add_asset_metadata(
-                {**metadata_of(write, day, one.seconds), **one.cost}, partition_key=day.date.isoformat()
-            )
+            context.add_asset_metadata({**metadata_of(write, day, one.seconds), **one.cost}, partition_key=day.key)
         judgements.record(store, judged)
         yield dg.MaterializeResult(check_results=list(results(checks, findings, key)))
 

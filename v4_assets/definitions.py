@@ -15,12 +15,14 @@ from v4_assets.evaluation import assets as evaluation_assets
 from v4_assets.features import assets as feature_assets
 from v4_assets.models import assets as model_assets
 from v4_assets.names import SALESFORCE_SYNC
-from v4_assets.partition import daily_partitions
+from v4_assets.partitions import daily_partitions
 from v4_assets.production import archive
 from v4_assets.production import assets as production_assets
 from v4_assets.production.overdue import due
 from v4_assets.production.sensor import rollout_sensor
-from v4_assets.project import PACKAGE
+from v4_assets.project_files import PACKAGE
+from v4_assets.prospects.assets import prospect_assets
+from v4_assets.prospects.months import monthly_partitions
 from v4_assets.report import assets as report_assets
 from v4_assets.report import publishing
 from v4_assets.report.alerts import alert_sensor
@@ -58,10 +60,11 @@ def build(settings: Settings) -> dg.Definitions:
     rollout = settings.rollout
     for note in dialects.verify(settings.warehouse):
         dg.get_dagster_logger().warning(note)
-    days = daily_partitions(rollout.first_day, settings.clock.today() if settings.clock.fixed else None)
+    last_day = settings.clock.today() if settings.clock.fixed else None
+    days, months = daily_partitions(rollout.first_day, last_day), monthly_partitions(rollout.first_day, last_day)
     versions = rollout.versions.items()
     org = crm(settings)
-    daily, parts, actions = jobs.daily_job(), jobs.parts(), jobs.action_jobs()
+    daily, parts, actions, monthly = jobs.daily_job(), jobs.parts(), jobs.action_jobs(), jobs.monthly_jobs()
     return dg.Definitions(
         assets=attributed(
             [
@@ -78,6 +81,7 @@ def build(settings: Settings) -> dg.Definitions:
                 archive.champion_archive(rollout, days),
                 salesforce_assets.salesforce_sync(rollout, days, sends=org.org is not None),
                 report_assets.rollout_report(rollout, days),
+                *prospect_assets(rollout, months),
                 model_assets.training_set(rollout),
                 *(model_assets.model_asset(version, entry, rollout) for version, entry in versions),
             ],
@@ -88,10 +92,14 @@ def build(settings: Settings) -> dg.Definitions:
             daily,
             *parts,
             *actions,
+            *monthly,
             jobs.training_job(),
             jobs.checklist_job(rollout),
         ],
-        schedules=[jobs.daily_schedule(rollout, daily, running=settings.schedule)],
+        schedules=[
+            jobs.daily_schedule(rollout, daily, running=settings.schedule),
+            jobs.monthly_schedule(rollout, monthly[0], running=settings.schedule and rollout.prospects.enabled),
+        ],
         sensors=[
             rollout_sensor(rollout, [*parts, *actions], running=settings.sensors),
             alert_sensor(rollout, settings.slack_webhook, publishing.rewrite, running=settings.sensors),

@@ -1,4 +1,4 @@
-"""Jobs: the daily job and its parts, promotion, rollback and sunset, training, the pre-deployment checklist."""
+"""Jobs: daily and its parts, monthly, promotion, rollback and sunset, training, the pre-deployment checklist."""
 
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,9 @@ from v4_assets.names import (
     PART_TAG,
     PAST_DAY_JOB,
     PRODUCTION_ALIAS,
+    PROSPECT_LIST_JOB,
+    PROSPECTS_GROUP,
+    PROSPECTS_JOB,
     ROLLOUT_REPORT,
     SALESFORCE_SYNC,
     SCORES_GROUP,
@@ -26,6 +29,7 @@ from v4_assets.names import (
     TRAINING_GROUP,
     TRAINING_JOB,
 )
+from v4_assets.prospects import contracts
 
 if TYPE_CHECKING:
     # Dagster returns these types from public functions but does not export their names.
@@ -133,6 +137,40 @@ def checklist_job(rollout: Rollout) -> "AssetJob":
         tags={PART_TAG: "training"},
         selection=dg.AssetSelection.checks_for_assets(*models),
         description="The guide's pre-deployment checklist on the registered models.",
+    )
+
+
+def monthly_jobs() -> "list[AssetJob]":
+    """Scores of every advisor and the list of whom to contact, one partition a month; and the list alone."""
+    return [
+        dg.define_asset_job(
+            PROSPECTS_JOB,
+            tags={PART_TAG: "monthly"},
+            selection=dg.AssetSelection.groups(PROSPECTS_GROUP),
+            description="Score every producing, active advisor with every version, and make the month's list.",
+        ),
+        dg.define_asset_job(
+            PROSPECT_LIST_JOB,
+            tags={PART_TAG: "monthly"},
+            selection=dg.AssetSelection.assets(contracts.PROSPECT_LIST),
+            description="Make the month's list from the live version's scores that are there.",
+        ),
+    ]
+
+
+def monthly_schedule(rollout: Rollout, job: "AssetJob", *, running: bool) -> "Schedule":
+    """On the first of the month at `daily_run.at` in New York."""
+    return dg.build_schedule_from_partitioned_job(
+        job,
+        day_of_month=1,
+        hour_of_day=rollout.daily_run.at.hour,
+        minute_of_hour=rollout.daily_run.at.minute,
+        description=(
+            f"{rollout.daily_run} in New York on the first of the month. Off unless `V4_SCHEDULE=on`; a month that was "
+            "missed is made up for by `v4 prospects run`."
+        ),
+        tags={PART_TAG: "monthly"},
+        default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
     )
 
 

@@ -11,6 +11,7 @@ EVALUATION_GROUP = "5_evaluation"
 PRODUCTION_GROUP = "6_production"
 SALESFORCE_GROUP = "7_salesforce"
 TRAINING_GROUP = "8_training"
+PROSPECTS_GROUP = "9_prospects"
 
 PRODUCTION_ALIAS = "production_alias"
 CHAMPION_ARCHIVE = "champion_archive"
@@ -27,6 +28,8 @@ PAST_DAY_JOB = "past_day"
 SYNC_JOB = "sync_salesforce"
 TRAINING_JOB = "train_models"
 CHECKLIST_JOB = "pre_deployment_checks"
+PROSPECTS_JOB = "monthly_prospects"
+PROSPECT_LIST_JOB = "list_prospects"
 ACTION_JOBS = {"promotion": "promote_production", "rollback": "rollback_production", "sunset": "sunset_champion"}
 """Kind of order to the job that executes it."""
 FIRST_ASSETS = {"promotion": PRODUCTION_ALIAS, "rollback": PRODUCTION_ALIAS, "sunset": CHAMPION_ARCHIVE}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from v4_assets import sql
+from v4_assets.prospects import contracts
 from v4_assets.sources import reading
 from v4_assets.sources.types import SourceTypes
 from v4_assets.sql import Column, Query
@@ -127,7 +128,7 @@ class Catalogue(Mapping[str, Table]):
     """All tables by key, for one set of datasets, versions, names of the Lead table's columns and one kind of week.
 
     `week` is the part of a date in GoogleSQL, such as WEEK(SATURDAY); `brought` are columns of the sources that only
-    some versions need, by table.
+    some versions need, by table; `prospect_percentiles` is how the view of the prospects counts.
     """
 
     def __init__(
@@ -138,9 +139,10 @@ class Catalogue(Mapping[str, Table]):
         week: str = "ISOWEEK",
         brought: Mapping[str, tuple[Column, ...]] | None = None,
         source_types: SourceTypes | None = None,
+        prospect_percentiles: contracts.Counting = "one_to_hundred",
     ) -> None:
         self.brought = brought or {}
-        self._week = week
+        self._settled = {"policy.week": week, "prospects.percentile": contracts.PERCENTILES[prospect_percentiles]}
         self.datasets = datasets
         self.versions = versions
         self.lead_columns = reading.lead_names(lead_columns or {})
@@ -162,6 +164,8 @@ class Catalogue(Mapping[str, Table]):
                 self._made(scores_key(names.key), names.scores_table, contract="daily_scores"),
                 self._made(profile_key(names.key), f"v4_feature_profile_{names.key}", contract="feature_profile"),
             ]
+        monthly = contracts.declared(names.key for names in versions.values())
+        made += [Table(key, datasets.features, f"v4_{key}", columns, about) for key, columns, about in monthly]
         self._tables = {table.key: table for table in (*sources, *made)}
 
     def _made(self, key: str, name: str, contract: str | None = None) -> Table:
@@ -209,16 +213,9 @@ class Catalogue(Mapping[str, Table]):
         views.append(("v4_production_scores", every, sql.load("production_scores").purpose))
         for name in ("production_periods", "weekly_lift_by_decile"):
             views.append((f"v4_{name}", self.query(name), sql.load(name).purpose))
+        prospects = contracts.view_query((one.key for one in self.versions.values()), self.names())
+        views.append((contracts.VIEW, prospects, sql.load(prospects.name).purpose))
         return tuple(View(self.datasets.features, *one) for one in views)
-
-    def view_columns(self, name: str) -> tuple[str, ...]:
-        """Names of a view's columns; of a version's features view those of its table."""
-        for one in (one for one in self.versions.values() if name == one.features_view):
-            legacy = sql.load("legacy_features").columns if one.legacy_columns else ()
-            return tuple(column.name for column in (*self[features_key(one.key)].columns, *legacy))
-        file = {view.name: view.query.name for view in self.views}[name]
-        contract = "daily_scores" if file == "production_scores" else file
-        return tuple(column.name for column in sql.load(contract).columns)
 
     def lineage(self, version: str) -> tuple[str, ...]:
         """Keys of the checked tables that a version's scores are made from, its scores last."""
@@ -240,7 +237,7 @@ class Catalogue(Mapping[str, Table]):
             {key: table.full_name for key, table in self.items()}
             | self._read
             | self._reading.names
-            | {"policy.week": self._week}
+            | self._settled
             | {placeholder: self[key].full_name for placeholder, key in aliases.items()}
         )
 

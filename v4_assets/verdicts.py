@@ -4,7 +4,7 @@ A failed blocking check stops its own run, but not a later run of a single asset
 write it is about. Before rows are sent, the judgements of exactly these rows and of all their inputs are read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -19,6 +19,12 @@ from v4_assets.warehouse.writes import PartitionWrite
 def unpassed(store: Store, day: date, version: str) -> list[str]:
     """What keeps a version's scores of the day from being shipped, one sentence each; empty when all checks passed."""
     return _Judged.of(store, day, day).problems(day, version)
+
+
+def unpassed_tables(store: Store, day: date, keys: Iterable[str]) -> list[str]:
+    """The same of the partitions of single tables, whose sources were checked where they were read."""
+    judged = _Judged.of(store, day, day)
+    return [line for key in keys for line in judged.of_table(store.catalogue[key].name, day)]
 
 
 def live_parallel_days(store: Store, versions: Sequence[str], *, since: date | None, until: date) -> int:
@@ -61,15 +67,8 @@ class _Judged:
 
     def problems(self, day: date, version: str) -> list[str]:
         """Tables of the version's lineage whose latest write has not passed, one sentence each."""
-        found = []
-        for key in self.catalogue.lineage(version):
-            name = self.catalogue[key].name
-            write = self.writes.get((name, day))
-            if write is None:
-                found.append(f"{name} has no rows of {day}")
-            else:
-                judged = self.by_write.get((name, day, write.sequence))
-                found += _problem(name, judged, f"the latest write of {day}")
+        keys = self.catalogue.lineage(version)
+        found = [line for key in keys for line in self.of_table(self.catalogue[key].name, day)]
         # The run that listed the leads checked the sources first; their rows are rewritten by every run.
         listed = self.writes.get((self.catalogue[tables.SCORED_LEADS].name, day))
         if listed:
@@ -77,6 +76,13 @@ class _Judged:
             checked = self.by_run.get((name, day, str(listed.run_id)))
             found += _problem(name, checked, f"the check before the leads of {day} were listed")
         return found
+
+    def of_table(self, name: str, day: date) -> list[str]:
+        """Why the latest write of a table's partition has not passed; empty when it has."""
+        write = self.writes.get((name, day))
+        if write is None:
+            return [f"{name} has no rows of {day}"]
+        return _problem(name, self.by_write.get((name, day, write.sequence)), f"the latest write of {day}")
 
 
 def _problem(name: str, judged: Judgement | None, what: str) -> list[str]:

@@ -168,7 +168,7 @@ def _verify_same_outcome(recorded: Rollout, other: Rollout) -> None:
 
 
 def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Sequence[Replayed]":
-    from v4_assets.evaluation import watching
+    from v4_assets.evaluation import booked_calls
     from v4_assets.resources import store
     from v4_assets.studies import replay as replaying
 
@@ -176,7 +176,7 @@ def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Seq
     with record.session():
         events = record.events()
         recorded = record.comparisons(first, last)
-        warning = watching.read_warning(record, rollout, events, last)
+        warning = booked_calls.read_warning(record, rollout, events, last)
     if not events or not recorded:
         raise PolicyError(
             f"No evidence is recorded from {first} to {last}. `v4 run` records it every day, `v4 backfill --evaluate` "

@@ -72,16 +72,22 @@ def retry_refused(code: str | None, lead: str | None, every: bool, as_json: bool
 
     The next sync sends them, before their quarantine ends.
     """
-    from v4_assets.config.record_ids import to_18
+    from v4_assets.config.record_ids import is_record_id, to_18
     from v4_assets.resources import org_id, store
     from v4_assets.salesforce.ledger import Ledger
 
     if not (code or lead or every):
         raise SettingsError("Name the leads: --code CODE, --lead ID or --all.")
+    if every and (code or lead):
+        raise SettingsError("--all releases every refused lead: leave out --code and --lead, or --all.")
+    if lead and not is_record_id(lead):
+        raise SettingsError(f"{lead} is not a record id. Give the lead's id of 15 or 18 characters.")
     settings = load_existing()
     record = store(settings)
     ledger = Ledger(record.warehouse, record.catalogue, settings.clock)
-    orgs = [org_id(settings) or ""] if org_id(settings) else ledger.orgs()
     with record.session():
+        known = org_id(settings)
+        orgs = [known] if known else ledger.orgs()
         released = sum(ledger.release(one, code=code, lead_id=to_18(lead) if lead else None) for one in orgs)
-    say({"released": released}, f"{released} leads are sent again by the next sync.", as_json)
+    text = "No refused lead matches." if not released else f"Sent again by the next sync: {released:,} leads."
+    say({"released": released}, text, as_json)

@@ -18,7 +18,7 @@ from v4_assets.operations.operate import Outcome
 from v4_assets.operations.order_rules import Confirm, accepted
 from v4_assets.production import events as deployments
 from v4_assets.production import given, holds
-from v4_assets.production import store as production_store
+from v4_assets.production import production_row as production_store
 from v4_assets.production.archive import bring_back
 from v4_assets.production.assets import export_registry
 from v4_assets.production.events import Event, Production

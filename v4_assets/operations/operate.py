@@ -27,8 +27,9 @@ from v4_assets.names import (
 from v4_assets.operations import earlier_judgements
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import given
-from v4_assets.production import store as production_store
+from v4_assets.production import production_row as production_store
 from v4_assets.production.events import Production, state_after
+from v4_assets.prospects import contracts
 from v4_assets.resources import store
 from v4_assets.runs import RANGE_END, RANGE_START, this_process
 from v4_assets.store import Store
@@ -125,7 +126,8 @@ def replacing(settings: Settings, job: str, day: date, reason: str) -> dict[str,
 
 
 def _profiles(settings: Settings) -> set[str]:
-    return {tables.profile_key(entry.key) for entry in settings.rollout.versions.values()}
+    keys = [entry.key for entry in settings.rollout.versions.values()]
+    return {make(key) for key in keys for make in (tables.profile_key, contracts.profile_key)}
 
 
 def operator() -> str:
@@ -177,16 +179,16 @@ def run_job(
     name: str,
     *,
     tags: Mapping[str, str] | None = None,
-    partition: date | None = None,
+    partition: date | str | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Any job of the graph, in this process, recorded in the instance under V4_HOME."""
+    """Any job of the graph, in this process, recorded in the instance under V4_HOME. A month's partition is a text."""
     job = build(settings).resolve_job_def(name)
     with dagster_instance(settings) as instance, _collector_spared():
         result = job.execute_in_process(
             instance=instance,
             tags={PROCESS_TAG: this_process(), **(tags or {})},
-            partition_key=partition.isoformat() if partition else None,
+            partition_key=str(partition) if partition else None,
             run_config={**QUIET, **(config or {})},
             raise_on_error=False,
         )

@@ -11,6 +11,7 @@ from v4_assets.production.decision import TO_PROMOTE, Action, Decision, Gate
 from v4_assets.production.events import DeploymentState
 from v4_assets.production.orders import KIND, Kind
 from v4_assets.production.status import Status
+from v4_assets.prospects import readiness
 from v4_assets.resources import store
 
 Confirm = Callable[[str], None]
@@ -72,6 +73,8 @@ def verify_scored(settings: Settings, version: str) -> None:
             f"{version} has no scores of {today} that passed every check: {listed(problems)}. "
             f"`v4 run --date {today}` makes them."
         )
+    if problem := readiness.missing(record, settings.rollout, version, today):
+        raise PolicyError(problem)
 
 
 def _wanted(decision: Decision) -> tuple[Kind, ...]:

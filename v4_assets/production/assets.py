@@ -15,10 +15,11 @@ from v4_assets.errors import PolicyError
 from v4_assets.names import ACTION_TAG, PROCESS_TAG, PRODUCTION_ALIAS, PRODUCTION_GROUP, ROLLOUT_PAGE, ROLLOUT_SENSOR
 from v4_assets.production import events as deployments
 from v4_assets.production import given, holds
-from v4_assets.production import store as production_store
+from v4_assets.production import production_row as production_store
 from v4_assets.production.attempts import await_turn
 from v4_assets.production.events import report_name
 from v4_assets.production.orders import Order, OrderConfig
+from v4_assets.prospects import readiness
 from v4_assets.runs import this_process
 from v4_assets.store import Store
 
@@ -90,6 +91,8 @@ def start(store: Store, rollout: Rollout, order: Order, clock: Clock, run_id: st
     hold = holds.hold_at(begun, clock.now())
     if hold and order.decided_by == ROLLOUT_SENSOR:
         raise PolicyError(f"{holds.sentence(hold)} Nothing was changed; `v4 hold --end` ends it.")
+    if order.kind == "promotion" and (problem := readiness.missing(store, rollout, order.version, clock.today())):
+        raise PolicyError(problem)
     event = order.started(clock.now(), run_id)
     if order.kind == "sunset":
         production_store.record(store, [event], expected_event_id=order.expected_event_id)

@@ -5,9 +5,9 @@ from datetime import date, timedelta
 from v4_assets import tables
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.evaluation import closing
+from v4_assets.evaluation import week_verdicts
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.production import closes, gates
+from v4_assets.production import gates, week_history
 from v4_assets.production.decision import History, RolloutStatus
 from v4_assets.production.weeks import name_of
 from v4_assets.store import Store
@@ -28,16 +28,18 @@ def history(store: Store, rollout: Rollout, status: RolloutStatus, recorded: lis
         baseline=rollout.baseline,
         policy=rollout.policy,
         evaluation=rollout.evaluation,
-        covered=closing.covered(store, rollout, events, status.today),
-        live_on=closing.live_on(events, rollout),
+        covered=week_verdicts.covered(store, rollout, events, status.today),
+        live_on=week_verdicts.live_on(events, rollout),
     )
     name = store.catalogue[tables.LIFT_COMPARISON].name
     writes = store.latest_writes(first, status.today)
     sequences = {day: write.sequence for (table, day), write in writes.items() if table == name}
-    return closes.with_records(found, closing.recorded(store, first, status.today), sequences, status.live_since)
+    return week_history.with_records(
+        found, week_verdicts.recorded(store, first, status.today), sequences, status.live_since
+    )
 
 
 def policy_change(store: Store, rollout: Rollout, clock: Clock) -> str | None:
     today, weeks = clock.today(), rollout.policy.weeks
-    recorded = closing.recorded(store, first_day_read(rollout, today), today)
-    return closes.changed_since(recorded, rollout.policy, rollout.evaluation, lambda day: name_of(day, weeks))
+    recorded = week_verdicts.recorded(store, first_day_read(rollout, today), today)
+    return week_history.changed_since(recorded, rollout.policy, rollout.evaluation, lambda day: name_of(day, weeks))

@@ -33,6 +33,8 @@ class State:
     """Of today's evidence: what an approval names."""
     unchecked_readers: str | None = None
     """Which place could not be checked for readers, and why."""
+    prospects_missing: str | None = None
+    """Why the candidate's promotion would leave the prospects without scores; None when it would not."""
 
     @cached_property
     def watched(self) -> Mapping[date, Close]:

@@ -11,7 +11,7 @@ import dagster as dg
 from v4_assets import verdicts
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.evaluation import watching
+from v4_assets.evaluation import booked_calls
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.votes import Warning
 from v4_assets.production import delivery, holds, past, references
@@ -21,10 +21,11 @@ from v4_assets.production.decision import Action, Decision, Phase, RolloutStatus
 from v4_assets.production.evaluations import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.events import DeploymentState, Event
 from v4_assets.production.lost import LostDays, lost_days
-from v4_assets.production.orders import KIND, Order, gates_json, order_id
+from v4_assets.production.orders import Order, following
 from v4_assets.production.overdue import Overdue, due, overdue
 from v4_assets.production.state import State
 from v4_assets.production.syncs import Sync
+from v4_assets.prospects import readiness
 from v4_assets.runs import executing
 from v4_assets.store import Store
 
@@ -90,7 +91,7 @@ def read_status(
             carries=carries,
             lost=lost_days(store, rollout, clock, events),
             synced_today=owed is None,
-            warning=watching.read_warning(store, rollout, events, today),
+            warning=booked_calls.read_warning(store, rollout, events, today),
             policy_change=past.policy_change(store, rollout, clock),
         )
 
@@ -156,7 +157,7 @@ def _judged(
     approved = deployments.approved(events, rollout.candidate, evaluation.evidence_sha256, since)
     state = _state(store, rollout, status, deployed, evaluation, recorded, approved)
     decision = decide(state)
-    order = _order(store, decision, status, rollout, deployed, rows, evaluation)
+    order = following(store, decision, status, rollout, deployed, rows)
     return Status(status, decision, order=order, state=state)
 
 
@@ -184,6 +185,11 @@ def _state(
         baseline_readers=readers,
         evidence_sha256=evaluation.evidence_sha256,
         unchecked_readers=unchecked,
+        prospects_missing=(
+            readiness.missing(store, rollout, rollout.candidate, status.today)
+            if status.phase is Phase.PARALLEL
+            else None
+        ),
     )
 
 
@@ -225,34 +231,3 @@ def _without_evaluation(
         reason = f"{evaluation.reason}; it is due at {rollout.daily_run}, missing from {deadline:%H:%M} on"
         return Status(status, Decision(Action.HOLD, reason))
     return Status(status, Decision(Action.HOLD, evaluation.reason, alert=True), missing_day=status.today)
-
-
-def _order(
-    store: Store,
-    decision: Decision,
-    status: RolloutStatus,
-    rollout: Rollout,
-    deployed: DeploymentState,
-    rows: list[Evidence],
-    evaluation: DayEvaluation,
-) -> Order | None:
-    if decision.action not in KIND:
-        return None
-    kind = KIND[decision.action]
-    version = rollout.candidate if kind == "promotion" else rollout.baseline
-    judged = store.artifact_of(rows, version)
-    expected = deployed.live.event_id if deployed.live else ""
-    return Order(
-        event_id=order_id(kind, version, expected, evaluation.evidence_sha256),
-        kind=kind,
-        version=version,
-        previous=status.live if kind != "sunset" else None,
-        expected_event_id=expected,
-        reason=decision.reason,
-        decided_by="rollout_sensor",
-        gates=gates_json(decision.gates),
-        evidence_day=status.today.isoformat(),
-        evidence_sha256=evaluation.evidence_sha256,
-        model_sha256=judged.model_sha256,
-        bundle_sha256=judged.bundle_sha256,
-    )

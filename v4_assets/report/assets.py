@@ -24,11 +24,12 @@ from v4_assets.names import (
 )
 from v4_assets.production import delivery, holds, references
 from v4_assets.production import events as deployments
-from v4_assets.production import store as production_store
+from v4_assets.production import production_row as production_store
 from v4_assets.production.archive import is_archived
 from v4_assets.production.assets import export_registry, only_today
 from v4_assets.production.events import Event, report_name
 from v4_assets.production.orders import completed
+from v4_assets.prospects.comparing import after_switch
 from v4_assets.report.charts import Chart
 from v4_assets.report.headline import gates_of
 from v4_assets.report.markdown import Report
@@ -148,6 +149,11 @@ def of_action(report: Report, action: Event, store: Store, rollout: Rollout) -> 
         evidence=rows,
         evidence_sha256=sha256,
         readers=references.left_behind(store, rollout, action),
+        prospects=(
+            after_switch(store, rollout, action.version, report.status.today)
+            if action.event in deployments.SWITCHES
+            else ""
+        ),
     )
 
 

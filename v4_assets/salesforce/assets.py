@@ -26,10 +26,10 @@ from v4_assets.salesforce.ledger import Ledger
 from v4_assets.salesforce.metadata import looked_at, of_dry_run, of_sync
 from v4_assets.salesforce.plan import SyncPlan
 from v4_assets.salesforce.preview import dry_run
-from v4_assets.salesforce.result import SyncResult
 from v4_assets.salesforce.rows import ROW, DayScores
 from v4_assets.salesforce.scores import live_scores
 from v4_assets.salesforce.sync_record import SyncRecord
+from v4_assets.salesforce.sync_result import SyncResult
 from v4_assets.store import Store
 
 Results = Iterator[dg.AssetCheckResult | dg.AssetObservation | MaterializeResult]

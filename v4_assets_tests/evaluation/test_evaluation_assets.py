@@ -17,11 +17,11 @@ from v4_assets.config.environment import load
 from v4_assets.evaluation import assets
 from v4_assets.evaluation.evidence import digest
 from v4_assets.judgements import ERROR, CheckResult, Judgement, record
-from v4_assets.partition import daily_partitions
+from v4_assets.partitions import daily_partitions
 from v4_assets.production.decision import GATE_NAMES, Gate, Verdict
 from v4_assets.production.events import Event
 from v4_assets.production.given import permit_replacement
-from v4_assets.production.store import adopt
+from v4_assets.production.production_row import adopt
 from v4_assets.resources import registry
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.cohort_worlds import (

@@ -24,7 +24,7 @@ from v4_assets.cli.main import cli
 from v4_assets.config.environment import load
 from v4_assets.errors import TableMissingError, WarehouseBusyError
 from v4_assets.operations import actions
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
 from v4_assets.warehouse.duckdb.file import released
 from v4_assets_tests.fixtures.stories import OLD, Story, tell

@@ -41,6 +41,14 @@ CLOCK_STANDS = "time zones"
 SCORES = {OLD: "v4_daily_scores", NEW: "v4_daily_scores_v41"}
 
 
+MONTHLY = (
+    *("v4_prospects", "v4_prospect_list", "v4_prospect_lists", "v4_prospect_departures", "v4_prospect_firm_activity"),
+    *("v4_prospect_advisor_firms", "v4_prospect_common_features", "v4_prospect_scores"),
+    *(f"v4_prospect_{what}_{key}" for what in ("features", "scores", "profile") for key in ("v40", "v41")),
+)
+"""The tables and the view of the monthly job."""
+
+
 def _versions_are_recorded(story: Story) -> None:
     """Schema 2: the schema versions, and the bundles that older rows, which name none, stand for."""
     [row] = story.read("SELECT * FROM `ml_features`.`v4_schema` WHERE version = 2")
@@ -68,6 +76,7 @@ ADDED: dict[int, dict[str, tuple[str, ...]]] = {
         "v4_week_closes": (),
         "v4_check_results": (),
         "v4_orders": (),
+        **dict.fromkeys(MONTHLY, ()),
     },
 }
 """Schema version to the tables and views it changed, with their new columns; one without any is new itself."""

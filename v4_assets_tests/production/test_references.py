@@ -17,10 +17,10 @@ from v4_assets.errors import TableMissingError, V4Error
 from v4_assets.production import references
 from v4_assets.production.events import Event
 from v4_assets.production.reference_files import text_files
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
 from v4_assets_tests.fixtures.narrow import embedded
-from v4_assets_tests.production.test_mentions import ENTRY, NAME
+from v4_assets_tests.production.test_reference_patterns import ENTRY, NAME
 
 OLD, NEW = "v4.0.0", "v4.1.0"
 CONTENT = yaml.safe_load((PROJECT / "rollout.yaml").read_text(encoding="utf-8"))

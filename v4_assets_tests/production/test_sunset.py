@@ -13,7 +13,7 @@ from v4_assets.errors import ModelIntegrityError, PolicyError
 from v4_assets.models.bundle import BUNDLE_FILES, file_sha256
 from v4_assets.operations import actions
 from v4_assets.production.archive import archive, verify
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, store
 from v4_assets.warehouse.writes import fingerprint
 from v4_assets_tests.fixtures.stories import CLOSE_BEFORE_LATE, FALLEN, LATE, NEW, OLD, Story, tell

@@ -15,7 +15,7 @@ from v4_assets.operations.doctor.warehouse import in_demo, opened
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import delivery
 from v4_assets.production import events as deployments
-from v4_assets.production import store as production_store
+from v4_assets.production import production_row as production_store
 from v4_assets.resources import registry
 from v4_assets.runs import unfinished, why_gone
 from v4_assets.salesforce.client.http import Patience
