@@ -118,6 +118,23 @@ def released(path: Path) -> Iterator[None]:
             shared.reopen = reopen
 
 
+@contextmanager
+def exclusive(path: Path, lock_seconds: float, memory_limit: str) -> Iterator[None]:
+    """Keep every process of this project away from the file, which is closed and holds all that was committed."""
+    with _shared_guard:
+        shared = _shared.setdefault(path.resolve(), _Shared())
+    with shared.turn:
+        if shared.connection is not None:
+            raise WarehouseError(f"{path} is in use by this process. Run the command by itself.")
+        lock = _acquire(path, lock_seconds)
+        try:
+            with _open(path, lock_seconds, memory_limit, read_only=False) as connection:
+                connection.execute("CHECKPOINT")
+            yield
+        finally:
+            lock.release()
+
+
 class Feed(Iterator[pa.RecordBatch]):
     """Rows being written: marks the thread that computes them, and keeps the error they raise.
 
