@@ -22,7 +22,7 @@ from v4_assets.cli import (
     sync,
     takeover,
 )
-from v4_assets.cli.output import DAY, Number, json_option, outcome_text, say
+from v4_assets.cli.output import DAY, Number, json_option, optional_reason, outcome_text, say
 from v4_assets.config.environment import load
 from v4_assets.errors import DAMAGED, V4Error
 from v4_assets.sample import Story
@@ -98,7 +98,12 @@ def init(tables_only: bool, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--date", "day", type=DAY, required=True, help="The day to score: a date, today or yesterday.")
-@click.option("--replace-live", metavar="REASON", help="Give up what was written on that day; the reason is recorded.")
+@click.option(
+    "--replace-live",
+    metavar="REASON",
+    callback=optional_reason,
+    help="Give up what was written on that day; the reason is recorded.",
+)
 @json_option
 def run(day: date, replace_live: str | None, as_json: bool) -> None:
     """The daily job for one day, in this process. Exit code 0: done and no blocking check failed."""

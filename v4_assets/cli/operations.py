@@ -48,16 +48,23 @@ def show_doctor(as_json: bool) -> None:
     help="Keep runs and files newer than this many days.",
 )
 @click.option("--yes", is_flag=True, help="Delete; without it, only list what would be deleted.")
-def prune_old(keep_days: int, yes: bool) -> None:
+@click.option("--compact", is_flag=True, help="With --yes: give the space back to the disk.")
+def prune_old(keep_days: int, yes: bool, compact: bool) -> None:
     """Delete Dagster's old runs and old daily files. Tables, models, archive and everything about actions stay."""
     from v4_assets.operations import prune
 
+    if compact and not yes:
+        raise click.UsageError("--compact rewrites files: give it with --yes.")
     settings = load_existing()
     found = prune.old(settings, keep_days)
     if yes:
         prune.remove(settings, found)
     done = "deleted" if yes else "would be deleted; --yes does it"
     click.echo(f"{len(found.run_ids)} runs and {len(found.files)} files older than {keep_days} days: {done}.")
+    if compact:
+        from v4_assets.operations import compact as compacting
+
+        click.echo(f"{compacting.compact(settings) / 2**20:,.1f} MiB were given back to the disk.")
 
 
 def _examined() -> "list[ProbeResult]":

@@ -5,21 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from v4_assets.cli.output import instant_of, outcome_text
+from v4_assets.cli.output import given_reason, instant_of, outcome_text
 from v4_assets.config.environment import load, load_existing
 
 if TYPE_CHECKING:
     from v4_assets.production.orders import Kind
 
 
-def _reason(_: click.Context, __: click.Parameter, value: str) -> str:
-    if not value.strip():
-        raise click.BadParameter("The reason is empty. It is recorded: write why, such as --reason 'lift fell'.")
-    return value.strip()
-
-
 yes_option = click.option("--yes", is_flag=True, help="Do it without asking about what it overrides.")
-reason_option = click.option("--reason", required=True, callback=_reason, help="Why; it is recorded.")
+reason_option = click.option("--reason", required=True, callback=given_reason, help="Why; it is recorded.")
 
 
 @click.command()

@@ -10,6 +10,7 @@ import click
 
 from v4_assets.clock import cutoff, parse_instant
 from v4_assets.config.environment import load
+from v4_assets.reasons import escaped
 
 if TYPE_CHECKING:
     from v4_assets.operations.operate import Outcome
@@ -41,6 +42,18 @@ class Number(click.FloatRange):
         if isnan(number):
             self.fail(f"{value!r} is not a number between {self.min} and {self.max}.", param, ctx)
         return number
+
+
+def given_reason(_: click.Context, __: click.Parameter, value: str) -> str:
+    """A reason that says something, its control characters written out."""
+    if not value.strip():
+        raise click.BadParameter("The reason is empty. It is recorded: write why, such as --reason 'lift fell'.")
+    return escaped(value.strip())
+
+
+def optional_reason(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The same where the option may be left out."""
+    return None if value is None else given_reason(context, parameter, value)
 
 
 DAY = Day()

@@ -4,7 +4,7 @@ from datetime import date
 
 import click
 
-from v4_assets.cli.output import DAY, json_option, say
+from v4_assets.cli.output import DAY, given_reason, json_option, say
 from v4_assets.config.environment import load_existing
 from v4_assets.errors import SettingsError
 
@@ -47,7 +47,7 @@ def show_preview(version: str | None, day: date, as_json: bool) -> None:
 
 
 @sync.command("allow-changes")
-@click.option("--reason", required=True, help="Why so many leads may change; it is recorded.")
+@click.option("--reason", required=True, callback=given_reason, help="Why so many leads may change; it is recorded.")
 def allow_changes(reason: str) -> None:
     """Let the next sync change more leads than its limit, once.
 

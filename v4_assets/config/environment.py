@@ -190,10 +190,7 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
             "V4_WAREHOUSE is bigquery, but V4_BIGQUERY_PROJECT is not set. Set it to the project to query in."
         )
     if settings.now:
-        try:
-            parse_instant(settings.now)
-        except SettingsError as error:
-            raise SettingsError(f"V4_NOW: {error}") from error
+        _verify_clock(settings.now)
     return settings
 
 
@@ -210,6 +207,19 @@ def load_existing() -> Settings:
 def with_environment(**changes: str) -> dict[str, str]:
     """This process's environment with changes: what a child process is started with."""
     return {**os.environ, **changes}
+
+
+def _verify_clock(now: str) -> None:
+    """Raise SettingsError for a V4_NOW that is no instant, or whose day is still to come and has no partition."""
+    try:
+        fixed = Clock(parse_instant(now)).today()
+    except SettingsError as error:
+        raise SettingsError(f"V4_NOW: {error}") from error
+    if fixed > Clock().today():
+        raise SettingsError(
+            f"V4_NOW: {now!r} is in the future, it is {Clock().today()} in New York. A fixed clock replays past days: "
+            "give one, or unset V4_NOW."
+        )
 
 
 def _demo_clock(home: Path) -> str | None:

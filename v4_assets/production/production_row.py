@@ -12,6 +12,7 @@ from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, StaleDec
 from v4_assets.evaluation.evidence import digest
 from v4_assets.models.bundle import Bundle
 from v4_assets.production.events import Event, Production
+from v4_assets.reasons import escaped
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import Statement
 
@@ -139,6 +140,7 @@ def record(store: Store, events: Sequence[Event], *, expected_event_id: str | No
 
 def _recorded(store: Store, event: Event) -> Statement:
     row = asdict(event)
+    row["reason"] = escaped(event.reason)
     for name in ("evidence_day", "hold_until"):
         row[name] = row[name].isoformat() if row[name] else None
     return Statement(store.catalogue.query("record_event", row), expected_rows=1)

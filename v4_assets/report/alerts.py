@@ -28,6 +28,8 @@ SECONDS_BETWEEN_TICKS = 300
 RUNS_READ = 20
 FORGOTTEN_AFTER = timedelta(days=1)
 SLACK_SECONDS = 10
+FIRST_EVENTS = 5
+"""Number of events that a tick without a cursor announces; `v4 history` lists all."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ def alert_sensor(
         known: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
         found = current(context.instance, reader, rollout, clock)
         news = [one for one in found if one.key not in known]
+        if not context.cursor:
+            news = latest(news)
         for one in news:
             context.log.warning(one.text)
         if news and webhook:
@@ -110,6 +114,13 @@ def alert_sensor(
         return dg.SensorResult(skip_reason=dg.SkipReason(text), cursor=cursor)
 
     return sensor
+
+
+def latest(news: list[Alert]) -> list[Alert]:
+    """The alerts of a first tick, or of one whose cursor was lost: of what was done, only the latest events."""
+    events = [one for one in news if one.kind is KINDS["event"]]
+    older = events[:-FIRST_EVENTS]
+    return [one for one in news if one not in older]
 
 
 def still_known(known: Mapping[str, str], found: Iterable[Alert], now: datetime) -> dict[str, str]:

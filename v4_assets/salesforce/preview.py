@@ -14,6 +14,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from v4_assets.atomic import private_folder
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import SalesforceSetupError, SettingsError
@@ -144,7 +145,7 @@ def dry_run(store: Store, rollout: Rollout, clock: Clock, crm: CRM, scores: DayS
         schema = arrow_schema(rollout.catalogue[SALESFORCE_STATE])
         carried = KnownState(schema.empty_table(), Terms(full=True), "nothing: no single org is on record")
     plan = plan_sync(scores, carried.rows, rules, carried.terms)
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     stem = f"{scores.day}_{scores.version}"
     for stale in folder.glob(f"{stem}_job*.csv"):
         stale.unlink()

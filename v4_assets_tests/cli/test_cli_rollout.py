@@ -315,6 +315,13 @@ def test_the_archived_champion_can_neither_come_back_unrestored_nor_be_restored_
     assert said.startswith(f"{folder / 'features.json'} is not what was archived: sha256 is no file, put away was ")
 
 
+def test_control_characters_of_a_reason_are_written_out_before_they_are_kept(story):
+    told = story("promoted")
+    text(told, "hold", "--reason", "\x1b[2Jall is well\u202e", "--until", "2026-01-19")
+    assert told.events[-1].reason == "\\x1b[2Jall is well\\u202e"
+    assert "\x1b" not in text(told, "history")
+
+
 def test_a_day_that_has_not_run_is_looked_at_without_harm(story):
     told = story("watched")
     told.goes_on(told.day + timedelta(days=1))

@@ -118,6 +118,23 @@ def released(path: Path) -> Iterator[None]:
             shared.reopen = reopen
 
 
+@contextmanager
+def exclusive(path: Path, lock_seconds: float, memory_limit: str) -> Iterator[None]:
+    """Keep every process of this project away from the file, which is closed and holds all that was committed."""
+    with _shared_guard:
+        shared = _shared.setdefault(path.resolve(), _Shared())
+    with shared.turn:
+        if shared.connection is not None:
+            raise WarehouseError(f"{path} is in use by this process. Run the command by itself.")
+        lock = _acquire(path, lock_seconds)
+        try:
+            with _open(path, lock_seconds, memory_limit, read_only=False) as connection:
+                connection.execute("CHECKPOINT")
+            yield
+        finally:
+            lock.release()
+
+
 class Feed(Iterator[pa.RecordBatch]):
     """Rows being written: marks the thread that computes them, and keeps the error they raise.
 
@@ -163,7 +180,7 @@ def _verify_there(path: Path) -> None:
 
 def _open(path: Path, seconds: float, memory_limit: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """The opened file. Also waits for a program that does not use this project's lock, such as a DuckDB shell."""
-    deadline = time.monotonic() + seconds
+    deadline, is_new = time.monotonic() + seconds, not path.exists()
     while True:
         try:
             opened = duckdb.connect(path, read_only=read_only, config={"memory_limit": memory_limit})
@@ -179,6 +196,8 @@ def _open(path: Path, seconds: float, memory_limit: str, *, read_only: bool) -> 
         except duckdb.Error as error:
             raise _unusable(path, error) from error
         else:
+            if is_new:
+                path.chmod(0o600)  # it holds names and addresses of leads
             opened.execute(SETTINGS)
             return opened
 
