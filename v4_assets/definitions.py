@@ -21,6 +21,7 @@ from v4_assets.production import assets as production_assets
 from v4_assets.production.overdue import due
 from v4_assets.production.sensor import rollout_sensor
 from v4_assets.project import PACKAGE
+from v4_assets.prospects import contracts
 from v4_assets.prospects.assets import prospect_assets
 from v4_assets.prospects.months import monthly_partitions
 from v4_assets.report import assets as report_assets
@@ -120,12 +121,14 @@ def build(settings: Settings) -> dg.Definitions:
 
 def attributed(assets: Iterable[Asset], settings: Settings, archived: Iterable[str]) -> list[Asset]:
     """The assets with the metadata derived from their stage, their version and the configuration."""
-    punctual, policy = expected(settings.rollout, archived), every_morning(settings.rollout)
+    rollout, archived = settings.rollout, tuple(archived)
+    policies = dict.fromkeys(expected(rollout, archived), every_morning(rollout))
+    policies |= dict.fromkeys(expected_monthly(rollout, archived), every_month(rollout))
 
     def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
         completed = _attributed(spec, settings)
-        is_expected = spec.key.to_user_string() in punctual
-        return dg.apply_freshness_policy(completed, policy) if is_expected else completed
+        policy = policies.get(spec.key.to_user_string())
+        return dg.apply_freshness_policy(completed, policy) if policy else completed
 
     return list(dg.map_asset_specs(complete, assets))
 
@@ -200,6 +203,26 @@ def every_morning(rollout: Rollout) -> dg.FreshnessPolicy:
     midnight = datetime.combine(rollout.first_day, datetime.min.time(), NEW_YORK)
     return dg.FreshnessPolicy.cron(
         deadline_cron=f"{deadline.minute} {deadline.hour} * * *",
+        lower_bound_delta=max(deadline - midnight, SHORTEST),
+        timezone=NEW_YORK.key,
+    )
+
+
+def expected_monthly(rollout: Rollout, archived: Iterable[str]) -> set[str]:
+    """The assets that must be there on the first of every month; none where the monthly job is off."""
+    if not rollout.prospects.enabled:
+        return set()
+    gone = set(archived)
+    scored = {contracts.scores_key(entry.key) for version, entry in rollout.versions.items() if version not in gone}
+    return {*scored, contracts.PROSPECT_LIST}
+
+
+def every_month(rollout: Rollout) -> dg.FreshnessPolicy:
+    """Made on the first of the month, between midnight and the end of the day's grace, New York."""
+    deadline = due(rollout, rollout.first_day)
+    midnight = datetime.combine(rollout.first_day, datetime.min.time(), NEW_YORK)
+    return dg.FreshnessPolicy.cron(
+        deadline_cron=f"{deadline.minute} {deadline.hour} 1 * *",
         lower_bound_delta=max(deadline - midnight, SHORTEST),
         timezone=NEW_YORK.key,
     )
