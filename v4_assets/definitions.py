@@ -21,6 +21,7 @@ from v4_assets.production import assets as production_assets
 from v4_assets.production.overdue import due
 from v4_assets.production.sensor import rollout_sensor
 from v4_assets.project_files import PACKAGE
+from v4_assets.prospects import contracts
 from v4_assets.prospects.assets import prospect_assets
 from v4_assets.prospects.months import monthly_partitions
 from v4_assets.report import assets as report_assets
@@ -118,12 +119,14 @@ def build(settings: Settings) -> dg.Definitions:
 
 def attributed(assets: Iterable[Asset], settings: Settings) -> list[Asset]:
     """The assets with the metadata derived from their stage, their version and the configuration."""
-    punctual, policy = expected(settings.rollout), every_morning(settings.rollout)
+    rollout = settings.rollout
+    policies = dict.fromkeys(expected(rollout), every_morning(rollout))
+    policies |= dict.fromkeys(expected_monthly(rollout), every_month(rollout))
 
     def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
         completed = _attributed(spec, settings)
-        is_expected = spec.key.to_user_string() in punctual
-        return dg.apply_freshness_policy(completed, policy) if is_expected else completed
+        policy = policies.get(spec.key.to_user_string())
+        return dg.apply_freshness_policy(completed, policy) if policy else completed
 
     return list(dg.map_asset_specs(complete, assets))
 
@@ -197,6 +200,25 @@ def every_morning(rollout: Rollout) -> dg.FreshnessPolicy:
     midnight = datetime.combine(rollout.first_day, datetime.min.time(), NEW_YORK)
     return dg.FreshnessPolicy.cron(
         deadline_cron=f"{deadline.minute} {deadline.hour} * * *",
+        lower_bound_delta=max(deadline - midnight, SHORTEST),
+        timezone=NEW_YORK.key,
+    )
+
+
+def expected_monthly(rollout: Rollout) -> set[str]:
+    """The assets that must be there on the first of every month; none where the monthly job is off."""
+    if not rollout.prospects.enabled:
+        return set()
+    scored = {contracts.scores_key(entry.key) for entry in rollout.versions.values()}
+    return {*scored, contracts.PROSPECT_LIST}
+
+
+def every_month(rollout: Rollout) -> dg.FreshnessPolicy:
+    """Made on the first of the month, between midnight and the end of the day's grace, New York."""
+    deadline = due(rollout, rollout.first_day)
+    midnight = datetime.combine(rollout.first_day, datetime.min.time(), NEW_YORK)
+    return dg.FreshnessPolicy.cron(
+        deadline_cron=f"{deadline.minute} {deadline.hour} 1 * *",
         lower_bound_delta=max(deadline - midnight, SHORTEST),
         timezone=NEW_YORK.key,
     )

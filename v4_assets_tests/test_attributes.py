@@ -12,7 +12,7 @@ from v4_assets.project_files import PROJECT
 from v4_assets_tests.fixtures.narrow import present
 
 BIGQUERY = {"V4_WAREHOUSE": "bigquery", "V4_BIGQUERY_PROJECT": "acme"}
-STAGES = ["sources", "leads", "features", "scores", "evaluation", "production", "salesforce", "training"]
+STAGES = ["sources", "leads", "features", "scores", "evaluation", "production", "salesforce", "training", "prospects"]
 
 
 def specs(home: Path, **env: str) -> dict[str, dg.AssetSpec]:

@@ -31,7 +31,14 @@ def test_every_kind_of_alert_is_in_the_runbook(kind):
 
 def test_scores_comparison_and_sync_are_expected_by_half_past_seven():
     policies = {spec.key.to_user_string(): spec.freshness_policy for spec in DEFINITIONS.resolve_all_asset_specs()}
-    expected = {name: policy for name, policy in policies.items() if policy}
+    expected = {name: policy for name, policy in policies.items() if policy and not name.startswith("prospect_")}
     assert set(expected) == {"daily_scores_v40", "daily_scores_v41", "lift_comparison", "salesforce_sync"}
     wanted = dg.FreshnessPolicy.cron("30 7 * * *", timedelta(hours=7, minutes=30), "America/New_York")
     assert set(expected.values()) == {wanted}
+
+
+def test_the_months_scores_and_list_are_expected_on_the_first_by_half_past_seven():
+    policies = {spec.key.to_user_string(): spec.freshness_policy for spec in DEFINITIONS.resolve_all_asset_specs()}
+    wanted = dg.FreshnessPolicy.cron("30 7 1 * *", timedelta(hours=7, minutes=30), "America/New_York")
+    monthly = {name for name, policy in policies.items() if policy == wanted}
+    assert monthly == {"prospect_scores_v40", "prospect_scores_v41", "prospect_list"}

@@ -14,4 +14,5 @@
 
 SELECT prediction_date, advisor_crd, firm_name, is_own, has_email, has_linkedin, tie_break, retrospective
 FROM {{prospects}}
+WHERE advisor_crd IS NOT NULL
 QUALIFY ROW_NUMBER() OVER (ORDER BY tie_break, advisor_crd) <= @sample_rows

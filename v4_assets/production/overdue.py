@@ -1,4 +1,4 @@
-"""What of today should be there by now and is not, beside the evaluation: the live version's scores, and the sync.
+"""What should be there by now and is not, beside the evaluation: the live version's scores, the sync, the month.
 
 Dagster's own freshness policies ask whether an asset was made at all since midnight, whatever day it was made for.
 """
@@ -11,6 +11,7 @@ import dagster as dg
 from v4_assets import verdicts
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.rollout import Rollout
+from v4_assets.prospects import readiness
 from v4_assets.runs import at_work
 from v4_assets.store import Store
 
@@ -19,10 +20,10 @@ RUNS_READ = 20
 
 @dataclass(frozen=True)
 class Overdue:
-    """Scores or sync of today that are not there although they are due."""
+    """Scores or sync of today, or scores of the month, that are not there although they are due."""
 
     what: str
-    """scores or sync."""
+    """scores, sync or month."""
     text: str
 
 
@@ -60,4 +61,5 @@ def overdue(
         )
     if owed:
         return Overdue("sync", f"Salesforce has not received {live}'s scores of {today}: {owed.rstrip('.')}.")
-    return None
+    late = readiness.late_month(store, rollout, live, today)
+    return Overdue("month", late) if late else None

@@ -45,3 +45,15 @@ def _shown(store: Store, rollout: Rollout, live: str, today: date) -> date:
         if (name, one) in store.latest_writes(one, one):
             return one
     return month
+
+
+def late_month(store: Store, rollout: Rollout, live: str, today: date) -> str | None:
+    """That the present month was not scored although the one before was; None where it was, or no month ever was."""
+    month = month_of(today)
+    name = store.catalogue[contracts.scores_key(rollout.versions[live].key)].name
+    if not rollout.prospects.enabled or (name, month) in store.latest_writes(month, month):
+        return None
+    last = before(month)
+    if (name, last) not in store.latest_writes(last, last):
+        return None
+    return f"v4_prospect_scores still shows {key_of(last)}: {live} has not scored the prospects of {key_of(month)}."

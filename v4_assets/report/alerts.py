@@ -47,6 +47,7 @@ KINDS = {
     "missing": AlertKind("is missing:", "`v4 run --date today`"),
     "scores": AlertKind("has no scores of", "`v4 run --date today`"),
     "sync": AlertKind("Salesforce has not received", "`v4 run --date today`: it sends what is missing"),
+    "month": AlertKind("v4_prospect_scores still shows", "`v4 prospects run`"),
     "held": AlertKind("Held in", "`v4 status`"),
     "ask": AlertKind("Approval is needed", "the line `v4 approve …` above, as it stands there"),
     "unfinished": AlertKind("is not finished", "wait for the sensor's next attempt, or `v4 resume`"),

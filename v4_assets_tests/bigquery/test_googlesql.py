@@ -94,7 +94,8 @@ def test_a_view_is_googlesql(view):
 @pytest.mark.parametrize("name", [name for name in FILES if tables.LEAD in sql.load(name).inputs])
 def test_a_query_of_renamed_lead_columns_gives_what_its_header_declares(name):
     file = sql.load(name)
-    query = renamed().query(name, {key: SAMPLES[kind] for key, kind in bound_parameters(name).items()})
+    aliases = {key: ALIASES[key] for key in file.inputs if key not in renamed()}
+    query = renamed().query(name, {key: SAMPLES[kind] for key, kind in bound_parameters(name).items()}, **aliases)
     found = GoogleSQL(tuple(renamed().values())).columns(query.text, bound_parameters(name))
     assert found == [(column.name, column.type) for column in file.columns]
     assert file.names

@@ -287,6 +287,7 @@ def test_configured_table_and_view_names_are_what_is_made(changed, tmp_path):
         "v4_production_scores",
         "v4_production_periods",
         "v4_weekly_lift_by_decile",
+        "v4_prospect_scores",
     ]
     scores = next(view for view in rollout.catalogue.views if view.name == "v4_production_scores")
     assert "`ml_features`.`my_scores`" in scores.query.text

@@ -11,6 +11,7 @@ from v4_assets import sql, tables
 from v4_assets.clock import cutoff
 from v4_assets.prospects import contracts
 from v4_assets.sql import Query
+from v4_assets_tests.bigquery import twin
 from v4_assets_tests.features.test_features_against_reference import computed_rows, differences, fill, new_project
 from v4_assets_tests.fixtures import prospect_worlds, reference, worlds
 from v4_assets_tests.fixtures.prospect_worlds import FEATURES
@@ -102,3 +103,18 @@ def test_the_prospects_choose_among_an_advisors_rows_as_the_features_do() -> Non
     )
     assert len(firms) > 5
     assert prospects[: len(firms)] == firms
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("day", worlds.INTERESTING_DAYS[::3], ids=str)
+def test_google_agrees_on_every_table_of_the_month(tmp_path: Path, day: date) -> None:
+    warehouse = twin.new_twin(tmp_path)
+    world, ids = prospect_worlds.led_world(random.Random(f"twin prospects {day}"), day, False)
+    with warehouse.session():
+        for key, rows in worlds.tables(world).items():
+            warehouse.replace_table(twin.catalogue()[key], rows.to_batches())
+        prospect_worlds.write_month(warehouse, twin.catalogue(), day)
+    compared = dict(twin.answered(warehouse.path))
+    made = {contracts.PROSPECTS, *contracts.SNAPSHOT, "features_v40", "features_v41"}
+    assert made <= set(compared)
+    assert {compared[name] for name in (contracts.PROSPECTS, "advisor_firms", "features_v41")} == {len(ids)}
