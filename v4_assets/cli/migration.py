@@ -10,7 +10,7 @@ from v4_assets.config.environment import load_existing
 from v4_assets.errors import SettingsError
 
 
-@click.command("migration-report")
+@click.command("migration")
 @click.option("--date", "day", type=DAY, default=None, help="Which day.  [default: the latest that both sides have]")
 @click.option("--version", default=None, help="Only this version, such as v4.0.0.")
 @click.option("--features", metavar="DATASET.NAME", help="Their table or view of features; needs --version.")

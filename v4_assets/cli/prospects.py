@@ -45,7 +45,7 @@ month_option = click.option(
 
 @click.group()
 def prospects() -> None:
-    """Score every advisor once a month; make the list of whom to contact."""
+    """Score every advisor once a month; make the list to contact."""
 
 
 @prospects.command("run")

@@ -13,7 +13,7 @@ MOVES = ("enters_top_decile", "leaves_top_decile", "enters_deprioritized", "leav
 
 @click.group("sync")
 def sync() -> None:
-    """Show what Salesforce would be sent; allow a large change; send refused leads again."""
+    """Preview the sync; allow a large change; retry refused leads."""
 
 
 @sync.command("preview")

@@ -86,7 +86,7 @@ def ask(home: Path, text: str) -> list[tuple[Any, ...]]:
 
 
 def report(home: Path, *arguments: str, **env: str) -> dict[str, Any]:
-    done = v4(home, "migration-report", "--json", *arguments, **env)
+    done = v4(home, "migration", "--json", *arguments, **env)
     assert done.exception is None, done.exception
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -165,7 +165,7 @@ def test_each_mistake_of_the_hand_run_table_is_counted_with_its_reason(home: Pat
 
 
 def test_hand_run_tables_are_found_where_the_takeover_keeps_them_before_anything_is_adopted(home: Path) -> None:
-    done = v4(home, "migration-report", "--date", str(DAY))
+    done = v4(home, "migration", "--date", str(DAY))
     assert done.exception is None
     text = (home / "reports" / "migration.md").read_text(encoding="utf-8")
     assert "Features of ml_features.v4_daily_scores_before_v4_20260112: " in text
@@ -271,14 +271,14 @@ def test_without_anything_hand_run_the_report_says_what_was_sought(home: Path) -
     for name in ("v4_daily_scores", "v4_daily_scores_v41", "v4_production_features", "v4_production_features_v41"):
         kind = "TABLE" if "scores" in name else "VIEW"
         ask(home, f"DROP {kind} ml_features.{name}_before_v4_20260112 CASCADE")
-    done = v4(home, "migration-report")
+    done = v4(home, "migration")
     assert done.exit_code == 0
     for version in ("v4.0.0", "v4.1.0"):
         assert f"No hand-run features of {version} stand, or are kept, as v4_daily_scores" in done.output
 
 
 def test_a_day_that_only_they_have_names_the_command_that_makes_ours(home: Path) -> None:
-    refused = v4(home, "migration-report", "--date", "2026-01-10").exception
+    refused = v4(home, "migration", "--date", "2026-01-10").exception
     assert isinstance(refused, RowsMissingError)
     assert "There are no rows of 2026-01-10 to compare in ml_features.v4_daily_scores_before_v4_20260112" in str(
         refused
@@ -287,7 +287,7 @@ def test_a_day_that_only_they_have_names_the_command_that_makes_ours(home: Path)
         home,
         "CREATE TABLE ml_features.hand_run AS SELECT 'a' AS lead_id, DATE '2026-01-05' AS prediction_date, 1 AS n",
     )
-    refused = v4(home, "migration-report", "--version", "v4.1.0", "--features", "hand_run").exception
+    refused = v4(home, "migration", "--version", "v4.1.0", "--features", "hand_run").exception
     assert isinstance(refused, RowsMissingError)
     assert "`v4 backfill --from 2026-01-05 --to 2026-01-05` makes them" in str(refused)
 
@@ -307,7 +307,7 @@ def test_a_day_that_only_they_have_names_the_command_that_makes_ours(home: Path)
     ],
 )
 def test_a_wrong_name_is_refused_in_a_sentence(home: Path, arguments: tuple[str, ...], sentence: str) -> None:
-    refused = v4(home, "migration-report", *arguments).exception
+    refused = v4(home, "migration", *arguments).exception
     assert isinstance(refused, SettingsError)
     assert sentence in str(refused)
 

@@ -36,7 +36,7 @@ def done_text(found: Plan) -> str:
     """What was moved."""
     lines = [f"{one.name} is kept as {one.kept_as}." for one in found.moves]
     lines += [f"Authorize again on {dataset}: the view {view}." for dataset, view in found.authorizations]
-    following = "Next: `v4 init --tables-only`, `v4 run --date yesterday`, `v4 migration-report`, then `v4 init`."
+    following = "Next: `v4 init --tables-only`, `v4 run --date yesterday`, `v4 migration`, then `v4 init`."
     return "\n".join([*lines, f"The names are this project's now. {following}"])
 
 
