@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from v4_assets.config.rollout import Rollout, read_rollout
-from v4_assets.evaluation.strength import Strength
-from v4_assets.project import PROJECT
+from v4_assets.evaluation.model_strength import Strength
+from v4_assets.project_files import PROJECT
 from v4_assets.studies.assumptions import Assumptions
 from v4_assets.studies.odds import WarningOdds, odds_of, rules_of, warning_odds
 from v4_assets.studies.odds_rules import Rule, convictions, warned, watched

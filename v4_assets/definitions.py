@@ -15,16 +15,18 @@ from v4_assets.evaluation import assets as evaluation_assets
 from v4_assets.features import assets as feature_assets
 from v4_assets.models import assets as model_assets
 from v4_assets.names import SALESFORCE_SYNC
-from v4_assets.partition import daily_partitions
+from v4_assets.partitions import daily_partitions
 from v4_assets.production import archive
 from v4_assets.production import assets as production_assets
 from v4_assets.production.overdue import due
 from v4_assets.production.sensor import rollout_sensor
-from v4_assets.project import PACKAGE
+from v4_assets.project_files import PACKAGE
+from v4_assets.prospects.assets import prospect_assets
+from v4_assets.prospects.months import monthly_partitions
 from v4_assets.report import assets as report_assets
 from v4_assets.report import publishing
 from v4_assets.report.alerts import alert_sensor
-from v4_assets.resources import crm, store
+from v4_assets.resources import crm, reader, store
 from v4_assets.salesforce import assets as salesforce_assets
 from v4_assets.scores import assets as score_assets
 from v4_assets.sources import assets as source_assets
@@ -58,11 +60,11 @@ def build(settings: Settings) -> dg.Definitions:
     rollout = settings.rollout
     for note in dialects.verify(settings.warehouse):
         dg.get_dagster_logger().warning(note)
-    days = daily_partitions(rollout.first_day, settings.clock.today() if settings.clock.fixed else None)
+    last_day = settings.clock.today() if settings.clock.fixed else None
+    days, months = daily_partitions(rollout.first_day, last_day), monthly_partitions(rollout.first_day, last_day)
     versions = rollout.versions.items()
-    archived = production_assets.archived_versions(settings.places.registry)
     org = crm(settings)
-    daily, parts, actions = jobs.daily_job(rollout, archived), jobs.parts(rollout, archived), jobs.action_jobs()
+    daily, parts, actions, monthly = jobs.daily_job(), jobs.parts(), jobs.action_jobs(), jobs.monthly_jobs()
     return dg.Definitions(
         assets=attributed(
             [
@@ -79,27 +81,32 @@ def build(settings: Settings) -> dg.Definitions:
                 archive.champion_archive(rollout, days),
                 salesforce_assets.salesforce_sync(rollout, days, sends=org.org is not None),
                 report_assets.rollout_report(rollout, days),
+                *prospect_assets(rollout, months),
                 model_assets.training_set(rollout),
                 *(model_assets.model_asset(version, entry, rollout) for version, entry in versions),
             ],
             settings,
-            archived,
         ),
         asset_checks=[model_assets.model_checks(version, entry, rollout) for version, entry in versions],
         jobs=[
             daily,
             *parts,
             *actions,
+            *monthly,
             jobs.training_job(),
             jobs.checklist_job(rollout),
         ],
-        schedules=[jobs.daily_schedule(rollout, daily, running=settings.schedule)],
+        schedules=[
+            jobs.daily_schedule(rollout, daily, running=settings.schedule),
+            jobs.monthly_schedule(rollout, monthly[0], running=settings.schedule and rollout.prospects.enabled),
+        ],
         sensors=[
             rollout_sensor(rollout, [*parts, *actions], running=settings.sensors),
             alert_sensor(rollout, settings.slack_webhook, publishing.rewrite, running=settings.sensors),
         ],
         resources={
             "store": store(settings),
+            "reader": reader(settings),
             "clock": settings.clock,
             "places": settings.places,
             "salesforce": org,
@@ -109,9 +116,9 @@ def build(settings: Settings) -> dg.Definitions:
     )
 
 
-def attributed(assets: Iterable[Asset], settings: Settings, archived: Iterable[str]) -> list[Asset]:
+def attributed(assets: Iterable[Asset], settings: Settings) -> list[Asset]:
     """The assets with the metadata derived from their stage, their version and the configuration."""
-    punctual, policy = expected(settings.rollout, archived), every_morning(settings.rollout)
+    punctual, policy = expected(settings.rollout), every_morning(settings.rollout)
 
     def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
         completed = _attributed(spec, settings)
@@ -174,10 +181,9 @@ def _reference(file: Path, url: str | None) -> Any:
     return dg.LocalFileCodeReference(file_path=str(file), line_number=1, label=label)
 
 
-def expected(rollout: Rollout, archived: Iterable[str]) -> set[str]:
-    """The assets that must be there every morning: scores of every version that is not archived, comparison, sync."""
-    gone = set(archived)
-    scored = {tables.scores_key(entry.key) for version, entry in rollout.versions.items() if version not in gone}
+def expected(rollout: Rollout) -> set[str]:
+    """The assets that must be there every morning: scores of every version, comparison, sync."""
+    scored = {tables.scores_key(entry.key) for entry in rollout.versions.values()}
     return {*scored, tables.LIFT_COMPARISON, SALESFORCE_SYNC}
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from v4_assets import sql
+from v4_assets.prospects import contracts
 from v4_assets.sources import reading
 from v4_assets.sources.types import SourceTypes
 from v4_assets.sql import Column, Query
@@ -102,31 +103,32 @@ WATCH_BASIS = "watch_basis"
 EARLY_WARNING_VOTES = "early_warning_votes"
 WEEK_CLOSES = "week_closes"
 PRODUCTION = "production"
-DEPLOYMENTS = "deployments"
-PARTITION_VERDICTS = "partition_verdicts"
+DEPLOYMENTS, ORDERS = "deployments", "orders"
+CHECK_RESULTS = "check_results"
 SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
 SALESFORCE_SYNCS = "salesforce_syncs"
-SCHEMA = "schema"
-TAKEOVER = "takeover"
+SCHEMA, TAKEOVER = "schema", "takeover"
 
 SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
 """The snapshot that both versions read, ordered so that each table reads only earlier ones."""
 SINGLE = (
     *(SOURCE_OBSERVATIONS, TRAINING_SET, LEAD_OUTCOMES, LIFT_COMPARISON, LIFT_BY_DECILE),
     *(WATCH_BASIS, EARLY_WARNING_VOTES, WEEK_CLOSES),
-    *(PARTITION_WRITES, PARTITION_VERDICTS, PRODUCTION, DEPLOYMENTS),
+    *(PARTITION_WRITES, CHECK_RESULTS, PRODUCTION, DEPLOYMENTS, ORDERS),
     *(SALESFORCE_STATE, SALESFORCE_JOBS, SALESFORCE_SYNC_LOG, SALESFORCE_SYNCS, SCHEMA, TAKEOVER),
 )
 """Tables that exist once, independent of the versions."""
+RETIRED = (PARTITION_VERDICTS := "partition_verdicts",)
+"""Tables of release 0.1 that are neither made nor written any more: an upgrade reads them once."""
 
 
 class Catalogue(Mapping[str, Table]):
     """All tables by key, for one set of datasets, versions, names of the Lead table's columns and one kind of week.
 
     `week` is the part of a date in GoogleSQL, such as WEEK(SATURDAY); `brought` are columns of the sources that only
-    some versions need, by table.
+    some versions need, by table; `prospect_percentiles` is how the view of the prospects counts.
     """
 
     def __init__(
@@ -137,9 +139,10 @@ class Catalogue(Mapping[str, Table]):
         week: str = "ISOWEEK",
         brought: Mapping[str, tuple[Column, ...]] | None = None,
         source_types: SourceTypes | None = None,
+        prospect_percentiles: contracts.Counting = "one_to_hundred",
     ) -> None:
         self.brought = brought or {}
-        self._week = week
+        self._settled = {"policy.week": week, "prospects.percentile": contracts.PERCENTILES[prospect_percentiles]}
         self.datasets = datasets
         self.versions = versions
         self.lead_columns = reading.lead_names(lead_columns or {})
@@ -154,13 +157,15 @@ class Catalogue(Mapping[str, Table]):
             Table(key, dataset, name, self._reading.delivered(key), description, is_source=True)
             for key, dataset, name, description in described
         ]
-        made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE)]
+        made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE, *RETIRED)]
         for names in versions.values():
             made += [
                 self._made(features_key(names.key), f"v4_features_{names.key}"),
                 self._made(scores_key(names.key), names.scores_table, contract="daily_scores"),
                 self._made(profile_key(names.key), f"v4_feature_profile_{names.key}", contract="feature_profile"),
             ]
+        monthly = contracts.declared(names.key for names in versions.values())
+        made += [Table(key, datasets.features, f"v4_{key}", columns, about) for key, columns, about in monthly]
         self._tables = {table.key: table for table in (*sources, *made)}
 
     def _made(self, key: str, name: str, contract: str | None = None) -> Table:
@@ -190,7 +195,7 @@ class Catalogue(Mapping[str, Table]):
     @property
     def made(self) -> tuple[Table, ...]:
         """The tables this project writes."""
-        return tuple(table for table in self.values() if not table.is_source)
+        return tuple(table for table in self.values() if not table.is_source and table.key not in RETIRED)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -208,16 +213,9 @@ class Catalogue(Mapping[str, Table]):
         views.append(("v4_production_scores", every, sql.load("production_scores").purpose))
         for name in ("production_periods", "weekly_lift_by_decile"):
             views.append((f"v4_{name}", self.query(name), sql.load(name).purpose))
+        prospects = contracts.view_query((one.key for one in self.versions.values()), self.names())
+        views.append((contracts.VIEW, prospects, sql.load(prospects.name).purpose))
         return tuple(View(self.datasets.features, *one) for one in views)
-
-    def view_columns(self, name: str) -> tuple[str, ...]:
-        """Names of a view's columns; of a version's features view those of its table."""
-        for one in (one for one in self.versions.values() if name == one.features_view):
-            legacy = sql.load("legacy_features").columns if one.legacy_columns else ()
-            return tuple(column.name for column in (*self[features_key(one.key)].columns, *legacy))
-        file = {view.name: view.query.name for view in self.views}[name]
-        contract = "daily_scores" if file == "production_scores" else file
-        return tuple(column.name for column in sql.load(contract).columns)
 
     def lineage(self, version: str) -> tuple[str, ...]:
         """Keys of the checked tables that a version's scores are made from, its scores last."""
@@ -239,7 +237,7 @@ class Catalogue(Mapping[str, Table]):
             {key: table.full_name for key, table in self.items()}
             | self._read
             | self._reading.names
-            | {"policy.week": self._week}
+            | self._settled
             | {placeholder: self[key].full_name for placeholder, key in aliases.items()}
         )
 

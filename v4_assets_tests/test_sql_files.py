@@ -23,7 +23,7 @@ from v4_assets.tables import Catalogue, Datasets, Table
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.protocol import ARROW_TYPES, Statement
 from v4_assets.warehouse.writes import PartitionWrite
-from v4_assets_tests.fixtures import deployment_sql, evaluation_sql, reference, salesforce_sql, worlds
+from v4_assets_tests.fixtures import deployment_sql, evaluation_sql, prospects_sql, reference, salesforce_sql, worlds
 from v4_assets_tests.fixtures.sql_files import FILES
 from v4_assets_tests.fixtures.warehouses import EVERY_ENGINE, ProjectWarehouse, default_catalogue, emulated
 
@@ -460,10 +460,11 @@ EXECUTIONS |= {name: partial(built, name) for name in BUILT} | {
     "weekly_lift_by_decile": weekly,
 }
 EXECUTIONS |= deployment_sql.EXECUTIONS | evaluation_sql.EXECUTIONS | salesforce_sql.EXECUTIONS
+EXECUTIONS |= prospects_sql.EXECUTIONS
 """File to a function that executes it, asserts its rows and returns them."""
 ABRIDGED = {"features_of_day", "leads_contacted_yesterday", "legacy_features", "production_features"}
 ABRIDGED |= {"rows_of_days", "rows_of_table"}
-ABRIDGED |= deployment_sql.ABRIDGED | evaluation_sql.ABRIDGED | salesforce_sql.ABRIDGED
+ABRIDGED |= deployment_sql.ABRIDGED | evaluation_sql.ABRIDGED | salesforce_sql.ABRIDGED | prospects_sql.ABRIDGED
 """Files whose header names their first columns and says in words which others follow."""
 
 

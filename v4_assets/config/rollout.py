@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, Share
+from v4_assets.config.rollout_prospects import Prospects
 from v4_assets.config.rollout_systems import (
     FOLDER,
     ColumnName,
@@ -148,6 +149,7 @@ class Rollout(Frozen):
     evaluation: Evaluation
     policy: Policy
     salesforce: SalesforceSync
+    prospects: Prospects = Prospects()
     references: ReferencePlaces = ReferencePlaces()
 
     @model_validator(mode="after")
@@ -203,6 +205,7 @@ class Rollout(Frozen):
             self.policy.weeks.date_part,
             self.source_columns,
             self.sources.source_types,
+            self.prospects.percentile,
         )
 
     @property

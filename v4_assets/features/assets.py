@@ -15,8 +15,8 @@ from v4_assets.features.unscorable import contract_of
 from v4_assets.models.contract import Feature, unusable
 from v4_assets.models.profile import Profile
 from v4_assets.names import FEATURES_GROUP
-from v4_assets.partition import Day, coverage, range_before, write_partition
-from v4_assets.production import store as production_store
+from v4_assets.partitions import Day, coverage, range_before, write_partition
+from v4_assets.production import production_row as production_store
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
 
@@ -51,12 +51,12 @@ def features_asset(
         features = contract_of(store, version, key)
         set_finding = checks.exact_set(found, features)
         if not set_finding.passed:
-            return _unreadable(set_finding)
-        audits, unscorable = _audit(store, day, key, features, bundle.profile if bundle else None)
+            return unreadable(set_finding)
+        audits, unscorable = audited(store, day, key, features, bundle.profile if bundle else None)
         before = store.rows(
             "feature_profile", range_before(day, rollout.checks), feature_profile=tables.profile_key(entry.key)
         )
-        _keep_profile(store, day, tables.profile_key(entry.key), bundle.bundle_sha256 if bundle else "", audits)
+        keep_profile(store, day, tables.profile_key(entry.key), bundle.bundle_sha256 if bundle else "", audits)
         covered = coverage(store, day, expected=tables.SCORED_LEADS, actual=key)
         return checks.judge(found, features, covered, audits, before, rollout.checks, unscorable)
 
@@ -68,11 +68,12 @@ def features_asset(
         kinds={"sql"},
         checks=checks.CHECKS,
         judge=judge,
+        version=version,
         priority=1,  # every version's features before any scores: a lead that one cannot score is scored by none
     )
 
 
-def _audit(
+def audited(
     store: Store, day: Day, key: str, features: Sequence[Feature], profile: Profile | None
 ) -> tuple[list[FeatureAudit], int]:
     """The audits, and the number of leads that the model cannot score."""
@@ -88,7 +89,7 @@ def _audit(
         return audit(features, profile, counted(batches)), marked
 
 
-def _keep_profile(store: Store, day: Day, key: str, bundle_sha256: str, audits: Sequence[FeatureAudit]) -> None:
+def keep_profile(store: Store, day: Day, key: str, bundle_sha256: str, audits: Sequence[FeatureAudit]) -> None:
     table = store.catalogue[key]
     rows = profile_rows(audits, prediction_date=day.date, retrospective=day.retrospective)
     write_partition(
@@ -104,7 +105,7 @@ def _one_per_scored_lead(store: Store, day: Day, key: str) -> Finding:
     return checks.covers(checks.ONE_PER_LEAD, coverage(store, day, expected=tables.SCORED_LEADS, actual=key))
 
 
-def _unreadable(set_finding: Finding) -> list[Finding]:
+def unreadable(set_finding: Finding) -> list[Finding]:
     """Findings when the model's columns are missing: every other check fails, because it cannot be evaluated."""
     rest: list[Check] = [check for check in checks.CHECKS if check != set_finding.check]
     unknown = "not asked: the table does not have the model's features"

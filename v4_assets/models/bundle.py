@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from v4_assets.errors import ModelContractError, ModelIntegrityError
-from v4_assets.models import by_tree
+from v4_assets.models import tree_contributions
 from v4_assets.models.booster_file import verify_format
 from v4_assets.models.contract import ALL_ROUNDS, Feature, Matrix, Rounds, bundle_sha256, encode, read_contract
 from v4_assets.models.profile import Profile
@@ -107,25 +107,32 @@ class Bundle:
 
     def reasons(self, matrix: Matrix, count: int = 3) -> list[pa.Array]:
         """The `count` features that moved each score most, strongest first: arrays of "raises NAME" or "lowers …"."""
-        # Leads of equal features have equal reasons, and finding them takes many times as long as scoring.
+        words = [f"{verb} {name}" for name in self.feature_names for verb in ("lowers", "raises")]
+        return [
+            pa.array(words).take(pa.array(2 * place + (value > 0), mask=value == 0))
+            for place, value in self.strongest(matrix, count)
+        ]
+
+    def strongest(self, matrix: Matrix, count: int = 3) -> list[tuple[Places, Vector]]:
+        """The `count` features that moved each score most, strongest first: arrays of the feature's place and of its
+        TreeSHAP value in log-odds, which is 0 where no further feature moved the score."""
+        # Rows of equal features have equal reasons, and finding them takes many times as long as scoring.
         rows, copies = distinct_rows(matrix)
-        return [reason.take(copies) for reason in self._reasons(matrix[rows], count)]
+        return [(place[copies], value[copies]) for place, value in self._strongest(matrix[rows], count)]
 
     @cached_property
-    def _trees(self) -> list[by_tree.Tree] | None:
-        return by_tree.trees_of(self.booster, self.rounds)
+    def _trees(self) -> list[tree_contributions.Tree] | None:
+        return tree_contributions.trees_of(self.booster, self.rounds)
 
-    def _reasons(self, matrix: Matrix, count: int) -> list[pa.Array]:
-        if len(matrix) >= by_tree.LEAST_ROWS and self._trees is not None:
-            values = by_tree.contributions(self.booster, self._trees, matrix)
+    def _strongest(self, matrix: Matrix, count: int) -> list[tuple[Places, Vector]]:
+        if len(matrix) >= tree_contributions.LEAST_ROWS and self._trees is not None:
+            values = tree_contributions.contributions(self.booster, self._trees, matrix)
         else:
             values = self.contributions(matrix)[:, :-1]
         count = min(count, values.shape[1])
         order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :count]
-        words = pa.array([f"{verb} {name}" for name in self.feature_names for verb in ("lowers", "raises")])
         moved = np.take_along_axis(values, order, axis=1)
-        places = 2 * order + (moved > 0)
-        return [words.take(pa.array(places[:, rank], mask=moved[:, rank] == 0)) for rank in range(count)]
+        return [(order[:, rank], moved[:, rank]) for rank in range(count)]
 
 
 def distinct_rows(matrix: Matrix) -> tuple[Places, Places]:

@@ -66,6 +66,8 @@ def _promotion(state: State) -> Decision:
         awaited.insert(0, f"{len(weeks)} of {asked.weeks_running} consecutive weeks closed {line}{done}.")
     if state.failing_checks:
         awaited.append(f"Checks fail: {', '.join(state.failing_checks)}.")
+    if state.prospects_missing:
+        awaited.append(state.prospects_missing)
     if awaited:
         return state.hold(f"{status.candidate} waits: {' '.join(awaited)}", state.not_passing(*TO_PROMOTE))
     deciding = weeks[-asked.weeks_running :]

@@ -13,7 +13,7 @@ from v4_assets.evaluation.votes import Warning
 from v4_assets.production.decision import Gate, RolloutStatus
 from v4_assets.production.events import Event
 from v4_assets.production.syncs import Sync
-from v4_assets.report.figures import of_cohorts, of_deciles, of_gates, ranked_by
+from v4_assets.report.figure_tables import of_cohorts, of_deciles, of_gates, ranked_by
 from v4_assets.report.headline import headline, in_brief, switched
 from v4_assets.report.outlook import Outlook
 from v4_assets.report.sync_summary import as_section, in_a_line
@@ -62,6 +62,8 @@ class Report:
     """Why charts or page are missing, if they could not be made."""
     readers: str = ""
     """Who still reads the version that the action turned away from."""
+    prospects: str = ""
+    """What the action means for the present list of advisors to contact."""
 
 
 TREATMENT = (
@@ -82,6 +84,7 @@ def as_markdown(report: Report) -> str:
         _charts(report),
         as_section(report.sync, report.checks),
         f"## Readers by name\n\n{free(report.readers)}" if report.readers else "",
+        f"## The month's list\n\n{free(report.prospects)}" if report.prospects else "",
         _limits(report.evidence),
         _history(report.events),
         *([] if report.action else details),

@@ -59,7 +59,8 @@ def _decided(decision: Decision, state: State) -> str | None:
         Action.SUNSET: f"the sunset of {status.baseline}",
     }
     if decision.action is Action.ASK and decision.wanted:
-        return f"A person must agree to {what[decision.wanted]}: `v4 status`, then `v4 approve` on today's evidence."
+        line = f"v4 approve {state.evidence_sha256[:12]}".rstrip()
+        return f"A person must agree to {what[decision.wanted]}: `{line}`, which holds for today's evidence."
     if decision.action in what:
         return f"Decided: {what[decision.action]}. The sensor starts it at its next tick."
     return None
@@ -78,6 +79,8 @@ def _promotion(decision: Decision, state: State) -> str:
             missing.append(f"today's {label(gate)} on the good side")
     if state.failing_checks:
         missing.append("every check of the data passed")
+    if state.prospects_missing:
+        missing.append("the month's scores of the prospects")
     if not missing or status.phase_since is None:
         return _sentence(decision.reason)
     until = status.phase_since + timedelta(weeks=asked.expires_after_weeks)
@@ -134,6 +137,7 @@ def _parallel_criteria(state: State) -> tuple[Criterion, ...]:
             if gate.name in TO_PROMOTE
         ),
         Criterion("every check of the data", ", ".join(failing) or "passed", MISSED if failing else MET),
+        *([Criterion("the month's scores of the prospects", "missing", OPEN)] if state.prospects_missing else []),
     )
 
 

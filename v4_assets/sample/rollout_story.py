@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from v4_assets.evaluation.checks import EARLY_WARNING
 from v4_assets.evaluation.evidence import Question
 from v4_assets.names import CHECKLIST_JOB
-from v4_assets.operations import operate
+from v4_assets.operations import monthly, operate
 from v4_assets.production.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Action
+from v4_assets.prospects.months import month_of
 from v4_assets.sample import stories
 from v4_assets.sample.load import lead_ids
-from v4_assets.sample.stage import Morning, Stage, carried, fails, must
-from v4_assets.sample.texts import chapter, decided, entry, figures, gates, in_short, more, troubles
+from v4_assets.sample.story_home import Morning, Stage, carried, fails, must
+from v4_assets.sample.story_texts import chapter, decided, entry, figures, gates, in_short, more, troubles
 from v4_assets.sample.world import World
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ def _side_by_side(stage: Stage, say: Say) -> None:
     first, *between, last = stories.SIDE_BY_SIDE
     baseline = stage.settings.rollout.baseline
     _held(stage, stage.morning(first), baseline, say)
+    handed = stage.month(first)
+    listed = f"the best {handed.given.advisors:,} that are no leads yet are {baseline}'s list of {handed.month}"
+    say(more(f"Every producing, active advisor is scored by both, too; {listed}."))
     for day in between:
         morning = stage.morning(day)
         _held(stage, morning, baseline, say, " ".join(gate.reason for gate in morning.decision.gates))
@@ -83,6 +87,11 @@ def _side_by_side(stage: Stage, say: Say) -> None:
 def _promote(stage: Stage, org: "StandInOrg", say: Say) -> None:
     say("\nSeven days have been seen, and two weeks have closed.\n")
     _acted(stage, org, stage.morning(stories.PROMOTION), Action.PROMOTE, say)
+    day, candidate = stories.PROMOTION, stage.settings.rollout.candidate
+    say(more(monthly.preview(stage.at(day), month_of(day), candidate).sentence))
+    handed = monthly.give_out(stage.at(day), month_of(day), again=f"{candidate} is live")
+    must(handed.given.model_version == candidate, f"the new list is {handed.given.model_version}'s")
+    say(more(f"Given out anew by {candidate}: edition {handed.given.edition} of {handed.month}, {handed.path}"))
 
 
 def _watch(stage: Stage, say: Say) -> None:

@@ -195,7 +195,7 @@ def fresh(sources: Mapping[str, Observation], known_at: datetime, limits: Mappin
 def judge_leads(coverage: Mapping[str, int], counts_before: Sequence[int], limits: CheckLimits) -> list[Finding]:
     """Findings for a day. `coverage` is lead_coverage of the list against itself; `counts_before` the row counts of the
     days before, any order."""
-    return [one_row_per_lead(coverage), _count_steady(coverage["actual_count"], counts_before, limits.row_count_change)]
+    return [one_row_per_lead(coverage), count_steady(coverage["actual_count"], counts_before, limits.row_count_change)]
 
 
 def one_row_per_lead(coverage: Mapping[str, int]) -> Finding:
@@ -204,14 +204,19 @@ def one_row_per_lead(coverage: Mapping[str, int]) -> Finding:
     return Finding(ONE_ROW_PER_LEAD, twice == 0, f"{twice} surplus rows", "0 surplus rows")
 
 
-def _count_steady(count: int, before: Sequence[int], limit: float) -> Finding:
+def count_steady(
+    count: int,
+    before: Sequence[int],
+    limit: float,
+    what: str = "leads",
+    ask: str = "Is the CRM copy filled? Is first_day right?",
+) -> Finding:
+    """A count is above zero and close to the median of those before."""
     if count == 0:
-        return Finding(
-            COUNT_STEADY, False, "0 leads", "at least 1 lead", ("Is the CRM copy filled? Is first_day right?",)
-        )
+        return Finding(COUNT_STEADY, False, f"0 {what}", f"at least 1 {what[:-1]}", (ask,))
     usual = median(before) if before else float(count)
     low, high = usual * (1 - limit), usual * (1 + limit)
-    return Finding(COUNT_STEADY, low <= count <= high or usual == 0, count, f"{low:.0f} to {high:.0f} leads")
+    return Finding(COUNT_STEADY, low <= count <= high or usual == 0, count, f"{low:.0f} to {high:.0f} {what}")
 
 
 def _null_share(row: Observation) -> float:

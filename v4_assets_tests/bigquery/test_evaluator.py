@@ -124,7 +124,7 @@ def random_rows(rng: random.Random, file: str, table: Table) -> pa.Table:
 
 def contract_of(table: Table) -> str:
     """The file whose header the columns of a table come from."""
-    [*files] = [name for name in (table.key, "daily_scores", "feature_profile") if name in QUERIES]
+    [*files] = [name for name in (table.key, "daily_scores", "prospect_scores", "feature_profile") if name in QUERIES]
     return next(name for name in files if sql.load(name).columns == table.columns)
 
 

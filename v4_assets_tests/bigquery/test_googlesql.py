@@ -27,6 +27,7 @@ SAMPLES = {"DATE": DAY, "TIMESTAMP": AT, "INT64": 1, "FLOAT64": 0.5, "BOOL": Tru
 """A value for a parameter of each type; a text may be NULL."""
 WRITE = PartitionWrite("scores", DAY, AT, False, "0" * 64, None, None)
 ALIASES = {"features": "features_v41", "feature_profile": "feature_profile_v41", "undated": "production"}
+ALIASES["prospect_scores"] = "prospect_scores_v41"
 """Which table a placeholder stands for that no table is called; any other is one of scores."""
 
 

@@ -4,19 +4,19 @@ import re
 from collections.abc import Sequence
 from uuid import uuid4
 
-from v4_assets import tables
+from v4_assets import sql, tables
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import TakeoverError, V4Error
 from v4_assets.operations.takeover.moves import Move, Plan
 from v4_assets.operations.takeover.record import PLANNED, UNDO_STARTED, recorded
 from v4_assets.production import references
-from v4_assets.production.mentions import without_comments
+from v4_assets.production.reference_patterns import without_comments
 from v4_assets.store import Store
-from v4_assets.tables import Table
-from v4_assets.warehouse import schema, shapes
+from v4_assets.tables import Catalogue, Table
+from v4_assets.warehouse import schema, table_differences
 from v4_assets.warehouse.preflight import Preflight, Standing, examine
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.table_differences import Shape
 
 
 def plan(store: Store, rollout: Rollout, clock: Clock, *, copy: bool = False) -> Plan:
@@ -127,7 +127,17 @@ def _ours(store: Store, one: Standing) -> set[str]:
     for table in catalogue.made:
         if table.name == name:
             return {column.name.lower() for column in table.columns}
-    return {column.lower() for column in catalogue.view_columns(name)}
+    return {column.lower() for column in _columns_of_view(catalogue, name)}
+
+
+def _columns_of_view(catalogue: Catalogue, name: str) -> tuple[str, ...]:
+    """Names of a view's columns; of a version's features view those of its table."""
+    for one in (one for one in catalogue.versions.values() if name == one.features_view):
+        legacy = sql.load("legacy_features").columns if one.legacy_columns else ()
+        return tuple(column.name for column in (*catalogue[tables.features_key(one.key)].columns, *legacy))
+    file = {view.name: view.query.name for view in catalogue.views}[name]
+    contract = "daily_scores" if file == "production_scores" else file
+    return tuple(column.name for column in sql.load(contract).columns)
 
 
 def is_firms(shape: Shape | None) -> bool:
@@ -137,4 +147,4 @@ def is_firms(shape: Shape | None) -> bool:
 
 def view_places(store: Store) -> list[Table]:
     """Our views by name."""
-    return [shapes.place(view) for view in store.catalogue.views]
+    return [table_differences.place(view) for view in store.catalogue.views]
