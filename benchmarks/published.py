@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def _treated(rollout: Rollout, given: Assumptions) -> Iterator[Row]:
 
 def _warnings(rollout: Rollout, given: Assumptions) -> Iterator[Row]:
     """By ranks that are even within the top decile, as published; then by the smooth ones of `v4 odds`."""
-    published = {
+    published: dict[str, tuple[dict[str, Any], float, tuple[float, ...]]] = {
         "3.92 %": ({}, 12, (89, 97, 99)),
         "2.39 %": ({"covered_share": LOW}, 12, (76, 89, 96)),
         "2.39 %, uneven": ({"covered_share": LOW, "uneven": True}, 12, (71, 86, 93)),
@@ -97,7 +98,7 @@ def _warnings(rollout: Rollout, given: Assumptions) -> Iterator[Row]:
     }
     for name, (change, false, caught) in published.items():
         for shape, why in (("step", ""), ("smooth", SHAPE)):
-            odds = warning_odds(replace(given, **change, shape=shape), rollout.policy)  # type: ignore[arg-type]
+            odds = warning_odds(replace(given, **{**change, "shape": shape}), rollout.policy)
             yield from _warned(f"warning, {name}, {shape}", odds, false, caught, why)
     rule, border = _rule(rollout, given), warning_odds(given, rollout.policy).threshold
     reached = warned(given, given.histories, given.seed, WEAKENED) > border
