@@ -81,6 +81,7 @@ def ten_days_late(day: date) -> date:
     return CLOSE if CLOSE - timedelta(days=10) <= day < CLOSE else day
 
 
+@pytest.mark.extended
 def test_a_feed_that_stops_is_named_and_one_that_catches_up_leaves_no_trace(walk):
     told = walk(Market(delivered=ten_days_late)).run(CLOSE)
     assert "to 2026-03-07: check the outcome feed" in told.failing["cohort_sound"]
@@ -108,7 +109,7 @@ def test_a_base_of_0_4_percent_carries_no_verdict_and_every_command_says_why(wal
     assert short in lift(told)
     assert told.status.decision.action is Action.HOLD
     assert short in told.status.decision.reason
-    assert f"rollback, {NEW}: it holds {called} of the 150" in told.failing["cohort_sound"]
+    assert f"rollback, {OLD}: it holds {called} of the 150" in told.failing["cohort_sound"]
     probed = probes.verdicts(told.story.settings)
     assert probed.verdict is Probed.FAIL
     assert probed.found.startswith(f"No cohort can carry a verdict: {called} conversions in 116 days: about ")
@@ -127,6 +128,7 @@ def test_a_base_of_30_percent_is_judged_by_its_least_week(walk):
 # --- weeks of any size
 
 
+@pytest.mark.extended
 def test_a_week_without_leads_one_of_2_and_one_of_1437_are_judged_by_the_leads_there_are(walk):
     weeks = {date(2026, 1, 5): 0, date(2026, 1, 12): 2, date(2026, 1, 19): 1_437}
     told = walk(Market(weeks=weeks))
