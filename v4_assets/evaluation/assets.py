@@ -117,7 +117,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
             held = week_verdicts.late_labels(evaluator)
             figures = shown(evaluator, evidence, judged, warning)
             findings = [
-                *checks.judge(rows, rollout.evaluation),
+                *checks.judge(rows, rollout.evaluation, evaluator.fresh_silences),
                 checks.early_warning(warning, rollout.candidate),
                 checks.closes_hold(held),
             ]

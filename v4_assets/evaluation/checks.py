@@ -1,6 +1,7 @@
 """Checks of the day's cohorts: large and complete enough for a verdict, and rankings that agree. Gates: gates.py."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from v4_assets.checks import Check, Finding
@@ -50,9 +51,11 @@ deviations from week to week change about 30 % beyond chance and lose a tenth of
 reveal in only one cohort of three."""
 
 
-def judge(rows: Sequence[Mapping[str, Any]], limits: Evaluation) -> list[Finding]:
-    """Findings for a day. `rows` are the day's rows of lift_comparison."""
-    return [_cohort_sound([Evidence.from_row(dict(row)) for row in rows], limits), _rankings_agree(rows)]
+def judge(
+    rows: Sequence[Mapping[str, Any]], limits: Evaluation, silences: Sequence[tuple[date, date]] = ()
+) -> list[Finding]:
+    """Findings for a day. `rows` are the day's rows of lift_comparison, `silences` recent days without calls."""
+    return [_cohort_sound([Evidence.from_row(dict(row)) for row in rows], limits, silences), _rankings_agree(rows)]
 
 
 def early_warning(warning: Warning | None, candidate: str) -> Finding:
@@ -60,7 +63,9 @@ def early_warning(warning: Warning | None, candidate: str) -> Finding:
     if warning is None:
         return Finding(EARLY_WARNING, True, f"{candidate} is not live, so no calls are counted", "no alarm")
     left = tuple(f"{count} calls do not vote: {reason}" for reason, count in warning.reasons.items())
-    return Finding(EARLY_WARNING, warning.alarm is None, warning.sentence(candidate), "no alarm", left)
+    return Finding(
+        EARLY_WARNING, warning.alarm is None, warning.sentence(candidate).removesuffix("."), "no alarm", left
+    )
 
 
 def closes_hold(changed: Sequence[str]) -> Finding:
@@ -68,8 +73,11 @@ def closes_hold(changed: Sequence[str]) -> Finding:
     return Finding(CLOSES_HOLD, not changed, f"{len(changed)} verdicts that late calls change", "none", tuple(changed))
 
 
-def _cohort_sound(evidence: Sequence[Evidence], limits: Evaluation) -> Finding:
-    problems = []
+def _cohort_sound(evidence: Sequence[Evidence], limits: Evaluation, silences: Sequence[tuple[date, date]]) -> Finding:
+    problems = [
+        f"no call is recorded {f'on {last}' if first == last else f'from {first} to {last}'}: check the outcome feed"
+        for first, last in silences
+    ]
     for row in evidence:
         needed = getattr(limits.min_conversions, row.question)
         problems += [f"{row.question}, {row.version}: {problem}" for problem in shortage(row, needed, limits)]

@@ -123,11 +123,22 @@ class Evaluator:
         return {row["called_on"]: row["calls"] for row in rows}
 
     @cached_property
-    def silent_days(self) -> set[date]:
-        """Days of contact after which calls that should have been recorded were not."""
+    def silences(self) -> list[tuple[date, date]]:
+        """Abnormal runs of days without a call, as known on the day, oldest first."""
         limits = self.rollout.evaluation
         last = self.day.date - timedelta(days=1)
-        return left_out(silences(self._calls, self.whole.first, last, limits.silent_calls, limits.holidays))
+        return silences(self._calls, self.whole.first, last, limits.silent_calls, limits.holidays)
+
+    @property
+    def fresh_silences(self) -> list[tuple[date, date]]:
+        """Those whose calls no matured cohort was judged without yet."""
+        since = self.day.date - timedelta(days=self.rollout.outcome_window_days)
+        return [run for run in self.silences if run[1] >= since]
+
+    @cached_property
+    def silent_days(self) -> set[date]:
+        """Days of contact after which calls that should have been recorded were not."""
+        return left_out(self.silences)
 
     def _entries(self, silent: Collection[date]) -> tuple[Entries, dict[str, pa.Table]]:
         """All leads that may enter a cohort, and their scores, read only as far back as needed."""

@@ -111,10 +111,14 @@ def record_basis(evaluator: Evaluator) -> Basis | None:
 
 
 def _measured(evaluator: Evaluator, switch: Event) -> dict[str, Any]:
-    """The columns of a basis: of leads contacted in the days before the switch whose outcome is known."""
+    """The columns of a basis: of leads contacted in the days before the switch whose outcome is known.
+
+    After an upgrade late in a watch no such day is in reach; then of all leads whose outcome is known.
+    """
     whole, rollout = evaluator.whole, evaluator.rollout
     last = min(whole.last, switch.day - timedelta(days=1))
-    reach = Reach(max(whole.first, last - timedelta(days=MEASURED_DAYS - 1)), last)
+    earliest = max(whole.first, last - timedelta(days=MEASURED_DAYS - 1))
+    reach = Reach(earliest, last) if earliest <= last else whole
     found, scores = evaluator.leads_of(reach)
     measured = measure(found, reach, rollout.outcome_window_days)
     calls = calls_among(found, first_scores(found, scores, evaluator), found.converted & found.covered)

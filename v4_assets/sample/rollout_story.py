@@ -1,7 +1,7 @@
 """The first story: v4.1.0 earns its promotion, loses what it lived on, and is taken back, in Salesforce, too."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from v4_assets.evaluation.checks import EARLY_WARNING
@@ -97,10 +97,11 @@ def _promote(stage: Stage, org: "StandInOrg", say: Say) -> None:
 def _watch(stage: Stage, say: Say) -> None:
     candidate = stage.settings.rollout.candidate
     say(
-        "\nv4.1.0 is watched. From here on the demo steps from Sunday to Sunday; a week is judged when it has closed.\n"
+        "\nv4.1.0 is watched. From here on the demo steps from Sunday to Sunday, with a Wednesday's scores between; a"
+        "\nweek is judged when it has closed.\n"
     )
     for day in stories.HEALTHY_SUNDAYS:
-        morning = stage.morning(day)
+        morning = _sunday(stage, day)
         must(not any(fails(morning.outcome, gate) for gate in ROLLBACK_GATES), f"{day} does not appear healthy")
         _held(stage, morning, candidate, say)
         say(more(_figures(stage, day, "rollback")))
@@ -109,14 +110,21 @@ def _watch(stage: Stage, say: Say) -> None:
         f"\nif they were contacted on {stories.FALL} or later.\n"
     )
     for day in stories.FALLEN_SUNDAYS:
-        morning = stage.morning(day)
+        morning = _sunday(stage, day)
         must(fails(morning.outcome, TOP_DECILE_LIFT), f"the lift of {day} does not fail")
         warned = [one.description for one in morning.outcome.checks_failed if one.check == EARLY_WARNING.name]
+        must(bool(warned), f"the early warning is not raised on {day}, a week-close before the rollback")
         _held(stage, morning, candidate, say)
-        # On the days between the Sundays nothing is scored here, so most calls have no score in time and do not vote.
-        for text in warned:
-            say(more(f"Early warning: {in_short(text.removeprefix('not ok: found '))}"))
+        say(more(f"Early warning: {in_short(warned[0].removeprefix('not ok: found '))}"))
         say(more(_figures(stage, day, "rollback")))
+
+
+def _sunday(stage: Stage, day: date) -> Morning:
+    """The Sunday, after the Wednesday of its week where that is scored."""
+    for wednesday in stories.WEDNESDAYS:
+        if wednesday < day <= wednesday + timedelta(days=6):
+            stage.score_live(wednesday)
+    return stage.morning(day)
 
 
 def _roll_back(stage: Stage, org: "StandInOrg", say: Say) -> None:

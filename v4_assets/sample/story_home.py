@@ -17,6 +17,7 @@ from v4_assets.clock import NEW_YORK
 from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence
+from v4_assets.names import SCORING_JOB
 from v4_assets.operations import actions, monthly, operate
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.monthly import Handed
@@ -100,6 +101,12 @@ class Stage:
             f"scoring {first} to {last} afterwards failed: {[outcome.errors for outcome in outcomes]}",
         )
         return outcomes[0]
+
+    def score_live(self, day: date) -> None:
+        """Scores of the day, computed that morning; nothing is compared. Raises StoryError when it fails."""
+        self.deliver(day)
+        outcome = operate.run_job(self.at(day), SCORING_JOB, partition=day)
+        must(outcome.success, f"scoring {day} failed: {outcome.errors}")
 
     def judge(self, day: date, on: date) -> None:
         """Compare the versions as of a past day. Raises StoryError when it fails."""

@@ -84,6 +84,23 @@ def test_a_column_that_is_missing_and_one_of_another_type_are_named_and_hide_not
     assert "Company" in results["sources fresh"].found
 
 
+@pytest.mark.parametrize(
+    ("conversions", "verdict", "found"),
+    [
+        (3, "FAIL", "No cohort can carry a verdict: 3 conversions in 10 days: about 55 in 182, 150 are needed."),
+        (8, "warn", "Most cohorts carry no verdict: 8 conversions in 10 days: about 146 in 182, 150 are needed."),
+        (9, "ok", "9 conversions in 10 days: about 164 in 182, 150 are needed"),
+    ],
+)
+def test_a_volume_that_can_never_carry_a_verdict_fails(story, conversions, verdict, found):
+    assert asked(story)["verdicts"].found == "nothing was evaluated in the last 14 days, so no volume is known"
+    cohort = {"conversions": conversions, "top_conversions": 1.0}
+    story.write(date(2026, 1, 4), cohort, cohort, retrospective=True)
+    probed = asked(story)["verdicts"]
+    assert (probed.verdict.value, probed.found) == (verdict, found)
+    assert ("`evaluation.max_days`" in probed.do) == (verdict != "ok")
+
+
 def test_a_source_that_is_stale_warns_and_one_that_is_empty_or_not_there_fails(story):
     story.goes_on(date(2026, 6, 15))
     assert "lead: 7" in asked(story)["sources fresh"].found

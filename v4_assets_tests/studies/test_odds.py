@@ -204,6 +204,37 @@ def test_the_early_warning_announces_falls_as_specified(given, false, caught):
     assert [100 * odds.caught[week] for week in (12, 16, 20)] == pytest.approx(caught, abs=4)
 
 
+EVEN: dict[str, Any] = {"shape": "step", "covered_share": 1.0}
+"""Ranks that are even within the top decile, as the votes assume them."""
+
+
+@pytest.mark.parametrize(
+    ("base", "false", "caught"),
+    [
+        pytest.param(0.0392, 12, (89, 97, 99), id="3.92 %"),
+        pytest.param(0.0239, 12, (76, 89, 96), id="2.39 %"),
+        pytest.param(0.0195, 14, (71, 86, 94), id="1.95 %"),
+        pytest.param(0.0145, 15, (59, 77, 88), id="1.45 %"),
+    ],
+)
+def test_with_ranks_as_the_votes_assume_them_the_early_warning_is_the_one_specified_at_every_base(base, false, caught):
+    odds = warning_odds(replace(GIVEN, base_rate=base, **EVEN), FILE.policy)
+    assert 100 * odds.false[12] <= 5
+    assert 100 * odds.false[26] == pytest.approx(false, abs=4)
+    assert [100 * odds.caught[week] for week in (12, 16, 20)] == pytest.approx(caught, abs=4)
+
+
+def test_a_weaker_treatment_raises_a_weak_challengers_measured_lift_less():
+    measured = []
+    for bottom in (0.0, 0.5, 1.0):
+        given = replace(GIVEN, top_effort=1.3, bottom_effort=bottom, histories=400)
+        found = trial(given, CONFIGURED, given.weak).judged.cohorts
+        measured.append(float(np.nanmean(found.top / found.conversions / TOP)))
+        ahead = float(np.nanmean((found.baseline_top - found.top) / found.conversions / TOP))
+        assert 0.24 <= ahead <= 0.32
+    assert measured == pytest.approx([1.79, 1.70, 1.62], abs=0.03)
+
+
 def test_the_early_warning_reaches_its_goal():
     low, high = warning_odds(LOW, FILE.policy), warning_odds(GIVEN, FILE.policy)
     assert (low.caught[16], low.caught[20], high.caught[16]) >= (0.85, 0.92, 0.95)
