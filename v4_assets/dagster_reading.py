@@ -140,7 +140,8 @@ def _rows(file: Path, query: str, values: Sequence[str]) -> Iterator[Mapping[str
 def _mode(file: Path) -> str:
     """How SQLite opens a file that is read. In a folder without the right to write it cannot make its index of the log;
     without a log it needs none."""
-    if os.access(file.parent, os.W_OK) and os.access(file, os.W_OK):
+    effective = os.access in os.supports_effective_ids
+    if all(os.access(path, os.W_OK, effective_ids=effective) for path in (file.parent, file)):
         return "mode=rw"
     return "mode=ro" if file.with_name(f"{file.name}-wal").exists() else "mode=ro&immutable=1"
 
