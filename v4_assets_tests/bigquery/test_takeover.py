@@ -14,10 +14,11 @@ from google.cloud import bigquery
 from v4_assets import tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ObstacleError, TakeoverError
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, monthly, operate
 from v4_assets.operations.doctor import Verdict, moving_in
 from v4_assets.operations.takeover.move_in import MoveIn
 from v4_assets.operations.takeover.undo import Undo
+from v4_assets.prospects.months import month_of
 from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build
@@ -160,6 +161,7 @@ def scored_and_promoted(place: Firm) -> list[tuple[Any, ...]]:
     for day in (DAY, NEXT):
         outcome = operate.run_day(place.on(day), day)
         assert (outcome.success, outcome.errors) == (True, ())
+    assert monthly.run_month(place.on(NEXT), month_of(NEXT)).success
     outcome = actions.order(place.on(NEXT), "promotion", "v4.1.0", "It is better")
     assert outcome.success, outcome.errors
     scored = place.ask(COUNTED)
