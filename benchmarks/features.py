@@ -25,7 +25,7 @@ from benchmarks.measure import timed
 from v4_assets import sql, tables
 from v4_assets.clock import Clock, cutoff
 from v4_assets.config.environment import Settings, load
-from v4_assets.partition import Day, write_query
+from v4_assets.partitions import Day, write_query
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build

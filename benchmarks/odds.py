@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from v4_assets.config.rollout import read_rollout
-from v4_assets.evaluation.strength import BASELINE, Strength
-from v4_assets.project import PROJECT
+from v4_assets.evaluation.model_strength import BASELINE, Strength
+from v4_assets.project_files import PROJECT
 from v4_assets.studies.assumptions import Assumptions
 from v4_assets.studies.odds import headline, odds_of, rules_of, simulate, warning_odds
 

@@ -18,8 +18,8 @@ import duckdb
 
 from v4_assets.config.environment import load
 from v4_assets.names import SCORING_JOB
+from v4_assets.operations.ci import checks_of_run
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.production.evaluations import checks_of_run
 from v4_assets.sample import Story
 
 ASIDE = {

@@ -22,7 +22,7 @@ RequestKind = Literal[
 JobKind = Literal["fail", "abort", "stuck", "miscount", "lose"]
 
 MAINTENANCE = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
-SAID = {
+MESSAGES = {
     MAINTENANCE: "Record changes are not possible during maintenance:--",
     "UNABLE_TO_LOCK_ROW": "unable to obtain exclusive access to this record or 200 records: {id}:--",
     "TooManyLockFailure": "Too many lock failure 200 Trying to save again later:--",
@@ -90,7 +90,7 @@ class RowFault(_Model):
 
 
 class Script(_Model):
-    """All faults, as JSON tells them."""
+    """All faults, as JSON."""
 
     down: bool = False
     """Every connection is dropped without an answer."""
@@ -130,8 +130,8 @@ class Faults:
     def job(self, kind: JobKind, *, rows: int = 0, error: str | None = None, times: int = 1) -> None:
         """Something happens to jobs: see JobFault."""
         with self._lock:
-            said = {} if error is None else {"error": error}
-            self.script.jobs.append(JobFault.model_validate({"kind": kind, "rows": rows, "times": times, **said}))
+            stated = {} if error is None else {"error": error}
+            self.script.jobs.append(JobFault.model_validate({"kind": kind, "rows": rows, "times": times, **stated}))
 
     def row(self, code: str, leads: Sequence[str] | None = None, *, message: str | None = None, times: int = 1) -> None:
         """Leads are refused: see RowFault."""
@@ -181,7 +181,7 @@ class Faults:
     def strike_row(self, lead_id: str) -> str | None:
         """sf__Error of this attempt to update the lead."""
         if self.script.maintenance:
-            return f"{MAINTENANCE}:{SAID[MAINTENANCE]}"
+            return f"{MAINTENANCE}:{MESSAGES[MAINTENANCE]}"
         if not self.script.rows:
             return None
         with self._lock:
@@ -189,8 +189,8 @@ class Faults:
                 struck = self._struck.get((at, lead_id), 0)
                 if (fault.leads is None or lead_id in fault.leads) and struck < fault.times:
                     self._struck[at, lead_id] = struck + 1
-                    said = fault.message or SAID.get(fault.code, "refused:--")
-                    return f"{fault.code}:{said.format(id=lead_id)}"
+                    message = fault.message or MESSAGES.get(fault.code, "refused:--")
+                    return f"{fault.code}:{message.format(id=lead_id)}"
             return None
 
     def spend_request(self) -> bool:

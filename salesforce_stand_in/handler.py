@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: a request line may hold what nobody should read."""
+        """Nothing: a request line may hold what must not be read."""
 
     def _serve(self) -> None:
         org = self.server.org

@@ -112,8 +112,8 @@ def oauth(login: Login, request: Request, base: str) -> Answer:
         token = login.token(form, request.headers.get("authorization", ""))
     except LoginRefusedError as refused:
         return as_json(400, {"error": refused.error, "error_description": str(refused)})
-    told = {"access_token": token, "instance_url": base, "id": identity(base), "token_type": "Bearer"}
-    return as_json(200, told)
+    answer = {"access_token": token, "instance_url": base, "id": identity(base), "token_type": "Bearer"}
+    return as_json(200, answer)
 
 
 def _make_key(file: Path) -> None:

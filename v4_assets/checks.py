@@ -7,6 +7,7 @@ from datetime import date
 import dagster as dg
 
 from v4_assets.evaluation.evidence import Evidence
+from v4_assets.judgements import ERROR, WARN, CheckResult
 from v4_assets.production.decision import GATE_NAMES, PROMOTION_GATES, Gate, Verdict
 
 SHOWN_DETAILS = 3
@@ -113,10 +114,8 @@ def results(
             check_name=check.name,
             asset_key=asset,
             passed=not failing,
-            severity=(
-                dg.AssetCheckSeverity.ERROR if check.blocking and not shown.inconclusive else dg.AssetCheckSeverity.WARN
-            ),
-            description=_sentence(shown),
+            severity=dg.AssetCheckSeverity[of_finding(shown).severity],
+            description=of_finding(shown).reason,
             metadata={
                 "actual": shown.actual,
                 "expected": shown.expected,
@@ -127,13 +126,31 @@ def results(
         )
 
 
-def unasked(checks: Iterable[Check], asset: str, reason: str) -> Iterator[dg.AssetCheckResult]:
-    """One result per check of a step that waits: a warning that nothing was checked, which stops no other step."""
+def of_finding(finding: Finding, policy_sha256: str | None = None) -> CheckResult:
+    """What is kept of a finding, and shown of it in Dagster."""
+    inconclusive = Verdict.INCONCLUSIVE if finding.inconclusive else Verdict.FAIL
+    number = isinstance(finding.actual, int | float)
+    return CheckResult(
+        finding.check.name,
+        Verdict.PASS if finding.passed else inconclusive,
+        ERROR if finding.check.blocking and not finding.inconclusive else WARN,
+        _sentence(finding),
+        blocking=finding.check.blocking,
+        actual=float(finding.actual) if number else None,
+        policy_sha256=policy_sha256,
+    )
+
+
+def unasked(checks: Iterable[Check], asset: str, reason: str, *, passed: bool = False) -> Iterator[dg.AssetCheckResult]:
+    """One result per check of a step that waits: a warning that nothing was checked, which stops no other step.
+
+    With `passed` there is nothing to be checked, and no warning.
+    """
     for check in checks:
         yield dg.AssetCheckResult(
             check_name=check.name,
             asset_key=asset,
-            passed=False,
+            passed=passed,
             severity=dg.AssetCheckSeverity.WARN,
             description=f"not checked: {reason}",
         )
@@ -152,7 +169,7 @@ def gate_specs(asset: str) -> list[dg.AssetCheckSpec]:
 def gate_results(
     gates: Iterable[Gate], evidence: Sequence[Evidence], evidence_sha256: str, asset: str
 ) -> Iterator[dg.AssetCheckResult]:
-    """One result per gate, with the verdict that the sensor reads. FAIL is an error, INCONCLUSIVE a warning."""
+    """One result per gate, with the verdict that is kept for the sensor. FAIL is an error, INCONCLUSIVE a warning."""
     for gate in gates:
         question = "promotion" if gate.name in PROMOTION_GATES else "rollback"
         numbers = {

@@ -54,7 +54,7 @@ def opened(home: Path) -> Iterator[dg.DagsterInstance]:
 
 
 def _reference(home: Path) -> InstanceRef:
-    if names_a_storage(home):
+    if names_a_storage(home / "dagster.yaml"):
         return InstanceRef.from_dir(str(home))
     custom = {"module": __name__, "class": KeptStorage.__name__, "config": {"base_dir": str(home)}}
     return InstanceRef.from_dir(str(home), overrides={"storage": {"custom": custom}})

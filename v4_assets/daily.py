@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from tqdm import tqdm
 
-from v4_assets import sql, tables, verdicts
-from v4_assets.checks import Check, Finding, results, specs, unasked
+from v4_assets import judgements, sql, tables
+from v4_assets.checks import Check, Finding, of_finding, results, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.errors import V4Error
-from v4_assets.names import ONLY_GAPS_TAG, PROCESS_TAG, REPLACE_LIVE_TAG
-from v4_assets.overlap import Judge, Observe, Work, worked
-from v4_assets.partition import Day, is_kept, metadata_of, write_query
+from v4_assets.days_in_parallel import Judge, Observe, Work, worked
+from v4_assets.errors import PolicyError, V4Error
+from v4_assets.judgements import Judgement
+from v4_assets.names import ONLY_GAPS_TAG, ONLY_TODAY, PROCESS_TAG, REPLACE_LIVE_TAG
+from v4_assets.partitions import Day, is_kept, metadata_of, write_query
+from v4_assets.production import events as deployments
+from v4_assets.production import given
 from v4_assets.runs import this_process
 from v4_assets.store import Store
 from v4_assets.tables import Table
-from v4_assets.warehouse.writes import PartitionWrite
+from v4_assets.warehouse.writes import PartitionWrite, text_sha256
 
 if TYPE_CHECKING:
     MaterializeResult = dg.MaterializeResult[None]
@@ -27,22 +30,43 @@ else:
     MaterializeResult = dg.MaterializeResult
 
 
-def days(context: dg.AssetExecutionContext, clock: Clock) -> tuple[Day, ...]:
-    """The days of a run, oldest first. Raises V4Error for a day that has not begun."""
+def days(context: dg.AssetExecutionContext, clock: Clock, store: Store | None = None) -> tuple[Day, ...]:
+    """The days of a run, oldest first, with what the run may replace; nothing without a `store`.
+
+    Raises V4Error for a day that has not begun and for a permission that is not recorded, and PolicyError for another
+    day than today in a run with an asset of ONLY_TODAY: at the run's first step, before anything is written.
+    """
     tags = context.run.tags
     if tags.get(PROCESS_TAG) != this_process():
         # Dagster launched the run, or repeats one: without this tag a killed process goes unnoticed.
         context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
-    reason, only_gaps = tags.get(REPLACE_LIVE_TAG), tags.get(ONLY_GAPS_TAG) == "true"
+    permitted = given.replacement_of(store, tags.get(REPLACE_LIVE_TAG)) if store else None
+    only_gaps = tags.get(ONLY_GAPS_TAG) == "true"
     # A month's key has no day, and stands for its first.
     dates = {
         date.fromisoformat(key if len(key) > len("2026-02") else f"{key}-01"): key for key in context.partition_keys
     }
     if max(dates) > clock.today():
         raise V4Error(f"{max(dates)} has not begun in New York, where it is {clock.today()}. Run it on its day.")
+    _verify_today(context.job_def.asset_layer.selected_asset_keys, dates, clock.today())
     # One instant for all of it: an asset that runs across midnight must not change its mind.
     stopped = Clock(clock.now())
-    return tuple(Day(day, stopped, context.run_id, reason, only_gaps, dates[day]) for day in sorted(dates))
+    return tuple(
+        Day(day, stopped, context.run_id, permitted.reason, only_gaps, permitted.writes, dates[day])
+        if permitted and permitted.day == day
+        else Day(day, stopped, context.run_id, only_gaps=only_gaps, key=dates[day])
+        for day in sorted(dates)
+    )
+
+
+def _verify_today(selected: Iterable[dg.AssetKey], dates: Iterable[date], today: date) -> None:
+    wanted = sorted({key.to_user_string() for key in selected} & set(ONLY_TODAY))
+    for day in dates:
+        if wanted and day != today:
+            raise PolicyError(
+                f"{wanted[0]} of {day} was asked for, and it is {today} in New York. What is live, and what the CRM "
+                f"shows, is only ever today's, so nothing was written. `v4 run --date {day}` makes the rest of it."
+            )
 
 
 def daily_asset(
@@ -59,19 +83,22 @@ def daily_asset(
     observe: Observe = lambda store, day: (),
     waits: Callable[[Store, Sequence[Day]], str | None] = lambda store, days: None,
     priority: int = 0,
+    version: str | None = None,
 ) -> dg.AssetsDefinition:
     """An asset that fills one partition of the table `key` a day by `work`, and reports its `checks`.
 
     Where `waits` gives a reason, the step writes nothing, stays green, and what depends on it is skipped. `observe`
     gives observations of assets that other systems make. A range of days is one run: `work` is called day by day,
     oldest first, what it returns is called to check the rows, and each check reports once for the whole range. Of the
-    steps that could run, a higher `priority` runs first.
+    steps that could run, a higher `priority` runs first. Once its `version` is archived it writes and checks nothing,
+    and what depends on it goes on.
     """
-    table = rollout.catalogue[key]
+    table, deps = rollout.catalogue[key], sorted(deps)
+    thresholds = text_sha256(rollout.checks.model_dump_json())
 
     @dg.asset(
         name=key,
-        deps=sorted(deps),
+        deps=deps,
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=group,
@@ -89,11 +116,18 @@ def daily_asset(
     ) -> Iterator[dg.AssetObservation | dg.AssetCheckResult | MaterializeResult]:
         findings: dict[date, Sequence[Finding]] = {}
         judged = []
-        wanted = days(context, clock)
+        wanted = days(context, clock, store)
         if reason := waits(store, wanted):
             yield dg.AssetObservation(key, metadata={"waits": reason})
             yield from unasked(checks, key, reason)
             return
+        if version and version in deployments.state_after(store.events()).archived:
+            reason = f"{version} is archived: nothing was written. `v4 restore {version} --reason …` brings it back."
+            yield from unasked(checks, key, reason, passed=True)
+            yield dg.MaterializeResult(metadata={"archived": reason})
+            return
+        # Read before the work: an input that is written meanwhile makes the judgement stale, not wrong.
+        inputs = judgements.inputs_of(store, deps, [day.date for day in wanted]) if checks else {}
         done = worked(store, wanted, work, observe)
         hidden = None if len(wanted) > 1 else True
         for one in tqdm(done, desc=key, unit="day", total=len(wanted), disable=hidden):
@@ -101,12 +135,16 @@ def daily_asset(
             for observation in one.observations:
                 context.log_event(observation)
             if checks:
-                failed = tuple(found.check.name for found in one.findings if found.check.blocking and not found.passed)
-                judged.append(verdicts.Verdict(write, failed, clock.now(), context.run_id))
+                found = tuple(of_finding(finding, thresholds) for finding in one.findings)
+                judged.append(
+                    Judgement(
+                        write.table_name, day.date, write.sequence, inputs[day.date], context.run_id, clock.now(), found
+                    )
+                )
             if is_kept(write, day):
-                context.log.info(f"{key} of {day.date} was there already and is kept; see {REPLACE_LIVE_TAG}.")
+                context.log.info(f"{key} of {day.date} was there already and is kept; see `v4 run --replace-live`.")
             context.add_asset_metadata({**metadata_of(write, day, one.seconds), **one.cost}, partition_key=day.key)
-        verdicts.record(store, judged)
+        judgements.record(store, judged)
         yield dg.MaterializeResult(check_results=list(results(checks, findings, key)))
 
     return asset
@@ -123,6 +161,7 @@ def table_asset(
     judge: Callable[[Store, Day], Sequence[Finding]] = lambda store, day: (),
     observe: Observe = lambda store, day: (),
     priority: int = 0,
+    version: str | None = None,
 ) -> dg.AssetsDefinition:
     """A daily asset that sql/KEY.sql makes inside the warehouse. What it depends on is read from the file's header."""
     file = sql.load(key)
@@ -142,6 +181,7 @@ def table_asset(
         work=work,
         observe=observe,
         priority=priority,
+        version=version,
     )
 
 

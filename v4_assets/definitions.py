@@ -15,19 +15,19 @@ from v4_assets.evaluation import assets as evaluation_assets
 from v4_assets.features import assets as feature_assets
 from v4_assets.models import assets as model_assets
 from v4_assets.names import SALESFORCE_SYNC
-from v4_assets.partition import daily_partitions
+from v4_assets.partitions import daily_partitions
 from v4_assets.production import archive
 from v4_assets.production import assets as production_assets
 from v4_assets.production.overdue import due
 from v4_assets.production.sensor import rollout_sensor
-from v4_assets.project import PACKAGE
+from v4_assets.project_files import PACKAGE
 from v4_assets.prospects import contracts
 from v4_assets.prospects.assets import prospect_assets
 from v4_assets.prospects.months import monthly_partitions
 from v4_assets.report import assets as report_assets
 from v4_assets.report import publishing
 from v4_assets.report.alerts import alert_sensor
-from v4_assets.resources import crm, store
+from v4_assets.resources import crm, reader, store
 from v4_assets.salesforce import assets as salesforce_assets
 from v4_assets.scores import assets as score_assets
 from v4_assets.sources import assets as source_assets
@@ -64,10 +64,8 @@ def build(settings: Settings) -> dg.Definitions:
     last_day = settings.clock.today() if settings.clock.fixed else None
     days, months = daily_partitions(rollout.first_day, last_day), monthly_partitions(rollout.first_day, last_day)
     versions = rollout.versions.items()
-    archived = production_assets.archived_versions(settings.places.registry)
     org = crm(settings)
-    daily, parts, actions = jobs.daily_job(rollout, archived), jobs.parts(rollout, archived), jobs.action_jobs()
-    monthly = jobs.monthly_jobs(rollout, archived)
+    daily, parts, actions, monthly = jobs.daily_job(), jobs.parts(), jobs.action_jobs(), jobs.monthly_jobs()
     return dg.Definitions(
         assets=attributed(
             [
@@ -89,7 +87,6 @@ def build(settings: Settings) -> dg.Definitions:
                 *(model_assets.model_asset(version, entry, rollout) for version, entry in versions),
             ],
             settings,
-            archived,
         ),
         asset_checks=[model_assets.model_checks(version, entry, rollout) for version, entry in versions],
         jobs=[
@@ -110,6 +107,7 @@ def build(settings: Settings) -> dg.Definitions:
         ],
         resources={
             "store": store(settings),
+            "reader": reader(settings),
             "clock": settings.clock,
             "places": settings.places,
             "salesforce": org,
@@ -119,11 +117,11 @@ def build(settings: Settings) -> dg.Definitions:
     )
 
 
-def attributed(assets: Iterable[Asset], settings: Settings, archived: Iterable[str]) -> list[Asset]:
+def attributed(assets: Iterable[Asset], settings: Settings) -> list[Asset]:
     """The assets with the metadata derived from their stage, their version and the configuration."""
-    rollout, archived = settings.rollout, tuple(archived)
-    policies = dict.fromkeys(expected(rollout, archived), every_morning(rollout))
-    policies |= dict.fromkeys(expected_monthly(rollout, archived), every_month(rollout))
+    rollout = settings.rollout
+    policies = dict.fromkeys(expected(rollout), every_morning(rollout))
+    policies |= dict.fromkeys(expected_monthly(rollout), every_month(rollout))
 
     def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
         completed = _attributed(spec, settings)
@@ -186,10 +184,9 @@ def _reference(file: Path, url: str | None) -> Any:
     return dg.LocalFileCodeReference(file_path=str(file), line_number=1, label=label)
 
 
-def expected(rollout: Rollout, archived: Iterable[str]) -> set[str]:
-    """The assets that must be there every morning: scores of every version that is not archived, comparison, sync."""
-    gone = set(archived)
-    scored = {tables.scores_key(entry.key) for version, entry in rollout.versions.items() if version not in gone}
+def expected(rollout: Rollout) -> set[str]:
+    """The assets that must be there every morning: scores of every version, comparison, sync."""
+    scored = {tables.scores_key(entry.key) for entry in rollout.versions.values()}
     return {*scored, tables.LIFT_COMPARISON, SALESFORCE_SYNC}
 
 
@@ -208,13 +205,11 @@ def every_morning(rollout: Rollout) -> dg.FreshnessPolicy:
     )
 
 
-def expected_monthly(rollout: Rollout, archived: Iterable[str]) -> set[str]:
+def expected_monthly(rollout: Rollout) -> set[str]:
     """The assets that must be there on the first of every month; none where the monthly job is off."""
     if not rollout.prospects.enabled:
         return set()
-    gone = set(archived)
-    scored = {contracts.scores_key(entry.key) for version, entry in rollout.versions.items() if version not in gone}
-    return {*scored, contracts.PROSPECT_LIST}
+    return {*(contracts.scores_key(entry.key) for entry in rollout.versions.values()), contracts.PROSPECT_LIST}
 
 
 def every_month(rollout: Rollout) -> dg.FreshnessPolicy:

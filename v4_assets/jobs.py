@@ -1,6 +1,5 @@
 """Jobs: daily and its parts, monthly, promotion, rollback and sunset, training, the pre-deployment checklist."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -46,20 +45,18 @@ SCORING_GROUPS = (SOURCES_GROUP, LEADS_GROUP, FEATURES_GROUP, SCORES_GROUP)
 EVALUATED = (tables.LEAD_OUTCOMES, tables.LIFT_COMPARISON)
 
 
-def scored(rollout: Rollout, archived: Iterable[str]) -> dg.AssetSelection:
-    """From the sources to the scores of every version that is not archived."""
-    gone = [rollout.versions[version].key for version in archived]
-    out = [make(key) for key in gone for make in (tables.features_key, tables.scores_key)]
-    return dg.AssetSelection.groups(*SCORING_GROUPS).materializable() - dg.AssetSelection.assets(*out)
+def scored() -> dg.AssetSelection:
+    """From the sources to the scores of every version; an archived one's assets write nothing."""
+    return dg.AssetSelection.groups(*SCORING_GROUPS).materializable()
 
 
-def daily_job(rollout: Rollout, archived: Iterable[str]) -> "AssetJob":
+def daily_job() -> "AssetJob":
     """All assets of the daily run, one partition a day."""
     rest = (*EVALUATED, PRODUCTION_ALIAS, SALESFORCE_SYNC, ROLLOUT_REPORT)
     return dg.define_asset_job(
         DAILY_JOB,
         tags={PART_TAG: "daily"},
-        selection=scored(rollout, archived) | dg.AssetSelection.assets(*rest),
+        selection=scored() | dg.AssetSelection.assets(*rest),
         description=(
             "Observe the sources, list the open leads, build the features, score with every version, compare the "
             "versions on matured leads, send the live version's scores to Salesforce, write the report."
@@ -67,13 +64,13 @@ def daily_job(rollout: Rollout, archived: Iterable[str]) -> "AssetJob":
     )
 
 
-def parts(rollout: Rollout, archived: Iterable[str]) -> "list[AssetJob]":
+def parts() -> "list[AssetJob]":
     """Parts of the daily job for past days, and for a day whose challenger failed."""
     return [
         dg.define_asset_job(
             SCORING_JOB,
             tags={PART_TAG: "past"},
-            selection=scored(rollout, archived),
+            selection=scored(),
             description="Scores only, for one day or a range of days in one run. Used by backfills.",
         ),
         dg.define_asset_job(
@@ -85,7 +82,7 @@ def parts(rollout: Rollout, archived: Iterable[str]) -> "list[AssetJob]":
         dg.define_asset_job(
             PAST_DAY_JOB,
             tags={PART_TAG: "past"},
-            selection=scored(rollout, archived) | dg.AssetSelection.assets(*EVALUATED),
+            selection=scored() | dg.AssetSelection.assets(*EVALUATED),
             description="Scores and comparison of a past day; production and Salesforce are not changed.",
         ),
         dg.define_asset_job(
@@ -143,15 +140,13 @@ def checklist_job(rollout: Rollout) -> "AssetJob":
     )
 
 
-def monthly_jobs(rollout: Rollout, archived: Iterable[str]) -> "list[AssetJob]":
+def monthly_jobs() -> "list[AssetJob]":
     """Scores of every advisor and the list of whom to contact, one partition a month; and the list alone."""
-    gone = [rollout.versions[version].key for version in archived]
-    out = [make(key) for key in gone for make in (contracts.features_key, contracts.scores_key)]
     return [
         dg.define_asset_job(
             PROSPECTS_JOB,
             tags={PART_TAG: "monthly"},
-            selection=dg.AssetSelection.groups(PROSPECTS_GROUP) - dg.AssetSelection.assets(*out),
+            selection=dg.AssetSelection.groups(PROSPECTS_GROUP),
             description="Score every producing, active advisor with every version, and make the month's list.",
         ),
         dg.define_asset_job(

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from v4_assets.errors import SqlFileError
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 
 SQL_DIR = PROJECT / "sql"
 

@@ -103,24 +103,25 @@ WATCH_BASIS = "watch_basis"
 EARLY_WARNING_VOTES = "early_warning_votes"
 WEEK_CLOSES = "week_closes"
 PRODUCTION = "production"
-DEPLOYMENTS = "deployments"
-PARTITION_VERDICTS = "partition_verdicts"
+DEPLOYMENTS, ORDERS = "deployments", "orders"
+CHECK_RESULTS = "check_results"
 SALESFORCE_STATE = "salesforce_state"
 SALESFORCE_JOBS = "salesforce_jobs"
 SALESFORCE_SYNC_LOG = "salesforce_sync_log"
 SALESFORCE_SYNCS = "salesforce_syncs"
-SCHEMA = "schema"
-TAKEOVER = "takeover"
+SCHEMA, TAKEOVER = "schema", "takeover"
 
 SHARED = (SCORED_LEADS, INFERRED_DEPARTURES, FIRM_ACTIVITY, ADVISOR_FIRMS, COMMON_FEATURES)
 """The snapshot that both versions read, ordered so that each table reads only earlier ones."""
 SINGLE = (
     *(SOURCE_OBSERVATIONS, TRAINING_SET, LEAD_OUTCOMES, LIFT_COMPARISON, LIFT_BY_DECILE),
     *(WATCH_BASIS, EARLY_WARNING_VOTES, WEEK_CLOSES),
-    *(PARTITION_WRITES, PARTITION_VERDICTS, PRODUCTION, DEPLOYMENTS),
+    *(PARTITION_WRITES, CHECK_RESULTS, PRODUCTION, DEPLOYMENTS, ORDERS),
     *(SALESFORCE_STATE, SALESFORCE_JOBS, SALESFORCE_SYNC_LOG, SALESFORCE_SYNCS, SCHEMA, TAKEOVER),
 )
 """Tables that exist once, independent of the versions."""
+RETIRED = (PARTITION_VERDICTS := "partition_verdicts",)
+"""Tables of release 0.1 that are neither made nor written any more: an upgrade reads them once."""
 
 
 class Catalogue(Mapping[str, Table]):
@@ -156,7 +157,7 @@ class Catalogue(Mapping[str, Table]):
             Table(key, dataset, name, self._reading.delivered(key), description, is_source=True)
             for key, dataset, name, description in described
         ]
-        made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE)]
+        made = [self._made(key, f"v4_{key}") for key in (*SHARED, *SINGLE, *RETIRED)]
         for names in versions.values():
             made += [
                 self._made(features_key(names.key), f"v4_features_{names.key}"),
@@ -194,7 +195,7 @@ class Catalogue(Mapping[str, Table]):
     @property
     def made(self) -> tuple[Table, ...]:
         """The tables this project writes."""
-        return tuple(table for table in self.values() if not table.is_source)
+        return tuple(table for table in self.values() if not table.is_source and table.key not in RETIRED)
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -1,50 +1,19 @@
-"""Verdicts of blocking checks on written rows. Sending and promotion first verify here that their rows passed.
+"""What the latest judgements say of a version's scores. Sending and promotion first verify here that their rows passed.
 
-A failed blocking check stops its own run, but not a later run of a single asset. So every verdict is stored with the
-write it is about. Before rows are sent, the verdicts of exactly these rows and of all their inputs are read.
+A failed blocking check stops its own run, but not a later run of a single asset. So every judgement is stored with the
+write it is about. Before rows are sent, the judgements of exactly these rows and of all their inputs are read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import date
 
-from v4_assets import tables
+from v4_assets import judgements, tables
 from v4_assets.days import days_between
+from v4_assets.judgements import Judgement
 from v4_assets.store import Store
 from v4_assets.tables import Catalogue
-from v4_assets.warehouse.protocol import Statement
 from v4_assets.warehouse.writes import PartitionWrite
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Result of an asset's blocking checks on one write of its partition."""
-
-    write: PartitionWrite
-    failed: tuple[str, ...]
-    judged_at: datetime
-    run_id: str
-
-
-def record(store: Store, verdicts: Iterable[Verdict]) -> None:
-    """Keep the judgements of a run, all or none."""
-    rows = [
-        {
-            "table_name": one.write.table_name,
-            "prediction_date": one.write.prediction_date,
-            "sequence": one.write.sequence,
-            "passed": not one.failed,
-            "failed": ", ".join(one.failed),
-            "judged_at": one.judged_at,
-            "run_id": one.run_id,
-        }
-        for one in verdicts
-    ]
-    if rows:
-        store.warehouse.transact(
-            [Statement(store.catalogue.query("record_verdict", row), expected_rows=1) for row in rows]
-        )
 
 
 def unpassed(store: Store, day: date, version: str) -> list[str]:
@@ -74,22 +43,21 @@ def live_parallel_days(store: Store, versions: Sequence[str], *, since: date | N
 
 @dataclass(frozen=True)
 class _Judged:
-    """The latest writes of some days, and the latest verdict of each, by write and by the run that checked it."""
+    """The latest writes of some days, and the latest judgement of each, by write and by the run that checked it."""
 
     catalogue: Catalogue
     writes: Mapping[tuple[str, date], PartitionWrite]
-    by_write: Mapping[tuple[str, date, int], Mapping[str, Any]]
-    by_run: Mapping[tuple[str, date, str], Mapping[str, Any]]
+    by_write: Mapping[tuple[str, date, int | None], Judgement]
+    by_run: Mapping[tuple[str, date, str], Judgement]
 
     @classmethod
     def of(cls, store: Store, first: date, last: date) -> "_Judged":
-        found = store.rows(tables.PARTITION_VERDICTS, {"first_day": first, "last_day": last})
-        found.sort(key=lambda row: row["judged_at"])
+        found = judgements.all_of(store, first, last)
         return cls(
             store.catalogue,
             store.latest_writes(first, last),
-            {(row["table_name"], row["prediction_date"], row["sequence"]): row for row in found},
-            {(row["table_name"], row["prediction_date"], row["run_id"]): row for row in found},
+            {(one.table_name, one.day, one.sequence): one for one in found},
+            {(one.table_name, one.day, one.run_id): one for one in found},
         )
 
     def is_live(self, day: date, version: str) -> bool:
@@ -117,7 +85,7 @@ class _Judged:
         return _problem(name, self.by_write.get((name, day, write.sequence)), f"the latest write of {day}")
 
 
-def _problem(name: str, verdict: Mapping[str, object] | None, what: str) -> list[str]:
-    if verdict is None:
+def _problem(name: str, judged: Judgement | None, what: str) -> list[str]:
+    if judged is None:
         return [f"{name}: {what} was never checked; rerun the daily job"]
-    return [] if verdict["passed"] else [f"{name}: {verdict['failed']} failed on {what}"]
+    return [f"{name}: {', '.join(judged.blocked_by)} failed on {what}"] if judged.blocked_by else []

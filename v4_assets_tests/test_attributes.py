@@ -8,7 +8,7 @@ import pytest
 from v4_assets.config.environment import load
 from v4_assets.definitions import build
 from v4_assets.errors import SettingsError
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets_tests.fixtures.narrow import present
 
 BIGQUERY = {"V4_WAREHOUSE": "bigquery", "V4_BIGQUERY_PROJECT": "acme"}

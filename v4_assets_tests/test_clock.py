@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from v4_assets.clock import NEW_YORK, Clock, cutoff, parse_instant
 from v4_assets.days import contiguous, days_between
 from v4_assets.errors import SettingsError
-from v4_assets.partition import daily_partitions
+from v4_assets.partitions import daily_partitions
 
 DAYS = st.dates(date(2007, 1, 1), date(2037, 12, 31))
 ONE_DAY = timedelta(days=1)

@@ -15,7 +15,7 @@ from v4_assets.errors import V4Error
 from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, TRAINING_JOB
 from v4_assets.operations import operate
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec

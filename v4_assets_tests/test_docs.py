@@ -17,7 +17,7 @@ from v4_assets.cli.main import cli
 from v4_assets.config import docs_page as configuration
 from v4_assets.config.environment import load
 from v4_assets.operations import ci, operate
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build

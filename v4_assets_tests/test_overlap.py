@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 
 from v4_assets.clock import Clock
-from v4_assets.overlap import Done, Judge, worked
-from v4_assets.partition import Day
+from v4_assets.days_in_parallel import Done, Judge, worked
+from v4_assets.partitions import Day
 from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
 

@@ -7,7 +7,7 @@ import pytest
 
 from v4_assets.config.environment import load
 from v4_assets.definitions import build
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.report.alerts import KINDS
 
 RUNBOOK = (PROJECT / "docs" / "runbook.md").read_text(encoding="utf-8")

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.cli import ci, operations, prospects, register, rollout, scripts, studies, takeover
+from v4_assets.cli import (
+    ci,
+    migration,
+    operations,
+    orders,
+    prospects,
+    register,
+    rollout,
+    scripts,
+    studies,
+    sync,
+    takeover,
+)
 from v4_assets.cli.output import DAY, Number, json_option, outcome_text, say
 from v4_assets.config.environment import load
 from v4_assets.errors import DAMAGED, V4Error
@@ -169,11 +181,14 @@ def dev(port: int) -> None:
 for command in (
     *operations.COMMANDS,
     *rollout.COMMANDS,
+    *orders.COMMANDS,
     *prospects.COMMANDS,
     *studies.COMMANDS,
+    sync.sync,
     *scripts.COMMANDS,
     *register.COMMANDS,
     *takeover.COMMANDS,
+    *migration.COMMANDS,
     *ci.COMMANDS,
 ):
     cli.add_command(command)

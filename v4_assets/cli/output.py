@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import asdict, is_dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from v4_assets.clock import cutoff, parse_instant
 from v4_assets.config.environment import load
 
 if TYPE_CHECKING:
@@ -56,6 +57,14 @@ def outcome_text(outcome: "Outcome", what: str) -> str:
     lines += [f"  {error}" for error in outcome.errors]
     lines += [f"  waits: {outcome.waits}"] if outcome.waits else []
     return "\n".join(lines)
+
+
+def instant_of(text: str) -> datetime:
+    """A day, meaning its 00:00 in New York, or an instant. Raises SettingsError."""
+    try:
+        return cutoff(date.fromisoformat(text))
+    except ValueError:
+        return parse_instant(text)
 
 
 def say(content: object, text: str, as_json: bool) -> None:

@@ -52,7 +52,7 @@ def register(
     reason: str | None,
 ) -> None:
     """Check and profile your own model, and register it."""
-    from v4_assets.models.author_rows import as_text
+    from v4_assets.models.expected_features import as_text
     from v4_assets.models.registering import Brought, draft_list, register_files
 
     if test_period and test_period[1] < test_period[0]:
@@ -95,7 +95,7 @@ def _correct(
     version: str, metrics: Path | None, reason: str | None, test_period: tuple[date, date] | None, *, others: bool
 ) -> None:
     """Correct the figures alone; anything that could change a score is refused."""
-    from v4_assets.models.figures import correct_figures
+    from v4_assets.models.corrected_figures import correct_figures
 
     if others:
         raise V4Error(

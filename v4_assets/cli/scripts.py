@@ -11,7 +11,7 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import V4Error
 from v4_assets.warehouse.render import Script, chosen
-from v4_assets.warehouse.rollback import SCRIPT, Target
+from v4_assets.warehouse.rollback_script import SCRIPT, Target
 
 
 @click.group("sql")
@@ -71,7 +71,7 @@ def _rollback(settings: Settings, engine: str, version: str | None) -> str:
         bundle_sha256=bundle.bundle_sha256,
     )
     if engine == "duckdb":
-        from v4_assets.warehouse.duckdb.rollback import render as duckdb
+        from v4_assets.warehouse.duckdb.rollback_script import render as duckdb
 
         return duckdb(rollout.catalogue, target)
     from v4_assets.warehouse.bigquery.console_rollback import render as bigquery
@@ -123,7 +123,7 @@ def show_references(
     rollout = settings.rollout
     version = version or rollout.baseline
     also = ReferencePlaces(datasets=datasets, paths=paths, exclude=exclude, scheduled_queries=scheduled_queries)
-    found = references.readers(store(settings), rollout, version, also)
+    found = references.readers(store(settings, reading=True), rollout, version, also)
     looked = references.looked_at(rollout, also)
     names = references.bound_to(rollout, version).all
     lines, run = references.by_file(found), references.running(found)

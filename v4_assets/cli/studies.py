@@ -1,4 +1,4 @@
-"""Studies that change nothing, and the commands of the sync: odds, replay, preview, refused leads."""
+"""Studies that change nothing: odds and replay."""
 
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from v4_assets.cli.output import DAY, Number, json_option, say
 from v4_assets.config.environment import load, load_existing
 from v4_assets.config.rollout import Rollout, read_rollout
-from v4_assets.errors import PolicyError, SettingsError
+from v4_assets.errors import PolicyError
 from v4_assets.studies.assumptions import Assumptions, Strength
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 DEFAULT = Assumptions
 Command = Callable[..., Any]
-MOVES = ("enters_top_decile", "leaves_top_decile", "enters_deprioritized", "leaves_deprioritized")
 
 
 def _option(name: str, kind: "click.ParamType[Any]", default: object, text: str) -> Callable[[Command], Any]:
@@ -127,7 +126,7 @@ def show_odds(
             names = ", ".join(f"--{one.replace('_', '-')}" for one in stated)
             raise click.UsageError(f"--from-data measures {names}; leave one of them out.")
         settings = load_existing()
-        assumptions = measuring.measured(store(settings), rollout, settings.clock, assumptions)
+        assumptions = measuring.measured(store(settings, reading=True), rollout, settings.clock, assumptions)
     try:
         found = odds.simulate(assumptions, rollout.policy, rollout.evaluation, model_error=not no_model_error)
     except ValueError as error:
@@ -158,61 +157,6 @@ def show_replay(policy: Path | None, first: date | None, last: date, as_json: bo
     say(replaying.as_dicts(days), replaying.as_text(days), as_json)
 
 
-@click.group("sync")
-def sync() -> None:
-    """Show what Salesforce would be sent; send refused leads again."""
-
-
-@sync.command("preview")
-@click.option("--version", default=None, help="As if this version were live.  [default: the candidate]")
-@click.option("--date", "day", type=DAY, default="today", show_default=True)
-@json_option
-def show_preview(version: str | None, day: date, as_json: bool) -> None:
-    """Count the records that a switch would change.
-
-    Also lists the leads that enter and leave the top decile and the deprioritised set.
-    """
-    from v4_assets.resources import crm, store
-    from v4_assets.salesforce import preview as sync_preview
-
-    settings = load_existing()
-    found = sync_preview.preview(
-        store(settings), settings.rollout, settings.clock, crm(settings), version or settings.rollout.candidate, day
-    )
-    moves = {name: list(getattr(found, name)) for name in MOVES}
-    lines = [f"{found.version} on {found.day}, compared with {found.compared_with}:"]
-    lines += [f"  {count:>8,}  {what.replace('_', ' ')}" for what, count in found.counts.items()]
-    lines += [f"  The sync would be held: {found.held}."] if found.held else []
-    content = {"day": found.day, "version": found.version, "compared_with": found.compared_with, **found.counts}
-    content["held"] = found.held
-    say({**content, "lead_ids": moves}, "\n".join(lines), as_json)
-
-
-@sync.command("retry-refused")
-@click.option("--code", default=None, help="Only leads refused with this code.")
-@click.option("--lead", default=None, help="Only this lead, by its id of 15 or 18 characters.")
-@click.option("--all", "every", is_flag=True, help="All refused leads.")
-@json_option
-def retry_refused(code: str | None, lead: str | None, every: bool, as_json: bool) -> None:
-    """Send leads again that Salesforce refused.
-
-    The next sync sends them, before their quarantine ends.
-    """
-    from v4_assets.config.record_ids import to_18
-    from v4_assets.resources import org_id, store
-    from v4_assets.salesforce.ledger import Ledger
-
-    if not (code or lead or every):
-        raise SettingsError("Name the leads: --code CODE, --lead ID or --all.")
-    settings = load_existing()
-    record = store(settings)
-    ledger = Ledger(record.warehouse, record.catalogue, settings.clock)
-    orgs = [org_id(settings) or ""] if org_id(settings) else ledger.orgs()
-    with record.session():
-        released = sum(ledger.release(one, code=code, lead_id=to_18(lead) if lead else None) for one in orgs)
-    say({"released": released}, f"{released} leads are sent again by the next sync.", as_json)
-
-
 def _verify_same_outcome(recorded: Rollout, other: Rollout) -> None:
     """Recorded evidence counts conversions within one outcome window; no policy can change that afterwards."""
     window, wanted = recorded.outcome_window_days, other.outcome_window_days
@@ -224,15 +168,15 @@ def _verify_same_outcome(recorded: Rollout, other: Rollout) -> None:
 
 
 def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Sequence[Replayed]":
-    from v4_assets.evaluation import watching
+    from v4_assets.evaluation import booked_calls
     from v4_assets.resources import store
     from v4_assets.studies import replay as replaying
 
-    record = store(load_existing())
+    record = store(load_existing(), reading=True)
     with record.session():
         events = record.events()
         recorded = record.comparisons(first, last)
-        warning = watching.read_warning(record, rollout, events, last)
+        warning = booked_calls.read_warning(record, rollout, events, last)
     if not events or not recorded:
         raise PolicyError(
             f"No evidence is recorded from {first} to {last}. `v4 run` records it every day, `v4 backfill --evaluate` "
@@ -255,4 +199,4 @@ def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Seq
     )
 
 
-COMMANDS = (show_odds, show_replay, sync)
+COMMANDS = (show_odds, show_replay)

@@ -18,7 +18,7 @@ def takeover(yes: bool, undo: bool, copy: bool, as_json: bool) -> None:
 
     Shows a plan first: what moves to which dated name, who reads it, which columns ours does not have.
     """
-    from v4_assets.operations.actions import who
+    from v4_assets.operations.operate import operator
     from v4_assets.operations.takeover import text
     from v4_assets.operations.takeover.move_in import MoveIn
     from v4_assets.operations.takeover.plan import plan
@@ -35,10 +35,10 @@ def takeover(yes: bool, undo: bool, copy: bool, as_json: bool) -> None:
         return
     progress = partial(click.echo, err=True)
     if undo:
-        done = Undo(record, settings.rollout, settings.clock, who(), progress).run()
+        done = Undo(record, settings.rollout, settings.clock, operator(), progress).run()
         say(done, text.undone_text(done), as_json)
         return
-    done = MoveIn(record, settings.rollout, settings.clock, who(), progress).run(copy=copy)
+    done = MoveIn(record, settings.rollout, settings.clock, operator(), progress).run(copy=copy)
     say(done, text.done_text(done) if done.moves else text.as_text(done), as_json)
 
 

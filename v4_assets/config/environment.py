@@ -18,7 +18,7 @@ from v4_assets.config.rollout_policy import Frozen
 from v4_assets.config.salesforce import TARGET_VARIABLES, SalesforceTarget, from_environment, refuse_password_login
 from v4_assets.config.variables import PREFIX, FromEnvironment, verify_names
 from v4_assets.errors import SettingsError
-from v4_assets.project import IS_CLONE, PROJECT
+from v4_assets.project_files import IS_CLONE, PROJECT
 
 DEMO_CLOCK = "demo-clock"
 STAND_IN_ORG = "org"

@@ -8,29 +8,31 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from v4_assets import sql, tables, verdicts
-from v4_assets.arrays import Numbers
-from v4_assets.checks import Finding, gate_results, gate_specs, results, specs
+from v4_assets import judgements, sql, tables, verdicts
+from v4_assets.checks import Finding, gate_results, gate_specs, of_finding, results, specs
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.daily import MaterializeResult, about, daily_asset, days, sentence, upstream
+from v4_assets.days_in_parallel import Judge
 from v4_assets.errors import V4Error
-from v4_assets.evaluation import checks, closing, watch_basis, watching
+from v4_assets.evaluation import booked_calls, checks, watch_basis, week_verdicts
 from v4_assets.evaluation.cohorts import last_matured, widest
 from v4_assets.evaluation.comparison import Judged
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.page import about_gates, page
 from v4_assets.evaluation.read import Evaluator
 from v4_assets.evaluation.votes import Warning
+from v4_assets.judgements import Judgement, of_gate
 from v4_assets.models import checks as model_checks
 from v4_assets.names import EVALUATION_GROUP
-from v4_assets.overlap import Judge
-from v4_assets.partition import Day, coverage, metadata_of, write_partition
+from v4_assets.partitions import Day, coverage, metadata_of, write_partition
 from v4_assets.production import events as deployments
 from v4_assets.production.decision import Gate
 from v4_assets.production.events import Event
 from v4_assets.production.gates import gates
+from v4_assets.production.week_history import thresholds_sha256
 from v4_assets.sources import checks as source_checks
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
@@ -97,7 +99,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
         store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
     ) -> MaterializeResult:
-        day = only_day(context, clock)
+        day = only_day(context, clock, store)
         with store.session(), store.warehouse.metered() as cost:
             events = store.events()
             evaluator = Evaluator.of(store, rollout, day, compared(rollout, events, day.date), events)
@@ -108,17 +110,27 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
             evidence = [Evidence.from_row(row) for row in rows]
             basis = watch_basis.record_basis(evaluator)
             if basis:
-                watching.count_calls(evaluator, basis)
+                booked_calls.count_calls(evaluator, basis)
             judged = judge(store, rollout, day, events, evidence)
-            closing.record(store, rollout, day, events)
-            warning = watching.read_warning(store, rollout, events, day.date)
-            held = closing.late_labels(evaluator)
+            week_verdicts.record(store, rollout, day, events)
+            warning = booked_calls.read_warning(store, rollout, events, day.date)
+            held = week_verdicts.late_labels(evaluator)
             figures = shown(evaluator, evidence, judged, warning)
-        findings = [
-            *checks.judge(rows, rollout.evaluation),
-            checks.early_warning(warning, rollout.candidate),
-            checks.closes_hold(held),
-        ]
+            findings = [
+                *checks.judge(rows, rollout.evaluation),
+                checks.early_warning(warning, rollout.candidate),
+                checks.closes_hold(held),
+            ]
+            policy = thresholds_sha256(rollout.policy, rollout.evaluation)
+            found = (
+                *(of_gate(gate, digest(evidence), policy) for gate in judged),
+                *(of_finding(finding, policy) for finding in findings),
+            )
+            inputs = evaluator.inputs
+            judgements.record(
+                store,
+                [Judgement(write.table_name, day.date, write.sequence, inputs, str(day.run_id), clock.now(), found)],
+            )
         return dg.MaterializeResult(
             metadata={**figures, **written, **cost},
             check_results=[
@@ -148,17 +160,17 @@ def shown(
     )
 
 
-def scores_of(store: Store, rollout: Rollout, version: str, day: Day) -> Numbers:
+def scores_of(store: Store, rollout: Rollout, version: str, day: Day) -> NDArray[Any]:
     """A version's scores of the day, float, shape (n,)."""
     key = tables.scores_key(rollout.versions[version].key)
     ranks = store.read("score_ranks", {"prediction_date": day.date}, daily_scores=key)
-    scores: Numbers = ranks["score"].to_numpy()
+    scores: NDArray[Any] = ranks["score"].to_numpy()
     return scores
 
 
-def only_day(context: dg.AssetExecutionContext, clock: Clock) -> Day:
+def only_day(context: dg.AssetExecutionContext, clock: Clock, store: Store) -> Day:
     """The day of the run. Raises V4Error for a run over several."""
-    wanted = days(context, clock)
+    wanted = days(context, clock, store)
     if len(wanted) > 1:
         raise V4Error(
             f"{wanted[0].date} to {wanted[-1].date} are {len(wanted)} days in one run, but the gates of a day are read "
@@ -205,13 +217,13 @@ def judge(
 ) -> tuple[Gate, ...]:
     """Every gate of the day, evaluated on the stored evidence."""
     versions = compared(rollout, events, day.date)
-    live = closing.live_on(events, rollout)(day.date)
+    live = week_verdicts.live_on(events, rollout)(day.date)
     return gates(
         evidence,
         candidate=rollout.candidate,
         baseline=rollout.baseline,
         live=live,
-        covered=closing.covered(store, rollout, events, day.date),
+        covered=week_verdicts.covered(store, rollout, events, day.date),
         policy=rollout.policy,
         evaluation=rollout.evaluation,
         model_findings=bundle_findings(store, rollout, versions),

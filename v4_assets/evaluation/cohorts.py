@@ -7,12 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.config.rollout_policy import Evaluation
 from v4_assets.errors import V4Error
 
@@ -61,7 +62,9 @@ def widest(day: date, window_days: int, evaluation: Evaluation) -> Reach:
     return Reach(last - timedelta(days=evaluation.max_days - 1), last)
 
 
-def first_contact(reach: Reach, contacted_on: Numbers, converted: Numbers, minimum: int, min_days: int) -> date:
+def first_contact(
+    reach: Reach, contacted_on: NDArray[Any], converted: NDArray[Any], minimum: int, min_days: int
+) -> date:
     """First day of a cohort that ends with `reach`: at least `min_days` back, and early enough to hold `minimum`
     conversions, but not beyond `reach` nor before the first lead.
 
@@ -81,20 +84,20 @@ def first_contact(reach: Reach, contacted_on: Numbers, converted: Numbers, minim
 class Entries:
     """All leads that may enter a cohort, one row each: shapes (n,)."""
 
-    contacted_on: Numbers
-    called_on: Numbers
+    contacted_on: NDArray[Any]
+    called_on: NDArray[Any]
     """NaT where no call is known."""
-    converted: Numbers
+    converted: NDArray[Any]
     """bool: called within the outcome window, counted from the frozen day of contact."""
-    covered: Numbers
+    covered: NDArray[Any]
     """bool: first scored in time by every version and before any call."""
-    before_scored: Numbers
+    before_scored: NDArray[Any]
     """bool: called, but before it could first be scored."""
-    before_contact: Numbers
+    before_contact: NDArray[Any]
     """bool: called on a day before that of contact."""
-    scored_on: Numbers
+    scored_on: NDArray[Any]
     """The day of the first score by every version; NaT without one."""
-    rows: Mapping[str, Numbers]
+    rows: Mapping[str, NDArray[Any]]
     """Version to the row of its scores that holds a lead's first; -1 without one."""
 
 
@@ -103,10 +106,10 @@ class Cohort:
     """The covered leads contacted on certain days, shapes (n,), and how many others were contacted then."""
 
     reach: Reach
-    contacted_on: Numbers
-    scored_on: Numbers
-    converted: Numbers
-    rows: Mapping[str, Numbers]
+    contacted_on: NDArray[Any]
+    scored_on: NDArray[Any]
+    converted: NDArray[Any]
+    rows: Mapping[str, NDArray[Any]]
     """Version to the row of its scores that holds a lead's first."""
     uncovered: int
     converted_before_scored: int
@@ -201,21 +204,21 @@ def _verify_single(lead_ids: pa.ChunkedArray) -> None:
         )
 
 
-def days_of(column: pa.ChunkedArray) -> Numbers:
+def days_of(column: pa.ChunkedArray) -> NDArray[Any]:
     """A DATE column as datetime64[D], NaT for NULL."""
-    days: Numbers = pc.cast(column, pa.date32()).to_numpy().astype("datetime64[D]")
+    days: NDArray[Any] = pc.cast(column, pa.date32()).to_numpy().astype("datetime64[D]")
     return days
 
 
-def _converted(contacted: Numbers, called: Numbers, window_days: int) -> Numbers:
+def _converted(contacted: NDArray[Any], called: NDArray[Any], window_days: int) -> NDArray[Any]:
     """Called 0 to `window_days` days after contact, bool; comparisons with NaT are False."""
-    converted: Numbers = (called >= contacted) & (called <= contacted + np.timedelta64(window_days, "D"))
+    converted: NDArray[Any] = (called >= contacted) & (called <= contacted + np.timedelta64(window_days, "D"))
     return converted
 
 
-def _positions(lead_ids: pa.ChunkedArray, contacted: Numbers, scores: pa.Table) -> Numbers:
+def _positions(lead_ids: pa.ChunkedArray, contacted: NDArray[Any], scores: pa.Table) -> NDArray[Any]:
     """Row of `scores` for each lead, 1 to 3 days after its contact; shape (n, 3), -1 where there is none."""
-    found: Numbers = np.full((len(contacted), FIRST_SCORE_DAYS), -1, dtype=np.int64)
+    found: NDArray[Any] = np.full((len(contacted), FIRST_SCORE_DAYS), -1, dtype=np.int64)
     lead = pc.fill_null(pc.index_in(scores["lead_id"], value_set=lead_ids.combine_chunks()), -1).to_numpy()
     # A lead contacted again has scores by its second contact as well; those do not count.
     same = (lead >= 0) & (days_of(scores["contacted_on"]) == _taken(contacted, lead))
@@ -225,12 +228,13 @@ def _positions(lead_ids: pa.ChunkedArray, contacted: Numbers, scores: pa.Table) 
     return found
 
 
-def _taken(values: Numbers, rows: Numbers) -> Numbers:
+def _taken(values: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
     """values[rows]; NaT where a row is -1."""
-    return np.append(values, np.datetime64("NaT", "D"))[rows]
+    taken: NDArray[Any] = np.append(values, np.datetime64("NaT", "D"))[rows]
+    return taken
 
 
-def _first_possible(contacted: Numbers, scored_days: Collection[date]) -> Numbers:
+def _first_possible(contacted: NDArray[Any], scored_days: Collection[date]) -> NDArray[Any]:
     """The first day, 1 to 3 days after contact, that has scores; the day after contact when none has."""
     known = np.array(sorted(scored_days), dtype="datetime64[D]")
     possible = contacted + np.timedelta64(1, "D")

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.evaluation.cohorts import Cohort, longest_silence
 from v4_assets.evaluation.deciles import TOP, Ranked, decile_rows, difference, ends, top_change, top_change_by_chance
 from v4_assets.evaluation.evidence import Artifact, Evidence, Question
@@ -39,12 +39,12 @@ class Occasion:
 class Served:
     """One version's first scores of a cohort's leads, shapes (n,), in the cohort's order."""
 
-    score: Numbers
-    decile: Numbers
+    score: NDArray[Any]
+    decile: NDArray[Any]
     """int, 1..10: among all leads open that morning."""
-    deprioritize: Numbers
+    deprioritize: NDArray[Any]
     """bool: not to be called."""
-    retrospective: Numbers
+    retrospective: NDArray[Any]
     """bool: computed later than on the morning itself."""
     artifacts: frozenset[Artifact]
     """What scored them."""
@@ -68,7 +68,7 @@ class Judged:
         return asdict(self.evidence) | changes
 
 
-def served(scores: pa.Table, rows: Numbers, artifacts: Mapping[date, Collection[Artifact]]) -> Served:
+def served(scores: pa.Table, rows: NDArray[Any], artifacts: Mapping[date, Collection[Artifact]]) -> Served:
     """The rows of a version's cohort_scores that hold the first scores of a cohort.
 
     `artifacts` are those that scored on each day.
@@ -122,26 +122,26 @@ def compare(
     return tuple(judged)
 
 
-def week_of(days: Numbers) -> Numbers:
+def week_of(days: NDArray[Any]) -> NDArray[Any]:
     """Number of the ISO week of each day, int: weeks begin on Monday and are counted from that of 1970-01-01."""
-    weeks: Numbers = (days.astype("datetime64[D]").astype(np.int64) + 3) // 7
+    weeks: NDArray[Any] = (days.astype("datetime64[D]").astype(np.int64) + 3) // 7
     return weeks
 
 
-def was_called(cohort: Cohort, versions: Mapping[str, Served], live: Mapping[date, str]) -> Numbers:
+def was_called(cohort: Cohort, versions: Mapping[str, Served], live: Mapping[date, str]) -> NDArray[Any]:
     """Whether the version live on the day of a lead's first score did not deprioritise it, bool (n,).
 
     False too where no version is known to have been live, or none of those compared.
     """
     days, which = np.unique(cohort.scored_on, return_inverse=True)
     names = np.array([live.get(day, "") for day in days.tolist()], dtype=object)[which]
-    called: Numbers = np.zeros(len(cohort.converted), dtype=bool)
+    called: NDArray[Any] = np.zeros(len(cohort.converted), dtype=bool)
     for version, one in versions.items():
         called |= (names == version) & ~one.deprioritize
     return called
 
 
-def as_served_lift(own: Served, converted: Numbers) -> float | None:
+def as_served_lift(own: Served, converted: NDArray[Any]) -> float | None:
     """Conversion of the leads served in the top decile over that of all; None without such leads or conversions."""
     top = own.decile == TOP
     return float(converted[top].mean() / converted.mean()) if top.any() and converted.any() else None

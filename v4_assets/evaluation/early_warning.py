@@ -7,12 +7,13 @@ likely the call's rank is under a fallen candidate than under a healthy one. It 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
-from v4_assets.evaluation.ranks import Ranks
-from v4_assets.evaluation.strength import TOP, Strength
+from v4_assets.evaluation.joint_ranks import Ranks
+from v4_assets.evaluation.model_strength import TOP, Strength
 
 RANK_WEIGHT, PAIRED_WEIGHT = 0.6, 0.5
 """Of the two parts of a vote: the candidate's rank, and its lead over the baseline's."""
@@ -42,36 +43,43 @@ class Weights:
     variance: float = ASSUMED_VARIANCE
 
     @cached_property
-    def _profiles(self) -> tuple[Numbers, Numbers]:
+    def _profiles(self) -> tuple[NDArray[Any], NDArray[Any]]:
         return profile(self.healthy, self.base_rate), profile(self.fallen, self.base_rate)
 
-    def by_rank(self, low: Numbers, high: Numbers) -> Numbers:
+    def by_rank(self, low: NDArray[Any], high: NDArray[Any]) -> NDArray[Any]:
         """D: log of the likelihood ratio, fallen over healthy, of a rank between `low` and `high`; shapes (n,)."""
         edges = np.arange(11) / 10
         healthy, fallen = (np.interp(high, edges, one) - np.interp(low, edges, one) for one in self._profiles)
         return np.asarray(np.log(fallen / healthy))
 
-    def by_pair(self, difference: Numbers) -> Numbers:
+    def by_pair(self, difference: NDArray[Any]) -> NDArray[Any]:
         """P: the same of the candidate's rank minus the baseline's, as for a normal one; shape (n,)."""
         others = 1 - self.base_rate
         healthy = (self.healthy.auc - self.baseline.auc) * others
         fallen = (self.fallen.auc - self.baseline.auc) * others
         return np.asarray((healthy - fallen) / self.variance * ((healthy + fallen) / 2 - difference))
 
-    def votes(self, below: Numbers, equal: Numbers, their_below: Numbers, their_equal: Numbers, n: Numbers) -> Numbers:
+    def votes(
+        self,
+        below: NDArray[Any],
+        equal: NDArray[Any],
+        their_below: NDArray[Any],
+        their_equal: NDArray[Any],
+        n: NDArray[Any],
+    ) -> NDArray[Any]:
         """Votes of calls, shape (k,): of `n` leads, those ranked `below` and `equal` (itself included) by either."""
         own, theirs = (below + equal / 2) / n, (their_below + their_equal / 2) / n
         votes = RANK_WEIGHT * self.by_rank(below / n, (below + equal) / n) + PAIRED_WEIGHT * self.by_pair(own - theirs)
         return np.asarray(np.where(n > 1, votes, 0.0))
 
 
-def profile(strength: Strength, base_rate: float) -> Numbers:
+def profile(strength: Strength, base_rate: float) -> NDArray[Any]:
     """Share of the conversions ranked up to 0, 0.1 … 1, shape (11,). Raises ValueError for an impossible strength."""
     below = np.arange(10) / 10
     return np.append((1 - strength.top) * (below / (1 - TOP)) ** strength.power(base_rate), 1.0)
 
 
-def sums(weekly: Numbers) -> Numbers:
+def sums(weekly: NDArray[Any]) -> NDArray[Any]:
     """The CUSUM at each week-close: S = max(S, 0) + the week's votes; along the last axis, beginning at 0."""
     found, reached = np.empty_like(weekly, dtype=float), np.zeros(weekly.shape[:-1])
     for week in range(weekly.shape[-1]):
@@ -89,8 +97,12 @@ class Stretch:
 
 
 def simulated(
-    rng: np.random.Generator, weights: Weights, conversions: Numbers, stretches: list[Stretch], booked_by: Numbers
-) -> Numbers:
+    rng: np.random.Generator,
+    weights: Weights,
+    conversions: NDArray[Any],
+    stretches: list[Stretch],
+    booked_by: NDArray[Any],
+) -> NDArray[Any]:
     """The CUSUM of simulated histories at each week-close, shape (histories, days // 7).
 
     `conversions` (histories, days) are counted by day of contact, day 0 being that of the promotion; `booked_by` is the
@@ -115,7 +127,7 @@ def simulated(
     return sums(votes)
 
 
-def _by_cell(weights: Weights, ranks: Ranks) -> Numbers:
+def _by_cell(weights: Weights, ranks: Ranks) -> NDArray[Any]:
     """The vote of a conversion in each of the flattened cells of `ranks`, by the ranks in its middle."""
     own, theirs = ranks.middles
     by_pair = weights.by_pair(own[:, None] - theirs[None, :])
@@ -123,14 +135,14 @@ def _by_cell(weights: Weights, ranks: Ranks) -> Numbers:
     return np.asarray((RANK_WEIGHT * by_rank[:, None] + PAIRED_WEIGHT * by_pair).ravel())
 
 
-def booked_by(points: Sequence[tuple[float, float]], window_days: int) -> Numbers:
+def booked_by(points: Sequence[tuple[float, float]], window_days: int) -> NDArray[Any]:
     """Share of the calls booked up to 0, 1 … `window_days` days after contact, from some (day, share) of them."""
     days, shares = zip(*points, strict=True)
     found = np.interp(np.arange(window_days + 1), days, shares)
     return np.asarray(found / found[-1])
 
 
-def threshold(healthy: Numbers, accepted: float) -> float:
+def threshold(healthy: NDArray[Any], accepted: float) -> float:
     """The sum that this share of simulated healthy histories exceeds within CALIBRATED_WEEKS week-closes."""
     highest = healthy[:, :CALIBRATED_WEEKS].max(axis=1)
     return float(np.quantile(highest, 1 - accepted, method="higher"))

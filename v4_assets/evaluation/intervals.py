@@ -12,10 +12,9 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
-
-Bounds = tuple[Numbers, Numbers]
+Bounds = tuple[NDArray[Any], NDArray[Any]]
 """Low and high ends."""
 
 ROUNDING = 1e-9
@@ -168,7 +167,7 @@ def _z(level: float) -> float:
     return NormalDist().inv_cdf((1 + level) / 2)
 
 
-def _scale(leads: Any, top_leads: Any) -> Numbers:
+def _scale(leads: Any, top_leads: Any) -> NDArray[Any]:
     top = np.asarray(top_leads, dtype=float)
     return np.asarray(leads, dtype=float) / np.where(top > 0, top, np.nan)
 

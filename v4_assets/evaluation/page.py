@@ -5,8 +5,8 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.votes import Warning
@@ -57,7 +57,7 @@ def page(
     warning: Warning | None,
     deciles: Sequence[Mapping[str, Any]],
     events: Sequence[Event],
-    scores: Mapping[str, Numbers],
+    scores: Mapping[str, NDArray[Any]],
 ) -> dict[str, Any]:
     """Metadata of a day, in the order in which it is read. Figures are plain floats, which Dagster plots by day; what
     is not known is left out.

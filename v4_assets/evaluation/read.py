@@ -15,8 +15,8 @@ from v4_assets.errors import RowsMissingError
 from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest, without
 from v4_assets.evaluation.comparison import Judged, Occasion, compare, served
 from v4_assets.evaluation.evidence import QUESTIONS, Question
-from v4_assets.evaluation.silence import WEEKS_BEFORE, left_out, silences
-from v4_assets.partition import Day
+from v4_assets.evaluation.silent_days import WEEKS_BEFORE, left_out, silences
+from v4_assets.partitions import Day
 from v4_assets.production import events as deployments
 from v4_assets.production.events import Event
 from v4_assets.store import Store
@@ -80,6 +80,16 @@ class Evaluator:
                 if name in names and self._is_read(name, day)
             ),
         ]
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        """Latest write of each input of the day itself, 0 for none."""
+        names = [
+            self.store.catalogue[key].name
+            for key in (tables.LEAD_OUTCOMES, tables.SCORED_LEADS, *self._score_keys().values())
+        ]
+        found = {name: self.writes.get((name, self.day.date)) for name in names}
+        return {name: write.sequence if write else 0 for name, write in found.items()}
 
     def compare(self) -> list[Judged]:
         """Every version on the cohort of every question."""

@@ -6,8 +6,8 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.evaluation.early_warning import REFERENCE_DAYS, Weights
 
 SAME_DAY = "called on the day of contact or before"
@@ -23,28 +23,28 @@ SAME_ADVISOR = "not the advisor's first call"
 class Ranked:
     """Calls among the covered leads first scored in the days up to their own first score, shapes (k,)."""
 
-    leads: Numbers
-    own_below: Numbers
-    own_equal: Numbers
-    baseline_below: Numbers
-    baseline_equal: Numbers
+    leads: NDArray[Any]
+    own_below: NDArray[Any]
+    own_equal: NDArray[Any]
+    baseline_below: NDArray[Any]
+    baseline_equal: NDArray[Any]
 
     @property
-    def own_rank(self) -> Numbers:
+    def own_rank(self) -> NDArray[Any]:
         """Share of the leads that the candidate ranks lower, ties by half."""
         return np.asarray((self.own_below + self.own_equal / 2) / self.leads)
 
     @property
-    def baseline_rank(self) -> Numbers:
+    def baseline_rank(self) -> NDArray[Any]:
         """The same of the baseline."""
         return np.asarray((self.baseline_below + self.baseline_equal / 2) / self.leads)
 
-    def votes(self, weights: Weights) -> Numbers:
+    def votes(self, weights: Weights) -> NDArray[Any]:
         """Shape (k,)."""
         return weights.votes(self.own_below, self.own_equal, self.baseline_below, self.baseline_equal, self.leads)
 
 
-def ranked(calls: Numbers, scored_on: Numbers, own: Numbers, baseline: Numbers) -> Ranked:
+def ranked(calls: NDArray[Any], scored_on: NDArray[Any], own: NDArray[Any], baseline: NDArray[Any]) -> Ranked:
     """Rank the leads at the positions `calls` (k,). The other arrays (n,) are of all covered leads, in any order."""
     order = np.argsort(scored_on, kind="stable")
     days = scored_on[order]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from v4_assets import tables
-from v4_assets.arrays import Numbers
 from v4_assets.config.rollout_policy import EarlyWarning
 from v4_assets.evaluation import votes
 from v4_assets.evaluation.cohorts import Entries, Reach
@@ -25,10 +25,10 @@ from v4_assets.evaluation.early_warning import (
     simulated,
     threshold,
 )
-from v4_assets.evaluation.measured import LEAST_CONVERSIONS, Measured, measure
-from v4_assets.evaluation.ranks import joint
+from v4_assets.evaluation.joint_ranks import joint
+from v4_assets.evaluation.lead_flow import LEAST_CONVERSIONS, Measured, measure
+from v4_assets.evaluation.model_strength import Strength
 from v4_assets.evaluation.read import Evaluator
-from v4_assets.evaluation.strength import Strength
 from v4_assets.production import events as deployments
 from v4_assets.production.events import Event
 from v4_assets.store import Store
@@ -156,7 +156,7 @@ def strengths(asked: EarlyWarning) -> dict[str, Strength]:
     }
 
 
-def calibrated(weights: Weights, measured: Measured, asked: EarlyWarning, delays: Numbers) -> float:
+def calibrated(weights: Weights, measured: Measured, asked: EarlyWarning, delays: NDArray[Any]) -> float:
     """The threshold for the measured volume: raised by the accepted share of healthy candidates."""
     rng, days = np.random.default_rng(SEED), 7 * CALIBRATED_WEEKS
     daily = max(measured.leads_per_week / 7 * weights.base_rate, 0.01)
@@ -166,7 +166,9 @@ def calibrated(weights: Weights, measured: Measured, asked: EarlyWarning, delays
     return threshold(simulated(rng, weights, conversions, [Stretch(ranks, days)], delays), asked.false_alarms)
 
 
-def first_scores(found: Entries, scores: Mapping[str, pa.Table], evaluator: Evaluator) -> tuple[Numbers, Numbers]:
+def first_scores(
+    found: Entries, scores: Mapping[str, pa.Table], evaluator: Evaluator
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Each lead's first score by candidate and baseline, NaN without one; shapes (n,)."""
     rollout = evaluator.rollout
     taken = [
@@ -176,7 +178,7 @@ def first_scores(found: Entries, scores: Mapping[str, pa.Table], evaluator: Eval
     return taken[0], taken[1]
 
 
-def calls_among(found: Entries, scores: tuple[Numbers, Numbers], calls: Numbers) -> votes.Ranked:
+def calls_among(found: Entries, scores: tuple[NDArray[Any], NDArray[Any]], calls: NDArray[Any]) -> votes.Ranked:
     """The leads marked in `calls`, ranked among all covered leads, in the order of the leads."""
     covered = np.flatnonzero(found.covered)
     places = np.searchsorted(covered, np.flatnonzero(calls & found.covered))

@@ -15,8 +15,8 @@ from v4_assets.features.unscorable import contract_of
 from v4_assets.models.contract import Feature, unusable
 from v4_assets.models.profile import Profile
 from v4_assets.names import FEATURES_GROUP
-from v4_assets.partition import Day, coverage, range_before, write_partition
-from v4_assets.production import store as production_store
+from v4_assets.partitions import Day, coverage, range_before, write_partition
+from v4_assets.production import production_row as production_store
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
 
@@ -68,6 +68,7 @@ def features_asset(
         kinds={"sql"},
         checks=checks.CHECKS,
         judge=judge,
+        version=version,
         priority=1,  # every version's features before any scores: a lead that one cannot score is scored by none
     )
 

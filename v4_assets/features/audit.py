@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.models.contract import Feature, codes_of
 from v4_assets.models.profile import Histogram, Profile, psi
 
@@ -28,7 +28,7 @@ class FeatureAudit:
     unknown: set[str] = field(default_factory=set)
     """Categories the model does not know."""
     total: float = 0.0
-    counts: Numbers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    counts: NDArray[Any] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @property
     def missing_share(self) -> float:

@@ -21,7 +21,7 @@ from v4_assets.errors import V4Error
 from v4_assets.models import training
 from v4_assets.models.checklist import asked_of, findings_of
 from v4_assets.names import TRAINING_GROUP
-from v4_assets.partition import verify_sources
+from v4_assets.partitions import verify_sources
 from v4_assets.sql import Query
 from v4_assets.store import Store
 from v4_assets.tables import Catalogue

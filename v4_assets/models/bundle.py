@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from v4_assets.errors import ModelContractError, ModelIntegrityError
-from v4_assets.models import by_tree
+from v4_assets.models import tree_contributions
 from v4_assets.models.booster_file import verify_format
 from v4_assets.models.contract import ALL_ROUNDS, Feature, Matrix, Rounds, bundle_sha256, encode, read_contract
 from v4_assets.models.profile import Profile
@@ -121,12 +121,12 @@ class Bundle:
         return [(place[copies], value[copies]) for place, value in self._strongest(matrix[rows], count)]
 
     @cached_property
-    def _trees(self) -> list[by_tree.Tree] | None:
-        return by_tree.trees_of(self.booster, self.rounds)
+    def _trees(self) -> list[tree_contributions.Tree] | None:
+        return tree_contributions.trees_of(self.booster, self.rounds)
 
     def _strongest(self, matrix: Matrix, count: int) -> list[tuple[Places, Vector]]:
-        if len(matrix) >= by_tree.LEAST_ROWS and self._trees is not None:
-            values = by_tree.contributions(self.booster, self._trees, matrix)
+        if len(matrix) >= tree_contributions.LEAST_ROWS and self._trees is not None:
+            values = tree_contributions.contributions(self.booster, self._trees, matrix)
         else:
             values = self.contributions(matrix)[:, :-1]
         count = min(count, values.shape[1])

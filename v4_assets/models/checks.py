@@ -9,8 +9,8 @@ from v4_assets.checks import Check, Finding
 from v4_assets.config.rollout import PreDeployment
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Matrix
+from v4_assets.models.figure_intervals import TestSet, shown
 from v4_assets.models.profile import Profile
-from v4_assets.models.tested import TestSet, shown
 
 FEATURE_COUNT = Check(
     "feature_count",

@@ -15,13 +15,13 @@ from v4_assets import sql, tables
 from v4_assets.config.environment import Settings
 from v4_assets.errors import ModelContractError, SqlFileError, TableMissingError, V4Error, listed
 from v4_assets.models import ORDER, UNUSUAL, Nulls, files
-from v4_assets.models.answers_file import KnownAnswers, read_answers
-from v4_assets.models.author_rows import compare
 from v4_assets.models.booster_file import BoosterFacts, inspect
 from v4_assets.models.bundle import file_sha256, read_booster, verify_agreement
 from v4_assets.models.contract import Contract, Feature, contract_problems, sql_problems
+from v4_assets.models.expected_features import compare
+from v4_assets.models.expected_file import KnownAnswers, read_answers
+from v4_assets.models.expected_scores import figure_problems, unproven_order, verify_answers
 from v4_assets.models.importer import chosen_rounds, contract_of, draft, figures_of
-from v4_assets.models.known_answers import figure_problems, unproven_order, verify_answers
 from v4_assets.models.registry import Entry
 from v4_assets.models.training import plain_feature
 from v4_assets.resources import registry, store

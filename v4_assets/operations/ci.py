@@ -6,7 +6,7 @@ lie in a folder that is thrown away; on a warehouse of yours it writes to a data
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,13 +18,12 @@ from v4_assets.config.environment import Settings
 from v4_assets.config.rollout import DatasetNames
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
-from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, PAST_DAY_JOB, REPLACE_LIVE_TAG, SCORING_JOB
+from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, PAST_DAY_JOB, SCORING_JOB
 from v4_assets.operations import operate
 from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.production.decision import GATE_NAMES
-from v4_assets.production.evaluations import checks_of_run
 from v4_assets.resources import warehouse
 from v4_assets.sample import world
 from v4_assets.sample.load import fill, lead_ids
@@ -86,8 +85,8 @@ def on_dataset(settings: Settings, dataset: str, day: date) -> Report:
             _copy_warehouse(settings, here)
         operate.init(here)
         # The day may have been scored by an earlier build; what counts is the code of now.
-        tags = {REPLACE_LIVE_TAG: REASON}
         with warehouse(here).session():
+            tags = operate.replacing(here, PAST_DAY_JOB, day, REASON)
             outcome = operate.run_job(here, PAST_DAY_JOB, tags=tags, partition=day)
         return _report(here, dataset, day, [(PAST_DAY_JOB, outcome), _checklist(here)])
 
@@ -118,6 +117,17 @@ def _rows(here: Settings, instance: dg.DagsterInstance, job: str, run_id: str) -
         else:
             result = PASSED if one.passed else FAILED
             yield Row(asset, key.name, one.severity.value, result, is_gate, one.description or "")
+
+
+def checks_of_run(instance: dg.DagsterInstance, run_id: str) -> Mapping[str, Mapping[str, dg.AssetCheckEvaluation]]:
+    """Asset to check to its evaluation in a run."""
+    found: dict[str, dict[str, dg.AssetCheckEvaluation]] = {}
+    for record in instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records:
+        event = record.event_log_entry.dagster_event
+        if event is not None:
+            one = event.asset_check_evaluation_data
+            found.setdefault(one.asset_key.to_user_string(), {})[one.check_name] = one
+    return found
 
 
 @contextmanager

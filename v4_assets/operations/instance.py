@@ -30,7 +30,8 @@ def read_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     That is every answer where dagster.yaml names a storage of its own.
     """
     with ExitStack() as stack:
-        if names_a_storage(_made(settings)):
+        config = settings.dagster_home / "dagster.yaml"
+        if names_a_storage(config if config.exists() else _template(settings)):
             yield stack.enter_context(dagster_instance(settings))
         else:
             reading = ReadInstance(settings.dagster_home, lambda: stack.enter_context(dagster_instance(settings)))
@@ -42,9 +43,12 @@ def _made(settings: Settings) -> Path:
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     config = settings.dagster_home / "dagster.yaml"
     if not config.exists():
-        if not settings.dagster_yaml.is_file():
-            raise SettingsError(
-                f"V4_DAGSTER_YAML: there is no {settings.dagster_yaml}. deploy/ holds two to choose from."
-            )
-        shutil.copy(settings.dagster_yaml, config)
+        shutil.copy(_template(settings), config)
     return settings.dagster_home
+
+
+def _template(settings: Settings) -> Path:
+    """What a new instance is made of. Raises SettingsError without it."""
+    if not settings.dagster_yaml.is_file():
+        raise SettingsError(f"V4_DAGSTER_YAML: there is no {settings.dagster_yaml}. deploy/ holds two to choose from.")
+    return settings.dagster_yaml

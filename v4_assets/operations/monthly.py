@@ -14,13 +14,12 @@ from v4_assets.clock import cutoff
 from v4_assets.config.environment import Settings
 from v4_assets.errors import ConcurrentWriteError, PolicyError, V4Error
 from v4_assets.models.bundle import Bundle
-from v4_assets.names import PROSPECT_LIST_JOB, PROSPECTS_JOB, REPLACE_LIVE_TAG
+from v4_assets.names import PROSPECT_LIST_JOB, PROSPECTS_JOB
 from v4_assets.operations import operate
-from v4_assets.operations.actions import who
-from v4_assets.operations.operate import Outcome
-from v4_assets.partition import verify_sources
-from v4_assets.production import store as production_store
-from v4_assets.production.assets import archived_versions
+from v4_assets.operations.operate import Outcome, operator
+from v4_assets.partitions import verify_sources
+from v4_assets.production import production_row as production_store
+from v4_assets.production.events import state_after
 from v4_assets.prospects import contracts, lists, making
 from v4_assets.prospects.comparing import compared
 from v4_assets.prospects.lists import Difference, Given, Row
@@ -38,8 +37,8 @@ COLUMNS = ("place", "caller", "crd", "firm_name", "v4_score", "v4_percentile", "
 def run_month(settings: Settings, month: date, *, replace_live: str | None = None) -> Outcome:
     """The monthly job. `replace_live` is the reason for giving up what was written on its day or given out."""
     verify_month(settings, month)
-    tags = {REPLACE_LIVE_TAG: replace_live} if replace_live else {}
     with store(settings).session():
+        tags = operate.replacing(settings, PROSPECTS_JOB, month, replace_live) if replace_live else {}
         return operate.run_job(settings, PROSPECTS_JOB, tags=tags, partition=key_of(month))
 
 
@@ -83,8 +82,9 @@ def test_sample(settings: Settings, month: date, rows: int = SAMPLE_ROWS) -> lis
     tested = []
     with record.session():
         verify_sources(record)
+        archived = state_after(record.events()).archived
         for version, entry in rollout.versions.items():
-            if version not in archived_versions(settings.places.registry):
+            if version not in archived:
                 bundle = production_store.approved_bundle(record, version)
                 tested.append(_tested(record, bundle, entry.key, params, settings))
     return tested
@@ -145,7 +145,7 @@ def give_out(settings: Settings, month: date, path: Path | None = None, *, again
             raise V4Error(f"The list of {key_of(month)} was not given out yet, so --again is not needed.")
         if again or not given:
             making.verify_passed(record, month, version)
-            tags = {REPLACE_LIVE_TAG: again} if again else {}
+            tags = operate.replacing(settings, PROSPECT_LIST_JOB, month, again) if again else {}
             outcome = operate.run_job(settings, PROSPECT_LIST_JOB, tags=tags, partition=key_of(month))
             if not outcome.success:
                 raise V4Error(f"The list of {key_of(month)} could not be made: {'; '.join(outcome.errors)}")
@@ -162,7 +162,7 @@ def give_out(settings: Settings, month: date, path: Path | None = None, *, again
             prediction_date=month,
             edition=rows[0]["edition"],
             given_out_at=settings.clock.now(),
-            given_out_by=who(),
+            given_out_by=operator(),
             model_version=rows[0]["model_version"],
             bundle_sha256=rows[0]["bundle_sha256"],
             advisors=len(rows),

@@ -1,6 +1,7 @@
 """Running the graph in this process: one day, a range of gaps, the checklist, training."""
 
 import gc
+import getpass
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,16 +24,18 @@ from v4_assets.names import (
     REPLACE_LIVE_TAG,
     SCORING_JOB,
 )
+from v4_assets.operations import earlier_judgements
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.production import store as production_store
-from v4_assets.production.assets import archived_versions
-from v4_assets.production.events import Production
+from v4_assets.production import given
+from v4_assets.production import production_row as production_store
+from v4_assets.production.events import Production, state_after
+from v4_assets.prospects import contracts
 from v4_assets.resources import store
-from v4_assets.runs import this_process
+from v4_assets.runs import RANGE_END, RANGE_START, this_process
+from v4_assets.store import Store
 from v4_assets.warehouse import schema
+from v4_assets.warehouse.protocol import Statement
 
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -76,9 +79,20 @@ def init(settings: Settings, *, adopting: bool = True) -> Installed:
     """Create or upgrade tables and views and, if `adopting`, adopt the baseline; harmless when that is done."""
     record = store(settings, any_schema=True)
     with record.session():
-        before = schema.upgrade(record.warehouse, record.catalogue, record.registry, settings.clock)
+        before = schema.upgrade(
+            record.warehouse,
+            record.catalogue,
+            record.registry,
+            settings.clock,
+            taken_along=lambda: _earlier_judgements(settings, record),
+        )
         live = production_store.adopt(record, settings.rollout, settings.clock) if adopting else record.production()
     return Installed(live, schema.NEEDED, before.version if before and before.version < schema.NEEDED else None)
+
+
+def _earlier_judgements(settings: Settings, record: Store) -> list[Statement]:
+    with dagster_instance(settings) as instance:
+        return earlier_judgements.taken_along(record, instance)
 
 
 def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -> Outcome:
@@ -87,11 +101,11 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
     `replace_live` is the reason for giving up what was written on that day, if any.
     """
     verify_days(settings, day, day)
-    tags = {REPLACE_LIVE_TAG: replace_live} if replace_live else {}
     # One session for the whole day: every asset would open and close the file otherwise.
     record = store(settings)
     with record.session():
         name = DAILY_JOB if day == settings.clock.today() else PAST_DAY_JOB
+        tags = replacing(settings, name, day, replace_live) if replace_live else {}
         outcome = run_job(settings, name, tags=tags, partition=day)
         if record.live() is None:
             waits = (
@@ -99,6 +113,26 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
             )
             return replace(outcome, waits=waits)
     return outcome
+
+
+def replacing(settings: Settings, job: str, day: date, reason: str) -> dict[str, str]:
+    """Record the permission to replace what stands of a day in the tables of a job. Returns the tags of its run."""
+    record = store(settings)
+    made = {key.to_user_string() for key in build(settings).resolve_job_def(job).asset_layer.selected_asset_keys}
+    keys = made & record.catalogue.keys() | {tables.LIFT_BY_DECILE} | _profiles(settings)
+    names = {record.catalogue[key].name for key in keys - {tables.SOURCE_OBSERVATIONS}}
+    at = settings.clock.now()
+    return {REPLACE_LIVE_TAG: given.permit_replacement(record, day, reason, names, at, operator())}
+
+
+def _profiles(settings: Settings) -> set[str]:
+    keys = [entry.key for entry in settings.rollout.versions.values()]
+    return {make(key) for key in keys for make in (tables.profile_key, contracts.profile_key)}
+
+
+def operator() -> str:
+    """The operator's user name on this machine."""
+    return f"{getpass.getuser()} (v4)"
 
 
 def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, date, Outcome]]:
@@ -132,7 +166,7 @@ def gaps(settings: Settings, first: date, last: date, keys: Iterable[str]) -> li
 
 def _scoring_keys(settings: Settings) -> list[str]:
     """The tables of the daily path up to the scores, without those of archived versions."""
-    archived = archived_versions(settings.places.registry)
+    archived = state_after(store(settings).events()).archived
     keys = [*tables.SHARED, tables.SOURCE_OBSERVATIONS]
     for version, entry in settings.rollout.versions.items():
         if version not in archived:

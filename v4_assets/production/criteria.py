@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.config.rollout_policy import Evaluation, RollbackPolicy
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.intervals import (
@@ -17,7 +17,7 @@ from v4_assets.evaluation.intervals import (
     logit_auc_interval,
     wilson,
 )
-from v4_assets.evaluation.measured import LEAST_CONVERSIONS
+from v4_assets.evaluation.lead_flow import LEAST_CONVERSIONS
 from v4_assets.production.decision import Gate, Verdict
 
 Measure = Callable[[Evidence, float], Interval | None]
@@ -26,7 +26,7 @@ Covered = tuple[int, int]
 """Covered conversions and all conversions of the leads that the conversion line is scaled by."""
 
 
-def judge(estimate: Any, upper: Any, line: float) -> Numbers:
+def judge(estimate: Any, upper: Any, line: float) -> NDArray[Any]:
     """Verdicts (int, any one shape) of estimates and their upper bounds against a line they must not lie below.
 
     FAIL where the upper bound is below the line, INCONCLUSIVE where only the estimate is or either is NaN, else PASS.

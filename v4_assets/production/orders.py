@@ -27,7 +27,7 @@ class OrderConfig(dg.Config):
     """An order as run config; empty in every run that carries none out."""
 
     order: str = ""
-    """JSON of an Order."""
+    """Id of a recorded order."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,6 @@ class Order:
     model_sha256: str | None = None
     """The artifact that was judged, by its booster and by everything that can change its scores."""
     bundle_sha256: str | None = None
-
-    @property
-    def config(self) -> dict[str, str]:
-        """Run config of the asset that begins it."""
-        return {"order": json.dumps(asdict(self))}
-
-    @classmethod
-    def of(cls, config: OrderConfig) -> "Order | None":
-        """The order in a run's config; None when there is none."""
-        return cls(**json.loads(config.order)) if config.order else None
 
     @classmethod
     def again(cls, started: Event) -> "Order":

@@ -33,19 +33,28 @@ def due(rollout: Rollout, day: date) -> datetime:
 
 
 def overdue(
-    instance: dg.DagsterInstance, store: Store, rollout: Rollout, clock: Clock, live: str | None, owed: str | None
+    instance: dg.DagsterInstance,
+    store: Store,
+    rollout: Rollout,
+    clock: Clock,
+    live: str | None,
+    owed: str | None,
+    *,
+    differs: bool,
 ) -> Overdue | None:
     """The first thing of today that is overdue; None when nothing is, or a run of today is still executing.
 
-    `owed` says why Salesforce lacks the live version's scores of today.
+    `owed` says why Salesforce lacks the live version's scores of today. With `differs` it carries another version's,
+    which is wrong at any hour.
     """
     today = clock.today()
-    if live is None or clock.now() < due(rollout, today):
+    is_due = clock.now() >= due(rollout, today)
+    if live is None or not (is_due or differs):
         return None
     runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": today.isoformat()}), limit=RUNS_READ)
     if any(at_work(instance, run) for run in runs):
         return None
-    problems = verdicts.unpassed(store, today, live)
+    problems = verdicts.unpassed(store, today, live) if is_due else []
     if problems:
         return Overdue(
             "scores", f"{live}, the live version, has no scores of {today} that passed: {'; '.join(problems)}."

@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from v4_assets.errors import V4Error
-from v4_assets.project import PACKAGE, PROJECT
+from v4_assets.project_files import PACKAGE, PROJECT
 
 PASSED_OVER = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv"})
 """Folders of generated files."""

@@ -14,8 +14,8 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import V4Error
 from v4_assets.production.events import Event
-from v4_assets.production.mentions import Bound, mentions, scheduled_queries, without_comments
 from v4_assets.production.reference_files import runs, text_file, text_files
+from v4_assets.production.reference_patterns import Bound, mentions, scheduled_queries, without_comments
 from v4_assets.store import Store
 
 TOLD = 10
@@ -84,6 +84,14 @@ def readers(store: Store, rollout: Rollout, version: str, also: ReferencePlaces 
 def running(found: Iterable[Reader]) -> tuple[Reader, ...]:
     """The readers without prose: those that keep a version from being retired."""
     return tuple(one for one in found if one.runs)
+
+
+def of_baseline(store: Store, rollout: Rollout) -> tuple[tuple[str, ...] | None, str | None]:
+    """Who still reads the baseline by name, or why that cannot be checked: it must not block a rollback."""
+    try:
+        return named(running(readers(store, rollout, rollout.baseline))), None
+    except V4Error as error:
+        return None, str(error)
 
 
 def by_file(found: Iterable[Reader]) -> list[str]:

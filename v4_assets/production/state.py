@@ -29,6 +29,8 @@ class State:
     """First contact day of the candidate's rollback cohort of today."""
     baseline_readers: tuple[str, ...] | None = None
     """Who still reads the baseline's names; None when that was not checked."""
+    evidence_sha256: str = ""
+    """Of today's evidence: what an approval names."""
     unchecked_readers: str | None = None
     """Which place could not be checked for readers, and why."""
     prospects_missing: str | None = None
@@ -75,7 +77,8 @@ class State:
         """The action, or a request for approval where `approval` is manual."""
         if approval == "auto" or self.approved == action:
             return Decision(action, reason, gates)
-        asked = f"{reason} Approval is manual: `v4 approve` agrees to it on this evidence."
+        line = f"v4 approve {self.evidence_sha256[:12]}".rstrip()
+        asked = f"{reason} Approval is manual: `{line}` agrees to it on this evidence."
         return Decision(Action.ASK, asked, gates, wanted=action, alert=True)
 
 

@@ -70,12 +70,30 @@ class Delivery:
         found = (row for row in reversed(self.rows) if row["prediction_date"] == day)
         return next((row for row in found if row["model_version"] == version), None)
 
-    def owed(self, day: date, version: str | None) -> str | None:
-        """Why Salesforce lacks a version's scores of the day; None when they are delivered. A dry run delivers."""
+    @property
+    def carried(self) -> str | None:
+        """The version whose scores Salesforce carries: that of the last sync that sent rows or found none to send."""
+        known = (row["model_version"] for row in reversed(self.rows) if row["sent"] or row["owed"] is None)
+        return next(known, None)
+
+    def differs_from(self, live: str | None) -> str | None:
+        """The version Salesforce carries instead of the live one; None when it carries the live one, or none."""
+        return self.carried if live and self.carried != live else None
+
+    def owed(self, day: date, version: str | None, since: datetime | None = None) -> str | None:
+        """Why Salesforce lacks a version's scores of the day; None when they are delivered. A dry run delivers.
+
+        `since` is when the version went live: what was delivered before may have been overwritten.
+        """
         last = self.of(day, version)
         if last is None:
-            return "no sync of the day has ended"
-        why: str | None = last["owed"]
+            why: str | None = "no sync of the day has ended"
+        elif since and last["ended_at"] < since:
+            why = f"no sync has ended since {version} went live"
+        else:
+            why = last["owed"]
+        if other := self.differs_from(version):
+            return f"it carries {other}'s scores{f': {why}' if why else ''}"
         return why
 
 

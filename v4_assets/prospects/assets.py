@@ -15,15 +15,15 @@ from v4_assets import sql, tables
 from v4_assets.checks import Check, Finding
 from v4_assets.config.rollout import Rollout, Version
 from v4_assets.daily import about, daily_asset, sentence
+from v4_assets.days_in_parallel import Judge
 from v4_assets.features.assets import audited, keep_profile, unreadable
 from v4_assets.features.checks import exact_set
 from v4_assets.features.checks import judge as judge_features
 from v4_assets.features.unscorable import Scored, contract_of, left_out
 from v4_assets.models.bundle import Bundle
 from v4_assets.names import PROSPECTS_GROUP
-from v4_assets.overlap import Judge
-from v4_assets.partition import Day, verify_sources
-from v4_assets.production import store as production_store
+from v4_assets.partitions import Day, verify_sources
+from v4_assets.production import production_row as production_store
 from v4_assets.prospects import checks, contracts, making
 from v4_assets.prospects.lists import editions, latest_edition
 from v4_assets.prospects.months import before
@@ -65,6 +65,7 @@ class Made(NamedTuple):
     checks: tuple[Check, ...] = ()
     judge: Judged = lambda store, day: ()
     priority: int = 0
+    version: str | None = None
 
 
 def _made(made: Made, rollout: Rollout, partitions: Months) -> dg.AssetsDefinition:
@@ -88,6 +89,7 @@ def _made(made: Made, rollout: Rollout, partitions: Months) -> dg.AssetsDefiniti
         checks=made.checks,
         work=work,
         priority=made.priority,
+        version=made.version,
     )
 
 
@@ -133,7 +135,7 @@ def _features(version: str, entry: Version, rollout: Rollout, partitions: Months
 
     own = {**contracts.SNAPSHOT, tables.SCORED_LEADS: contracts.PROSPECTS}
     deps = {own.get(name, name) for name in sql.load(file).inputs} | {contracts.PROSPECTS}
-    made = Made(key, file, tuple(sorted(deps)), checks.FEATURE_CHECKS, judge, priority=1)
+    made = Made(key, file, tuple(sorted(deps)), checks.FEATURE_CHECKS, judge, 1, version)
     return _made(made, rollout, partitions)
 
 
@@ -170,6 +172,7 @@ def _scores(version: str, entry: Version, rollout: Rollout, partitions: Months) 
         checks=checks.SCORE_CHECKS,
         work=work,
         waits=waits,
+        version=version,
     )
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from v4_assets import verdicts
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error, listed
-from v4_assets.partition import Day, wanted_write, write_partition
+from v4_assets.partitions import Day, wanted_write, write_partition
 from v4_assets.prospects import contracts, lists
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
@@ -34,7 +34,8 @@ def make_list(store: Store, rollout: Rollout, day: Day) -> PartitionWrite:
     same = (
         present and present.definition_sha256 == wanted_write(table, day, definition, inputs, writes).definition_sha256
     )
-    if present and not day.replace_reason and (given or same):
+    permitted = present and day.replace_reason and day.replaceable.get(table.name) == present.sequence
+    if present and not permitted and (given or same):
         return present
     verify_passed(store, month, version)
     last = max((one.edition for one in given), default=0)

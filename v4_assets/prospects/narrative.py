@@ -1,11 +1,11 @@
 """An advisor's reasons as a sentence. Pure."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-
-from v4_assets.arrays import Numbers
+from numpy.typing import NDArray
 
 
 def sentence(raises: Sequence[str], lowers: Sequence[str]) -> str | None:
@@ -21,7 +21,7 @@ def sentence(raises: Sequence[str], lowers: Sequence[str]) -> str | None:
     return f"Ranked high despite {_joined(against)}." if against else None
 
 
-def sentences(strongest: Sequence[tuple[Numbers, Numbers]], words: Sequence[str]) -> pa.Array:
+def sentences(strongest: Sequence[tuple[NDArray[Any], NDArray[Any]]], words: Sequence[str]) -> pa.Array:
     """The sentence of every row. `strongest`: per rank the feature's place and its value; `words`: by place."""
     signs = np.stack([np.where(value == 0, 0, (place + 1) * np.sign(value)) for place, value in strongest], axis=1)
     distinct, copies = np.unique(signs.astype(np.int64), axis=0, return_inverse=True)

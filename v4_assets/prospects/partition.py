@@ -6,7 +6,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from v4_assets.errors import LivePartitionError
-from v4_assets.partition import Day, write_partition
+from v4_assets.partitions import Day, write_partition
 from v4_assets.prospects.lists import given_out
 from v4_assets.sql import Query
 from v4_assets.store import Store

@@ -4,12 +4,13 @@ A month is scored at once: 22 features of 788,154 advisors are 70 MB, and reason
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Matrix, encode
 from v4_assets.prospects.narrative import sentences
@@ -60,7 +61,7 @@ def score_prospects(
     return _rows(columns, constants, schema)
 
 
-def explained(bundle: Bundle, matrix: Matrix, wanted: Numbers, words: Mapping[str, str]) -> dict[str, pa.Array]:
+def explained(bundle: Bundle, matrix: Matrix, wanted: NDArray[Any], words: Mapping[str, str]) -> dict[str, pa.Array]:
     """Columns reason_1 to value_3 and narrative; NULL where a row is not `wanted` (bool) or nothing moved its score."""
     places = np.flatnonzero(wanted)
     found = bundle.strongest(matrix[places], REASONS) if len(places) else []

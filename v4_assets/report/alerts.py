@@ -47,10 +47,11 @@ KINDS = {
     "sync": AlertKind("Salesforce has not received", "`v4 run --date today`: it sends what is missing"),
     "month": AlertKind("v4_prospect_scores still shows", "`v4 prospects run`"),
     "held": AlertKind("Held in", "`v4 status`"),
-    "ask": AlertKind("Approval is needed", "`v4 status`, then `v4 approve EVIDENCE`"),
+    "ask": AlertKind("Approval is needed", "the line `v4 approve …` above, as it stands there"),
     "unfinished": AlertKind("is not finished", "wait for the sensor's next attempt, or `v4 resume`"),
     "exhausted": AlertKind("was given up", "mend the cause its runs name, then `v4 resume`"),
     "no look": AlertKind("could not be read", "`v4 doctor`"),
+    "lost": AlertKind("no scores: ", "the `v4 backfill` line above, before the first of its dates"),
     "warning": AlertKind("booked calls look more like a fallen", "`v4 report`, then `v4 acknowledge --reason …`"),
     "policy": AlertKind("rollout.yaml has changed since", ""),
     "event": AlertKind("promotion started", ""),
@@ -89,21 +90,21 @@ def alert_sensor(
     )
     def sensor(
         context: dg.SensorEvaluationContext,
-        store: dg.ResourceParam[Store],
+        reader: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
     ) -> dg.SensorResult:
         end_left_over(context.instance)
         known: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-        found = current(context.instance, store, rollout, clock)
+        found = current(context.instance, reader, rollout, clock)
         news = [one for one in found if one.key not in known]
         for one in news:
             context.log.warning(one.text)
         if news and webhook:
             post(webhook, [one.text for one in news])
-        if news:
+        if news and not any(one.kind is KINDS["no look"] for one in found):
             # No run reports a missing day or an order that was given up, so the page is rewritten here.
-            context.log.info(rewrite(context.instance, store, rollout, clock, places))
+            context.log.info(rewrite(context.instance, reader, rollout, clock, places))
         # Only after posting: an alert that could not be posted is announced by the next tick.
         cursor = json.dumps(still_known(known, found, clock.now()))
         text = "; ".join(one.text for one in news) or NOTHING_NEW
@@ -210,7 +211,9 @@ def _overdue(status: Status) -> Iterator[Alert]:
 
 
 def warnings(status: Status) -> Iterator[Alert]:
-    """An early warning that was raised and not acknowledged; thresholds that differ from those of the last close."""
+    """Lost days, a raised early warning, thresholds that differ from those of the last close."""
+    if status.lost:
+        yield Alert(f"lost:{status.lost.days[0]}:{status.lost.days[-1]}", status.lost.sentence)
     warning = status.warning
     if warning and warning.alarm:
         key = f"warning:{warning.since}:{warning.alarm.day}"

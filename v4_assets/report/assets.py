@@ -22,9 +22,9 @@ from v4_assets.names import (
     ROLLOUT_REPORT,
     SALESFORCE_SYNC,
 )
-from v4_assets.production import delivery, references
+from v4_assets.production import delivery, holds, references
 from v4_assets.production import events as deployments
-from v4_assets.production import store as production_store
+from v4_assets.production import production_row as production_store
 from v4_assets.production.archive import is_archived
 from v4_assets.production.assets import export_registry, only_today
 from v4_assets.production.events import Event, report_name
@@ -80,6 +80,8 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
             action = deployments.state_after(events).unfinished
             if action and action.event == "sunset_started" and not is_archived(places.archive, action.version):
                 action = None  # the day's own run: the sunset's is to come
+            if action and holds.hold_at(events, clock.now()) and context.run.tags.get(ACTION_TAG) != action.event_id:
+                action = None  # during a hold only a run that a person asked for ends an action
             if action:
                 verify_through(store, action, clock)
             through = through_with(action, clock, context.run_id) if action else None
@@ -162,7 +164,11 @@ def through_with(action: Event, clock: Clock, run_id: str) -> Event:
 
 def verify_through(store: Store, action: Event, clock: Clock) -> None:
     """Raise SalesforceError while Salesforce has not received what the action switched to. A sunset sends nothing."""
-    owed = None if action.event.startswith("sunset") else delivery.read(store).owed(clock.today(), action.version)
+    owed = (
+        None
+        if action.event.startswith("sunset")
+        else delivery.read(store).owed(clock.today(), action.version, action.happened_at)
+    )
     if owed:
         raise SalesforceError(
             f"{action.event} to {action.version} is not finished: {owed.rstrip('.')}. It stays unfinished and "

@@ -12,8 +12,8 @@ from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.config.rollout_policy import Policy
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.votes import Warning
@@ -101,7 +101,7 @@ def lift_by_decile(deciles: Sequence[Mapping[str, Any]], level: float) -> Chart 
     return Chart(f"Lift by decile. Top decile: {tops}.", figure)
 
 
-def scores_of_day(scores: Mapping[str, Numbers], day: date) -> Chart | None:
+def scores_of_day(scores: Mapping[str, NDArray[Any]], day: date) -> Chart | None:
     """How the scores of a day are distributed, by version: shape (n,), in [0, 1]. None when there are none."""
     known = {version: values[~np.isnan(values)] for version, values in sorted(scores.items())}
     known = {version: values for version, values in known.items() if len(values)}

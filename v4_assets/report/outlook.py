@@ -59,7 +59,8 @@ def _decided(decision: Decision, state: State) -> str | None:
         Action.SUNSET: f"the sunset of {status.baseline}",
     }
     if decision.action is Action.ASK and decision.wanted:
-        return f"A person must agree to {what[decision.wanted]}: `v4 status`, then `v4 approve` on today's evidence."
+        line = f"v4 approve {state.evidence_sha256[:12]}".rstrip()
+        return f"A person must agree to {what[decision.wanted]}: `{line}`, which holds for today's evidence."
     if decision.action in what:
         return f"Decided: {what[decision.action]}. The sensor starts it at its next tick."
     return None

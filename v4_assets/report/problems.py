@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from v4_assets.config.rollout import Rollout
+from v4_assets.production import holds
 from v4_assets.production.decision import ROLLBACK_GATES, Verdict
 from v4_assets.production.status import Status
 from v4_assets.production.syncs import Sync
@@ -19,13 +20,19 @@ def problems(
 ) -> tuple[str, ...]:
     """Every open problem in a sentence. `asking` is the run that asks, at its last step."""
     return (
+        *([holds.sentence(status.hold)] if status.hold and status.hold.event_id not in status.subject else []),
         *(alert.text for alert in (*held(status, rollout), *unfinished(instance, status, rollout))),
-        *([status.overdue.text] if status.overdue else []),
+        *([status.overdue.text] if status.overdue else _carried(status)),
         *(alert.text for alert in warnings(status)),
         *_of_today(status),
         *_failed_runs(instance, status, asking),
         *_of_salesforce(status.sync),
     )
+
+
+def _carried(status: Status) -> Iterator[str]:
+    if status.carries:
+        yield f"Salesforce carries {status.carries}'s scores, live is {status.rollout.live}."
 
 
 def _of_today(status: Status) -> Iterator[str]:

@@ -1,19 +1,24 @@
 """The asset that sends the live version's scores to Salesforce: in the daily job and after every switch."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 import dagster as dg
 
-from v4_assets import tables
+from v4_assets import judgements, tables
 from v4_assets.checks import Finding, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.daily import MaterializeResult
 from v4_assets.errors import SalesforceError, SalesforceSetupError, V4Error, ValuesOutOfRangeError
-from v4_assets.names import ALLOW_CHANGES_TAG, PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
+from v4_assets.judgements import ERROR, WARN, CheckResult, Judgement
+from v4_assets.names import ACTION_TAG, PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
+from v4_assets.production import given, holds
 from v4_assets.production.assets import only_today
+from v4_assets.production.decision import Verdict
+from v4_assets.production.events import Event
+from v4_assets.production.given import LargeChange
 from v4_assets.salesforce import checks, sync
 from v4_assets.salesforce.client.org import CRM, Org
 from v4_assets.salesforce.fields import Fields, examine
@@ -21,10 +26,10 @@ from v4_assets.salesforce.ledger import Ledger
 from v4_assets.salesforce.metadata import looked_at, of_dry_run, of_sync
 from v4_assets.salesforce.plan import SyncPlan
 from v4_assets.salesforce.preview import dry_run
-from v4_assets.salesforce.result import SyncResult
 from v4_assets.salesforce.rows import ROW, DayScores
 from v4_assets.salesforce.scores import live_scores
 from v4_assets.salesforce.sync_record import SyncRecord
+from v4_assets.salesforce.sync_result import SyncResult
 from v4_assets.store import Store
 
 Results = Iterator[dg.AssetCheckResult | dg.AssetObservation | MaterializeResult]
@@ -69,11 +74,19 @@ def salesforce_sync(
             yield from unasked(asked, SALESFORCE_SYNC, waits)
             return
         attempt = _Attempt(context, store, rollout, clock, salesforce)
+        if hold := attempt.hold():
+            attempt.version = store.live()
+            attempt.owes(holds.sentence(hold))
+            yield from unasked(asked, SALESFORCE_SYNC, holds.sentence(hold))
+            yield dg.MaterializeResult(metadata={"held": holds.sentence(hold)})
+            return
         try:
             yield from attempt.results()
         except V4Error as error:
             attempt.owes(str(error))
             raise
+        finally:
+            attempt.keep()
 
     return asset
 
@@ -90,10 +103,20 @@ class _Attempt:
     version: str | None = None
     org_id: str | None = None
     is_recorded: bool = False
+    permission: LargeChange | None = None
+    """To change more leads than the limit."""
+    found: list[CheckResult] = field(default_factory=list)
+    """What was checked so far, as it is shown in Dagster."""
 
     @property
     def ledger(self) -> Ledger:
         return Ledger(self.store.warehouse, self.rollout.catalogue, self.clock)
+
+    def hold(self) -> Event | None:
+        """The hold in force; None without one, and for a run that carries out an order: a person gave it."""
+        if ACTION_TAG in self.context.run.tags:
+            return None
+        return holds.hold_at(self.store.events(), self.clock.now())
 
     def owes(self, why: str) -> None:
         """Record that the day's scores were not delivered, unless the sync itself has recorded how it ended."""
@@ -105,13 +128,37 @@ class _Attempt:
                 )
             )  # fmt: skip
 
+    def keep(self) -> None:
+        """Keep what was checked, for the decisions of the day."""
+        name, day = self.rollout.catalogue[tables.SALESFORCE_SYNCS].name, self.clock.today()
+        judged = Judgement(name, day, None, None, self.context.run_id, self.clock.now(), tuple(self.found))
+        judgements.record(self.store, [judged])
+
+    def _shown(self, finding: Finding, *, warn: bool = False) -> dg.AssetCheckResult:
+        """The Dagster result of a check, which is kept. An absent optional field only warns."""
+        verdict = Verdict.PASS if finding.passed else Verdict.FAIL
+        result = CheckResult(finding.check.name, verdict, WARN if warn else ERROR, _sentence(finding))
+        self.found.append(result)
+        return dg.AssetCheckResult(
+            check_name=result.check_name,
+            asset_key=SALESFORCE_SYNC,
+            passed=result.passed,
+            severity=dg.AssetCheckSeverity[result.severity],
+            description=result.reason,
+            metadata={
+                "actual": finding.actual,
+                "expected": finding.expected,
+                **({"details": "\n".join(finding.details)} if finding.details else {}),
+            },
+        )
+
     def results(self) -> Results:
         """Checks and materialization."""
         self.version = self.store.live()
         try:
             scores = live_scores(self.store, self.rollout, self.clock.today())
         except ValuesOutOfRangeError as error:
-            yield _result(checks.values(ROW.empty_table(), str(error)))
+            yield self._shown(checks.values(ROW.empty_table(), str(error)))
             raise
         if self.crm.org is None:
             yield from self._dry_run(scores)
@@ -124,44 +171,47 @@ class _Attempt:
         self.is_recorded = True
         names = ["Id", *(name for name, _ in written.columns)]
         most = self.rollout.salesforce.max_changed_share
-        yield _result(checks.columns(written.header, names))
-        yield from map(_result, _of_scores(written.plan))
-        yield _result(checks.limit(written.plan, most, None))
+        yield self._shown(checks.columns(written.header, names))
+        yield from map(self._shown, _of_scores(written.plan))
+        yield self._shown(checks.limit(written.plan, most, None))
         yield dg.MaterializeResult(metadata=of_dry_run(written) | looked_at(self.clock))
 
     def _sync(self, org: Org, scores: DayScores) -> Results:
         fields = self._fields(org)
-        yield _result(checks.fields_exist(fields.wrong, fields.absent), warn=not fields.wrong)
+        yield self._shown(checks.fields_exist(fields.wrong, fields.absent), warn=not fields.wrong)
         if fields.wrong:
             raise SalesforceSetupError(
                 f"Fields of Lead do not fit the scores: {'; '.join(fields.wrong)}. Nothing was sent. "
                 "An admin can create or correct them: docs/salesforce.md."
             )
+        self.permission = given.large_change_of(self.store, scores.day, scores.version)
         prepared = sync.prepare(
             self.store.warehouse, self.rollout, self.clock, self.crm, org, scores, fields,
-            run_id=self.context.run_id, allowed=self._allowed(), log=self.context.log.info,
+            run_id=self.context.run_id, log=self.context.log.info,
+            allowed=self.permission.reason if self.permission else None,
         )  # fmt: skip
         self.org_id = prepared.sync.org_id
-        yield _result(checks.limit(prepared.plan, self.rollout.salesforce.max_changed_share, prepared.exempt))
-        yield _result(checks.values(prepared.plan.scores.rows))
-        yield _result(checks.count(prepared.plan))
+        yield self._shown(checks.limit(prepared.plan, self.rollout.salesforce.max_changed_share, prepared.exempt))
+        yield self._shown(checks.values(prepared.plan.scores.rows))
+        yield self._shown(checks.count(prepared.plan))
         result = prepared.send()
         self.is_recorded = True
-        yield from map(_result, _judge(result))
+        yield from map(self._shown, _judge(result))
         if result.problems:
             # A failed step materializes nothing, and the operator needs the refused leads to fix it.
             shown = of_sync(result, self.crm.target)
             yield dg.AssetObservation(SALESFORCE_SYNC, partition=self.context.partition_key, metadata=shown)
             raise SalesforceError(f"The sync is not complete: {'; '.join(result.problems)}.")
+        self._used_up()
         yield dg.MaterializeResult(metadata=of_sync(result, self.crm.target) | looked_at(self.clock))
 
     def _fields(self, org: Org) -> Fields:
         return examine(self.rollout.salesforce.fields, org.lead_fields(), list(self.rollout.versions))
 
-    def _allowed(self) -> str | None:
-        """The operator's reason for many changes. Dagster copies tags to a re-execution, which was not allowed."""
-        run = self.context.run
-        return None if run.parent_run_id else run.tags.get(ALLOW_CHANGES_TAG)
+    def _used_up(self) -> None:
+        """Once delivered, nothing more is allowed for these scores."""
+        if self.permission:
+            given.done(self.store, self.permission, self.clock.now(), f"run {self.context.run_id}")
 
 
 def _of_scores(plan: SyncPlan) -> Sequence[Finding]:
@@ -178,22 +228,6 @@ def _judge(result: SyncResult) -> Sequence[Finding]:
         checks.distribution(result.plan.scores.rows, shown.deciles, shown.deprioritized, shown.mean_score),
         checks.coverage(leads, result.uncovered, result.absent, rules.max_uncovered_share),
         checks.delivered(result.problems),
-    )
-
-
-def _result(finding: Finding, *, warn: bool = False) -> dg.AssetCheckResult:
-    """The Dagster result of a check. An absent optional field is a warning, anything else an error."""
-    return dg.AssetCheckResult(
-        check_name=finding.check.name,
-        asset_key=SALESFORCE_SYNC,
-        passed=finding.passed,
-        severity=dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR,
-        description=_sentence(finding),
-        metadata={
-            "actual": finding.actual,
-            "expected": finding.expected,
-            **({"details": "\n".join(finding.details)} if finding.details else {}),
-        },
     )
 
 

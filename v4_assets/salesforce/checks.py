@@ -50,8 +50,8 @@ LIMIT = Check(
     "The share of leads whose call flag or decile moves, or whose fields are emptied, is within max_changed_share.",
     blocking=False,
     remedy=(
-        "Nothing was sent. Check the scores with `v4 sync preview`. To allow it once, start a new run with the tag "
-        "`v4/allow_changes=REASON`."
+        "Nothing was sent. Check the scores with `v4 sync preview`. To allow it once, run "
+        "`v4 sync allow-changes --reason …`, then `v4 run --date today`."
     ),
 )
 DELIVERED = Check(

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from v4_assets import tables
 from v4_assets.clock import Clock
 from v4_assets.errors import ConcurrentWriteError, SalesforceError, StaleDecisionError
-from v4_assets.salesforce.outcomes import all_alike
+from v4_assets.salesforce.row_outcomes import all_alike
 from v4_assets.salesforce.sync_record import SyncRecord
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.protocol import Statement, Warehouse, arrow_schema, rows_of

@@ -7,7 +7,7 @@ import dagster as dg
 
 from v4_assets.clock import Clock
 from v4_assets.salesforce.preview import DryRun
-from v4_assets.salesforce.result import SyncResult
+from v4_assets.salesforce.sync_result import SyncResult
 
 SHOWN_REFUSED = 50
 

@@ -11,8 +11,8 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Mask
 from v4_assets.config.rollout_systems import SalesforceSync
 from v4_assets.errors import SyncHeldError
 from v4_assets.salesforce.rows import ROW, VALUES, DayScores, deciles
@@ -147,8 +147,8 @@ def hold_if_too_many(plan: SyncPlan, limit: float, exempt: str | None) -> None:
     above = plan.too_many(limit)
     if above and not exempt:
         raise SyncHeldError(
-            f"{above}. Nothing was sent. Check the scores (`v4 sync preview`); to allow it once, start a run with the "
-            "tag v4/allow_changes=REASON."
+            f"{above}. Nothing was sent. Check the scores (`v4 sync preview`); to allow it once: "
+            "`v4 sync allow-changes --reason …`."
         )
 
 
@@ -159,12 +159,12 @@ def aligned(target: pa.Table, state: pa.Table) -> pa.Table:
     return pa.table({"lead_id": target["lead_id"], **columns})
 
 
-def _matters(target: pa.Table, known: pa.Table, least: float) -> Mask:
+def _matters(target: pa.Table, known: pa.Table, least: float) -> NDArray[np.bool_]:
     """Whether call flag or decile differ, or the score by at least `least`. In hundredths, which are exact."""
     steps = pc.subtract(deciles(known["percentile"]), deciles(target["percentile"]))
     flipped = _true(pc.not_equal(known["deprioritize"], target["deprioritize"])) | _true(pc.not_equal(steps, 0))
     hundredths = [np.round(rows["score"].to_numpy() * 100) for rows in (known, target)]
-    far: Mask = np.abs(hundredths[0] - hundredths[1]) >= max(1.0, round(least * 100, 6))
+    far: NDArray[np.bool_] = np.abs(hundredths[0] - hundredths[1]) >= max(1.0, round(least * 100, 6))
     return flipped | far
 
 
@@ -172,7 +172,7 @@ def _without(rows: pa.Table, called: pa.Array | None) -> pa.Table:
     return rows if called is None else rows.filter(pc.invert(pc.is_in(rows["lead_id"], value_set=called)))
 
 
-def _moved(target: pa.Table, known: pa.Table) -> Mask:
+def _moved(target: pa.Table, known: pa.Table) -> NDArray[np.bool_]:
     flipped = _true(pc.not_equal(known["deprioritize"], target["deprioritize"]))
     steps = pc.abs(pc.subtract(deciles(known["percentile"]), deciles(target["percentile"])))
     return flipped | _true(pc.greater_equal(steps, DECILES_MOVED))
@@ -189,7 +189,7 @@ def _ids(rows: pa.Table) -> pa.Array:
     return rows["lead_id"].combine_chunks()
 
 
-def _true(mask: pa.ChunkedArray) -> Mask:
+def _true(mask: pa.ChunkedArray) -> NDArray[np.bool_]:
     """The mask in NumPy; NULL is False."""
-    found: Mask = pc.fill_null(mask, False).to_numpy()
+    found: NDArray[np.bool_] = pc.fill_null(mask, False).to_numpy()
     return found

@@ -184,11 +184,11 @@ def _known(store: Store, rollout: Rollout, clock: Clock, crm: CRM, scores: DaySc
     if org_id and state is not None and len(state):
         terms = Terms(full=ledger.full_is_due(org_id, scores.day, rollout.salesforce.full_sync_days))
         return KnownState(state, terms, f"the values that org {org_id} has confirmed", org_id)
-    return _read(rollout, clock, crm.org, scores) if crm.org else None
+    return org_state(rollout, clock, crm.org, scores) if crm.org else None
 
 
-def _read(rollout: Rollout, clock: Clock, org: Org, scores: DayScores) -> KnownState:
-    """The org as it shows itself: nothing of ours is on record there."""
+def org_state(rollout: Rollout, clock: Clock, org: Org, scores: DayScores) -> KnownState:
+    """The org as it shows itself, read in full. Raises SalesforceSetupError for fields that do not fit."""
     identity = org.identity()
     fields = examine(rollout.salesforce.fields, org.lead_fields(), list(rollout.versions))
     if fields.wrong:

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 
 from v4_assets.config.rollout_systems import SalesforceSync
 from v4_assets.errors import AmbiguousAnswerError, SalesforceError, V4Error
-from v4_assets.salesforce import outcomes
+from v4_assets.salesforce import row_outcomes
 from v4_assets.salesforce.client.org import JobState, JobStatus, Org, Wait
 from v4_assets.salesforce.ledger import Job, Ledger, Sync, unsettled
-from v4_assets.salesforce.outcomes import SyncSize
 from v4_assets.salesforce.polling import Poller
+from v4_assets.salesforce.row_outcomes import SyncSize
 from v4_assets.salesforce.rows import ROW, DayScores, csv
 
 CREATE_TRIES = 3
@@ -95,7 +95,7 @@ class Sender:
                 badly += [job.ended_badly] if job.ended_badly else []
                 if job.stop:
                     break
-            waiting = outcomes.to_retry(pa.concat_tables(ended)).select(ROW.names) if ended else waiting
+            waiting = row_outcomes.to_retry(pa.concat_tables(ended)).select(ROW.names) if ended else waiting
             stopped = bool(sent) and sent[-1].stop
             if stopped or not len(waiting) or attempt > self.rules.retry_rounds:
                 break
@@ -140,16 +140,18 @@ class Sender:
         return self.org.create_job()
 
     def _never_created(self, job: Job, rows: pa.Table) -> None:
-        self.ledger.log(job, outcomes.all_alike(rows.select(ROW.names), outcomes.PENDING, outcomes.NOT_CREATED))
+        self.ledger.log(
+            job, row_outcomes.all_alike(rows.select(ROW.names), row_outcomes.PENDING, row_outcomes.NOT_CREATED)
+        )
         self.ledger.settle(job, "NotCreated", None)
 
     def _release_widespread(self, sent: Sequence[SettledJob]) -> None:
         """Earlier jobs may have quarantined leads for a code that later jobs showed to be about the org."""
-        for code in _codes(sent, outcomes.FAILED) & _codes(sent, outcomes.QUARANTINED):
+        for code in _codes(sent, row_outcomes.FAILED) & _codes(sent, row_outcomes.QUARANTINED):
             for one in sent:
                 same = pc.fill_null(pc.equal(one.outcomes["code"], code), False)
                 at = one.outcomes.schema.get_field_index("outcome")
-                renamed = pc.if_else(same, outcomes.FAILED, one.outcomes["outcome"])
+                renamed = pc.if_else(same, row_outcomes.FAILED, one.outcomes["outcome"])
                 self.ledger.log(one.job, one.outcomes.set_column(at, "outcome", renamed))
             self.ledger.release(self.sync.org_id, code=code)
 
@@ -165,19 +167,19 @@ class Sender:
             found = self.org.results(job.job_id, expected=job.row_count if is_clean else None)
             if found.unusable:
                 self.log(f"Job {job.job_id}: {found.unusable} rows of the result files name no lead and are ignored.")
-            ended = outcomes.account(
+            ended = row_outcomes.account(
                 rows,
                 found.succeeded,
                 [(one.lead_id, one.code, one.message) for one in found.failed],
                 found.unprocessed,
                 attempt=job.attempt,
                 size=size,
-                lost=outcomes.JOB_ABORTED if status.state is JobState.ABORTED else outcomes.UNACCOUNTED,
+                lost=row_outcomes.JOB_ABORTED if status.state is JobState.ABORTED else row_outcomes.UNACCOUNTED,
                 earlier=refused,
             )
         self.ledger.log(job, ended)
         self.ledger.settle(job, status.state.value, status.error)
-        taken = pc.sum(pc.equal(ended["outcome"], outcomes.CONFIRMED)).as_py() or 0
+        taken = pc.sum(pc.equal(ended["outcome"], row_outcomes.CONFIRMED)).as_py() or 0
         self.log(f"Job {job.job_id} of {len(ended):,} rows is {status.state.value}; {taken:,} were confirmed.")
         return _settled(job, status, ended, late=late, minutes=self.rules.poll_deadline_minutes)
 
@@ -187,20 +189,20 @@ def _settled(job: Job, status: JobStatus, ended: pa.Table, *, late: bool, minute
     problems, job_id = [], job.job_id
     badly = status.state in (JobState.FAILED, JobState.ABORTED)
     why = f"job {job_id} ended {status.state.value}: {status.error or 'no reason given'}" if badly else None
-    hopeless = status.state is JobState.FAILED and outcomes.is_hopeless(status.error)
+    hopeless = status.state is JobState.FAILED and row_outcomes.is_hopeless(status.error)
     if hopeless and why:
         problems.append(why)
     if late:
         problems.append(
             f"job {job_id} had not ended after {minutes:g} minutes and was aborted; the next run sends the rest"
         )
-    lost = ended.filter(pc.is_in(ended["code"], value_set=pa.array([outcomes.UNACCOUNTED, outcomes.JOB_GONE])))
+    lost = ended.filter(pc.is_in(ended["code"], value_set=pa.array([row_outcomes.UNACCOUNTED, row_outcomes.JOB_GONE])))
     if len(lost):
         what = "is gone from the org" if status.state is JobState.GONE else "ended"
         problems.append(
             f"job {job_id} {what} without a result for {len(lost):,} of {len(ended):,} rows; they stay pending"
         )
-    failed = ended.filter(pc.equal(ended["outcome"], outcomes.FAILED))
+    failed = ended.filter(pc.equal(ended["outcome"], row_outcomes.FAILED))
     if len(failed):
         problems.append(
             f"{len(failed):,} rows were refused for a reason that is not about the leads: {_reasons(failed)}"
@@ -218,7 +220,7 @@ def _codes(sent: Sequence[SettledJob], outcome: str) -> set[str]:
 
 def _quarantined(ended: pa.Table) -> dict[str, int]:
     """Quarantined rows of a job by code."""
-    return Counter(ended.filter(pc.equal(ended["outcome"], outcomes.QUARANTINED))["code"].to_pylist())
+    return Counter(ended.filter(pc.equal(ended["outcome"], row_outcomes.QUARANTINED))["code"].to_pylist())
 
 
 def _reasons(failed: pa.Table) -> str:
@@ -228,10 +230,10 @@ def _reasons(failed: pa.Table) -> str:
 
 def _as_logged(logged: pa.Table) -> pa.Table:
     """The outcomes of a job that the org has deleted: its logged results, otherwise in doubt."""
-    if "outcome" in logged.column_names and len(logged.filter(pc.not_equal(logged["outcome"], outcomes.PENDING))):
+    if "outcome" in logged.column_names and len(logged.filter(pc.not_equal(logged["outcome"], row_outcomes.PENDING))):
         known = logged.select([*ROW.names, "outcome", "in_doubt", "code", "message"])
         return known.append_column("again", pa.repeat(pa.scalar(False), len(known)))
-    return outcomes.all_alike(logged.select(ROW.names), outcomes.PENDING, outcomes.JOB_GONE, in_doubt=True)
+    return row_outcomes.all_alike(logged.select(ROW.names), row_outcomes.PENDING, row_outcomes.JOB_GONE, in_doubt=True)
 
 
 def _named(job: Job, job_id: str) -> Job:

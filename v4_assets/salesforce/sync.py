@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.salesforce import outcomes, verify
+from v4_assets.salesforce import row_outcomes, verify
 from v4_assets.salesforce.client.org import CRM, Org, OrgIdentity
 from v4_assets.salesforce.fields import Fields
 from v4_assets.salesforce.ledger import Job, Ledger, Sync
 from v4_assets.salesforce.plan import SyncPlan, Terms, hold_if_too_many, plan_sync
-from v4_assets.salesforce.result import SyncResult
 from v4_assets.salesforce.rows import ROW, DayScores
 from v4_assets.salesforce.sending import Delivery, Sender
+from v4_assets.salesforce.sync_result import SyncResult
 from v4_assets.salesforce.verify import ReadBack
 from v4_assets.warehouse.protocol import Warehouse
 
@@ -104,7 +104,9 @@ class PreparedSync:
 
     def _doubt(self, shown: ReadBack) -> None:
         """Forget what is known of the leads that differ."""
-        doubt = outcomes.all_alike(shown.differing, outcomes.PENDING, outcomes.READ_BACK_DIFFERS, in_doubt=True)
+        doubt = row_outcomes.all_alike(
+            shown.differing, row_outcomes.PENDING, row_outcomes.READ_BACK_DIFFERS, in_doubt=True
+        )
         self.ledger.note(self.sync, "read-back", doubt, take_over=True)
 
 
@@ -180,7 +182,7 @@ def _seed(ledger: Ledger, sync: Sync, rows: pa.Table) -> None:
     refused = rows.filter(pc.is_valid(rows["refused_code"]))
     if len(refused):
         noted = refused.rename_columns({"refused_code": "code", "refused_message": "message"})
-        noted = noted.append_column("outcome", pa.repeat(pa.scalar(outcomes.QUARANTINED), len(refused)))
+        noted = noted.append_column("outcome", pa.repeat(pa.scalar(row_outcomes.QUARANTINED), len(refused)))
         noted = noted.append_column("in_doubt", pa.repeat(pa.scalar(False), len(refused)))
         ledger.note(sync, "kept-back", noted, take_over=False)
     ledger.seed(sync.org_id, rows)
@@ -199,5 +201,5 @@ def _note_malformed(ledger: Ledger, sync: Sync, malformed: Sequence[str]) -> Non
         return
     ids = pa.array(malformed, pa.string())
     rows = pa.table({**{name: pa.nulls(len(ids), ROW.field(name).type) for name in ROW.names}, "lead_id": ids})
-    noted = outcomes.all_alike(rows, outcomes.QUARANTINED, outcomes.MALFORMED_ID, "no Salesforce record id")
+    noted = row_outcomes.all_alike(rows, row_outcomes.QUARANTINED, row_outcomes.MALFORMED_ID, "no Salesforce record id")
     ledger.note(sync, "malformed", noted, take_over=False)

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from v4_assets.errors import SalesforceSetupError
 from v4_assets.salesforce.client.org import Org, OrgIdentity
 from v4_assets.salesforce.fields import Fields
-from v4_assets.salesforce.outcomes import CONVERTED, NOT_IN_ORG
 from v4_assets.salesforce.plan import aligned
+from v4_assets.salesforce.row_outcomes import CONVERTED, NOT_IN_ORG
 from v4_assets.salesforce.rows import ROW, VALUES, deciles, rounded
 
 ROWS_PER_BATCH = 20_000

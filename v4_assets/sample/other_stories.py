@@ -9,8 +9,8 @@ from io import StringIO
 from v4_assets.operations import actions
 from v4_assets.production.decision import TOP_DECILE_CONVERSION, Action, Gate
 from v4_assets.sample import stories
-from v4_assets.sample.stage import LOOK_AT, Morning, Stage, must
-from v4_assets.sample.texts import chapter, entry, figures, in_short, more, troubles
+from v4_assets.sample.story_home import LOOK_AT, Morning, Stage, must
+from v4_assets.sample.story_texts import chapter, entry, figures, in_short, more, troubles
 from v4_assets.sample.world import World, build
 
 Say = Callable[[str], None]

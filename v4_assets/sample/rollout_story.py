@@ -12,8 +12,8 @@ from v4_assets.production.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Actio
 from v4_assets.prospects.months import month_of
 from v4_assets.sample import stories
 from v4_assets.sample.load import lead_ids
-from v4_assets.sample.stage import Morning, Stage, carried, fails, must
-from v4_assets.sample.texts import chapter, decided, entry, figures, gates, in_short, more, troubles
+from v4_assets.sample.story_home import Morning, Stage, carried, fails, must
+from v4_assets.sample.story_texts import chapter, decided, entry, figures, gates, in_short, more, troubles
 from v4_assets.sample.world import World
 
 if TYPE_CHECKING:

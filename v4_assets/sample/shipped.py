@@ -15,7 +15,7 @@ from v4_assets.errors import V4Error
 from v4_assets.models.registry import Entry, write_catalogue
 from v4_assets.names import TRAINING_JOB
 from v4_assets.operations import operate
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build

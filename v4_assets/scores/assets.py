@@ -10,12 +10,12 @@ from v4_assets import tables
 from v4_assets.checks import Finding
 from v4_assets.config.rollout import CheckLimits, Rollout, Version
 from v4_assets.daily import daily_asset
+from v4_assets.days_in_parallel import Judge
 from v4_assets.features.unscorable import left_out
 from v4_assets.models.bundle import Bundle
 from v4_assets.names import SCORES_GROUP
-from v4_assets.overlap import Judge
-from v4_assets.partition import Day, coverage, write_partition
-from v4_assets.production import store as production_store
+from v4_assets.partitions import Day, coverage, write_partition
+from v4_assets.production import production_row as production_store
 from v4_assets.scores import checks
 from v4_assets.scores.scoring import ROWS_AT_ONCE, score_rows
 from v4_assets.sql import Query
@@ -70,6 +70,7 @@ def scores_asset(
         checks=checks.CHECKS,
         work=work,
         waits=waits,
+        version=version,
     )
 
 

@@ -1,10 +1,11 @@
 """Checks of the scores: in [0, 1], one per lead with features, distinct, ranked exactly, distributed as in training."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.checks import Check, Finding
 from v4_assets.config.rollout import CheckLimits
 from v4_assets.features.checks import covers
@@ -51,8 +52,8 @@ CHECKS = (IN_RANGE, ONE_PER_FEATURED, SAME_LEADS, DISTINCT, RANKED, DRIFT)
 
 
 def judge(
-    scores: Numbers,
-    percentile: Numbers,
+    scores: NDArray[Any],
+    percentile: NDArray[Any],
     featured: Mapping[str, int],
     scored: Mapping[str, int],
     training: Histogram,
@@ -71,20 +72,20 @@ def judge(
     ]
 
 
-def _in_range(scores: Numbers) -> Finding:
+def _in_range(scores: NDArray[Any]) -> Finding:
     outside = int(np.sum(~((scores >= 0) & (scores <= 1))))
     span = f", from {scores.min():.4f} to {scores.max():.4f}" if len(scores) else ""
     return Finding(IN_RANGE, outside == 0, f"{outside} outside{span}", "0 outside [0, 1]")
 
 
-def _distinct(scores: Numbers, limit: int) -> Finding:
+def _distinct(scores: NDArray[Any], limit: int) -> Finding:
     # A small number of leads cannot have many scores: the limit is then one distinct score per ten leads.
     wanted = min(limit, len(scores) // 10)
     found = len(np.unique(scores))
     return Finding(DISTINCT, found >= wanted, found, f"at least {wanted}")
 
 
-def _ranked(scores: Numbers, percentile: Numbers) -> Finding:
+def _ranked(scores: NDArray[Any], percentile: NDArray[Any]) -> Finding:
     within = (percentile >= 1) & (percentile <= 100)
     ranks, ranked = percentile[within].astype(np.int64), scores[within]
     lowest, highest = np.full(101, np.inf), np.full(101, -np.inf)
@@ -102,6 +103,6 @@ def _ranked(scores: Numbers, percentile: Numbers) -> Finding:
     )
 
 
-def _drift(scores: Numbers, training: Histogram, limit: float) -> Finding:
+def _drift(scores: NDArray[Any], training: Histogram, limit: float) -> Finding:
     index = psi(training.shares, training.counts(scores)) or 0.0
     return Finding(DRIFT, index <= limit, round(index, 4), f"at most {limit}")

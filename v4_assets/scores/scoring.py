@@ -6,12 +6,13 @@ Ranks need every score, so scored rows wait on disk while a score and a tie-brea
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import encode
 from v4_assets.scores.ranking import deciles, deprioritized, percentiles
@@ -59,9 +60,9 @@ def read_ahead(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
-def _joined(parts: list[Numbers]) -> Numbers:
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
     """The parts in one array; they are let go."""
-    whole: Numbers = np.concatenate(parts)
+    whole: NDArray[Any] = np.concatenate(parts)
     parts.clear()
     return whole
 
@@ -88,7 +89,7 @@ class _Spool:
 
 
 def _rows(
-    spool: _Spool, scores: Numbers, percentile: Numbers, schema: pa.Schema, constants: Mapping[str, object]
+    spool: _Spool, scores: NDArray[Any], percentile: NDArray[Any], schema: pa.Schema, constants: Mapping[str, object]
 ) -> Iterator[pa.RecordBatch]:
     start = 0
     for batch in spool.take():

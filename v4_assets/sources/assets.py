@@ -13,7 +13,7 @@ from v4_assets.clock import cutoff
 from v4_assets.config.rollout import CheckLimits, Rollout
 from v4_assets.daily import table_asset
 from v4_assets.names import LEADS_GROUP, SOURCES_GROUP
-from v4_assets.partition import Day, coverage, range_before
+from v4_assets.partitions import Day, coverage, range_before
 from v4_assets.sources import checks
 from v4_assets.store import Store
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from v4_assets.evaluation.strength import BASELINE, FALLEN, HEALTHY, TOP, WEAK, Strength
+from v4_assets.evaluation.model_strength import BASELINE, FALLEN, HEALTHY, TOP, WEAK, Strength
 
 __all__ = ["BASELINE", "FALLEN", "HEALTHY", "TOP", "UNEVEN_MONTHS", "UNEVEN_WEEKS", "WEAK", "Assumptions", "Strength"]
 

@@ -9,9 +9,9 @@ from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import PolicyError
 from v4_assets.evaluation.assets import compared
-from v4_assets.evaluation.measured import LEAST_CONVERSIONS, Measured, measure
+from v4_assets.evaluation.lead_flow import LEAST_CONVERSIONS, Measured, measure
 from v4_assets.evaluation.read import Evaluator
-from v4_assets.partition import Day
+from v4_assets.partitions import Day
 from v4_assets.store import Store
 from v4_assets.studies.assumptions import Assumptions
 

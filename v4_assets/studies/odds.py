@@ -6,8 +6,8 @@ from math import ceil
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.config.rollout_policy import Evaluation, Policy
 from v4_assets.evaluation.early_warning import CALIBRATED_WEEKS, threshold
 from v4_assets.production.decision import ROLLBACK_GATES
@@ -159,7 +159,7 @@ def odds_of(assumptions: Assumptions, rule: Rule) -> RuleOdds:
     )
 
 
-def _capacity(assumptions: Assumptions, rule: Rule, needed: int, conversions: Numbers) -> Capacity:
+def _capacity(assumptions: Assumptions, rule: Rule, needed: int, conversions: NDArray[Any]) -> Capacity:
     limits, daily = rule.evaluation, assumptions.leads_per_week / 7 * assumptions.covered_base
     length = min(max(ceil(needed / daily), limits.min_days), limits.max_days)
     return Capacity(length, float((conversions >= needed).mean()))
@@ -185,7 +185,7 @@ def warning_odds(assumptions: Assumptions, policy: Policy) -> WarningOdds:
     )
 
 
-def _raised(reached: Numbers, border: float) -> Numbers:
+def _raised(reached: NDArray[Any], border: float) -> NDArray[Any]:
     """Day, counted from the promotion, of the week-close at which each history alarms; NEVER where it does not."""
     alarmed = reached > border
     return np.where(alarmed.any(axis=1), 7 * (alarmed.argmax(axis=1) + 1), NEVER)
@@ -227,12 +227,12 @@ def _ranges(found: Odds, rule: Rule) -> dict[str, tuple[float, float]]:
     return {name: (min(one[name] for one in figures), max(one[name] for one in figures)) for name in figures[0]}
 
 
-def _earliest(convicted: Mapping[str, Numbers]) -> Numbers:
-    earliest: Numbers = np.min([convicted[name] for name in ROLLBACK_GATES], axis=0)
+def _earliest(convicted: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    earliest: NDArray[Any] = np.min([convicted[name] for name in ROLLBACK_GATES], axis=0)
     return earliest
 
 
-def _rollback(healthy: Numbers, fallen: Numbers) -> RollbackOdds:
+def _rollback(healthy: NDArray[Any], fallen: NDArray[Any]) -> RollbackOdds:
     since_fall = fallen - FALL_DAY
     middle, late = (_completed_weeks(since_fall, share) for share in (0.5, 0.95))
     return RollbackOdds(
@@ -243,7 +243,7 @@ def _rollback(healthy: Numbers, fallen: Numbers) -> RollbackOdds:
     )
 
 
-def _completed_weeks(days: Numbers, share: float) -> int | None:
+def _completed_weeks(days: NDArray[Any], share: float) -> int | None:
     day = int(np.quantile(days, share, method="higher"))
     return day // 7 if day <= 7 * CAUGHT_WITHIN[-1] else None
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.config.rollout_policy import Evaluation, Policy
 from v4_assets.evaluation.early_warning import FIRST_CALL, Stretch, Weights, booked_by, simulated
 from v4_assets.evaluation.intervals import (
@@ -22,7 +23,7 @@ from v4_assets.evaluation.intervals import (
     one_sided,
     wilson_bounds,
 )
-from v4_assets.evaluation.ranks import Live, Ranks, Treatment, joint
+from v4_assets.evaluation.joint_ranks import Live, Ranks, Treatment, joint
 from v4_assets.production.criteria import judge
 from v4_assets.production.decision import AUC, ROLLBACK_GATES, TOP_DECILE_CONVERSION, TOP_DECILE_LIFT, Verdict
 from v4_assets.studies.assumptions import TOP, UNEVEN_MONTHS, UNEVEN_WEEKS, Assumptions, Quantiles, Strength
@@ -74,11 +75,11 @@ def literal(policy: Policy, evaluation: Evaluation) -> tuple[Rule, Rule]:
 class Evaluations:
     """Verdicts on a version, shapes (histories, evaluations); one column per evaluated day."""
 
-    verdicts: Mapping[str, Numbers]
+    verdicts: Mapping[str, NDArray[Any]]
     cohorts: Sums
 
 
-def evaluate(days: Sums, ends: Numbers, rule: Rule, covered_share: float, needed: int) -> Evaluations:
+def evaluate(days: Sums, ends: NDArray[Any], rule: Rule, covered_share: float, needed: int) -> Evaluations:
     """The rollback criteria on the cohorts of `needed` conversions that end with the columns `ends` of contact days."""
     asked, limits = rule.policy.rollback, rule.evaluation
     found = cohorts(days, ends, needed, limits.min_days, limits.max_days)
@@ -126,7 +127,7 @@ def watched(assumptions: Assumptions, rule: Rule, *strengths: Strength) -> Evalu
 
 def warned(
     assumptions: Assumptions, histories: int, seed: int, *strengths: Strength, weeks: int = WATCHED_WEEKS
-) -> Numbers:
+) -> NDArray[Any]:
     """The early warning's sum at the close of each week from the promotion, shape (histories, weeks)."""
     total = 7 * weeks
     spans = [total] if len(strengths) == 1 else [FALL_DAY, total - FALL_DAY]
@@ -139,17 +140,17 @@ def warned(
     return simulated(rng, weights, conversions, stretches, delays)
 
 
-def convictions(evaluations: Evaluations, rule: Rule) -> dict[str, Numbers]:
+def convictions(evaluations: Evaluations, rule: Rule) -> dict[str, NDArray[Any]]:
     """Gate to the day, counted from the first evaluation, on which it rolls each history back; NEVER if it does not."""
     made = {}
     for name in ROLLBACK_GATES:
-        failing: Numbers = np.asarray(evaluations.verdicts[name] == Verdict.FAIL)
+        failing: NDArray[Any] = np.asarray(evaluations.verdicts[name] == Verdict.FAIL)
         weeks: int = getattr(rule.policy.rollback.weeks_running, name)
         if rule.every_day and weeks == 1:
             made[name] = np.where(failing.any(axis=1), failing.argmax(axis=1), NEVER)
             continue
-        weekly: Numbers = np.lib.stride_tricks.sliding_window_view(failing[:, 6::7], weeks, axis=1)
-        running: Numbers = np.asarray(weekly.all(axis=-1))
+        weekly: NDArray[Any] = np.lib.stride_tricks.sliding_window_view(failing[:, 6::7], weeks, axis=1)
+        running: NDArray[Any] = np.asarray(weekly.all(axis=-1))
         # A week closes on its last day and convicts on the day after it.
         made[name] = np.where(running.any(axis=1), 7 * (running.argmax(axis=1) + weeks), NEVER)
     return made
@@ -177,7 +178,7 @@ def trial(assumptions: Assumptions, rule: Rule, strength: Strength) -> Trial:
     return Trial(earlier, evaluate(days, ends, rule, assumptions.covered_share, needed))
 
 
-def promotions(tried: Trial, rule: Rule) -> Numbers:
+def promotions(tried: Trial, rule: Rule) -> NDArray[Any]:
     """Day, counted from the adoption, on which each challenger is promoted; NEVER where it is not."""
     asked, earlier = rule.policy.promotion, tried.earlier
     found = tried.judged.cohorts
@@ -240,7 +241,9 @@ def _drawn(assumptions: Assumptions, stretches: list[Stretch]) -> Sums:
     return draw(rng, assumptions.histories, leads, rates, stretches)
 
 
-def _volumes(rng: np.random.Generator, assumptions: Assumptions, histories: int, days: int) -> tuple[Numbers, Numbers]:
+def _volumes(
+    rng: np.random.Generator, assumptions: Assumptions, histories: int, days: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Leads by day of contact, and the share of them that converts."""
     weekly, rate = assumptions.leads_per_week, assumptions.covered_base
     if not assumptions.uneven:
@@ -250,7 +253,7 @@ def _volumes(rng: np.random.Generator, assumptions: Assumptions, histories: int,
     return leads, np.repeat(months, MONTH_DAYS, axis=1)[:, :days]
 
 
-def _sample(quantiles: Quantiles, mean: float) -> Numbers:
+def _sample(quantiles: Quantiles, mean: float) -> NDArray[Any]:
     """A thousand values of a distribution, scaled to a mean."""
     shares, values = zip(*quantiles, strict=True)
     found = np.interp((np.arange(1000) + 0.5) / 1000, shares, values)

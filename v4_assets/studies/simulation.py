@@ -8,12 +8,13 @@ No day is missing and every lead is covered.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.evaluation.early_warning import Stretch
-from v4_assets.evaluation.ranks import Ranks
+from v4_assets.evaluation.joint_ranks import Ranks
 
 EVEN = 1 / 12
 """Variance of an even rank."""
@@ -24,35 +25,36 @@ MONTH_DAYS = 30
 class Sums:
     """Sums over leads by history and day or cohort, shapes (histories, columns); even days' `leads` (1, days)."""
 
-    leads: Numbers
-    conversions: Numbers
-    top: Numbers
+    leads: NDArray[Any]
+    conversions: NDArray[Any]
+    top: NDArray[Any]
     """Conversions in the version's top decile."""
-    baseline_top: Numbers
-    both_top: Numbers
-    ranks: Numbers
-    squares: Numbers
+    baseline_top: NDArray[Any]
+    both_top: NDArray[Any]
+    ranks: NDArray[Any]
+    squares: NDArray[Any]
     """Of the ranks of conversions."""
-    others: Numbers
+    others: NDArray[Any]
     """By how much the leads that did not convert happen to rank lower than they would on average."""
 
-    def map(self, change: Callable[[Numbers], Numbers]) -> "Sums":
+    def map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "Sums":
         """The same change on every array."""
         return Sums(*(change(getattr(self, name)) for name in self.__dataclass_fields__))
 
-    def auc(self) -> Numbers:
+    def auc(self) -> NDArray[Any]:
         """AUC; NaN without conversions."""
         m, n = self.conversions, self.leads
         with np.errstate(invalid="ignore", divide="ignore"):
-            area: Numbers = (n * self.ranks - m * m / 2) / (m * (n - m)) + self.others / (n - m)
+            area: NDArray[Any] = (n * self.ranks - m * m / 2) / (m * (n - m)) + self.others / (n - m)
         return area
 
-    def auc_se(self) -> Numbers:
+    def auc_se(self) -> NDArray[Any]:
         """DeLong standard error: the conversions' part from their ranks, the others' part as for even ranks."""
         m, n = self.conversions, self.leads
         with np.errstate(invalid="ignore", divide="ignore"):
             variance = np.maximum(self.squares / m - (self.ranks / m) ** 2, 0.0)
-            return np.sqrt(variance / m + EVEN / (n - m))
+            error: NDArray[Any] = np.sqrt(variance / m + EVEN / (n - m))
+        return error
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ class Moments:
         return mean, square - mean**2
 
 
-def leads_by_day(rng: np.random.Generator, histories: int, days: int, weekly: float, weeks: Numbers | None) -> Numbers:
+def leads_by_day(
+    rng: np.random.Generator, histories: int, days: int, weekly: float, weeks: NDArray[Any] | None
+) -> NDArray[Any]:
     """Leads contacted each day: (1, days), or (histories, days) drawn from `weeks`, a sample of weekly volumes."""
     if weeks is None:
         return np.diff(np.floor(np.arange(days + 1) * weekly / 7))[None, :]
@@ -96,8 +100,8 @@ def leads_by_day(rng: np.random.Generator, histories: int, days: int, weekly: fl
 
 
 def converted(
-    rng: np.random.Generator, histories: int, leads: Numbers, base_rates: Numbers, stretches: list[Stretch]
-) -> Numbers:
+    rng: np.random.Generator, histories: int, leads: NDArray[Any], base_rates: NDArray[Any], stretches: list[Stretch]
+) -> NDArray[Any]:
     """Conversions by day of contact, shape (histories, days); `leads` and `base_rates` are broadcast to it."""
     factors = np.concatenate([np.full(stretch.days, stretch.ranks.conversions) for stretch in stretches])
     shape = (histories, len(factors))
@@ -106,7 +110,7 @@ def converted(
 
 
 def draw(
-    rng: np.random.Generator, histories: int, leads: Numbers, base_rates: Numbers, stretches: list[Stretch]
+    rng: np.random.Generator, histories: int, leads: NDArray[Any], base_rates: NDArray[Any], stretches: list[Stretch]
 ) -> Sums:
     """Days of contact, one column each; `leads` and `base_rates` are broadcast to (histories, days)."""
     conversions = converted(rng, histories, leads, base_rates, stretches)
@@ -120,7 +124,7 @@ def draw(
     return Sums(leads, conversions, top, baseline_top, both, ranks, squares, others)
 
 
-def _ranked(rng: np.random.Generator, conversions: Numbers, moments: Moments) -> tuple[Numbers, ...]:
+def _ranked(rng: np.random.Generator, conversions: NDArray[Any], moments: Moments) -> tuple[NDArray[Any], ...]:
     """Of a stretch of days: top, baseline_top, both_top, ranks and squares."""
     own, shared = moments.top, min(moments.both, moments.top)
     (high_mean, high_variance), (mean, variance) = moments.of_rank(top=True), moments.of_rank(top=False)
@@ -135,7 +139,7 @@ def _ranked(rng: np.random.Generator, conversions: Numbers, moments: Moments) ->
     return top, baseline_top, both, ranks, squares
 
 
-def cohorts(days: Sums, ends: Numbers, min_conversions: int, min_days: int, max_days: int) -> Sums:
+def cohorts(days: Sums, ends: NDArray[Any], min_conversions: int, min_days: int, max_days: int) -> Sums:
     """Shortest cohorts that end on the days `ends` and hold the needed conversions, within the limits of their length.
 
     `ends` are column numbers; one column a cohort comes out.
@@ -150,9 +154,9 @@ def cohorts(days: Sums, ends: Numbers, min_conversions: int, min_days: int, max_
     found = np.where(wanted < 0, 0, found)
     starts = np.maximum(np.minimum(found, ends + 1 - min_days), np.maximum(ends + 1 - max_days, 0))
 
-    def between(one: Numbers) -> Numbers:
+    def between(one: NDArray[Any]) -> NDArray[Any]:
         rows = np.broadcast_to(one, held.shape)
-        found: Numbers = rows[:, ends + 1] - np.take_along_axis(rows, starts, axis=1)
+        found: NDArray[Any] = rows[:, ends + 1] - np.take_along_axis(rows, starts, axis=1)
         return found
 
     return totals.map(between)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from v4_assets.tables import Table
-from v4_assets.warehouse.shapes import Kind
+from v4_assets.warehouse.table_differences import Kind
 
 MOVABLE: frozenset[Kind] = frozenset({"table", "view", "materialized view"})
 

@@ -12,9 +12,9 @@ from v4_assets import tables
 from v4_assets.errors import ObstacleError, TableMissingError
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue, Table, View
-from v4_assets.warehouse import shapes
+from v4_assets.warehouse import table_differences
 from v4_assets.warehouse.protocol import Warehouse
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.table_differences import Shape
 
 OF_RELEASE_0_1 = frozenset(
     {
@@ -84,7 +84,8 @@ def examine(warehouse: Warehouse, catalogue: Catalogue) -> Preflight:
             (table, "table", by_name and _is_of_0_1(table)) for table in catalogue.made
         ]
         wanted += [
-            (shapes.place(view), "view", by_name and _view_is_of_0_1(catalogue, view)) for view in catalogue.views
+            (table_differences.place(view), "view", by_name and _view_is_of_0_1(catalogue, view))
+            for view in catalogue.views
         ]
         standing = []
         for place, belongs, is_known in wanted:

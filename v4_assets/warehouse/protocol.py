@@ -11,7 +11,7 @@ import pyarrow as pa
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
 from v4_assets.warehouse.moving import Moving
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.table_differences import Shape
 from v4_assets.warehouse.writes import PartitionWrite
 
 ARROW_TYPES = {

@@ -14,7 +14,7 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue, Table, View
-from v4_assets.warehouse.rollback import SCRIPT
+from v4_assets.warehouse.rollback_script import SCRIPT
 
 TIME_ZONE = "America/New_York"
 DAILY_PARAMS = ("prediction_date", "cutoff", "retrospective")

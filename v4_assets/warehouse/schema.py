@@ -14,7 +14,7 @@ Versions are only appended. Release 0.1 kept no schema versions: its warehouse c
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version as version_of
@@ -38,6 +38,10 @@ RELEASE = version_of("v4-assets")
 
 Facts = Callable[[Warehouse, Catalogue, ModelRegistry], Mapping[str, Any]]
 """Reads the upgraded warehouse; what it returns is kept as JSON in v4_schema.facts."""
+
+
+TakenAlong = Callable[[], Sequence[Statement]]
+"""What an upgrade from release 0.1 keeps of its judgements, in the transaction that records the upgrade."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,9 @@ VERSIONS = (
         2,
         "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; v4_salesforce_syncs; "
         "impossible values; v4_watch_basis, v4_early_warning_votes, v4_week_closes; silent_days; "
+        "v4_check_results in place of v4_partition_verdicts; v4_orders; hold_until; "
         "the tables and the view of the prospects",
-        "4a6525ec5c22",
+        "36fd472f829b",
         registered_bundles,
     ),
 )
@@ -155,7 +160,12 @@ def verify_version(there: Found | None) -> None:
 
 
 def upgrade(
-    warehouse: Warehouse, catalogue: Catalogue, registry: ModelRegistry, clock: Clock, recorded_by: str = "v4 init"
+    warehouse: Warehouse,
+    catalogue: Catalogue,
+    registry: ModelRegistry,
+    clock: Clock,
+    recorded_by: str = "v4 init",
+    taken_along: TakenAlong = tuple,
 ) -> Found | None:
     """Make or upgrade everything this project writes, and record the version. Returns the version found before.
 
@@ -169,7 +179,7 @@ def upgrade(
         if before and (before.version > NEEDED or before.takeover):
             verify_version(before)
         warehouse.create(catalogue.made, catalogue.views)
-        record(warehouse, catalogue, registry, clock, before, recorded_by)
+        record(warehouse, catalogue, registry, clock, before, recorded_by, taken_along)
     return before
 
 
@@ -180,11 +190,12 @@ def record(
     clock: Clock,
     before: Found | None,
     recorded_by: str,
+    taken_along: TakenAlong = tuple,
 ) -> None:
     """Record the versions passed since `before`, once. Until then every other command asks for `v4 init`."""
     passed = VERSIONS[-1:] if before is None else [one for one in VERSIONS if one.number > before.version]
     previous = before.version if before else None
-    statements = []
+    statements = list(taken_along()) if before and before.version == 1 else []
     for one in passed:
         facts = one.facts(warehouse, catalogue, registry) if one.facts and before else None
         row = {

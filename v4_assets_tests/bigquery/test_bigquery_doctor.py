@@ -8,9 +8,9 @@ import pytest
 
 from v4_assets.config.environment import load
 from v4_assets.operations import operate
-from v4_assets.operations.doctor import ProbeResult, Verdict, examine, moving_in, rollout
+from v4_assets.operations.doctor import ProbeResult, Verdict, examine, others_objects, rollout
 from v4_assets.operations.doctor import warehouse as warehouse_probes
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
@@ -47,7 +47,7 @@ def environment(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) ->
 
 def asked(env: dict[str, str]) -> dict[str, ProbeResult]:
     settings = load(env)
-    probes = {**warehouse_probes.probes(settings), **moving_in.probes(settings), **rollout.probes(settings)}
+    probes = {**warehouse_probes.probes(settings), **others_objects.probes(settings), **rollout.probes(settings)}
     return {one.probe: one for one in examine(probes)}
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from v4_assets.errors import ConcurrentWriteError, TableMissingError, WarehouseError
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.sql import Query
 from v4_assets.warehouse.protocol import Statement
 from v4_assets_tests.bigquery.emulator import HOW_TO_GET_IT, Emulator

@@ -95,7 +95,7 @@ FILLED = {
         tables.LIFT_COMPARISON,
         tables.LIFT_BY_DECILE,
     ),
-    *(tables.PARTITION_WRITES, tables.PARTITION_VERDICTS, tables.PRODUCTION, tables.DEPLOYMENTS),
+    *(tables.PARTITION_WRITES, tables.CHECK_RESULTS, tables.PRODUCTION, tables.DEPLOYMENTS),
 }
 
 

@@ -17,7 +17,7 @@ from v4_assets import tables
 from v4_assets.clock import Clock, parse_instant
 from v4_assets.config.environment import load
 from v4_assets.errors import SchemaDriftError, WarehouseError
-from v4_assets.partition import Day, write_query
+from v4_assets.partitions import Day, write_query
 from v4_assets.resources import registry
 from v4_assets.sql import Column, Query
 from v4_assets.store import Store

@@ -14,7 +14,7 @@ from v4_assets import tables
 from v4_assets.config.environment import load
 from v4_assets.errors import WarehouseError
 from v4_assets.operations.doctor import Verdict
-from v4_assets.operations.doctor.moving_in import judged
+from v4_assets.operations.doctor.others_objects import judged
 from v4_assets.sql import Query
 from v4_assets.tables import Table
 from v4_assets.warehouse.bigquery.moving import BigQueryMoving
@@ -22,7 +22,7 @@ from v4_assets.warehouse.bigquery.probe import MOVING, READING, WRITING, permiss
 from v4_assets.warehouse.bigquery.tables import shape
 from v4_assets.warehouse.moving import Expiration
 from v4_assets.warehouse.preflight import Preflight, Standing
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.table_differences import Shape
 
 PLACE = Table("v4_daily_scores", "ml_features", "v4_daily_scores", ())
 AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

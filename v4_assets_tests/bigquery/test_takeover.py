@@ -15,11 +15,13 @@ from v4_assets import tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ObstacleError, TakeoverError
 from v4_assets.operations import actions, monthly, operate
-from v4_assets.operations.doctor import Verdict, moving_in
+from v4_assets.operations.doctor import Verdict, others_objects
+from v4_assets.operations.migration.reasons import OTHER_ADVISOR
+from v4_assets.operations.migration.report import Migration
 from v4_assets.operations.takeover.move_in import MoveIn
 from v4_assets.operations.takeover.undo import Undo
 from v4_assets.prospects.months import month_of
-from v4_assets.resources import store, warehouse
+from v4_assets.resources import crm, store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build
 from v4_assets.warehouse.bigquery import warehouse as module
@@ -30,6 +32,8 @@ from v4_assets_tests.fixtures.narrow import present
 
 PROJECT = "v4-takeover"
 DAY, NEXT = date(2026, 1, 12), date(2026, 1, 13)
+HAND_RUN = date(2026, 1, 11)
+"""The day of the hand-run tables."""
 DAYS_60 = 60 * 86_400_000
 COUNTED = "SELECT COUNT(*), COUNT(DISTINCT prediction_date) FROM ml_features.v4_daily_scores_v41"
 
@@ -152,7 +156,7 @@ def taken_over(place: Firm, before: dict[str, Any]) -> None:
     assert kept.expires is None
     assert place.client.get_table(f"ml_features.{firm.OLD_SCORES}_before_v4_20260112").expires is None
     assert present(operate.init(place.on()).live).version == "v4.0.0"
-    told = moving_in.probes(place.on())
+    told = others_objects.probes(place.on())
     assert told["expiration"]().found == "nothing of ours expires"
     assert told["names free"]().verdict is Verdict.OK
 
@@ -169,6 +173,31 @@ def scored_and_promoted(place: Firm) -> list[tuple[Any, ...]]:
     return scored
 
 
+def compared(place: Firm) -> None:
+    """The migration report of the day of the hand-run tables, from where the takeover keeps them."""
+    settings = place.on(NEXT)
+    for _, _, outcome in operate.backfill(settings, HAND_RUN, HAND_RUN):
+        assert outcome.success, outcome.errors
+    there = Migration(store(settings), settings.rollout, settings.clock, crm(settings), day=HAND_RUN)
+    found = {one.version: one for one in there.report(list(settings.rollout.versions)).sections}
+    assert found.keys() == {"v4.0.0", "v4.1.0"}
+    for version, name in (("v4.0.0", firm.OLD_SCORES), ("v4.1.0", firm.NEW_SCORES)):
+        section = found[version]
+        assert section.features_from == f"ml_features.{name}_before_v4_20260112"
+        assert (section.day, section.retrospective) == (HAND_RUN, True)
+        ours = f"ml_features.v4_features_{settings.rollout.versions[version].key}"
+        for line in section.features.differing:
+            wanted = {"tenure_months": "12", "tenure_bucket": "'12-24'"}[line.feature]
+            asked = (
+                f"SELECT COUNT(*), COUNTIF({line.feature} <> {wanted}) FROM {ours} AS ours "
+                f"JOIN ml_features.{name}_before_v4_20260112 AS theirs USING (lead_id, prediction_date)"
+            ).replace(f"COUNTIF({line.feature}", f"COUNTIF(ours.{line.feature}")
+            assert place.ask(asked) == [(line.compared, line.differing)]
+            assert sum(line.reasons.values()) == line.differing > 0
+        assert OTHER_ADVISOR in section.features.differing[0].reasons
+    assert {line.feature for line in found["v4.1.0"].features.differing} == {"tenure_months", "tenure_bucket"}
+
+
 def test_the_whole_way_and_back(place):
     before = place.content()
     assert all(content[2] for content in before.values())
@@ -177,6 +206,8 @@ def test_the_whole_way_and_back(place):
     assert place.content() == before
     taken_over(place, before)
     scored = scored_and_promoted(place)
+    compared(place)
+    scored = place.ask(COUNTED)
 
     assert Stopped(place).through(partial(place.undo, day=NEXT)) > 12
     assert place.content() == before
@@ -199,9 +230,9 @@ def test_an_expiration_set_later_fails_with_the_statement_that_removes_it_the_re
     for key in (tables.SCORED_LEADS, tables.DEPLOYMENTS):
         name = catalogue[key].full_name
         place.ask(f"ALTER TABLE {name} SET OPTIONS (expiration_timestamp = TIMESTAMP '2099-01-01')")
-    told = moving_in.probes(settings)["expiration"]()
+    told = others_objects.probes(settings)["expiration"]()
     assert told.verdict is Verdict.FAIL
     assert told.found.startswith("ml_features.v4_deployments expires on 2099-01-01; ml_features.v4_scored_leads ")
     for statement in told.do.split("; "):
         place.ask(statement.strip("`"))
-    assert moving_in.probes(settings)["expiration"]().verdict is Verdict.OK
+    assert others_objects.probes(settings)["expiration"]().verdict is Verdict.OK

@@ -10,7 +10,7 @@ from v4_assets import tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import SchemaDriftError, SchemaVersionError
 from v4_assets.operations import operate
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.sql import Column, Query
 from v4_assets.warehouse import schema

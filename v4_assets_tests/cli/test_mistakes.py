@@ -13,7 +13,7 @@ from v4_assets.cli import main as entry
 from v4_assets.cli.main import cli, main
 from v4_assets.config.environment import Settings
 from v4_assets.errors import listed
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.sample import Story
 
 DOCTOR = PROJECT / "v4_assets" / "operations" / "doctor"

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from v4_assets.cli.main import main
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.tables import Table
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.protocol import arrow_schema

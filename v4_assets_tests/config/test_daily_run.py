@@ -17,7 +17,7 @@ from v4_assets.definitions import build, every_morning
 from v4_assets.errors import SettingsError
 from v4_assets.names import DAILY_JOB
 from v4_assets.production.overdue import due
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 
 CONTENT = yaml.safe_load((PROJECT / "rollout.yaml").read_text(encoding="utf-8"))
 DAY = date(2026, 1, 12)

@@ -14,7 +14,7 @@ from v4_assets.config.environment import KNOWN, BigQueryTarget, Settings, load, 
 from v4_assets.config.rollout import read_rollout
 from v4_assets.config.variables import verify_names
 from v4_assets.errors import SettingsError
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, warehouse
 from v4_assets_tests.fixtures.narrow import embedded, present
 

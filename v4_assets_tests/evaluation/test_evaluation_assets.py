@@ -16,10 +16,12 @@ from v4_assets.clock import Clock
 from v4_assets.config.environment import load
 from v4_assets.evaluation import assets
 from v4_assets.evaluation.evidence import digest
-from v4_assets.partition import daily_partitions
+from v4_assets.judgements import ERROR, CheckResult, Judgement, record
+from v4_assets.partitions import daily_partitions
 from v4_assets.production.decision import GATE_NAMES, Gate, Verdict
 from v4_assets.production.events import Event
-from v4_assets.production.store import adopt
+from v4_assets.production.given import permit_replacement
+from v4_assets.production.production_row import adopt
 from v4_assets.resources import registry
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.cohort_worlds import (
@@ -195,7 +197,9 @@ def test_a_day_evaluated_later_says_so(filled):
 def test_a_later_evaluation_of_the_same_day_finds_the_same(filled):
     run(filled)
     before = filled.store.comparisons(DAY, DAY)
-    tags: dict[str, Any] = {"v4/replace_live": "to see"}
+    name = filled.store.catalogue[tables.LIFT_COMPARISON].name
+    permission = permit_replacement(filled.store, DAY, "to see", {name}, at(DAY), "ada")
+    tags: dict[str, Any] = {"v4/replace_live": permission}
     run(filled, now=DAY + timedelta(days=3), **tags)
     after = filled.store.comparisons(DAY, DAY)
 
@@ -362,16 +366,14 @@ def lineage_scored(
             )
     cohorts.put(tables.PARTITION_WRITES, rows)
     writes = cohorts.store.latest_writes(days[0], days[-1])
-    judged = [
-        verdicts.Verdict(write, ("values_allowed",) if (name, day) == failed else (), at(day), f"run {day}")
-        for (name, day), write in writes.items()
-    ]
+
+    def judged(name: str, day: date) -> Judgement:
+        verdict = Verdict.FAIL if (name, day) == failed else Verdict.PASS
+        found = CheckResult("values_allowed", verdict, ERROR, "told", blocking=True)
+        return Judgement(name, day, 1, {}, f"run {day}", at(day), (found,))
+
     looked = catalogue[tables.SOURCE_OBSERVATIONS].name
-    judged += [
-        verdicts.Verdict(replace(judged[0].write, table_name=looked, prediction_date=day), (), at(day), f"run {day}")
-        for day in days
-    ]
-    verdicts.record(cohorts.store, judged)
+    record(cohorts.store, [judged(name, day) for name, day in [*writes, *((looked, day) for day in days)]])
 
 
 def parallel(cohorts: CohortWarehouse, since: date | None, versions: tuple[str, ...] = VERSIONS) -> int:

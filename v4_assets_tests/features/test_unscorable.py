@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from v4_assets.errors import FeatureError
 from v4_assets.models.bundle import file_sha256
 from v4_assets.models.contract import Feature, unusable
 from v4_assets.operations import operate
-from v4_assets.operations.operate import Outcome
-from v4_assets.project import PROJECT
+from v4_assets.operations.operate import FailedCheck, Outcome
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
@@ -113,3 +113,65 @@ def test_above_the_limit_the_version_stops_and_the_other_scores_every_lead(tmp_p
     leads = rows(settings, "features_of_day", features="features_v40").keys()
     assert rows(settings, "daily_scores", daily_scores="daily_scores_v40").keys() == leads
     assert rows(settings, "daily_scores", daily_scores="daily_scores_v41") == {}
+
+
+# --- from the sources to the evidence ---------------------------------------------------------------------------------
+
+MATURED = DAY - timedelta(days=44)
+CONTACTED = (MATURED - timedelta(days=6), MATURED)
+SCORED = (CONTACTED[0] + timedelta(days=1), CONTACTED[1] + timedelta(days=3))
+EVIDENCE_WORLD = WorldSpec(scale=0.01, leads_per_week=400, seed=5, first_contact=date(2025, 11, 10), through=DAY)
+
+
+def judged(home: Path, models: Path) -> tuple[Settings, dict[str, dict[str, Any]], list[FailedCheck]]:
+    """A home in which a cohort was scored on its days: its evidence by version, and the gates that did not pass."""
+    settings = load({"V4_HOME": str(home), "V4_MODELS": str(models), "V4_NOW": f"{DAY}T18:00"})
+    rollout = settings.rollout
+    checks = rollout.checks.model_copy(update={"unscored_share": 0.9})
+    evaluation = rollout.evaluation.model_copy(update={"min_days": 7, "max_days": 7})
+    rollout = rollout.model_copy(update={"checks": checks, "evaluation": evaluation})
+    settings = settings.model_copy(update={"rollout": rollout})
+    fill(warehouse(settings), rollout.catalogue, build(EVIDENCE_WORLD))
+    operate.init(settings, adopting=False)
+    runs = [*operate.backfill(settings, *SCORED), *operate.evaluate(settings, [DAY])]
+    assert [outcome.errors for _, _, outcome in runs if not outcome.success] == []
+    evidence = store(settings).rows("lift_comparison", {"first_day": DAY, "last_day": DAY})
+    found = {row["version"]: row for row in evidence if row["question"] == "promotion"}
+    return settings, found, list(runs[-1][2].checks_failed)
+
+
+def first_scored(settings: Settings) -> set[str]:
+    """Leads of the cohort's week that some day scored one to three days after their contact, by both versions."""
+    days = {"first_day": SCORED[0], "last_day": SCORED[1]}
+    contacted = {
+        (row["lead_id"], row["prediction_date"])
+        for row in store(settings).rows("rows_of_days", days, dated="scored_leads")
+        if CONTACTED[0] <= row["contacted_on"] <= CONTACTED[1]
+        and 1 <= (row["prediction_date"] - row["contacted_on"]).days <= 3
+    }
+    scored = [
+        {
+            (row["lead_id"], row["prediction_date"])
+            for row in store(settings).rows("rows_of_days", days, dated=f"daily_scores_{key}")
+        }
+        for key in ("v40", "v41")
+    ]
+    return {lead for lead, _ in contacted & scored[0] & scored[1]}
+
+
+def test_a_lead_left_out_by_a_value_out_of_range_is_counted_as_uncovered_when_its_outcome_is_known(tmp_path):
+    whole, before, _ = judged(tmp_path / "whole", PROJECT / "models")
+    models = tightened(tmp_path / "models", "v4.1.0", "days_since_last_move", 9998)
+    less, after, gates = judged(tmp_path / "less", models)
+    lost = first_scored(whole) - first_scored(less)
+    assert len(lost) > 20
+    for version in ("v4.0.0", "v4.1.0"):
+        one, other = before[version], after[version]
+        assert (one["cohort_from"], one["cohort_to"]) == (other["cohort_from"], other["cohort_to"]) == CONTACTED
+        assert one["leads"] - other["leads"] == len(lost)
+        assert other["uncovered"] - one["uncovered"] == len(lost)
+        assert one["converted_before_scored"] == other["converted_before_scored"]
+        assert other["uncovered"] / (other["leads"] + other["uncovered"]) > less.rollout.evaluation.max_uncovered_share
+    said = [one.description for one in gates if "of its leads have no score in time (limit" in one.description]
+    assert len(said) > 0
+    assert {one.severity for one in gates if one.description in said} == {"WARN"}

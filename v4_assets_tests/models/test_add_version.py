@@ -17,7 +17,7 @@ import pytest
 from v4_assets import sql
 from v4_assets.config.environment import with_environment
 from v4_assets.operations.ci import SAMPLE, SAMPLE_DAY, SAMPLE_NOW
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets_tests.fixtures.pages import blocks
 
 PAGE = PROJECT / "docs" / "models.md"

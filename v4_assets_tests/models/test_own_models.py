@@ -3,7 +3,7 @@
 import json
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,11 +24,11 @@ from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.evaluation import metrics
 from v4_assets.operations.ci import SAMPLE, SAMPLE_DAY, SAMPLE_NOW
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, store
 from v4_assets_tests.fixtures import sparing
 from v4_assets_tests.fixtures.pages import blocks
-from v4_assets_tests.models.test_importer import ENCODED, FIRM_ORDER
+from v4_assets_tests.models.test_importer import ENCODED, FIRM_ORDER, own_list
 
 sparing.spared()
 
@@ -202,6 +202,9 @@ def test_from_nothing_to_a_day_with_two_models_of_the_firm_s(home):
     for author in authors:
         assert_served(settings, author, YESTERDAY)
 
+    compared = run(commands()[6])
+    assert compared.exit_code == 0, compared.exception
+    assert "No hand-run features of v4.0.0 stand" in compared.output
     checklist = run("v4 checklist --json")
     assert checklist.exit_code == 0, checklist.output
     assert "90% interval" in run("v4 checklist").output
@@ -209,7 +212,7 @@ def test_from_nothing_to_a_day_with_two_models_of_the_firm_s(home):
     live = store(settings).production()
     assert live is not None
     assert live.model_sha256 == registry(settings).load("v4.0.0").sha256 != registry_of_shipped().load("v4.0.0").sha256
-    assert commands()[6:] == ["v4 checklist", "v4 init", "v4 run --date today", "v4 lift"]
+    assert commands()[6:] == ["v4 migration-report", "v4 checklist", "v4 init", "v4 run --date today", "v4 lift"]
     today = run("v4 run --date today")
     assert today.exit_code == 0, today.output
     assert "waits" not in today.output
@@ -248,7 +251,7 @@ def stripped(matrix: np.ndarray) -> Made:
 
 
 def named(matrix: np.ndarray) -> Made:
-    booster = trained(matrix, FIRM_ORDER, outcomes(matrix))
+    booster = trained(matrix, FIRM_ORDER, outcomes(np.nan_to_num(matrix)))
     return booster, lambda inputs: native(booster, inputs)
 
 
@@ -299,3 +302,180 @@ def test_a_model_of_another_form_scores_the_day_as_its_author_does(home, made, s
     expected = dict(zip(rows["lead_id"].to_pylist(), wanted, strict=True))
     assert found.keys() == expected.keys()
     assert max(abs(found[lead] - expected[lead]) for lead in expected) <= 1e-6
+
+
+def categorical(matrix: np.ndarray) -> Made:
+    types = ["c" if name in ENCODED else "float" for name in FIRM_ORDER]
+    data = xgb.DMatrix(
+        matrix, outcomes(matrix), feature_names=list(FIRM_ORDER), feature_types=types, enable_categorical=True
+    )
+    parameters = {"objective": "binary:logistic", "max_depth": 3, "eta": 0.1, "nthread": 1, "tree_method": "hist"}
+    booster = xgb.train({**parameters, "max_cat_to_onehot": 2}, data, 121)
+    assert "c" in (booster.feature_types or ())
+    return booster, lambda inputs: native(booster, inputs)
+
+
+# --- a version's own SQL, through a whole day
+
+
+@pytest.fixture
+def edited(monkeypatch, tmp_path) -> Iterator[Callable[[str, str], None]]:
+    """Edits the SQL of V4.1.0 in a copy of sql/."""
+    folder = tmp_path / "sql"
+    shutil.copytree(sql.SQL_DIR, folder)
+    monkeypatch.setattr(sql, "SQL_DIR", folder)
+
+    def edit(old: str, new: str) -> None:
+        path = sql.path_of("features_v41")
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        sql.load.cache_clear()
+
+    yield edit
+    sql.load.cache_clear()
+
+
+REP_COUNT = "  firm_rep_count_at_contact,\n"
+NULL_REP_COUNT = "  NULLIF(firm_rep_count_at_contact, 0) AS firm_rep_count_at_contact,\n"
+
+
+def written(made: Made, rows: pa.Table, matrix: np.ndarray, **listed: Any) -> str:
+    """The files of a V4.1.0 with its known answers; the command that registers it."""
+    Author("v4.1.0", "v41", FIRM_ORDER, rows, outcomes(np.nan_to_num(matrix))).write(Path("v4.1.0"))
+    booster, predict = made
+    booster.save_model("model.json")
+    if listed:
+        Path("v4.1.0/final_features.json").write_text(json.dumps(listed), encoding="utf-8")
+    kept = rows.drop_columns(["tie_break", "advisor_crd", "retrospective"])
+    pa.parquet.write_table(kept.append_column("score", pa.array(predict(matrix))), "answers.parquet")
+    given = "--features v4.1.0/final_features.json --metrics v4.1.0/training_metrics.json --expect answers.parquet"
+    return f"v4 register v4.1.0 --model model.json {given}"
+
+
+def assert_day(predict: Callable[[np.ndarray], np.ndarray], null: float = np.nan) -> None:
+    """The whole daily run scores each lead as the author does."""
+    day = run("v4 run --date yesterday --json")
+    assert day.exit_code == 0, day.output
+    assert [one for one in json.loads(day.stdout)["checks_failed"] if one["severity"] == "ERROR"] == []
+    rows = features(load(), "features_v41", YESTERDAY)
+    wanted = dict(zip(rows["lead_id"].to_pylist(), predict(coded(rows, FIRM_ORDER, null)), strict=True))
+    found = served(load(), "daily_scores_v41", YESTERDAY)
+    assert found.keys() == wanted.keys()
+    assert max(abs(found[lead] - wanted[lead]) for lead in wanted) <= 1e-6
+
+
+def test_a_booster_with_xgboost_s_own_categories_scores_a_whole_day_as_its_author_does(home):
+    rows = features(load(), "features_v41", YESTERDAY)
+    matrix = coded(rows, FIRM_ORDER)
+    made = categorical(matrix)
+    result = run(written(made, rows, matrix))
+    assert result.exit_code == 0, result.exception
+    assert_day(made[1])
+
+
+@pytest.mark.parametrize(("rule", "null"), [("nan", np.nan), ("0", 0.0)])
+def test_null_rep_counts_score_a_whole_day_as_the_author_read_them(home, edited, rule, null):
+    edited(REP_COUNT, NULL_REP_COUNT)
+    assert run("v4 run --date yesterday").exit_code == 1  # the shipped model takes no NULL; its features are made
+    rows = features(load(), "features_v41", YESTERDAY)
+    assert rows["firm_rep_count_at_contact"].null_count > 100
+    matrix = coded(rows, FIRM_ORDER, null)
+    made = named(matrix)
+    result = run(f"{written(made, rows, matrix)} --nulls {rule}")
+    assert result.exit_code == 0, result.exception
+    assert_day(made[1], null)
+
+
+def test_null_rep_counts_that_no_rule_reads_stop_the_version_s_day_and_say_which_feature(home, edited):
+    before = served(load(), "daily_scores_v41", YESTERDAY)
+    edited(REP_COUNT, NULL_REP_COUNT)
+    day = run("v4 run --date yesterday --json")
+    failed = [one for one in json.loads(day.stdout)["checks_failed"] if one["severity"] == "ERROR"]
+    assert [(one["asset"], one["check"]) for one in failed] == [("features_v41", "values_allowed")]
+    assert "firm_rep_count_at_contact" in failed[0]["description"]
+    assert served(load(), "daily_scores_v41", YESTERDAY) == before
+
+
+def test_inputs_trained_as_floats_take_the_whole_numbers_of_the_sql_for_a_whole_day(home):
+    rows = features(load(), "features_v41", YESTERDAY)
+    matrix = coded(rows, FIRM_ORDER)
+    made = named(matrix)
+    listed = []
+    for name in FIRM_ORDER:
+        column = ENCODED.get(name, name)
+        words = {"categories": CATEGORIES[column], "booster_name": name} if column in CATEGORIES else {}
+        listed.append({"name": column, "type": "STRING" if words else "FLOAT64", **words})
+    assert {rows.schema.field(one["name"]).type for one in listed if one["type"] == "FLOAT64"} == {
+        pa.int64(),
+        pa.float64(),
+    }
+    result = run(written(made, rows, matrix, features=listed, rounds="all"))
+    assert result.exit_code == 0, result.exception
+    assert_day(made[1])
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        pytest.param("CAST(tenure_months AS FLOAT64) + 0.5", "tenure_months is FLOAT64, declared INT64", id="float"),
+        pytest.param("CAST(tenure_months AS STRING)", "tenure_months is STRING, declared INT64", id="text"),
+        pytest.param("tenure_months > 12", "tenure_months is BOOL, declared INT64", id="flag"),
+    ],
+)
+def test_sql_that_makes_another_type_than_it_declares_stops_the_day_in_one_sentence(home, edited, new, said):
+    before = features(load(), "features_v41", YESTERDAY)
+    edited("  tenure_months,\n", f"  {new} AS tenure_months,\n")
+    day = run("v4 run --date yesterday")
+    assert day.exit_code == 1
+    assert f"The SQL of v4_features_v41 makes other types than its header declares: {said}." in day.output
+    assert features(load(), "features_v41", YESTERDAY).equals(before)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        pytest.param(
+            *("--   has_email                     INT64 [0..1; missing 0]  the lead's own Email is present\n", ""),
+            "has_email is not made by the SQL",
+            id="a column too few",
+        ),
+        pytest.param(
+            "-- marks:\n",
+            "--   cc_is_too_early               INT64 [0..1]  too early\n-- marks:\n",
+            "cc_is_too_early is made by the SQL and not an input",
+            id="a column too many",
+        ),
+        pytest.param(
+            "--   mobility_3yr                  INT64 [0..]",
+            "--   mobility_3yr                  FLOAT64 [0..]",
+            "mobility_3yr is FLOAT64 in the SQL, INT64 in the list",
+            id="another type",
+        ),
+    ],
+)
+def test_a_version_s_own_sql_is_compared_as_a_set_of_columns_and_types_without_known_answers(
+    home, edited, old, new, said
+):
+    rows = features(load(), "features_v41", YESTERDAY)
+    matrix = coded(rows, FIRM_ORDER)
+    command = written(named(matrix), rows, matrix, features=own_list()["features"], rounds="all")
+    command = command.replace(" --expect answers.parquet", "")
+    edited(old, new)
+    refused = run(command)
+    assert isinstance(refused.exception, V4Error), refused.output
+    assert said in str(refused.exception)
+    assert registry(load()).entries().keys() == registry_of_shipped().entries().keys()
+
+
+def test_the_order_of_the_sql_s_columns_is_no_difference(home, edited):
+    rows = features(load(), "features_v41", YESTERDAY)
+    matrix = coded(rows, FIRM_ORDER)
+    command = written(named(matrix), rows, matrix).replace(" --expect answers.parquet", "")
+    lines = [
+        "--   is_ia_rep_type                INT64 [0..1]  a producing advisor registered as IA\n",
+        "--   is_dual_registered            INT64 [0..1]  a producing advisor registered as DR\n",
+    ]
+    edited("".join(lines), "".join(reversed(lines)))
+    result = run(f"{command} --rounds all")
+    assert result.exit_code == 0, result.exception

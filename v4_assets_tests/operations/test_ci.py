@@ -18,7 +18,7 @@ from v4_assets.errors import V4Error
 from v4_assets.operations import ci
 from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
 from v4_assets.production.decision import GATE_NAMES
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build

@@ -12,8 +12,8 @@ import pytest
 
 from v4_assets import dagster_storage
 from v4_assets.config.environment import Settings, load
-from v4_assets.operations import operate
 from v4_assets.operations.instance import dagster_instance, read_instance
+from v4_assets.runs import RANGE_END, RANGE_START
 
 DAYS = dg.StaticPartitionsDefinition(["monday", "tuesday"])
 
@@ -33,7 +33,7 @@ def fatal() -> None:
 
 
 def materialize(settings: Settings, asset: dg.AssetsDefinition = made) -> None:
-    tags = {operate.RANGE_START: "monday", operate.RANGE_END: "tuesday"} if asset is made else {}
+    tags = {RANGE_START: "monday", RANGE_END: "tuesday"} if asset is made else {}
     with dagster_instance(settings) as instance:
         assert dg.materialize([asset], instance=instance, tags=tags).success
 
@@ -148,12 +148,12 @@ def answers(instance: dg.DagsterInstance) -> dict[str, object]:
         "ids": dg.RunsFilter(run_ids=[run.run_id for run in runs[1:]]),
         "job": dg.RunsFilter(job_name=first.job_name),
         "another job": dg.RunsFilter(job_name="other"),
-        "tag": dg.RunsFilter(tags={operate.RANGE_START: "monday"}),
-        "tags": dg.RunsFilter(tags={operate.RANGE_START: ["monday", "tuesday"], operate.RANGE_END: "tuesday"}),
-        "another tag": dg.RunsFilter(tags={operate.RANGE_START: "tuesday"}),
+        "tag": dg.RunsFilter(tags={RANGE_START: "monday"}),
+        "tags": dg.RunsFilter(tags={RANGE_START: ["monday", "tuesday"], RANGE_END: "tuesday"}),
+        "another tag": dg.RunsFilter(tags={RANGE_START: "tuesday"}),
         "status": dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]),
         "other statuses": dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED]),
-        "two conditions": dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], tags={operate.RANGE_END: "tuesday"}),
+        "two conditions": dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], tags={RANGE_END: "tuesday"}),
     }
     wanted = {
         "asset": dg.AssetRecordsFilter(asset_key=dg.AssetKey("made")),
@@ -204,9 +204,17 @@ def test_what_a_reader_does_not_read_the_real_instance_does_and_the_reader_sees_
     materialize(settings)
     with read_instance(settings) as reading:
         [run] = reading.get_runs()
-        reading.report_run_failed(run, "its process has exited")
-        assert [one.status for one in reading.get_runs()] == [dg.DagsterRunStatus.FAILURE]
+        reading.report_run_canceled(run)
+        assert [one.status for one in reading.get_runs()] == [dg.DagsterRunStatus.CANCELED]
         assert reading.get_materialized_partitions(dg.AssetKey("made")) == {"monday", "tuesday"}
+
+
+def test_a_reader_reports_no_run_as_failed(settings):
+    materialize(settings)
+    with read_instance(settings) as reading:
+        [run] = reading.get_runs()
+        reading.report_run_failed(run, "its process has exited")
+        assert [one.status for one in reading.get_runs()] == [dg.DagsterRunStatus.SUCCESS]
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from salesforce_stand_in import StandInOrg
 from v4_assets.cli.main import cli
 from v4_assets.names import PROCESS_TAG
-from v4_assets.operations.doctor import ProbeResult, Verdict, as_text, examine, moving_in, rollout
+from v4_assets.operations.doctor import ProbeResult, Verdict, as_text, examine, others_objects, rollout
 from v4_assets.operations.doctor import warehouse as warehouse_probes
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.fixtures.stories import Story, tell
 from v4_assets_tests.production.test_attempts import dead_process
@@ -35,7 +35,7 @@ def story(tmp_path) -> Story:
 def asked(story: Story) -> dict[str, ProbeResult]:
     """Every answer under its probe's name."""
     settings = story.settings
-    probes = {**warehouse_probes.probes(settings), **moving_in.probes(settings), **rollout.probes(settings)}
+    probes = {**warehouse_probes.probes(settings), **others_objects.probes(settings), **rollout.probes(settings)}
     return {one.probe: one for one in examine(probes)}
 
 
@@ -58,7 +58,17 @@ def test_a_healthy_installation_is_ok_everywhere_and_left_as_it_was(story):
     assert results["time zones"].found.startswith("today's partition is 2026-01-05, its cut-off 2026-01-05 05:00 UTC")
     assert results["live version"].found.startswith("v4.0.0 (")
     assert results["Salesforce"].found.startswith("dry-run: nothing is sent")
+    assert results["graph"].found == "20 assets in 10 jobs"
     assert content_of(story.home) == before
+
+
+def test_a_graph_that_cannot_be_built_is_found_before_the_morning(story, monkeypatch):
+    def broken(settings: object) -> None:
+        raise ValueError("features_v41.sql has no header")
+
+    monkeypatch.setattr(rollout, "build", broken)
+    found = asked(story)["graph"]
+    assert (found.verdict, found.found) == (Verdict.FAIL, "ValueError: features_v41.sql has no header")
 
 
 def test_a_column_that_is_missing_and_one_of_another_type_are_named_and_hide_nothing(story):
@@ -215,7 +225,7 @@ def test_the_exit_code_and_the_json_are_for_scripts(story, monkeypatch):
     for name, value in story.environment.items():
         monkeypatch.setenv(name, value)
     fine = CliRunner().invoke(cli, ["doctor"])
-    assert (fine.exit_code, fine.output.splitlines()[-1]) == (0, "22 ok, 2 warn, 0 FAIL")
+    assert (fine.exit_code, fine.output.splitlines()[-1]) == (0, "23 ok, 2 warn, 0 FAIL")
     monkeypatch.setenv("V4_WAREHOUSE", "snowflake")
     broken = CliRunner().invoke(cli, ["doctor", "--json"])
     [only] = json.loads(broken.output)

@@ -17,7 +17,7 @@ import pytest
 
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.decision import GATE_NAMES
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets_tests.bigquery.emulator import free_port
 from v4_assets_tests.fixtures.stories import ADOPTED, tell
 

@@ -21,10 +21,10 @@ from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ObstacleError, TakeoverError
 from v4_assets.operations import actions, monthly, operate
-from v4_assets.operations.doctor import Verdict, moving_in
+from v4_assets.operations.doctor import Verdict, others_objects
 from v4_assets.operations.takeover.move_in import MoveIn
 from v4_assets.operations.takeover.undo import Undo
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
@@ -139,7 +139,7 @@ def test_the_monthly_tables_and_a_routine_are_noted_and_stay(settings):
 
 
 def test_doctor_fails_with_the_same_objects(settings):
-    told = moving_in.probes(settings)["names free"]()
+    told = others_objects.probes(settings)["names free"]()
     assert told.verdict is Verdict.FAIL
     assert all(f"ml_features.{name} is a " in told.found for name in firm.IN_THE_WAY)
 

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
@@ -18,10 +19,12 @@ from v4_assets.cli.main import cli
 from v4_assets.errors import SchemaVersionError
 from v4_assets.evaluation.evidence import Artifact
 from v4_assets.models.bundle import BUNDLE_FILES
+from v4_assets.names import DAILY_JOB
 from v4_assets.operations import actions
+from v4_assets.operations.ci import checks_of_run
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.production.decision import Action
-from v4_assets.production.evaluations import DayEvaluation, evaluation_of
+from v4_assets.production.decision import ADDED as ADDED_GATES
+from v4_assets.production.decision import GATE_NAMES, Action
 from v4_assets.report.headline import gates_of
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.warehouse.schema import NEEDED
@@ -60,8 +63,9 @@ def _versions_are_recorded(story: Story) -> None:
 
 ADDED: dict[int, dict[str, tuple[str, ...]]] = {
     2: dict.fromkeys((*SCORES.values(), "v4_production_scores"), ("bundle_sha256",))
-    | dict.fromkeys(("v4_production", "v4_production_periods", "v4_deployments"), ("bundle_sha256",))
+    | dict.fromkeys(("v4_production", "v4_production_periods"), ("bundle_sha256",))
     | {
+        "v4_deployments": ("bundle_sha256", "hold_until"),
         "v4_lift_comparison": ("bundle_sha256", "silent_days"),
         "v4_source_observations": ("impossible_count", "impossible_examples"),
         "v4_schema": (),
@@ -70,6 +74,8 @@ ADDED: dict[int, dict[str, tuple[str, ...]]] = {
         "v4_watch_basis": (),
         "v4_early_warning_votes": (),
         "v4_week_closes": (),
+        "v4_check_results": (),
+        "v4_orders": (),
         **dict.fromkeys(MONTHLY, ()),
     },
 }
@@ -82,8 +88,25 @@ def _schema_2_is_there(story: Story) -> None:
         if columns:
             older = story.read(f"SELECT DISTINCT {', '.join(columns)} FROM `ml_features`.`{name}`")
             assert older == [dict.fromkeys(columns)], name
-        elif name != "v4_schema":
+        elif name not in ("v4_schema", "v4_check_results"):
             assert story.read(f"SELECT * FROM `ml_features`.`{name}`") == [], name
+    _judgements_are_taken_along(story)
+
+
+def _judgements_are_taken_along(story: Story) -> None:
+    """Schema 2: what release 0.1 judged decides on; its own table of verdicts is read no more, and stays."""
+    kept = {
+        (row["table_name"], row["prediction_date"], row["sequence"]): row["passed"]
+        for row in story.read("SELECT * FROM `ml_features`.`v4_partition_verdicts`")
+    }
+    assert len(kept) > 50
+    rows = story.read("SELECT * FROM `ml_features`.`v4_check_results`")
+    blocking = [row for row in rows if row["blocking"]]
+    assert {(row["table_name"], row["prediction_date"], row["sequence"]): True for row in blocking} == kept
+    assert {(row["check_name"], row["verdict"]) for row in blocking} == {("blocking_checks", "PASS")}
+    gates = [row for row in rows if row["table_name"] == "v4_lift_comparison" and row["prediction_date"] == SUNDAY]
+    assert {row["check_name"] for row in gates} == {*GATE_NAMES} - {*ADDED_GATES}
+    assert {row["evidence_sha256"] for row in gates} == {story.evidence_sha256}
 
 
 BROUGHT: dict[int, Callable[[Story], None]] = {
@@ -129,9 +152,9 @@ def recorded_by_0_1(story: Story, statement: str, params: dict[str, Any]) -> lis
 def evidence_of_0_1(story: Story) -> str:
     """The hash of Sunday's evidence, as that release took it."""
     with dagster_instance(story.settings) as instance:
-        evaluation = evaluation_of(instance, story.settings.rollout, SUNDAY, (OLD, NEW))
-    assert isinstance(evaluation, DayEvaluation)
-    return evaluation.evidence_sha256
+        [run] = instance.get_runs(dg.RunsFilter(job_name=DAILY_JOB, tags={"dagster/partition": str(SUNDAY)}))
+        found = checks_of_run(instance, run.run_id)["lift_comparison"]
+    return str(found["auc"].metadata["evidence_sha256"].value)
 
 
 def decided(story: Story) -> dict[str, object]:

@@ -22,7 +22,7 @@ from v4_assets.operations.doctor import examine, rollout
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.status import status
 from v4_assets.operations.status_text import as_text
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.fixtures.stories import ADOPTED, Story, tell
 

@@ -17,7 +17,7 @@ from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, PolicyEr
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.operations import actions, operate
 from v4_assets.production import events
-from v4_assets.production import store as production_store
+from v4_assets.production import production_row as production_store
 from v4_assets.production.events import Event, Production
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.sql import Query

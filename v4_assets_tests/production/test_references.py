@@ -14,13 +14,13 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.config.rollout import Rollout
 from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import TableMissingError, V4Error
-from v4_assets.production import references, status
+from v4_assets.production import references
 from v4_assets.production.events import Event
 from v4_assets.production.reference_files import text_files
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
 from v4_assets_tests.fixtures.narrow import embedded
-from v4_assets_tests.production.test_mentions import ENTRY, NAME
+from v4_assets_tests.production.test_reference_patterns import ENTRY, NAME
 
 OLD, NEW = "v4.0.0", "v4.1.0"
 CONTENT = yaml.safe_load((PROJECT / "rollout.yaml").read_text(encoding="utf-8"))
@@ -296,9 +296,9 @@ def test_the_status_waits_for_what_runs_and_not_for_prose(installation, tmp_path
     repo = written(tmp_path / "repo", {"a.md": CODE})
     places = installation.settings.rollout.references.model_copy(update={"paths": (repo,)})
     rollout = installation.settings.rollout.model_copy(update={"references": places})
-    assert status._baseline_readers(store(installation.settings), rollout) == ((), None)
+    assert references.of_baseline(store(installation.settings), rollout) == ((), None)
     written(repo, {"job.sql": f"-- morning\n{CODE}"})
-    assert status._baseline_readers(store(installation.settings), rollout) == ((f"{repo}/job.sql:2",), None)
+    assert references.of_baseline(store(installation.settings), rollout) == ((f"{repo}/job.sql:2",), None)
 
 
 @pytest.mark.parametrize(

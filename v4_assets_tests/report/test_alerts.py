@@ -234,7 +234,7 @@ def test_a_day_that_was_compared_but_never_sent_is_reported_once_it_is_due(told)
 
 def test_live_scores_without_check_results_are_reported_once_they_are_due(told):
     told.alerts()
-    told.change("DELETE FROM ml_features.v4_partition_verdicts WHERE table_name = 'v4_daily_scores_v41'")
+    told.change("DELETE FROM ml_features.v4_check_results WHERE table_name = 'v4_daily_scores_v41'")
     assert told.alerts() == ""
     told.goes_on(time="07:30")
     assert told.alerts().startswith(

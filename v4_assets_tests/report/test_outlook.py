@@ -19,7 +19,7 @@ from v4_assets.production.decision import (
     Verdict,
 )
 from v4_assets.production.state import State
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.report.outlook import MET, MISSED, OPEN, Outlook, outlook
 
 POLICY = read_rollout(Path(PROJECT) / "rollout.yaml").policy

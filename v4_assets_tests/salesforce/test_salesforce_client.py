@@ -34,7 +34,7 @@ from v4_assets.errors import (
     SalesforceSetupError,
     SettingsError,
 )
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.salesforce.client import client as salesforce_client
 from v4_assets.salesforce.client.auth import CURES
 from v4_assets.salesforce.client.client import SalesforceClient

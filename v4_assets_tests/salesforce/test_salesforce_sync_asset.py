@@ -14,8 +14,8 @@ import pytest
 from salesforce_stand_in import OrgField, StandInOrg
 from v4_assets import tables
 from v4_assets.errors import RowsMissingError, SettingsError
-from v4_assets.names import ALLOW_CHANGES_TAG
-from v4_assets.partition import daily_partitions
+from v4_assets.partitions import daily_partitions
+from v4_assets.production.given import large_change_of, permit_large_change
 from v4_assets.salesforce.assets import salesforce_sync
 from v4_assets.salesforce.client.org import CRM, Org
 from v4_assets.salesforce.preview import preview
@@ -235,17 +235,29 @@ def test_what_a_flow_overwrites_again_and_again_is_owed(world: CrmWorld, org: St
     assert carried(org) == world.expected(OLD)
 
 
-def test_too_many_changes_hold_and_a_tag_with_a_reason_allows_them(world: CrmWorld, org: StandInOrg) -> None:
+def test_too_many_changes_hold_and_are_allowed_for_these_scores_once(world: CrmWorld, org: StandInOrg) -> None:
     world.rules["full_sync_days"] = 1
     run(world, client_of(org))
     world.day = NEXT_DAY
     world.score(OLD, spread(leads(MANY), seed=9))
     held = run(world, client_of(org))
     assert "Nothing was sent" in error(held)
-    tagged: dict[str, Any] = {ALLOW_CHANGES_TAG: "features were mended"}
-    allowed = run(world, client_of(org), **tagged)
+    tagged: dict[str, Any] = {"v4/allow_changes": "features were mended"}
+    assert "Nothing was sent" in error(run(world, client_of(org), **tagged))
+    assert permit_large_change(world.store, NEXT_DAY, OLD, "features were mended", world.clock.now(), "ada") == 1
+    # It is for the scores that were there, not for those of another write.
+    world.score(OLD, spread(leads(MANY), seed=8), sequence=2)
+    assert "Nothing was sent" in error(run(world, client_of(org)))
+    assert permit_large_change(world.store, NEXT_DAY, OLD, "features were mended", world.clock.now(), "ada") == 2
+    # An attempt that fails halfway leaves it open; the next one goes on.
+    org.faults.set(overwrites={"V4_Score_Percentile__c": 1})
+    assert not run(world, client_of(org)).success
+    org.faults.clear()
+    assert large_change_of(world.store, NEXT_DAY, OLD) is not None
+    allowed = run(world, client_of(org))
     assert metadata(allowed)["limit_not_applied"] == "allowed: features were mended"
     assert carried(org) == world.expected(OLD)
+    assert large_change_of(world.store, NEXT_DAY, OLD) is None
 
 
 # --- dry run -------------------------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def child_syncs() -> None:
 def warm_up() -> None:
     """Translate the queries once, and not in every fork."""
     catalogue = ROLLOUT.catalogue
-    read = (tables.PRODUCTION, tables.PARTITION_WRITES, tables.PARTITION_VERDICTS, "confirm_production")
+    read = (tables.PRODUCTION, tables.PARTITION_WRITES, tables.CHECK_RESULTS, "confirm_production")
     ledger = [name for name in sql.files() if name.startswith("salesforce_")]
     assert len(ledger) == 13, "a file of sql/salesforce was added, removed or not found"
     for name in (*read, *ledger):

@@ -12,8 +12,8 @@ from v4_assets import tables
 from v4_assets.checks import Finding
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import SettingsError
-from v4_assets.partition import Day
-from v4_assets.project import PROJECT
+from v4_assets.partitions import Day
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build

@@ -17,8 +17,8 @@ from v4_assets.config.environment import load
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import SchemaDriftError
 from v4_assets.operations import operate
-from v4_assets.partition import Day, verify_sources, write_query
-from v4_assets.project import PROJECT
+from v4_assets.partitions import Day, verify_sources, write_query
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build

@@ -15,7 +15,7 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.errors import SqlFileError
 from v4_assets.models.assets import first_morning
 from v4_assets.operations import operate
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build

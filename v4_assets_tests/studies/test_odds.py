@@ -20,12 +20,12 @@ from v4_assets.config.rollout import read_rollout
 from v4_assets.config.rollout_policy import Evaluation, Policy, Weeks
 from v4_assets.evaluation.early_warning import Stretch
 from v4_assets.evaluation.intervals import lift_bounds, logit_auc_bounds
-from v4_assets.evaluation.ranks import joint
+from v4_assets.evaluation.joint_ranks import joint
 from v4_assets.production.decide import decide
 from v4_assets.production.decision import GATE_NAMES, ROLLBACK_GATES, Action, Gate, Phase, RolloutStatus, Verdict
 from v4_assets.production.gates import history_of
 from v4_assets.production.state import State
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.studies.assets import policy_odds
 from v4_assets.studies.assumptions import FALLEN, HEALTHY, TOP, Assumptions, Strength
 from v4_assets.studies.odds import as_dict, headline, odds_of, rules_of, simulate, warning_odds

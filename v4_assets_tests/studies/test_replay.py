@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from v4_assets.config.rollout import read_rollout
 from v4_assets.production.decision import Action, Phase
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.studies.replay import as_text, replay
 from v4_assets_tests.fixtures.evidences import evidence
 

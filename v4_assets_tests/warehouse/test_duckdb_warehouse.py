@@ -20,7 +20,7 @@ import pyarrow as pa
 import pytest
 
 from v4_assets.errors import ConcurrentWriteError, WarehouseBusyError, WarehouseError
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets_tests.fixtures.warehouses import DAY, TOMORROW, YESTERDAY, SmallWarehouse, duckdb_at
 
 MANY = duckdb_at(Path()).many_rows

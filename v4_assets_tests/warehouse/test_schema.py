@@ -20,7 +20,7 @@ from v4_assets.operations.doctor import ProbeResult, Verdict
 from v4_assets.operations.doctor import rollout as rollout_probes
 from v4_assets.operations.doctor import warehouse as probes
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.production.store import approved_bundle
+from v4_assets.production.production_row import approved_bundle
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.sql import Column, Query
 from v4_assets.store import Store
@@ -28,7 +28,7 @@ from v4_assets.tables import Table
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.schema import NEEDED, VERSIONS, SchemaVersion, declared_digest
-from v4_assets.warehouse.shapes import Layout, Shape, differences, missing_columns
+from v4_assets.warehouse.table_differences import Layout, Shape, differences, missing_columns
 from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.fixtures.narrow import embedded, present
 
@@ -48,6 +48,7 @@ READING = {
     "promote": ("--version", "v4.1.0", "--reason", "why"),
     "rollback": ("--reason", "why"),
     "resume": (),
+    "hold": ("--reason", "why", "--until", "2026-01-06"),
     "references": (),
     "replay": ("--from", "2026-01-05"),
     "sync": ("preview",),

@@ -1,6 +1,7 @@
 """`v4 sql render` tells the SQL a warehouse is given, without asking one, and names what it does not have."""
 
 import re
+from collections.abc import Iterator
 from datetime import date
 
 import duckdb
@@ -117,11 +118,81 @@ def test_the_statements_rendered_for_duckdb_run_there_and_make_the_rows_the_ware
         assert sorted(map(str, made[key].to_pylist())) == sorted(map(str, again.to_pylist()))
 
 
+VIEW, SCORES = "ml_features.v4_production_features_v41", "ml_features.v4_daily_scores_v41"
+FEATURES = "ml_features.v4_features_v41"
+LEADS = (
+    f"INSERT INTO {FEATURES} BY NAME SELECT DATE '{DAY}' AS prediction_date, '00Q' || range AS lead_id FROM range(7)"
+)
+
+
+def validated(connection: duckdb.DuckDBPyConnection) -> tuple[int, list[tuple[object, ...]]]:
+    """Rows of the sample, and the four validations, of a rendered script's end."""
+    script = next(one for one in scripts(load({}).rollout) if one.version == NEW)
+    text = duckdb_scripts.render(script)
+    *before, sample, four, verdict = duckdb.extract_statements(text[text.index("-- The four validations") :])
+    for statement in before:
+        connection.execute(statement)
+    found = len(connection.execute(sample).fetchall()), connection.execute(four).fetchall()
+    connection.execute(verdict)
+    return found
+
+
+@pytest.fixture
+def filled(tmp_path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Tables, views and seven leads with features."""
+    settings = load({"V4_HOME": str(tmp_path)})
+    there, catalogue = warehouse(settings, any_schema=True), settings.rollout.catalogue
+    there.create(catalogue.made, catalogue.views)
+    with embedded(there)._connection() as connection:
+        connection.execute(LEADS)
+        yield connection
+
+
+def test_the_end_of_a_script_for_duckdb_shows_the_guide_s_four_validations(filled):
+    assert validated(filled) == (
+        5,
+        [
+            (1, "view v4_production_features_v41", True, "there"),
+            (2, "table v4_daily_scores_v41", True, "there"),
+            (3, "exactly 22 features", True, "22 features, 0 other columns"),
+            (4, "the view answers: the sample above", True, "7 rows"),
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param(f"DELETE FROM {FEATURES}", "rows in the view 0", id="empty"),
+        pytest.param(f"DROP TABLE {SCORES} CASCADE", "v4_daily_scores_v41 missing", id="no table"),
+        pytest.param(
+            f"DROP VIEW {VIEW}; CREATE TABLE {VIEW} AS SELECT * FROM {FEATURES}",
+            "v4_production_features_v41 missing",
+            id="a table in place of the view",
+        ),
+        pytest.param(
+            f"CREATE OR REPLACE VIEW {VIEW} AS SELECT *, 1 AS industry_tenure_months FROM {FEATURES}",
+            "features 22 of 22, other columns 1",
+            id="one feature too many",
+        ),
+        pytest.param(
+            f"CREATE OR REPLACE VIEW {VIEW} AS SELECT * EXCLUDE (tenure_months, has_email) FROM {FEATURES}",
+            "features 20 of 22, other columns 0",
+            id="two features too few",
+        ),
+    ],
+)
+def test_a_script_for_duckdb_ends_in_an_error_when_a_validation_fails(filled, change, said):
+    filled.execute(change)
+    with pytest.raises(duckdb.Error, match=rf"A validation failed, see the rows above: .*{said}"):
+        validated(filled)
+
+
 def run(connection: duckdb.DuckDBPyConnection, text: str, values: dict[str, object]) -> None:
     connection.execute(SETTINGS)
     for statement in duckdb.extract_statements(text):
         used = {name: values[name] for name in statement.named_parameters}
-        connection.execute(statement, used)
+        connection.execute(statement, used).fetchall()
 
 
 def rows(connection: duckdb.DuckDBPyConnection, name: str) -> pa.Table:

@@ -7,13 +7,15 @@ import dagster as dg
 
 from v4_assets import resources
 from v4_assets.config.environment import Settings
+from v4_assets.definitions import build
 from v4_assets.errors import SalesforceSetupError
 from v4_assets.names import ALERT_SENSOR, DAILY_JOB, ROLLOUT_SENSOR
 from v4_assets.operations.doctor import Probe, ProbeResult, Verdict
 from v4_assets.operations.doctor.warehouse import in_demo, opened
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.production import delivery
 from v4_assets.production import events as deployments
-from v4_assets.production import store as production_store
+from v4_assets.production import production_row as production_store
 from v4_assets.resources import registry
 from v4_assets.runs import unfinished, why_gone
 from v4_assets.salesforce.client.http import Patience
@@ -36,6 +38,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
         "live version": partial(live, settings),
         "verdicts": partial(verdicts, settings),
         "Salesforce": partial(salesforce, settings),
+        "graph": partial(graph, settings),
         "Dagster": partial(dagster, settings),
         "schedule and sensors": partial(switches, settings),
         "unfinished order": partial(order, settings),
@@ -55,7 +58,7 @@ def live(settings: Settings) -> ProbeResult:
     with opened(settings, any_schema=False) as connected:
         record = Store(connected, rollout.catalogue, registry(settings))
         now = record.production()
-        events = record.events()
+        events, carried = record.events(), delivery.read(record).differs_from(now.version if now else None)
         if now is None:
             return ProbeResult(
                 Verdict.WARN,
@@ -74,6 +77,9 @@ def live(settings: Settings) -> ProbeResult:
         return ProbeResult(
             Verdict.FAIL, f"{status.disagreement}.", "Restore the row of the latest switch (`v4 history`)."
         )
+    if carried:
+        do = "`v4 resume` where an order is unfinished, otherwise `v4 run --date today`."
+        return ProbeResult(Verdict.WARN, f"{now.version}, but Salesforce carries {carried}'s scores.", do)
     return ProbeResult(Verdict.OK, f"{now.version} (bundle {str(now.bundle_sha256)[:12]}) since {status.live_since}")
 
 
@@ -134,6 +140,14 @@ def _org(settings: Settings, org: Org) -> ProbeResult:
         text = f"{text}; optional fields are not there: {', '.join(fields.absent)}"
         return ProbeResult(Verdict.WARN, text, "Make them, or leave them out of `fields` in rollout.yaml.")
     return ProbeResult(Verdict.OK, f"{text}: fields are fit, {left:,} requests left")
+
+
+def graph(settings: Settings) -> ProbeResult:
+    """The graph that every run loads can be built: assets, checks, jobs, schedule, sensors."""
+    repository = build(settings).get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    assets = repository.asset_graph.materializable_asset_keys
+    return ProbeResult(Verdict.OK, f"{len(assets)} assets in {len(jobs)} jobs")
 
 
 def dagster(settings: Settings) -> ProbeResult:

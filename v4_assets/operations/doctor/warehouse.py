@@ -17,7 +17,7 @@ from v4_assets.operations.doctor import Probe, ProbeResult, Verdict
 from v4_assets.resources import warehouse
 from v4_assets.sources import checks
 from v4_assets.tables import Table
-from v4_assets.warehouse import dialects, schema, shapes
+from v4_assets.warehouse import dialects, schema, table_differences
 from v4_assets.warehouse.protocol import Warehouse
 
 if TYPE_CHECKING:
@@ -193,8 +193,10 @@ def made(settings: Settings) -> ProbeResult:
             if shape is None:
                 lacking.append(f"{name} is not there")
                 continue
-            wrong += shapes.differences(table, shape)
-            lacking += [f"{name}.{column.name} is not there" for column in shapes.missing_columns(table, shape)]
+            wrong += table_differences.differences(table, shape)
+            lacking += [
+                f"{name}.{column.name} is not there" for column in table_differences.missing_columns(table, shape)
+            ]
         views = {name: connected.view_texts(name) for name in {view.dataset for view in catalogue.views}}
     lacking += [
         f"the view {view.dataset}.{view.name} is not there"

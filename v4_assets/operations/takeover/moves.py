@@ -6,7 +6,7 @@ from typing import Literal
 
 from v4_assets.tables import Table
 from v4_assets.warehouse.moving import Expiration
-from v4_assets.warehouse.shapes import Kind
+from v4_assets.warehouse.table_differences import Kind
 
 Method = Literal["rename", "copy", "text"]
 

@@ -11,12 +11,12 @@ from v4_assets.errors import TakeoverError, V4Error
 from v4_assets.operations.takeover.moves import Move, Plan
 from v4_assets.operations.takeover.record import PLANNED, UNDO_STARTED, recorded
 from v4_assets.production import references
-from v4_assets.production.mentions import without_comments
+from v4_assets.production.reference_patterns import without_comments
 from v4_assets.store import Store
 from v4_assets.tables import Catalogue, Table
-from v4_assets.warehouse import schema, shapes
+from v4_assets.warehouse import schema, table_differences
 from v4_assets.warehouse.preflight import Preflight, Standing, examine
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.table_differences import Shape
 
 
 def plan(store: Store, rollout: Rollout, clock: Clock, *, copy: bool = False) -> Plan:
@@ -147,4 +147,4 @@ def is_firms(shape: Shape | None) -> bool:
 
 def view_places(store: Store) -> list[Table]:
     """Our views by name."""
-    return [shapes.place(view) for view in store.catalogue.views]
+    return [table_differences.place(view) for view in store.catalogue.views]

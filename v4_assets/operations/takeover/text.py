@@ -36,7 +36,8 @@ def done_text(found: Plan) -> str:
     """What was moved."""
     lines = [f"{one.name} is kept as {one.kept_as}." for one in found.moves]
     lines += [f"Authorize again on {dataset}: the view {view}." for dataset, view in found.authorizations]
-    return "\n".join([*lines, "The names are this project's now. Next: `v4 init`, then `v4 run --date today`."])
+    following = "Next: `v4 init --tables-only`, `v4 run --date yesterday`, `v4 migration-report`, then `v4 init`."
+    return "\n".join([*lines, f"The names are this project's now. {following}"])
 
 
 def undone_text(found: Plan) -> str:

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 from v4_assets.errors import ObstacleError, WarehouseError
-from v4_assets.sql import Column, load
 from v4_assets.tables import Table
-from v4_assets.warehouse import shapes
+from v4_assets.warehouse import table_differences
 from v4_assets.warehouse.bigquery.errors import refusal
 from v4_assets.warehouse.bigquery.tables import LABELS
 from v4_assets.warehouse.render import Script
+from v4_assets.warehouse.validations import SAMPLE_ROWS, of, quoted
 
-SAMPLE_ROWS = 5
 [(_LABEL, _LABELLED)] = LABELS.items()
 
 
@@ -21,11 +20,9 @@ def names_are_free(script: Script) -> str:
 
 def validations(script: Script) -> str:
     """The guide's four validations of a version's script as rows to read, and an error when one fails."""
-    [view], scores, features = script.views, script.tables[-2], script.fills[-1].table
-    place = Table(view.name, view.dataset, view.name, ())
-    wanted = [column for column in features.columns if column.is_feature]
-    beside = [*(column for column in features.columns if not column.is_feature), *load(view.query.name).columns]
-    names, others = _quoted(wanted), _quoted(beside)
+    asked = of(script)
+    view, scores, place, wanted = asked.view, asked.scores, asked.place, asked.wanted
+    names, others = quoted(wanted), quoted(asked.beside)
     tables, columns = (_information(view.dataset, name) for name in ("TABLES", "COLUMNS"))
     at_view = f"FROM {columns} WHERE table_name = '{view.name}'"
     failed = refusal(
@@ -103,14 +100,10 @@ END;"""
 def _names(script: Script) -> dict[str, list[str]]:
     """Dataset to the names a script makes in it."""
     found: dict[str, list[str]] = {}
-    for place in (*script.tables, *map(shapes.place, script.views)):
+    for place in (*script.tables, *map(table_differences.place, script.views)):
         found.setdefault(place.dataset, []).append(place.name)
     return found
 
 
 def _information(dataset: str, name: str) -> str:
     return Table(name, f"{dataset}.INFORMATION_SCHEMA", name, ()).full_name
-
-
-def _quoted(columns: Sequence[Column]) -> str:
-    return ", ".join(f"'{column.name}'" for column in columns)

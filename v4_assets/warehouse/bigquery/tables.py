@@ -7,7 +7,7 @@ from google.cloud import bigquery
 
 from v4_assets.sql import Column
 from v4_assets.tables import CLUSTER_COLUMN, PARTITION_COLUMN, Table, View
-from v4_assets.warehouse.shapes import BY_RANGE, Kind, Layout, Shape
+from v4_assets.warehouse.table_differences import BY_RANGE, Kind, Layout, Shape
 
 GOOGLE_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 """The API's name of a type to GoogleSQL's, where they differ."""

@@ -22,8 +22,8 @@ from google.cloud import bigquery
 from v4_assets.errors import TableMissingError
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
-from v4_assets.warehouse import schema, shapes
-from v4_assets.warehouse.bigquery import jobs, texts
+from v4_assets.warehouse import schema, table_differences
+from v4_assets.warehouse.bigquery import jobs, view_texts
 from v4_assets.warehouse.bigquery.access import Access
 from v4_assets.warehouse.bigquery.batches import resliced, spool
 from v4_assets.warehouse.bigquery.connection import BigQueryConnection
@@ -32,7 +32,7 @@ from v4_assets.warehouse.bigquery.moving import BigQueryMoving
 from v4_assets.warehouse.bigquery.scripts import partition_script, statements_script, table_script
 from v4_assets.warehouse.bigquery.tables import add_columns_ddl, declared, fields, reference, shape, view_ddl
 from v4_assets.warehouse.protocol import ROWS_PER_BATCH, Statement, arrow_schema
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.table_differences import Shape
 from v4_assets.warehouse.writes import PartitionWrite
 
 TRIES = 6
@@ -81,16 +81,16 @@ class BigQueryWarehouse(BigQueryConnection):
         for dataset in sorted({table.dataset for table in tables} | {view.dataset for view in views}):
             self._verify_dataset(dataset)
         found = [(table, self.shape(table)) for table in tables]
-        shapes.verify(found, [(view, self.shape(shapes.place(view))) for view in views])
+        table_differences.verify(found, [(view, self.shape(table_differences.place(view))) for view in views])
         for table, there in found:
-            lacking = shapes.missing_columns(table, there) if there else ()
+            lacking = table_differences.missing_columns(table, there) if there else ()
             if lacking:
                 self._run(Query(f"add_columns_{table.name}", add_columns_ddl(table, lacking)))
             if (there or self._created(table)).expires:
                 self.moving().keep(table, "table")
         for view in views:
             self._run(Query(view.name, view_ddl(view)))
-            self.moving().keep(shapes.place(view), "view")
+            self.moving().keep(table_differences.place(view), "view")
 
     def replace_partition(
         self, table: Table, write: PartitionWrite, rows: Query | Iterable[pa.RecordBatch], log: Table
@@ -139,7 +139,7 @@ class BigQueryWarehouse(BigQueryConnection):
         try:
             found = self.read(Query("view_texts", f"SELECT table_name, view_definition FROM {place}"))
             with explained(dataset):
-                materialized = texts.materialized_views(self._client, self._place(dataset))
+                materialized = view_texts.materialized_views(self._client, self._place(dataset))
         except TableMissingError:
             return {}
         views = dict(zip(found["table_name"].to_pylist(), found["view_definition"].to_pylist(), strict=True))
@@ -149,7 +149,7 @@ class BigQueryWarehouse(BigQueryConnection):
         """Every routine of a dataset and its text."""
         self._verify_dataset(dataset)
         with explained(dataset):
-            return texts.routines(self._client, self._place(dataset))
+            return view_texts.routines(self._client, self._place(dataset))
 
     def _job(self, query: Query, ids: Iterator[str]) -> bigquery.QueryJob:
         self._verify_schema()

@@ -12,7 +12,7 @@ from v4_assets.errors import TableMissingError, TakeoverError, WarehouseError
 from v4_assets.tables import Table
 from v4_assets.warehouse.duckdb.sql import quoted, schema_name
 from v4_assets.warehouse.moving import Content, Expiration
-from v4_assets.warehouse.shapes import Kind
+from v4_assets.warehouse.table_differences import Kind
 
 _PART = r'(?:"(?:[^"]|"")*"|\w+)'
 _HEAD = re.compile(rf"CREATE VIEW (?:{_PART}\.)*{_PART}\s*", re.IGNORECASE)

@@ -1,6 +1,7 @@
 """Scripts of the embedded warehouse, to read: GoogleSQL translated by sqlglot to DuckDB. Pure."""
 
 from v4_assets.tables import Table, View
+from v4_assets.warehouse.duckdb import validations
 from v4_assets.warehouse.duckdb.sql import (
     MARK,
     create_schema,
@@ -13,7 +14,7 @@ from v4_assets.warehouse.duckdb.sql import (
     to_duckdb,
 )
 from v4_assets.warehouse.render import Fill, Script, heading
-from v4_assets.warehouse.shapes import place
+from v4_assets.warehouse.table_differences import place
 
 _FILLING = (
     "To be read: `v4 run` binds $day, $prediction_date, $cutoff and $retrospective, decides whether a partition may be",
@@ -29,6 +30,8 @@ def render(script: Script) -> str:
     parts += [_of_table(table) for table in script.tables]
     parts += [_of_view(view) for view in script.views]
     parts += [_filled(fill) for fill in script.fills]
+    if script.fills:
+        parts.append(validations.render(script))
     return "\n\n".join(parts) + "\n"
 
 

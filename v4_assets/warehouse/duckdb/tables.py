@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import duckdb
 
 from v4_assets.tables import Table, View
-from v4_assets.warehouse import shapes
+from v4_assets.warehouse import table_differences
 from v4_assets.warehouse.duckdb.sql import (
     GOOGLE_TYPES,
     MARK,
@@ -16,7 +16,7 @@ from v4_assets.warehouse.duckdb.sql import (
     mark,
     schema_name,
 )
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.table_differences import Shape
 
 
 def create(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Sequence[View]) -> None:
@@ -25,18 +25,18 @@ def create(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views
     Raises SchemaDriftError, changing nothing, on any other difference.
     """
     found = [(table, shape_of(connection, table)) for table in tables]
-    shapes.verify(found, [(view, shape_of(connection, shapes.place(view))) for view in views])
+    table_differences.verify(found, [(view, shape_of(connection, table_differences.place(view))) for view in views])
     for dataset in sorted({table.dataset for table in tables} | {view.dataset for view in views}):
         connection.execute(create_schema(dataset))
     for table, shape in found:
-        lacking = shapes.missing_columns(table, shape) if shape else ()
+        lacking = table_differences.missing_columns(table, shape) if shape else ()
         for statement in add_columns(table, lacking) if shape else [create_table(table)]:
             connection.execute(statement)
         if not (shape and shape.is_marked):
             connection.execute(mark("TABLE", table, table.description))
     for view in views:
         connection.execute(create_view(view))
-        connection.execute(mark("VIEW", shapes.place(view), view.description))
+        connection.execute(mark("VIEW", table_differences.place(view), view.description))
 
 
 def shape_of(connection: duckdb.DuckDBPyConnection, table: Table) -> Shape | None:

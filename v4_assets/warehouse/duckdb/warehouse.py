@@ -14,13 +14,14 @@ from v4_assets.errors import ConcurrentWriteError, TableMissingError, WarehouseE
 from v4_assets.sql import Query
 from v4_assets.tables import PARTITION_COLUMN, Table, View
 from v4_assets.warehouse import schema
+from v4_assets.warehouse.duckdb import types
 from v4_assets.warehouse.duckdb.errors import explained, failed
 from v4_assets.warehouse.duckdb.file import SETTINGS, Feed, shared_connection
 from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.sql import delete_partition, insert_from, quoted, schema_name, to_duckdb
 from v4_assets.warehouse.duckdb.tables import create, shape_of
 from v4_assets.warehouse.protocol import ROWS_PER_BATCH, Statement, arrow_schema
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.table_differences import Shape
 from v4_assets.warehouse.writes import PartitionWrite
 
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
@@ -33,6 +34,8 @@ class DuckDBWarehouse:
     path: str
     lock_seconds: float = 120.0
     memory_limit: str = "1GB"
+    read_only: bool = False
+    """For commands that read: needs no right to write, and goes beside other readers."""
     features_dataset: str | None = None
     """The dataset whose schema version is verified whenever the file is opened; None verifies nothing."""
 
@@ -183,7 +186,8 @@ class DuckDBWarehouse:
             return nullcontext(self.own)
         dataset = self.features_dataset
         verify = partial(schema.verify, self, dataset) if dataset else None
-        return shared_connection(Path(self.path), self.lock_seconds, self.memory_limit, verify)
+        seconds, memory = self.lock_seconds, self.memory_limit
+        return shared_connection(Path(self.path), seconds, memory, verify, read_only=self.read_only)
 
 
 def _batches(reader: pa.RecordBatchReader, what: str) -> Iterator[pa.RecordBatch]:
@@ -206,7 +210,9 @@ def _plain(rows: Rows) -> Rows:
 def _insert(connection: duckdb.DuckDBPyConnection, table: Table, rows: Query | Iterable[pa.RecordBatch]) -> int:
     if isinstance(rows, Query):
         with explained(rows.name):
-            return _count(connection.execute(insert_from(table, f"({to_duckdb(rows.text)})"), dict(rows.params)))
+            text = to_duckdb(rows.text)
+            types.verify(connection, table, text, rows.params)
+            return _count(connection.execute(insert_from(table, f"({text})"), dict(rows.params)))
     feed = Feed(rows)
     reader = pa.RecordBatchReader.from_batches(arrow_schema(table), feed)
     connection.register("incoming_rows", reader)
