@@ -17,7 +17,8 @@ from v4_assets import tables
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import load
 from v4_assets.names import SCORING_JOB
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, monthly, operate
+from v4_assets.prospects.months import month_of
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build
@@ -368,6 +369,7 @@ def test_the_pasted_rollback_switches_once_with_a_reason_and_is_carried_through_
         console.paste(text)
     outcome = operate.run_day(settings, settings.clock.today())
     assert outcome.success, outcome.errors
+    assert monthly.run_month(settings, month_of(settings.clock.today())).success
     outcome = actions.order(settings, "promotion", "v4.1.0", "It is better")
     assert outcome.success, outcome.errors
     [row] = console.paste(text)

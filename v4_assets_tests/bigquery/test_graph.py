@@ -10,7 +10,8 @@ import pytest
 from v4_assets import tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.names import DAILY_JOB
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, monthly, operate
+from v4_assets.prospects.months import month_of
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
@@ -43,6 +44,7 @@ def lived(place: Place) -> Place:
     fill(warehouse(settings), settings.rollout.catalogue, build(WORLD))
     operate.init(settings)
     outcomes = [operate.run_job(settings, DAILY_JOB, partition=DAY)]
+    outcomes.append(monthly.run_month(settings, month_of(DAY)))
     outcomes.append(actions.order(settings, "promotion", "v4.1.0", "It's better"))
     outcomes.append(actions.order(settings, "rollback", "v4.0.0", "It's not"))
     for outcome in outcomes:

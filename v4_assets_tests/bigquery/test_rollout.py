@@ -40,9 +40,10 @@ SHORTER = (
     ("min_parallel_days: 7", "min_parallel_days: 1"),
     ("max_changed_share: 0.20", "max_changed_share: 1.0"),
     ("block_above: 0.05", "block_above: 1.0"),
+    ("enabled: yes # no:", "enabled: no # no:"),
 )
-"""One day side by side instead of seven. Weeks lie between the days, so most leads change; and the sources hold all of
-these weeks from the first day on."""
+"""One day side by side instead of seven, and no monthly list. Weeks lie between the days, so most leads change; and
+the sources hold all of these weeks from the first day on."""
 ELSEWHERE = (
     ("crm: SavvyGTMData", "crm: firm-crm.Sales"),
     ("advisors: FinTrx_data_CA", "advisors: firm-data.Advisors"),

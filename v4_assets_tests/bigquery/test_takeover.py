@@ -14,12 +14,13 @@ from google.cloud import bigquery
 from v4_assets import tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ObstacleError, TakeoverError
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, monthly, operate
 from v4_assets.operations.doctor import Verdict, others_objects
 from v4_assets.operations.migration.reasons import OTHER_ADVISOR
 from v4_assets.operations.migration.report import Migration
 from v4_assets.operations.takeover.move_in import MoveIn
 from v4_assets.operations.takeover.undo import Undo
+from v4_assets.prospects.months import month_of
 from v4_assets.resources import crm, store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build
@@ -164,6 +165,7 @@ def scored_and_promoted(place: Firm) -> list[tuple[Any, ...]]:
     for day in (DAY, NEXT):
         outcome = operate.run_day(place.on(day), day)
         assert (outcome.success, outcome.errors) == (True, ())
+    assert monthly.run_month(place.on(NEXT), month_of(NEXT)).success
     outcome = actions.order(place.on(NEXT), "promotion", "v4.1.0", "It is better")
     assert outcome.success, outcome.errors
     scored = place.ask(COUNTED)
@@ -199,7 +201,7 @@ def compared(place: Firm) -> None:
 def test_the_whole_way_and_back(place):
     before = place.content()
     assert all(content[2] for content in before.values())
-    with pytest.raises(ObstacleError, match=r"6 objects that this project did not make .* expires on 20\d\d-"):
+    with pytest.raises(ObstacleError, match=r"7 objects that this project did not make .* expires on 20\d\d-"):
         operate.init(place.on())
     assert place.content() == before
     taken_over(place, before)

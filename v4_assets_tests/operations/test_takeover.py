@@ -20,11 +20,12 @@ from click.testing import CliRunner, Result
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ObstacleError, TakeoverError
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, monthly, operate
 from v4_assets.operations.doctor import Verdict, others_objects
 from v4_assets.operations.takeover.move_in import MoveIn
 from v4_assets.operations.takeover.undo import Undo
 from v4_assets.project_files import PROJECT
+from v4_assets.prospects.months import month_of
 from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec
@@ -120,7 +121,7 @@ def test_init_names_everything_in_the_way_at_once_and_makes_nothing(home, settin
     refused = v4(home, "init").exception
     assert isinstance(refused, ObstacleError)
     said = str(refused)
-    assert said.startswith("6 objects that this project did not make stand where its own belong, and nothing was made:")
+    assert said.startswith("7 objects that this project did not make stand where its own belong, and nothing was made:")
     for name in firm.IN_THE_WAY:
         kind = objects(settings)[name].replace("BASE TABLE", "table").lower()
         assert f"ml_features.{name} is a {kind} of " in said
@@ -189,7 +190,7 @@ def test_the_plan_says_what_moves_where_and_who_reads_it_and_changes_nothing(hom
     said = v4(home, "takeover").output
     rows = len(all_of_it[firm.OLD_SCORES])
     for line in (
-        "6 objects are moved aside:",
+        "7 objects are moved aside:",
         f"table ml_features.v4_daily_scores is renamed to v4_daily_scores_before_v4_20260112 ({rows:,} rows)",
         "view ml_features.v4_production_features is made again as v4_production_features_before_v4_20260112, and its "
         "text is kept in v4_takeover",
@@ -198,7 +199,7 @@ def test_the_plan_says_what_moves_where_and_who_reads_it_and_changes_nothing(hom
         "columns that ours does not have: lead_source_grouped, firm_crd, firm_name, has_fintrx_match, "
         "feature_extraction_timestamp",
         "columns that ours does not have: tenure_months, tenure_bucket",
-        "ml_features.v4_prospect_scores is a table of 2 columns",
+        "ml_features.v4_prospect_features is a table of 2 columns",
         "`v4 takeover --yes`",
     ):
         assert line in said, said
@@ -207,7 +208,7 @@ def test_the_plan_says_what_moves_where_and_who_reads_it_and_changes_nothing(hom
     assert [one["place"]["name"] for one in plan["moves"]] == sorted(
         firm.IN_THE_WAY, key=[one["place"]["name"] for one in plan["moves"]].index
     )
-    assert len(plan["moves"]) == 6
+    assert len(plan["moves"]) == 7
 
 
 def test_a_dated_name_that_is_taken_gets_a_number(home, settings):
@@ -239,6 +240,7 @@ def test_taken_over_scored_promoted_undone_and_taken_over_again(home, settings):
     for day in (DAY, NEXT):
         outcome = operate.run_day(load(environment(home, day)), day)
         assert (outcome.success, outcome.errors) == (True, ())
+    assert monthly.run_month(load(environment(home, NEXT)), month_of(NEXT)).success
     outcome = actions.order(load(environment(home, NEXT)), "promotion", "v4.1.0", "It is better")
     assert outcome.success, outcome.errors
     scored = ask(settings, "SELECT COUNT(*), COUNT(DISTINCT prediction_date) FROM ml_features.v4_daily_scores_v41")
@@ -282,7 +284,9 @@ def test_readers_are_answered_throughout_or_fail_only_between_two_named_steps(se
     assert failing[firm.OLD_SCORES] == failing[firm.READS_A_TABLE] == [moved]
     assert failing[firm.NEW_SCORES] == [f"move ml_features.{firm.NEW_SCORES}"]
     assert failing[firm.A_VIEW_FOR_A_TABLE] == [f"move ml_features.{firm.A_VIEW_FOR_A_TABLE}"]
-    assert failing[firm.A_TABLE_FOR_A_VIEW][-1:] == [f"move ml_features.{firm.A_TABLE_FOR_A_VIEW}"]
+    last = [f"move ml_features.{name}" for name in (firm.A_TABLE_FOR_A_VIEW, firm.PROSPECT_SCORES)]
+    assert failing[firm.A_TABLE_FOR_A_VIEW][-2:] == last
+    assert failing[firm.PROSPECT_SCORES][-1:] == last[1:]
 
 
 def test_a_view_of_ours_carries_the_old_columns_where_that_is_asked_for(home):
