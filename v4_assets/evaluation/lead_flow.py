@@ -57,11 +57,13 @@ class Measured:
 
 
 def measure(found: Entries, reach: Reach, window_days: int) -> Measured:
-    """Of the entries contacted within `reach`, which begins no earlier than the first of them.
+    """Of the entries contacted within `reach`, which begins no earlier than the first covered one.
 
     Leads that no version scored in time are in neither count: a lost feed changes no share.
     """
-    earliest = found.contacted_on.min().item() if len(found.contacted_on) else reach.first
+    # Leads contacted before the first scored day have no part in the volume.
+    scored = found.contacted_on[found.covered]
+    earliest = scored.min().item() if len(scored) else reach.first
     first = max(reach.first, earliest)
     inside = (found.contacted_on >= np.datetime64(first)) & (found.contacted_on <= np.datetime64(reach.last))
     covered, before = inside & found.covered, inside & found.before_scored
