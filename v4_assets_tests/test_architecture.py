@@ -21,7 +21,7 @@ TRESPASSES = {
     "evaluation/metrics.py": "import v4_assets.production.decision",
     "production/sensor.py": "import v4_assets.report.alerts",
     "salesforce/client/org.py": "import v4_assets.daily",
-    "production/store.py": "import v4_assets.production.assets",
+    "production/production_row.py": "import v4_assets.production.assets",
     "jobs.py": "import v4_assets.cli.output",
     "operations/status.py": "import v4_assets.sample.world",
     "salesforce/preview.py": "import salesforce_stand_in.soql",
