@@ -123,6 +123,7 @@ def test_the_status_before_init_for_scripts(home, shipped, v4):
         "days": {"v4.0.0": [], "v4.1.0": []},
         "models": {"v4.0.0": {"path": str(home.parent / "shipped" / "v4.0.0"), "sha256": shipped["model.json"]}},
         "unfinished": None,
+        "hold": None,
         "scored": {},
         "rollout": None,
         "salesforce": None,
@@ -195,7 +196,7 @@ def test_an_impossible_range_is_not_filled(home, v4, first, last, said):
 def test_a_backfill_before_init_gets_as_far_as_the_tables_and_says_what_creates_them(home, v4):
     # From the first day to today: both borders are allowed.
     message = told(*v4("backfill", "--from", "2025-10-01", "--to", "2026-01-12"))
-    assert message.startswith("partition_writes ")
+    assert message.startswith("deployments ")
     assert "a table that does not exist" in message
     assert "`v4 init` creates" in message
 

@@ -212,12 +212,21 @@ def test_from_nothing_to_a_day_with_two_models_of_the_firm_s(home):
     live = store(settings).production()
     assert live is not None
     assert live.model_sha256 == registry(settings).load("v4.0.0").sha256 != registry_of_shipped().load("v4.0.0").sha256
-    assert commands()[6:] == ["v4 migration", "v4 checklist", "v4 init", "v4 run --date today", "v4 lift"]
+    assert commands()[6:] == [
+        "v4 migration",
+        "v4 checklist",
+        "v4 init",
+        "v4 run --date today",
+        "v4 prospects run",
+        "v4 lift",
+    ]
     today = run("v4 run --date today")
     assert today.exit_code == 0, today.output
     assert "waits" not in today.output
     for author in authors:
         assert_served(settings, author, SAMPLE_DAY)
+    month = run("v4 prospects run")
+    assert month.exit_code == 0, month.output
     assert run("v4 lift").exit_code == 0
 
     # Figures of what is live may be corrected with a reason; its scores may not.

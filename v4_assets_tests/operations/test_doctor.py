@@ -22,8 +22,8 @@ from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.fixtures.stories import Story, tell
 from v4_assets_tests.production.test_attempts import dead_process
 
-CLOCK_STANDS, NO_INSTANCE = "time zones", "Dagster"
-"""Probes that warn in every story: the clock is fixed, and before a first run there is no instance."""
+CLOCK_STANDS = "time zones"
+"""The probe that warns in every story: the clock is fixed."""
 
 
 @pytest.fixture
@@ -52,14 +52,22 @@ def content_of(folder: Path) -> dict[str, str]:
 def test_a_healthy_installation_is_ok_everywhere_and_left_as_it_was(story):
     before = content_of(story.home)
     results = asked(story)
-    assert not_ok(results) == {CLOCK_STANDS: "warn", NO_INSTANCE: "warn"}
+    assert not_ok(results) == {CLOCK_STANDS: "warn"}
     assert results["source Lead"].found == "all columns as declared, expected all columns as declared"
-    assert results["tables and views"].found.startswith("29 tables and 5 views")
+    assert results["tables and views"].found.startswith("43 tables and 6 views")
     assert results["time zones"].found.startswith("today's partition is 2026-01-05, its cut-off 2026-01-05 05:00 UTC")
     assert results["live version"].found.startswith("v4.0.0 (")
     assert results["Salesforce"].found.startswith("dry-run: nothing is sent")
     assert results["graph"].found == "20 assets in 10 jobs"
     assert content_of(story.home) == before
+
+
+def test_before_a_first_run_there_is_no_instance_and_none_is_made(story):
+    shutil.rmtree(story.settings.dagster_home)
+    results = asked(story)
+    assert not_ok(results) == {CLOCK_STANDS: "warn", "Dagster": "warn"}
+    assert results["Dagster"].found == f"There is no instance in {story.settings.dagster_home} yet."
+    assert not story.settings.dagster_home.exists()
 
 
 def test_a_graph_that_cannot_be_built_is_found_before_the_morning(story, monkeypatch):
@@ -137,7 +145,6 @@ def test_a_changed_model_and_a_missing_one_fail_by_name(story, tmp_path):
     assert results["model v4.1.0"].found.startswith("There is no model v4.1.0; the registry has ['v4.0.0'].")
     assert not_ok(results) == {
         CLOCK_STANDS: "warn",
-        NO_INSTANCE: "warn",
         "model v4.0.0": "FAIL",
         "model v4.1.0": "FAIL",
         "live version": "FAIL",
@@ -164,7 +171,7 @@ def test_a_finished_demo_is_ok_with_its_clock_and_its_org_at_rest(story):
     (story.home / "demo-clock").write_text(f"{story.settings.now}\n", encoding="utf-8")
     story.env["V4_SALESFORCE"] = "local"
     results = asked(story)
-    assert not_ok(results) == {NO_INSTANCE: "warn"}
+    assert not_ok(results) == {}
     assert results["Salesforce"].do == "`v4 dev` starts it."
     assert results["time zones"].do.startswith("Production needs the real time: remove ")
 
@@ -242,7 +249,7 @@ def test_the_exit_code_and_the_json_are_for_scripts(story, monkeypatch):
     for name, value in story.environment.items():
         monkeypatch.setenv(name, value)
     fine = CliRunner().invoke(cli, ["doctor"])
-    assert (fine.exit_code, fine.output.splitlines()[-1]) == (0, "23 ok, 2 warn, 0 FAIL")
+    assert (fine.exit_code, fine.output.splitlines()[-1]) == (0, "24 ok, 1 warn, 0 FAIL")
     monkeypatch.setenv("V4_WAREHOUSE", "snowflake")
     broken = CliRunner().invoke(cli, ["doctor", "--json"])
     [only] = json.loads(broken.output)

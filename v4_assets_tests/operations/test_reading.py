@@ -5,6 +5,7 @@ Beside a process that writes they wait and then name it; who waits for Salesforc
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -95,6 +96,7 @@ def test_a_home_that_dagster_has_never_seen_is_looked_at_without_making_an_insta
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         told = tell("adopted", Path(folder) / "home")
+        shutil.rmtree(told.settings.dagster_home)
         v4(told, "status")  # imports what the account below may not
         with unwritable(told.home):
             found = v4(told, "status")

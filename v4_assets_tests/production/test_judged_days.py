@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -127,6 +128,8 @@ def test_without_dagsters_history_every_decision_is_the_same(request, name, lost
     told: Story = request.getfixturevalue(name)
     before = actions.status(told.settings)
     assert before.decision.action in (Action.ROLLBACK, Action.PROMOTE)
+    late = replace(told, time="09:00")
+    overdue = actions.status(late.settings).overdue
     shutil.rmtree(told.home / "dagster" / lost)
     after = actions.status(told.settings)
     assert (after.decision, after.state, after.order, after.missing_day) == (
@@ -136,7 +139,7 @@ def test_without_dagsters_history_every_decision_is_the_same(request, name, lost
         None,
     )
     told.goes_on(time="09:00")
-    assert actions.status(told.settings).overdue is None
+    assert actions.status(told.settings).overdue == overdue
     assert "missing" not in told.alerts()
     [outcome] = told.tick().outcomes
     assert outcome.success, outcome.errors

@@ -238,7 +238,7 @@ def test_live_scores_without_check_results_are_reported_once_they_are_due(told):
     assert told.alerts() == ""
     told.goes_on(time="07:30")
     assert told.alerts().startswith(
-        "v4.1.0, the live version, has no scores of 2026-02-02 that passed: v4_daily_scores_v41"
+        "The day 2026-02-02 is missing: daily_scores_v41 of 2026-02-02 was not checked; run the day again"
     )
 
 
@@ -257,7 +257,7 @@ def test_every_alert_says_the_words_by_which_the_runbook_lists_its_kind(told):
 def test_another_matter_is_reported_in_a_week_with_an_earlier_report(told):
     told.alerts()
     told.write(WATCHED, FALLEN)
-    assert told.alerts().startswith("Held in watch: the gates of 2026-02-02 were taken on evidence")
+    assert told.alerts().startswith("Held in watch: lift_comparison of 2026-02-02 was written again (write 2) ")
     told.write(WATCHED, GOOD)
     told.change("UPDATE ml_features.v4_production SET version = 'v4.0.0'")
     assert told.alerts().startswith(

@@ -363,6 +363,7 @@ def before_silence(home: Path) -> None:
         stage.adopt(build(SMALL), stories.MARKET_SUNDAYS[-1])
         for day in (stories.MARKET_SUNDAYS[-1], stories.MARKET_MONDAY):
             assert stage.run(day).success
+        stage.month(stories.MARKET_MONDAY)
         order = actions.order(stage.at(day, LOOK_AT), "promotion", "v4.1.0", other_stories.BY_HAND)
     assert order.success
 

@@ -41,6 +41,7 @@ READING = {
     "history": (),
     "live": (),
     "lift": (),
+    "migration": ("--date", "2026-01-05"),
     "tick": (),
     "run": ("--date", "today"),
     "backfill": ("--from", "2026-01-05", "--to", "2026-01-05"),

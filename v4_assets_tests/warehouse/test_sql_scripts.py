@@ -13,7 +13,8 @@ from v4_assets import tables
 from v4_assets.cli.main import cli
 from v4_assets.clock import cutoff
 from v4_assets.config.environment import Settings, load
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, monthly, operate
+from v4_assets.prospects.months import month_of
 from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
@@ -209,7 +210,12 @@ def promoted(tmp_path) -> Settings:
     world = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=DAY)
     fill(warehouse(settings, any_schema=True), settings.rollout.catalogue, build(world))
     operate.init(settings)
-    for outcome in (operate.run_day(settings, DAY), actions.order(settings, "promotion", NEW, "It is better")):
+    for act in (
+        lambda: operate.run_day(settings, DAY),
+        lambda: monthly.run_month(settings, month_of(DAY)),
+        lambda: actions.order(settings, "promotion", NEW, "It is better"),
+    ):
+        outcome = act()
         assert outcome.success, outcome.errors
     return settings
 
@@ -218,7 +224,9 @@ def script_of(settings: Settings, reason: str = "NULL") -> str:
     text = (
         CliRunner().invoke(cli, ["sql", "render", "--script", "rollback"], env={"V4_HOME": str(settings.home)}).output
     )
-    return text.replace("v4_reason = NULL", f"v4_reason = {reason}")
+    assert text.count("v4_happened_at = now();") == 1
+    at = f"v4_happened_at = TIMESTAMPTZ '{settings.clock.now():%Y-%m-%d %H:%M:%S+00}';"
+    return text.replace("v4_happened_at = now();", at).replace("v4_reason = NULL", f"v4_reason = {reason}")
 
 
 def pasted(settings: Settings, text: str) -> list[tuple[object, ...]]:
