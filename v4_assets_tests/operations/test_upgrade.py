@@ -252,7 +252,10 @@ def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_
     # That release kept no record of what was delivered, so the day is sent once more.
     assert story.alerts() == (f"Salesforce has not received {NEW}'s scores of {SUNDAY}: no sync of the day has ended.")
     tick = story.tick()
-    assert (tick.said, [outcome.success for outcome in tick.outcomes]) == (f"sync-{SUNDAY}:1", [True])
+    assert (tick.said, [outcome.success for outcome in tick.outcomes]) == (
+        f"sync_salesforce for {SUNDAY}, sync-{SUNDAY}:1",
+        [True],
+    )
     tick = story.tick()
     assert (tick.outcomes, story.live, tick.said[:22]) == ((), NEW, "hold: 2026-W05 closed ")
     assert story.alerts() == ""

@@ -208,7 +208,7 @@ def test_the_lock_of_a_killed_process_is_free(small, tmp_path):
 def test_a_program_that_does_not_know_our_lock_is_waited_for(small, tmp_path):
     with child(child_opens_the_file_like_a_duckdb_shell, tmp_path) as process:
         wait_for(tmp_path / "held")
-        with pytest.raises(WarehouseBusyError, match=r"was busy for 0 s; it is held by process \d+ on .*\. Wait for that process or"):
+        with pytest.raises(WarehouseBusyError, match=r"was busy for 0 s; it is held by process \d+ on "):
             duckdb_at(tmp_path, lock_seconds=0.3).leads()
         with released_after(0.5, tmp_path / "go"):
             assert small.leads() == ["a", "b", "from the shell"]
