@@ -64,7 +64,10 @@ def test_a_morning_killed_in_the_middle_is_named_ended_and_run_again(tmp_path):
 
     # The scores had passed: production's own sync does not wait for the day to be run again.
     tick = told.tick()
-    assert (tick.said, [one.success for one in tick.outcomes]) == (f"sync-{ADOPTED}:1", [True])
+    assert (tick.said, [one.success for one in tick.outcomes]) == (
+        f"sync_salesforce for {ADOPTED}, sync-{ADOPTED}:1",
+        [True],
+    )
     with dagster_instance(told.settings) as instance:
         assert present(instance.get_run_by_id(run.run_id)).status == dg.DagsterRunStatus.FAILURE
     assert f"Run {run.run_id} of daily_scoring for {ADOPTED} failed." in told.alerts()
