@@ -119,7 +119,7 @@ ADAPTER = Path(warehouse_module.__file__).parent
 STATEMENT = re.compile(
     r"(?:SELECT|INSERT|UPDATE|DELETE|MERGE|CREATE|ALTER|DROP|DECLARE|BEGIN|COMMIT|SET|IF)\b", re.ASCII
 )
-PASTED = ("console.py", "console_rollback.py")
+PASTED = ("console.py", "console_checks.py", "console_rollback.py")
 """Make the scripts for Google's console, which test_console.py runs as a whole."""
 
 

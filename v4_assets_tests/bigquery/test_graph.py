@@ -22,8 +22,8 @@ from v4_assets_tests.bigquery.twin import catalogue
 
 DAY = date(2026, 1, 12)
 WORLD = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 1, 18))
-RUN_OF_ITS_OWN = {"run_id", "event_id", "action_id"}
-"""Columns that differ between two runs of the same thing."""
+RUN_OF_ITS_OWN = {"run_id", "event_id", "action_id", "order_id", "sync_id", "content"}
+"""Columns that differ between two runs of the same thing; the content of an order names events."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ FILLED = {
 }
 
 
-@pytest.mark.parametrize("key", list(catalogue()))
+@pytest.mark.parametrize("key", [key for key in catalogue() if key not in tables.RETIRED])
 def test_a_table_is_the_same_on_both_engines(duckdb, bigquery, key):
     found, wanted = rows(bigquery, catalogue()[key].full_name), rows(duckdb, catalogue()[key].full_name)
     assert wanted.num_rows > 0 or key not in FILLED

@@ -201,7 +201,9 @@ def test_a_column_of_a_source_that_changed_is_named_with_its_table(emulator, tmp
     settings = load({"V4_HOME": str(tmp_path)})
     here = Store(small.warehouse, catalogue, registry(settings))
     day = Day(DAY, Clock(parse_instant("2026-01-05T06:30")))
-    with pytest.raises(SchemaDriftError, match=rf"^scored_leads reads a column .* The sources differ .*{found}\.$"):
+    with pytest.raises(
+        SchemaDriftError, match=rf"^scored_leads reads a column .* The sources differ .*{found}\. A column "
+    ):
         write_query(here, tables.SCORED_LEADS, day)
 
 

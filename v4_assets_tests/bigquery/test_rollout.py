@@ -49,8 +49,14 @@ ELSEWHERE = (
     ("advisors: FinTrx_data_CA", "advisors: firm-data.Advisors"),
     ("features: ml_features", f"features: {GOOGLE_PROJECT}.rollout_of_scores"),
 )
-UNUSED: set[str] = set()
-"""Tables that the story does not fill."""
+UNUSED = {
+    *(tables.TRAINING_SET, "takeover", "early_warning_votes", "week_closes"),
+    *(key for key in default_catalogue() if key.startswith("prospect")),
+}
+"""Tables that the story does not fill: nothing is trained or taken over, its evidence is written and not computed, and
+the monthly job is off."""
+UNUSED_VIEWS = {"v4_prospect_scores"}
+KEYS = [key for key in default_catalogue() if key not in tables.RETIRED]
 
 
 @dataclass
@@ -169,10 +175,10 @@ def on_both(story: Story, mirror: DuckDBWarehouse, key: str) -> tuple[pa.Table, 
 # --- the end of the story ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", list(default_catalogue()))
+@pytest.mark.parametrize("key", KEYS)
 def test_a_table_ends_the_same_on_both_engines(rolled_out, key):
     found, wanted = on_both(rolled_out.story, rolled_out.mirror, key)
-    assert wanted.num_rows > 0 or key in UNUSED
+    assert (wanted.num_rows > 0) == (key not in UNUSED)
     assert_same(found, wanted, key)
 
 
@@ -182,7 +188,7 @@ def test_a_view_ends_the_same_on_both_engines(rolled_out, view):
     name = ".".join(f"`{part}`" for part in (*there.dataset.split("."), there.name))
     found = warehouse(rolled_out.story.settings).read(Query("rows", f"SELECT * FROM {name}"))
     wanted = rolled_out.mirror.read(Query("rows", f"SELECT * FROM `{view.dataset}`.`{view.name}`"))
-    assert wanted.num_rows > 0
+    assert (wanted.num_rows > 0) == (view.name not in UNUSED_VIEWS)
     assert_same(found, wanted, view.name)
 
 
@@ -252,7 +258,7 @@ def test_an_asset_of_a_day_shows_what_its_jobs_were_estimated_at_and_billed(roll
         figures = {name: shown[asset][name].value for name in ("bytes_processed", "bytes_billed")}
         # The emulator counts no bytes; test_jobs.py shows that those of the service arrive here.
         assert figures == {"bytes_processed": 0, "bytes_billed": 0}
-        # The verdicts of the day's checks are recorded after the asset's own jobs.
+        # The judgements of the day are read and recorded after the asset's own jobs.
         jobs: Any = shown[asset]["bigquery_jobs"].value
-        assert 0 <= len(counted) - jobs <= 1
+        assert 0 <= len(counted) - jobs <= 3
         assert ("bytes_estimated" in shown[asset]) == (asset == "features_v41")

@@ -73,7 +73,12 @@ def age(settings: Settings) -> None:
     catalogue = settings.rollout.catalogue
     change(
         settings,
-        *(f"CREATE OR REPLACE VIEW `{view.dataset}`.`{view.name}` AS SELECT 1 AS old" for view in catalogue.views),
+        *(
+            f"DROP VIEW `{view.dataset}`.`{view.name}`"
+            if view.name == "v4_prospect_scores"  # not of that release
+            else f"CREATE OR REPLACE VIEW `{view.dataset}`.`{view.name}` AS SELECT 1 AS old"
+            for view in catalogue.views
+        ),
         f"DROP TABLE {catalogue[tables.SCHEMA].full_name}",
         f"DROP TABLE {catalogue[tables.LEAD_OUTCOMES].full_name}",
         f"ALTER TABLE {catalogue[tables.DEPLOYMENTS].full_name} DROP COLUMN run_id",
