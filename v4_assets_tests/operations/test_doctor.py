@@ -58,7 +58,7 @@ def test_a_healthy_installation_is_ok_everywhere_and_left_as_it_was(story):
     assert results["time zones"].found.startswith("today's partition is 2026-01-05, its cut-off 2026-01-05 05:00 UTC")
     assert results["live version"].found.startswith("v4.0.0 (")
     assert results["Salesforce"].found.startswith("dry-run: nothing is sent")
-    assert results["graph"].found == "20 assets in 10 jobs"
+    assert results["graph"].found == "30 assets in 12 jobs"
     assert content_of(story.home) == before
 
 
