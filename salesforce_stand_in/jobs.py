@@ -116,16 +116,14 @@ class Jobs:
         if job.state not in FINAL:
             raise Refused(400, "INVALIDJOBSTATE", f"InvalidJobState : a job that is {job.state} has no results yet")
         name, columns = KINDS[kind]
-        rows = self.store.results(job.id, name)
+        told = self.store.results(job.id, name)
         if self.faults.script.shuffled:
-            random.Random(job.id + kind).shuffle(rows)
+            random.Random(job.id + kind).shuffle(told)
         fault = _fault(job)
         if fault and fault.kind == "lose" and name == "succeeded":
-            rows = rows[fault.rows :]
+            told = told[fault.rows :]
         head = ",".join([*(f'"{column}"' for column in columns), *self._header(job)])
-        text = "".join([head + "\n", *rows])
-        cut = self.faults.script.cut_results
-        return text[:-cut] if cut and rows else text
+        return "".join([head + "\n", *told])
 
     def _step(self, job: Job) -> None:
         fault = _fault(job)
@@ -144,19 +142,19 @@ class Jobs:
             self._end(job, "JobComplete")
 
     def _read(self, job: Job, count: int) -> int:
-        """Save up to `count` further rows, batch by batch. Returns how many there were."""
+        """Save up to so many further rows, batch by batch. Returns how many there were."""
         before, header = job.read, self._header(job)
         group = self._groups.setdefault(job.id, Group(job.read))
         while job.read - before < count:
             rows = list(islice(self._reader(job), min(BATCH, count - (job.read - before))))
             if not rows:
                 break
-            saved = save(self.store, self.faults, group, header, rows)
-            self.store.add_results(job.id, "succeeded", lines(saved.succeeded))
-            self.store.add_results(job.id, "failed", lines(saved.failed))
+            told = save(self.store, self.faults, group, header, rows)
+            self.store.add_results(job.id, "succeeded", lines(told.succeeded))
+            self.store.add_results(job.id, "failed", lines(told.failed))
             job.read += len(rows)
             job.processed += len(rows)
-            job.failed += len(saved.failed)
+            job.failed += len(told.failed)
         return job.read - before
 
     def _strike(self, job: Job, fault: JobFault | None) -> None:
@@ -181,8 +179,8 @@ class Jobs:
             return None
         first = job.content.partition(b"\n")[0] + b"\n"
         if first.endswith(b"\r\n") != (job.line_ending == "CRLF"):
-            text = "LineEnding is invalid on user data. Current LineEnding setting is"
-            return f"ClientInputError : {text} {job.line_ending}"
+            said = "LineEnding is invalid on user data. Current LineEnding setting is"
+            return f"ClientInputError : {said} {job.line_ending}"
         header = self._header(job)
         unknown = unknown_column(header, self.store.visible())
         if unknown is not None:
@@ -201,9 +199,9 @@ class Jobs:
 
 
 def info(job: Job) -> dict[str, object]:
-    """A job in the form of the API."""
+    """A job as the API tells of it."""
     fault = _fault(job)
-    content: dict[str, object] = {
+    said: dict[str, object] = {
         "id": job.id,
         "operation": "update",
         "object": "Lead",
@@ -221,13 +219,13 @@ def info(job: Job) -> dict[str, object]:
     }
     if job.state in ("InProgress", *FINAL):
         lie = fault.rows if fault and fault.kind == "miscount" else 0
-        content |= {
+        said |= {
             "numberRecordsProcessed": job.processed + lie,
             "numberRecordsFailed": job.failed,
             "retries": 0,
             "totalProcessingTime": job.processed,
         }
-    return content | ({"errorMessage": job.error} if job.error else {})
+    return said | ({"errorMessage": job.error} if job.error else {})
 
 
 def _fault(job: Job) -> JobFault | None:

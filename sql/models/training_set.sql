@@ -38,7 +38,6 @@
 WITH outcome AS (
   SELECT {{lead.id}} AS lead_id, MAX(DATE({{lead.entered_call_scheduled}}, 'America/New_York')) AS call_on
   FROM {{lead}}
-  WHERE {{lead.id}} IS NOT NULL
   GROUP BY {{lead.id}}
 )
 

@@ -3,13 +3,12 @@
 -- inputs:  {{deployments}}
 -- params:  none
 -- output:
---   version        STRING     the live version
---   live_from      TIMESTAMP  since
---   live_until     TIMESTAMP  until, exclusive; NULL while it lasts
---   event          STRING     what made it live: adopted, promotion_started, rollback_started
---   reason         STRING     why
---   event_id       STRING     the deployment event
---   bundle_sha256  STRING     the bundle that was live; NULL before schema 2
+--   version     STRING     the live version
+--   live_from   TIMESTAMP  since
+--   live_until  TIMESTAMP  until, exclusive; NULL while it lasts
+--   event       STRING     what made it live: adopted, promotion_started, rollback_started
+--   reason      STRING     why
+--   event_id    STRING     the deployment event
 
 SELECT
   version,
@@ -17,7 +16,6 @@ SELECT
   LEAD(happened_at) OVER (ORDER BY sequence, happened_at) AS live_until,
   event,
   reason,
-  event_id,
-  bundle_sha256
+  event_id
 FROM {{deployments}}
 WHERE event IN ('adopted', 'promotion_started', 'rollback_started')

@@ -1,4 +1,4 @@
--- salesforce_forget: delete the known state of the leads for which a job's log has a newer one.
+-- salesforce_forget: drop what was known of the leads of which a job's log knows better, or knows that nobody knows.
 -- grain:   one row per lead
 -- inputs:  {{salesforce_state}}, {{salesforce_sync_log}}
 -- params:  @org_id STRING, @job_key STRING, @prediction_date DATE
@@ -12,6 +12,5 @@ WHERE org_id = @org_id
     FROM {{salesforce_sync_log}}
     WHERE prediction_date = @prediction_date
       AND job_key = @job_key
-      -- A lead whose emptying is in doubt keeps its state, so that it is emptied again.
-      AND (outcome IN ('confirmed', 'quarantined') OR (in_doubt AND model_version IS NOT NULL))
+      AND (outcome IN ('confirmed', 'quarantined') OR in_doubt)
   )

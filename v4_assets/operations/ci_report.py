@@ -28,7 +28,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a build's checks."""
+    """What a build is told."""
 
     where: str
     day: date
