@@ -2,7 +2,7 @@
 
 This process stays small, importing nothing heavy: on Linux a child's peak memory begins at what its parent has.
 
-python -m benchmarks [--only start|scoring|features|daily|salesforce] [--repetitions N] [--scales 1 3 10]
+python -m benchmarks [--only start|scoring|features|daily|salesforce|writes] [--repetitions N] [--scales 1 3 10]
 """
 
 import argparse
@@ -154,6 +154,25 @@ def salesforce_table() -> str:
     return table("Scores to Salesforce", heads, lines, text_columns=2)
 
 
+def writes_table(folder: str) -> str:
+    """Share of the leads written to Salesforce a day, over ten days after the first."""
+    tell("writes: scoring eleven days of a sample world of scale 1")
+    found: dict[str, Any] = json.loads(run("benchmarks.writes", folder, "1"))
+    lines = [
+        [
+            version,
+            name,
+            f"{one['leads']:,}",
+            f"{100 * one[name]['mean']:.1f} %",
+            ", ".join(f"{100 * share:.0f}" for share in one[name]["days"]),
+        ]
+        for version, one in found.items()
+        for name in ("every", "rules")
+    ]
+    heads = ["version", "what is sent", "leads", "written a day", "% of each day"]
+    return table("Leads written a day", heads, lines, text_columns=2)
+
+
 def start_table(folder: str, repetitions: int | None) -> str:
     """CPU seconds of commands that do little, with the limit of each."""
     tell("start: adopting a baseline")
@@ -230,7 +249,7 @@ def table(title: str, heads: Sequence[str], lines: Iterable[Sequence[str]], text
 def main() -> None:
     """Run what was asked for and print its tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=("start", "scoring", "features", "daily", "salesforce"))
+    parser.add_argument("--only", choices=("start", "scoring", "features", "daily", "salesforce", "writes"))
     parser.add_argument(
         "--repetitions",
         type=int,
@@ -245,6 +264,7 @@ def main() -> None:
         "features": lambda folder: features_table(folder, asked.scales, asked.repetitions),
         "daily": lambda folder: daily_table(folder, asked.repetitions),
         "salesforce": lambda _: salesforce_table(),
+        "writes": writes_table,
     }
     for part, work in parts.items():
         if asked.only in (None, part):

@@ -15,7 +15,7 @@ from salesforce_stand_in.faults import Faults, Operation
 from salesforce_stand_in.fields import NULL
 from salesforce_stand_in.jobs import Refused
 from salesforce_stand_in.messages import Answer, Request, as_json
-from salesforce_stand_in.rows import Group, Told, save, unknown_column
+from salesforce_stand_in.rows import Group, Saved, save, unknown_column
 from salesforce_stand_in.store import Store
 from v4_assets.config.record_ids import to_18
 
@@ -139,7 +139,7 @@ def _cell(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _in_order(rows: Sequence[list[str]], outcome: Told) -> list[dict[str, object]]:
+def _in_order(rows: Sequence[list[str]], outcome: Saved) -> list[dict[str, object]]:
     """A result for every row, in the order of the rows."""
     good, bad = iter(outcome.succeeded), iter(outcome.failed)
     saved, results = next(good, None), []

@@ -34,29 +34,31 @@
 
 WITH open_lead AS (
   SELECT
-    Id AS lead_id,
-    SAFE_CAST(REGEXP_REPLACE(FA_CRD__c, r'[^0-9]', '') AS INT64) AS advisor_crd,
-    IF(REGEXP_CONTAINS(Email, r'\S'), 1, 0) AS has_email,
-    IF(REGEXP_CONTAINS(LinkedIn_Profile_Apollo__c, r'\S'), 1, 0) AS has_linkedin
+    id AS lead_id,
+    advisor_crd,
+    IF(has_email, 1, 0) AS has_email,
+    IF(has_linkedin, 1, 0) AS has_linkedin
   FROM (
     SELECT *
     FROM {{lead}}
+    WHERE id IS NOT NULL
     QUALIFY ROW_NUMBER() OVER (
-      PARTITION BY Id
+      PARTITION BY id
       ORDER BY
-        Stage_Entered_Call_Scheduled__c IS NULL,
-        stage_entered_contacting__c DESC NULLS LAST,
-        CreatedDate DESC NULLS LAST,
-        FA_CRD__c DESC NULLS LAST,
-        Company DESC NULLS LAST,
-        Email DESC NULLS LAST,
-        LinkedIn_Profile_Apollo__c DESC NULLS LAST
+        entered_call_scheduled IS NULL,
+        entered_contacting DESC NULLS LAST,
+        created_at DESC NULLS LAST,
+        found_advisor_crd DESC NULLS LAST,
+        company DESC NULLS LAST,
+        email DESC NULLS LAST,
+        linkedin DESC NULLS LAST
     ) = 1
   ) AS one_row_per_lead
-  WHERE REGEXP_CONTAINS(FA_CRD__c, r'\S')
-    AND stage_entered_contacting__c < @cutoff
-    AND (Stage_Entered_Call_Scheduled__c IS NULL OR Stage_Entered_Call_Scheduled__c >= @cutoff)
-    AND UPPER(COALESCE(Company, '')) NOT LIKE '%SAVVY%'
+  WHERE has_crd
+    AND entered_contacting < @cutoff
+    AND (entered_call_scheduled IS NULL OR entered_call_scheduled >= @cutoff)
+    AND NOT is_own
+    AND NOT is_gone
 ),
 
 employment AS (
@@ -108,7 +110,6 @@ lead_registration AS (
     contact.LATEST_REGISTERED_EMPLOYMENT_COMPANY AS registered_name,
     contact.LATEST_REGISTERED_EMPLOYMENT_START_DATE AS registered_on,
     lead_job.firm_crd IS NULL
-      AND contact.LATEST_REGISTERED_EMPLOYMENT_COMPANY_CRD_ID IS NOT NULL
       AND contact.LATEST_REGISTERED_EMPLOYMENT_START_DATE <= @prediction_date AS is_registered_only
   FROM lead_job
   LEFT JOIN {{ria_contacts_current}} AS contact ON contact.RIA_CONTACT_CRD_ID = lead_job.advisor_crd

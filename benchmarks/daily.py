@@ -67,7 +67,8 @@ def shape() -> list[dict[str, Any]]:
     from v4_assets.definitions import defs
     from v4_assets.names import DAILY_JOB
 
-    graph = defs.resolve_job_def(DAILY_JOB).asset_layer.asset_graph
+    layer = defs().resolve_job_def(DAILY_JOB).asset_layer
+    graph = layer.asset_graph
     return [
         {
             "name": key.to_user_string(),
@@ -79,7 +80,7 @@ def shape() -> list[dict[str, Any]]:
                 for spec in [graph.get_check_spec(check)]
             ],
         }
-        for key in sorted(defs.resolve_job_def(DAILY_JOB).asset_layer.executable_asset_keys)
+        for key in sorted(layer.executable_asset_keys)
     ]
 
 

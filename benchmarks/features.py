@@ -25,7 +25,7 @@ from benchmarks.measure import timed
 from v4_assets import sql, tables
 from v4_assets.clock import Clock, cutoff
 from v4_assets.config.environment import Settings, load
-from v4_assets.partition import Day, write_query
+from v4_assets.partitions import Day, write_query
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
@@ -87,7 +87,8 @@ def correlated_query(settings: Settings) -> Query:
     """correlated.sql bound to the day."""
     text = Path(__file__).with_name("correlated.sql").read_text(encoding="utf-8")
     file = sql.parse("correlated", text)
-    return sql.bind(file, settings.rollout.catalogue.names(), {"prediction_date": DAY, "cutoff": cutoff(DAY)})
+    params = {"prediction_date": DAY, "cutoff": cutoff(DAY), "retrospective": True}
+    return sql.bind(file, settings.rollout.catalogue.names(), params)
 
 
 def verify(folder: str) -> int:

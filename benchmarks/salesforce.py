@@ -33,7 +33,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from benchmarks.bulk_v1 import BulkV1
-from benchmarks.by_hand import WAYS, Send, library
+from benchmarks.hand_written_sync import WAYS, Send, library
 from salesforce_stand_in import StandInOrg, api, local_target, switch
 from salesforce_stand_in.messages import as_json
 from v4_assets import tables
@@ -45,7 +45,8 @@ from v4_assets.salesforce import sync as syncing
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.org import CRM
 from v4_assets.salesforce.fields import examine
-from v4_assets.salesforce.plan import DayScores, day_scores
+from v4_assets.salesforce.rows import DayScores, day_scores
+from v4_assets.salesforce.sync_result import SyncResult
 from v4_assets.scores.ranking import deprioritized, percentiles
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.protocol import arrow_schema
@@ -117,7 +118,7 @@ def prepare(folder: str, count: int) -> None:
     (Path(folder) / "rows").write_text(str(count), encoding="ascii")
 
 
-def sync(settings: Settings, org: SalesforceClient, goods: DayScores) -> syncing.SyncResult:
+def sync(settings: Settings, org: SalesforceClient, goods: DayScores) -> SyncResult:
     """One sync, as the asset does it."""
     engine, rollout = warehouse(settings), settings.rollout
     fields = examine(rollout.salesforce.fields, org.lead_fields(), list(rollout.versions))

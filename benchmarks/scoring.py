@@ -22,7 +22,7 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Matrix
 from v4_assets.models.files import score_file
-from v4_assets.partition import Day, write_partition
+from v4_assets.partitions import Day, write_partition
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.scores.assets import scored_batches
 from v4_assets.warehouse import schema

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
-from salesforce_stand_in.extension import Extension
-from salesforce_stand_in.faults import Faults, Operation, RequestFault
+from salesforce_stand_in.api_extension import Extension
+from salesforce_stand_in.faults import REFUSALS, Faults, Operation, RequestFault
 from salesforce_stand_in.fields import OrgField, Value
 from salesforce_stand_in.jobs import KINDS, Jobs, Refused, info
 from salesforce_stand_in.login import ORG_ID, USER_ID, Login, identity, oauth
@@ -51,10 +51,10 @@ class _Call:
     @property
     def asked(self) -> dict[str, object]:
         try:
-            said: dict[str, object] = json.loads(self.request.body)
+            content: dict[str, object] = json.loads(self.request.body)
         except ValueError as error:
             raise Refused(400, "JSON_PARSER_ERROR", f"the request is no JSON: {error}") from error
-        return said
+        return content
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class _Cursor:
     query: Query
     total: int
     after: str = ""
-    """The last id told."""
+    """The last id that was answered."""
 
 
 @dataclass
@@ -114,8 +114,10 @@ class Api:
         if token.removeprefix("Bearer ") not in self.login.tokens:
             return refusal(401, "INVALID_SESSION_ID", "Session expired or invalid")
         self.used += 1
-        if not self.faults.spend_request() or (fault and fault.kind == "request_limit"):
-            return refusal(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+        kind = fault.kind if fault else None
+        refused = REFUSALS.get(kind if self.faults.spend_request() else "request_limit")
+        if refused:
+            return refusal(403, *refused)
         return extension.answer(request) if extension else self._served(request, path)
 
     def _extension(self, path: str) -> Extension | None:
@@ -176,8 +178,8 @@ class Api:
         self.jobs.settle()
         query = parse(call.query.get("q", ""), {"Lead": self.store.visible(), "Organization": ORGANIZATION})
         if query.of == "Organization":
-            told: dict[str, Value] = {"Id": ORG_ID, "IsSandbox": self.sandbox}
-            record = {"attributes": {"type": query.of}, **{name: told[name] for name in query.fields}}
+            known: dict[str, Value] = {"Id": ORG_ID, "IsSandbox": self.sandbox}
+            record = {"attributes": {"type": query.of}, **{name: known[name] for name in query.fields}}
             return as_json(200, {"totalSize": 1, "done": True, "records": [record]})
         return self._page(call, _Cursor(query, self.store.count(OF_QUERIES + query.condition, query.values)))
 
@@ -196,22 +198,25 @@ class Api:
             | {name: row[name] for name in query.fields}
             for row in rows[:size]
         ]
-        said: dict[str, object] = {"totalSize": cursor.total, "done": True, "records": records}
+        content: dict[str, object] = {"totalSize": cursor.total, "done": True, "records": records}
         if query.limit is None and len(rows) > size:
             name = f"01gSM{len(self._cursors):010d}-{self.page_size}"
             self._cursors[name] = _Cursor(query, cursor.total, str(rows[size - 1]["Id"]))
-            said |= {"done": False, "nextRecordsUrl": f"{at}/query/{name}"}
-        return as_json(200, said)
+            content |= {"done": False, "nextRecordsUrl": f"{at}/query/{name}"}
+        return as_json(200, content)
 
     def list_jobs(self, call: _Call) -> Answer:
         """Jobs, page by page."""
         start = int(call.query.get("queryLocator", "0"))
         jobs = self.jobs.store.jobs()
-        said: dict[str, object] = {"done": True, "records": [info(job) for job in jobs[start : start + self.page_size]]}
+        content: dict[str, object] = {
+            "done": True,
+            "records": [info(job) for job in jobs[start : start + self.page_size]],
+        }
         if start + self.page_size < len(jobs):
             url = f"/services/data/v{call.version}/jobs/ingest?queryLocator={start + self.page_size}"
-            said |= {"done": False, "nextRecordsUrl": url}
-        return as_json(200, said)
+            content |= {"done": False, "nextRecordsUrl": url}
+        return as_json(200, content)
 
     def upload(self, call: _Call) -> Answer:
         """The CSV of a job."""

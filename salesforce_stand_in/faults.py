@@ -5,7 +5,7 @@ row (a lock). Every one counts how often it still strikes, so that a test says e
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -15,10 +15,15 @@ Operation = Literal[
     "any", "login", "resources", "limits", "describe", "query", "create", "list", "upload", "close", "abort", "poll",
     "results", "delete",
 ]  # fmt: skip
-RequestKind = Literal["expired_token", "unavailable", "request_limit", "drop_before", "drop_after", "slow"]
+RequestKind = Literal[
+    "expired_token", "unavailable", "request_limit", "crowded", "refused", "truncated", "drop_before", "drop_after",
+    "slow",
+]  # fmt: skip
 JobKind = Literal["fail", "abort", "stuck", "miscount", "lose"]
 
-SAID = {
+MAINTENANCE = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
+MESSAGES = {
+    MAINTENANCE: "Record changes are not possible during maintenance:--",
     "UNABLE_TO_LOCK_ROW": "unable to obtain exclusive access to this record or 200 records: {id}:--",
     "TooManyLockFailure": "Too many lock failure 200 Trying to save again later:--",
     "SERVER_UNAVAILABLE": "the server is busy, try again later:--",
@@ -33,12 +38,24 @@ SAID = {
 """What the org says beside an error code, where a test does not choose the words. {id} is the lead's."""
 
 
+REFUSALS: Mapping[str | None, tuple[str, str]] = {
+    "request_limit": ("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
+    "crowded": ("REQUEST_LIMIT_EXCEEDED", "ConcurrentPerOrgLongTxn Limit exceeded."),
+    "refused": ("INSUFFICIENT_ACCESS", "insufficient access rights"),
+}
+"""Faults of a request that are answered with status 403: code and message."""
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
 class RequestFault(_Model):
-    """What happens to the next `times` requests of one operation, after letting `after` of them pass."""
+    """What happens to the next `times` requests of one operation, after letting `after` of them pass.
+
+    crowded: too many requests at once, which is not the limit of a day. refused: no permission, for this request alone.
+    truncated: half of the answer. drop_before, drop_after: no answer, before or after the request took effect.
+    """
 
     kind: RequestKind
     on: Operation = "any"
@@ -73,7 +90,7 @@ class RowFault(_Model):
 
 
 class Script(_Model):
-    """All faults, as JSON tells them."""
+    """All faults, as JSON."""
 
     down: bool = False
     """Every connection is dropped without an answer."""
@@ -81,6 +98,12 @@ class Script(_Model):
     """Added to every request."""
     requests_left: Annotated[int, Field(ge=0)] | None = None
     """Of the daily API requests, from now on; None is plenty."""
+    overwrites: dict[str, float | bool | str | None] = {}
+    """A flow sets these fields of every lead that is updated, after its row was confirmed."""
+    maintenance: bool = False
+    """Every row is refused because the org is in maintenance; reads are answered."""
+    cut_results: Annotated[int, Field(ge=0)] = 0
+    """Result files lack this many of their last characters."""
     shuffled: bool = True
     blank_failed_ids: bool = True
     """sf__Id is empty in failedResults."""
@@ -107,8 +130,8 @@ class Faults:
     def job(self, kind: JobKind, *, rows: int = 0, error: str | None = None, times: int = 1) -> None:
         """Something happens to jobs: see JobFault."""
         with self._lock:
-            said = {} if error is None else {"error": error}
-            self.script.jobs.append(JobFault.model_validate({"kind": kind, "rows": rows, "times": times, **said}))
+            stated = {} if error is None else {"error": error}
+            self.script.jobs.append(JobFault.model_validate({"kind": kind, "rows": rows, "times": times, **stated}))
 
     def row(self, code: str, leads: Sequence[str] | None = None, *, message: str | None = None, times: int = 1) -> None:
         """Leads are refused: see RowFault."""
@@ -157,6 +180,8 @@ class Faults:
 
     def strike_row(self, lead_id: str) -> str | None:
         """sf__Error of this attempt to update the lead."""
+        if self.script.maintenance:
+            return f"{MAINTENANCE}:{MESSAGES[MAINTENANCE]}"
         if not self.script.rows:
             return None
         with self._lock:
@@ -164,8 +189,8 @@ class Faults:
                 struck = self._struck.get((at, lead_id), 0)
                 if (fault.leads is None or lead_id in fault.leads) and struck < fault.times:
                     self._struck[at, lead_id] = struck + 1
-                    said = fault.message or SAID.get(fault.code, "refused:--")
-                    return f"{fault.code}:{said.format(id=lead_id)}"
+                    message = fault.message or MESSAGES.get(fault.code, "refused:--")
+                    return f"{fault.code}:{message.format(id=lead_id)}"
             return None
 
     def spend_request(self) -> bool:

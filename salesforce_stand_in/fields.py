@@ -44,7 +44,7 @@ class OrgField(BaseModel):
         return self.name.endswith("__c")
 
     def describe(self) -> dict[str, object]:
-        """The field as describe() tells it."""
+        """The field as describe() answers it."""
         return {
             "name": self.name,
             "label": self.name.removesuffix("__c").replace("_", " "),
@@ -75,7 +75,7 @@ V4 = (
 
 
 def utc(text: str) -> str:
-    """An instant as the org keeps and tells it. ValueError where it is none, or has no offset."""
+    """An instant as the org keeps and answers it. ValueError where it is none, or has no offset."""
     if not _DATETIME.fullmatch(text):
         raise ValueError(f"{text!r} is not an instant with an offset")
     return datetime.fromisoformat(text).astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "+0000")

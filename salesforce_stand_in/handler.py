@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections import Counter
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -64,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: a request line may hold what nobody should read."""
+        """Nothing: a request line may hold what must not be read."""
 
     def _serve(self) -> None:
         org = self.server.org
@@ -91,6 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
             return
         answer = org.api.answer(request, fault)
+        if fault and fault.kind == "truncated":
+            answer = replace(answer, body=answer.body[: len(answer.body) // 2])
         if fault and fault.kind == "slow":
             time.sleep(fault.seconds)
         if fault and fault.kind == "drop_after":
@@ -108,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Type", answer.content_type)
         if header:
             name, _, value = header.partition(": ")
+            self.send_header(name, value)
+        for name, value in answer.headers.items():
             self.send_header(name, value)
         if answer.status != 204:
             self.send_header("Content-Length", str(len(answer.body)))

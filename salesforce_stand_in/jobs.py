@@ -116,14 +116,16 @@ class Jobs:
         if job.state not in FINAL:
             raise Refused(400, "INVALIDJOBSTATE", f"InvalidJobState : a job that is {job.state} has no results yet")
         name, columns = KINDS[kind]
-        told = self.store.results(job.id, name)
+        rows = self.store.results(job.id, name)
         if self.faults.script.shuffled:
-            random.Random(job.id + kind).shuffle(told)
+            random.Random(job.id + kind).shuffle(rows)
         fault = _fault(job)
         if fault and fault.kind == "lose" and name == "succeeded":
-            told = told[fault.rows :]
+            rows = rows[fault.rows :]
         head = ",".join([*(f'"{column}"' for column in columns), *self._header(job)])
-        return "".join([head + "\n", *told])
+        text = "".join([head + "\n", *rows])
+        cut = self.faults.script.cut_results
+        return text[:-cut] if cut and rows else text
 
     def _step(self, job: Job) -> None:
         fault = _fault(job)
@@ -142,19 +144,19 @@ class Jobs:
             self._end(job, "JobComplete")
 
     def _read(self, job: Job, count: int) -> int:
-        """Save up to so many further rows, batch by batch. Returns how many there were."""
+        """Save up to `count` further rows, batch by batch. Returns how many there were."""
         before, header = job.read, self._header(job)
         group = self._groups.setdefault(job.id, Group(job.read))
         while job.read - before < count:
             rows = list(islice(self._reader(job), min(BATCH, count - (job.read - before))))
             if not rows:
                 break
-            told = save(self.store, self.faults, group, header, rows)
-            self.store.add_results(job.id, "succeeded", lines(told.succeeded))
-            self.store.add_results(job.id, "failed", lines(told.failed))
+            saved = save(self.store, self.faults, group, header, rows)
+            self.store.add_results(job.id, "succeeded", lines(saved.succeeded))
+            self.store.add_results(job.id, "failed", lines(saved.failed))
             job.read += len(rows)
             job.processed += len(rows)
-            job.failed += len(told.failed)
+            job.failed += len(saved.failed)
         return job.read - before
 
     def _strike(self, job: Job, fault: JobFault | None) -> None:
@@ -179,8 +181,8 @@ class Jobs:
             return None
         first = job.content.partition(b"\n")[0] + b"\n"
         if first.endswith(b"\r\n") != (job.line_ending == "CRLF"):
-            said = "LineEnding is invalid on user data. Current LineEnding setting is"
-            return f"ClientInputError : {said} {job.line_ending}"
+            text = "LineEnding is invalid on user data. Current LineEnding setting is"
+            return f"ClientInputError : {text} {job.line_ending}"
         header = self._header(job)
         unknown = unknown_column(header, self.store.visible())
         if unknown is not None:
@@ -199,9 +201,9 @@ class Jobs:
 
 
 def info(job: Job) -> dict[str, object]:
-    """A job as the API tells of it."""
+    """A job in the form of the API."""
     fault = _fault(job)
-    said: dict[str, object] = {
+    content: dict[str, object] = {
         "id": job.id,
         "operation": "update",
         "object": "Lead",
@@ -219,13 +221,13 @@ def info(job: Job) -> dict[str, object]:
     }
     if job.state in ("InProgress", *FINAL):
         lie = fault.rows if fault and fault.kind == "miscount" else 0
-        said |= {
+        content |= {
             "numberRecordsProcessed": job.processed + lie,
             "numberRecordsFailed": job.failed,
             "retries": 0,
             "totalProcessingTime": job.processed,
         }
-    return said | ({"errorMessage": job.error} if job.error else {})
+    return content | ({"errorMessage": job.error} if job.error else {})
 
 
 def _fault(job: Job) -> JobFault | None:

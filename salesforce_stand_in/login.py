@@ -37,6 +37,10 @@ class Login:
     """The private key of the one app and user; made when it is not there."""
     consumer_key: str = "stand-in-consumer-key"
     consumer_secret: str = "stand-in-consumer-secret"
+    audience: str = f"https://{DOMAIN}.salesforce.com"
+    """What the assertion must be for. Like Salesforce, another one reads as an app that was not approved."""
+    moved_to: str | None = None
+    """Host to which every login is redirected."""
     tokens: set[str] = field(default_factory=set)
     _public: bytes = b""
 
@@ -74,11 +78,13 @@ class Login:
                 assertion,
                 self._public,
                 ["RS256"],
-                audience=f"https://{DOMAIN}.salesforce.com",
+                audience=self.audience,
                 issuer=self.consumer_key,
             )
         except jwt.InvalidIssuerError as error:
             raise LoginRefusedError("invalid_client_id", "client identifier invalid") from error
+        except jwt.InvalidAudienceError as error:
+            raise LoginRefusedError("invalid_grant", "user hasn't approved this consumer") from error
         except jwt.InvalidTokenError as error:
             raise LoginRefusedError("invalid_grant", "invalid assertion") from error
         if claims.get("sub") != USERNAME:
@@ -97,13 +103,17 @@ def identity(base: str) -> str:
 
 def oauth(login: Login, request: Request, base: str) -> Answer:
     """Answer of /services/oauth2/token; the client goes on at `base`."""
+    if login.moved_to:
+        return Answer(
+            302, b"<html>moved</html>", "text/html", {"Location": f"https://{login.moved_to}/services/oauth2/token"}
+        )
     form = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}
     try:
         token = login.token(form, request.headers.get("authorization", ""))
     except LoginRefusedError as refused:
         return as_json(400, {"error": refused.error, "error_description": str(refused)})
-    told = {"access_token": token, "instance_url": base, "id": identity(base), "token_type": "Bearer"}
-    return as_json(200, told)
+    answer = {"access_token": token, "instance_url": base, "id": identity(base), "token_type": "Bearer"}
+    return as_json(200, answer)
 
 
 def _make_key(file: Path) -> None:

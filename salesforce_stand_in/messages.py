@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,14 @@ class Answer:
     status: int
     body: bytes = b""
     content_type: str = "application/json;charset=UTF-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def as_json(status: int, said: object) -> Answer:
+def as_json(status: int, content: object) -> Answer:
     """An answer in JSON."""
-    return Answer(status, json.dumps(said, ensure_ascii=False).encode())
+    return Answer(status, json.dumps(content, ensure_ascii=False).encode())
 
 
 def refusal(status: int, code: str, message: str) -> Answer:
-    """An error as the API tells it: a list of one."""
+    """An error in the form of the API: a list of one."""
     return as_json(status, [{"message": message, "errorCode": code}])

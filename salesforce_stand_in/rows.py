@@ -1,4 +1,4 @@
-"""What a job does with the rows of its CSV: validate, update the leads, tell of each row in the result files.
+"""What a job does with the rows of its CSV: validate, update the leads, write each row into the result files.
 
 As in Salesforce, a row is refused by itself, in words of its own, and the others are saved. An empty cell leaves a
 field as it is, #N/A empties it. Rows are saved in groups of 200, and within a group a lead stands once.
@@ -18,8 +18,8 @@ LEAD = "00Q"
 
 
 @dataclass
-class Told:
-    """Rows as the result files tell of them."""
+class Saved:
+    """Rows of the result files."""
 
     succeeded: list[list[str]] = field(default_factory=list)
     failed: list[list[str]] = field(default_factory=list)
@@ -55,7 +55,7 @@ def unknown_column(header: Sequence[str], visible: Iterable[str]) -> str | None:
     return next((name for name in header if name.lower() not in known), None)
 
 
-def save(store: Store, faults: Faults, group: Group, header: Sequence[str], rows: Sequence[list[str]]) -> Told:
+def save(store: Store, faults: Faults, group: Group, header: Sequence[str], rows: Sequence[list[str]]) -> Saved:
     """Update the leads of the rows; what became of each."""
     fields = {name.lower(): each for name, each in store.visible().items()}
     at_id = next((at for at, name in enumerate(header) if name.lower() == "id"), None)
@@ -64,17 +64,21 @@ def save(store: Store, faults: Faults, group: Group, header: Sequence[str], rows
     ]
     ids = [to_18(row[at_id]) if at_id is not None and at_id < len(row) else "" for row in rows]
     states = store.states(ids)
-    told, changes = Told(), []
+    saved, changes = Saved(), []
     for lead_id, row in zip(ids, rows, strict=True):
         try:
             _check(lead_id, states.get(lead_id), group.has(lead_id), faults)
             changes.append([*_changes(columns, row), lead_id])
         except RowError as refused:
-            told.failed.append(["" if faults.script.blank_failed_ids else lead_id, str(refused), *row])
+            saved.failed.append(["" if faults.script.blank_failed_ids else lead_id, str(refused), *row])
         else:
-            told.succeeded.append([lead_id, "false", *row])
+            saved.succeeded.append([lead_id, "false", *row])
     store.update([column.field.name for column in columns], changes)
-    return told
+    flow = faults.script.overwrites
+    if flow:
+        cells = [cell for value in flow.values() for cell in (True, value)]
+        store.update(list(flow), [[*cells, change[-1]] for change in changes])
+    return saved
 
 
 def lines(rows: Iterable[Sequence[str]]) -> list[str]:

@@ -94,7 +94,7 @@ class StandInOrg:
         return {str(row["Id"]): int(row["updates"] or 0) for row in self.store.leads("updates > 0")}
 
     def jobs(self) -> list[dict[str, object]]:
-        """All ingest jobs in order of creation, as the API tells of them."""
+        """All ingest jobs in order of creation, in the form of the API."""
         return [info(job) for job in self.store.jobs()]
 
     def define(self, field: OrgField) -> None:
@@ -118,7 +118,7 @@ def _bind(host: str, port: int, last: Path, org: StandInOrg) -> Server:
     if port == 0 and last.exists():
         try:
             return Server((host, int(last.read_text(encoding="utf-8"))), org)
-        except OSError:  # somebody else has taken it
+        except OSError:  # another process has taken it
             last.unlink()
     server = Server((host, port), org)
     last.write_text(str(server.server_address[1]), encoding="utf-8")
@@ -127,8 +127,8 @@ def _bind(host: str, port: int, last: Path, org: StandInOrg) -> Server:
 
 def local_target(folder: Path) -> SalesforceTarget:
     """The stand-in org that runs over `folder`, started by whichever process. Raises SalesforceSetupError."""
-    said = _endpoint(folder)
-    return _target(folder, str(said["url"]), bool(said["sandbox"]))
+    content = _endpoint(folder)
+    return _target(folder, str(content["url"]), bool(content["sandbox"]))
 
 
 def switch(folder: Path, **changes: object) -> None:
@@ -136,17 +136,17 @@ def switch(folder: Path, **changes: object) -> None:
     session = requests.Session()
     session.trust_env = False
     url = f"{_endpoint(folder)['url']}{CONTROL}"
-    told = session.put(url, json=changes, timeout=10)
-    if told.status_code != 200:
-        raise SalesforceError(f"The stand-in org over {folder} refused {changes}: {told.text}")
+    answer = session.put(url, json=changes, timeout=10)
+    if answer.status_code != 200:
+        raise SalesforceError(f"The stand-in org over {folder} refused {changes}: {answer.text}")
 
 
 def _endpoint(folder: Path) -> dict[str, object]:
     try:
-        said: dict[str, object] = json.loads((folder / ENDPOINT).read_text(encoding="utf-8"))
+        content: dict[str, object] = json.loads((folder / ENDPOINT).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SalesforceSetupError(f"No stand-in org runs over {folder}. {START.format(folder=folder)}") from error
-    return said
+    return content
 
 
 def _target(folder: Path, url: str, sandbox: bool) -> SalesforceTarget:

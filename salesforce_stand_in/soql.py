@@ -66,10 +66,10 @@ class _Condition:
 
     def sql(self) -> tuple[str, tuple[Value, ...]]:
         """SQL and its values."""
-        said = self._any()
+        condition = self._any()
         if self._tokens:
             raise SoqlError("MALFORMED_QUERY", f"unexpected token: {self._tokens[0][1]}")
-        return said, tuple(self._values)
+        return condition, tuple(self._values)
 
     def _any(self) -> str:
         parts = [self._all()]

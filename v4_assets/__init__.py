@@ -3,7 +3,7 @@
 Read the folders in the order of a rollout: sources, features, scores, evaluation, production, salesforce, report. Each
 holds a stage's assets, its checks and its rules. models holds the bundles that score; studies asks what a policy would
 do. warehouse, config and the modules beside this one (sql, tables, store, checks, clock) are what the stages stand
-on; operations and cli are what a person asks for; sample is the world of the demo. definitions.py and graph.py wire
+on; operations and cli are what a person asks for; sample is the world of the demo. definitions.py wires
 everything; names.py has every name that Dagster shows.
 """
 

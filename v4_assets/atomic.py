@@ -8,6 +8,13 @@ from pathlib import Path
 from uuid import uuid4
 
 
+def private_folder(path: Path) -> Path:
+    """A folder that its owner alone may enter: for files about persons. Returns `path`."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
 def atomic_write(path: Path, content: bytes) -> Path:
     """Write a file in one move; its folder is made. A file that was there keeps its permissions. Returns `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)

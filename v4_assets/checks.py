@@ -7,6 +7,7 @@ from datetime import date
 import dagster as dg
 
 from v4_assets.evaluation.evidence import Evidence
+from v4_assets.judgements import ERROR, WARN, CheckResult
 from v4_assets.production.decision import GATE_NAMES, PROMOTION_GATES, Gate, Verdict
 
 SHOWN_DETAILS = 3
@@ -14,11 +15,13 @@ SHOWN_DETAILS = 3
 
 
 GATES_ASK = {
-    "top_decile_lift": "Rollback: is the candidate's top-decile lift below the guide's line by more than chance?",
-    "auc": "Rollback: is the candidate's AUC on matured leads below the guide's line by more than chance?",
-    "top_decile_conversion": "Rollback: does the candidate's top decile convert below the guide's line?",
+    "top_decile_lift": "Rollback: is the live version's top-decile lift below the line by more than chance?",
+    "auc": "Rollback: is the live version's AUC on matured leads below the guide's line by more than chance?",
+    "top_decile_conversion": "Rollback: does the live version's top decile convert below the line of covered leads?",
     "promotion_lift": "Promotion: does the candidate's top-decile lift reach the guide's line?",
     "not_behind_baseline": "Promotion: is the candidate's lift at least the baseline's on the same leads?",
+    "promotion_auc": "Promotion: is the candidate's AUC on matured leads at least the guide's line?",
+    "promotion_conversion": "Promotion: does the candidate's top decile convert at the line of covered leads or above?",
     "model_test_metrics": "Promotion: does the candidate's bundle pass the guide's checklist on its own test figures?",
     "live_parallel_days": "Promotion: were both versions scored live, side by side, for long enough?",
 }
@@ -37,6 +40,8 @@ GATES_REMEDY = {
     "top_decile_conversion": f"{CONVICTS} If the baseline's converts even less, the market fell: ask sales.",
     "promotion_lift": WAITS,
     "not_behind_baseline": WAITS,
+    "promotion_auc": WAITS,
+    "promotion_conversion": WAITS,
     "model_test_metrics": "The checks of the model's asset name the figure. Train or register another bundle.",
     "live_parallel_days": f"{WAITS} A day counts when both versions scored it on the day and passed every check.",
 }
@@ -63,6 +68,16 @@ class Finding:
     actual: str | float | int
     expected: str | float | int
     details: tuple[str, ...] = ()
+    inconclusive: bool = False
+    """It did not pass because it cannot be judged, which blocks nothing and permits nothing."""
+
+
+def steady(check: Check, changes: Mapping[str, float], limit: float) -> Finding:
+    """The largest of `changes` (name to a share's change since before) is at most `limit`, up or down."""
+    # A change of exactly the limit is within it, whatever is left of the division.
+    over = [f"{name}: {change:+.1%}" for name, change in changes.items() if round(abs(change), 9) > limit]
+    largest = max(changes.values(), key=abs, default=0.0)
+    return Finding(check, not over, f"largest change {largest:+.1%}", f"within ±{limit:.0%}", tuple(over))
 
 
 def specs(checks: Iterable[Check], asset: str) -> list[dg.AssetCheckSpec]:
@@ -99,8 +114,8 @@ def results(
             check_name=check.name,
             asset_key=asset,
             passed=not failing,
-            severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
-            description=_sentence(shown),
+            severity=dg.AssetCheckSeverity[of_finding(shown).severity],
+            description=of_finding(shown).reason,
             metadata={
                 "actual": shown.actual,
                 "expected": shown.expected,
@@ -108,6 +123,36 @@ def results(
                 **({"details": "\n".join(shown.details)} if shown.details else {}),
                 **({"failing_days": ", ".join(map(str, failing))} if len(findings) > 1 else {}),
             },
+        )
+
+
+def of_finding(finding: Finding, policy_sha256: str | None = None) -> CheckResult:
+    """What is kept of a finding, and shown of it in Dagster."""
+    inconclusive = Verdict.INCONCLUSIVE if finding.inconclusive else Verdict.FAIL
+    number = isinstance(finding.actual, int | float)
+    return CheckResult(
+        finding.check.name,
+        Verdict.PASS if finding.passed else inconclusive,
+        ERROR if finding.check.blocking and not finding.inconclusive else WARN,
+        _sentence(finding),
+        blocking=finding.check.blocking,
+        actual=float(finding.actual) if number else None,
+        policy_sha256=policy_sha256,
+    )
+
+
+def unasked(checks: Iterable[Check], asset: str, reason: str, *, passed: bool = False) -> Iterator[dg.AssetCheckResult]:
+    """One result per check of a step that waits: a warning that nothing was checked, which stops no other step.
+
+    With `passed` there is nothing to be checked, and no warning.
+    """
+    for check in checks:
+        yield dg.AssetCheckResult(
+            check_name=check.name,
+            asset_key=asset,
+            passed=passed,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"not checked: {reason}",
         )
 
 
@@ -124,7 +169,7 @@ def gate_specs(asset: str) -> list[dg.AssetCheckSpec]:
 def gate_results(
     gates: Iterable[Gate], evidence: Sequence[Evidence], evidence_sha256: str, asset: str
 ) -> Iterator[dg.AssetCheckResult]:
-    """One result per gate, with the verdict that the sensor reads. FAIL is an error, INCONCLUSIVE a warning."""
+    """One result per gate, with the verdict that is kept for the sensor. FAIL is an error, INCONCLUSIVE a warning."""
     for gate in gates:
         question = "promotion" if gate.name in PROMOTION_GATES else "rollback"
         numbers = {

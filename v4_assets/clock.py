@@ -29,6 +29,10 @@ def cutoff(day: date) -> datetime:
     return datetime.combine(day, time(), NEW_YORK).astimezone(UTC)
 
 
+FIRST_YEAR, LAST_YEAR = 2000, 2099
+"""Instants outside these years are typing errors, and no day of a partition."""
+
+
 def parse_instant(text: str) -> datetime:
     """An ISO 8601 instant. One without an offset is New York wall time. Raises SettingsError."""
     try:
@@ -37,4 +41,6 @@ def parse_instant(text: str) -> datetime:
         raise SettingsError(
             f"{text!r} is not an instant. Write it like 2026-01-05T06:30 (New York) or with an offset."
         ) from error
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise SettingsError(f"{text!r} is not in the years {FIRST_YEAR} to {LAST_YEAR}. Correct the year.")
     return (instant if instant.tzinfo else instant.replace(tzinfo=NEW_YORK)).astimezone(UTC)

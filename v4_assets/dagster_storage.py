@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import yaml
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
@@ -23,6 +22,8 @@ from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import Sqlit
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
+
+from v4_assets.dagster_reading import names_a_storage
 
 BUSY_SECONDS = 30
 FILES_OPEN = 8
@@ -53,8 +54,7 @@ def opened(home: Path) -> Iterator[dg.DagsterInstance]:
 
 
 def _reference(home: Path) -> InstanceRef:
-    written = yaml.safe_load((home / "dagster.yaml").read_text(encoding="utf-8")) or {}
-    if any(key == "storage" or key.endswith("_storage") for key in written):
+    if names_a_storage(home / "dagster.yaml"):
         return InstanceRef.from_dir(str(home))
     custom = {"module": __name__, "class": KeptStorage.__name__, "config": {"base_dir": str(home)}}
     return InstanceRef.from_dir(str(home), overrides={"storage": {"custom": custom}})

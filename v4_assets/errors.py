@@ -3,6 +3,21 @@
 Each message says what was found, what was expected and how to repair it.
 """
 
+from collections.abc import Sequence
+
+SHOWN = 3
+"""Number of findings that a message lists; an operator repairs these and sees the next."""
+
+
+def listed(findings: Sequence[str]) -> str:
+    """Findings in one message: the first ones, and the number of the others."""
+    more = len(findings) - SHOWN
+    return "; ".join(findings) if more < 1 else f"{'; '.join(findings[:SHOWN])}; and {more} more"
+
+
+DAMAGED = "Restore the file from a backup, or move it away and make a new one with `v4 init`."
+"""What an operator does about a warehouse file that cannot be read."""
+
 
 class V4Error(Exception):
     """Base of all errors raised on purpose; the command line prints it without a traceback."""
@@ -13,7 +28,7 @@ class SettingsError(V4Error):
 
 
 class SqlFileError(V4Error):
-    """A file in sql/ has no valid header, or names a table or parameter nobody knows."""
+    """A file in sql/ has no valid header, or names an unknown table or parameter."""
 
 
 class WarehouseError(V4Error):
@@ -36,8 +51,16 @@ class SchemaVersionError(WarehouseError):
     """The warehouse is of an older or newer schema version than this release reads and writes."""
 
 
+class ObstacleError(WarehouseError):
+    """Objects of others stand where this project's tables and views belong; nothing was made."""
+
+
+class TakeoverError(WarehouseError):
+    """A takeover cannot be done or undone as things stand, or waits to be finished."""
+
+
 class ConcurrentWriteError(WarehouseError):
-    """Somebody else wrote the partition between our look and our write; nothing was changed."""
+    """Another process wrote the partition between our read and our write; nothing was changed."""
 
 
 class LivePartitionError(V4Error):
@@ -94,11 +117,15 @@ class OrgRefusedError(SalesforceError):
 
 
 class AmbiguousAnswerError(SalesforceError):
-    """The org did not answer, so that nobody knows whether a request took effect."""
+    """The org did not answer, so it is unknown whether a request took effect."""
 
 
 class ApiLimitError(SalesforceError):
     """The org's daily API requests are used up, or nearly."""
+
+
+class ValuesOutOfRangeError(SalesforceError):
+    """A score of the day is missing or outside its range; nothing was sent."""
 
 
 class SyncHeldError(SalesforceError):

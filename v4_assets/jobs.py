@@ -1,6 +1,5 @@
-"""Jobs: the daily job and its parts, promotion, rollback and sunset, training, the pre-deployment checklist."""
+"""Jobs: daily and its parts, monthly, promotion, rollback and sunset, training, the pre-deployment checklist."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -18,6 +17,9 @@ from v4_assets.names import (
     PART_TAG,
     PAST_DAY_JOB,
     PRODUCTION_ALIAS,
+    PROSPECT_LIST_JOB,
+    PROSPECTS_GROUP,
+    PROSPECTS_JOB,
     ROLLOUT_REPORT,
     SALESFORCE_SYNC,
     SCORES_GROUP,
@@ -27,6 +29,7 @@ from v4_assets.names import (
     TRAINING_GROUP,
     TRAINING_JOB,
 )
+from v4_assets.prospects import contracts
 
 if TYPE_CHECKING:
     # Dagster returns these types from public functions but does not export their names.
@@ -42,20 +45,18 @@ SCORING_GROUPS = (SOURCES_GROUP, LEADS_GROUP, FEATURES_GROUP, SCORES_GROUP)
 EVALUATED = (tables.LEAD_OUTCOMES, tables.LIFT_COMPARISON)
 
 
-def scored(rollout: Rollout, archived: Iterable[str]) -> dg.AssetSelection:
-    """From the sources to the scores of every version that is not archived."""
-    gone = [rollout.versions[version].key for version in archived]
-    out = [make(key) for key in gone for make in (tables.features_key, tables.scores_key)]
-    return dg.AssetSelection.groups(*SCORING_GROUPS).materializable() - dg.AssetSelection.assets(*out)
+def scored() -> dg.AssetSelection:
+    """From the sources to the scores of every version; an archived one's assets write nothing."""
+    return dg.AssetSelection.groups(*SCORING_GROUPS).materializable()
 
 
-def daily_job(rollout: Rollout, archived: Iterable[str]) -> "AssetJob":
+def daily_job() -> "AssetJob":
     """All assets of the daily run, one partition a day."""
     rest = (*EVALUATED, PRODUCTION_ALIAS, SALESFORCE_SYNC, ROLLOUT_REPORT)
     return dg.define_asset_job(
         DAILY_JOB,
         tags={PART_TAG: "daily"},
-        selection=scored(rollout, archived) | dg.AssetSelection.assets(*rest),
+        selection=scored() | dg.AssetSelection.assets(*rest),
         description=(
             "Observe the sources, list the open leads, build the features, score with every version, compare the "
             "versions on matured leads, send the live version's scores to Salesforce, write the report."
@@ -63,13 +64,13 @@ def daily_job(rollout: Rollout, archived: Iterable[str]) -> "AssetJob":
     )
 
 
-def parts(rollout: Rollout, archived: Iterable[str]) -> "list[AssetJob]":
+def parts() -> "list[AssetJob]":
     """Parts of the daily job for past days, and for a day whose challenger failed."""
     return [
         dg.define_asset_job(
             SCORING_JOB,
             tags={PART_TAG: "past"},
-            selection=scored(rollout, archived),
+            selection=scored(),
             description="Scores only, for one day or a range of days in one run. Used by backfills.",
         ),
         dg.define_asset_job(
@@ -81,7 +82,7 @@ def parts(rollout: Rollout, archived: Iterable[str]) -> "list[AssetJob]":
         dg.define_asset_job(
             PAST_DAY_JOB,
             tags={PART_TAG: "past"},
-            selection=scored(rollout, archived) | dg.AssetSelection.assets(*EVALUATED),
+            selection=scored() | dg.AssetSelection.assets(*EVALUATED),
             description="Scores and comparison of a past day; production and Salesforce are not changed.",
         ),
         dg.define_asset_job(
@@ -136,6 +137,40 @@ def checklist_job(rollout: Rollout) -> "AssetJob":
         tags={PART_TAG: "training"},
         selection=dg.AssetSelection.checks_for_assets(*models),
         description="The guide's pre-deployment checklist on the registered models.",
+    )
+
+
+def monthly_jobs() -> "list[AssetJob]":
+    """Scores of every advisor and the list of whom to contact, one partition a month; and the list alone."""
+    return [
+        dg.define_asset_job(
+            PROSPECTS_JOB,
+            tags={PART_TAG: "monthly"},
+            selection=dg.AssetSelection.groups(PROSPECTS_GROUP),
+            description="Score every producing, active advisor with every version, and make the month's list.",
+        ),
+        dg.define_asset_job(
+            PROSPECT_LIST_JOB,
+            tags={PART_TAG: "monthly"},
+            selection=dg.AssetSelection.assets(contracts.PROSPECT_LIST),
+            description="Make the month's list from the live version's scores that are there.",
+        ),
+    ]
+
+
+def monthly_schedule(rollout: Rollout, job: "AssetJob", *, running: bool) -> "Schedule":
+    """On the first of the month at `daily_run.at` in New York."""
+    return dg.build_schedule_from_partitioned_job(
+        job,
+        day_of_month=1,
+        hour_of_day=rollout.daily_run.at.hour,
+        minute_of_hour=rollout.daily_run.at.minute,
+        description=(
+            f"{rollout.daily_run} in New York on the first of the month. Off unless `V4_SCHEDULE=on`; a month that was "
+            "missed is made up for by `v4 prospects run`."
+        ),
+        tags={PART_TAG: "monthly"},
+        default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
     )
 
 

@@ -11,11 +11,15 @@ EVALUATION_GROUP = "5_evaluation"
 PRODUCTION_GROUP = "6_production"
 SALESFORCE_GROUP = "7_salesforce"
 TRAINING_GROUP = "8_training"
+PROSPECTS_GROUP = "9_prospects"
 
 PRODUCTION_ALIAS = "production_alias"
 CHAMPION_ARCHIVE = "champion_archive"
 SALESFORCE_SYNC = "salesforce_sync"
 ROLLOUT_REPORT = "rollout_report"
+
+ONLY_TODAY = (CHAMPION_ARCHIVE, PRODUCTION_ALIAS, ROLLOUT_REPORT, SALESFORCE_SYNC)
+"""Assets that have no past which can be made again: a run with one of them is of today or is refused."""
 
 DAILY_JOB = "daily_scoring"
 SCORING_JOB = "score_range"
@@ -24,6 +28,8 @@ PAST_DAY_JOB = "past_day"
 SYNC_JOB = "sync_salesforce"
 TRAINING_JOB = "train_models"
 CHECKLIST_JOB = "pre_deployment_checks"
+PROSPECTS_JOB = "monthly_prospects"
+PROSPECT_LIST_JOB = "list_prospects"
 ACTION_JOBS = {"promotion": "promote_production", "rollback": "rollback_production", "sunset": "sunset_champion"}
 """Kind of order to the job that executes it."""
 FIRST_ASSETS = {"promotion": PRODUCTION_ALIAS, "rollback": PRODUCTION_ALIAS, "sunset": CHAMPION_ARCHIVE}
@@ -39,11 +45,9 @@ ACTION_TAG = "v4/action"
 PROCESS_TAG = "v4/process"
 """Run tag with host:pid of the process that executes the run."""
 REPLACE_LIVE_TAG = "v4/replace_live"
-"""Run tag with the operator's reason for replacing rows written on their own day."""
+"""Run tag with the id of the permission to replace rows that were written on their own day."""
 ONLY_GAPS_TAG = "v4/only_gaps"
 """Run tag of a run that keeps existing partitions and writes only missing ones."""
-ALLOW_CHANGES_TAG = "v4/allow_changes"
-"""Run tag that lets a sync change more leads than its limit."""
 
 ROLLOUT_PAGE = "rollout.html"
 """File name of the report, which every daily run and every action rewrites."""

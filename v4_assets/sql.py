@@ -1,8 +1,8 @@
 """The files in sql/: their headers are the tables' contracts, their bodies GoogleSQL with placeholders.
 
 {{table}} stands for a table's full name, {{lead.email}} for another name that rollout.yaml gives: a column of the
-firm's Lead table, or the week of its policy. A header states purpose, grain, inputs, such names,
-params and output columns::
+firm's Lead table, the week of its policy, or in {{lead.brought}} the source columns that only some versions need. A
+header states purpose, grain, inputs, such names, params and output columns::
 
     -- features_v41: the 22 features of V4.1.0.
     -- grain:   one row per prediction_date and lead_id
@@ -21,14 +21,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from v4_assets.errors import SqlFileError
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 
 SQL_DIR = PROJECT / "sql"
 
-Type = Literal["STRING", "INT64", "FLOAT64", "BOOL", "DATE", "TIMESTAMP"]
+Type = Literal["STRING", "INT64", "FLOAT64", "BOOL", "DATE", "TIMESTAMP", "DATETIME"]
 Value = str | int | float | bool | None
 
 _TITLE = re.compile(r"-- (?P<name>\w+): +(?P<purpose>.+)")
@@ -58,6 +58,8 @@ class Column:
     missing: Value = None
     """The value that stands for "not known"; None when the column has no such value."""
     is_feature: bool = False
+    sample: tuple[Any, ...] = ()
+    """Values the sample world gives a source column that only some versions need."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class SqlFile:
     grain: str
     inputs: tuple[str, ...]
     names: tuple[str, ...]
-    """What else rollout.yaml names: columns of the Lead table, as in lead.email, and policy.week."""
+    """What else rollout.yaml names: columns of the Lead table, as in lead.email, policy.week, and lead.brought."""
     params: tuple[str, ...]
     columns: tuple[Column, ...]
     body: str
@@ -152,15 +154,18 @@ def parse(name: str, text: str) -> SqlFile:
 
 
 def bind(file: SqlFile, names: Mapping[str, str], params: Mapping[str, object]) -> Query:
-    """The file's body with `names` for its placeholders and exactly the parameters its header lists."""
+    """The file's body with `names` for its placeholders, and exactly the parameters that it and its sources list."""
     missing = [name for name in (*file.inputs, *file.names) if name not in names]
     if missing:
         raise SqlFileError(f"sql/{file.name}.sql reads {missing}, which has no name. Known: {sorted(names)}.")
-    unbound = [param for param in file.params if param not in params]
+    # What stands for a source is a query with parameters of its own.
+    inner = (param for name in (*file.inputs, *file.names) for param in _PARAM.findall(names[name]))
+    needed = tuple(dict.fromkeys((*file.params, *inner)))
+    unbound = [param for param in needed if param not in params]
     if unbound:
         raise SqlFileError(f"sql/{file.name}.sql needs a value for @{', @'.join(unbound)}; got {sorted(params)}.")
     text = _PLACEHOLDER.sub(lambda match: names[match[1]], file.body)
-    return Query(file.name, text, {param: params[param] for param in file.params})
+    return Query(file.name, text, {param: params[param] for param in needed})
 
 
 def compose(

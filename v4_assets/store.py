@@ -3,9 +3,10 @@
 Everything that is read in more than one place has a name here. The rest is `read` and `rows`, by the SQL file's name.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from v4_assets import tables
 from v4_assets.errors import V4Error
-from v4_assets.evaluation.evidence import Evidence
+from v4_assets.evaluation.evidence import Artifact, Evidence
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.production import events as deployments
 from v4_assets.production.events import Event, Production
@@ -50,7 +51,50 @@ class Store:
                 f"{self.catalogue[tables.PRODUCTION].full_name} holds {len(rows)} rows, expected one. It was edited by "
                 "hand: delete all but the row whose event_id is the latest in the deployments table."
             )
-        return Production(**rows[0]) if rows else None
+        return self._identified(Production(**rows[0])) if rows else None
+
+    def _identified(self, production: Production) -> Production:
+        """With its bundle, where the row was written before schema 2."""
+        if production.bundle_sha256:
+            return production
+        bundle = self.older_bundles().get((production.version, production.model_sha256))
+        return replace(production, bundle_sha256=bundle)
+
+    def older_bundles(self) -> dict[tuple[str, str], str]:
+        """Version and model_sha256 to the bundle that rows from before schema 2, which name none, stand for.
+
+        Recorded once, by the upgrade; empty where the warehouse was made at schema 2 or later.
+        """
+        facts = [json.loads(row["facts"]) for row in self.rows(tables.SCHEMA) if row["facts"]]
+        return {
+            (version, one["model_sha256"]): one["bundle_sha256"]
+            for fact in facts
+            for version, one in fact.get("bundles", {}).items()
+        }
+
+    def artifacts(self, version: str, first: date, last: date) -> dict[date, set[Artifact]]:
+        """What scored each day; rows from before and after an upgrade count as one artifact."""
+        key = tables.scores_key(self.catalogue.versions[version].key)
+        rows = self.rows("cohort_bundles", {"first_scored": first, "last_scored": last}, daily_scores=key)
+        older = self.older_bundles() if any(row["bundle_sha256"] is None for row in rows) else {}
+        found: dict[date, set[Artifact]] = {}
+        for row in rows:
+            bundle = row["bundle_sha256"] or older.get((version, row["model_sha256"]))
+            found.setdefault(row["scored_on"], set()).add(Artifact(row["model_sha256"], bundle))
+        return found
+
+    def artifact_of(self, evidence: Iterable[Evidence], version: str) -> Artifact:
+        """What scored a version's evidence: None for what is not known, and where several did."""
+        found = {(row.model_sha256, row.bundle_sha256) for row in evidence if row.version == version}
+        [(model, bundle)] = found if len(found) == 1 else {(None, None)}
+        if model and not bundle:
+            bundle = self.older_bundles().get((version, model))
+        return Artifact(model, bundle)
+
+    def precedes_upgrade(self, write: PartitionWrite) -> bool:
+        """Whether a partition was written before the last upgrade, by the definitions of an earlier release."""
+        upgrades = [row["recorded_at"] for row in self.rows(tables.SCHEMA) if row["previous"] is not None]
+        return any(write.written_at < upgraded_at for upgraded_at in upgrades)
 
     def live(self) -> str | None:
         """The live version; None before anything was adopted."""

@@ -5,8 +5,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from v4_assets_tests.fixtures.environment import fresh_environment
+
+pytest_plugins = ["v4_assets_tests.fixtures.emulated"]
+
+# A busy neighbour makes a single example slow, which says nothing about the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 SESSION = ExitStack()
 SHARED_HOME = SESSION.enter_context(fresh_environment())

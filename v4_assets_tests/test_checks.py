@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -20,13 +21,13 @@ from v4_assets.models import checks as model_checks
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Feature
 from v4_assets.models.profile import Histogram, Profile, profile_of
+from v4_assets.prospects import checks as prospect_checks
 from v4_assets.scores import checks as score_checks
 from v4_assets.sources import checks as source_checks
-from v4_assets.sources import lead_checks
 from v4_assets.sql import Column
 from v4_assets.tables import Table
 
-MODULES = (source_checks, lead_checks, feature_checks, score_checks, model_checks)
+MODULES = (source_checks, feature_checks, score_checks, model_checks, prospect_checks)
 DAY = date(2026, 1, 12)
 CUTOFF = datetime(2026, 1, 12, 5, tzinfo=UTC)
 LIMITS = CheckLimits(
@@ -52,6 +53,8 @@ class Case:
     expected_bad: str | float | None = None
     """What was expected of the bad data where that differs."""
     details: tuple[str, ...] = ()
+    details_good: tuple[str, ...] = ()
+    """What a check says of good data, too."""
 
 
 def answer(findings: list[Finding], check: Check) -> Finding:
@@ -68,12 +71,17 @@ ASKED = (SOURCE, {"Id": "STRING", "CreatedDate": "TIMESTAMP"})
 def observed(day: date = DAY, source: str = "lead", column: str = "Email", **changes) -> dict:
     """A row of source_observations."""
     row = {"prediction_date": day, "source": source, "column_name": column, "row_count": 1000, "null_count": 100}
+    row |= {"impossible_count": 0, "impossible_examples": None}
     return row | {"latest_at": CUTOFF - timedelta(hours=12)} | changes
 
 
 def ask_sources(check: Check, *observations: dict, declared=(ASKED,)) -> Finding:
     contacts = observed(source="ria_contacts_current", column="REP_TYPE", latest_at=CUTOFF - timedelta(days=30))
     return answer(source_checks.judge(declared, [*observations, contacts], DAY, CUTOFF, LIMITS), check)
+
+
+def replace_limits(**changes) -> CheckLimits:
+    return CheckLimits.model_validate({**LIMITS.model_dump(), **changes})
 
 
 def before(offset: int, **changes) -> dict:
@@ -122,6 +130,24 @@ SOURCE_CASES = (
         details=("lead.Email: +90.0%",),
     ),
     Case(
+        source_checks.POSSIBLE,
+        good=lambda: ask_sources(source_checks.POSSIBLE, observed(impossible_count=50, impossible_examples="x")),
+        bad=lambda: ask_sources(source_checks.POSSIBLE, observed(impossible_count=51, impossible_examples="x, y")),
+        found_good="largest share 5.00%",
+        found_bad="largest share 5.10%",
+        expected="≤ 5.00%",
+        details=("lead.Email: 5.10%, such as x, y",),
+    ),
+    Case(
+        source_checks.RARE,
+        good=lambda: ask_sources(source_checks.RARE, observed(impossible_count=1)),
+        bad=lambda: ask_sources(source_checks.RARE, observed(impossible_count=2, impossible_examples="x")),
+        found_good="largest share 0.10%",
+        found_bad="largest share 0.20%",
+        expected="≤ 0.10%",
+        details=("lead.Email: 0.20%, such as x",),
+    ),
+    Case(
         source_checks.FRESH,
         good=lambda: ask_sources(source_checks.FRESH, observed(latest_at=CUTOFF - timedelta(days=4))),
         bad=lambda: ask_sources(source_checks.FRESH, observed(latest_at=CUTOFF - timedelta(days=50))),
@@ -163,12 +189,23 @@ def test_a_column_that_went_silent_is_named_beside_steady_ones():
     assert (found.passed, found.details) == (False, ("lead.Company: +89.0%",))
 
 
+def test_a_column_with_a_limit_of_its_own_blocks_by_that_one():
+    observations = [observed(impossible_count=900), observed(column="Company", impossible_count=51)]
+    own = replace_limits(impossible_values={"columns": {"lead.Email": 0.9}})
+    found = answer(source_checks.judge([ASKED], observations, DAY, CUTOFF, own), source_checks.POSSIBLE)
+    assert (found.passed, [one.split(":")[0] for one in found.details]) == (False, ["lead.Company"])
+
+
+def test_observations_of_an_earlier_release_counted_no_impossible_values():
+    assert ask_sources(source_checks.POSSIBLE, observed(impossible_count=None)).passed
+
+
 def test_a_source_without_a_dated_entry_is_not_fresh():
     found = ask_sources(source_checks.FRESH, observed(latest_at=None))
     assert (found.passed, found.details) == (False, ("lead: no dated entry before the day",))
 
 
-def test_a_source_that_nobody_observed_is_not_fresh():
+def test_a_source_without_observations_is_not_fresh():
     found = ask_sources(source_checks.FRESH)
     assert (found.passed, found.details) == (False, ("lead: no dated entry before the day",))
 
@@ -189,22 +226,22 @@ def coverage(actual: int = 100, distinct: int | None = None, missing: int = 0, e
 
 
 def ask_leads(check: Check, count: int = 100, counts_before=(100,), distinct: int | None = None) -> Finding:
-    return answer(lead_checks.judge(coverage(count, distinct), counts_before, LIMITS), check)
+    return answer(source_checks.judge_leads(coverage(count, distinct), counts_before, LIMITS), check)
 
 
 LEAD_CASES = (
     Case(
-        lead_checks.ONE_ROW_PER_LEAD,
-        good=lambda: ask_leads(lead_checks.ONE_ROW_PER_LEAD),
-        bad=lambda: ask_leads(lead_checks.ONE_ROW_PER_LEAD, 100, distinct=97),
+        source_checks.ONE_ROW_PER_LEAD,
+        good=lambda: ask_leads(source_checks.ONE_ROW_PER_LEAD),
+        bad=lambda: ask_leads(source_checks.ONE_ROW_PER_LEAD, 100, distinct=97),
         found_good="0 surplus rows",
         found_bad="3 surplus rows",
         expected="0 surplus rows",
     ),
     Case(
-        lead_checks.COUNT_STEADY,
-        good=lambda: ask_leads(lead_checks.COUNT_STEADY, 130, (90, 110)),
-        bad=lambda: ask_leads(lead_checks.COUNT_STEADY, 131, (90, 110)),
+        source_checks.COUNT_STEADY,
+        good=lambda: ask_leads(source_checks.COUNT_STEADY, 130, (90, 110)),
+        bad=lambda: ask_leads(source_checks.COUNT_STEADY, 131, (90, 110)),
         found_good=130,
         found_bad=131,
         expected="70 to 130 leads",
@@ -224,11 +261,11 @@ LEAD_CASES = (
     ],
 )
 def test_the_lead_count_is_compared_with_the_days_before(count, counts_before, passed):
-    assert ask_leads(lead_checks.COUNT_STEADY, count, counts_before).passed is passed
+    assert ask_leads(source_checks.COUNT_STEADY, count, counts_before).passed is passed
 
 
 def test_no_leads_at_all_are_answered_with_what_to_look_at():
-    found = ask_leads(lead_checks.COUNT_STEADY, 0)
+    found = ask_leads(source_checks.COUNT_STEADY, 0)
     assert (found.actual, found.expected) == ("0 leads", "at least 1 lead")
     assert found.details == ("Is the CRM copy filled? Is first_day right?",)
 
@@ -250,8 +287,10 @@ def audited(feature: Feature = TIER, counts: tuple[int, int] = (50, 50), **chang
     return replace(rows, **changes)
 
 
-def ask_features(check: Check, *audits: FeatureAudit, columns=COLUMNS, profiles_before=(), covered=None) -> Finding:
-    found = feature_checks.judge(columns, CONTRACT, covered or coverage(), audits, profiles_before, LIMITS)
+def ask_features(
+    check: Check, *audits: FeatureAudit, columns=COLUMNS, profiles_before=(), covered=None, unscorable=0
+) -> Finding:
+    found = feature_checks.judge(columns, CONTRACT, covered or coverage(), audits, profiles_before, LIMITS, unscorable)
     return answer(found, check)
 
 
@@ -290,11 +329,14 @@ FEATURE_CASES = (
         feature_checks.VALUES_ALLOWED,
         good=lambda: ask_features(feature_checks.VALUES_ALLOWED, audited(), audited(SPAN)),
         bad=lambda: ask_features(
-            feature_checks.VALUES_ALLOWED, audited(unknown={"odd", "huge"}), audited(SPAN, nulls=2, out_of_range=3)
+            feature_checks.VALUES_ALLOWED,
+            audited(unknown={"odd", "huge"}),
+            audited(SPAN, nulls=2, out_of_range=3),
+            unscorable=2,
         ),
-        found_good="0 features",
-        found_bad="3 features",
-        expected="0 features",
+        found_good="0 of 100 leads are not scored",
+        found_bad="2 of 100 leads are not scored",
+        expected="at most 1.0%",
         details=(
             "tier: unknown ['huge', 'odd'], known ['low', 'high']",
             "span: NULL in 2 rows",
@@ -324,6 +366,22 @@ FEATURE_CASES = (
         details=("tier: 0.879",),
     ),
 )
+
+
+def test_leads_that_the_model_cannot_score_stop_the_day_only_above_the_limit():
+    at_the_limit = ask_features(feature_checks.VALUES_ALLOWED, audited(), audited(SPAN, out_of_range=1), unscorable=1)
+    assert (at_the_limit.passed, at_the_limit.details) == (True, ("span: 1 rows outside [0, 9]",))
+    assert not ask_features(
+        feature_checks.VALUES_ALLOWED, audited(), audited(SPAN, out_of_range=2), unscorable=2
+    ).passed
+
+
+@pytest.mark.parametrize(
+    ("missing", "left_out", "passed"), [(0, 0, True), (3, 3, True), (2, 3, True), (4, 3, False), (1, 0, False)]
+)
+def test_only_leads_that_no_version_can_score_may_be_missing(missing, left_out, passed):
+    covered = coverage(100 - missing, missing=missing)
+    assert feature_checks.covers(score_checks.SAME_LEADS, covered, left_out).passed is passed
 
 
 def test_the_model_s_features_are_a_set_in_whatever_order_the_table_has_them():
@@ -488,7 +546,7 @@ def test_a_day_without_scores_is_not_a_fault_of_the_scores():
 # --- models
 
 PRE_DEPLOYMENT = PreDeployment(test_lift_above=1.5, auc_gap_at_most=0.10, additivity_tolerance=1e-4)
-FIGURES = {"train_auc": 0.70, "test_auc": 0.62, "test_top_decile_lift": 2.0}
+FIGURES = {"train_auc": 0.70, "test_auc": 0.62, "test_top_decile_lift": 2.0, "test_rows": 5000, "test_base_rate": 0.04}
 
 
 def trained(version: str = "v9.1.0", **figures: float | None) -> Bundle:
@@ -522,6 +580,8 @@ def unexplained() -> Bundle:
     return Unexplained(**vars(trained()))
 
 
+TESTED = "period not stated, 5,000 leads, 200 of which converted"
+TESTED_ALIKE = (f"v9.1.0 was tested on: {TESTED}", f"v9.0.0 was tested on: {TESTED}")
 MODEL_CASES = (
     Case(
         model_checks.FEATURE_COUNT,
@@ -536,17 +596,21 @@ MODEL_CASES = (
         model_checks.AUC_ABOVE,
         good=lambda: ask_models(model_checks.AUC_ABOVE),
         bad=lambda: ask_models(model_checks.AUC_ABOVE, trained(test_auc=0.60)),
-        found_good=0.62,
-        found_bad=0.60,
-        expected="above 0.6",
+        found_good="0.620 (90% interval 0.584 to 0.655)",
+        found_bad="0.600 (90% interval 0.564 to 0.635)",
+        expected="above v9.0.0's 0.600 (90% interval 0.564 to 0.635)",
+        details=TESTED_ALIKE,
+        details_good=TESTED_ALIKE,
     ),
     Case(
         model_checks.LIFT_ABOVE,
         good=lambda: ask_models(model_checks.LIFT_ABOVE),
         bad=lambda: ask_models(model_checks.LIFT_ABOVE, trained(test_top_decile_lift=1.5)),
-        found_good=2.0,
-        found_bad=1.5,
+        found_good="2.000 (90% interval 1.576 to 2.504)",
+        found_bad="1.500 (90% interval 1.132 to 1.962)",
         expected="above 1.5",
+        details=(f"tested on: {TESTED}",),
+        details_good=(f"tested on: {TESTED}",),
     ),
     Case(
         model_checks.AUC_GAP,
@@ -579,6 +643,35 @@ def test_the_baseline_itself_needs_only_to_be_above_chance():
     assert (found.passed, found.expected) == (True, "above 0.5")
     guessing = trained("v9.0.0", test_auc=0.5)
     assert ask_models(model_checks.AUC_ABOVE, guessing, guessing).passed is False
+
+
+@pytest.mark.parametrize(
+    ("stated", "why"),
+    [
+        ({"test_rows": 3393, "test_base_rate": 0.0392}, "they are other leads"),
+        ({"test_base_rate": 0.05}, "they are other leads"),
+        ({"test_from": "2025-09-01", "test_until": "2025-10-31"}, "they are not stated to be the same leads"),
+        ({"test_rows": None}, "they are not stated to be the same leads"),
+    ],
+)
+def test_versions_that_were_not_tested_on_the_same_leads_are_not_compared(stated, why):
+    found = ask_models(model_checks.AUC_ABOVE, trained(**stated))
+    assert (found.passed, found.inconclusive) == (False, True)
+    assert str(found.actual).endswith(f"not compared: {why}")
+    [result] = results([found.check], {DAY: [found]}, "model_v91")
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
+
+
+def test_another_test_period_is_another_test_even_of_as_many_leads():
+    months: dict[str, Any] = {"test_from": "2025-08-01", "test_until": "2025-10-31"}
+    later: dict[str, Any] = {"test_from": "2025-09-01", "test_until": "2025-10-31"}
+    assert ask_models(model_checks.AUC_ABOVE, trained(**months), trained("v9.0.0", test_auc=0.6, **months)).passed
+    assert ask_models(model_checks.AUC_ABOVE, trained(**later), trained("v9.0.0", test_auc=0.6, **months)).inconclusive
+
+
+def test_no_other_leads_excuse_a_model_that_is_no_better_than_chance():
+    found = ask_models(model_checks.AUC_ABOVE, trained(test_auc=0.5, test_rows=17))
+    assert (found.passed, found.inconclusive) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -626,9 +719,92 @@ def test_rows_like_a_profile_in_which_a_feature_was_never_known_can_be_drawn():
     assert model_checks.rows_like(profile, ["a"], 3).shape == (3, 1)
 
 
+# --- prospects
+
+
+def ask_prospects(
+    check: Check, count: int = 100, distinct: int | None = None, month_before: int | None = 100
+) -> Finding:
+    coverage = {"actual_count": count, "distinct_count": count if distinct is None else distinct}
+    return answer(prospect_checks.judge_prospects(coverage, month_before, 0.30), check)
+
+
+def ask_list(check: Check, callers: tuple[int, ...] = (1, 1, 2), version: str = "v4.1.0") -> Finding:
+    return answer(prospect_checks.judge_list((7, 8, 9), callers, version, "v4.1.0", 2), check)
+
+
+def of_advisors(case: Case) -> Case:
+    """A case of the daily checks, asked of a month."""
+
+    def monthly(ask: Callable[[], Finding]) -> Callable[[], Finding]:
+        return lambda: prospect_checks.of_advisors([ask()])[0]
+
+    good, bad = monthly(case.good), monthly(case.bad)
+    expected_bad = None if case.expected_bad is None else bad().expected
+    return replace(
+        case,
+        check=good().check,
+        good=good,
+        bad=bad,
+        found_good=good().actual,
+        found_bad=bad().actual,
+        expected=good().expected,
+        expected_bad=expected_bad,
+    )
+
+
+RENAMED = (
+    feature_checks.ONE_PER_LEAD,
+    feature_checks.MISSING_STEADY,
+    feature_checks.VALUES_ALLOWED,
+    score_checks.ONE_PER_FEATURED,
+    score_checks.SAME_LEADS,
+)
+PROSPECT_CASES = (
+    *(of_advisors(case) for case in (*FEATURE_CASES, *SCORE_CASES) if case.check in RENAMED),
+    Case(
+        prospect_checks.ONE_ROW,
+        good=lambda: ask_prospects(prospect_checks.ONE_ROW),
+        bad=lambda: ask_prospects(prospect_checks.ONE_ROW, 100, distinct=97),
+        found_good="0 surplus rows",
+        found_bad="3 surplus rows",
+        expected="0 surplus rows",
+    ),
+    Case(
+        prospect_checks.COUNT_STEADY,
+        good=lambda: ask_prospects(prospect_checks.COUNT_STEADY, 130),
+        bad=lambda: ask_prospects(prospect_checks.COUNT_STEADY, 131),
+        found_good=130,
+        found_bad=131,
+        expected="70 to 130 advisors",
+    ),
+    Case(
+        prospect_checks.LISTED_ONCE,
+        good=lambda: ask_list(prospect_checks.LISTED_ONCE),
+        bad=lambda: ask_list(prospect_checks.LISTED_ONCE, callers=(1, 1, 1)),
+        found_good="3 rows, 0 surplus, at most 2 for a caller",
+        found_bad="3 rows, 0 surplus, at most 3 for a caller",
+        expected="0 surplus, at most 2 for a caller",
+    ),
+    Case(
+        prospect_checks.OF_LIVE,
+        good=lambda: ask_list(prospect_checks.OF_LIVE),
+        bad=lambda: ask_list(prospect_checks.OF_LIVE, version="v4.0.0"),
+        found_good="v4.1.0",
+        found_bad="v4.0.0",
+        expected="v4.1.0",
+    ),
+)
+
+
+def test_an_advisor_listed_twice_is_surplus():
+    found = answer(prospect_checks.judge_list((7, 7), (1, 2), "v4.1.0", "v4.1.0", 2), prospect_checks.LISTED_ONCE)
+    assert (found.passed, found.actual) == (False, "2 rows, 1 surplus, at most 1 for a caller")
+
+
 # --- every check
 
-CASES = (*SOURCE_CASES, *LEAD_CASES, *FEATURE_CASES, *SCORE_CASES, *MODEL_CASES)
+CASES = (*SOURCE_CASES, *LEAD_CASES, *FEATURE_CASES, *SCORE_CASES, *MODEL_CASES, *PROSPECT_CASES)
 each_case = pytest.mark.parametrize("case", CASES, ids=[case.check.name for case in CASES])
 
 
@@ -645,11 +821,14 @@ def test_every_check_there_is_has_a_case_in_which_it_fails():
     assert tested <= found
 
 
-@pytest.mark.parametrize(
-    "module", [source_checks, lead_checks, feature_checks, score_checks], ids=lambda module: module.__name__
-)
+@pytest.mark.parametrize("module", [feature_checks, score_checks], ids=lambda module: module.__name__)
 def test_every_check_of_a_module_is_asked_of_its_asset(module):
     assert set(module.CHECKS) == declared(module)
+
+
+def test_every_check_of_the_sources_is_asked_of_the_sources_or_of_the_list_of_leads():
+    assert {*source_checks.CHECKS, *source_checks.LEAD_CHECKS} == declared(source_checks)
+    assert not set(source_checks.CHECKS) & set(source_checks.LEAD_CHECKS)
 
 
 def test_every_check_of_a_model_is_asked_of_a_challenger():
@@ -659,7 +838,7 @@ def test_every_check_of_a_model_is_asked_of_a_challenger():
 @each_case
 def test_the_check_passes_on_good_data(case: Case):
     found = case.good()
-    assert found == Finding(case.check, True, case.found_good, case.expected)
+    assert found == Finding(case.check, True, case.found_good, case.expected, case.details_good)
     assert found.passed is True
 
 
@@ -682,7 +861,7 @@ def test_the_answer_can_be_shown_by_dagster(case: Case):
 def test_no_two_checks_of_an_asset_have_one_name():
     for asked in (
         source_checks.CHECKS,
-        lead_checks.CHECKS,
+        source_checks.LEAD_CHECKS,
         feature_checks.CHECKS,
         score_checks.CHECKS,
         model_checks.CHALLENGER,
@@ -719,11 +898,13 @@ def test_a_check_says_what_it_asks_and_what_to_do_when_it_fails():
     ]
 
 
-def test_drift_and_freshness_are_the_only_checks_that_do_not_block():
+def test_drift_freshness_and_a_list_given_out_before_a_switch_do_not_block():
     assert {case.check for case in CASES if not case.check.blocking} == {
         source_checks.FRESH,
+        source_checks.RARE,
         feature_checks.DRIFT,
         score_checks.DRIFT,
+        prospect_checks.OF_LIVE,
     }
 
 

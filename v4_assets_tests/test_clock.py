@@ -115,6 +115,15 @@ def test_what_is_no_instant_is_refused_with_an_example(text):
     assert repr(text) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00", "0001-01-01T00:00+14:00", "1999-12-31T23:59", "2100-01-01", "9999-12-31T23:59-12:00"]
+)
+def test_an_instant_far_from_any_day_of_a_rollout_is_refused(text):
+    with pytest.raises(SettingsError, match="is not in the years 2000 to 2099") as caught:
+        parse_instant(text)
+    assert repr(text) in str(caught.value)
+
+
 @given(DAYS, st.times(), st.integers(-14 * 60, 14 * 60))
 def test_an_instant_written_with_its_offset_is_read_back(day, time, minutes):
     instant = datetime.combine(day, time, timezone(timedelta(minutes=minutes)))

@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 
 TESTS = PROJECT / "v4_assets_tests"
 SERVE = TESTS / "bigquery" / "serve.py"

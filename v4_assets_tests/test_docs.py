@@ -17,7 +17,7 @@ from v4_assets.cli.main import cli
 from v4_assets.config import docs_page as configuration
 from v4_assets.config.environment import load
 from v4_assets.operations import ci, operate
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build
@@ -100,8 +100,10 @@ WITH_SHELL = [page for page in PAGES if blocks(page, "sh")]
 def test_the_shell_of_a_page_runs_in_its_order_and_calls_what_exists(page, tmp_path, monkeypatch):
     shutil.copytree(PROJECT / "docs", tmp_path / "docs")
     named = ("model.json", "features.json", "metrics.json", "features.parquet", "training.parquet", "scores.parquet")
-    for name in (*named, "final_features.json", "training_metrics.json"):
-        (tmp_path / name).touch()
+    for folder in (tmp_path, tmp_path / "v4.0.0", tmp_path / "v4.1.0"):
+        folder.mkdir(exist_ok=True)
+        for name in (*named, "final_features.json", "training_metrics.json", "figures.json"):
+            (folder / name).touch()
     script = "\n".join(f"cd {shlex.quote(str(tmp_path))}\n{block.text}" for block in blocks(page, "sh"))
     played = play(script, tmp_path, V4_HOME=str(tmp_path / "home"))
     assert played.code == 0, played.said

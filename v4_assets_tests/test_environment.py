@@ -8,7 +8,7 @@ import pytest
 
 from v4_assets.config import environment
 from v4_assets.config.environment import load
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets_tests.fixtures.environment import ALSO_READ, fresh_environment, variables
 
 ASKED = "from v4_assets.config.environment import load; s = load(); print(s.home, s.now, s.salesforce, s.step_summary)"

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 
 
 def would_run(*words: str) -> list[str]:

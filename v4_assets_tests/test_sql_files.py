@@ -1,12 +1,12 @@
-"""Every file of sql/ is executed on DuckDB and does what its header says; a header that does not agree is refused."""
+"""Every file of sql/ is executed on every engine and does what its header says; a header that disagrees is refused."""
 
 import random
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,39 +21,29 @@ from v4_assets.models.assets import first_morning
 from v4_assets.sql import Query, SqlFile
 from v4_assets.tables import Catalogue, Datasets, Table
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from v4_assets.warehouse.protocol import ARROW_TYPES, arrow_schema
+from v4_assets.warehouse.protocol import ARROW_TYPES, Statement
 from v4_assets.warehouse.writes import PartitionWrite
-from v4_assets_tests.fixtures import deployment_sql, reference, salesforce_sql, worlds
+from v4_assets_tests.fixtures import deployment_sql, evaluation_sql, prospects_sql, reference, salesforce_sql, worlds
+from v4_assets_tests.fixtures.sql_files import FILES
+from v4_assets_tests.fixtures.warehouses import EVERY_ENGINE, ProjectWarehouse, default_catalogue, emulated
 
-FILES = tuple(sql.files())
-assert len(FILES) == 51, "a file of sql/ was added, removed or not found"
+if TYPE_CHECKING:
+    from v4_assets_tests.bigquery.emulator import Emulator
+
 BUILT = (*tables.SHARED, tables.SOURCE_OBSERVATIONS, "features_v40", "features_v41")
 """The files that fill a partition of the table of the same name, each after what it reads."""
 REMOVED = ("industry_tenure_months", "tenure_bucket_x_mobility", "independent_ria_x_ia_rep", "recent_mover_x_bleeding")
 
+OLD, NEW = "00Q000000000001AAA", "00Q000000000002AAA"
 DAY = date(2025, 7, 15)
 YESTERDAY = DAY - timedelta(days=1)
 WRITTEN_AT = datetime(2025, 7, 15, 10, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class House:
-    """A warehouse in which the daily chain of two days was written from one random world."""
-
-    warehouse: DuckDBWarehouse
-    catalogue: Catalogue
-
-    def read(self, file: str, aliases: dict[str, str] | None = None, **params: Any) -> pa.Table:
-        return self.warehouse.read(self.catalogue.query(file, params, **(aliases or {})))
-
-    def stored(self, table: Table, day: date = DAY) -> list[dict[str, Any]]:
-        """A partition's rows, by what identifies them."""
-        query = Query("stored", f"SELECT * FROM {table.full_name} WHERE prediction_date = @day", {"day": day})
-        return by_key(self.warehouse.read(query).to_pylist())
-
-    def put(self, key: str, rows: list[dict[str, Any]]) -> None:
-        table = self.catalogue[key]
-        self.warehouse.replace_table(table, pa.Table.from_pylist(rows, schema=arrow_schema(table)).to_batches())
+def stored(project: ProjectWarehouse, table: Table, day: date = DAY) -> list[dict[str, Any]]:
+    """A partition's rows, by what identifies them."""
+    query = Query("stored", f"SELECT * FROM {table.full_name} WHERE prediction_date = @day", {"day": day})
+    return by_key(project.warehouse.read(query).to_pylist())
 
 
 def by_key(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -64,104 +54,153 @@ def of_day(day: date) -> dict[str, Any]:
     return {"prediction_date": day, "cutoff": cutoff(day), "retrospective": False}
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("house")
-    catalogue = load({"V4_HOME": str(folder)}).rollout.catalogue
-    house = House(DuckDBWarehouse(path=str(folder / "warehouse.duckdb")), catalogue)
-    with house.warehouse.session():
-        house.warehouse.create(catalogue.values(), catalogue.views)
-        for key, rows in worlds.tables(worlds.random_world(random.Random(2), DAY, leads=120)).items():
-            house.warehouse.replace_table(catalogue[key], rows.to_batches())
-        for day in (YESTERDAY, DAY):
-            for key in BUILT:
-                table = catalogue[key]
-                write = PartitionWrite(table.name, day, WRITTEN_AT, False, "0" * 64, "run")
-                query = catalogue.query(key, of_day(day))
-                house.warehouse.replace_partition(table, write, query, catalogue[tables.PARTITION_WRITES])
-        yield house
+def chain_of_two_days(project: ProjectWarehouse) -> None:
+    """Write the daily chain of YESTERDAY and DAY from one random world."""
+    project.warehouse.create(project.catalogue.values(), project.catalogue.views)
+    for key, rows in worlds.tables(worlds.random_world(random.Random(2), DAY, leads=120)).items():
+        project.warehouse.replace_table(project.catalogue[key], rows.to_batches())
+    for day in (YESTERDAY, DAY):
+        for key in BUILT:
+            table = project.catalogue[key]
+            write = PartitionWrite(table.name, day, WRITTEN_AT, False, "0" * 64, "run")
+            query = project.catalogue.query(key, of_day(day))
+            project.warehouse.replace_partition(table, write, query, project.catalogue[tables.PARTITION_WRITES])
+
+
+def on_bigquery(emulator: "Emulator") -> ProjectWarehouse:
+    """In datasets of its own."""
+    datasets = Datasets("sql_files_crm", "sql_files_advisors", "sql_files_features")
+    for name in asdict(datasets).values():
+        emulator.client().create_dataset(name)
+    return ProjectWarehouse(emulated(emulator), Catalogue(datasets, default_catalogue().versions))
+
+
+@pytest.fixture(scope="module", params=EVERY_ENGINE)
+def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectWarehouse]:
+    if request.param == "duckdb":
+        file = tmp_path_factory.mktemp("project") / "warehouse.duckdb"
+        project = ProjectWarehouse(DuckDBWarehouse(path=str(file)), default_catalogue())
+    else:
+        project = on_bigquery(request.getfixturevalue("emulator"))
+    with project.warehouse.session():
+        chain_of_two_days(project)
+        yield project
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, project: ProjectWarehouse) -> set[str]:
+    """The names of the queries and changes that the engine is given from now on."""
+    engine, names = type(project.warehouse), set[str]()
+    read, transact = engine.read, engine.transact
+
+    def reading(self: Any, query: Query) -> pa.Table:
+        names.add(query.name)
+        return read(self, query)
+
+    def changing(self: Any, statements: Sequence[Statement]) -> None:
+        names.update(one.query.name for one in statements)
+        transact(self, statements)
+
+    monkeypatch.setattr(engine, "read", reading)
+    monkeypatch.setattr(engine, "transact", changing)
+    return names
 
 
 # --- every file is executed ----------------------------------------------------------------------------------------
 
 
-def scores(house: House) -> pa.Table:
+def scores(project: ProjectWarehouse) -> pa.Table:
     row = {
         **{"prediction_date": DAY, "lead_id": "a", "advisor_crd": None, "score": 0.25, "percentile": 7, "decile": 1},
         **{"deprioritize": True, "reason_1": None, "reason_2": None, "reason_3": None, "model_version": "v4.1.0"},
-        **{"model_sha256": "0" * 64, "scored_at": WRITTEN_AT, "retrospective": False},
+        **{"model_sha256": "0" * 64, "bundle_sha256": "1" * 64, "scored_at": WRITTEN_AT, "retrospective": False},
     }
-    house.put("daily_scores_v41", [row | {"prediction_date": YESTERDAY}, row])
-    rows = house.read("daily_scores", {"daily_scores": "daily_scores_v41"}, prediction_date=DAY)
+    project.put("daily_scores_v41", [row | {"prediction_date": YESTERDAY}, row])
+    rows = project.read("daily_scores", {"daily_scores": "daily_scores_v41"}, prediction_date=DAY)
     assert rows.to_pylist() == [row]
     return rows
 
 
-def ranks(house: House) -> pa.Table:
-    [row] = scores(house).to_pylist()
-    rows = house.read("score_ranks", {"daily_scores": "daily_scores_v41"}, prediction_date=DAY)
+def ranks(project: ProjectWarehouse) -> pa.Table:
+    [row] = scores(project).to_pylist()
+    rows = project.read("score_ranks", {"daily_scores": "daily_scores_v41"}, prediction_date=DAY)
     assert rows.to_pylist() == [{"score": row["score"], "percentile": row["percentile"]}]
     return rows
 
 
-def profile(house: House) -> pa.Table:
+def profile(project: ProjectWarehouse) -> pa.Table:
     row = {"feature": "tenure_months", "row_count": 4, "missing_count": 1, "mean": 2.5, "psi": None}
     stored = [{"prediction_date": DAY - timedelta(days=age), **row, "retrospective": False} for age in range(4)]
-    house.put("feature_profile_v40", stored)
+    project.put("feature_profile_v40", stored)
     window = {"first_day": DAY - timedelta(days=2), "last_day": YESTERDAY}
-    rows = house.read("feature_profile", {"feature_profile": "feature_profile_v40"}, **window)
+    rows = project.read("feature_profile", {"feature_profile": "feature_profile_v40"}, **window)
     assert by_key(rows.to_pylist()) == by_key(stored[1:3])
     return rows
 
 
-def features_of_day(house: House) -> pa.Table:
-    rows = house.read("features_of_day", {"features": "features_v41"}, prediction_date=YESTERDAY)
-    assert by_key(rows.to_pylist()) == house.stored(house.catalogue["features_v41"], YESTERDAY)
+def features_of_day(project: ProjectWarehouse) -> pa.Table:
+    rows = project.read("features_of_day", {"features": "features_v41"}, prediction_date=YESTERDAY)
+    assert by_key(rows.to_pylist()) == stored(project, project.catalogue["features_v41"], YESTERDAY)
     return rows
 
 
-def rows_of_days(house: House) -> pa.Table:
-    table = house.catalogue["features_v41"]
+def rows_of_days(project: ProjectWarehouse) -> pa.Table:
+    table = project.catalogue["features_v41"]
     names, days = {"dated": table.full_name}, {"first_day": DAY, "last_day": DAY}
-    rows = house.warehouse.read(sql.bind(sql.load("rows_of_days"), names, days))
-    assert by_key(rows.to_pylist()) == house.stored(table)
+    rows = project.warehouse.read(sql.bind(sql.load("rows_of_days"), names, days))
+    assert by_key(rows.to_pylist()) == stored(project, table)
     return rows
 
 
-def rows_of_table(house: House) -> pa.Table:
+def rows_of_table(project: ProjectWarehouse) -> pa.Table:
     rows = [{"version": "v4.0.0", "model_sha256": "0" * 64}]
-    house.put(tables.PRODUCTION, rows)
-    names = {"undated": house.catalogue[tables.PRODUCTION].full_name}
-    found = house.warehouse.read(sql.bind(sql.load("rows_of_table"), names, {}))
+    project.put(tables.PRODUCTION, rows)
+    names = {"undated": project.catalogue[tables.PRODUCTION].full_name}
+    found = project.warehouse.read(sql.bind(sql.load("rows_of_table"), names, {}))
     assert found.select(["version", "model_sha256"]).to_pylist() == rows
     return found
 
 
-def latest_features(house: House) -> pa.Table:
-    rows = house.read("production_features", {"features": "features_v40"})
-    assert by_key(rows.to_pylist()) == house.stored(house.catalogue["features_v40"])
-    view = next(view for view in house.catalogue.views if view.name == "v4_production_features")
-    viewed = house.warehouse.read(Query("view", f"SELECT * FROM `{view.dataset}`.`{view.name}`"))
+def latest_features(project: ProjectWarehouse) -> pa.Table:
+    rows = project.read("production_features", {"features": "features_v40"})
+    assert by_key(rows.to_pylist()) == stored(project, project.catalogue["features_v40"])
+    view = next(view for view in project.catalogue.views if view.name == "v4_production_features")
+    viewed = project.warehouse.read(Query("view", f"SELECT * FROM `{view.dataset}`.`{view.name}`"))
     assert by_key(viewed.to_pylist()) == by_key(rows.to_pylist())
     return rows
 
 
-def contacted_yesterday(house: House) -> pa.Table:
-    rows = house.read("leads_contacted_yesterday", prediction_date=DAY)
+def legacy_features(project: ProjectWarehouse) -> pa.Table:
+    """The same rows, each with the firm of its advisor, and the day's first write."""
+    rows = project.read("legacy_features", {"features": "features_v40"})
+    extra = ("firm_crd", "firm_name", "has_fintrx_match", "feature_extraction_timestamp")
+    plain = [{name: value for name, value in row.items() if name not in extra} for row in rows.to_pylist()]
+    assert by_key(plain) == stored(project, project.catalogue["features_v40"])
+    firms = {row["advisor_crd"]: row for row in stored(project, project.catalogue[tables.ADVISOR_FIRMS])}
+    for row in rows.to_pylist():
+        firm = firms.get(row["advisor_crd"], {})
+        assert (row["firm_crd"], row["firm_name"]) == (firm.get("firm_crd"), firm.get("firm_name"))
+        assert row["has_fintrx_match"] >= (row["firm_crd"] is not None)
+        assert row["feature_extraction_timestamp"] == WRITTEN_AT
+    assert {row["has_fintrx_match"] for row in rows.to_pylist()} == {0, 1}
+    return rows
+
+
+def contacted_yesterday(project: ProjectWarehouse) -> pa.Table:
+    rows = project.read("leads_contacted_yesterday", prediction_date=DAY)
     assert set(rows["contacted_on"].to_pylist()) == {YESTERDAY}
     assert set(rows["prediction_date"].to_pylist()) == {DAY}
     return rows
 
 
-def coverage(house: House) -> pa.Table:
-    house.put("daily_scores_v40", [score_of(lead) for lead in ("extra", "twice", "twice")])
-    house.put("daily_scores_v41", [score_of(lead) for lead in ("twice", "missing", "also missing")])
+def coverage(project: ProjectWarehouse) -> pa.Table:
+    project.put("daily_scores_v40", [score_of(lead) for lead in ("extra", "twice", "twice")])
+    project.put("daily_scores_v41", [score_of(lead) for lead in ("twice", "missing", "also missing")])
     aliases = {"expected": "daily_scores_v41", "actual": "daily_scores_v40"}
-    rows = house.read("lead_coverage", aliases, prediction_date=DAY)
+    rows = project.read("lead_coverage", aliases, prediction_date=DAY)
     assert rows.to_pylist() == [
         {"expected_count": 3, "actual_count": 3, "distinct_count": 2, "missing_count": 2, "extra_count": 1}
     ]
-    nothing = house.read("lead_coverage", aliases, prediction_date=YESTERDAY).to_pylist()
+    nothing = project.read("lead_coverage", aliases, prediction_date=YESTERDAY).to_pylist()
     assert [set(row.values()) for row in nothing] == [{0}]
     return rows
 
@@ -170,31 +209,31 @@ def score_of(lead_id: str) -> dict[str, Any]:
     return {"prediction_date": DAY, "lead_id": lead_id}
 
 
-def latest_writes(house: House) -> pa.Table:
+def latest_writes(project: ProjectWarehouse) -> pa.Table:
     base = {"table_name": "t", "prediction_date": DAY, "sequence": 1, "written_at": WRITTEN_AT, "row_count": 9}
     base |= {"retrospective": True, "definition_sha256": "0" * 64, "run_id": None, "replace_reason": None}
     writes = [base | {"sequence": sequence} for sequence in (1, 3, 2)]
     writes += [base | {"table_name": "u"}, base | {"prediction_date": YESTERDAY}]
-    house.put(tables.PARTITION_WRITES, writes)
-    rows = house.read(tables.PARTITION_WRITES, first_day=DAY, last_day=DAY)
+    project.put(tables.PARTITION_WRITES, writes)
+    rows = project.read(tables.PARTITION_WRITES, first_day=DAY, last_day=DAY)
     assert by_key(rows.to_pylist()) == [writes[1], writes[3]]
     return rows
 
 
-def observations(house: House) -> pa.Table:
-    rows = house.read("recent_source_observations", first_day=YESTERDAY, last_day=YESTERDAY)
+def observations(project: ProjectWarehouse) -> pa.Table:
+    rows = project.read("recent_source_observations", first_day=YESTERDAY, last_day=YESTERDAY)
     columns = [column.name for column in sql.load("recent_source_observations").columns]
-    stored = house.stored(house.catalogue[tables.SOURCE_OBSERVATIONS], YESTERDAY)
-    assert by_key(rows.to_pylist()) == [{name: row[name] for name in columns} for row in stored]
+    of_yesterday = stored(project, project.catalogue[tables.SOURCE_OBSERVATIONS], YESTERDAY)
+    assert by_key(rows.to_pylist()) == [{name: row[name] for name in columns} for row in of_yesterday]
     return rows
 
 
-def trained(house: House) -> pa.Table:
-    rows = house.warehouse.read(first_morning(house.catalogue, DAY, 43))
-    waiting = {row["lead_id"] for row in house.stored(house.catalogue[tables.SCORED_LEADS])}
+def trained(project: ProjectWarehouse) -> pa.Table:
+    rows = project.warehouse.read(first_morning(project.catalogue, DAY, 43))
+    waiting = {row["lead_id"] for row in stored(project, project.catalogue[tables.SCORED_LEADS])}
     assert set(rows["lead_id"].to_pylist()) <= waiting
     assert set(rows["contacted_on"].to_pylist()) == {YESTERDAY}
-    house.put(tables.TRAINING_SET, rows.to_pylist())
+    project.put(tables.TRAINING_SET, rows.to_pylist())
     return rows
 
 
@@ -202,13 +241,13 @@ CONTACTS: dict[str, Any] = {"first_contact": DAY - timedelta(days=100), "last_co
 COHORT = CONTACTS | {"first_scored": DAY - timedelta(days=99), "last_scored": DAY + timedelta(days=2)}
 
 
-def outcomes(house: House) -> pa.Table:
+def outcomes(project: ProjectWarehouse) -> pa.Table:
     window: dict[str, Any] = {
         "first_contact": CONTACTS["first_contact"],
         "last_matured": DAY - timedelta(days=44),
         "window_days": 43,
     }
-    rows = house.read(tables.LEAD_OUTCOMES, **of_day(DAY), **window)
+    rows = project.read(tables.LEAD_OUTCOMES, **of_day(DAY), **window)
     found = rows.to_pylist()
     assert {row["converted"] for row in found if (row["contacted_on"] or DAY) > window["last_matured"]} == {None}
     assert {row["converted"] for row in found if (row["contacted_on"] or DAY) <= window["last_matured"]} == {
@@ -216,29 +255,29 @@ def outcomes(house: House) -> pa.Table:
         False,
     }
     assert max(row["called_on"] for row in found if row["called_on"]) <= YESTERDAY
-    house.put(tables.LEAD_OUTCOMES, found)
+    project.put(tables.LEAD_OUTCOMES, found)
     return rows
 
 
-def calls(house: House) -> pa.Table:
-    known = {row["called_on"] for row in outcomes(house).to_pylist()}
+def calls(project: ProjectWarehouse) -> pa.Table:
+    known = {row["called_on"] for row in outcomes(project).to_pylist()}
     first = DAY - timedelta(days=50)
-    rows = house.read("call_days", prediction_date=DAY, first_day=first)
+    rows = project.read("call_days", prediction_date=DAY, first_day=first)
     assert sorted(rows["called_on"].to_pylist()) == sorted(day for day in known if day and day >= first)
     return rows
 
 
-def in_time(house: House) -> list[dict[str, Any]]:
+def in_time(project: ProjectWarehouse) -> list[dict[str, Any]]:
     """Rows of scored_leads 1 to 3 days after contact."""
-    rows = [row for day in (YESTERDAY, DAY) for row in house.stored(house.catalogue[tables.SCORED_LEADS], day)]
+    rows = [row for day in (YESTERDAY, DAY) for row in stored(project, project.catalogue[tables.SCORED_LEADS], day)]
     return [row for row in rows if 1 <= (row["prediction_date"] - row["contacted_on"]).days <= 3]
 
 
-def cohort_leads(house: House) -> pa.Table:
-    known = {row["lead_id"]: row for row in outcomes(house).to_pylist()}
-    rows = house.read("cohort_leads", prediction_date=DAY, **COHORT)
+def cohort_leads(project: ProjectWarehouse) -> pa.Table:
+    known = {row["lead_id"]: row for row in outcomes(project).to_pylist()}
+    rows = project.read("cohort_leads", prediction_date=DAY, **COHORT)
     found = {row["lead_id"]: row for row in rows.to_pylist()}
-    listed = {row["lead_id"]: row["contacted_on"] for row in reversed(in_time(house))}
+    listed = {row["lead_id"]: row["contacted_on"] for row in reversed(in_time(project))}
     assert {lead for lead, row in found.items() if row["is_listed"]} == set(listed)
     for lead, row in found.items():
         assert row["called_on"] == (known[lead]["called_on"] if lead in known else None)
@@ -248,12 +287,12 @@ def cohort_leads(house: House) -> pa.Table:
     return rows
 
 
-def cohort_scores(house: House) -> pa.Table:
-    [base] = scores(house).to_pylist()
-    listed = in_time(house)
+def cohort_scores(project: ProjectWarehouse) -> pa.Table:
+    [base] = scores(project).to_pylist()
+    listed = in_time(project)
     made = [base | {key: row[key] for key in ("prediction_date", "lead_id")} for row in listed]
-    house.put("daily_scores_v41", [*made, base | {"lead_id": "nobody"}])
-    rows = house.read("cohort_scores", {"daily_scores": "daily_scores_v41"}, **COHORT)
+    project.put("daily_scores_v41", [*made, base | {"lead_id": "nobody"}])
+    rows = project.read("cohort_scores", {"daily_scores": "daily_scores_v41"}, **COHORT)
     keys = ("lead_id", "contacted_on", "prediction_date")
     assert sorted(tuple(row.values())[:3] for row in rows.to_pylist()) == sorted(
         tuple(row[key] for key in keys) for row in listed
@@ -262,20 +301,37 @@ def cohort_scores(house: House) -> pa.Table:
     return rows
 
 
-def churn(house: House) -> pa.Table:
-    [base] = scores(house).to_pylist()
+def cohort_bundles(project: ProjectWarehouse) -> pa.Table:
+    """Each artifact of a day once, rows that name no bundle too; other days are not asked."""
+    [base] = scores(project).to_pylist()
+    made = [base | {"lead_id": str(number)} for number in range(3)]
+    made += [one | {"prediction_date": YESTERDAY, "bundle_sha256": None} for one in made]
+    made += [base | {"prediction_date": YESTERDAY, "model_sha256": "2" * 64}]
+    made += [base | {"prediction_date": DAY + timedelta(days=1)}]
+    project.put("daily_scores_v41", made)
+    days = {"first_scored": YESTERDAY, "last_scored": DAY}
+    rows = project.read("cohort_bundles", {"daily_scores": "daily_scores_v41"}, **days)
+    assert sorted(map(str, rows.to_pylist())) == sorted(
+        str({"scored_on": day, "model_sha256": model * 64, "bundle_sha256": bundle})
+        for day, model, bundle in ((DAY, "0", "1" * 64), (YESTERDAY, "0", None), (YESTERDAY, "2", "1" * 64))
+    )
+    return rows
+
+
+def churn(project: ProjectWarehouse) -> pa.Table:
+    [base] = scores(project).to_pylist()
     today = {"stayed": 10, "new in it": 10, "new to all": 10, "elsewhere": 9}
     before = {"stayed": 10, "new in it": 9, "elsewhere": 10}
     made = [base | {"lead_id": lead, "decile": decile} for lead, decile in today.items()]
     made += [base | {"lead_id": lead, "decile": one, "prediction_date": YESTERDAY} for lead, one in before.items()]
-    house.put("daily_scores_v41", made)
+    project.put("daily_scores_v41", made)
     names = {"daily_scores": "daily_scores_v41"}
-    rows = house.read("top_decile_churn", names, prediction_date=DAY, day_before=YESTERDAY)
+    rows = project.read("top_decile_churn", names, prediction_date=DAY, day_before=YESTERDAY)
     assert rows.to_pylist() == [{"top_count": 3, "known_count": 2, "new_count": 1}]
     return rows
 
 
-def compared(house: House) -> pa.Table:
+def compared(project: ProjectWarehouse) -> pa.Table:
     columns = sql.load(tables.LIFT_COMPARISON).columns
     base: dict[str, Any] = {
         column.name: {"INT64": 3, "FLOAT64": 0.5, "BOOL": False}.get(column.type) for column in columns
@@ -286,9 +342,9 @@ def compared(house: House) -> pa.Table:
         for day in (YESTERDAY, DAY)
         for question in ("promotion", "rollback")
     ]
-    house.put(tables.LIFT_COMPARISON, stored[::-1])
-    assert house.read(tables.LIFT_COMPARISON, first_day=DAY, last_day=DAY).to_pylist() == stored[2:]
-    rows = house.read(tables.LIFT_COMPARISON, first_day=YESTERDAY, last_day=DAY)
+    project.put(tables.LIFT_COMPARISON, stored[::-1])
+    assert project.read(tables.LIFT_COMPARISON, first_day=DAY, last_day=DAY).to_pylist() == stored[2:]
+    rows = project.read(tables.LIFT_COMPARISON, first_day=YESTERDAY, last_day=DAY)
     assert rows.to_pylist() == stored
     return rows
 
@@ -301,28 +357,29 @@ def decile_row(day: date, decile: int) -> dict[str, Any]:
     }
 
 
-def by_decile(house: House) -> pa.Table:
+def by_decile(project: ProjectWarehouse) -> pa.Table:
     stored = [decile_row(day, decile) for day in (YESTERDAY, DAY) for decile in (1, 10)]
-    house.put(tables.LIFT_BY_DECILE, stored[::-1])
-    rows = house.read(tables.LIFT_BY_DECILE, first_day=DAY, last_day=DAY)
+    project.put(tables.LIFT_BY_DECILE, stored[::-1])
+    rows = project.read(tables.LIFT_BY_DECILE, first_day=DAY, last_day=DAY)
     assert rows.to_pylist() == stored[2:]
     return rows
 
 
-def weekly(house: House) -> pa.Table:
+def weekly(project: ProjectWarehouse) -> pa.Table:
     # A Sunday and the Monday after it; DAY is a Tuesday.
     monday = DAY - timedelta(days=1)
     stored = [decile_row(monday - timedelta(days=age), 10) for age in (-2, 0, 1, 3, 7)]
-    house.put(tables.LIFT_BY_DECILE, stored)
-    rows = house.read("weekly_lift_by_decile")
+    project.put(tables.LIFT_BY_DECILE, stored)
+    rows = project.read("weekly_lift_by_decile")
     found = sorted((row["week_from"], row["prediction_date"], row["is_closed"]) for row in rows.to_pylist())
     last = monday - timedelta(days=7)
     assert found == [(last, monday - timedelta(days=1), True), (monday, monday + timedelta(days=2), False)]
-    view = next(view for view in house.catalogue.views if view.name == "v4_weekly_lift_by_decile")
-    viewed = house.warehouse.read(Query("view", f"SELECT * FROM `{view.dataset}`.`{view.name}`"))
+    view = next(view for view in project.catalogue.views if view.name == "v4_weekly_lift_by_decile")
+    viewed = project.warehouse.read(Query("view", f"SELECT * FROM `{view.dataset}`.`{view.name}`"))
     assert by_key(viewed.to_pylist()) == by_key(rows.to_pylist())
-    to_monday = Catalogue(Datasets(), house.catalogue.versions, week=Weeks(end_on="monday").date_part)
-    others = house.warehouse.read(to_monday.query("weekly_lift_by_decile"))
+    datasets = project.catalogue.datasets
+    to_monday = Catalogue(datasets, project.catalogue.versions, week=Weeks(end_on="monday").date_part)
+    others = project.warehouse.read(to_monday.query("weekly_lift_by_decile"))
     assert sorted({(row["week_from"], row["prediction_date"], row["is_closed"]) for row in others.to_pylist()}) == [
         (monday - timedelta(days=13), monday - timedelta(days=7), True),
         (monday - timedelta(days=6), monday, True),
@@ -331,20 +388,55 @@ def weekly(house: House) -> pa.Table:
     return rows
 
 
-def zones(house: House) -> pa.Table:
-    rows = house.read("time_zones", cutoff=cutoff(DAY))
+def zones(project: ProjectWarehouse) -> pa.Table:
+    rows = project.read("time_zones", cutoff=cutoff(DAY))
     assert rows.to_pylist() == [{"session_hour": cutoff(DAY).hour, "new_york_hour": 0, "new_york_date": DAY}]
     return rows
 
 
-def built(name: str, house: House) -> pa.Table:
-    rows = house.read(name, **{key: value for key, value in of_day(DAY).items() if key in sql.load(name).params})
-    assert by_key(rows.to_pylist()) == house.stored(house.catalogue[name])
+def built(name: str, project: ProjectWarehouse) -> pa.Table:
+    rows = project.read(name, **{key: value for key, value in of_day(DAY).items() if key in sql.load(name).params})
+    assert by_key(rows.to_pylist()) == stored(project, project.catalogue[name])
     return rows
 
 
-EXECUTIONS = {name: partial(built, name) for name in BUILT} | {
+def read_source(name: str, project: ProjectWarehouse) -> pa.Table:
+    """A source as every other file reads it: value for value what the reference makes of the world."""
+    world = reference.readable(worlds.random_world(random.Random(2), DAY, leads=120), DAY)
+    rows = project.read(name, **of_day(DAY))
+    if name == tables.LEAD:
+        stamps = ("entered_contacting", "entered_call_scheduled", "created_at")
+        names = dict(zip(stamps, STAMPS, strict=True)) | {"id": "Id"}
+        found = [row for row in rows.to_pylist() if row["id"]]
+        expected = [
+            {key: row[column] for key, column in names.items()}
+            | {
+                "advisor_crd": reference.advisor_crd(row["FA_CRD__c"]),
+                "has_crd": reference.is_present(row["FA_CRD__c"]),
+            }
+            for row in world.leads
+        ]
+        assert len(found) < rows.num_rows
+    else:
+        found = rows.to_pylist()
+        expected = {
+            tables.CONTACTS: world.contacts,
+            tables.HISTORY: world.history,
+            tables.PROTOCOL: world.protocol,
+        }[name]
+    keys = list(expected[0])
+    as_texts = [sorted(" ".join(str(row[key]) for key in keys) for row in side) for side in (found, expected)]
+    assert as_texts[0] == as_texts[1]
+    return rows
+
+
+STAMPS = ("stage_entered_contacting__c", "Stage_Entered_Call_Scheduled__c", "CreatedDate")
+EXECUTIONS: dict[str, Callable[[ProjectWarehouse], pa.Table]] = {
+    name: partial(read_source, name) for name in tables.SOURCES
+}
+EXECUTIONS |= {name: partial(built, name) for name in BUILT} | {
     "call_days": calls,
+    "cohort_bundles": cohort_bundles,
     "cohort_leads": cohort_leads,
     "cohort_scores": cohort_scores,
     "daily_scores": scores,
@@ -352,6 +444,7 @@ EXECUTIONS = {name: partial(built, name) for name in BUILT} | {
     "features_of_day": features_of_day,
     "lead_coverage": coverage,
     "lead_outcomes": outcomes,
+    "legacy_features": legacy_features,
     "leads_contacted_yesterday": contacted_yesterday,
     "lift_by_decile": by_decile,
     "lift_comparison": compared,
@@ -366,10 +459,12 @@ EXECUTIONS = {name: partial(built, name) for name in BUILT} | {
     "training_set": trained,
     "weekly_lift_by_decile": weekly,
 }
-EXECUTIONS |= deployment_sql.EXECUTIONS | salesforce_sql.EXECUTIONS
+EXECUTIONS |= deployment_sql.EXECUTIONS | evaluation_sql.EXECUTIONS | salesforce_sql.EXECUTIONS
+EXECUTIONS |= prospects_sql.EXECUTIONS
 """File to a function that executes it, asserts its rows and returns them."""
-ABRIDGED = {"features_of_day", "leads_contacted_yesterday", "production_features", "rows_of_days", "rows_of_table"}
-ABRIDGED |= deployment_sql.ABRIDGED | salesforce_sql.ABRIDGED
+ABRIDGED = {"features_of_day", "leads_contacted_yesterday", "legacy_features", "production_features"}
+ABRIDGED |= {"rows_of_days", "rows_of_table"}
+ABRIDGED |= deployment_sql.ABRIDGED | evaluation_sql.ABRIDGED | salesforce_sql.ABRIDGED | prospects_sql.ABRIDGED
 """Files whose header names their first columns and says in words which others follow."""
 
 
@@ -378,8 +473,10 @@ def test_every_file_of_sql_is_executed_here():
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_makes_exactly_the_columns_of_its_header_in_its_types(house, name):
-    file, rows = sql.load(name), EXECUTIONS[name](house)
+def test_a_file_makes_exactly_the_columns_of_its_header_in_its_types(project, name, monkeypatch):
+    names = asked(monkeypatch, project)
+    file, rows = sql.load(name), EXECUTIONS[name](project)
+    assert name in names
     assert rows.num_rows > 0
     said = [column.name for column in file.columns]
     assert [found for found in rows.column_names if found in said or name not in ABRIDGED] == said
@@ -390,15 +487,15 @@ def test_a_file_makes_exactly_the_columns_of_its_header_in_its_types(house, name
 
 
 @pytest.mark.parametrize("name", [*BUILT, tables.TRAINING_SET, tables.PRODUCTION, tables.DEPLOYMENTS])
-def test_a_stored_table_has_the_contract_of_its_header(house, name):
+def test_a_stored_table_has_the_contract_of_its_header(project, name):
     file = sql.load(name)
-    found = list(house.warehouse.columns(house.catalogue[name]).items())
+    found = list(project.warehouse.columns(project.catalogue[name]).items())
     assert found == [(column.name, column.type) for column in file.columns]
 
 
 @pytest.mark.parametrize("name", [*BUILT, tables.TRAINING_SET])
-def test_a_file_keeps_the_grain_and_the_domains_its_header_promises(house, name):
-    file, rows = sql.load(name), EXECUTIONS[name](house)
+def test_a_file_keeps_the_grain_and_the_domains_its_header_promises(project, name):
+    file, rows = sql.load(name), EXECUTIONS[name](project)
     grain = [word for word in re.split(r", | and ", file.grain.removeprefix("one row per ")) if word]
     assert rows.group_by(grain).aggregate([]).num_rows == rows.num_rows
     for column in file.columns:
@@ -411,19 +508,19 @@ def test_a_file_keeps_the_grain_and_the_domains_its_header_promises(house, name)
             assert (pc.max(values).as_py() or 0) <= column.high, column.name
 
 
-def test_observations_count_rows_nulls_and_the_newest_entry_before_the_cutoff(house):
+def test_observations_count_rows_nulls_and_the_newest_entry_before_the_cutoff(project):
     known = cutoff(DAY)
     lead = dict.fromkeys(worlds.SCHEMAS["lead"].names)
     leads = [
-        lead | {"Id": "old", "CreatedDate": known - timedelta(hours=1), "stage_entered_contacting__c": known},
-        lead | {"Id": "new", "CreatedDate": known, "Email": "a@example.com"},
+        lead | {"Id": OLD, "CreatedDate": known - timedelta(hours=1), "stage_entered_contacting__c": known},
+        lead | {"Id": NEW, "CreatedDate": known, "Email": "a@example.com"},
     ]
-    kept = house.warehouse.read(Query("leads", f"SELECT * FROM {house.catalogue[tables.LEAD].full_name}"))
+    kept = project.warehouse.read(Query("leads", f"SELECT * FROM {project.catalogue[tables.LEAD].full_name}"))
     try:
-        house.put(tables.LEAD, leads)
-        found = house.read(tables.SOURCE_OBSERVATIONS, **of_day(DAY)).to_pylist()
+        project.put(tables.LEAD, leads)
+        found = project.read(tables.SOURCE_OBSERVATIONS, **of_day(DAY)).to_pylist()
     finally:
-        house.warehouse.replace_table(house.catalogue[tables.LEAD], kept.to_batches())
+        project.warehouse.replace_table(project.catalogue[tables.LEAD], kept.to_batches())
     of_leads = {row["column_name"]: (row["row_count"], row["null_count"]) for row in found if row["source"] == "lead"}
     assert (of_leads["Id"], of_leads["Email"], of_leads["stage_entered_contacting__c"]) == ((1, 0), (1, 1), (1, 1))
     assert {row["latest_at"] for row in found if row["source"] == "lead"} == {known - timedelta(hours=1)}
@@ -442,23 +539,23 @@ def test_observations_count_rows_nulls_and_the_newest_entry_before_the_cutoff(ho
 def test_a_training_lead_converted_within_43_new_york_days_of_contact(tmp_path, called, converted):
     catalogue = load({"V4_HOME": str(tmp_path)}).rollout.catalogue
     warehouse = DuckDBWarehouse(path=str(tmp_path / "warehouse.duckdb"))
-    lead = dict.fromkeys(worlds.SCHEMAS["lead"].names) | {"Id": "a", "FA_CRD__c": "1"}
+    lead = dict.fromkeys(worlds.SCHEMAS["lead"].names) | {"Id": OLD, "FA_CRD__c": "1"}
     lead |= {
         "stage_entered_contacting__c": datetime(2025, 7, 14, 20, tzinfo=UTC),
         "Stage_Entered_Call_Scheduled__c": called,
     }
     with warehouse.session():
         warehouse.create(catalogue.sources)
-        for key, rows in worlds.tables(reference.World(leads=[lead])).items():
+        for key, rows in worlds.tables(reference.SourceRows(leads=[lead])).items():
             warehouse.replace_table(catalogue[key], rows.to_batches())
         found = warehouse.read(first_morning(catalogue, DAY, 43)).to_pylist()
     assert [row["converted"] for row in found] == ([] if converted is None else [converted])
 
 
 @pytest.mark.parametrize("name", BUILT)
-def test_a_composed_query_equals_the_chain_written_table_by_table(house, name):
-    query = sql.compose(name, [(key, key) for key in tables.SHARED], house.catalogue.names(), of_day(DAY))
-    assert by_key(house.warehouse.read(query).to_pylist()) == house.stored(house.catalogue[name])
+def test_a_composed_query_equals_the_chain_written_table_by_table(project, name):
+    query = sql.compose(name, [(key, key) for key in tables.SHARED], project.catalogue.names(), of_day(DAY))
+    assert by_key(project.warehouse.read(query).to_pylist()) == stored(project, project.catalogue[name])
 
 
 # --- the model's features ------------------------------------------------------------------------------------------
@@ -615,7 +712,7 @@ def test_a_file_that_is_not_there_is_named():
         sql.load("scored_deals")
 
 
-def test_a_table_nobody_knows_and_a_parameter_nobody_gave_are_named():
+def test_an_unknown_table_and_a_missing_parameter_are_named():
     file = sql.parse("counted", GOOD)
     with pytest.raises(SqlFileError, match=r"reads \['lead'\], which has no name\. Known: \['leads'\]"):
         sql.bind(file, {"leads": "`crm`.`Lead`"}, {"day": DAY})

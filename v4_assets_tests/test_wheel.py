@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from v4_assets.operations.ci import SAMPLE, SAMPLE_DAY, SAMPLE_NOW
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 
 pytestmark = pytest.mark.extended
 
@@ -120,7 +120,7 @@ def test_a_wheel_holds_the_package_and_what_it_reads_as_they_are(wheel):
 
 
 def test_the_installed_package_is_not_the_clone_s(installed):
-    where = "import v4_assets.project as p; print(p.PACKAGE, p.PROJECT)"
+    where = "import v4_assets.project_files as p; print(p.PACKAGE, p.PROJECT)"
     package, project = map(Path, installed.python(where).split())
     assert package.is_relative_to(installed.environment)
     assert project == package / "_project"
@@ -137,7 +137,7 @@ def test_the_first_day_runs_from_an_unrelated_folder_in_the_home_of_the_user(ins
 
 
 def test_the_dagster_workspace_of_the_wheel_loads(installed):
-    package = Path(installed.python("import v4_assets.project as p; print(p.PROJECT)"))
+    package = Path(installed.python("import v4_assets.project_files as p; print(p.PROJECT)"))
     command = [installed.environment / "bin" / "python", "-m", "dagster", "definitions", "validate"]
     done([*command, "-w", package / "workspace.yaml", "--log-level", "error"], installed.folder)
 

@@ -2,7 +2,7 @@
 -- It holds the leads contacted in the widest cohort or later, and those called since then, whenever they were contacted.
 -- grain:   one row per prediction_date and lead_id
 -- inputs:  {{lead}}
--- names:   {{lead.id}}, {{lead.advisor_crd}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}, {{lead.entered_call_scheduled}}
+-- names:   {{lead.id}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}, {{lead.entered_call_scheduled}}
 -- params:  @prediction_date DATE, @cutoff TIMESTAMP (prediction_date 00:00 New York), @first_contact DATE (of the widest cohort), @last_matured DATE (contacted by then, the outcome is known), @window_days INT64 (outcome window), @retrospective BOOL
 -- output:
 --   prediction_date        DATE    the day of evaluation
@@ -17,15 +17,18 @@
 
 WITH one_row_per_lead AS (
   -- A duplicated Lead row counts once. A row that is further along its stages wins, so that no as-of day can see it open again.
-  SELECT *
+  SELECT
+    *,
+    LOGICAL_OR(is_gone) OVER (PARTITION BY {{lead.id}}) AS is_gone_in_a_row
   FROM {{lead}}
+  WHERE {{lead.id}} IS NOT NULL
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY {{lead.id}}
     ORDER BY
       {{lead.entered_call_scheduled}} IS NULL,
       {{lead.entered_contacting}} DESC NULLS LAST,
       {{lead.created_at}} DESC NULLS LAST,
-      {{lead.advisor_crd}} DESC NULLS LAST,
+      found_advisor_crd DESC NULLS LAST,
       {{lead.company}} DESC NULLS LAST,
       {{lead.email}} DESC NULLS LAST,
       {{lead.linkedin}} DESC NULLS LAST,
@@ -42,8 +45,8 @@ known AS (
     DATE(
       IF({{lead.entered_call_scheduled}} < @cutoff, {{lead.entered_call_scheduled}}, NULL), 'America/New_York'
     ) AS called_on,
-    COALESCE(REGEXP_CONTAINS({{lead.advisor_crd}}, r'\S'), FALSE) AS has_crd,
-    UPPER(COALESCE({{lead.company}}, '')) LIKE '%SAVVY%' AS is_own
+    has_crd,
+    is_own
   FROM one_row_per_lead
 )
 

@@ -7,6 +7,7 @@
 --   question                     STRING [promotion | rollback]  what the cohort was sized for
 --   version                      STRING  the version judged
 --   model_sha256                 STRING  the artifact that scored the cohort; NULL when no lead is covered or several artifacts scored it
+--   bundle_sha256                STRING  sha256 of everything that can change its scores; NULL where model_sha256 is, and before schema 2
 --   cohort_from                  DATE  first day of contact
 --   cohort_to                    DATE  last day of contact: the outcome window and the label lag before the day
 --   leads                        INT64 [0..]  covered: first scored 1 to 3 days after contact and before conversion, by every compared version
@@ -44,14 +45,16 @@
 --   called_lift                  FLOAT64 [0..]  among the leads the version live at their first score did not deprioritise
 --   top_decile_churn             FLOAT64 [0..1]  of the day's top decile, the share that was scored the day before and was not in it then
 --   retrospective                BOOL  computed on another day than prediction_date
+--   silent_days                  INT64 [0..]  days of contact left out, as calls that should have been recorded after them were not; NULL before schema 2
 
 SELECT
-  prediction_date, question, version, model_sha256, cohort_from, cohort_to, leads, conversions, uncovered,
-  converted_before_scored, called_before_contact, live_share, longest_silence_days, base_rate, top_leads,
+  prediction_date, question, version, model_sha256, bundle_sha256, cohort_from, cohort_to, leads, conversions,
+  uncovered, converted_before_scored, called_before_contact, live_share, longest_silence_days, base_rate, top_leads,
   top_conversions, lift, lift_low, lift_high, top_decile_conversion, top_decile_conversion_low,
   top_decile_conversion_high, auc, auc_low, auc_high, auc_se, only_own_top, only_baseline_top, lift_difference,
   lift_difference_low, lift_difference_high, auc_difference, auc_difference_low, auc_difference_high,
-  within_week_lift, top_change, top_change_by_chance, as_served_lift, called_lift, top_decile_churn, retrospective
+  within_week_lift, top_change, top_change_by_chance, as_served_lift, called_lift, top_decile_churn, retrospective,
+  silent_days
 FROM {{lift_comparison}}
 WHERE prediction_date BETWEEN @first_day AND @last_day
 ORDER BY prediction_date, question, version

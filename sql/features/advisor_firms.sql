@@ -5,7 +5,7 @@
 -- output:
 --   prediction_date          DATE    the scored day
 --   advisor_crd              INT64   the advisor
---   firm_crd                 INT64   current firm: latest history row covering the day (tie: smallest id), else the contact's
+--   firm_crd                 INT64   current firm: latest history row covering the day (tie: smallest id), else the contact's; NULL when that registration has no company id
 --   firm_name                STRING  its name on the row it came from
 --   firm_started_on          DATE    start at the current firm
 --   prior_experience_months  INT64 [0..]  months of the rows begun before the current firm and ended by the day
@@ -76,8 +76,8 @@ registered AS (
     LATEST_REGISTERED_EMPLOYMENT_COMPANY AS firm_name,
     LATEST_REGISTERED_EMPLOYMENT_START_DATE AS started_on
   FROM contact
-  WHERE LATEST_REGISTERED_EMPLOYMENT_COMPANY_CRD_ID IS NOT NULL
-    AND LATEST_REGISTERED_EMPLOYMENT_START_DATE <= @prediction_date
+  -- Without a company id it is no firm, but its start and its name still tell tenure and wirehouse.
+  WHERE LATEST_REGISTERED_EMPLOYMENT_START_DATE <= @prediction_date
 ),
 
 current_firm AS (

@@ -38,6 +38,7 @@
 WITH outcome AS (
   SELECT {{lead.id}} AS lead_id, MAX(DATE({{lead.entered_call_scheduled}}, 'America/New_York')) AS call_on
   FROM {{lead}}
+  WHERE {{lead.id}} IS NOT NULL
   GROUP BY {{lead.id}}
 )
 

@@ -8,7 +8,8 @@
 --   scores_table   STRING  its daily scores
 --   model_uri      STRING  where its bundle lies
 --   model_sha256   STRING  sha256 of its booster file
+--   bundle_sha256  STRING  sha256 of everything that can change its scores; NULL before schema 2, where v4_schema.facts has it
 --   event_id       STRING  the deployment event that made it live
 
-SELECT version, features_view, scores_table, model_uri, model_sha256, event_id
+SELECT version, features_view, scores_table, model_uri, model_sha256, bundle_sha256, event_id
 FROM {{production}}

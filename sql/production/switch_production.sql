@@ -1,7 +1,7 @@
 -- switch_production: make another version live, if production has not changed since the decision.
 -- grain:   one row
 -- inputs:  {{production}}, {{partition_writes}}
--- params:  @version STRING, @features_view STRING, @scores_table STRING, @model_uri STRING, @model_sha256 STRING, @event_id STRING, @expected_event_id STRING, @evidence_table STRING, @evidence_day STRING, @evidence_sequence INT64
+-- params:  @version STRING, @features_view STRING, @scores_table STRING, @model_uri STRING, @model_sha256 STRING, @bundle_sha256 STRING, @event_id STRING, @expected_event_id STRING, @evidence_table STRING, @evidence_day STRING, @evidence_sequence INT64
 -- output:
 --   version  STRING  the live version; the other columns are those of production
 
@@ -14,6 +14,7 @@ SET
   scores_table = @scores_table,
   model_uri = @model_uri,
   model_sha256 = @model_sha256,
+  bundle_sha256 = @bundle_sha256,
   event_id = @event_id
 WHERE event_id = @expected_event_id
   AND @evidence_sequence = (

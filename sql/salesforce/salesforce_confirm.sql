@@ -1,11 +1,11 @@
--- salesforce_confirm: take over what a job's log says of its leads: values that were confirmed, leads that were refused.
+-- salesforce_confirm: apply a job's log to the known state: confirmed values, refused leads, leads in doubt.
 -- grain:   one row per lead
 -- inputs:  {{salesforce_state}}, {{salesforce_sync_log}}
 -- params:  @job_key STRING, @prediction_date DATE, @known_at TIMESTAMP
 -- output:
 --   lead_id  STRING  the other columns are those of salesforce_state
 
--- A lead whose fields were emptied carries nothing: it has no row.
+-- A lead whose fields were emptied carries nothing: it has no row. A lead in doubt has a row without values.
 INSERT INTO {{salesforce_state}} (
   org_id, lead_id, score, percentile, deprioritize, model_version, as_of, refused_code, refused_message, refused_on,
   known_at
@@ -16,7 +16,7 @@ SELECT
   IF(outcome = 'confirmed', score, NULL),
   IF(outcome = 'confirmed', percentile, NULL),
   IF(outcome = 'confirmed', deprioritize, NULL),
-  model_version,
+  IF(in_doubt, NULL, model_version),
   IF(outcome = 'confirmed', prediction_date, NULL),
   IF(outcome = 'quarantined', code, NULL),
   IF(outcome = 'quarantined', message, NULL),
@@ -25,4 +25,4 @@ SELECT
 FROM {{salesforce_sync_log}}
 WHERE prediction_date = @prediction_date
   AND job_key = @job_key
-  AND (outcome = 'quarantined' OR (outcome = 'confirmed' AND model_version IS NOT NULL))
+  AND (outcome = 'quarantined' OR ((outcome = 'confirmed' OR in_doubt) AND model_version IS NOT NULL))

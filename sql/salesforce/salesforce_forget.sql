@@ -1,4 +1,4 @@
--- salesforce_forget: drop what was known of the leads of which a job's log knows better, or knows that nobody knows.
+-- salesforce_forget: delete the known state of the leads for which a job's log has a newer one.
 -- grain:   one row per lead
 -- inputs:  {{salesforce_state}}, {{salesforce_sync_log}}
 -- params:  @org_id STRING, @job_key STRING, @prediction_date DATE
@@ -12,5 +12,6 @@ WHERE org_id = @org_id
     FROM {{salesforce_sync_log}}
     WHERE prediction_date = @prediction_date
       AND job_key = @job_key
-      AND (outcome IN ('confirmed', 'quarantined') OR in_doubt)
+      -- A lead whose emptying is in doubt keeps its state, so that it is emptied again.
+      AND (outcome IN ('confirmed', 'quarantined') OR (in_doubt AND model_version IS NOT NULL))
   )

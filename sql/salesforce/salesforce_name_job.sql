@@ -1,4 +1,4 @@
--- salesforce_name_job: note the org's id of a job, if nobody has settled the job meanwhile.
+-- salesforce_name_job: note the org's id of a job, if the job is not settled meanwhile.
 -- grain:   one row
 -- inputs:  {{salesforce_jobs}}
 -- params:  @job_key STRING, @job_id STRING

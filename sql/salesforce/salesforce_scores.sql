@@ -9,8 +9,9 @@
 --   deprioritize   BOOL       percentile <= 20: not called
 --   model_version  STRING     the version that scored
 --   model_sha256   STRING     sha256 of its booster file
+--   bundle_sha256  STRING     sha256 of everything that can change its scores; NULL before schema 2
 --   scored_at      TIMESTAMP  when
 
-SELECT lead_id, score, percentile, deprioritize, model_version, model_sha256, scored_at
+SELECT lead_id, score, percentile, deprioritize, model_version, model_sha256, bundle_sha256, scored_at
 FROM {{daily_scores}}
 WHERE prediction_date = @prediction_date

@@ -15,11 +15,12 @@
 --   reason_3         STRING     the third
 --   model_version    STRING     the version that scored
 --   model_sha256     STRING     sha256 of its booster file
+--   bundle_sha256    STRING     sha256 of everything that can change its scores; NULL before schema 2, where v4_schema.facts has it
 --   scored_at        TIMESTAMP  when
 --   retrospective    BOOL       scored on another day than prediction_date
 
 SELECT
   prediction_date, lead_id, advisor_crd, score, percentile, decile, deprioritize, reason_1, reason_2, reason_3,
-  model_version, model_sha256, scored_at, retrospective
+  model_version, model_sha256, bundle_sha256, scored_at, retrospective
 FROM {{daily_scores}}
 WHERE prediction_date = @prediction_date

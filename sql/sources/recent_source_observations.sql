@@ -8,8 +8,10 @@
 --   column_name      STRING     one of its columns
 --   row_count        INT64 [0..]  rows of the source
 --   null_count       INT64 [0..]  rows in which the column is NULL
+--   impossible_count  INT64 [0..]  rows whose value cannot be; NULL before release 0.2
+--   impossible_examples  STRING  the smallest and the largest such value
 --   latest_at        TIMESTAMP  newest entry before the cut-off
 
-SELECT prediction_date, source, column_name, row_count, null_count, latest_at
+SELECT prediction_date, source, column_name, row_count, null_count, impossible_count, impossible_examples, latest_at
 FROM {{source_observations}}
 WHERE prediction_date BETWEEN @first_day AND @last_day

@@ -10,7 +10,7 @@ SELECT upgraded.*
 FROM (
   SELECT
     @schema_version AS version,
-    CAST(@previous_schema AS INT64) AS previous,
+    CAST(@previous_schema AS INT64) AS previous, -- engines agree: a whole number
     @recorded_at AS recorded_at,
     @release AS release,
     @recorded_by AS recorded_by,

@@ -1,4 +1,4 @@
-"""The command `v4 ci`: what a build asks, told as a table, as JSON, or as a page of the build."""
+"""The command `v4 ci`: the checks of a build, as a table, as JSON, or as a page of the build."""
 
 import sys
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ def check_build(target: str | None, day: date | None, as_json: bool) -> None:
 def _report(settings: Settings, target: str | None, day: date | None) -> Report:
     from v4_assets.operations import ci
 
-    if target:
+    if target is not None:
         return ci.on_dataset(settings, target, day or settings.clock.today())
     if settings.warehouse == "bigquery":
         raise V4Error(

@@ -5,16 +5,33 @@ import sys
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
-from v4_assets.cli import ci, operations, register, rollout, scripts, studies
-from v4_assets.cli.output import DAY, Number, json_option, say, told
+from v4_assets.cli import (
+    ci,
+    migration,
+    operations,
+    orders,
+    prospects,
+    register,
+    rollout,
+    scripts,
+    studies,
+    sync,
+    takeover,
+)
+from v4_assets.cli.output import DAY, Number, json_option, optional_reason, outcome_text, say
 from v4_assets.config.environment import load
-from v4_assets.errors import V4Error
+from v4_assets.errors import DAMAGED, V4Error
 from v4_assets.sample import Story
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+ENGINES = ("duckdb", "_duckdb")
+"""Packages whose errors are a damaged or misused warehouse file when nothing else has explained them."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,32 +79,38 @@ def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -
 
 
 @cli.command()
+@click.option("--tables-only", is_flag=True, help="Adopt nothing yet: score and compare your own models first.")
 @json_option
-def init(as_json: bool) -> None:
+def init(tables_only: bool, as_json: bool) -> None:
     """Create or upgrade tables and views; adopt the baseline.
 
     Running it again changes nothing.
     """
     from v4_assets.operations import operate
 
-    done = operate.init(load())
-    text = f"{done.live.version} is live."
+    done = operate.init(load(), adopting=not tables_only)
+    text = f"{done.live.version} is live." if done.live else "No version is live; `v4 init` adopts the baseline."
     if done.upgraded_from:
         text = f"The warehouse was upgraded from schema {done.upgraded_from} to {done.schema}. {text}"
-    content = {"live": done.live.version, "event_id": done.live.event_id}
+    content = {"live": done.live and done.live.version, "event_id": done.live and done.live.event_id}
     say(content | {"schema": done.schema, "upgraded_from": done.upgraded_from}, text, as_json)
 
 
 @cli.command()
-@click.option("--date", "day", type=DAY, required=True, help="The day to score: a date, or today.")
-@click.option("--replace-live", metavar="REASON", help="Give up what was written on that day; the reason is recorded.")
+@click.option("--date", "day", type=DAY, required=True, help="The day to score: a date, today or yesterday.")
+@click.option(
+    "--replace-live",
+    metavar="REASON",
+    callback=optional_reason,
+    help="Give up what was written on that day; the reason is recorded.",
+)
 @json_option
 def run(day: date, replace_live: str | None, as_json: bool) -> None:
     """The daily job for one day, in this process. Exit code 0: done and no blocking check failed."""
     from v4_assets.operations import operate
 
     outcome = operate.run_day(load(), day, replace_live=replace_live)
-    say(outcome, told(outcome, f"{day}"), as_json)
+    say(outcome, outcome_text(outcome, f"{day}"), as_json)
     sys.exit(0 if outcome.success else 1)
 
 
@@ -105,7 +128,7 @@ def backfill(first: date, last: date, evaluate: bool, as_json: bool) -> None:
     runs = operate.backfill(settings, first, last)
     if evaluate:
         runs += operate.evaluate(settings, days_between(first, last))
-    lines = [told(outcome, f"{start} to {end}") for start, end, outcome in runs] or ["No gaps: nothing to do."]
+    lines = [outcome_text(outcome, f"{start} to {end}") for start, end, outcome in runs] or ["No gaps: nothing to do."]
     say([{"from": start, "to": end, **asdict(outcome)} for start, end, outcome in runs], "\n".join(lines), as_json)
     sys.exit(0 if all(outcome.success for _, _, outcome in runs) else 1)
 
@@ -126,16 +149,22 @@ def score(version: str, source: Path, target: Path) -> None:
 
 
 @cli.command()
-@click.option("--story", "wanted", type=click.Choice(Story), default=Story.ROLLOUT, show_default=True)
+@click.option(
+    "--story",
+    "wanted",
+    type=click.Choice([story.value for story in Story]),
+    default=Story.ROLLOUT.value,
+    show_default=True,
+)
 @click.option("--all", "every", is_flag=True, help="All stories.")
-def demo(wanted: Story, every: bool) -> None:
+def demo(wanted: str, every: bool) -> None:
     """Play a rollout on sample data with the real jobs and sensors.
 
     The clock moves from morning to morning.
     """
     from v4_assets.sample import demo as demo_story
 
-    sys.exit(demo_story.tell(load(), wanted=list(Story) if every else [wanted]))
+    sys.exit(demo_story.play(load(), wanted=list(Story) if every else [Story(wanted)]))
 
 
 @cli.command()
@@ -157,9 +186,14 @@ def dev(port: int) -> None:
 for command in (
     *operations.COMMANDS,
     *rollout.COMMANDS,
+    *orders.COMMANDS,
+    *prospects.COMMANDS,
     *studies.COMMANDS,
+    sync.sync,
     *scripts.COMMANDS,
     *register.COMMANDS,
+    *takeover.COMMANDS,
+    *migration.COMMANDS,
     *ci.COMMANDS,
 ):
     cli.add_command(command)
@@ -168,15 +202,35 @@ for command in (
 def main() -> None:
     """Entry point: an error of the user's is one sentence and exit code 2, without a traceback."""
     try:
-        cli(standalone_mode=True)
+        sys.exit(cli(standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+    except click.UsageError as error:
+        _refuse(_of_usage(error))
+    except click.Abort:
+        _refuse("Interrupted.")
     except V4Error as error:
-        click.echo(f"v4: {' '.join(str(error).split())}", err=True)
-        sys.exit(2)
+        _refuse(str(error))
     except OSError as error:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise  # without a path it is not the user's file
-        click.echo(f"v4: {_of_files(error)}", err=True)
-        sys.exit(2)
+        _refuse(_of_files(error))
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ENGINES:
+            raise
+        _refuse(f"The warehouse failed: {str(error).splitlines()[0]}. {DAMAGED}")
+    sys.exit(2)
+
+
+def _refuse(sentence: str) -> None:
+    click.echo(f"v4: {' '.join(sentence.split())}", err=True)
+
+
+def _of_usage(error: click.UsageError) -> str:
+    """One sentence on options or arguments that are missing, unknown or invalid."""
+    path = error.ctx.command_path if error.ctx else "v4"
+    message = error.format_message().rstrip()
+    return f"{message if message.endswith(('.', '?')) else message + '.'} `{path} --help` lists what it takes."
 
 
 def _of_files(error: OSError) -> str:
@@ -187,6 +241,8 @@ def _of_files(error: OSError) -> str:
 
 
 def _progress(unit: str, total: int | None) -> "tqdm[Any]":
+    from tqdm import tqdm
+
     return tqdm(total=total, unit=f" {unit}", unit_scale=True, disable=None, leave=False)
 
 

@@ -1,21 +1,23 @@
-"""What the commands share: how a day is written, how an outcome is told."""
+"""What the commands share: how a day is written, how an outcome is printed."""
 
 import json
 from dataclasses import asdict, is_dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from v4_assets.clock import cutoff, parse_instant
 from v4_assets.config.environment import load
+from v4_assets.reasons import escaped
 
 if TYPE_CHECKING:
     from v4_assets.operations.operate import Outcome
 
 
 class Day(click.ParamType[date]):
-    """A date, or `today` for New York's by the configured clock."""
+    """A date, or `today` or `yesterday` in New York by the configured clock."""
 
     name = "day"
 
@@ -23,12 +25,12 @@ class Day(click.ParamType[date]):
         """The date meant by the text."""
         if isinstance(value, date):
             return value
-        if value == "today":
-            return load().clock.today()
+        if value in ("today", "yesterday"):
+            return load().clock.today() - timedelta(days=value == "yesterday")
         try:
             return date.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is not a date. Write it like 2026-01-05, or today.", param, ctx)
+            self.fail(f"{value!r} is not a date. Write it like 2026-01-05, or today or yesterday.", param, ctx)
 
 
 class Number(click.FloatRange):
@@ -42,11 +44,23 @@ class Number(click.FloatRange):
         return number
 
 
+def given_reason(_: click.Context, __: click.Parameter, value: str) -> str:
+    """A reason that says something, its control characters written out."""
+    if not value.strip():
+        raise click.BadParameter("The reason is empty. It is recorded: write why, such as --reason 'lift fell'.")
+    return escaped(value.strip())
+
+
+def optional_reason(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The same where the option may be left out."""
+    return None if value is None else given_reason(context, parameter, value)
+
+
 DAY = Day()
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
-def told(outcome: "Outcome", what: str) -> str:
+def outcome_text(outcome: "Outcome", what: str) -> str:
     """How a run ended, its failed checks and errors indented below."""
     verdict = "done" if outcome.success else "FAILED"
     lines = [f"{what}: {verdict}, {outcome.checks_passed} checks passed (run {outcome.run_id})"]
@@ -54,7 +68,16 @@ def told(outcome: "Outcome", what: str) -> str:
         f"  {failed.severity}  {failed.asset}.{failed.check}: {failed.description}" for failed in outcome.checks_failed
     ]
     lines += [f"  {error}" for error in outcome.errors]
+    lines += [f"  waits: {outcome.waits}"] if outcome.waits else []
     return "\n".join(lines)
+
+
+def instant_of(text: str) -> datetime:
+    """A day, meaning its 00:00 in New York, or an instant. Raises SettingsError."""
+    try:
+        return cutoff(date.fromisoformat(text))
+    except ValueError:
+        return parse_instant(text)
 
 
 def say(content: object, text: str, as_json: bool) -> None:

@@ -1,11 +1,12 @@
-"""The commands that only look: the odds of a policy, another policy on what was recorded, a sync's preview."""
+"""Studies that change nothing: odds and replay."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from v4_assets.cli.output import DAY, Number, json_option, say
 from v4_assets.config.environment import load, load_existing
@@ -17,90 +18,120 @@ if TYPE_CHECKING:
     from v4_assets.studies.replay import Replayed
 
 DEFAULT = Assumptions
-MOVES = ("enters_top_decile", "leaves_top_decile", "enters_deprioritized", "leaves_deprioritized")
+Command = Callable[..., Any]
+
+
+def _option(name: str, kind: "click.ParamType[Any]", default: object, text: str) -> Callable[[Command], Any]:
+    """An option that shows its default."""
+    return click.option(name, type=kind, default=default, show_default=True, help=text)
+
+
+def _options(command: Command) -> Command:
+    """The assumptions of `v4 odds`, in the order of its help."""
+    given = DEFAULT
+    for add in reversed(
+        [
+            _option("--leads-per-week", Number(1, 1e6), given.leads_per_week, "Newly contacted leads per week."),
+            _option("--base-rate", Number(0.0001, 0.5), given.base_rate, "Share of contacted leads that converts."),
+            _option(
+                "--covered-share",
+                Number(0.01, 1),
+                given.covered_share,
+                "Of the conversions, the share called after the lead's first score; only these judge a ranking.",
+            ),
+            click.option("--uneven", is_flag=True, help="Weeks and months vary as they did at the firm."),
+            _option("--healthy-lift", Number(0.1, 10), given.healthy.lift, "True lift of a healthy candidate."),
+            _option("--healthy-auc", Number(0.01, 0.99), given.healthy.auc, "True AUC of a healthy candidate."),
+            _option("--fallen-lift", Number(0.1, 10), given.fallen.lift, "Lift after the signal is gone."),
+            _option("--fallen-auc", Number(0.01, 0.99), given.fallen.auc, "AUC after the signal is gone."),
+            _option(
+                "--top-effort",
+                Number(0.1, 10),
+                given.top_effort,
+                "Assumed: how many times as often the live version's top decile converts because it is called first.",
+            ),
+            _option(
+                "--bottom-effort",
+                Number(0, 10),
+                given.bottom_effort,
+                "Assumed: the same of the live version's bottom fifth; 0: never called.",
+            ),
+            _option(
+                "--listed-share",
+                Number(0.01, 1),
+                given.listed_share,
+                "Assumed: leads are this best share of the live version's own list; 1: they come from elsewhere.",
+            ),
+            _option(
+                "--list-correlation",
+                Number(0, 0.99),
+                given.list_correlation,
+                "Correlation of the live version's scores on the list and at contact.",
+            ),
+            click.option(
+                "--from-data",
+                is_flag=True,
+                help="Measure volume, base rate, covered share and timing on the warehouse's matured leads.",
+            ),
+            click.option("--no-model-error", is_flag=True, help="Leave out the range over other models, for speed."),
+            _option(
+                "--histories", click.IntRange(1, 100_000), given.histories, "Simulated histories (more = more precise)."
+            ),
+            click.option("--seed", type=click.IntRange(0), default=given.seed, show_default=True),
+        ]
+    ):
+        command = add(command)
+    return command
+
+
+MEASURED = ("leads_per_week", "base_rate", "covered_share", "uneven")
+"""Options that --from-data replaces."""
 
 
 @click.command("odds")
-@click.option(
-    "--leads-per-week",
-    type=Number(1, 1e6),
-    default=DEFAULT.leads_per_week,
-    show_default=True,
-    help="Newly contacted leads per week.",
-)
-@click.option(
-    "--base-rate",
-    type=Number(0.0001, 0.5),
-    default=DEFAULT.base_rate,
-    show_default=True,
-    help="Share of contacted leads that converts.",
-)
-@click.option(
-    "--healthy-lift",
-    type=Number(0.1, 10),
-    default=DEFAULT.healthy.lift,
-    show_default=True,
-    help="True lift of a healthy candidate.",
-)
-@click.option(
-    "--healthy-auc",
-    type=Number(0.01, 0.99),
-    default=DEFAULT.healthy.auc,
-    show_default=True,
-    help="True AUC of a healthy candidate.",
-)
-@click.option(
-    "--fallen-lift",
-    type=Number(0.1, 10),
-    default=DEFAULT.fallen.lift,
-    show_default=True,
-    help="Lift after the signal is gone.",
-)
-@click.option(
-    "--fallen-auc",
-    type=Number(0.01, 0.99),
-    default=DEFAULT.fallen.auc,
-    show_default=True,
-    help="AUC after the signal is gone.",
-)
-@click.option(
-    "--histories",
-    type=click.IntRange(1, 100_000),
-    default=DEFAULT.histories,
-    show_default=True,
-    help="Number of simulated histories (more = more precise).",
-)
-@click.option("--seed", type=click.IntRange(0), default=DEFAULT.seed, show_default=True)
+@_options
 @json_option
+@click.pass_context
 def show_odds(
-    leads_per_week: float,
-    base_rate: float,
+    context: click.Context,
+    /,
     healthy_lift: float,
     healthy_auc: float,
     fallen_lift: float,
     fallen_auc: float,
-    histories: int,
-    seed: int,
+    from_data: bool,
+    no_model_error: bool,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Simulate how often the policy errs at your volume.
 
-    Counts false rollbacks and promotions, and the weeks until a fall is detected.
+    Counts false rollbacks and promotions, the weeks until a fall is detected, and the early warnings.
     """
+    from v4_assets.resources import store
+    from v4_assets.studies import from_data as measuring
     from v4_assets.studies import odds
+    from v4_assets.studies.odds_text import as_text
 
     rollout = load().rollout
     assumptions = DEFAULT(
         outcome_window_days=rollout.outcome_window_days,
-        leads_per_week=leads_per_week,
-        base_rate=base_rate,
         healthy=Strength(lift=healthy_lift, auc=healthy_auc),
         fallen=Strength(lift=fallen_lift, auc=fallen_auc),
-        histories=histories,
-        seed=seed,
+        **given,
     )
-    found = odds.simulate(assumptions, rollout.policy, rollout.evaluation)
-    say(odds.as_dict(found), odds.as_text(found), as_json)
+    if from_data:
+        stated = [one for one in MEASURED if context.get_parameter_source(one) is ParameterSource.COMMANDLINE]
+        if stated:
+            names = ", ".join(f"--{one.replace('_', '-')}" for one in stated)
+            raise click.UsageError(f"--from-data measures {names}; leave one of them out.")
+        settings = load_existing()
+        assumptions = measuring.measured(store(settings, reading=True), rollout, settings.clock, assumptions)
+    try:
+        found = odds.simulate(assumptions, rollout.policy, rollout.evaluation, model_error=not no_model_error)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    say(odds.as_dict(found), as_text(found), as_json)
 
 
 @click.command("replay")
@@ -118,49 +149,12 @@ def show_replay(policy: Path | None, first: date | None, last: date, as_json: bo
     from v4_assets.studies import replay as replaying
 
     settings = load_existing()
+    if first and first > last:
+        raise PolicyError(f"The range from {first} to {last} is empty. Give the earlier day first.")
     other = read_rollout(policy) if policy else settings.rollout
     _verify_same_outcome(settings.rollout, other)
     days = _replayed(settings.rollout, other, first or settings.rollout.first_day, last)
-    content = [
-        {
-            "day": one.day,
-            "phase": one.phase.value,
-            "action": one.decision.action.value,
-            "reason": one.decision.reason,
-            "retrospective": one.retrospective,
-            "happened": one.happened,
-        }
-        for one in days
-    ]
-    say(content, replaying.as_text(days), as_json)
-
-
-@click.group("sync")
-def sync() -> None:
-    """Show what Salesforce would be sent."""
-
-
-@sync.command("preview")
-@click.option("--version", default=None, help="As if this version were live.  [default: the candidate]")
-@click.option("--date", "day", type=DAY, default="today", show_default=True)
-@json_option
-def show_preview(version: str | None, day: date, as_json: bool) -> None:
-    """Count the records that a switch would change.
-
-    Also lists the leads that enter and leave the top decile and the deprioritised set.
-    """
-    from v4_assets.resources import store
-    from v4_assets.salesforce import preview as sync_preview
-
-    settings = load_existing()
-    found = sync_preview.preview(
-        store(settings), settings.rollout, settings.clock, version or settings.rollout.candidate, day
-    )
-    moves = {name: list(getattr(found, name)) for name in MOVES}
-    lines = [f"{found.version} on {found.day}, compared with {found.compared_with}:"]
-    lines += [f"  {count:>8,}  {what.replace('_', ' ')}" for what, count in found.counts.items()]
-    content = {"day": found.day, "version": found.version, "compared_with": found.compared_with, **found.counts}
-    say({**content, "lead_ids": moves}, "\n".join(lines), as_json)
+    say(replaying.as_dicts(days), replaying.as_text(days), as_json)
 
 
 def _verify_same_outcome(recorded: Rollout, other: Rollout) -> None:
@@ -174,13 +168,15 @@ def _verify_same_outcome(recorded: Rollout, other: Rollout) -> None:
 
 
 def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Sequence[Replayed]":
+    from v4_assets.evaluation import booked_calls
     from v4_assets.resources import store
     from v4_assets.studies import replay as replaying
 
-    record = store(load_existing())
+    record = store(load_existing(), reading=True)
     with record.session():
         events = record.events()
         recorded = record.comparisons(first, last)
+        warning = booked_calls.read_warning(record, rollout, events, last)
     if not events or not recorded:
         raise PolicyError(
             f"No evidence is recorded from {first} to {last}. `v4 run` records it every day, `v4 backfill --evaluate` "
@@ -189,6 +185,8 @@ def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Seq
     happened: dict[date, list[str]] = {}
     for event in events:
         happened.setdefault(event.day, []).append(event.event)
+    if warning and warning.alarm:
+        happened.setdefault(warning.alarm.day, []).append(f"early warning: {warning.sentence(rollout.candidate)}")
     return replaying.replay(
         recorded,
         other.policy,
@@ -201,4 +199,4 @@ def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Seq
     )
 
 
-COMMANDS = (show_odds, show_replay, sync)
+COMMANDS = (show_odds, show_replay)

@@ -11,9 +11,9 @@ from pydantic.fields import FieldInfo
 
 from v4_assets.config import environment as settings
 from v4_assets.config import salesforce as salesforce_target
-from v4_assets.config.entries import Entry, entries, kind, meaning
 from v4_assets.config.rollout import Rollout
-from v4_assets.project import PROJECT
+from v4_assets.config.rollout_entries import Entry, entries, kind, meaning
+from v4_assets.project_files import PROJECT
 
 PAGE = PROJECT / "docs" / "configuration.md"
 INTRO = """# Configuration

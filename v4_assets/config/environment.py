@@ -18,7 +18,7 @@ from v4_assets.config.rollout_policy import Frozen
 from v4_assets.config.salesforce import TARGET_VARIABLES, SalesforceTarget, from_environment, refuse_password_login
 from v4_assets.config.variables import PREFIX, FromEnvironment, verify_names
 from v4_assets.errors import SettingsError
-from v4_assets.project import IS_CLONE, PROJECT
+from v4_assets.project_files import IS_CLONE, PROJECT
 
 DEMO_CLOCK = "demo-clock"
 STAND_IN_ORG = "org"
@@ -190,10 +190,7 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
             "V4_WAREHOUSE is bigquery, but V4_BIGQUERY_PROJECT is not set. Set it to the project to query in."
         )
     if settings.now:
-        try:
-            parse_instant(settings.now)
-        except SettingsError as error:
-            raise SettingsError(f"V4_NOW: {error}") from error
+        _verify_clock(settings.now)
     return settings
 
 
@@ -212,11 +209,24 @@ def with_environment(**changes: str) -> dict[str, str]:
     return {**os.environ, **changes}
 
 
+def _verify_clock(now: str) -> None:
+    """Raise SettingsError for a V4_NOW that is no instant, or whose day is still to come and has no partition."""
+    try:
+        fixed = Clock(parse_instant(now)).today()
+    except SettingsError as error:
+        raise SettingsError(f"V4_NOW: {error}") from error
+    if fixed > Clock().today():
+        raise SettingsError(
+            f"V4_NOW: {now!r} is in the future, it is {Clock().today()} in New York. A fixed clock replays past days: "
+            "give one, or unset V4_NOW."
+        )
+
+
 def _demo_clock(home: Path) -> str | None:
     file = home / DEMO_CLOCK
     return file.read_text(encoding="utf-8").strip() if file.is_file() else None
 
 
 def _demo_org(home: Path) -> str:
-    """Where scores go unless somebody says: into the stand-in org of a finished demo, otherwise nowhere."""
+    """Default target: the stand-in org after a demo, otherwise a dry run."""
     return "local" if (home / DEMO_CLOCK).is_file() and (home / STAND_IN_ORG).is_dir() else "dry-run"

@@ -7,13 +7,21 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from v4_assets.config.rollout_daily import DailyRun
-from v4_assets.config.rollout_policy import Evaluation, Frozen, Policy, Share
-from v4_assets.config.rollout_references import FOLDER, ReferencePlaces
-from v4_assets.config.rollout_salesforce import SalesforceSync
-from v4_assets.config.rollout_sources import Sources
+from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, Share
+from v4_assets.config.rollout_prospects import Prospects
+from v4_assets.config.rollout_systems import (
+    FOLDER,
+    ColumnName,
+    ImpossibleValues,
+    ReferencePlaces,
+    SalesforceSync,
+    SourceColumn,
+    Sources,
+)
 from v4_assets.errors import SettingsError
-from v4_assets.tables import Catalogue, Datasets, VersionNames
+from v4_assets.sources.columns import SOURCE_COLUMNS
+from v4_assets.sql import Column
+from v4_assets.tables import LEAD, Catalogue, Datasets, VersionNames
 
 
 class HyperParameters(Frozen):
@@ -50,18 +58,28 @@ class Version(Frozen):
     """View of the latest day's features."""
     scores_table: Annotated[str, Field(pattern=r"^\w+$")]
     """Table of its scores."""
+    legacy_columns: bool = False
+    """Add firm_crd, firm_name, has_fintrx_match and feature_extraction_timestamp to features_view, for old readers."""
     train: HyperParameters | None = None
     """XGBoost parameters; leave them out for a model trained elsewhere."""
+    source_columns: dict[ColumnName, SourceColumn] = Field(default_factory=dict)
+    """Columns of the source tables that only this version needs."""
+
+
+DatasetName = Annotated[
+    str, Field(pattern=r"^((?:[a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]*\.)?[A-Za-z_]\w*$", max_length=1024)
+]
+"""On BigQuery also PROJECT.DATASET."""
 
 
 class DatasetNames(Frozen):
     """The datasets of the CRM copy, the advisor data, and the tables this project writes."""
 
-    crm: str
+    crm: DatasetName
     """The copy of the CRM: leads, Broker Protocol members."""
-    advisors: str
+    advisors: DatasetName
     """Advisors and their employments."""
-    features: str
+    features: DatasetName
     """All tables and views that this project writes."""
 
 
@@ -73,8 +91,12 @@ class CheckLimits(Frozen):
     missing_rate_change: Share
     distinct_scores: Annotated[int, Field(ge=2)]
     psi: Annotated[float, Field(gt=0)]
+    unscored_share: Share = 0.01
+    """Blocking: largest share of leads with a value that a model does not take, such as a number out of range. Up to it
+    these leads are left unscored by every version."""
     source_age_days: dict[str, Annotated[int, Field(ge=1)]]
     """Greatest age of the newest entry of each source, in days."""
+    impossible_values: ImpossibleValues = ImpossibleValues()
 
 
 class PreDeployment(Frozen):
@@ -127,10 +149,13 @@ class Rollout(Frozen):
     evaluation: Evaluation
     policy: Policy
     salesforce: SalesforceSync
+    prospects: Prospects = Prospects()
     references: ReferencePlaces = ReferencePlaces()
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Rollout":
+        if unknown := sorted(self.references.objects.keys() - self.versions.keys()):
+            raise ValueError(f"references.objects names {unknown}, which is not among versions {sorted(self.versions)}")
         for role in ("baseline", "candidate"):
             if getattr(self, role) not in self.versions:
                 raise ValueError(f"{role} {getattr(self, role)} is not among versions {sorted(self.versions)}")
@@ -140,6 +165,20 @@ class Rollout(Frozen):
             names = [getattr(version, attribute) for version in self.versions.values()]
             if len(set(names)) < len(names):
                 raise ValueError(f"two versions share a {attribute}: {names}")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_agree(self) -> "Rollout":
+        lead = {name.lower() for name in self.sources.lead.columns.model_dump().values() if name}
+        known: dict[tuple[str, str], SourceColumn] = {}
+        for version, entry in self.versions.items():
+            for name, column in entry.source_columns.items():
+                key = (column.table, name.lower())
+                shared = lead if column.table == LEAD else {one.name.lower() for one in SOURCE_COLUMNS[column.table]}
+                if name.lower() in shared:
+                    raise ValueError(f"{version}: {name} of {column.table} is read for every version; leave it out")
+                if known.setdefault(key, column) != column:
+                    raise ValueError(f"{version}: {name} of {column.table} is declared otherwise by another version")
         return self
 
     @model_validator(mode="after")
@@ -159,12 +198,24 @@ class Rollout(Frozen):
         return Catalogue(
             Datasets(**self.datasets.model_dump()),
             {
-                version: VersionNames(entry.key, entry.features_view, entry.scores_table)
+                version: VersionNames(entry.key, entry.features_view, entry.scores_table, entry.legacy_columns)
                 for version, entry in self.versions.items()
             },
             self.sources.lead.columns.model_dump(),
             self.policy.weeks.date_part,
+            self.source_columns,
+            self.sources.source_types,
+            self.prospects.percentile,
         )
+
+    @property
+    def source_columns(self) -> dict[str, tuple[Column, ...]]:
+        """Source table to the columns that single versions need, each once."""
+        found: dict[str, dict[str, Column]] = {}
+        for entry in self.versions.values():
+            for name, column in entry.source_columns.items():
+                found.setdefault(column.table, {}).setdefault(name.lower(), column.column(name))
+        return {table: tuple(columns.values()) for table, columns in found.items()}
 
 
 class _OnceLoader(yaml.SafeLoader):  # still safe: it builds plain values only
@@ -186,6 +237,8 @@ def read_rollout(path: Path) -> Rollout:
         raise SettingsError(f"There is no {path}. Restore it, or point V4_ROLLOUT at another.") from error
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} holds no entries such as `baseline:`. Restore it, or point V4_ROLLOUT at another.")
     try:
         return Rollout.model_validate(content, context={FOLDER: path.parent})
     except ValidationError as error:

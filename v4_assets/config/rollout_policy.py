@@ -1,20 +1,52 @@
-"""The thresholds that judge versions: `evaluation` and `policy` of rollout.yaml, validated and frozen."""
+"""When the daily run starts and what decides about versions: `daily_run`, `evaluation` and `policy` of rollout.yaml."""
 
+import re
+from datetime import date, datetime, time
 from typing import Annotated, Literal, get_args
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(gt=0, le=1)]
 AnyShare = Annotated[float, Field(ge=0, le=1)]
 WeekCount = Annotated[int, Field(ge=1, le=52)]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
+CLOCK_CHANGES = (1, 2)
+"""Hours of a New York night that a clock change repeats or skips."""
 
 
 class Frozen(BaseModel):
     """Settings that cannot change after they are read, and that refuse unknown entries."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def _time_of_day(value: object) -> time:
+    """A text HH:MM as a time. YAML reads an unquoted 10:30 as the number 630."""
+    if isinstance(value, time):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        raise ValueError(f'{value!r} is not a time; write hours and minutes in quotes, as in "06:00"')
+    found = time.fromisoformat(value)
+    if found.hour in CLOCK_CHANGES:
+        raise ValueError(f"{value} is skipped or repeated when the clock changes; choose a time outside 01:00 to 02:59")
+    return found
+
+
+class DailyRun(Frozen):
+    """When the daily job starts."""
+
+    at: Annotated[time, BeforeValidator(_time_of_day)] = time(6)
+    """Start of the daily run in New York, as "HH:MM" in quotes; 01:00 to 02:59 is refused, as clock changes repeat or
+    skip it."""
+
+    def on(self, day: date, zone: ZoneInfo) -> datetime:
+        """The instant at which the run of a day starts."""
+        return datetime.combine(day, self.at, zone)
+
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M}"
 
 
 class MinConversions(Frozen):
@@ -37,10 +69,16 @@ class Evaluation(Frozen):
     label_lag_days: Annotated[int, Field(ge=0, le=60)]
     """Days after the outcome window until every call is in the warehouse."""
     max_uncovered_share: AnyShare
-    max_silent_days: Annotated[int, Field(ge=1)]
-    """Most consecutive days without a recorded call; more mean that the outcome feed stopped."""
+    silent_calls: Annotated[float, Field(gt=0)] = 7.0
+    """A run of days without a call is abnormal when this many calls were expected on them, by weekday over the eight
+    weeks before; leads contacted up to 7 days before one are left out."""
+    holidays: tuple[Annotated[str, Field(pattern=r"^(\d{4}-)?\d{2}-\d{2}$")], ...] = ()
+    """Days on which no call is expected: MM-DD for every year, YYYY-MM-DD for one."""
     interval_level: Annotated[float, Field(gt=0.5, lt=1)]
     """Two-sided level of the intervals that are shown."""
+    leads_come_from: Literal["elsewhere", "live_list"] = "elsewhere"
+    """live_list: the leads are the best of the live version's own list. Lift and AUC then understate what a version
+    does among all advisors, and every gate says so."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "Evaluation":
@@ -75,6 +113,9 @@ class RollbackPolicy(Frozen):
     confidence: Annotated[float, Field(ge=0.5, lt=1)]
     """Of the one-sided bound."""
     weeks_running: WeeksRunning
+    conversion_line: Literal["covered", "literal"] = "covered"
+    """covered: top_decile_conversion_below times the share of conversions that covered leads hold, as the leads called
+    before their first score are in no cohort; literal: the number itself."""
     on_champion_also_failing: Literal["hold_and_alert", "rollback"]
     """Reaction to a low top-decile conversion when the baseline's is even lower: the market fell, not the model."""
 
@@ -109,14 +150,46 @@ class SunsetPolicy(Frozen):
     """Least number of days that the candidate is live without a failing gate."""
 
 
+class EarlyWarning(Frozen):
+    """The CUSUM on booked calls: the versions it tells apart, and how often it may be wrong. It never rolls back."""
+
+    healthy_lift: Annotated[float, Field(gt=0, lt=10)] = 2.03
+    """Top-decile lift of the candidate as it was measured."""
+    healthy_auc: Annotated[float, Field(gt=0, lt=1)] = 0.62
+    """Its AUC."""
+    fallen_lift: Annotated[float, Field(gt=0, lt=10)] = 1.2
+    """Lift of the candidate after the fall that the warning is for."""
+    fallen_auc: Annotated[float, Field(gt=0, lt=1)] = 0.55
+    """Its AUC."""
+    baseline_auc: Annotated[float, Field(gt=0, lt=1)] = 0.599
+    """AUC of the baseline as it was measured."""
+    baseline_lift: Annotated[float, Field(gt=0, lt=10)] = 1.51
+    """Its top-decile lift."""
+    false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.04
+    """Share of healthy candidates that may raise it within 12 weeks after the promotion."""
+
+    @model_validator(mode="after")
+    def _falls(self) -> "EarlyWarning":
+        if self.fallen_lift >= self.healthy_lift or self.fallen_auc >= self.healthy_auc:
+            raise ValueError(
+                f"fallen_lift {self.fallen_lift} and fallen_auc {self.fallen_auc} must lie below healthy_lift "
+                f"{self.healthy_lift} and healthy_auc {self.healthy_auc}"
+            )
+        return self
+
+
 class Weeks(Frozen):
     """Which days make a week, and which of them can close it."""
 
     end_on: Weekday = "sunday"
-    """Last day of a week. A week that ends on Sunday has its ISO name; any other is named by its last day."""
-    close_from: Weekday = "monday"
+    """Last day of a week. A week that ends on Sunday has its ISO name; any other is named by its last day. The ranking
+    `within_week` groups leads by the ISO week of contact whatever is set here: it decides nothing and needs only groups
+    of seven days."""
+    close_from: Weekday = "friday"
     """First day of a week whose evaluation can close it; the last evaluated day from then on does. The day after
     `end_on` admits every day."""
+    min_days_between_closes: Annotated[int, Field(ge=1, le=7)] = 5
+    """Least days between the closes of two weeks; a week that closes sooner after the one before has no close."""
 
     @property
     def last_day(self) -> int:
@@ -140,6 +213,7 @@ class Policy(Frozen):
     rollback: RollbackPolicy
     promotion: PromotionPolicy
     sunset: SunsetPolicy
+    early_warning: EarlyWarning = EarlyWarning()
     weeks: Weeks = Weeks()
     grace_minutes: Annotated[int, Field(ge=0, le=24 * 60)]
     """Minutes after `daily_run.at` from which a day without a finished run is missing; must end before midnight."""

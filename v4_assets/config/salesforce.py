@@ -1,6 +1,6 @@
 """Which Salesforce org is written to and how we log in, from the environment's V4_SALESFORCE_… variables.
 
-Secrets are SecretStr, and what is wrong is told without showing what was given.
+Secrets are SecretStr, and an error names the variable and never its value.
 """
 
 import ipaddress
@@ -19,6 +19,8 @@ from v4_assets.errors import SettingsError
 PREFIX = "V4_SALESFORCE_"
 Auth = Literal["jwt", "client-credentials"]
 LOOPBACK = f"{PREFIX}LOOPBACK"
+HOST = r"^([a-z0-9-]+\.)+(salesforce|force|cloudforce)\.(com|mil)$"
+"""Hosts of Salesforce, those of its government clouds included: no token request goes anywhere else."""
 RETIRED = ("V4_SALESFORCE_PASSWORD", "V4_SALESFORCE_SECURITY_TOKEN")
 """Variables of the login by user name and password, which Salesforce ended."""
 _NEEDED: dict[Auth, tuple[str, ...]] = {
@@ -33,8 +35,13 @@ class SalesforceTarget(FromEnvironment):
     model_config = SettingsConfigDict(env_prefix=PREFIX)
     values_shown: ClassVar[bool] = False
 
-    domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.sandbox)?\.my$")]
-    """My Domain without .salesforce.com: mydomain.my, mydomain--sbx.sandbox.my."""
+    domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.(sandbox|develop|scratch|trailblaze|demo|trial|patch))?\.my$")]
+    """My Domain without .salesforce.com: mydomain.my, mydomain--sbx.sandbox.my, mydomain-dev-ed.develop.my."""
+    login_host: Annotated[str, Field(pattern=HOST)] | None = None
+    """Host that hands out tokens, such as login.salesforce.com; unset: the My Domain's."""
+    audience: Annotated[str, Field(pattern=rf"^https://{HOST[1:]}")] | None = None
+    """Audience of the JWT: https://login.salesforce.com, https://test.salesforce.com in a sandbox, or a government
+    host; unset: the login host."""
     org_id: Annotated[str, Field(pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$")]
     """From Setup, Company Information; compared with what the org says of itself before anything is written."""
     sandbox: bool
@@ -52,7 +59,7 @@ class SalesforceTarget(FromEnvironment):
     api_version: Annotated[str, Field(pattern=r"^\d{2}\.0$")] = "66.0"
     """Of Salesforce's APIs."""
     request_floor: Annotated[int, Field(ge=0)] = 1000
-    """So many of the org's daily API requests are left to others."""
+    """Stop when fewer than this many daily API requests remain."""
     loopback: str | None = None
     """http://127.0.0.1:PORT of a stand-in org that answers in place of Salesforce; never another host."""
 
@@ -69,6 +76,16 @@ class SalesforceTarget(FromEnvironment):
     def org_id_18(self) -> str:
         """The org's id in 18 characters."""
         return to_18(self.org_id)
+
+    @property
+    def token_host(self) -> str:
+        """The host that hands out tokens."""
+        return self.login_host or f"{self.domain}.salesforce.com"
+
+    @property
+    def token_audience(self) -> str:
+        """The audience of the JWT."""
+        return self.audience or f"https://{self.token_host}"
 
     @property
     def secrets(self) -> tuple[str, ...]:

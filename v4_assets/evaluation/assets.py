@@ -8,29 +8,32 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from v4_assets import sql, tables, verdicts
-from v4_assets.arrays import Numbers
-from v4_assets.checks import Finding, gate_results, gate_specs, results, specs
+from v4_assets import judgements, sql, tables, verdicts
+from v4_assets.checks import Finding, gate_results, gate_specs, of_finding, results, specs
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
-from v4_assets.daily import about, daily_asset, days, sentence, upstream
+from v4_assets.daily import MaterializeResult, about, daily_asset, days, sentence, upstream
+from v4_assets.days_in_parallel import Judge
 from v4_assets.errors import V4Error
-from v4_assets.evaluation import checks
+from v4_assets.evaluation import booked_calls, checks, watch_basis, week_verdicts
 from v4_assets.evaluation.cohorts import last_matured, widest
 from v4_assets.evaluation.comparison import Judged
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.page import about_gates, page
 from v4_assets.evaluation.read import Evaluator
+from v4_assets.evaluation.votes import Warning
+from v4_assets.judgements import Judgement, of_gate
 from v4_assets.models import checks as model_checks
 from v4_assets.names import EVALUATION_GROUP
-from v4_assets.partition import Day, coverage, metadata_of, write_partition
+from v4_assets.partitions import Day, coverage, metadata_of, write_partition
 from v4_assets.production import events as deployments
 from v4_assets.production.decision import Gate
 from v4_assets.production.events import Event
 from v4_assets.production.gates import gates
-from v4_assets.sources import lead_checks
+from v4_assets.production.week_history import thresholds_sha256
+from v4_assets.sources import checks as source_checks
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
 from v4_assets.warehouse.writes import PartitionWrite
@@ -43,9 +46,9 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
     key = tables.LEAD_OUTCOMES
     file = sql.load(key)
 
-    def work(store: Store, day: Day) -> tuple[PartitionWrite, Sequence[Finding]]:
+    def work(store: Store, day: Day) -> tuple[PartitionWrite, Judge]:
         write = write_outcomes(store, rollout, day)
-        return write, [lead_checks.one_row_per_lead(coverage(store, day, expected=key, actual=key))]
+        return write, lambda store: [source_checks.one_row_per_lead(coverage(store, day, expected=key, actual=key))]
 
     return daily_asset(
         key,
@@ -55,7 +58,7 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
         deps=upstream(file),
         description=about(file),
         kinds={"sql"},
-        checks=(lead_checks.ONE_ROW_PER_LEAD,),
+        checks=(source_checks.ONE_ROW_PER_LEAD,),
         work=work,
     )
 
@@ -82,7 +85,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
         name=key,
         deps=[tables.LEAD_OUTCOMES, tables.SCORED_LEADS, *scores],
         partitions_def=partitions,
-        # The gates of a decision are read from one run, so each run evaluates one day.
+        # Dagster shows the checks of a run over a range on no day, so each run evaluates one.
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         group_name=EVALUATION_GROUP,
         description=f"{sentence(table.description)}\n\n{about_gates(rollout)}",
@@ -96,7 +99,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
         store: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
     ) -> MaterializeResult:
-        day = only_day(context, clock)
+        day = only_day(context, clock, store)
         with store.session(), store.warehouse.metered() as cost:
             events = store.events()
             evaluator = Evaluator.of(store, rollout, day, compared(rollout, events, day.date), events)
@@ -105,9 +108,29 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
             written = metadata_of(write, day, time.monotonic() - started)
             rows = store.comparison_rows(day.date, day.date)
             evidence = [Evidence.from_row(row) for row in rows]
+            basis = watch_basis.record_basis(evaluator)
+            if basis:
+                booked_calls.count_calls(evaluator, basis)
             judged = judge(store, rollout, day, events, evidence)
-            figures = shown(evaluator, evidence, judged)
-        findings = checks.judge(rows, rollout.evaluation)
+            week_verdicts.record(store, rollout, day, events)
+            warning = booked_calls.read_warning(store, rollout, events, day.date)
+            held = week_verdicts.late_labels(evaluator)
+            figures = shown(evaluator, evidence, judged, warning)
+            findings = [
+                *checks.judge(rows, rollout.evaluation, evaluator.fresh_silences),
+                checks.early_warning(warning, rollout.candidate),
+                checks.closes_hold(held),
+            ]
+            policy = thresholds_sha256(rollout.policy, rollout.evaluation)
+            found = (
+                *(of_gate(gate, digest(evidence), policy) for gate in judged),
+                *(of_finding(finding, policy) for finding in findings),
+            )
+            inputs = evaluator.inputs
+            judgements.record(
+                store,
+                [Judgement(write.table_name, day.date, write.sequence, inputs, str(day.run_id), clock.now(), found)],
+            )
         return dg.MaterializeResult(
             metadata={**figures, **written, **cost},
             check_results=[
@@ -119,7 +142,9 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
     return asset
 
 
-def shown(evaluator: Evaluator, evidence: Sequence[Evidence], judged: Sequence[Gate]) -> dict[str, Any]:
+def shown(
+    evaluator: Evaluator, evidence: Sequence[Evidence], judged: Sequence[Gate], warning: Warning | None
+) -> dict[str, Any]:
     """What the page of the day shows, as it stands in the warehouse."""
     store, day = evaluator.store, evaluator.day
     return page(
@@ -128,27 +153,28 @@ def shown(evaluator: Evaluator, evidence: Sequence[Evidence], judged: Sequence[G
         evidence=evidence,
         recorded=store.comparisons(day.date - timedelta(weeks=WEEKS_CHARTED), day.date),
         gates=judged,
+        warning=warning,
         deciles=store.deciles(day.date),
         events=[event for event in evaluator.events if event.day <= day.date],
         scores={version: scores_of(store, evaluator.rollout, version, day) for version in evaluator.versions},
     )
 
 
-def scores_of(store: Store, rollout: Rollout, version: str, day: Day) -> Numbers:
+def scores_of(store: Store, rollout: Rollout, version: str, day: Day) -> NDArray[Any]:
     """A version's scores of the day, float, shape (n,)."""
     key = tables.scores_key(rollout.versions[version].key)
     ranks = store.read("score_ranks", {"prediction_date": day.date}, daily_scores=key)
-    scores: Numbers = ranks["score"].to_numpy()
+    scores: NDArray[Any] = ranks["score"].to_numpy()
     return scores
 
 
-def only_day(context: dg.AssetExecutionContext, clock: Clock) -> Day:
+def only_day(context: dg.AssetExecutionContext, clock: Clock, store: Store) -> Day:
     """The day of the run. Raises V4Error for a run over several."""
-    wanted = days(context, clock)
+    wanted = days(context, clock, store)
     if len(wanted) > 1:
         raise V4Error(
-            f"{wanted[0].date} to {wanted[-1].date} are {len(wanted)} days in one run, but the gates of a day are read "
-            "from a run of its own. Launch one run per day."
+            f"{wanted[0].date} to {wanted[-1].date} are {len(wanted)} days in one run, but each run compares the "
+            "versions as of one day. Launch one run per day."
         )
     return wanted[0]
 
@@ -191,10 +217,13 @@ def judge(
 ) -> tuple[Gate, ...]:
     """Every gate of the day, evaluated on the stored evidence."""
     versions = compared(rollout, events, day.date)
+    live = week_verdicts.live_on(events, rollout)(day.date)
     return gates(
         evidence,
         candidate=rollout.candidate,
         baseline=rollout.baseline,
+        live=live,
+        covered=week_verdicts.covered(store, rollout, events, day.date),
         policy=rollout.policy,
         evaluation=rollout.evaluation,
         model_findings=bundle_findings(store, rollout, versions),
@@ -213,4 +242,11 @@ def bundle_findings(store: Store, rollout: Rollout, versions: Sequence[str]) -> 
         return []
     candidate, baseline = store.registry.load(rollout.candidate), store.registry.load(rollout.baseline)
     features = sql.load(tables.features_key(rollout.versions[rollout.candidate].key)).features
-    return model_checks.judge(candidate, baseline, len(features), rollout.pre_deployment, model_checks.TEST_FIGURES)
+    return model_checks.judge(
+        candidate,
+        baseline,
+        len(features),
+        rollout.pre_deployment,
+        model_checks.TEST_FIGURES,
+        rollout.evaluation.interval_level,
+    )

@@ -4,16 +4,18 @@ Days are New York dates, in arrays as datetime64[D] with NaT for none.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.config.rollout_policy import Evaluation
+from v4_assets.errors import V4Error
 
 FIRST_SCORE_DAYS = 3
 """Latest first score of a covered lead, in days after contact; later ones would bias the cohort to survivors."""
@@ -60,7 +62,9 @@ def widest(day: date, window_days: int, evaluation: Evaluation) -> Reach:
     return Reach(last - timedelta(days=evaluation.max_days - 1), last)
 
 
-def first_contact(reach: Reach, contacted_on: Numbers, converted: Numbers, minimum: int, min_days: int) -> date:
+def first_contact(
+    reach: Reach, contacted_on: NDArray[Any], converted: NDArray[Any], minimum: int, min_days: int
+) -> date:
     """First day of a cohort that ends with `reach`: at least `min_days` back, and early enough to hold `minimum`
     conversions, but not beyond `reach` nor before the first lead.
 
@@ -80,18 +84,20 @@ def first_contact(reach: Reach, contacted_on: Numbers, converted: Numbers, minim
 class Entries:
     """All leads that may enter a cohort, one row each: shapes (n,)."""
 
-    contacted_on: Numbers
-    converted: Numbers
+    contacted_on: NDArray[Any]
+    called_on: NDArray[Any]
+    """NaT where no call is known."""
+    converted: NDArray[Any]
     """bool: called within the outcome window, counted from the frozen day of contact."""
-    covered: Numbers
+    covered: NDArray[Any]
     """bool: first scored in time by every version and before any call."""
-    before_scored: Numbers
+    before_scored: NDArray[Any]
     """bool: called, but before it could first be scored."""
-    before_contact: Numbers
+    before_contact: NDArray[Any]
     """bool: called on a day before that of contact."""
-    scored_on: Numbers
+    scored_on: NDArray[Any]
     """The day of the first score by every version; NaT without one."""
-    rows: Mapping[str, Numbers]
+    rows: Mapping[str, NDArray[Any]]
     """Version to the row of its scores that holds a lead's first; -1 without one."""
 
 
@@ -100,14 +106,16 @@ class Cohort:
     """The covered leads contacted on certain days, shapes (n,), and how many others were contacted then."""
 
     reach: Reach
-    contacted_on: Numbers
-    scored_on: Numbers
-    converted: Numbers
-    rows: Mapping[str, Numbers]
+    contacted_on: NDArray[Any]
+    scored_on: NDArray[Any]
+    converted: NDArray[Any]
+    rows: Mapping[str, NDArray[Any]]
     """Version to the row of its scores that holds a lead's first."""
     uncovered: int
     converted_before_scored: int
     called_before_contact: int
+    silent_days: int = 0
+    """Days of contact left out, as calls that should have been recorded after them were not."""
 
 
 def entries(
@@ -118,6 +126,7 @@ def entries(
 
     A lead's first score is the one of the first day, 1 to 3 days after contact, on which every version scored it.
     """
+    _verify_single(leads["lead_id"])
     contacted, called = days_of(leads["contacted_on"]), days_of(leads["called_on"])
     positions = {version: _positions(leads["lead_id"], contacted, table) for version, table in scores.items()}
     jointly = np.logical_and.reduce([position >= 0 for position in positions.values()])
@@ -127,6 +136,7 @@ def entries(
     could_be = np.where(is_scored, scored_on, _first_possible(contacted, scored_days))
     return Entries(
         contacted_on=contacted,
+        called_on=called,
         converted=_converted(contacted, called, window_days),
         covered=is_scored & ~(called < scored_on),
         before_scored=(called >= contacted) & (called < could_be),
@@ -148,8 +158,11 @@ def likely_reach(leads: pa.Table, whole: Reach, window_days: int, minimum: int, 
     return Reach(max(whole.first, first - SPARE), whole.last)
 
 
-def cohort(entries: Entries, reach: Reach) -> Cohort:
-    """The covered leads contacted within `reach`; the others are counted by the reason of exclusion."""
+def cohort(entries: Entries, reach: Reach, silent: Collection[date] = ()) -> Cohort:
+    """The covered leads contacted within `reach`; the others are counted by the reason of exclusion.
+
+    `silent` are days of contact that `entries` were taken `without`.
+    """
     inside = (entries.contacted_on >= np.datetime64(reach.first)) & (entries.contacted_on <= np.datetime64(reach.last))
     taken, left = inside & entries.covered, inside & ~entries.covered
     return Cohort(
@@ -161,7 +174,16 @@ def cohort(entries: Entries, reach: Reach) -> Cohort:
         uncovered=int(np.sum(left & ~entries.before_scored & ~entries.before_contact)),
         converted_before_scored=int(np.sum(left & entries.before_scored)),
         called_before_contact=int(np.sum(left & entries.before_contact)),
+        silent_days=sum(reach.first <= day <= reach.last for day in silent),
     )
+
+
+def without(entries: Entries, silent: Collection[date]) -> Entries:
+    """The entries of the other days of contact."""
+    kept = ~np.isin(entries.contacted_on, np.array(sorted(silent), dtype="datetime64[D]"))
+    arrays = {field.name: getattr(entries, field.name) for field in fields(entries) if field.name != "rows"}
+    rows = {version: one[kept] for version, one in entries.rows.items()}
+    return Entries(**{name: one[kept] for name, one in arrays.items()}, rows=rows)
 
 
 def longest_silence(call_days: Collection[date], first: date, last: date) -> int:
@@ -171,21 +193,32 @@ def longest_silence(call_days: Collection[date], first: date, last: date) -> int
     return max((later - earlier).days - 1 for earlier, later in pairwise(borders))
 
 
-def days_of(column: pa.ChunkedArray) -> Numbers:
+def _verify_single(lead_ids: pa.ChunkedArray) -> None:
+    """Raise V4Error for a lead that is there twice: it would be covered once and uncovered once."""
+    counts = pc.value_counts(lead_ids)
+    twice = [str(row["values"]) for row in counts.to_pylist() if row["counts"] > 1] if len(lead_ids) else []
+    if twice:
+        raise V4Error(
+            f"{len(twice)} leads of the cohort have more than one row, the first is {min(twice)}; expected one. "
+            "Remove the double rows of lead_outcomes or scored_leads, or run the day again."
+        )
+
+
+def days_of(column: pa.ChunkedArray) -> NDArray[Any]:
     """A DATE column as datetime64[D], NaT for NULL."""
-    days: Numbers = pc.cast(column, pa.date32()).to_numpy().astype("datetime64[D]")
+    days: NDArray[Any] = pc.cast(column, pa.date32()).to_numpy().astype("datetime64[D]")
     return days
 
 
-def _converted(contacted: Numbers, called: Numbers, window_days: int) -> Numbers:
+def _converted(contacted: NDArray[Any], called: NDArray[Any], window_days: int) -> NDArray[Any]:
     """Called 0 to `window_days` days after contact, bool; comparisons with NaT are False."""
-    converted: Numbers = (called >= contacted) & (called <= contacted + np.timedelta64(window_days, "D"))
+    converted: NDArray[Any] = (called >= contacted) & (called <= contacted + np.timedelta64(window_days, "D"))
     return converted
 
 
-def _positions(lead_ids: pa.ChunkedArray, contacted: Numbers, scores: pa.Table) -> Numbers:
+def _positions(lead_ids: pa.ChunkedArray, contacted: NDArray[Any], scores: pa.Table) -> NDArray[Any]:
     """Row of `scores` for each lead, 1 to 3 days after its contact; shape (n, 3), -1 where there is none."""
-    found: Numbers = np.full((len(contacted), FIRST_SCORE_DAYS), -1, dtype=np.int64)
+    found: NDArray[Any] = np.full((len(contacted), FIRST_SCORE_DAYS), -1, dtype=np.int64)
     lead = pc.fill_null(pc.index_in(scores["lead_id"], value_set=lead_ids.combine_chunks()), -1).to_numpy()
     # A lead contacted again has scores by its second contact as well; those do not count.
     same = (lead >= 0) & (days_of(scores["contacted_on"]) == _taken(contacted, lead))
@@ -195,12 +228,13 @@ def _positions(lead_ids: pa.ChunkedArray, contacted: Numbers, scores: pa.Table) 
     return found
 
 
-def _taken(values: Numbers, rows: Numbers) -> Numbers:
+def _taken(values: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
     """values[rows]; NaT where a row is -1."""
-    return np.append(values, np.datetime64("NaT", "D"))[rows]
+    taken: NDArray[Any] = np.append(values, np.datetime64("NaT", "D"))[rows]
+    return taken
 
 
-def _first_possible(contacted: Numbers, scored_days: Collection[date]) -> Numbers:
+def _first_possible(contacted: NDArray[Any], scored_days: Collection[date]) -> NDArray[Any]:
     """The first day, 1 to 3 days after contact, that has scores; the day after contact when none has."""
     known = np.array(sorted(scored_days), dtype="datetime64[D]")
     possible = contacted + np.timedelta64(1, "D")

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.evaluation.cohorts import Cohort, longest_silence
 from v4_assets.evaluation.deciles import TOP, Ranked, decile_rows, difference, ends, top_change, top_change_by_chance
-from v4_assets.evaluation.evidence import Evidence, Question
+from v4_assets.evaluation.evidence import Artifact, Evidence, Question
 from v4_assets.evaluation.intervals import lift_interval, logit_auc_interval, wilson
 from v4_assets.evaluation.metrics import auc, auc_difference, auc_standard_error, decile_membership, top_decile_lift
 
@@ -30,7 +30,7 @@ class Occasion:
     live: Mapping[date, str]
     """The version that was live on each day on which a lead of the cohort was first scored, as far as known."""
     call_days: Collection[date]
-    """Days on which any lead at all was called, since the cohort's first."""
+    """Days on which any lead at all was called."""
     churn: Mapping[str, float | None]
     """Of each version's top decile of the day, the share that is new in it."""
 
@@ -39,15 +39,15 @@ class Occasion:
 class Served:
     """One version's first scores of a cohort's leads, shapes (n,), in the cohort's order."""
 
-    score: Numbers
-    decile: Numbers
+    score: NDArray[Any]
+    decile: NDArray[Any]
     """int, 1..10: among all leads open that morning."""
-    deprioritize: Numbers
+    deprioritize: NDArray[Any]
     """bool: not to be called."""
-    retrospective: Numbers
+    retrospective: NDArray[Any]
     """bool: computed later than on the morning itself."""
-    models: tuple[str, ...]
-    """The artifacts that scored, by sha256."""
+    artifacts: frozenset[Artifact]
+    """What scored them."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,21 @@ class Judged:
         return asdict(self.evidence) | changes
 
 
-def served(scores: pa.Table, rows: Numbers) -> Served:
-    """The rows of a version's cohort_scores that hold the first scores of a cohort."""
+def served(scores: pa.Table, rows: NDArray[Any], artifacts: Mapping[date, Collection[Artifact]]) -> Served:
+    """The rows of a version's cohort_scores that hold the first scores of a cohort.
+
+    `artifacts` are those that scored on each day.
+    """
     taken = scores.take(pa.array(rows))
     columns = {name: taken[name].to_numpy() for name in ("score", "decile", "deprioritize", "retrospective")}
-    return Served(**columns, models=tuple(sorted(taken["model_sha256"].unique().to_pylist())))
+    scored = taken.group_by(["scored_on", "model_sha256"]).aggregate([]).to_pylist()
+    found = {
+        artifact
+        for row in scored
+        for artifact in artifacts[row["scored_on"]]
+        if artifact.model_sha256 == row["model_sha256"]
+    }
+    return Served(**columns, artifacts=frozenset(found))
 
 
 def compare(
@@ -112,26 +122,26 @@ def compare(
     return tuple(judged)
 
 
-def week_of(days: Numbers) -> Numbers:
+def week_of(days: NDArray[Any]) -> NDArray[Any]:
     """Number of the ISO week of each day, int: weeks begin on Monday and are counted from that of 1970-01-01."""
-    weeks: Numbers = (days.astype("datetime64[D]").astype(np.int64) + 3) // 7
+    weeks: NDArray[Any] = (days.astype("datetime64[D]").astype(np.int64) + 3) // 7
     return weeks
 
 
-def was_called(cohort: Cohort, versions: Mapping[str, Served], live: Mapping[date, str]) -> Numbers:
+def was_called(cohort: Cohort, versions: Mapping[str, Served], live: Mapping[date, str]) -> NDArray[Any]:
     """Whether the version live on the day of a lead's first score did not deprioritise it, bool (n,).
 
     False too where no version is known to have been live, or none of those compared.
     """
     days, which = np.unique(cohort.scored_on, return_inverse=True)
     names = np.array([live.get(day, "") for day in days.tolist()], dtype=object)[which]
-    called: Numbers = np.zeros(len(cohort.converted), dtype=bool)
+    called: NDArray[Any] = np.zeros(len(cohort.converted), dtype=bool)
     for version, one in versions.items():
         called |= (names == version) & ~one.deprioritize
     return called
 
 
-def as_served_lift(own: Served, converted: Numbers) -> float | None:
+def as_served_lift(own: Served, converted: NDArray[Any]) -> float | None:
     """Conversion of the leads served in the top decile over that of all; None without such leads or conversions."""
     top = own.decile == TOP
     return float(converted[top].mean() / converted.mean()) if top.any() and converted.any() else None
@@ -140,11 +150,13 @@ def as_served_lift(own: Served, converted: Numbers) -> float | None:
 def _whom(occasion: Occasion, question: Question, version: str, cohort: Cohort, own: Served) -> dict[str, Any]:
     leads = len(cohort.converted)
     silent_until = occasion.prediction_date - timedelta(days=1)
+    only = next(iter(own.artifacts)) if len(own.artifacts) == 1 else None
     return {
         "prediction_date": occasion.prediction_date,
         "question": question,
         "version": version,
-        "model_sha256": own.models[0] if len(own.models) == 1 else None,
+        "model_sha256": only.model_sha256 if only else None,
+        "bundle_sha256": only.bundle_sha256 if only else None,
         "cohort_from": cohort.reach.first,
         "cohort_to": cohort.reach.last,
         "leads": leads,
@@ -155,6 +167,7 @@ def _whom(occasion: Occasion, question: Question, version: str, cohort: Cohort, 
         "live_share": float(1 - own.retrospective.mean()) if leads else None,
         "longest_silence_days": longest_silence(occasion.call_days, cohort.reach.first, silent_until),
         "base_rate": float(cohort.converted.mean()) if leads else None,
+        "silent_days": cohort.silent_days,
     }
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.evaluation.intervals import Interval, bonett_price_lift_difference, wilson
 
 TOP = 10
@@ -15,8 +15,8 @@ TOP = 10
 class Ranked:
     """One way of ranking the cohort: how much of each lead lies in each decile, shape (10, n)."""
 
-    deciles: Numbers
-    converted: Numbers
+    deciles: NDArray[Any]
+    converted: NDArray[Any]
 
     @property
     def conversions(self) -> float:
@@ -42,7 +42,7 @@ def difference(own: Ranked, other: Ranked, level: float) -> Interval | None:
     )
 
 
-def decile_rows(deciles: Numbers, converted: Numbers, level: float) -> list[dict[str, Any]]:
+def decile_rows(deciles: NDArray[Any], converted: NDArray[Any], level: float) -> list[dict[str, Any]]:
     """Leads, conversions, rate with Wilson's interval and lift of each decile; `deciles` (10, n) says who is in it."""
     base = float(converted.mean()) if len(converted) else 0.0
     rows = []
@@ -62,13 +62,13 @@ def decile_rows(deciles: Numbers, converted: Numbers, level: float) -> list[dict
     return rows
 
 
-def top_change(deciles: Numbers, other: Numbers) -> float | None:
+def top_change(deciles: NDArray[Any], other: NDArray[Any]) -> float | None:
     """Share of one ranking's top decile that is not in the other's, 0..1; both (10, n). None without leads."""
     top, others = deciles[TOP - 1], other[TOP - 1]
     return float(np.maximum(top - others, 0.0).sum() / top.sum()) if len(top) else None
 
 
-def top_change_by_chance(strata: Numbers) -> float | None:
+def top_change_by_chance(strata: NDArray[Any]) -> float | None:
     """About the share of a pooled top decile that ranking within `strata` (n,) would change by chance alone.
 
     A stratum of m among n leads has m / 10 of the top by its own ranking, and by the pooled one a hypergeometric number

@@ -7,18 +7,31 @@ sufficient statistics, so that another confidence or threshold can be applied to
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import date
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Question = Literal["promotion", "rollback"]
 QUESTIONS: tuple[Question, ...] = ("promotion", "rollback")
 
 
+class Artifact(NamedTuple):
+    """What scored, by two hashes."""
+
+    model_sha256: str | None
+    """Of the booster file."""
+    bundle_sha256: str | None
+    """Of everything that can change a score; None where it is not known: in rows from before schema 2 of a booster that
+    the upgrade did not find registered."""
+
+
 @dataclass(frozen=True)
 class Evidence:
-    """One version on one day's cohort. Rates and shares are fractions of one; None means unknown."""
+    """One version on one day's cohort. Rates and shares are fractions of one; None means unknown.
+
+    A field added after release 0.1 stands last and defaults to None, which rows written before it have.
+    """
 
     prediction_date: date
     question: Question
@@ -76,6 +89,11 @@ class Evidence:
     """Of the day's top decile, the share that was scored the day before and was not in it then."""
     retrospective: bool
     """Computed on another day than prediction_date."""
+    bundle_sha256: str | None = None
+    """Of everything that can change a score of the artifact; None where model_sha256 is, and before schema 2."""
+    silent_days: int | None = None
+    """Days of contact within the cohort's that are left out, as calls that should have been recorded after them were
+    not; None in rows of release 0.1."""
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "Evidence":
@@ -83,7 +101,18 @@ class Evidence:
         return cls(**{field.name: row[field.name] for field in fields(cls)})
 
 
+LATER = frozenset(field.name for field in fields(Evidence) if field.default is not MISSING)
+"""Fields added after release 0.1."""
+
+
 def digest(rows: Iterable[Evidence]) -> str:
-    """sha256 of a day's evidence, the same whatever the order of its rows."""
-    lines = sorted(json.dumps(asdict(row), default=str, sort_keys=True) for row in rows)
+    """sha256 of a day's evidence, the same whatever the order of its rows.
+
+    A later field counts only where it has a value: an approval of a row written before it holds after an upgrade.
+    """
+    lines = sorted(json.dumps(_counted(row), default=str, sort_keys=True) for row in rows)
     return sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _counted(row: Evidence) -> dict[str, Any]:
+    return {name: value for name, value in asdict(row).items() if value is not None or name not in LATER}

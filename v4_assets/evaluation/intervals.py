@@ -12,10 +12,9 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
-
-Bounds = tuple[Numbers, Numbers]
+Bounds = tuple[NDArray[Any], NDArray[Any]]
 """Low and high ends."""
 
 ROUNDING = 1e-9
@@ -80,6 +79,19 @@ def lift_interval(
     _within("top_conversions", top_conversions, "conversions", conversions)
     estimate = top_conversions / conversions * float(_scale(leads, top_leads)) if conversions > 0 else float("nan")
     return _interval(estimate, lift_bounds(top_conversions, conversions, leads, top_leads, level))
+
+
+def hanley_mcneil_error(auc: float, converted: float, others: float) -> float | None:
+    """Standard error of an AUC of which only the counts behind it are known; None without both outcomes.
+
+    Hanley, J. A. and McNeil, B. J. (1982), The meaning and use of the area under a ROC curve, Radiology 143, 29-36.
+    With the scores themselves DeLong's is better.
+    """
+    if converted < 1 or others < 1 or not 0 <= auc <= 1:
+        return None
+    both, either = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (converted - 1) * (both - auc**2) + (others - 1) * (either - auc**2)
+    return float(np.sqrt(max(variance, 0.0) / (converted * others)))
 
 
 def logit_auc_bounds(auc: Any, se: Any, level: float) -> Bounds:
@@ -155,7 +167,7 @@ def _z(level: float) -> float:
     return NormalDist().inv_cdf((1 + level) / 2)
 
 
-def _scale(leads: Any, top_leads: Any) -> Numbers:
+def _scale(leads: Any, top_leads: Any) -> NDArray[Any]:
     top = np.asarray(top_leads, dtype=float)
     return np.asarray(leads, dtype=float) / np.where(top > 0, top, np.nan)
 

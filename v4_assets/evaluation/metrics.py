@@ -4,13 +4,15 @@ Ties across a border are credited fractionally, so that no metric depends on the
 Confidence intervals are in intervals.py.
 """
 
-import numpy as np
+from typing import Any
 
-from v4_assets.arrays import Numbers
+import numpy as np
+from numpy.typing import NDArray
+
 from v4_assets.evaluation.intervals import Interval, wald
 
 
-def auc(scores: Numbers, converted: Numbers) -> float | None:
+def auc(scores: NDArray[Any], converted: NDArray[Any]) -> float | None:
     """Area under the ROC curve, ties counted half; None when all or none converted. Shapes (n,), `converted` bool."""
     from sklearn.metrics import roc_auc_score
 
@@ -19,14 +21,14 @@ def auc(scores: Numbers, converted: Numbers) -> float | None:
     return float(roc_auc_score(converted, scores))
 
 
-def average_precision(scores: Numbers, converted: Numbers) -> float | None:
+def average_precision(scores: NDArray[Any], converted: NDArray[Any]) -> float | None:
     """Area under the precision-recall curve as average precision; None when none converted."""
     from sklearn.metrics import average_precision_score
 
     return float(average_precision_score(converted, scores)) if converted.any() else None
 
 
-def auc_standard_error(scores: Numbers, converted: Numbers) -> float | None:
+def auc_standard_error(scores: NDArray[Any], converted: NDArray[Any]) -> float | None:
     """DeLong's standard error of the AUC; None with fewer than two leads that converted, or that did not.
 
     DeLong, E. R., DeLong, D. M. and Clarke-Pearson, D. L. (1988), Comparing the areas under two or more correlated
@@ -36,7 +38,9 @@ def auc_standard_error(scores: Numbers, converted: Numbers) -> float | None:
     return _standard_error(*_placements(scores, converted))
 
 
-def auc_difference(scores: Numbers, baseline_scores: Numbers, converted: Numbers, level: float) -> Interval | None:
+def auc_difference(
+    scores: NDArray[Any], baseline_scores: NDArray[Any], converted: NDArray[Any], level: float
+) -> Interval | None:
     """AUC of `scores` minus that of `baseline_scores` on the same leads, with DeLong's paired interval at `level`.
 
     None when the error is undefined: fewer than two leads of a class, or two different AUCs that are both without
@@ -50,22 +54,22 @@ def auc_difference(scores: Numbers, baseline_scores: Numbers, converted: Numbers
     return wald(difference, error, level, low=-1.0, high=1.0) if error > 0 or difference == 0 else None
 
 
-def membership(scores: Numbers, low: float, high: float) -> Numbers:
+def membership(scores: NDArray[Any], low: float, high: float) -> NDArray[Any]:
     """How much of each lead, 0..1, lies between shares `low` and `high` of the ranking from the bottom; shape (n,).
 
     The weights sum to (high - low) * n: leads of equal score that lie across a border have the same share of it. So the
     conversions of a slice are sum(weights * converted).
     """
-    shares: Numbers = _slices(scores, np.array([low, high]))[0]
+    shares: NDArray[Any] = _slices(scores, np.array([low, high]))[0]
     return shares
 
 
-def decile_membership(scores: Numbers, strata: Numbers | None = None) -> Numbers:
+def decile_membership(scores: NDArray[Any], strata: NDArray[Any] | None = None) -> NDArray[Any]:
     """How much of each lead lies in each decile, shape (10, n), bottom first: a column sums to 1, a row to n / 10.
 
     With `strata` (n,) leads are ranked among those of their own stratum only.
     """
-    shares: Numbers = np.zeros((10, len(scores)))
+    shares: NDArray[Any] = np.zeros((10, len(scores)))
     strata = np.zeros(len(scores)) if strata is None else strata
     for stratum in np.unique(strata):
         inside = np.flatnonzero(strata == stratum)
@@ -73,7 +77,7 @@ def decile_membership(scores: Numbers, strata: Numbers | None = None) -> Numbers
     return shares
 
 
-def conversion_of_share(scores: Numbers, converted: Numbers, low: float, high: float) -> float | None:
+def conversion_of_share(scores: NDArray[Any], converted: NDArray[Any], low: float, high: float) -> float | None:
     """Conversion rate, 0..1, of the leads ranked between shares `low` and `high` from the bottom; 0.9, 1.0 is the top.
 
     The slice holds exactly (high - low) * n leads: a group of equal scores that lies across a border enters with its
@@ -83,7 +87,7 @@ def conversion_of_share(scores: Numbers, converted: Numbers, low: float, high: f
     return float(np.sum(membership(scores, low, high) * converted) / width) if width > 0 else None
 
 
-def top_decile_lift(scores: Numbers, converted: Numbers) -> float | None:
+def top_decile_lift(scores: NDArray[Any], converted: NDArray[Any]) -> float | None:
     """Conversion of the top decile over that of all; None when none converted."""
     if not converted.any():
         return None
@@ -91,17 +95,17 @@ def top_decile_lift(scores: Numbers, converted: Numbers) -> float | None:
     return None if top is None else top / float(converted.mean())
 
 
-def _slices(scores: Numbers, borders: Numbers) -> Numbers:
+def _slices(scores: NDArray[Any], borders: NDArray[Any]) -> NDArray[Any]:
     """How much of each lead lies between each border and the next, shape (k - 1, n); borders (k,) are shares."""
     _, group, sizes = np.unique(scores, return_inverse=True, return_counts=True)
     # The leads of a group fill the positions from `before` on; a slice takes a part of them.
     before, edges = np.cumsum(sizes) - sizes, borders[:, None] * len(scores)
     inside = np.clip(np.minimum(before + sizes, edges[1:]) - np.maximum(before, edges[:-1]), 0.0, sizes)
-    shares: Numbers = (inside / sizes)[:, group]
+    shares: NDArray[Any] = (inside / sizes)[:, group]
     return shares
 
 
-def _placements(scores: Numbers, converted: Numbers) -> tuple[Numbers, Numbers]:
+def _placements(scores: NDArray[Any], converted: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """For each converted lead the share of the others it ranks above, for each other lead the share of the converted
     ones above it; ties count half. Both means are the AUC.
 
@@ -109,22 +113,22 @@ def _placements(scores: Numbers, converted: Numbers) -> tuple[Numbers, Numbers]:
     correlated receiver operating characteristic curves, IEEE Signal Process. Lett. 21, 1389-1393.
     """
     won, lost = scores[converted], scores[~converted]
-    together = _midranks(scores)
+    together = midranks(scores)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (
-            (together[converted] - _midranks(won)) / len(lost),
-            1 - (together[~converted] - _midranks(lost)) / len(won),
+            (together[converted] - midranks(won)) / len(lost),
+            1 - (together[~converted] - midranks(lost)) / len(won),
         )
 
 
-def _midranks(values: Numbers) -> Numbers:
+def midranks(values: NDArray[Any]) -> NDArray[Any]:
     """Ranks from 1; equal values share the mean of theirs."""
     _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Numbers = (np.cumsum(sizes) - (sizes - 1) / 2)[group]
+    ranks: NDArray[Any] = (np.cumsum(sizes) - (sizes - 1) / 2)[group]
     return ranks
 
 
-def _standard_error(of_converted: Numbers, of_others: Numbers) -> float | None:
+def _standard_error(of_converted: NDArray[Any], of_others: NDArray[Any]) -> float | None:
     if min(len(of_converted), len(of_others)) < 2:
         return None
     return float(np.sqrt(sum(np.var(part, ddof=1) / len(part) for part in (of_converted, of_others))))

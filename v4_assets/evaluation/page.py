@@ -5,10 +5,11 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.evaluation.votes import Warning
 from v4_assets.production.decision import Gate
 from v4_assets.production.events import Event
 from v4_assets.report import charts
@@ -53,9 +54,10 @@ def page(
     evidence: Sequence[Evidence],
     recorded: Sequence[Evidence],
     gates: Sequence[Gate],
+    warning: Warning | None,
     deciles: Sequence[Mapping[str, Any]],
     events: Sequence[Event],
-    scores: Mapping[str, Numbers],
+    scores: Mapping[str, NDArray[Any]],
 ) -> dict[str, Any]:
     """Metadata of a day, in the order in which it is read. Figures are plain floats, which Dagster plots by day; what
     is not known is left out.
@@ -66,12 +68,14 @@ def page(
     shown = [
         ("chart: lift by decile", charts.lift_by_decile(deciles, rollout.evaluation.interval_level)),
         ("chart: lift over weeks", _over_weeks(recorded, events, rollout)),
+        ("chart: early warning", charts.warning_over_weeks(warning) if warning else None),
         ("chart: scores of the day", charts.scores_of_day(scores, day)),
     ]
     return {
         **{name: dg.MetadataValue.md(chart.markdown) for name, chart in shown if chart},
         **{name: round(float(value), DECIMALS) for name, value in _figures(evidence) if value is not None},
         **{name: round(float(value), DECIMALS) for name, value in _gates(gates) if value is not None},
+        **_early_warning(warning),
         "deciles": _table(deciles),
         "report": dg.MetadataValue.asset(dg.AssetKey("rollout_report")),
         "evidence_sha256": digest(evidence),
@@ -105,6 +109,8 @@ def rules(rollout: Rollout) -> str:
             *rows,
             f"| promotion | `promotion_lift` | lift ≥ {forth.lift_at_least:g} | estimate | {forth.weeks_running} |",
             f"| promotion | `not_behind_baseline` | lift ≥ {rollout.baseline}'s | estimate | {forth.weeks_running} |",
+            f"| promotion | `promotion_auc` | AUC ≥ {back.auc_below:g} | {by} | – |",
+            f"| promotion | `promotion_conversion` | conversion ≥ {back.top_decile_conversion_below:.0%} | {by} | – |",
             "| promotion | `model_test_metrics` | own test figures | – | – |",
             f"| promotion | `live_parallel_days` | ≥ {forth.min_parallel_days} days in parallel | – | – |",
         ]
@@ -134,6 +140,14 @@ def _gates(gates: Sequence[Gate]) -> Iterator[tuple[str, float | None]]:
     for gate in gates:
         yield f"to line {gate.name}", gate.distance
         yield f"bound {gate.name}", gate.bound
+
+
+def _early_warning(warning: Warning | None) -> dict[str, float]:
+    """The sum of the latest close and its threshold, for Dagster to plot."""
+    if warning is None or warning.latest is None:
+        return {}
+    figures = {"early warning": warning.latest.total, "early warning threshold": warning.threshold}
+    return {name: round(float(value), DECIMALS) for name, value in figures.items()}
 
 
 def _table(deciles: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:

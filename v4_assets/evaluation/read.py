@@ -1,8 +1,9 @@
 """Reads the data of a day's comparison: contacted leads, their scores, and the live versions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -11,16 +12,23 @@ from v4_assets.clock import cutoff
 from v4_assets.config.rollout import Rollout
 from v4_assets.days import days_between
 from v4_assets.errors import RowsMissingError
-from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest
+from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest, without
 from v4_assets.evaluation.comparison import Judged, Occasion, compare, served
 from v4_assets.evaluation.evidence import QUESTIONS, Question
-from v4_assets.partition import Day
+from v4_assets.evaluation.silent_days import WEEKS_BEFORE, left_out, silences
+from v4_assets.partitions import Day
 from v4_assets.production import events as deployments
 from v4_assets.production.events import Event
 from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
 
-SIZING = {"min_days", "max_days", "min_conversions", "label_lag_days", "interval_level"}
+SIZING = {
+    "min_days",
+    "max_days",
+    "min_conversions",
+    "label_lag_days",
+    "interval_level",
+}
 """Settings of `evaluation` that determine the evidence; the others only determine its verdict."""
 
 
@@ -64,6 +72,7 @@ class Evaluator:
             str(self.rollout.outcome_window_days),
             self.rollout.baseline,
             *self.versions,
+            *(f"without {day}" for day in sorted(self.silent_days)),
             *(sql.load(name).body for name in ("cohort_leads", "cohort_scores")),
             *sorted(
                 f"{name}@{day}:{write.sequence}"
@@ -72,28 +81,73 @@ class Evaluator:
             ),
         ]
 
+    @property
+    def inputs(self) -> dict[str, int]:
+        """Latest write of each input of the day itself, 0 for none."""
+        names = [
+            self.store.catalogue[key].name
+            for key in (tables.LEAD_OUTCOMES, tables.SCORED_LEADS, *self._score_keys().values())
+        ]
+        found = {name: self.writes.get((name, self.day.date)) for name in names}
+        return {name: write.sequence if write else 0 for name, write in found.items()}
+
     def compare(self) -> list[Judged]:
         """Every version on the cohort of every question."""
-        found, scores = self._entries()
+        silent = self.silent_days
+        found, scores = self._entries(silent)
         judged: list[Judged] = []
-        occasion = self._occasion()
+        occasion = self.occasion()
+        days = self.whole.first_scored, self.whole.last_scored
+        artifacts = {version: self.store.artifacts(version, *days) for version in scores}
         for question in QUESTIONS:
-            chosen = cohort(found, self._reach(found, question))
-            versions = {version: served(table, chosen.rows[version]) for version, table in scores.items()}
+            chosen = cohort(found, self._reach(found, question), silent)
+            versions = {
+                version: served(table, chosen.rows[version], artifacts[version]) for version, table in scores.items()
+            }
             judged += compare(occasion, question, chosen, versions)
         return judged
 
-    def _entries(self) -> tuple[Entries, dict[str, pa.Table]]:
+    def leads_of(self, reach: Reach, leads: pa.Table | None = None) -> tuple[Entries, dict[str, pa.Table]]:
+        """The leads contacted within `reach`, and their scores; `leads` is cohort_leads of it or more, read if None."""
+        leads = self._read("cohort_leads", reach) if leads is None else leads
+        scores = {
+            version: self._read("cohort_scores", reach, daily_scores=key) for version, key in self._score_keys().items()
+        }
+        return entries(leads, scores, self._scored_days(reach), self.rollout.outcome_window_days), scores
+
+    @cached_property
+    def _calls(self) -> dict[date, int]:
+        """Calls of each day that had any, as known on the day."""
+        first = self.whole.first - timedelta(weeks=WEEKS_BEFORE)
+        rows = self.store.rows("call_days", self.day.params | {"first_day": first})
+        return {row["called_on"]: row["calls"] for row in rows}
+
+    @cached_property
+    def silences(self) -> list[tuple[date, date]]:
+        """Abnormal runs of days without a call, as known on the day, oldest first."""
+        limits = self.rollout.evaluation
+        last = self.day.date - timedelta(days=1)
+        return silences(self._calls, self.whole.first, last, limits.silent_calls, limits.holidays)
+
+    @property
+    def fresh_silences(self) -> list[tuple[date, date]]:
+        """Those whose calls no matured cohort was judged without yet."""
+        since = self.day.date - timedelta(days=self.rollout.outcome_window_days)
+        return [run for run in self.silences if run[1] >= since]
+
+    @cached_property
+    def silent_days(self) -> set[date]:
+        """Days of contact after which calls that should have been recorded were not."""
+        return left_out(self.silences)
+
+    def _entries(self, silent: Collection[date]) -> tuple[Entries, dict[str, pa.Table]]:
         """All leads that may enter a cohort, and their scores, read only as far back as needed."""
         window_days, numbers = self.rollout.outcome_window_days, self.rollout.evaluation
         leads = self._read("cohort_leads", self.whole)
         most = max(self._minimum(question) for question in QUESTIONS)
         for reach in (likely_reach(leads, self.whole, window_days, most, numbers.min_days), self.whole):
-            scores = {
-                version: self._read("cohort_scores", reach, daily_scores=key)
-                for version, key in self._score_keys().items()
-            }
-            found = entries(leads, scores, self._scored_days(), window_days)
+            found, scores = self.leads_of(reach, leads)
+            found = without(found, silent)
             if reach == self.whole or (found.converted & found.covered).sum() >= most:
                 break
         return found, scores
@@ -103,15 +157,15 @@ class Evaluator:
         minimum, min_days = self._minimum(question), self.rollout.evaluation.min_days
         return Reach(first_contact(self.whole, contacted, converted, minimum, min_days), self.whole.last)
 
-    def _occasion(self) -> Occasion:
-        calls = self.store.read("call_days", self.day.params | {"first_day": self.whole.first})
+    def occasion(self) -> Occasion:
+        """Values common to every row of the day."""
         return Occasion(
             prediction_date=self.day.date,
             retrospective=self.day.retrospective,
             baseline=self.rollout.baseline,
             level=self.rollout.evaluation.interval_level,
             live=self._live(),
-            call_days=calls["called_on"].to_pylist(),
+            call_days=self._calls,
             churn={version: self._churn(key) for version, key in self._score_keys().items()},
         )
 
@@ -142,10 +196,11 @@ class Evaluator:
         """The days on which a lead of the longest cohort may have had its first score."""
         return days_between(self.whole.first_scored, self.whole.last_scored)
 
-    def _scored_days(self) -> list[date]:
-        """Those of them with scores of every version."""
+    def _scored_days(self, reach: Reach) -> list[date]:
+        """The days with scores of every version on which a lead of `reach` may have had its first."""
         names = [self.store.catalogue[key].name for key in self._score_keys().values()]
-        return [day for day in self._days_scored() if all((name, day) in self.writes for name in names)]
+        days = days_between(reach.first_scored, reach.last_scored)
+        return [day for day in days if all((name, day) in self.writes for name in names)]
 
     def _is_read(self, name: str, day: date) -> bool:
         if name == self.store.catalogue[tables.LEAD_OUTCOMES].name:

@@ -1,6 +1,6 @@
 """The shared snapshot of advisors and firms, and from it the features of every version."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 import pyarrow as pa
@@ -11,9 +11,12 @@ from v4_assets.config.rollout import Rollout, Version
 from v4_assets.daily import table_asset
 from v4_assets.features import checks
 from v4_assets.features.audit import FeatureAudit, audit, profile_rows
-from v4_assets.models.bundle import Bundle
+from v4_assets.features.unscorable import contract_of
+from v4_assets.models.contract import Feature, unusable
+from v4_assets.models.profile import Profile
 from v4_assets.names import FEATURES_GROUP
-from v4_assets.partition import Day, coverage, range_before, write_partition
+from v4_assets.partitions import Day, coverage, range_before, write_partition
+from v4_assets.production import production_row as production_store
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
 
@@ -43,18 +46,19 @@ def features_asset(
     key = tables.features_key(entry.key)
 
     def judge(store: Store, day: Day) -> Sequence[Finding]:
-        bundle = store.registry.load(version)
         found = store.warehouse.columns(store.catalogue[key])
-        set_finding = checks.exact_set(found, bundle.features)
+        bundle = production_store.approved_bundle(store, version) if store.registry.has(version) else None
+        features = contract_of(store, version, key)
+        set_finding = checks.exact_set(found, features)
         if not set_finding.passed:
-            return _unreadable(set_finding)
-        audits = _audit(store, day, key, bundle)
+            return unreadable(set_finding)
+        audits, unscorable = audited(store, day, key, features, bundle.profile if bundle else None)
         before = store.rows(
             "feature_profile", range_before(day, rollout.checks), feature_profile=tables.profile_key(entry.key)
         )
-        _keep_profile(store, day, tables.profile_key(entry.key), bundle, audits)
+        keep_profile(store, day, tables.profile_key(entry.key), bundle.bundle_sha256 if bundle else "", audits)
         covered = coverage(store, day, expected=tables.SCORED_LEADS, actual=key)
-        return checks.judge(found, bundle.features, covered, audits, before, rollout.checks)
+        return checks.judge(found, features, covered, audits, before, rollout.checks, unscorable)
 
     return table_asset(
         key,
@@ -64,15 +68,28 @@ def features_asset(
         kinds={"sql"},
         checks=checks.CHECKS,
         judge=judge,
+        version=version,
+        priority=1,  # every version's features before any scores: a lead that one cannot score is scored by none
     )
 
 
-def _audit(store: Store, day: Day, key: str, bundle: Bundle) -> list[FeatureAudit]:
+def audited(
+    store: Store, day: Day, key: str, features: Sequence[Feature], profile: Profile | None
+) -> tuple[list[FeatureAudit], int]:
+    """The audits, and the number of leads that the model cannot score."""
+    marked = 0
+
+    def counted(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        nonlocal marked
+        for batch in batches:
+            marked += int(unusable(features, batch).sum())
+            yield batch
+
     with store.warehouse.stream(store.catalogue.query("features_of_day", day.params, features=key)) as batches:
-        return audit(bundle.features, bundle.profile, batches)
+        return audit(features, profile, counted(batches)), marked
 
 
-def _keep_profile(store: Store, day: Day, key: str, bundle: Bundle, audits: Sequence[FeatureAudit]) -> None:
+def keep_profile(store: Store, day: Day, key: str, bundle_sha256: str, audits: Sequence[FeatureAudit]) -> None:
     table = store.catalogue[key]
     rows = profile_rows(audits, prediction_date=day.date, retrospective=day.retrospective)
     write_partition(
@@ -80,7 +97,7 @@ def _keep_profile(store: Store, day: Day, key: str, bundle: Bundle, audits: Sequ
         table,
         day,
         lambda: [pa.RecordBatch.from_pylist(rows, schema=arrow_schema(table))],
-        (key, bundle.sha256),
+        (key, bundle_sha256),
     )
 
 
@@ -88,7 +105,7 @@ def _one_per_scored_lead(store: Store, day: Day, key: str) -> Finding:
     return checks.covers(checks.ONE_PER_LEAD, coverage(store, day, expected=tables.SCORED_LEADS, actual=key))
 
 
-def _unreadable(set_finding: Finding) -> list[Finding]:
+def unreadable(set_finding: Finding) -> list[Finding]:
     """Findings when the model's columns are missing: every other check fails, because it cannot be evaluated."""
     rest: list[Check] = [check for check in checks.CHECKS if check != set_finding.check]
     unknown = "not asked: the table does not have the model's features"

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.models.contract import Feature, codes_of
-from v4_assets.models.profile import Profile, psi
+from v4_assets.models.profile import Histogram, Profile, psi
 
 
 @dataclass
@@ -28,7 +28,7 @@ class FeatureAudit:
     unknown: set[str] = field(default_factory=set)
     """Categories the model does not know."""
     total: float = 0.0
-    counts: Numbers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    counts: NDArray[Any] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @property
     def missing_share(self) -> float:
@@ -43,8 +43,8 @@ class FeatureAudit:
 
     @property
     def psi(self) -> float | None:
-        """Population stability index against training; None without rows."""
-        return psi(self.shares, self.counts)
+        """Population stability index against training; None without rows or without a training profile."""
+        return psi(self.shares, self.counts) if self.shares else None
 
     def add(self, column: pa.Array) -> None:
         """Count a batch's column."""
@@ -68,11 +68,16 @@ class FeatureAudit:
         self.counts = found + (self.counts if len(self.counts) else 0)
 
 
-def audit(features: Sequence[Feature], profile: Profile, batches: Iterable[pa.RecordBatch]) -> list[FeatureAudit]:
-    """One audit per feature over all batches, in the features' order. Every feature must be a column of the batches."""
+def audit(
+    features: Sequence[Feature], profile: Profile | None, batches: Iterable[pa.RecordBatch]
+) -> list[FeatureAudit]:
+    """One audit per feature over all batches, in the features' order. Every feature must be a column of the batches.
+
+    Without a profile, which a model has only once it is registered, drift is unknown.
+    """
     audits = []
     for feature in features:
-        histogram = profile.features[feature.name]
+        histogram = profile.features[feature.name] if profile else Histogram((), ())
         audits.append(FeatureAudit(feature, histogram.edges, histogram.shares))
     for batch in batches:
         for one in audits:

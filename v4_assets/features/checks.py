@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from v4_assets.checks import Check, Finding
+from v4_assets.checks import Check, Finding, steady
 from v4_assets.config.rollout import CheckLimits
 from v4_assets.features.audit import FeatureAudit
 from v4_assets.models.contract import Feature
-from v4_assets.sources.steady import steady
 
 REMOVED_FEATURES = (
     "industry_tenure_months",
@@ -32,9 +31,9 @@ ONE_PER_LEAD = Check(
 )
 VALUES_ALLOWED = Check(
     "values_allowed",
-    "No NULL, no unknown category, no number out of range.",
+    "Few leads have a NULL, an unknown category or a number out of range; no version scores these.",
     blocking=True,
-    remedy="The details name the feature; check its source column.",
+    remedy="The details name the feature; check its source column, and its range in the model's features.json.",
 )
 MISSING_STEADY = Check(
     "missing_rates_steady",
@@ -61,13 +60,15 @@ def judge(
     audits: Sequence[FeatureAudit],
     profiles_before: Sequence[Mapping[str, Any]],
     limits: CheckLimits,
+    unscorable: int,
 ) -> list[Finding]:
     """Findings for a day. `found` are the table's columns and types, `features` the bundle's, `coverage` compares with
-    scored_leads, `profiles_before` are rows of feature_profile of the days before."""
+    scored_leads, `profiles_before` are rows of feature_profile of the days before; `unscorable` counts the leads whose
+    values the model does not take."""
     return [
         exact_set(found, features),
         covers(ONE_PER_LEAD, coverage),
-        _values_allowed(audits),
+        _values_allowed(audits, unscorable, limits.unscored_share),
         _missing_steady(audits, profiles_before, limits.missing_rate_change),
         _drift(audits, limits.psi),
     ]
@@ -85,19 +86,23 @@ def exact_set(found: Mapping[str, str], features: Sequence[Feature]) -> Finding:
     return Finding(EXACT_SET, not problems, f"{len(columns)} features", f"{len(wanted)} features", tuple(problems))
 
 
-def covers(check: Check, coverage: Mapping[str, int]) -> Finding:
-    """A table holds every expected lead once and no other. `coverage` is the row of lead_coverage."""
+def covers(check: Check, coverage: Mapping[str, int], left_out: int = 0) -> Finding:
+    """A table holds every expected lead once and no other. `coverage` is the row of lead_coverage.
+
+    `left_out` is the number of leads that are not scored that day; they may be missing.
+    """
     twice = coverage["actual_count"] - coverage["distinct_count"]
     missing, extra = coverage["missing_count"], coverage["extra_count"]
     return Finding(
         check,
-        twice == missing == extra == 0,
+        twice == extra == 0 and missing <= left_out,
         f"{coverage['actual_count']} rows: {missing} leads missing, {extra} not expected, {twice} surplus",
-        f"{coverage['expected_count']} rows, one per lead",
+        f"{coverage['expected_count']} rows, one per lead"
+        + (f", but for {left_out} left unscored" if left_out else ""),
     )
 
 
-def _values_allowed(audits: Sequence[FeatureAudit]) -> Finding:
+def _values_allowed(audits: Sequence[FeatureAudit], unscorable: int, limit: float) -> Finding:
     problems = []
     for one in audits:
         if one.nulls and one.feature.nulls == "error":
@@ -109,7 +114,14 @@ def _values_allowed(audits: Sequence[FeatureAudit]) -> Finding:
         if one.out_of_range:
             bounds = f"[{one.feature.low}, {one.feature.high}]"
             problems.append(f"{one.feature.name}: {one.out_of_range} rows outside {bounds}")
-    return Finding(VALUES_ALLOWED, not problems, f"{len(problems)} features", "0 features", tuple(problems))
+    leads = max((one.rows for one in audits), default=0)
+    return Finding(
+        VALUES_ALLOWED,
+        unscorable <= limit * leads,
+        f"{unscorable} of {leads} leads are not scored",
+        f"at most {limit:.1%}",
+        tuple(problems),
+    )
 
 
 def _missing_steady(audits: Sequence[FeatureAudit], before: Sequence[Mapping[str, Any]], limit: float) -> Finding:
@@ -126,6 +138,8 @@ def _missing_steady(audits: Sequence[FeatureAudit], before: Sequence[Mapping[str
 
 
 def _drift(audits: Sequence[FeatureAudit], limit: float) -> Finding:
+    if not any(one.shares for one in audits):
+        return Finding(DRIFT, False, "no model is registered, so there is no training profile", f"at most {limit}")
     indices = {one.feature.name: one.psi for one in audits if one.psi is not None}
     over = [f"{name}: {index:.3f}" for name, index in indices.items() if index > limit]
     largest = max(indices.values(), default=0.0)

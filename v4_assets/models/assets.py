@@ -15,12 +15,13 @@ from v4_assets import sql, tables
 from v4_assets.checks import results, specs
 from v4_assets.clock import Clock, cutoff
 from v4_assets.config.rollout import Rollout, Version
-from v4_assets.dagster_types import MaterializeResult
-from v4_assets.daily import column_schema
+from v4_assets.daily import MaterializeResult, column_schema
 from v4_assets.days import days_between
 from v4_assets.errors import V4Error
-from v4_assets.models import checks, training
+from v4_assets.models import training
+from v4_assets.models.checklist import asked_of, findings_of
 from v4_assets.names import TRAINING_GROUP
+from v4_assets.partitions import verify_sources
 from v4_assets.sql import Query
 from v4_assets.store import Store
 from v4_assets.tables import Catalogue
@@ -45,6 +46,7 @@ def training_set(rollout: Rollout) -> dg.AssetsDefinition:
     def asset(store: dg.ResourceParam[Store], clock: dg.ResourceParam[Clock]) -> MaterializeResult:
         _verify_matured(rollout, clock.today())
         with store.session():
+            verify_sources(store)
             rows = store.warehouse.replace_table(table, training_rows(store.warehouse, rollout))
         return dg.MaterializeResult(metadata={"dagster/row_count": rows})
 
@@ -123,7 +125,8 @@ def model_asset(version: str, entry: Version, rollout: Rollout) -> dg.AssetsDefi
         figures = training.measure(booster, split)
         files = training.bundle_files(version, features, booster, figures, split.train)
         made = store.registry.add(version, files, provenance(rollout, parameters), replace=True)
-        return dg.MaterializeResult(metadata={**figures, "model_sha256": made.files["model.json"]})
+        hashes = {"model_sha256": made.files["model.json"], "bundle_sha256": made.bundle_sha256}
+        return dg.MaterializeResult(metadata={**figures, **hashes})
 
     return asset
 
@@ -143,14 +146,11 @@ def provenance(rollout: Rollout, parameters: Mapping[str, Any]) -> dict[str, Any
 def model_checks(version: str, entry: Version, rollout: Rollout) -> dg.AssetChecksDefinition:
     """The guide's pre-deployment checklist on the registered bundle of one version, shipped ones included."""
     asset = f"model_{entry.key}"
-    asked = checks.CHALLENGER if version != rollout.baseline else checks.EVERY_MODEL
+    asked = asked_of(rollout, version)
 
     @dg.multi_asset_check(name=f"pre_deployment_{entry.key}", specs=specs(asked, asset))
     def pre_deployment(store: dg.ResourceParam[Store], clock: dg.ResourceParam[Clock]) -> Iterator[dg.AssetCheckResult]:
-        bundle = store.registry.load(version)
-        baseline = store.registry.load(rollout.baseline)
-        wanted = len(sql.load(tables.features_key(entry.key)).features)
-        found = checks.judge(bundle, baseline, wanted, rollout.pre_deployment, asked)
+        found = findings_of(store.registry, rollout, version)
         yield from results(asked, {clock.today(): found}, asset)
 
     return pre_deployment

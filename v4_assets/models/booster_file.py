@@ -56,7 +56,7 @@ class BoosterFacts:
     @property
     def best_rounds(self) -> int | None:
         """Rounds up to the best one where later ones follow; None where every round counts."""
-        early = self.best_iteration is not None and self.best_iteration + 1 < self.rounds
+        early = self.best_iteration is not None and 0 <= self.best_iteration < self.rounds - 1
         return self.best_iteration + 1 if early and self.best_iteration is not None else None
 
 

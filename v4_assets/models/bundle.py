@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from v4_assets.errors import ModelContractError, ModelIntegrityError
+from v4_assets.models import tree_contributions
 from v4_assets.models.booster_file import verify_format
 from v4_assets.models.contract import ALL_ROUNDS, Feature, Matrix, Rounds, bundle_sha256, encode, read_contract
 from v4_assets.models.profile import Profile
@@ -106,18 +107,32 @@ class Bundle:
 
     def reasons(self, matrix: Matrix, count: int = 3) -> list[pa.Array]:
         """The `count` features that moved each score most, strongest first: arrays of "raises NAME" or "lowers …"."""
-        # Leads of equal features have equal reasons, and finding them takes many times as long as scoring.
-        rows, copies = distinct_rows(matrix)
-        return [reason.take(copies) for reason in self._reasons(matrix[rows], count)]
+        words = [f"{verb} {name}" for name in self.feature_names for verb in ("lowers", "raises")]
+        return [
+            pa.array(words).take(pa.array(2 * place + (value > 0), mask=value == 0))
+            for place, value in self.strongest(matrix, count)
+        ]
 
-    def _reasons(self, matrix: Matrix, count: int) -> list[pa.Array]:
-        values = self.contributions(matrix)[:, :-1]
+    def strongest(self, matrix: Matrix, count: int = 3) -> list[tuple[Places, Vector]]:
+        """The `count` features that moved each score most, strongest first: arrays of the feature's place and of its
+        TreeSHAP value in log-odds, which is 0 where no further feature moved the score."""
+        # Rows of equal features have equal reasons, and finding them takes many times as long as scoring.
+        rows, copies = distinct_rows(matrix)
+        return [(place[copies], value[copies]) for place, value in self._strongest(matrix[rows], count)]
+
+    @cached_property
+    def _trees(self) -> list[tree_contributions.Tree] | None:
+        return tree_contributions.trees_of(self.booster, self.rounds)
+
+    def _strongest(self, matrix: Matrix, count: int) -> list[tuple[Places, Vector]]:
+        if len(matrix) >= tree_contributions.LEAST_ROWS and self._trees is not None:
+            values = tree_contributions.contributions(self.booster, self._trees, matrix)
+        else:
+            values = self.contributions(matrix)[:, :-1]
         count = min(count, values.shape[1])
         order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :count]
-        words = pa.array([f"{verb} {name}" for name in self.feature_names for verb in ("lowers", "raises")])
         moved = np.take_along_axis(values, order, axis=1)
-        places = 2 * order + (moved > 0)
-        return [words.take(pa.array(places[:, rank], mask=moved[:, rank] == 0)) for rank in range(count)]
+        return [(order[:, rank], moved[:, rank]) for rank in range(count)]
 
 
 def distinct_rows(matrix: Matrix) -> tuple[Places, Places]:
@@ -141,11 +156,11 @@ def read_booster(path: Path) -> "xgb.Booster":
     return booster
 
 
-def load_bundle(path: Path, version: str, approved: Mapping[str, str]) -> Bundle:
+def load_bundle(path: Path, version: str, approved: Mapping[str, str], bundle_sha256: str | None = None) -> Bundle:
     """The bundle in a folder, after every file's sha256 was found to be the approved one.
 
-    `approved` maps file names to sha256. Raises ModelIntegrityError on a missing or altered file, ModelContractError
-    when the booster and the feature list disagree.
+    `approved` maps file names to sha256; `bundle_sha256` is the approved bundle's, where it is known. Raises
+    ModelIntegrityError on a missing or altered file, ModelContractError when the booster and the feature list disagree.
     """
     for name in BUNDLE_FILES:
         found = file_sha256(path / name) if (path / name).is_file() else "no file"
@@ -157,7 +172,7 @@ def load_bundle(path: Path, version: str, approved: Mapping[str, str]) -> Bundle
     contract = read_contract(path / "features.json")
     booster = read_booster(path / "model.json")
     verify_agreement(contract.features, booster, path, contract.rounds)
-    return Bundle(
+    bundle = Bundle(
         version=version,
         features=contract.features,
         rounds=contract.rounds,
@@ -167,6 +182,13 @@ def load_bundle(path: Path, version: str, approved: Mapping[str, str]) -> Bundle
         sha256=approved["model.json"],
         path=path,
     )
+    if bundle_sha256 and bundle.bundle_sha256 != bundle_sha256:
+        raise ModelIntegrityError(
+            f"{path} is not the approved {version} model: its features.json makes it bundle "
+            f"{bundle.bundle_sha256[:12]}, the registry says {bundle_sha256[:12]}. Restore the file, or register it as "
+            "a new version with `v4 register`."
+        )
+    return bundle
 
 
 def verify_agreement(

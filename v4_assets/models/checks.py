@@ -1,6 +1,7 @@
 """The guide's pre-deployment checklist for a registered bundle."""
 
 from collections.abc import Callable, Sequence
+from math import isnan
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from v4_assets.checks import Check, Finding
 from v4_assets.config.rollout import PreDeployment
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Matrix
+from v4_assets.models.figure_intervals import TestSet, shown
 from v4_assets.models.profile import Profile
 
 FEATURE_COUNT = Check(
@@ -18,9 +20,13 @@ FEATURE_COUNT = Check(
 )
 AUC_ABOVE = Check(
     "test_auc_above_baseline",
-    "Test AUC is above the baseline's; for the baseline itself, above chance (0.5).",
+    "Test AUC is above the baseline's on the same test leads; for the baseline itself, above chance (0.5).",
     blocking=True,
-    remedy="Do not deploy this model; train or register another.",
+    remedy=(
+        "Do not deploy this model; train or register another. If it was tested on other leads, measure both versions "
+        "on the same ones, state their number and period, and correct the figures with `v4 register VERSION "
+        "--figures-only --metrics FILE --reason TEXT`."
+    ),
 )
 LIFT_ABOVE = Check(
     "test_lift",
@@ -49,15 +55,21 @@ EXPLAINED_ROWS = 512
 
 
 def judge(
-    bundle: Bundle, baseline: Bundle, feature_count: int, limits: PreDeployment, asked: Sequence[Check]
+    bundle: Bundle,
+    baseline: Bundle,
+    feature_count: int,
+    limits: PreDeployment,
+    asked: Sequence[Check],
+    level: float = 0.90,
 ) -> list[Finding]:
-    """Findings of the `asked` checks. `feature_count` is the number of features of the version's SQL file."""
+    """Findings of the `asked` checks. `feature_count` is the number of features of the version's SQL file, `level` the
+    two-sided level of the intervals beside the figures."""
     judges: dict[Check, Callable[[], Finding]] = {
         FEATURE_COUNT: lambda: _feature_count(bundle, feature_count),
-        AUC_ABOVE: lambda: _auc_above(bundle, baseline),
+        AUC_ABOVE: lambda: _auc_above(bundle, baseline, level),
         AUC_GAP: lambda: _auc_gap(bundle, limits.auc_gap_at_most),
         ADDITIVE: lambda: _additive(bundle, limits.additivity_tolerance),
-        LIFT_ABOVE: lambda: _lift_above(bundle, limits.test_lift_above),
+        LIFT_ABOVE: lambda: _lift_above(bundle, limits.test_lift_above, level),
     }
     return [judges[check]() for check in asked]
 
@@ -80,15 +92,25 @@ def _feature_count(bundle: Bundle, wanted: int) -> Finding:
     return Finding(FEATURE_COUNT, len(bundle.features) == wanted, len(bundle.features), wanted)
 
 
-def _auc_above(bundle: Bundle, baseline: Bundle) -> Finding:
-    line = 0.5 if bundle.version == baseline.version else _figure(baseline, "test_auc")
-    found = _figure(bundle, "test_auc")
-    return Finding(AUC_ABOVE, found > line, found, f"above {line}")
+def _auc_above(bundle: Bundle, baseline: Bundle, level: float) -> Finding:
+    found, tested = _figure(bundle, "test_auc"), TestSet.of(bundle.metrics)
+    actual = shown(found, tested.auc(found, level), level)
+    if bundle.version == baseline.version:
+        return Finding(AUC_ABOVE, found > 0.5, actual, "above 0.5", (f"tested on: {tested}",))
+    line, other = _figure(baseline, "test_auc"), TestSet.of(baseline.metrics)
+    wanted = f"above {baseline.version}'s {shown(line, other.auc(line, level), level)}"
+    details = (f"{bundle.version} was tested on: {tested}", f"{baseline.version} was tested on: {other}")
+    same = tested.is_of(other)
+    if same or not found > 0.5 or isnan(line):
+        return Finding(AUC_ABOVE, found > line, actual, wanted, details)
+    why = "they are not stated to be the same leads" if same is None else "they are other leads"
+    return Finding(AUC_ABOVE, False, f"{actual}, not compared: {why}", wanted, details, inconclusive=True)
 
 
-def _lift_above(bundle: Bundle, line: float) -> Finding:
-    found = _figure(bundle, "test_top_decile_lift")
-    return Finding(LIFT_ABOVE, found > line, found, f"above {line}")
+def _lift_above(bundle: Bundle, line: float, level: float) -> Finding:
+    found, tested = _figure(bundle, "test_top_decile_lift"), TestSet.of(bundle.metrics)
+    actual = shown(found, tested.lift(found, level), level)
+    return Finding(LIFT_ABOVE, found > line, actual, f"above {line}", (f"tested on: {tested}",))
 
 
 def _auc_gap(bundle: Bundle, limit: float) -> Finding:

@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets.errors import FeatureError, ModelContractError
+from v4_assets.errors import FeatureError, ModelContractError, listed
 
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float32]]
+Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 ALL_ROUNDS: Final = "all"
 Rounds = int | Literal["all"]
 
@@ -99,12 +100,9 @@ def encode(features: Sequence[Feature], rows: pa.RecordBatch | pa.Table, into: M
     Raises FeatureError naming every column that is missing or of another type, every NULL where none is allowed, and
     every category the model does not know. Other columns of `rows` are ignored.
     """
-    problems = contract_problems(features, rows.schema)
-    if problems:
+    if problems := contract_problems(features, rows.schema):
         raise FeatureError(
-            "The rows do not fit the model: "
-            + "; ".join(problems)
-            + ". Give one column per feature in the type expected."
+            "The rows do not fit the model: " + listed(problems) + ". Give one column per feature in the type expected."
         )
     shape = (rows.num_rows, len(features))
     matrix: Matrix = np.empty(shape, dtype=np.float32) if into is None or len(into) < len(rows) else into[: len(rows)]
@@ -120,13 +118,31 @@ def encode(features: Sequence[Feature], rows: pa.RecordBatch | pa.Table, into: M
             unknown = pc.unique(column.filter(pc.and_(pc.is_null(codes), pc.is_valid(column)))).to_pylist()
             problems.append(f"{feature.name} holds {unknown[:5]}, the model knows {list(feature.categories)}")
         if not problems:
-            values = codes.to_numpy(zero_copy_only=False) if isinstance(codes, pa.Array) else codes.to_numpy()
-            matrix[:, position] = values
+            matrix[:, position] = codes.to_numpy(zero_copy_only=False)
             if feature.nulls == "missing" and (column.null_count or pa.types.is_floating(column.type)):
                 matrix[np.isnan(matrix[:, position]), position] = feature.null_code
     if problems:
-        raise FeatureError("The rows do not fit the model: " + "; ".join(problems) + ". Correct the feature table.")
+        raise FeatureError("The rows do not fit the model: " + listed(problems) + ". Correct the feature table.")
     return matrix
+
+
+def unusable(features: Sequence[Feature], rows: pa.RecordBatch | pa.Table) -> Flags:
+    """Which rows a model cannot score, bool, shape (rows,): a number out of range, an unknown category, or a NULL or
+    NaN where none is allowed. Raises FeatureError when a column is missing or of another type."""
+    if problems := contract_problems(features, rows.schema):
+        raise FeatureError(f"The rows do not fit the model: {'; '.join(problems)}. Correct the feature table.")
+    found: Flags = np.zeros(rows.num_rows, dtype=bool)
+    for feature in features:
+        column = rows.column(feature.name)
+        values = pc.cast(codes_of(feature, column), pa.float64()).to_numpy(zero_copy_only=False)
+        if feature.categories:
+            found |= np.isnan(values) & pc.is_valid(column).to_numpy(zero_copy_only=False)
+        else:
+            found |= values < (-np.inf if feature.low is None else feature.low)
+            found |= values > (np.inf if feature.high is None else feature.high)
+        if feature.nulls == "error":
+            found |= np.isnan(values)
+    return found
 
 
 def codes_of(feature: Feature, column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -168,19 +184,42 @@ def read_contract(path: Path) -> Contract:
 
 def parse_contract(content: Any, where: str) -> Contract:
     """The contract that the content of a features.json states. Raises ModelContractError as `read_contract` does."""
+    if not isinstance(content, Mapping):
+        raise ModelContractError(
+            f"{where} is a JSON {type(content).__name__}, expected an object with `features` or `final_features`; see "
+            "docs/models.md."
+        )
     try:
         entries = content["features"]
-        features = tuple(Feature(**{**entry, "categories": tuple(entry.get("categories", ()))}) for entry in entries)
+        features = tuple(_feature(entry) for entry in entries)
         contract = Contract(features, content.get("rounds", ALL_ROUNDS))
     except (KeyError, TypeError) as error:
         raise ModelContractError(
             f"{where} is not a feature list ({error}). Expected "
-            f"{{'features': [{{'name': …, 'type': 'INT64' | 'FLOAT64' | "
-            "'STRING', 'categories': […]}}, …]}}; see docs/models.md."
+            "{'features': [{'name': …, 'type': 'INT64' | 'FLOAT64' | 'STRING', 'categories': […]}, …]}; see "
+            "docs/models.md."
         ) from error
-    if problem := next(filter(None, (_problem(feature) for feature in features)), _problem_of_all(contract)):
-        raise ModelContractError(f"{where}: {problem}")
+    for problem in (*map(_problem, features), _problem_of_all(contract)):
+        if problem:
+            raise ModelContractError(f"{where}: {problem}")
     return contract
+
+
+def _feature(entry: Mapping[str, Any]) -> Feature:
+    """An entry of the list, if its values are of the right kinds. Raises TypeError."""
+    if not isinstance(entry, Mapping):
+        raise TypeError(f"{entry!r} is not an object")
+    categories = entry.get("categories", ())
+    feature = Feature(**{**entry, "categories": tuple(categories)})
+    texts = (feature.name, feature.booster_name, *feature.categories)
+    if isinstance(categories, str) or not all(isinstance(one, str) for one in texts) or not feature.name:
+        raise TypeError(f"{feature.name!r}: name and booster_name must be texts, categories a list of texts")
+    for key, value in (("low", feature.low), ("high", feature.high)):
+        if value is not None and not _is_number(value):
+            raise TypeError(f"{feature.name}: {key} is {value!r}, expected a number")
+    if not (feature.missing is None or isinstance(feature.missing, str) or _is_number(feature.missing)):
+        raise TypeError(f"{feature.name}: missing is {feature.missing!r}, expected a number or a category")
+    return feature
 
 
 def _problem(feature: Feature) -> str | None:
@@ -218,6 +257,4 @@ def _fits(feature: Feature, found: pa.DataType) -> bool:
     if feature.type == "STRING":
         text = found.value_type if pa.types.is_dictionary(found) else found
         return bool(pa.types.is_string(text) or pa.types.is_large_string(text))
-    if feature.type == "INT64":
-        return bool(pa.types.is_integer(found))
-    return bool(pa.types.is_integer(found) or pa.types.is_floating(found))
+    return bool(pa.types.is_integer(found) or (feature.type == "FLOAT64" and pa.types.is_floating(found)))

@@ -1,5 +1,6 @@
 """Scoring files and checking models trained elsewhere, for `v4 score` and `v4 register`. No Dagster."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,15 @@ def read_rows(path: Path, features: tuple[Feature, ...]) -> Iterator[pa.RecordBa
         else:
             raise V4Error(f"{path} is neither .parquet nor .csv. Convert it to one of them.")
     except (pa.ArrowException, OSError) as error:
-        raise FeatureError(f"{path} cannot be read: {error}. Correct the file.") from error
+        raise FeatureError(f"{path} cannot be read: {str(error).rstrip('.')}. Correct the file.") from error
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises ModelContractError when it is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelContractError(f"{path} is not JSON: {error}. Correct the file.") from error
 
 
 def score_file(bundle: Bundle, source: Path, target: Path, progress: Callable[[int], None] = lambda rows: None) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets.errors import FeatureError
+from v4_assets.errors import FeatureError, listed
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Feature, encode
 
@@ -38,7 +38,7 @@ def feature_rows(features: Sequence[Feature], frame: "pd.DataFrame") -> pa.Table
         f"column {one.name} appears {names.count(one.name)} times" for one in features if names.count(one.name) > 1
     ]
     if problems:
-        raise FeatureError(f"The frame does not fit the model: {'; '.join(problems)}. Give one column per feature.")
+        raise FeatureError(f"The frame does not fit the model: {listed(problems)}. Give one column per feature.")
     columns = {}
     for feature in features:
         try:
@@ -46,7 +46,7 @@ def feature_rows(features: Sequence[Feature], frame: "pd.DataFrame") -> pa.Table
         except (pa.ArrowException, TypeError) as error:
             problems.append(f"column {feature.name} is not {feature.type} ({str(error).splitlines()[0]})")
     if problems:
-        raise FeatureError(f"The frame does not fit the model: {'; '.join(problems)}. Correct these columns.")
+        raise FeatureError(f"The frame does not fit the model: {listed(problems)}. Correct these columns.")
     return pa.table(columns)
 
 

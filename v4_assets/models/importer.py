@@ -5,13 +5,13 @@ A list is this project's features.json, or a training script's: `final_features`
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from difflib import get_close_matches
 from typing import Any
 
 from v4_assets.errors import ModelContractError
+from v4_assets.models import Nulls
 from v4_assets.models.booster_file import BoosterFacts
-from v4_assets.models.choices import Nulls
 from v4_assets.models.contract import ALL_ROUNDS, Contract, Feature, parse_contract
 from v4_assets.models.training import features_of
 from v4_assets.sql import Column
@@ -89,7 +89,8 @@ def contract_of(
         if stray:
             raise ModelContractError(f"{where}: categorical_mappings names {stray}, which are not in the feature list.")
         features = [_input(name, mappings, where, columns, facts) for name in names]
-        return Contract(tuple(_with_nulls(feature, nulls) for feature in features))
+        listed = [asdict(_with_nulls(feature, nulls)) for feature in features]
+        return parse_contract({"features": listed, "rounds": content.get("rounds", ALL_ROUNDS)}, where)
     contract = parse_contract(content, where)
     return replace(contract, features=tuple(_with_nulls(feature, nulls) for feature in contract.features))
 
@@ -184,11 +185,19 @@ def _with_nulls(feature: Feature, nulls: Nulls) -> Feature:
     return replace(feature, nulls="missing", missing=0)
 
 
-def chosen_rounds(stated: str | None, contract: Contract, facts: BoosterFacts) -> Contract | None:
-    """The contract with the chosen number of rounds; None when the best differs from all and none was chosen."""
+def chosen_rounds(stated: str | None, listed: Any, contract: Contract, facts: BoosterFacts) -> Contract | None:
+    """The contract with the chosen number of rounds; None when the best differs from all and none was chosen.
+
+    `stated` is the operator's choice; without one the list's (`listed` is its content), if it has one.
+    """
     if stated is None:
-        return contract if contract.rounds != ALL_ROUNDS or facts.best_rounds is None else None
+        is_open = facts.best_rounds is not None and "rounds" not in listed
+        return None if is_open else contract
     if stated == "best":
+        if facts.best_iteration is None:
+            raise ModelContractError(
+                f"--rounds is best, but the booster has no best_iteration. Choose all, or up to {facts.rounds}."
+            )
         return replace(contract, rounds=facts.best_rounds or ALL_ROUNDS)
     if stated == ALL_ROUNDS:
         return replace(contract, rounds=ALL_ROUNDS)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-
-from v4_assets.arrays import Numbers
+from numpy.typing import NDArray
 
 SMALLEST_SHARE = 1e-4
 """Stands for an empty bin in the population stability index, which is infinite otherwise."""
@@ -23,7 +22,7 @@ class Histogram:
     edges: tuple[float, ...]
     shares: tuple[float, ...]
 
-    def counts(self, values: Numbers) -> Numbers:
+    def counts(self, values: NDArray[Any]) -> NDArray[Any]:
         """Rows of `values` in each bin, int64, shape (edges + 1,). NaN is not counted."""
         values = values[~np.isnan(values)]
         return np.bincount(np.searchsorted(self.edges, values, side="left"), minlength=len(self.edges) + 1)
@@ -66,7 +65,7 @@ class Profile:
         }
 
 
-def profile_of(names: Sequence[str], matrix: Numbers, scores: Numbers, *, bins: int = 10) -> Profile:
+def profile_of(names: Sequence[str], matrix: NDArray[Any], scores: NDArray[Any], *, bins: int = 10) -> Profile:
     """The profile of encoded rows, shape (rows, len(names)), and their scores, shape (rows,)."""
     return Profile(
         rows=len(matrix),
@@ -76,7 +75,7 @@ def profile_of(names: Sequence[str], matrix: Numbers, scores: Numbers, *, bins: 
     )
 
 
-def histogram_of(values: Numbers, bins: int = 10) -> Histogram:
+def histogram_of(values: NDArray[Any], bins: int = 10) -> Histogram:
     """At most `bins` bins of about equal counts; fewer distinct values than bins get a bin each."""
     values = values[~np.isnan(values)].astype(np.float64)
     distinct = np.unique(values)
@@ -90,7 +89,7 @@ def histogram_of(values: Numbers, bins: int = 10) -> Histogram:
     return Histogram(empty.edges, tuple(float(share) for share in counts / max(len(values), 1)))
 
 
-def psi(expected: Sequence[float], counts: Numbers) -> float | None:
+def psi(expected: Sequence[float], counts: NDArray[Any]) -> float | None:
     """Population stability index of `counts` against `expected` shares: sum of (a - e) ln(a / e). None without rows.
 
     Siddiqi (2006), "Credit Risk Scorecards"; by convention 0.1 is a moderate shift, 0.25 a large one.

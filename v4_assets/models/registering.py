@@ -1,7 +1,6 @@
 """Entering a model trained elsewhere into the registry."""
 
 import getpass
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,22 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import xgboost as xgb
 
 from v4_assets import sql, tables
 from v4_assets.config.environment import Settings
-from v4_assets.errors import ModelContractError, SqlFileError, TableMissingError, V4Error
-from v4_assets.models import files
+from v4_assets.errors import ModelContractError, SqlFileError, TableMissingError, V4Error, listed
+from v4_assets.models import ORDER, UNUSUAL, Nulls, files
 from v4_assets.models.booster_file import BoosterFacts, inspect
 from v4_assets.models.bundle import file_sha256, read_booster, verify_agreement
-from v4_assets.models.choices import ORDER, UNUSUAL, Nulls
 from v4_assets.models.contract import Contract, Feature, contract_problems, sql_problems
+from v4_assets.models.expected_features import compare
+from v4_assets.models.expected_file import KnownAnswers, read_answers
+from v4_assets.models.expected_scores import figure_problems, unproven_order, verify_answers
 from v4_assets.models.importer import chosen_rounds, contract_of, draft, figures_of
-from v4_assets.models.known_answers import KnownAnswers, figure_problems, read_answers, verify_answers
 from v4_assets.models.registry import Entry
 from v4_assets.models.training import plain_feature
 from v4_assets.resources import registry, store
 from v4_assets.sql import Column
 
+PERIOD = ("test_from", "test_until")
+"""Figures that state the first and last day of contact of the test's leads."""
 PROFILE_DAYS = 60
 """Number of past days searched for features when no data is given."""
 
@@ -55,25 +58,34 @@ def register_files(settings: Settings, version: str, brought: Brought) -> Entry:
     _verify_version(settings, version)
     facts = inspect(brought.booster)
     columns = _made_by_sql(settings, version)
-    stated = contract_of(_json(brought.features), str(brought.features), facts, columns, brought.nulls)
-    figures = figures_of(_json(brought.metrics), str(brought.metrics)) if brought.metrics else {}
+    given = files.read_json(brought.features)
+    stated = contract_of(given, str(brought.features), facts, columns, brought.nulls)
+    figures = figures_of(files.read_json(brought.metrics), str(brought.metrics)) if brought.metrics else {}
     booster = read_booster(brought.booster)
     verify_agreement(stated.features, booster, brought.features, stated.rounds)
     _verify_sql(stated, columns, brought.features)
     answers = read_answers(brought.expect) if brought.expect else None
-    contract = chosen_rounds(brought.rounds, stated, facts)
+    contract = chosen_rounds(brought.rounds, given, stated, facts)
     if answers is None:
         contract = _unproven(contract, facts, brought)
     else:
         order = [column.name for column in columns or ()]
         contract, scores = verify_answers(booster, contract, stated, facts, answers, order)
+        _verify_order(booster, contract, facts, answers, brought)
         if answers.converted is not None and (wrong := figure_problems(scores, answers.converted, figures)):
             raise ModelContractError(
-                f"{'; '.join(wrong)}. Correct the file, or leave `converted` out if these are not the test's rows."
+                f"{listed(wrong)}. Correct the file, or leave `converted` out if these are not the test's rows."
             )
+        if answers.converted is not None and figures:
+            labelled = len(answers.converted)
+            figures = {"test_rows": labelled, "test_base_rate": float(answers.converted.mean())} | figures
+    if brought.test_period and figures:
+        figures |= dict(zip(PERIOD, map(str, brought.test_period), strict=True))
     rows, profiled_on = _profile_rows(settings, version, contract, brought, answers)
     content = files.brought_bundle(version, booster, contract, figures, rows)
     provenance = _provenance(settings, brought, answers, figures, profiled_on)
+    if answers is not None:
+        provenance["features_compared"] = compare(settings, version, contract, booster, answers.rows)
     return registry(settings).add(version, content, provenance, replace=False)
 
 
@@ -102,7 +114,20 @@ def _verify_sql(contract: Contract, columns: Sequence[Column] | None, where: Pat
     if problems := sql_problems(contract.features, {column.name: column.type for column in columns}):
         raise ModelContractError(
             f"{where} lists {len(contract.features)} features, the version's SQL file makes {len(columns)}: "
-            f"{'; '.join(problems)}. Correct the list, or the `features:` of the SQL file."
+            f"{listed(problems)}. Correct the list, or the `features:` of the SQL file."
+        )
+
+
+def _verify_order(
+    booster: xgb.Booster, contract: Contract, facts: BoosterFacts, answers: KnownAnswers, brought: Brought
+) -> None:
+    """Without names in the booster, the known answers prove the order, as far as their rows tell the inputs apart."""
+    if facts.names is not None or ORDER in brought.confirmed:
+        return
+    if alike := unproven_order(booster, contract, answers):
+        raise ModelContractError(
+            f"The booster has no feature names, and the known answers stay the same if {' and '.join(alike)} change "
+            f"places. Give --expect rows that tell them apart, or --confirm {ORDER} if the list is in training's order."
         )
 
 
@@ -140,7 +165,7 @@ def _provenance(
     settings: Settings, brought: Brought, answers: KnownAnswers | None, figures: Mapping[str, Any], profiled_on: str
 ) -> dict[str, Any]:
     """Where the bundle comes from: what came in, by whom and when, and what it was tested on."""
-    period = brought.test_period or (figures.get("test_from"), figures.get("test_until"))
+    period = tuple(figures.get(name) for name in PERIOD)
     return {
         "trained_on": "brought from elsewhere",
         "registered_at": settings.clock.now().isoformat(),
@@ -152,13 +177,6 @@ def _provenance(
         else {"rows": len(answers.rows), "sha256": file_sha256(brought.expect or Path())},
         "profiled_on": profiled_on,
     }
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelContractError(f"{path} is not JSON: {error}. Correct the file.") from error
 
 
 def _live(settings: Settings) -> str | None:

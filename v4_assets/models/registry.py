@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import filelock
 
 from v4_assets.atomic import atomic_write
 from v4_assets.errors import ModelContractError, ModelError, ModelIntegrityError
-from v4_assets.models.bundle import BUNDLE_FILES, Bundle, file_sha256, load_bundle
-from v4_assets.models.contract import read_contract
+
+if TYPE_CHECKING:
+    from v4_assets.models.bundle import Bundle
 
 CATALOGUE = "registry.json"
 
@@ -33,6 +34,8 @@ class Entry:
     """File name to sha256."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where it comes from: kind, data, training window, documented reference figures."""
+    bundle_sha256: str | None = None
+    """Of everything that can change a score; None in a catalogue of release 0.1."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,10 @@ class ModelRegistry:
         """All versions; a registered one hides the shipped one of the same name."""
         return {**_read(Path(self.shipped)), **_read(Path(self.registered))}
 
+    def has(self, version: str) -> bool:
+        """Whether the version is registered or shipped."""
+        return version in self.entries()
+
     def entry(self, version: str) -> Entry:
         """One version. Raises ModelError when it is not registered."""
         entries = self.entries()
@@ -56,10 +63,10 @@ class ModelRegistry:
             )
         return entries[version]
 
-    def load(self, version: str) -> Bundle:
+    def load(self, version: str) -> "Bundle":
         """The verified bundle. Raises ModelError, ModelIntegrityError, ModelContractError."""
         entry = self.entry(version)
-        return _load(entry.path, version, tuple(sorted(entry.files.items())), _stamp(entry.path))
+        return _load(entry.path, version, tuple(sorted(entry.files.items())), entry.bundle_sha256, _stamp(entry.path))
 
     def add(self, version: str, files: Mapping[str, bytes], provenance: Mapping[str, Any], *, replace: bool) -> Entry:
         """Write a bundle and enter it into the catalogue; nothing half-written is ever visible.
@@ -76,20 +83,47 @@ class ModelRegistry:
                     "give the new one a new version."
                 )
             # Every write gets a new folder: the old one stays complete until the catalogue points to the new one.
-            folder = root / f"{version}-{uuid4().hex[:8]}"
-            folder.mkdir()
+            entry = _written(root, version, files, provenance)
             try:
-                for name in BUNDLE_FILES:
-                    (folder / name).write_bytes(files[name])
-                entry = Entry(version, folder, {name: file_sha256(folder / name) for name in BUNDLE_FILES}, provenance)
-                load_bundle(folder, version, entry.files)
                 write_catalogue(root, {**known, version: entry})
             except BaseException:
-                shutil.rmtree(folder)
+                shutil.rmtree(entry.path)
                 raise
             if version in known:
                 shutil.rmtree(known[version].path)
         return entry
+
+    def correct_figures(self, version: str, metrics: bytes, provenance: Mapping[str, Any]) -> Entry:
+        """Replace metrics.json alone; booster, contract and profile stay byte for byte, and so does the bundle's hash.
+
+        The earlier folder stays: the production row may name it. Raises as `load` does.
+        """
+        from v4_assets.models.bundle import BUNDLE_FILES
+
+        bundle, root = self.load(version), Path(self.registered)
+        files = {name: (bundle.path / name).read_bytes() for name in BUNDLE_FILES} | {"metrics.json": metrics}
+        root.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(root / ".lock", timeout=60):
+            entry = _written(root, version, files, provenance)
+            write_catalogue(root, {**_read(root), version: entry})
+        return entry
+
+
+def _written(root: Path, version: str, files: Mapping[str, bytes], provenance: Mapping[str, Any]) -> Entry:
+    """A verified bundle in a new folder; the catalogue does not name it yet."""
+    from v4_assets.models.bundle import BUNDLE_FILES, file_sha256, load_bundle
+
+    folder = root / f"{version}-{uuid4().hex[:8]}"
+    folder.mkdir()
+    try:
+        for name in BUNDLE_FILES:
+            (folder / name).write_bytes(files[name])
+        hashes = {name: file_sha256(folder / name) for name in BUNDLE_FILES}
+        bundle = load_bundle(folder, version, hashes)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    return Entry(version, folder, hashes, provenance, bundle.bundle_sha256)
 
 
 def write_catalogue(root: Path, entries: Mapping[str, Entry]) -> None:
@@ -100,6 +134,7 @@ def write_catalogue(root: Path, entries: Mapping[str, Entry]) -> None:
                 "path": str(entry.path.relative_to(root)),
                 "files": dict(sorted(entry.files.items())),
                 **_summary(entry),
+                **({"bundle_sha256": entry.bundle_sha256} if entry.bundle_sha256 else {}),
                 "provenance": dict(entry.provenance),
             }
             for version, entry in sorted(entries.items())
@@ -110,6 +145,8 @@ def write_catalogue(root: Path, entries: Mapping[str, Entry]) -> None:
 
 def _summary(entry: Entry) -> dict[str, Any]:
     """Summary of the bundle for readers of the catalogue."""
+    from v4_assets.models.contract import read_contract
+
     try:
         contract = read_contract(entry.path / "features.json")
         return {
@@ -129,7 +166,9 @@ def _read(root: Path) -> dict[str, Entry]:
     try:
         models = json.loads(path.read_text(encoding="utf-8"))["models"]
         return {
-            version: Entry(version, root / entry["path"], entry["files"], entry["provenance"])
+            version: Entry(
+                version, root / entry["path"], entry["files"], entry["provenance"], entry.get("bundle_sha256")
+            )
             for version, entry in models.items()
         }
     except (ValueError, KeyError, TypeError) as error:
@@ -140,10 +179,16 @@ def _read(root: Path) -> dict[str, Entry]:
 
 def _stamp(path: Path) -> tuple[int, ...]:
     """Changes whenever a file of the bundle does, so that a load verified once need not hash again."""
+    from v4_assets.models.bundle import BUNDLE_FILES
+
     return tuple((path / name).stat().st_mtime_ns if (path / name).is_file() else 0 for name in BUNDLE_FILES)
 
 
 @lru_cache(maxsize=16)
-def _load(path: Path, version: str, files: tuple[tuple[str, str], ...], stamp: tuple[int, ...]) -> Bundle:
+def _load(
+    path: Path, version: str, files: tuple[tuple[str, str], ...], bundle_sha256: str | None, stamp: tuple[int, ...]
+) -> "Bundle":
     del stamp
-    return load_bundle(path, version, dict(files))
+    from v4_assets.models.bundle import load_bundle
+
+    return load_bundle(path, version, dict(files), bundle_sha256)

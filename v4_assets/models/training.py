@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.errors import RowsMissingError
 from v4_assets.evaluation import metrics
 from v4_assets.models.bundle import Vector
@@ -29,7 +29,7 @@ class Period:
     """Rows of one period, encoded."""
 
     matrix: Matrix
-    converted: Numbers
+    converted: NDArray[Any]
 
     @property
     def base_rate(self) -> float:

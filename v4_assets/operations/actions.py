@@ -1,33 +1,35 @@
 """Operator actions on a rollout: the sensor's jobs and record, decided by a person."""
 
-import getpass
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 
-from v4_assets import verdicts
 from v4_assets.config.environment import Settings
-from v4_assets.errors import ModelError, ModelIntegrityError, PolicyError
+from v4_assets.definitions import build
+from v4_assets.errors import PolicyError
 from v4_assets.evaluation.evidence import digest
-from v4_assets.graph import build
-from v4_assets.models.registry import ModelRegistry
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, ALERT_SENSOR, FIRST_ASSETS, ROLLOUT_SENSOR
-from v4_assets.operations import operate
+from v4_assets.operations import operate, order_rules
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
+from v4_assets.operations.order_rules import Confirm, accepted
 from v4_assets.production import events as deployments
-from v4_assets.production import store as production_store
-from v4_assets.production.archive import verify
+from v4_assets.production import given, holds
+from v4_assets.production import production_row as production_store
+from v4_assets.production.archive import bring_back
 from v4_assets.production.assets import export_registry
 from v4_assets.production.events import Event, Production
-from v4_assets.production.orders import Kind, Order, order_id
+from v4_assets.production.orders import Kind, Order, gates_json, order_id
 from v4_assets.production.status import Status, read_status
 from v4_assets.resources import registry, store
 
 RUN_KEY_TAG = "dagster/run_key"
 SENSOR_TAG = "dagster/sensor_name"
+SHORTEST_SHA256 = 8
+"""Characters of an evidence's sha256 that an approval must name."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,11 @@ def tick(settings: Settings, name: str = ROLLOUT_SENSOR) -> Tick:
             result = definitions.resolve_sensor_def(name).evaluate_tick(context)
         if result.cursor is not None:
             storage.set_cursor_values({key: result.cursor})
-        requests = [one for one in result.run_requests or [] if not _launched(instance, name, one)]
-    outcomes = tuple(_carried_out(settings, name, one) for one in requests)
-    return Tick(result.skip_message or "; ".join(str(one.run_key) for one in requests), outcomes)
+        asked = result.run_requests or []
+        launched = [_launched(instance, name, one) for one in asked]
+    outcomes = tuple(_carried_out(settings, name, one) for one, run in zip(asked, launched, strict=True) if not run)
+    said = [_said(one, run) for one, run in zip(asked, launched, strict=True)]
+    return Tick(result.skip_message or "; ".join(said), outcomes)
 
 
 def alert(settings: Settings) -> Tick:
@@ -71,33 +75,39 @@ def alert(settings: Settings) -> Tick:
     return tick(settings, ALERT_SENSOR)
 
 
-def order(settings: Settings, kind: Kind, version: str, reason: str) -> Outcome:
-    """Carry out an operator's order now, in this process. Raises PolicyError when it does not fit the current state."""
+def order(settings: Settings, kind: Kind, version: str, reason: str, confirm: Confirm = accepted) -> Outcome:
+    """Carry out an operator's order now, in this process. Raises PolicyError when it does not fit the current state.
+
+    `confirm` is asked about what the order overrides, which is recorded.
+    """
     events, live = _now(settings)
     if live is None:
         raise PolicyError("Nothing is adopted yet. `v4 init` adopts the baseline.")
     state = deployments.state_after(events)
-    if state.unfinished:
+    if state.unfinished and not holds.supersedes(kind, state.unfinished):
         raise PolicyError(
             f"{state.unfinished.event} of {state.unfinished.day} is not completed. Complete it with `v4 resume`."
         )
-    problem = _refusal(settings, kind, version, live.version, state)
+    problem = order_rules.refusal(settings, kind, version, live.version, state)
     if problem:
         raise PolicyError(problem)
     if kind == "promotion":
-        _verify_scored(settings, version)
-    return _run(
-        settings,
-        Order(
-            event_id=order_id(kind, version, live.event_id, reason),
-            kind=kind,
-            version=version,
-            previous=live.version if kind != "sunset" else None,
-            expected_event_id=live.event_id,
-            reason=reason,
-            decided_by=who(),
-        ),
+        order_rules.verify_scored(settings, version)
+    override = order_rules.override(settings, kind, version, status(settings))
+    if override:
+        confirm(override.text)
+        reason = f"{reason} (overrides: {override.text})"
+    wanted = Order(
+        event_id=order_id(kind, version, live.event_id, reason),
+        kind=kind,
+        version=version,
+        previous=live.version if kind != "sunset" else None,
+        expected_event_id=live.event_id,
+        reason=reason,
+        decided_by=operate.operator(),
+        gates=gates_json(override.gates) if override and override.gates else None,
     )
+    return _run(settings, holds.superseding(wanted, state.unfinished))
 
 
 def resume(settings: Settings) -> Outcome:
@@ -115,14 +125,22 @@ def approve(settings: Settings, evidence_sha256: str) -> Event:
     if decision.wanted is None:
         raise PolicyError(f"Nothing waits for an approval: {decision.reason}")
     rows = store(settings).comparisons(today, today)
-    if len(evidence_sha256) < 8 or not digest(rows).startswith(evidence_sha256):
+    if len(evidence_sha256) < SHORTEST_SHA256 or not digest(rows).startswith(evidence_sha256):
         raise PolicyError(
-            f"The evidence of {today} is {digest(rows)[:12]}, not {evidence_sha256[:12]}. An approval holds for "
-            f"the evidence it names: run `v4 status`, then `v4 approve {digest(rows)[:12]}`."
+            f"{evidence_sha256[:12]!r} is not the evidence of {today}, named by {SHORTEST_SHA256} characters or more. "
+            "Nothing was approved. `v4 status` shows what is asked today and the line that approves it."
         )
     promoting = decision.wanted.value == "promote"
     version = settings.rollout.candidate if promoting else settings.rollout.baseline
-    return _record(settings, "approved", version, decision.reason, evidence_day=today, evidence_sha256=digest(rows))
+    return add_event(
+        settings,
+        "approved",
+        version,
+        decision.reason,
+        evidence_day=today,
+        evidence_sha256=digest(rows),
+        bundle_sha256=store(settings).artifact_of(rows, version).bundle_sha256,
+    )
 
 
 def allow(settings: Settings, version: str, reason: str) -> Event:
@@ -134,7 +152,35 @@ def allow(settings: Settings, version: str, reason: str) -> Event:
             f"{version} has nothing to be allowed: rollout.yaml's candidate is {rollout.candidate}, live is "
             f"{live.version if live else 'nothing'}. Only a candidate that is not live competes."
         )
-    return _record(settings, "allowed", version, reason)
+    return add_event(settings, "allowed", version, reason)
+
+
+def allow_changes(settings: Settings, reason: str) -> tuple[str, int]:
+    """Permit one sync to change more leads than the limit. Returns the version and the write of its scores of today.
+
+    Raises PolicyError for an empty reason, and when nothing is live or scored.
+    """
+    record, live = store(settings), _now(settings)[1]
+    if not reason.strip():
+        raise PolicyError("The reason is empty. It is recorded: write why, such as --reason 'features were mended'.")
+    if live is None:
+        raise PolicyError("Nothing is adopted yet. `v4 init` adopts the baseline.")
+    today, now = settings.clock.today(), settings.clock.now()
+    with record.session():
+        return live.version, given.permit_large_change(
+            record, today, live.version, reason.strip(), now, operate.operator()
+        )
+
+
+def acknowledge(settings: Settings, reason: str) -> Event:
+    """End the early warning that was raised: its sum begins at 0 again. Raises PolicyError when there is none."""
+    warning = status(settings).warning
+    if warning is None or warning.alarm is None:
+        raise PolicyError(
+            "No early warning is raised, so there is nothing to acknowledge. `v4 status` shows the state."
+        )
+    said = f"{reason} ({warning.sentence(settings.rollout.candidate)})"
+    return add_event(settings, "acknowledged", settings.rollout.candidate, said)
 
 
 def restore(settings: Settings, version: str, reason: str) -> Event:
@@ -142,58 +188,8 @@ def restore(settings: Settings, version: str, reason: str) -> Event:
     archived = deployments.state_after(_now(settings)[0]).archived
     if version not in archived:
         raise PolicyError(f"{version} is not archived; archived are: {', '.join(sorted(archived)) or 'none'}.")
-    folders = list(settings.places.archive.glob(f"{version}-*"))
-    if not folders:
-        raise ModelIntegrityError(
-            f"There is no {settings.places.archive}/{version}-…: bring back the folder that was there."
-        )
-    folder = max(folders, key=lambda one: one.stat().st_mtime)
-    sums, models = verify(folder), registry(settings)
-    if not _is_whole(models, version, sums):
-        files = {name: (folder / name).read_bytes() for name in sums}
-        models.add(version, files, {"restored_from": str(folder)}, replace=True)
-    return _record(settings, "restored", version, reason)
-
-
-def _is_whole(models: ModelRegistry, version: str, sums: dict[str, str]) -> bool:
-    """Whether the registry still holds exactly the bundle that was archived, undamaged."""
-    try:
-        models.load(version)
-        return dict(models.entry(version).files) == sums
-    except ModelError:
-        return False
-
-
-def who() -> str:
-    """The operator's user name on this machine."""
-    return f"{getpass.getuser()} (v4)"
-
-
-def _refusal(settings: Settings, kind: Kind, version: str, live: str, state: deployments.DeploymentState) -> str | None:
-    """Why an order is refused; None when it is valid."""
-    rollout = settings.rollout
-    if version not in rollout.versions:
-        return f"There is no version {version} in rollout.yaml; it has {', '.join(sorted(rollout.versions))}."
-    if kind == "sunset":
-        return f"{version} is live; what is live is not archived." if version == live else None
-    if version == live:
-        return f"{version} is live already."
-    if version in state.archived:
-        return f"{version} is archived. Bring it back first: `v4 restore {version} --reason …`."
-    if kind == "promotion" and version in state.rolled_back:
-        return f"{version} was rolled back. Allow it first: `v4 allow {version} --reason …`."
-    return None
-
-
-def _verify_scored(settings: Settings, version: str) -> None:
-    """Refuse to promote a version whose scores for today are missing or unchecked: readers would see no rows."""
-    today = settings.clock.today()
-    problems = verdicts.unpassed(store(settings), today, version)
-    if problems:
-        raise PolicyError(
-            f"{version} has no scores of {today} that passed every check: {'; '.join(problems)}. "
-            f"`v4 run --date {today}` makes them."
-        )
+    bring_back(settings.places.archive, version, registry(settings))
+    return add_event(settings, "restored", version, reason)
 
 
 def _now(settings: Settings) -> tuple[list[Event], Production | None]:
@@ -202,24 +198,16 @@ def _now(settings: Settings) -> tuple[list[Event], Production | None]:
         return record.events(), record.production()
 
 
-def _record(
-    settings: Settings,
-    kind: str,
-    version: str,
-    reason: str,
-    *,
-    evidence_day: date | None = None,
-    evidence_sha256: str | None = None,
-) -> Event:
+def add_event(settings: Settings, kind: str, version: str, reason: str, **others: Any) -> Event:
+    """Record an operator's event; `others` are further fields of the event."""
     event = Event(
         event_id=uuid4().hex,
         happened_at=settings.clock.now(),
         event=kind,
         version=version,
         reason=reason,
-        decided_by=who(),
-        evidence_day=evidence_day,
-        evidence_sha256=evidence_sha256,
+        decided_by=operate.operator(),
+        **others,
     )
     record = store(settings)
     with record.session():
@@ -231,16 +219,23 @@ def _record(
 
 
 def _run(settings: Settings, wanted: Order) -> Outcome:
-    config = {"ops": {FIRST_ASSETS[wanted.kind]: {"config": wanted.config}}}
+    carried = given.give(store(settings), wanted, settings.clock.now())
+    config = {"ops": {FIRST_ASSETS[wanted.kind]: {"config": carried}}}
     tags = {ACTION_TAG: wanted.event_id}
     return operate.run_job(
         settings, ACTION_JOBS[wanted.kind], tags=tags, partition=settings.clock.today(), config=config
     )
 
 
-def _launched(instance: dg.DagsterInstance, name: str, wanted: dg.RunRequest) -> bool:
+def _launched(instance: dg.DagsterInstance, name: str, wanted: dg.RunRequest) -> dg.DagsterRun | None:
+    """The run that another tick, of the daemon's or of `v4 tick`, has launched for the same request."""
     tags = {RUN_KEY_TAG: str(wanted.run_key), SENSOR_TAG: name}
-    return bool(instance.get_runs(dg.RunsFilter(tags=tags), limit=1))
+    return next(iter(instance.get_runs(dg.RunsFilter(tags=tags), limit=1)), None)
+
+
+def _said(wanted: dg.RunRequest, launched: dg.DagsterRun | None) -> str:
+    what = f"{wanted.job_name} for {wanted.partition_key}, {wanted.run_key}"
+    return f"{what}: launched before, run {launched.run_id} is {launched.status.value}" if launched else what
 
 
 def _carried_out(settings: Settings, name: str, wanted: dg.RunRequest) -> Outcome:

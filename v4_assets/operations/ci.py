@@ -1,4 +1,4 @@
-"""`v4 ci`: a day with every check, away from production, and what a build is told of it.
+"""`v4 ci`: a day with every check, away from production, and its report for a build.
 
 Nothing of it touches production: the run's Dagster instance, and on sample data its warehouse and its Salesforce org,
 lie in a folder that is thrown away; on a warehouse of yours it writes to a dataset of its own.
@@ -6,23 +6,24 @@ lie in a folder that is thrown away; on a warehouse of yours it writes to a data
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
+from pydantic import ValidationError
 
 from v4_assets.config.environment import Settings
+from v4_assets.config.rollout import DatasetNames
+from v4_assets.definitions import build
 from v4_assets.errors import V4Error
-from v4_assets.graph import build
-from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, PAST_DAY_JOB, REPLACE_LIVE_TAG, SCORING_JOB
+from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, PAST_DAY_JOB, SCORING_JOB
 from v4_assets.operations import operate
 from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.production.decision import GATE_NAMES
-from v4_assets.production.evaluations import checks_of_run
 from v4_assets.resources import warehouse
 from v4_assets.sample import world
 from v4_assets.sample.load import fill, lead_ids
@@ -31,8 +32,8 @@ SAMPLE = world.WorldSpec(scale=0.01, leads_per_week=40, seed=5, through=date(202
 SAMPLE_DAY = date(2026, 1, 12)
 SAMPLE_NOW = f"{SAMPLE_DAY}T06:30"
 DAYS_BEFORE = 3
-"""So many days are scored first, since checks compare a day with those before it."""
-REASON = "v4 ci looks at the code of now"
+"""Days scored first, because checks compare a day with those before it."""
+REASON = "v4 ci checks the present code"
 
 
 def on_sample(settings: Settings) -> Report:
@@ -64,20 +65,28 @@ def on_dataset(settings: Settings, dataset: str, day: date) -> Report:
     Raises V4Error when `dataset` is the one that rollout.yaml writes to.
     """
     names = settings.rollout.datasets
+    operate.verify_days(settings, day, day)
+    try:
+        datasets = DatasetNames(**names.model_dump() | {"features": dataset})
+    except ValidationError as error:
+        raise V4Error(
+            f"--target is {dataset!r}, not the name of a dataset. Use letters, digits and underscores, or on BigQuery "
+            "PROJECT.DATASET."
+        ) from error
     if _bare(dataset) == _bare(names.features):
         raise V4Error(
             f"{dataset} is the dataset rollout.yaml writes to, where production is. Name one for builds with --target, "
             f"such as {_bare(dataset)}_ci."
         )
-    rollout = settings.rollout.model_copy(update={"datasets": names.model_copy(update={"features": dataset})})
+    rollout = settings.rollout.model_copy(update={"datasets": datasets})
     changes: dict[str, object] = {"rollout": rollout, "salesforce": "dry-run", "salesforce_target": None}
     with _elsewhere(settings, changes) as here:
         if settings.warehouse == "duckdb":
             _copy_warehouse(settings, here)
         operate.init(here)
         # The day may have been scored by an earlier build; what counts is the code of now.
-        tags = {REPLACE_LIVE_TAG: REASON}
         with warehouse(here).session():
+            tags = operate.replacing(here, PAST_DAY_JOB, day, REASON)
             outcome = operate.run_job(here, PAST_DAY_JOB, tags=tags, partition=day)
         return _report(here, dataset, day, [(PAST_DAY_JOB, outcome), _checklist(here)])
 
@@ -110,6 +119,17 @@ def _rows(here: Settings, instance: dg.DagsterInstance, job: str, run_id: str) -
             yield Row(asset, key.name, one.severity.value, result, is_gate, one.description or "")
 
 
+def checks_of_run(instance: dg.DagsterInstance, run_id: str) -> Mapping[str, Mapping[str, dg.AssetCheckEvaluation]]:
+    """Asset to check to its evaluation in a run."""
+    found: dict[str, dict[str, dg.AssetCheckEvaluation]] = {}
+    for record in instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records:
+        event = record.event_log_entry.dagster_event
+        if event is not None:
+            one = event.asset_check_evaluation_data
+            found.setdefault(one.asset_key.to_user_string(), {})[one.check_name] = one
+    return found
+
+
 @contextmanager
 def _elsewhere(settings: Settings, changes: dict[str, object]) -> Iterator[Settings]:
     """The settings in a home that is thrown away, with the models registered in theirs."""
@@ -126,7 +146,7 @@ def _copy_warehouse(settings: Settings, here: Settings) -> None:
             f"There is no {settings.duckdb_file} to read sources from. Fill it with `v4 sample`, set V4_WAREHOUSE, or "
             "leave out --target to check on sample data."
         )
-    with warehouse(settings, any_schema=True).session():  # nobody writes meanwhile
+    with warehouse(settings, any_schema=True).session():  # no other process writes meanwhile
         for ending in ("", ".wal"):
             source = Path(f"{settings.duckdb_file}{ending}")
             if source.is_file():

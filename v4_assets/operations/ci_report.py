@@ -28,7 +28,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """What a build is told."""
+    """The result of a build's checks."""
 
     where: str
     day: date

@@ -1,9 +1,10 @@
 """Running the graph in this process: one day, a range of gaps, the checklist, training."""
 
 import gc
+import getpass
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -12,8 +13,8 @@ import dagster as dg
 from v4_assets import jobs, tables
 from v4_assets.config.environment import Settings
 from v4_assets.days import contiguous, days_between
+from v4_assets.definitions import build
 from v4_assets.errors import V4Error
-from v4_assets.graph import build
 from v4_assets.names import (
     DAILY_JOB,
     EVALUATION_JOB,
@@ -23,16 +24,18 @@ from v4_assets.names import (
     REPLACE_LIVE_TAG,
     SCORING_JOB,
 )
+from v4_assets.operations import earlier_judgements
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.production import store as production_store
-from v4_assets.production.assets import archived_versions
-from v4_assets.production.events import Production
+from v4_assets.production import given
+from v4_assets.production import production_row as production_store
+from v4_assets.production.events import Production, state_after
+from v4_assets.prospects import contracts
 from v4_assets.resources import store
-from v4_assets.runs import this_process
+from v4_assets.runs import RANGE_END, RANGE_START, this_process
+from v4_assets.store import Store
 from v4_assets.warehouse import schema
+from v4_assets.warehouse.protocol import Statement
 
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -56,26 +59,40 @@ class Outcome:
     checks_failed: tuple[FailedCheck, ...]
     errors: tuple[str, ...]
     """What stopped a step, one sentence each."""
+    waits: str | None = None
+    """What was left out and what it waits for; None when everything ran."""
 
 
 @dataclass(frozen=True)
 class Installed:
     """What `v4 init` left."""
 
-    live: Production
+    live: Production | None
+    """None where nothing was adopted."""
     schema: int
     """The schema version the warehouse has now."""
     upgraded_from: int | None
     """The older one it had; None where nothing had to be upgraded."""
 
 
-def init(settings: Settings) -> Installed:
-    """Create or upgrade tables and views and adopt the baseline; harmless when that is done."""
+def init(settings: Settings, *, adopting: bool = True) -> Installed:
+    """Create or upgrade tables and views and, if `adopting`, adopt the baseline; harmless when that is done."""
     record = store(settings, any_schema=True)
     with record.session():
-        before = schema.upgrade(record.warehouse, record.catalogue, record.registry, settings.clock)
-        live = production_store.adopt(record, settings.rollout, settings.clock)
+        before = schema.upgrade(
+            record.warehouse,
+            record.catalogue,
+            record.registry,
+            settings.clock,
+            taken_along=lambda: _earlier_judgements(settings, record),
+        )
+        live = production_store.adopt(record, settings.rollout, settings.clock) if adopting else record.production()
     return Installed(live, schema.NEEDED, before.version if before and before.version < schema.NEEDED else None)
+
+
+def _earlier_judgements(settings: Settings, record: Store) -> list[Statement]:
+    with dagster_instance(settings) as instance:
+        return earlier_judgements.taken_along(record, instance)
 
 
 def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -> Outcome:
@@ -83,17 +100,44 @@ def run_day(settings: Settings, day: date, *, replace_live: str | None = None) -
 
     `replace_live` is the reason for giving up what was written on that day, if any.
     """
-    _verify_days(settings, day, day)
-    tags = {REPLACE_LIVE_TAG: replace_live} if replace_live else {}
+    verify_days(settings, day, day)
     # One session for the whole day: every asset would open and close the file otherwise.
-    with store(settings).session():
+    record = store(settings)
+    with record.session():
         name = DAILY_JOB if day == settings.clock.today() else PAST_DAY_JOB
-        return run_job(settings, name, tags=tags, partition=day)
+        tags = replacing(settings, name, day, replace_live) if replace_live else {}
+        outcome = run_job(settings, name, tags=tags, partition=day)
+        if record.live() is None:
+            waits = (
+                f"no version is live, so production and Salesforce wait; `v4 init` adopts {settings.rollout.baseline}"
+            )
+            return replace(outcome, waits=waits)
+    return outcome
+
+
+def replacing(settings: Settings, job: str, day: date, reason: str) -> dict[str, str]:
+    """Record the permission to replace what stands of a day in the tables of a job. Returns the tags of its run."""
+    record = store(settings)
+    made = {key.to_user_string() for key in build(settings).resolve_job_def(job).asset_layer.selected_asset_keys}
+    keys = made & record.catalogue.keys() | {tables.LIFT_BY_DECILE} | _profiles(settings)
+    names = {record.catalogue[key].name for key in keys - {tables.SOURCE_OBSERVATIONS}}
+    at = settings.clock.now()
+    return {REPLACE_LIVE_TAG: given.permit_replacement(record, day, reason, names, at, operator())}
+
+
+def _profiles(settings: Settings) -> set[str]:
+    keys = [entry.key for entry in settings.rollout.versions.values()]
+    return {make(key) for key in keys for make in (tables.profile_key, contracts.profile_key)}
+
+
+def operator() -> str:
+    """The operator's user name on this machine."""
+    return f"{getpass.getuser()} (v4)"
 
 
 def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, date, Outcome]]:
     """Scores of the days that lack a partition, one run per stretch of them. Existing partitions are kept."""
-    _verify_days(settings, first, last)
+    verify_days(settings, first, last)
     with store(settings).session():
         return [
             (start, end, run_job(settings, SCORING_JOB, tags=_range_tags(start, end)))
@@ -106,7 +150,7 @@ def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date,
     wanted = sorted(set(days))
     if not wanted:
         return []
-    _verify_days(settings, wanted[0], wanted[-1])
+    verify_days(settings, wanted[0], wanted[-1])
     missing = set(gaps(settings, wanted[0], wanted[-1], jobs.EVALUATED))
     with store(settings).session():
         return [(day, day, run_job(settings, EVALUATION_JOB, partition=day)) for day in wanted if day in missing]
@@ -122,7 +166,7 @@ def gaps(settings: Settings, first: date, last: date, keys: Iterable[str]) -> li
 
 def _scoring_keys(settings: Settings) -> list[str]:
     """The tables of the daily path up to the scores, without those of archived versions."""
-    archived = archived_versions(settings.places.registry)
+    archived = state_after(store(settings).events()).archived
     keys = [*tables.SHARED, tables.SOURCE_OBSERVATIONS]
     for version, entry in settings.rollout.versions.items():
         if version not in archived:
@@ -135,16 +179,16 @@ def run_job(
     name: str,
     *,
     tags: Mapping[str, str] | None = None,
-    partition: date | None = None,
+    partition: date | str | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Any job of the graph, in this process, recorded in the instance under V4_HOME."""
+    """Any job of the graph, in this process, recorded in the instance under V4_HOME. A month's partition is a text."""
     job = build(settings).resolve_job_def(name)
     with dagster_instance(settings) as instance, _collector_spared():
         result = job.execute_in_process(
             instance=instance,
             tags={PROCESS_TAG: this_process(), **(tags or {})},
-            partition_key=partition.isoformat() if partition else None,
+            partition_key=str(partition) if partition else None,
             run_config={**QUIET, **(config or {})},
             raise_on_error=False,
         )
@@ -190,7 +234,8 @@ def _range_tags(first: date, last: date) -> dict[str, str]:
     return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), ONLY_GAPS_TAG: "true"}
 
 
-def _verify_days(settings: Settings, first: date, last: date) -> None:
+def verify_days(settings: Settings, first: date, last: date) -> None:
+    """Raise V4Error for an empty range, or for days that cannot be scored yet or any more."""
     today = settings.clock.today()
     if first > last:
         raise V4Error(f"The range from {first} to {last} is empty. Give the earlier day first.")

@@ -1,15 +1,20 @@
 """What piles up and is not needed for any decision: Dagster's old runs, and files of old days under V4_HOME.
 
-A decision reads the checks of its day's own run and the evidence in the warehouse, so old runs are history only. Runs
+A decision reads the warehouse alone, so old runs are history only. Runs
 and reports of promotions, rollbacks and sunsets stay, and so do the archive, the models and every table.
 """
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import dagster as dg
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from sqlalchemy import select
 
 from v4_assets.clock import Clock
 from v4_assets.config.environment import Settings
@@ -25,7 +30,7 @@ FINISHED = [status for status in dg.DagsterRunStatus if status not in UNFINISHED
 
 @dataclass(frozen=True)
 class Old:
-    """What is older than so many days."""
+    """Runs and files older than this many days."""
 
     run_ids: tuple[str, ...]
     files: tuple[Path, ...]
@@ -46,13 +51,38 @@ def old(settings: Settings, keep_days: int) -> Old:
 
 
 def remove(settings: Settings, what: Old) -> None:
-    """Delete the runs with their events, and the files."""
+    """Delete the files, and the runs with everything Dagster keeps of them."""
     for file in what.files:
         file.unlink(missing_ok=True)
-    if what.run_ids:
+    if (settings.dagster_home / "dagster.yaml").exists():
         with dagster_instance(settings) as instance:
             for run_id in what.run_ids:
                 instance.delete_run(run_id)
+            _remove_left_over(instance, settings.dagster_home)
+
+
+def _remove_left_over(instance: dg.DagsterInstance, home: Path) -> None:
+    """Delete what Dagster leaves of deleted runs, these and earlier ones: check rows, a file each, compute logs."""
+    known = {run.run_id for run in instance.get_runs()}
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage)  # SQLite and Postgres, the two that deploy/ offers
+    column = AssetCheckExecutionsTable.c.run_id
+    with storage.index_connection() as connection:
+        checked = {str(row[0]) for row in connection.execute(select(column).distinct())}
+        for run_id in sorted(checked - known):
+            connection.execute(AssetCheckExecutionsTable.delete().where(column == run_id))
+    for path in (*(home / "history" / "runs").glob("*.db*"), *(home / "storage").glob("*")):
+        if _run_of(path) not in (None, *known):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _run_of(path: Path) -> str | None:
+    """The run whose file or folder it is; None for one that belongs to no run."""
+    name = path.name.partition(".")[0]
+    try:
+        return name if str(UUID(name)) == name else None
+    except ValueError:
+        return None
 
 
 def _files(settings: Settings, before: date) -> Iterator[Path]:

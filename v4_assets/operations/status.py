@@ -1,5 +1,6 @@
 """`v4 status`: what is live, whether today is scored and synced, what has to be done."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, date, timedelta
 from typing import Any
@@ -10,8 +11,8 @@ from v4_assets import tables
 from v4_assets.config.environment import Settings
 from v4_assets.errors import TableMissingError
 from v4_assets.names import PROCESS_TAG
-from v4_assets.operations.instance import dagster_instance
-from v4_assets.production.decision import Verdict
+from v4_assets.operations.instance import read_instance
+from v4_assets.production.decision import ROLLBACK_GATES, Gate, Phase, Verdict
 from v4_assets.production.evaluations import gates_of_day
 from v4_assets.production.events import state_after
 from v4_assets.production.status import Status, read_status
@@ -30,7 +31,7 @@ INFORMATIVE = ("event", "run")
 def status(settings: Settings) -> dict[str, Any]:
     """Plain values. `live` is None before `v4 init`; `to_do` holds a sentence and a command for everything that needs
     an operator, and is empty when all is well."""
-    record, today = store(settings), settings.clock.today()
+    record, today = store(settings, reading=True), settings.clock.today()
     try:
         if settings.warehouse == "duckdb" and not settings.duckdb_file.exists():
             raise TableMissingError(f"There is no {settings.duckdb_file}.")
@@ -60,13 +61,13 @@ def status(settings: Settings) -> dict[str, Any]:
     }
     if live is None:
         return content | _nothing() | {"to_do": [{"what": "Nothing is live.", "do": "`v4 init`"}]}
-    with dagster_instance(settings) as instance:
+    with read_instance(settings) as instance:
         return content | _of_today(instance, record, settings, writes)
 
 
 def _nothing() -> dict[str, Any]:
     """The part of a status that exists only after adoption."""
-    return {"scored": {}, "rollout": None, "salesforce": None, "runs": []}
+    return {"scored": {}, "rollout": None, "hold": None, "salesforce": None, "runs": []}
 
 
 def _of_today(
@@ -81,6 +82,7 @@ def _of_today(
     informative = [alerts.KINDS[kind] for kind in INFORMATIVE]
     current = alerts.of_status(instance, rollout, found)
     to_do = [{"what": one.text, "do": one.kind.do} for one in current if one.kind not in informative]
+    to_do += _failing(record, found)
     to_do += [
         {"what": f"Run {run['run_id']} of {run['job']}: {run['why']}", "do": run["do"]} for run in runs if run["do"]
     ]
@@ -90,11 +92,26 @@ def _of_today(
             for version, entry in rollout.versions.items()
             for key in [tables.scores_key(entry.key)]
         },
-        "rollout": _rollout(instance, found),
+        "rollout": _rollout(record, found),
+        "hold": asdict(found.hold) if found.hold else None,
         "salesforce": _salesforce(settings, found),
         "runs": runs,
         "to_do": to_do,
     }
+
+
+def _failing(store: Store, found: Status) -> Iterator[dict[str, str]]:
+    """The rollback gates that the live version fails today, in whatever phase."""
+    do = {Phase.WATCH: "`v4 lift`; `v4 rollback --reason …` does not wait for the close of the week"}
+    for gate in _gates(store, found):
+        if gate.name in ROLLBACK_GATES and gate.verdict is Verdict.FAIL:
+            what = f"{found.rollout.live} is live and fails {gate.name}: {gate.reason}"
+            yield {"what": what, "do": do.get(found.rollout.phase, "`v4 lift`, `v4 lift --weeks`")}
+
+
+def _gates(store: Store, found: Status) -> tuple[Gate, ...]:
+    """Today's gates, those of the decision or else as the day's run recorded them."""
+    return found.state.gates if found.state else gates_of_day(store, found.rollout.today)
 
 
 def _runs(instance: dg.DagsterInstance, today: date) -> list[dict[str, Any]]:
@@ -135,9 +152,9 @@ def _scored(instance: dg.DagsterInstance, write: PartitionWrite | None) -> dict[
     return {"rows": write.row_count, "at": write.written_at, "run_id": write.run_id, "by": by}
 
 
-def _rollout(instance: dg.DagsterInstance, found: Status) -> dict[str, Any]:
+def _rollout(record: Store, found: Status) -> dict[str, Any]:
     status, decision = found.rollout, found.decision
-    gates = decision.gates or gates_of_day(instance, status.today)
+    gates = _gates(record, found)
     return {
         "phase": status.phase.value,
         "phase_since": status.phase_since,
@@ -150,9 +167,11 @@ def _rollout(instance: dg.DagsterInstance, found: Status) -> dict[str, Any]:
 
 
 def _salesforce(settings: Settings, found: Status) -> dict[str, Any]:
-    """Whether today's sync finished, and what happened to the leads that were sent last."""
+    """Whether today's scores are delivered, and what happened to the leads that were sent last."""
     sync = found.sync
     content: dict[str, Any] = {"target": settings.salesforce, "today_done": found.synced_today, "last_sent": None}
+    content["owed"], content["carries"] = sync.owed if sync else None, found.carries
+    content["not_in_org"], content["held_back"] = (sync.absent, sync.kept_back) if sync else (0, 0)
     if sync and sync.sent_at:
         content["last_sent"] = {
             "org": sync.sent_org,

@@ -20,6 +20,8 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
         yield f"Scores     {version}: {_scores(content, version, days)}"
     if content["rollout"]:
         yield from _rollout(content["rollout"])
+    if content["hold"]:
+        yield f"Hold       until {content['hold']['hold_until']:%Y-%m-%d %H:%M} UTC, by {content['hold']['decided_by']}"
     if content["salesforce"]:
         yield from _salesforce(content["salesforce"])
     for run in content["runs"]:
@@ -66,7 +68,8 @@ def _rollout(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _salesforce(found: dict[str, Any]) -> Iterator[str]:
-    done = "today's sync finished" if found["today_done"] else "no sync of today finished"
+    done = "today's scores are delivered" if found["today_done"] else "today's scores are not delivered"
+    done += f" ({found['owed']})" if found["owed"] and not found["today_done"] else ""
     last = found["last_sent"]
     sent = (
         f"; last sent {last['at']:%Y-%m-%d %H:%M} UTC to {last['org']}: {last['sent']} leads of {last['version']} of "
@@ -75,4 +78,5 @@ def _salesforce(found: dict[str, Any]) -> Iterator[str]:
         if last
         else "; nothing has been sent yet"
     )
-    yield f"Salesforce {found['target']}: {done}{sent}"
+    other = f"; it carries {found['carries']}'s scores, which is not live" if found["carries"] else ""
+    yield f"Salesforce {found['target']}: {done}{other}{sent}"

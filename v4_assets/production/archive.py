@@ -8,15 +8,16 @@ import dagster as dg
 from v4_assets.clock import Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
-from v4_assets.errors import ModelIntegrityError
+from v4_assets.daily import MaterializeResult
+from v4_assets.errors import ModelError, ModelIntegrityError
 from v4_assets.models.bundle import BUNDLE_FILES, file_sha256
-from v4_assets.models.registry import Entry
+from v4_assets.models.registry import Entry, ModelRegistry
 from v4_assets.names import CHAMPION_ARCHIVE, PRODUCTION_GROUP
-from v4_assets.production import events
+from v4_assets.production import events, given
 from v4_assets.production.assets import only_today, start, take_turn
-from v4_assets.production.orders import Order, OrderConfig
+from v4_assets.production.orders import OrderConfig
 from v4_assets.store import Store
+from v4_assets.warehouse.writes import fingerprint
 
 SUMS = "SHA256SUMS"
 
@@ -43,7 +44,7 @@ def champion_archive(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
         places: dg.ResourceParam[Places],
     ) -> MaterializeResult:
         only_today(context, clock)
-        order = Order.of(config)
+        order = given.order_of(store, config.order, "sunset")
         if order:
             take_turn(context, order, rollout)
         with store.session():
@@ -60,7 +61,9 @@ def champion_archive(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
 
 def archive(root: Path, entry: Entry) -> Path:
     """Copy a bundle into ROOT/VERSION-SHA with its SHA256SUMS, verified; harmless when it is there. Its folder."""
-    folder = root / f"{entry.version}-{entry.files['model.json'][:12]}"
+    # Two bundles may share a booster, so the folder is named by all of the bundle's hashes.
+    sha = fingerprint([entry.files[name] for name in BUNDLE_FILES])
+    folder = root / f"{entry.version}-{sha[:12]}"
     if folder.is_dir():
         verify(folder)
         return folder
@@ -81,6 +84,27 @@ def is_archived(root: Path, version: str) -> bool:
     """Whether a bundle of the version is put away whole. Raises ModelIntegrityError when it was altered since."""
     folders = list(root.glob(f"{version}-*")) if root.is_dir() else []
     return all(verify(folder) for folder in folders) and bool(folders)
+
+
+def bring_back(root: Path, version: str, models: ModelRegistry) -> None:
+    """Give the registry the archived bundle of a version again, verified. Raises ModelIntegrityError."""
+    folders = list(root.glob(f"{version}-*"))
+    if not folders:
+        raise ModelIntegrityError(f"There is no {root}/{version}-…: bring back the folder that was there.")
+    folder = max(folders, key=lambda one: one.stat().st_mtime)
+    sums = verify(folder)
+    if not _is_whole(models, version, sums):
+        files = {name: (folder / name).read_bytes() for name in sums}
+        models.add(version, files, {"restored_from": str(folder)}, replace=True)
+
+
+def _is_whole(models: ModelRegistry, version: str, sums: dict[str, str]) -> bool:
+    """Whether the registry still holds exactly the bundle that was archived, undamaged."""
+    try:
+        models.load(version)
+        return dict(models.entry(version).files) == sums
+    except ModelError:
+        return False
 
 
 def verify(folder: Path) -> dict[str, str]:

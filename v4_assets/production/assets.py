@@ -10,15 +10,16 @@ from v4_assets.atomic import atomic_write
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
-from v4_assets.daily import days
+from v4_assets.daily import MaterializeResult, days
 from v4_assets.errors import PolicyError
-from v4_assets.names import ACTION_TAG, PROCESS_TAG, PRODUCTION_ALIAS, PRODUCTION_GROUP, ROLLOUT_PAGE
+from v4_assets.names import ACTION_TAG, PROCESS_TAG, PRODUCTION_ALIAS, PRODUCTION_GROUP, ROLLOUT_PAGE, ROLLOUT_SENSOR
 from v4_assets.production import events as deployments
-from v4_assets.production import store as production_store
+from v4_assets.production import given, holds
+from v4_assets.production import production_row as production_store
 from v4_assets.production.attempts import await_turn
 from v4_assets.production.events import report_name
 from v4_assets.production.orders import Order, OrderConfig
+from v4_assets.prospects import readiness
 from v4_assets.runs import this_process
 from v4_assets.store import Store
 
@@ -51,7 +52,7 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
         places: dg.ResourceParam[Places],
     ) -> MaterializeResult:
         only_today(context, clock)
-        order = Order.of(config)
+        order = given.order_of(store, config.order, "promotion", "rollback")
         if order:
             take_turn(context, order, rollout)
         with store.session():
@@ -75,17 +76,23 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
 def start(store: Store, rollout: Rollout, order: Order, clock: Clock, run_id: str | None) -> None:
     """Begin an order: switch production, or for a sunset only say that it has begun. Harmless when begun already.
 
-    Raises StaleDecisionError when the world is not the one it was decided in.
+    Raises StaleDecisionError when the world is not the one it was decided in, and PolicyError during a hold, unless a
+    person decided on it.
     """
     begun = store.events()
     if any(event.event_id == order.event_id for event in begun):
         return
     unfinished = deployments.state_after(begun).unfinished
-    if unfinished:
+    if unfinished and not holds.supersedes(order.kind, unfinished):
         raise PolicyError(
             f"{unfinished.event} of {unfinished.day} ({unfinished.event_id[:12]}) is not completed. It is resumed "
             "first; `v4 resume` does that now."
         )
+    hold = holds.hold_at(begun, clock.now())
+    if hold and order.decided_by == ROLLOUT_SENSOR:
+        raise PolicyError(f"{holds.sentence(hold)} Nothing was changed; `v4 hold --end` ends it.")
+    if order.kind == "promotion" and (problem := readiness.missing(store, rollout, order.version, clock.today())):
+        raise PolicyError(problem)
     event = order.started(clock.now(), run_id)
     if order.kind == "sunset":
         production_store.record(store, [event], expected_event_id=order.expected_event_id)
@@ -96,17 +103,13 @@ def start(store: Store, rollout: Rollout, order: Order, clock: Clock, run_id: st
             event,
             expected_event_id=order.expected_event_id,
             model_sha256=order.model_sha256,
+            bundle_sha256=order.bundle_sha256,
         )
 
 
 def only_today(context: dg.AssetExecutionContext, clock: Clock) -> None:
     """Raise PolicyError for any partition but today's: production and the CRM have no past that can be rebuilt."""
-    for day in days(context, clock):
-        if day.date != clock.today():
-            raise PolicyError(
-                f"{context.asset_key.to_user_string()} of {day.date} was asked for, and it is {clock.today()} in New "
-                "York. What is live, and what the CRM shows, is only ever today's; run the partition of today."
-            )
+    days(context, clock)
 
 
 def take_turn(context: dg.AssetExecutionContext, order: Order, rollout: Rollout) -> None:
@@ -121,21 +124,14 @@ def take_turn(context: dg.AssetExecutionContext, order: Order, rollout: Rollout)
 
 
 def export_registry(path: Path, statuses: dict[str, str], live: deployments.Production | None) -> None:
-    """Write the derived registry status as registry.json, in one move."""
+    """Write the derived registry status as registry.json, in one move, for other programs: nothing here reads it."""
     content = {
         "production": live.version if live else None,
         "model_sha256": live.model_sha256 if live else None,
+        "bundle_sha256": live.bundle_sha256 if live else None,
         "models": {version: {"status": status} for version, status in sorted(statuses.items())},
     }
     atomic_write(path, f"{json.dumps(content, indent=2)}\n".encode())
-
-
-def archived_versions(path: Path) -> frozenset[str]:
-    """Versions that the exported registry calls archived: their assets are out of the daily job."""
-    if not path.is_file():
-        return frozenset()
-    models = json.loads(path.read_text(encoding="utf-8"))["models"]
-    return frozenset(version for version, entry in models.items() if entry["status"] == "archived")
 
 
 def _metadata(

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
-from v4_assets.config.rollout_policy import Evaluation
+from v4_assets.config.rollout_policy import Evaluation, RollbackPolicy
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.intervals import (
     ROUNDING,
@@ -17,13 +17,16 @@ from v4_assets.evaluation.intervals import (
     logit_auc_interval,
     wilson,
 )
+from v4_assets.evaluation.lead_flow import LEAST_CONVERSIONS
 from v4_assets.production.decision import Gate, Verdict
 
 Measure = Callable[[Evidence, float], Interval | None]
 """A figure of a cohort with its interval at a two-sided level; None where it cannot be computed."""
+Covered = tuple[int, int]
+"""Covered conversions and all conversions of the leads that the conversion line is scaled by."""
 
 
-def judge(estimate: Any, upper: Any, line: float) -> Numbers:
+def judge(estimate: Any, upper: Any, line: float) -> NDArray[Any]:
     """Verdicts (int, any one shape) of estimates and their upper bounds against a line they must not lie below.
 
     FAIL where the upper bound is below the line, INCONCLUSIVE where only the estimate is or either is NaN, else PASS.
@@ -70,14 +73,16 @@ def shortage(row: Evidence, needed: int, limits: Evaluation) -> list[str]:
         found.append(
             f"{RATE.write(share, limits.max_uncovered_share)} of its leads have no score in time (limit {allowed})"
         )
-    if row.longest_silence_days > limits.max_silent_days:
-        found.append(
-            f"no call was recorded for {row.longest_silence_days} consecutive days (limit {limits.max_silent_days}): "
-            "check the outcome feed"
-        )
     if row.leads and row.model_sha256 is None:
         found.append("several model files of the version scored it")
     return found
+
+
+def describe(row: Evidence) -> str:
+    """The cohort in words."""
+    silent = f" without {row.silent_days} days around which no calls were recorded" if row.silent_days else ""
+    contacted = f"contacted {row.cohort_from} to {row.cohort_to}{silent}"
+    return f"{row.leads:,} leads {contacted}, {row.conversions:,} of which converted"
 
 
 def uncovered_share(row: Evidence) -> float:
@@ -107,6 +112,52 @@ def difference(row: Evidence, level: float) -> Interval | None:
     return bonett_price_lift_difference(own, theirs, row.conversions, row.leads, row.top_leads, level)
 
 
+@dataclass(frozen=True)
+class Line:
+    """What a rollback criterion measures, and the line it is held against."""
+
+    what: str
+    measure: Measure
+    line: float
+    scale: Scale
+    short: tuple[str, ...] = ()
+    """Why the line itself is not known well enough."""
+    about: str = ""
+    """How the line follows from the one of rollout.yaml."""
+
+    @classmethod
+    def lift(cls, version: str, asked: RollbackPolicy) -> "Line":
+        """Lift of the top decile against the guide's 1.5."""
+        return cls(f"{version}'s top-decile lift", lift, asked.lift_below, LIFT)
+
+    @classmethod
+    def auc(cls, version: str, asked: RollbackPolicy) -> "Line":
+        """AUC on matured leads against the guide's 0.59."""
+        return cls(f"{version}'s AUC", area, asked.auc_below, AREA)
+
+    @classmethod
+    def conversion(cls, version: str, asked: RollbackPolicy, row: Evidence | None, covered: Covered | None) -> "Line":
+        """Conversion of the top decile against the guide's 5 %, times the share of conversions covered leads hold."""
+        what, written = f"{version}'s top-decile conversion", asked.top_decile_conversion_below
+        if asked.conversion_line == "literal" or row is None:
+            return cls(what, conversion, written, RATE)
+        held, every = covered or (row.conversions, row.conversions + row.converted_before_scored)
+        share = held / every if every else 1.0
+        short = f"only {every} conversions measure the share for covered leads, {LEAST_CONVERSIONS} are needed"
+        scaled = (
+            f"The line is {RATE.write(written, -1)} of all leads times {share:.2f}, the share of conversions that "
+            "covered leads hold."
+        )
+        return cls(
+            what,
+            conversion,
+            written * share,
+            RATE,
+            (short,) if every < LEAST_CONVERSIONS else (),
+            scaled if share < 1 else "",
+        )
+
+
 def criterion(
     name: str,
     what: str,
@@ -120,9 +171,7 @@ def criterion(
     """One criterion on one cohort. `level` None: the estimate alone decides."""
     if row is None:
         return Gate(name, Verdict.INCONCLUSIVE, f"{what} was not measured.", threshold=line)
-    cohort = (
-        f"{row.leads:,} leads contacted {row.cohort_from} to {row.cohort_to}, {row.conversions:,} of which converted"
-    )
+    cohort = describe(row)
     found = measure(row, 0.0 if level is None else level)
     if found is None:
         why = "; ".join(short) or "the cohort has no leads, or only one kind of outcome"

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from v4_assets.production.decision import EVIDENCE_GATES, GATE_NAMES, PROMOTION_LIFT, Action, Decision, Gate, Phase
+from v4_assets.production.decision import (
+    EVIDENCE_GATES,
+    GATE_NAMES,
+    PROMOTION_LIFT,
+    TO_PROMOTE,
+    Action,
+    Decision,
+    Gate,
+    Phase,
+)
 from v4_assets.production.state import Rule, State
 from v4_assets.production.watch import breach_after_sunset, rollback, sunset
 
@@ -50,19 +59,23 @@ def _excluded(state: State) -> Decision | None:
 def _promotion(state: State) -> Decision:
     asked, status = state.policy.promotion, state.status
     weeks = state.earned
-    awaited = _summary(state.not_passing(*GATE_NAMES))
+    awaited = _summary(state.not_passing(*TO_PROMOTE))
     if len(weeks) < asked.weeks_running:
         done = f" ({', '.join(close.week for close in weeks)})" if weeks else ""
         line = f"with a lift of at least {asked.lift_at_least:g}"
         awaited.insert(0, f"{len(weeks)} of {asked.weeks_running} consecutive weeks closed {line}{done}.")
     if state.failing_checks:
         awaited.append(f"Checks fail: {', '.join(state.failing_checks)}.")
+    if state.prospects_missing:
+        awaited.append(state.prospects_missing)
     if awaited:
-        return state.hold(f"{status.candidate} waits: {' '.join(awaited)}", state.not_passing(*GATE_NAMES))
+        return state.hold(f"{status.candidate} waits: {' '.join(awaited)}", state.not_passing(*TO_PROMOTE))
     deciding = weeks[-asked.weeks_running :]
     closes = " ".join(f"{close.week}: {close.gates[PROMOTION_LIFT].reason}" for close in deciding)
-    reason = f"{status.candidate} has earned its promotion. {closes} Today every gate passes and no check fails."
-    return state.act(Action.PROMOTE, asked.approval, reason, state.gates)
+    today = "Today every gate of a promotion passes and no check fails."
+    reason = f"{status.candidate} has earned its promotion. {closes} {today}"
+    deciders = tuple(gate for gate in state.gates if gate.name in TO_PROMOTE)
+    return state.act(Action.PROMOTE, asked.approval, reason, deciders)
 
 
 def _summary(bad: Sequence[Gate]) -> list[str]:

@@ -41,15 +41,24 @@ AUC = "auc"
 TOP_DECILE_CONVERSION = "top_decile_conversion"
 PROMOTION_LIFT = "promotion_lift"
 NOT_BEHIND_BASELINE = "not_behind_baseline"
+PROMOTION_AUC = "promotion_auc"
+PROMOTION_CONVERSION = "promotion_conversion"
 MODEL_TEST_METRICS = "model_test_metrics"
 LIVE_PARALLEL_DAYS = "live_parallel_days"
 
 ROLLBACK_GATES = (TOP_DECILE_LIFT, AUC, TOP_DECILE_CONVERSION)
-PROMOTION_GATES = (PROMOTION_LIFT, NOT_BEHIND_BASELINE)
+"""They judge the live version."""
+PROMOTION_GATES = (PROMOTION_LIFT, NOT_BEHIND_BASELINE, PROMOTION_AUC, PROMOTION_CONVERSION)
+"""They judge the candidate."""
+OF_BUNDLE = (MODEL_TEST_METRICS, LIVE_PARALLEL_DAYS)
 EVIDENCE_GATES = (*ROLLBACK_GATES, *PROMOTION_GATES)
 """Gates derived from evidence and policy alone."""
-GATE_NAMES = (*EVIDENCE_GATES, MODEL_TEST_METRICS, LIVE_PARALLEL_DAYS)
+GATE_NAMES = (*EVIDENCE_GATES, *OF_BUNDLE)
 """Every gate of a day, in the order in which `gates` returns them."""
+TO_PROMOTE = (*PROMOTION_GATES, *OF_BUNDLE)
+"""Gates that must pass today for a promotion."""
+ADDED = (PROMOTION_AUC, PROMOTION_CONVERSION)
+"""Gates that a day evaluated by release 0.1 lacks."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,13 @@ class Evaluated:
 
     gates: tuple[Gate, ...]
     retrospective: bool
+    voided: bool = False
+    """The day was evaluated live and its evidence was computed again afterwards: it closes no week."""
+    weeks_running: Mapping[str, int] | None = None
+    """Rollback gate to the consecutive failing weeks that the policy asked for when the day was judged; None where no
+    record of it is kept."""
+    cohort: tuple[date, date] | None = None
+    """First and last day of contact of the leads that the rollback gates judge."""
 
 
 History = Mapping[date, Evaluated]

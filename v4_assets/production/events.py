@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from v4_assets.clock import NEW_YORK
-from v4_assets.production.decision import Phase, RolloutStatus
+from v4_assets.production.decision import Action, Phase, RolloutStatus
 
 SWITCHES = ("adopted", "promotion_started", "rollback_started")
 """Events after which another version is live."""
@@ -29,7 +29,9 @@ class Event:
     gates: str | None = None
     evidence_day: date | None = None
     evidence_sha256: str | None = None
+    bundle_sha256: str | None = None
     run_id: str | None = None
+    hold_until: datetime | None = None
     sequence: int = 0
     """Given when the event is recorded."""
 
@@ -48,6 +50,8 @@ class Production:
     scores_table: str
     model_uri: str
     model_sha256: str
+    bundle_sha256: str | None
+    """None only where a row from before schema 2 was edited so that the upgrade did not know its model."""
     event_id: str
 
 
@@ -181,6 +185,14 @@ def statuses(events: Sequence[Event], versions: Iterable[str], candidate: str) -
 def live_at(events: Sequence[Event], instant: datetime) -> Event | None:
     """The switch in force at an instant; None before the first."""
     return next((one for one in reversed(events) if one.event in SWITCHES and one.happened_at <= instant), None)
+
+
+def approved(events: Sequence[Event], candidate: str, evidence_sha256: str, since: datetime) -> Action | None:
+    """The action approved on exactly this evidence, by an approval that is not older than `since`."""
+    for event in reversed(events):
+        if event.event == "approved" and event.evidence_sha256 == evidence_sha256 and event.happened_at >= since:
+            return Action.PROMOTE if event.version == candidate else Action.SUNSET
+    return None
 
 
 def report_name(action: Event | None, day: date) -> str:

@@ -13,8 +13,11 @@ from typing import Literal
 
 import dagster as dg
 
-from v4_assets.production.decision import Action, Gate
-from v4_assets.production.events import Event
+from v4_assets.config.rollout import Rollout
+from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.production.decision import Action, Decision, Gate, RolloutStatus
+from v4_assets.production.events import DeploymentState, Event
+from v4_assets.store import Store
 
 Kind = Literal["promotion", "rollback", "sunset"]
 KIND: dict[Action, Kind] = {Action.PROMOTE: "promotion", Action.ROLLBACK: "rollback", Action.SUNSET: "sunset"}
@@ -24,7 +27,7 @@ class OrderConfig(dg.Config):
     """An order as run config; empty in every run that carries none out."""
 
     order: str = ""
-    """JSON of an Order."""
+    """Id of a recorded order."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +49,8 @@ class Order:
     evidence_day: str | None = None
     evidence_sha256: str | None = None
     model_sha256: str | None = None
-    """The artifact that was judged."""
-
-    @property
-    def config(self) -> dict[str, str]:
-        """Run config of the asset that begins it."""
-        return {"order": json.dumps(asdict(self))}
-
-    @classmethod
-    def of(cls, config: OrderConfig) -> "Order | None":
-        """The order in a run's config; None when there is none."""
-        return cls(**json.loads(config.order)) if config.order else None
+    """The artifact that was judged, by its booster and by everything that can change its scores."""
+    bundle_sha256: str | None = None
 
     @classmethod
     def again(cls, started: Event) -> "Order":
@@ -106,6 +100,7 @@ def completed(started: Event, now: datetime, run_id: str | None, reason: str) ->
         action_id=started.event_id,
         reason=reason,
         decided_by=started.decided_by,
+        bundle_sha256=started.bundle_sha256,
         run_id=run_id,
     )
 
@@ -113,3 +108,35 @@ def completed(started: Event, now: datetime, run_id: str | None, reason: str) ->
 def gates_json(gates: Iterable[Gate]) -> str:
     """Gates as they are kept beside an event."""
     return json.dumps([{**asdict(gate), "verdict": gate.verdict.name} for gate in gates])
+
+
+def following(
+    store: Store,
+    decision: Decision,
+    status: RolloutStatus,
+    rollout: Rollout,
+    deployed: DeploymentState,
+    rows: list[Evidence],
+) -> Order | None:
+    """The order that follows from a decision on the day's evidence; None when nothing is to be done."""
+    if decision.action not in KIND:
+        return None
+    kind = KIND[decision.action]
+    version = rollout.candidate if kind == "promotion" else rollout.baseline
+    judged = store.artifact_of(rows, version)
+    evidence = digest(rows)
+    expected = deployed.live.event_id if deployed.live else ""
+    return Order(
+        event_id=order_id(kind, version, expected, evidence),
+        kind=kind,
+        version=version,
+        previous=status.live if kind != "sunset" else None,
+        expected_event_id=expected,
+        reason=decision.reason,
+        decided_by="rollout_sensor",
+        gates=gates_json(decision.gates),
+        evidence_day=status.today.isoformat(),
+        evidence_sha256=evidence,
+        model_sha256=judged.model_sha256,
+        bundle_sha256=judged.bundle_sha256,
+    )

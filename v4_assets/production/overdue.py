@@ -1,4 +1,4 @@
-"""What of today should be there by now and is not, beside the evaluation: the live version's scores, and the sync.
+"""What should be there by now and is not, beside the evaluation: the live version's scores, the sync, the month.
 
 Dagster's own freshness policies ask whether an asset was made at all since midnight, whatever day it was made for.
 """
@@ -11,7 +11,7 @@ import dagster as dg
 from v4_assets import verdicts
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.production import pending_sync
+from v4_assets.prospects import readiness
 from v4_assets.runs import at_work
 from v4_assets.store import Store
 
@@ -20,10 +20,10 @@ RUNS_READ = 20
 
 @dataclass(frozen=True)
 class Overdue:
-    """Scores or sync of today that are not there although they are due."""
+    """Scores or sync of today, or scores of the month, that are not there although they are due."""
 
     what: str
-    """scores or sync."""
+    """scores, sync or month."""
     text: str
 
 
@@ -33,20 +33,33 @@ def due(rollout: Rollout, day: date) -> datetime:
 
 
 def overdue(
-    instance: dg.DagsterInstance, store: Store, rollout: Rollout, clock: Clock, live: str | None
+    instance: dg.DagsterInstance,
+    store: Store,
+    rollout: Rollout,
+    clock: Clock,
+    live: str | None,
+    owed: str | None,
+    *,
+    differs: bool,
 ) -> Overdue | None:
-    """The first thing of today that is overdue; None when nothing is, or a run of today is still executing."""
+    """The first thing of today that is overdue; None when nothing is, or a run of today is still executing.
+
+    `owed` says why Salesforce lacks the live version's scores of today. With `differs` it carries another version's,
+    which is wrong at any hour.
+    """
     today = clock.today()
-    if live is None or clock.now() < due(rollout, today):
+    is_due = clock.now() >= due(rollout, today)
+    if live is None or not (is_due or differs):
         return None
     runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": today.isoformat()}), limit=RUNS_READ)
     if any(at_work(instance, run) for run in runs):
         return None
-    problems = verdicts.unpassed(store, today, live)
+    problems = verdicts.unpassed(store, today, live) if is_due else []
     if problems:
         return Overdue(
             "scores", f"{live}, the live version, has no scores of {today} that passed: {'; '.join(problems)}."
         )
-    if not pending_sync.is_done(instance, today):
-        return Overdue("sync", f"Salesforce has not received {live}'s scores of {today}: no sync of the day finished.")
-    return None
+    if owed:
+        return Overdue("sync", f"Salesforce has not received {live}'s scores of {today}: {owed.rstrip('.')}.")
+    late = readiness.late_month(store, rollout, live, today)
+    return Overdue("month", late) if late else None

@@ -4,18 +4,18 @@ The one answer to the guide's "update references", asked by `v4 references`, at 
 cannot be checked is an error: an unknown reader is not a missing one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from v4_assets import tables
 from v4_assets.config.rollout import Rollout
-from v4_assets.config.rollout_references import ReferencePlaces
+from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import V4Error
 from v4_assets.production.events import Event
-from v4_assets.production.mentions import Bound, mentions, scheduled_queries, without_comments
-from v4_assets.production.reference_files import text_file, text_files
+from v4_assets.production.reference_files import runs, text_file, text_files
+from v4_assets.production.reference_patterns import Bound, mentions, scheduled_queries, without_comments
 from v4_assets.store import Store
 
 TOLD = 10
@@ -31,6 +31,8 @@ class Reader:
     """Dataset and name; name of the scheduled query; file and line."""
     names: tuple[str, ...]
     """What it mentions."""
+    runs: bool = True
+    """False for prose, which keeps no version from being retired."""
 
     def __str__(self) -> str:
         return self.where if self.kind in ("view", "file") else f"{self.kind} {self.where}"
@@ -43,7 +45,9 @@ def bound_to(rollout: Rollout, version: str) -> Bound:
     entry, catalogue = rollout.versions[version], rollout.catalogue
     keys = [name(entry.key) for name in (tables.scores_key, tables.features_key, tables.profile_key)]
     names = (entry.features_view, *(catalogue[key].name for key in keys))
-    return Bound(version, rollout.datasets.features.rpartition(".")[2], names)
+    more = rollout.references.objects.get(version, ())
+    fields = tuple(dict.fromkeys(filter(None, ("model_version", rollout.salesforce.fields.model_version))))
+    return Bound(version, rollout.datasets.features.rpartition(".")[2], (*names, *more), fields)
 
 
 def looked_at(rollout: Rollout, also: ReferencePlaces) -> list[str]:
@@ -59,8 +63,9 @@ def looked_at(rollout: Rollout, also: ReferencePlaces) -> list[str]:
 def readers(store: Store, rollout: Rollout, version: str, also: ReferencePlaces | None = None) -> tuple[Reader, ...]:
     """Everybody who mentions what is bound to a version, in all places of rollout.yaml and those of `also`.
 
-    Not counted: this project's own views and files, and comments of SQL, which run nothing. In other languages a
-    comment counts: only its author knows that it is one. Raises V4Error for a place that cannot be checked.
+    Not counted: this project's own views and files, what `exclude` passes over, and comments of SQL, which run nothing.
+    In other languages a comment counts: only its author knows that it is one. Prose (Markdown, the text cells of a
+    notebook) is marked as such. Raises V4Error for a place that cannot be checked.
     """
     bound, also = bound_to(rollout, version), also or ReferencePlaces()
     found: list[Reader] = []
@@ -69,11 +74,40 @@ def readers(store: Store, rollout: Rollout, version: str, also: ReferencePlaces 
             found += _in_dataset(store, rollout, dataset, bound)
     for path in _scheduled(rollout, also):
         found += _mentioning("scheduled query", scheduled_queries(text_file(path), str(path)), bound)
+    exclude = (*rollout.references.exclude, *also.exclude)
     for place in _paths(rollout, also):
-        for path, text in text_files(place):
-            read = without_comments(text) if path.suffix.lower() == ".sql" else text
-            found += [Reader("file", f"{path}:{one.line}", one.names) for one in mentions(read, bound)]
+        for path, text in text_files(place, exclude):
+            found += _in_file(path, text, bound)
     return tuple(dict.fromkeys(found))
+
+
+def running(found: Iterable[Reader]) -> tuple[Reader, ...]:
+    """The readers without prose: those that keep a version from being retired."""
+    return tuple(one for one in found if one.runs)
+
+
+def of_baseline(store: Store, rollout: Rollout) -> tuple[tuple[str, ...] | None, str | None]:
+    """Who still reads the baseline by name, or why that cannot be checked: it must not block a rollback."""
+    try:
+        return named(running(readers(store, rollout, rollout.baseline))), None
+    except V4Error as error:
+        return None, str(error)
+
+
+def by_file(found: Iterable[Reader]) -> list[str]:
+    """One line per view, routine, query or file, with the lines of a file; what runs first, prose last."""
+    groups: dict[tuple[bool, str, str], list[Reader]] = {}
+    for one in found:
+        where = one.where.rpartition(":")[0] if one.kind == "file" else one.where
+        groups.setdefault((not one.runs, one.kind, where), []).append(one)
+    lines = []
+    for (prose, kind, where), group in sorted(groups.items(), key=lambda pair: pair[0][0]):
+        names = ", ".join(sorted({name for one in group for name in one.names}))
+        numbers = ", ".join(one.where.rpartition(":")[2] for one in group[:TOLD])
+        more = f" and {len(group) - TOLD} more" if len(group) > TOLD else ""
+        at = f"  line {numbers}{more}" if kind == "file" else ""
+        lines.append(f"{'prose' if prose else kind:<15}  {where}{at}  {names}")
+    return lines
 
 
 def left_behind(store: Store, rollout: Rollout, action: Event) -> str:
@@ -90,9 +124,11 @@ def left_behind(store: Store, rollout: Rollout, action: Event) -> str:
 
 def as_sentence(version: str, found: tuple[Reader, ...]) -> str:
     """One sentence on the readers of a version."""
-    if not found:
-        return f"Nothing that was checked reads {version} by name."
-    return f"Still reading {version} by name: {', '.join(named(found))}."
+    prose = len(found) - len(running(found))
+    beside = f" It is also named in {prose} lines of prose (`v4 references`)." if prose else ""
+    if not running(found):
+        return f"Nothing that was checked reads {version} by name.{beside}"
+    return f"Still reading {version} by name: {', '.join(named(running(found)))}.{beside}"
 
 
 def named(found: tuple[Reader, ...]) -> tuple[str, ...]:
@@ -121,6 +157,17 @@ def _in_dataset(store: Store, rollout: Rollout, dataset: str, bound: Bound) -> I
     views = {name: text for name, text in store.warehouse.view_texts(dataset).items() if name not in ours}
     yield from _mentioning("view", {f"{dataset}.{name}": text for name, text in views.items()}, bound)
     yield from _mentioning("routine", {f"{dataset}.{name}": text for name, text in routines.items()}, bound)
+
+
+def _in_file(path: Path, text: str, bound: Bound) -> Iterator[Reader]:
+    found = mentions(without_comments(text) if path.suffix.lower() == ".sql" else text, bound)
+    if not found:
+        return
+    code = runs(path, text)
+    # A notebook's lines are those of its file, so what runs is told by the names in its cells of code.
+    run = {name for one in mentions(code or "", bound) for name in one.names}
+    for one in found:
+        yield Reader("file", f"{path}:{one.line}", one.names, runs=not run.isdisjoint(one.names))
 
 
 def _mentioning(

@@ -8,9 +8,10 @@ import dagster as dg
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, FIRST_ASSETS, ROLLOUT_SENSOR, SYNC_JOB
-from v4_assets.production import pending_sync
+from v4_assets.production import delivery, given
 from v4_assets.production.attempts import next_attempt
 from v4_assets.production.orders import Order
+from v4_assets.production.overdue import due
 from v4_assets.production.status import Status, read_status
 from v4_assets.runs import end_left_over
 from v4_assets.store import Store
@@ -30,7 +31,7 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
         minimum_interval_seconds=SECONDS_BETWEEN_TICKS,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description=(
-            "Completes what is unfinished, then reads the gates of the day's run and the closed weeks before it "
+            "Completes what is unfinished, then reads the day's latest gates and the closed weeks before it "
             "and promotes, rolls back, sunsets or holds. Every hold says what it waits for."
         ),
     )
@@ -41,22 +42,20 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
     ) -> dg.SensorResult:
         end_left_over(context.instance)
         status = read_status(context.instance, store, rollout, clock)
-        if status.order is None and _sync_is_owed(context, store, status):
+        since, live = due(rollout, status.rollout.today), status.rollout.live
+        idle = status.order is None and status.hold is None
+        if idle and delivery.is_owed(context.instance, store, clock, live, since):
             return _owed(context, status)
-        return answer(context, status, rollout)
+        return answer(context, store, status, rollout, clock)
 
     return sensor
-
-
-def _sync_is_owed(context: dg.SensorEvaluationContext, store: Store, status: Status) -> bool:
-    return pending_sync.is_owed(context.instance, store, status.rollout.today, status.rollout.live)
 
 
 def _owed(context: dg.SensorEvaluationContext, status: Status) -> dg.SensorResult:
     """The run that brings the live version's scores to Salesforce after the day's run ended without."""
     day = status.rollout.today
-    action = pending_sync.action_id(day)
-    attempt = next_attempt(context.instance, action, context.cursor, pending_sync.ATTEMPTS)
+    action = delivery.action_id(day)
+    attempt = next_attempt(context.instance, action, context.cursor, delivery.ATTEMPTS)
     if attempt.number is None:
         reason = f"{status.decision.reason}; Salesforce has not received the scores of {day}: {attempt.reason}"
         return dg.SensorResult(skip_reason=dg.SkipReason(reason), cursor=attempt.cursor)
@@ -69,7 +68,9 @@ def _owed(context: dg.SensorEvaluationContext, status: Status) -> dg.SensorResul
     return dg.SensorResult(run_requests=[wanted], cursor=attempt.cursor)
 
 
-def answer(context: dg.SensorEvaluationContext, status: Status, rollout: Rollout) -> dg.SensorResult:
+def answer(
+    context: dg.SensorEvaluationContext, store: Store, status: Status, rollout: Rollout, clock: Clock
+) -> dg.SensorResult:
     """The run an status asks for, or the reason for none."""
     order = status.order
     if order is None:
@@ -79,15 +80,16 @@ def answer(context: dg.SensorEvaluationContext, status: Status, rollout: Rollout
     if attempt.number is None:
         reason = f"{order.kind} to {order.version}: {attempt.reason}"
         return dg.SensorResult(skip_reason=dg.SkipReason(reason), cursor=attempt.cursor)
-    return dg.SensorResult(run_requests=[request(order, attempt.number, status)], cursor=attempt.cursor)
+    config = given.give(store, order, clock.now())
+    return dg.SensorResult(run_requests=[request(order, config, attempt.number, status)], cursor=attempt.cursor)
 
 
-def request(order: Order, number: int, status: Status) -> dg.RunRequest:
-    """The run that carries out an order."""
+def request(order: Order, config: dict[str, str], number: int, status: Status) -> dg.RunRequest:
+    """The run that carries out an order; it carries the order's id alone."""
     return dg.RunRequest(
         run_key=f"{order.event_id}:{number}",
         job_name=ACTION_JOBS[order.kind],
         partition_key=status.rollout.today.isoformat(),
-        run_config={"ops": {FIRST_ASSETS[order.kind]: {"config": order.config}}},
+        run_config={"ops": {FIRST_ASSETS[order.kind]: {"config": config}}},
         tags={ACTION_TAG: order.event_id, "v4/attempt": str(number)},
     )

@@ -29,8 +29,12 @@ class State:
     """First contact day of the candidate's rollback cohort of today."""
     baseline_readers: tuple[str, ...] | None = None
     """Who still reads the baseline's names; None when that was not checked."""
+    evidence_sha256: str = ""
+    """Of today's evidence: what an approval names."""
     unchecked_readers: str | None = None
     """Which place could not be checked for readers, and why."""
+    prospects_missing: str | None = None
+    """Why the candidate's promotion would leave the prospects without scores; None when it would not."""
 
     @cached_property
     def watched(self) -> Mapping[date, Close]:
@@ -54,9 +58,12 @@ class State:
         return running(self.watched, self.status.today, self.policy.weeks, name, Verdict.FAIL)
 
     def needed(self, name: str) -> int:
-        """Number of consecutive failing weeks after which the gate convicts."""
+        """Number of consecutive failing weeks after which the gate convicts: today's, and not fewer than the latest
+        close was judged by."""
         weeks: int = getattr(self.policy.rollback.weeks_running, name)
-        return weeks
+        latest = max(self.watched.values(), key=lambda close: close.day, default=None)
+        recorded = (latest.weeks_running or {}).get(name, weeks) if latest else weeks
+        return max(weeks, recorded)
 
     def not_passing(self, *names: str) -> tuple[Gate, ...]:
         """Today's gates of these names that do not pass."""
@@ -70,7 +77,8 @@ class State:
         """The action, or a request for approval where `approval` is manual."""
         if approval == "auto" or self.approved == action:
             return Decision(action, reason, gates)
-        asked = f"{reason} Approval is manual: `v4 approve` agrees to it on this evidence."
+        line = f"v4 approve {self.evidence_sha256[:12]}".rstrip()
+        asked = f"{reason} Approval is manual: `{line}` agrees to it on this evidence."
         return Decision(Action.ASK, asked, gates, wanted=action, alert=True)
 
 

@@ -11,19 +11,22 @@ import dagster as dg
 from v4_assets import verdicts
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.errors import V4Error
+from v4_assets.evaluation import booked_calls
 from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.evaluation.votes import Warning
+from v4_assets.production import delivery, holds, past, references
 from v4_assets.production import events as deployments
-from v4_assets.production import gates, pending_sync, references
 from v4_assets.production.decide import decide
 from v4_assets.production.decision import Action, Decision, Phase, RolloutStatus
 from v4_assets.production.evaluations import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.events import DeploymentState, Event
-from v4_assets.production.last_sync import last_sync
-from v4_assets.production.orders import KIND, Order, gates_json, order_id
+from v4_assets.production.lost import LostDays, lost_days
+from v4_assets.production.orders import Order, following
 from v4_assets.production.overdue import Overdue, due, overdue
 from v4_assets.production.state import State
-from v4_assets.production.synced import Sync
+from v4_assets.production.syncs import Sync
+from v4_assets.prospects import readiness
+from v4_assets.runs import executing
 from v4_assets.store import Store
 
 
@@ -34,7 +37,7 @@ class Status:
     rollout: RolloutStatus
     decision: Decision
     unfinished: Event | None = None
-    """An action that was started and is completed before anything is decided."""
+    """A started action, completed before anything is decided."""
     order: Order | None = None
     """The order that follows from the decision, or the unfinished one."""
     missing_day: date | None = None
@@ -49,8 +52,18 @@ class Status:
     """Scores or sync of today that should be there by now."""
     sync: Sync | None = None
     """The last sync on record; None before the first."""
+    lost: LostDays | None = None
+    """Days before today that were not scored and still matter."""
+    carries: str | None = None
+    """The version whose scores Salesforce carries instead of the live one's; None where it carries those or none."""
     synced_today: bool = False
-    """A sync of today has finished; a dry run counts."""
+    """The live version's scores of today are delivered; a dry run counts."""
+    warning: Warning | None = None
+    """The early warning on booked calls; None while the candidate is not live."""
+    hold: Event | None = None
+    """The hold in force; None without one."""
+    policy_change: str | None = None
+    """How rollout.yaml differs from the thresholds of the latest close; None where it does not."""
 
 
 def read_status(
@@ -65,14 +78,21 @@ def read_status(
     """Read everything once. A run that reads at its last step is `asking`; `through` is the event it records next."""
     with store.session():
         events = (*store.events(), *([through] if through else []))
-        found = _decided(instance, store, rollout, clock, events, asking)
-        due_now = not (asking or found.missing_day or found.unfinished)
+        today, syncs, live = clock.today(), delivery.read(store), store.live()
+        owed, carries = delivery.owed(store, today, live), syncs.differs_from(live)
+        found = _decided(instance, store, rollout, clock, events, asking, owed)
+        found = holds.held(found, holds.hold_at(events, clock.now()))
+        due_now = not (asking or found.unfinished) and (carries or not found.missing_day)
         return replace(
             found,
             events=events,
-            overdue=overdue(instance, store, rollout, clock, found.rollout.live) if due_now else None,
-            sync=last_sync(instance, store),
-            synced_today=pending_sync.is_done(instance, clock.today()),
+            overdue=overdue(instance, store, rollout, clock, live, owed, differs=bool(carries)) if due_now else None,
+            sync=syncs.last,
+            carries=carries,
+            lost=lost_days(store, rollout, clock, events),
+            synced_today=owed is None,
+            warning=booked_calls.read_warning(store, rollout, events, today),
+            policy_change=past.policy_change(store, rollout, clock),
         )
 
 
@@ -83,8 +103,9 @@ def _decided(
     clock: Clock,
     events: tuple[Event, ...],
     asking: str | None,
+    owed: str | None,
 ) -> Status:
-    """Phase, gates and decision of today."""
+    """Phase, gates and decision of today. `owed` says why the live version's scores are not delivered."""
     today, live = clock.today(), store.production()
     status = deployments.rollout_status(
         events,
@@ -94,12 +115,37 @@ def _decided(
         production=(live.version, live.event_id) if live else None,
     )
     deployed = deployments.state_after(events)
-    if deployed.unfinished:
+    if deployed.unfinished and not holds.supersedes("rollback", deployed.unfinished):
         return _to_be_resumed(store, rollout, status, deployed.unfinished, clock)
-    evaluation = evaluation_of(instance, rollout, today, compared(rollout, deployed), asking)
+    found = _judged(instance, store, rollout, clock, status, events, asking, owed)
+    if deployed.unfinished is None:
+        return found
+    if found.order is None or found.order.kind != "rollback":
+        return _to_be_resumed(store, rollout, status, deployed.unfinished, clock)
+    return replace(found, order=holds.superseding(found.order, deployed.unfinished))
+
+
+def _judged(
+    instance: dg.DagsterInstance,
+    store: Store,
+    rollout: Rollout,
+    clock: Clock,
+    status: RolloutStatus,
+    events: tuple[Event, ...],
+    asking: str | None,
+    owed: str | None,
+) -> Status:
+    """The decision on today's gates."""
+    today, deployed = status.today, deployments.state_after(events)
+    evaluation = evaluation_of(store, today, compared(rollout, deployed))
+    run = executing(instance, today, but=asking)
     if isinstance(evaluation, NotEvaluated):
-        return _without_evaluation(evaluation, status, rollout, clock)
-    recorded = store.comparisons(_first_day_read(rollout, today), today)
+        return _without_evaluation(evaluation, status, rollout, clock, run)
+    if run:
+        return Status(status, Decision(Action.HOLD, _still_executing(run, today)))
+    if owed:
+        evaluation = replace(evaluation, failing=(*evaluation.failing, f"salesforce_sync: {owed.rstrip('.')}"))
+    recorded = store.comparisons(past.first_day_read(rollout, today), today)
     rows = [row for row in recorded if row.prediction_date == today]
     if digest(rows) != evaluation.evidence_sha256:
         reason = (
@@ -107,11 +153,12 @@ def _decided(
             f"{digest(rows)[:12]}; run the day again"
         )
         return Status(status, Decision(Action.HOLD, reason, alert=True), subject=f"evidence of {today}")
-    state = _state(
-        store, rollout, status, deployed, evaluation, recorded, _approved(events, rollout, evaluation, clock)
-    )
+    since = clock.now() - timedelta(hours=rollout.policy.promotion.approval_valid_hours)
+    approved = deployments.approved(events, rollout.candidate, evaluation.evidence_sha256, since)
+    state = _state(store, rollout, status, deployed, evaluation, recorded, approved)
     decision = decide(state)
-    return Status(status, decision, order=_order(decision, status, rollout, deployed, rows, evaluation), state=state)
+    order = following(store, decision, status, rollout, deployed, rows)
+    return Status(status, decision, order=order, state=state)
 
 
 def _state(
@@ -124,25 +171,25 @@ def _state(
     approved: Action | None,
 ) -> State:
     """Everything the decision of today is based on."""
-    readers, unchecked = _baseline_readers(store, rollout) if status.phase is Phase.WATCH else (None, None)
+    readers, unchecked = references.of_baseline(store, rollout) if status.phase is Phase.WATCH else (None, None)
     judged = [row for row in recorded if row.prediction_date == status.today and row.question == "rollback"]
     return State(
         status,
         evaluation.gates,
-        gates.history_of(
-            recorded,
-            candidate=rollout.candidate,
-            baseline=rollout.baseline,
-            policy=rollout.policy,
-            evaluation=rollout.evaluation,
-        ),
+        past.history(store, rollout, status, recorded),
         rollout.policy,
         failing_checks=evaluation.failing,
         approved=approved,
         rolled_back_before=rollout.candidate in deployed.rolled_back,
         cohort_from=next((row.cohort_from for row in judged if row.version == rollout.candidate), None),
         baseline_readers=readers,
+        evidence_sha256=evaluation.evidence_sha256,
         unchecked_readers=unchecked,
+        prospects_missing=(
+            readiness.missing(store, rollout, rollout.candidate, status.today)
+            if status.phase is Phase.PARALLEL
+            else None
+        ),
     )
 
 
@@ -163,67 +210,24 @@ def _to_be_resumed(store: Store, rollout: Rollout, status: RolloutStatus, starte
     return Status(status, decision, started, subject=f"scores of {today}")
 
 
-def _without_evaluation(evaluation: NotEvaluated, status: RolloutStatus, rollout: Rollout, clock: Clock) -> Status:
-    """Hold, and say whether the day's run is overdue."""
+def _still_executing(run: dg.DagsterRun, today: date) -> str:
+    return f"run {run.run_id} ({run.job_name}) of {today} is still executing"
+
+
+def _without_evaluation(
+    evaluation: NotEvaluated, status: RolloutStatus, rollout: Rollout, clock: Clock, run: dg.DagsterRun | None
+) -> Status:
+    """Hold, and say whether the day's run is overdue. A day that was judged and written again is not missing."""
     deadline = due(rollout, status.today)
     if status.phase is Phase.NOT_ADOPTED:
         return Status(status, Decision(Action.HOLD, "nothing is adopted yet; `v4 init` adopts the baseline"))
-    if evaluation.in_flight:
-        return Status(status, Decision(Action.HOLD, evaluation.reason))
+    if run:
+        reason = f"{evaluation.reason}: {_still_executing(run, status.today)}"
+        return Status(status, Decision(Action.HOLD, reason))
+    if evaluation.is_stale:
+        decision = Decision(Action.HOLD, evaluation.reason, alert=True)
+        return Status(status, decision, subject=f"evidence of {status.today}")
     if clock.now() < deadline:
         reason = f"{evaluation.reason}; it is due at {rollout.daily_run}, missing from {deadline:%H:%M} on"
         return Status(status, Decision(Action.HOLD, reason))
     return Status(status, Decision(Action.HOLD, evaluation.reason, alert=True), missing_day=status.today)
-
-
-def _first_day_read(rollout: Rollout, today: date) -> date:
-    """Far enough back for every streak of weeks a policy can require."""
-    weeks = max(rollout.policy.promotion.weeks_running, *rollout.policy.rollback.weeks_running.model_dump().values(), 2)
-    return today - timedelta(days=max(7 * (weeks + 2), rollout.policy.sunset.healthy_days + 7))
-
-
-def _baseline_readers(store: Store, rollout: Rollout) -> tuple[tuple[str, ...] | None, str | None]:
-    """Who still reads the baseline by name, or why that cannot be checked: it must not block a rollback."""
-    try:
-        return references.named(references.readers(store, rollout, rollout.baseline)), None
-    except V4Error as error:
-        return None, str(error)
-
-
-def _approved(events: tuple[Event, ...], rollout: Rollout, evaluation: DayEvaluation, clock: Clock) -> Action | None:
-    """The action approved on exactly this evidence, while the approval is valid."""
-    earliest = clock.now() - timedelta(hours=rollout.policy.promotion.approval_valid_hours)
-    for event in reversed(events):
-        approves = event.event == "approved" and event.evidence_sha256 == evaluation.evidence_sha256
-        if approves and event.happened_at >= earliest:
-            return Action.PROMOTE if event.version == rollout.candidate else Action.SUNSET
-    return None
-
-
-def _order(
-    decision: Decision,
-    status: RolloutStatus,
-    rollout: Rollout,
-    deployed: DeploymentState,
-    rows: list[Evidence],
-    evaluation: DayEvaluation,
-) -> Order | None:
-    if decision.action not in KIND:
-        return None
-    kind = KIND[decision.action]
-    version = rollout.candidate if kind == "promotion" else rollout.baseline
-    expected = deployed.live.event_id if deployed.live else ""
-    judged = {row.model_sha256 for row in rows if row.version == version}
-    return Order(
-        event_id=order_id(kind, version, expected, evaluation.evidence_sha256),
-        kind=kind,
-        version=version,
-        previous=status.live if kind != "sunset" else None,
-        expected_event_id=expected,
-        reason=decision.reason,
-        decided_by="rollout_sensor",
-        gates=gates_json(decision.gates),
-        evidence_day=status.today.isoformat(),
-        evidence_sha256=evaluation.evidence_sha256,
-        model_sha256=judged.pop() if len(judged) == 1 else None,
-    )

@@ -4,7 +4,7 @@ from datetime import date
 
 from v4_assets.production.decision import ROLLBACK_GATES, Action, Decision, Gate, Verdict
 from v4_assets.production.state import State
-from v4_assets.production.weeks import without_verdict
+from v4_assets.production.weeks import Close, without_verdict
 
 WEEKS_WITHOUT_VERDICT = 2
 """Consecutive closed weeks without a verdict of a rollback gate after which an alert is raised."""
@@ -12,14 +12,33 @@ WEEKS_WITHOUT_VERDICT = 2
 
 def _convicted(state: State) -> tuple[str, tuple[Gate, ...]] | None:
     """The reason and the closing gates of every criterion that failed in enough consecutive weeks."""
-    reasons, deciding = [], []
+    reasons: list[str] = []
+    deciding: list[Gate] = []
+    judged: dict[date, Close] = {}
     for name in ROLLBACK_GATES:
         weeks = state.failing(name)[-state.needed(name) :]
         if len(weeks) == state.needed(name):
             closing = " ".join(f"{close.week}: {close.gates[name].reason}" for close in weeks)
             reasons.append(f"{name} failed at {len(weeks)} consecutive week-closes. {closing}")
             deciding += [close.gates[name] for close in weeks]
+            judged.update({close.day: close for close in weeks})
+    reasons += _ranked_by(state, list(judged.values()))
     return (" ".join(reasons), tuple(deciding)) if reasons else None
+
+
+def _ranked_by(state: State, weeks: list[Close]) -> list[str]:
+    """Says so when leads were contacted before the live version ranked them for calling."""
+    since, cohorts = state.status.live_since, [close.cohort for close in weeks if close.cohort]
+    if since is None or not cohorts:
+        return []
+    first, last = min(one[0] for one in cohorts), max(one[1] for one in cohorts)
+    if first >= since:
+        return []
+    whole = "All" if last < since else "Some"
+    return [
+        f"{whole} of these leads, contacted {first} to {last}, were contacted before {state.status.live} went live on "
+        f"{since}: the version before it ranked them for calling."
+    ]
 
 
 def rollback(state: State) -> Decision | None:

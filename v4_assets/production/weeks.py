@@ -23,6 +23,10 @@ class Close:
     week: str
     """Name of the week."""
     gates: Mapping[str, Gate]
+    weeks_running: Mapping[str, int] | None = None
+    """Consecutive failing weeks that its own policy asked for."""
+    cohort: tuple[date, date] | None = None
+    """First and last day of contact of the leads it judges."""
 
 
 def first_day(day: date, weeks: Weeks) -> date:
@@ -49,16 +53,24 @@ def can_close(day: date, weeks: Weeks) -> bool:
 
 
 def closes(history: History, today: date, weeks: Weeks, counts: Callable[[date, Evaluated], bool]) -> dict[date, Close]:
-    """First day to the close of every week that ended before `today` and has a day that counts and can close it."""
+    """First day to the close of every week that ended before `today` and has a day that counts and can close it.
+
+    A week whose last such day was computed again afterwards has no close, and neither has one that would close too soon
+    after the week before.
+    """
     last: dict[date, date] = {}
     for day, evaluated in history.items():
         week = first_day(day, weeks)
-        if week < first_day(today, weeks) and can_close(day, weeks) and counts(day, evaluated):
+        if week < first_day(today, weeks) and can_close(day, weeks) and (evaluated.voided or counts(day, evaluated)):
             last[week] = max(day, last.get(week, day))
-    return {
-        week: Close(day, name_of(day, weeks), {gate.name: gate for gate in history[day].gates})
-        for week, day in last.items()
-    }
+    found: dict[date, Close] = {}
+    for week, day in sorted(last.items()):
+        before = found.get(week - WEEK)
+        near = before is not None and (day - before.day).days < weeks.min_days_between_closes
+        if not history[day].voided and not near:
+            gates = {gate.name: gate for gate in history[day].gates}
+            found[week] = Close(day, name_of(day, weeks), gates, history[day].weeks_running, history[day].cohort)
+    return found
 
 
 def running(closed: Mapping[date, Close], today: date, weeks: Weeks, name: str, verdict: Verdict) -> tuple[Close, ...]:

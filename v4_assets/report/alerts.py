@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from html import escape
 
 import dagster as dg
-import requests
 from pydantic import SecretStr
 
 from v4_assets.clock import Clock
@@ -29,6 +28,8 @@ SECONDS_BETWEEN_TICKS = 300
 RUNS_READ = 20
 FORGOTTEN_AFTER = timedelta(days=1)
 SLACK_SECONDS = 10
+FIRST_EVENTS = 5
+"""Number of events that a tick without a cursor announces; `v4 history` lists all."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,15 @@ KINDS = {
     "missing": AlertKind("is missing:", "`v4 run --date today`"),
     "scores": AlertKind("has no scores of", "`v4 run --date today`"),
     "sync": AlertKind("Salesforce has not received", "`v4 run --date today`: it sends what is missing"),
+    "month": AlertKind("v4_prospect_scores still shows", "`v4 prospects run`"),
     "held": AlertKind("Held in", "`v4 status`"),
-    "ask": AlertKind("Approval is needed", "`v4 status`, then `v4 approve EVIDENCE`"),
+    "ask": AlertKind("Approval is needed", "the line `v4 approve …` above, as it stands there"),
     "unfinished": AlertKind("is not finished", "wait for the sensor's next attempt, or `v4 resume`"),
     "exhausted": AlertKind("was given up", "mend the cause its runs name, then `v4 resume`"),
     "no look": AlertKind("could not be read", "`v4 doctor`"),
+    "lost": AlertKind("no scores: ", "the `v4 backfill` line above, before the first of its dates"),
+    "warning": AlertKind("booked calls look more like a fallen", "`v4 report`, then `v4 acknowledge --reason …`"),
+    "policy": AlertKind("rollout.yaml has changed since", ""),
     "event": AlertKind("promotion started", ""),
 }
 """Every kind of alert, by the first part of its key."""
@@ -87,27 +92,36 @@ def alert_sensor(
     )
     def sensor(
         context: dg.SensorEvaluationContext,
-        store: dg.ResourceParam[Store],
+        reader: dg.ResourceParam[Store],
         clock: dg.ResourceParam[Clock],
         places: dg.ResourceParam[Places],
     ) -> dg.SensorResult:
         end_left_over(context.instance)
         known: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-        found = current(context.instance, store, rollout, clock)
+        found = current(context.instance, reader, rollout, clock)
         news = [one for one in found if one.key not in known]
+        if not context.cursor:
+            news = latest(news)
         for one in news:
             context.log.warning(one.text)
         if news and webhook:
             post(webhook, [one.text for one in news])
-        if news:
+        if news and not any(one.kind is KINDS["no look"] for one in found):
             # No run reports a missing day or an order that was given up, so the page is rewritten here.
-            context.log.info(rewrite(context.instance, store, rollout, clock, places))
+            context.log.info(rewrite(context.instance, reader, rollout, clock, places))
         # Only after posting: an alert that could not be posted is announced by the next tick.
         cursor = json.dumps(still_known(known, found, clock.now()))
         text = "; ".join(one.text for one in news) or NOTHING_NEW
         return dg.SensorResult(skip_reason=dg.SkipReason(text), cursor=cursor)
 
     return sensor
+
+
+def latest(news: list[Alert]) -> list[Alert]:
+    """The alerts of a first tick, or of one whose cursor was lost: of what was done, only the latest events."""
+    events = [one for one in news if one.kind is KINDS["event"]]
+    older = events[:-FIRST_EVENTS]
+    return [one for one in news if one not in older]
 
 
 def still_known(known: Mapping[str, str], found: Iterable[Alert], now: datetime) -> dict[str, str]:
@@ -133,12 +147,15 @@ def of_status(instance: dg.DagsterInstance, rollout: Rollout, status: Status) ->
         *held(status, rollout),
         *unfinished(instance, status, rollout),
         *_overdue(status),
+        *warnings(status),
         *_actions(status),
     ]
 
 
 def post(webhook: SecretStr, texts: list[str]) -> None:
     """Post to Slack. Raises V4Error, without the address, when Slack refuses it."""
+    import requests  # noqa: PLC0415 # a tenth of `v4 status`, which posts nothing
+
     try:
         with _unlogged():
             # Slack reads &, < and > as its own: a reason must not call a whole channel.
@@ -204,7 +221,20 @@ def _overdue(status: Status) -> Iterator[Alert]:
         yield Alert(f"{status.overdue.what}:{status.rollout.today}", status.overdue.text)
 
 
+def warnings(status: Status) -> Iterator[Alert]:
+    """Lost days, a raised early warning, thresholds that differ from those of the last close."""
+    if status.lost:
+        yield Alert(f"lost:{status.lost.days[0]}:{status.lost.days[-1]}", status.lost.sentence)
+    warning = status.warning
+    if warning and warning.alarm:
+        key = f"warning:{warning.since}:{warning.alarm.day}"
+        yield Alert(key, f"Early warning: {warning.sentence(status.rollout.candidate)}")
+    if status.policy_change:
+        yield Alert(f"policy:{status.policy_change}", status.policy_change)
+
+
 def _actions(status: Status) -> Iterator[Alert]:
     for event in status.events:
-        text = f"{event.event.replace('_', ' ')}: {event.version} ({event.decided_by}). {event.reason}"
+        switched = f"{event.previous} → {event.version}" if event.previous else event.version
+        text = f"{event.event.replace('_', ' ')}: {switched} ({event.decided_by}). {event.reason}"
         yield Alert(f"event:{event.event_id}", text)

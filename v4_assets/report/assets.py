@@ -10,7 +10,7 @@ from v4_assets import tables
 from v4_assets.clock import Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
+from v4_assets.daily import MaterializeResult
 from v4_assets.errors import ConcurrentWriteError, SalesforceError
 from v4_assets.evaluation.evidence import digest
 from v4_assets.names import (
@@ -22,14 +22,14 @@ from v4_assets.names import (
     ROLLOUT_REPORT,
     SALESFORCE_SYNC,
 )
+from v4_assets.production import delivery, holds, references
 from v4_assets.production import events as deployments
-from v4_assets.production import references
-from v4_assets.production import store as production_store
+from v4_assets.production import production_row as production_store
 from v4_assets.production.archive import is_archived
 from v4_assets.production.assets import export_registry, only_today
-from v4_assets.production.evaluations import owed_by_sync
 from v4_assets.production.events import Event, report_name
 from v4_assets.production.orders import completed
+from v4_assets.prospects.comparing import after_switch
 from v4_assets.report.charts import Chart
 from v4_assets.report.headline import gates_of
 from v4_assets.report.markdown import Report
@@ -80,8 +80,10 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
             action = deployments.state_after(events).unfinished
             if action and action.event == "sunset_started" and not is_archived(places.archive, action.version):
                 action = None  # the day's own run: the sunset's is to come
+            if action and holds.hold_at(events, clock.now()) and context.run.tags.get(ACTION_TAG) != action.event_id:
+                action = None  # during a hold only a run that a person asked for ends an action
             if action:
-                verify_through(context.instance, action, context.run_id)
+                verify_through(store, action, clock)
             through = through_with(action, clock, context.run_id) if action else None
             report = gather(context.instance, store, rollout, clock, asking=context.run_id, through=through)
             drawn, page, undrawn = _drawn(report, rollout, places.reports)
@@ -147,6 +149,11 @@ def of_action(report: Report, action: Event, store: Store, rollout: Rollout) -> 
         evidence=rows,
         evidence_sha256=sha256,
         readers=references.left_behind(store, rollout, action),
+        prospects=(
+            after_switch(store, rollout, action.version, report.status.today)
+            if action.event in deployments.SWITCHES
+            else ""
+        ),
     )
 
 
@@ -155,12 +162,16 @@ def through_with(action: Event, clock: Clock, run_id: str) -> Event:
     return completed(action, clock.now(), run_id, f"Everything that follows from {action.event} is done.")
 
 
-def verify_through(instance: dg.DagsterInstance, action: Event, run_id: str) -> None:
-    """Raise SalesforceError while Salesforce does not show what the action switched to."""
-    owed = owed_by_sync(instance, run_id)
+def verify_through(store: Store, action: Event, clock: Clock) -> None:
+    """Raise SalesforceError while Salesforce has not received what the action switched to. A sunset sends nothing."""
+    owed = (
+        None
+        if action.event.startswith("sunset")
+        else delivery.read(store).owed(clock.today(), action.version, action.happened_at)
+    )
     if owed:
         raise SalesforceError(
-            f"{action.event} to {action.version} is not finished: {'; '.join(owed)}. It stays unfinished and "
+            f"{action.event} to {action.version} is not finished: {owed.rstrip('.')}. It stays unfinished and "
             "is resumed, by the sensor or by `v4 resume`."
         )
 

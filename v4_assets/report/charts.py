@@ -3,42 +3,36 @@
 Dagster keeps what an asset shows for every day, so a PNG is reduced to the few colours that it has.
 """
 
-import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from hashlib import sha256
-from html import escape
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.config.rollout_policy import Policy
 from v4_assets.evaluation.evidence import Evidence
+from v4_assets.evaluation.votes import Warning
 from v4_assets.production.events import SWITCHES, Event
+from v4_assets.report.svg import COLOURS, GRID, INK, QUIET, for_page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#3b6fb6", "#c2571f", "#3d8750", "#8a5fae")
-"""Colours of the versions in order of their names; distinguishable with colour blindness."""
 MARKERS = ("o", "s", "^", "D")
-INK, QUIET, GRID = "#333333", "#595959", "#d9d9d9"
 COLOURS_KEPT = 64
+MARGINS = {"left": 0.095, "right": 0.985, "bottom": 0.145, "top": 0.89}
+"""Of the axes, as shares of the figure: room for labels and a legend of two rows. To have matplotlib measure the texts
+instead takes as long as drawing."""
+BESIDE = 0.855
+"""Right margin where the thresholds are named beside the axes."""
 BINS = 50
 """Of scores, over [0, 1]."""
-ROLES = {
-    **{colour: f"version-{number}" for number, colour in enumerate(COLOURS)},
-    INK: "ink",
-    QUIET: "quiet",
-    GRID: "grid",
-}
-"""Colour to the custom property by which a page may say otherwise: `--version-0`."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +48,10 @@ class Chart:
         """For Markdown: on white, about 10 kB."""
         from PIL import Image  # noqa: PLC0415 # paid by those who draw
 
-        pixels, small = BytesIO(), BytesIO()
-        self.figure.savefig(pixels, format="png", dpi=110)
-        Image.open(pixels).convert("RGB").quantize(COLOURS_KEPT).save(small, format="png", optimize=True)
+        canvas, small = self.figure.canvas, BytesIO()
+        canvas.draw()
+        pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[attr-defined] # of the Agg canvas of _figure
+        Image.fromarray(pixels).convert("RGB").quantize(COLOURS_KEPT).save(small, format="png", optimize=True)
         return small.getvalue()
 
     @property
@@ -106,7 +101,7 @@ def lift_by_decile(deciles: Sequence[Mapping[str, Any]], level: float) -> Chart 
     return Chart(f"Lift by decile. Top decile: {tops}.", figure)
 
 
-def scores_of_day(scores: Mapping[str, Numbers], day: date) -> Chart | None:
+def scores_of_day(scores: Mapping[str, NDArray[Any]], day: date) -> Chart | None:
     """How the scores of a day are distributed, by version: shape (n,), in [0, 1]. None when there are none."""
     known = {version: values[~np.isnan(values)] for version, values in sorted(scores.items())}
     known = {version: values for version, values in known.items() if len(values)}
@@ -178,6 +173,7 @@ def lift_over_time(evidence: Sequence[Evidence], events: Sequence[Event], policy
             linewidth=0,
         )
         texts.append(f"{version}: {lifts[0]:.2f} on {days[0]}, {lifts[-1]:.2f} on {days[-1]}")
+    figure.subplots_adjust(right=BESIDE)
     promote, roll_back = policy.promotion.lift_at_least, policy.rollback.lift_below
     _line(axes, promote, "promote at")
     _line(axes, roll_back, "roll back\nbelow")
@@ -188,6 +184,22 @@ def lift_over_time(evidence: Sequence[Evidence], events: Sequence[Event], policy
     _short_dates(axes)
     lines = f"Promotion asks for {promote:g}, below {roll_back:g} it is rolled back"
     return Chart(f"Top-decile lift by day. {'; '.join(texts) or 'Nothing was measured'}. {lines}.", figure)
+
+
+def warning_over_weeks(warning: Warning) -> Chart | None:
+    """The early warning's sum at each week-close, with its threshold. None before the first close."""
+    if not warning.closes:
+        return None
+    figure, axes = _figure()
+    days, totals = [close.day for close in warning.closes], [close.total for close in warning.closes]
+    axes.plot(days, totals, color=COLOURS[1], marker="o", markersize=3.5, linewidth=1.6, label="sum")  # type: ignore[arg-type] # matplotlib takes dates
+    _line(axes, warning.threshold, "alert\nabove")
+    axes.set_ylabel("early warning")
+    _legend(axes)
+    _short_dates(axes)
+    votes = sum(close.votes for close in warning.closes)
+    found = f"{totals[-1]:.2f} on {days[-1]}, threshold {warning.threshold:.2f}; {votes} booked calls voted"
+    return Chart(f"Early warning on booked calls by week: {found}.", figure)
 
 
 def _mark(axes: "Axes", events: Sequence[Event], since: date | None) -> list[str]:
@@ -225,8 +237,9 @@ def _figure() -> "tuple[Figure, Axes]":
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 # paid by those who draw
     from matplotlib.figure import Figure  # noqa: PLC0415 # paid by those who draw
 
-    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+    figure = Figure(figsize=(7.2, 3.4), dpi=110)
     FigureCanvasAgg(figure)
+    figure.subplots_adjust(**MARGINS)
     axes = figure.subplots()
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(QUIET)
@@ -236,19 +249,3 @@ def _figure() -> "tuple[Figure, Axes]":
     axes.grid(axis="y", color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     return figure, axes
-
-
-def for_page(svg: str, alt: str) -> str:
-    """The drawing as an element of an HTML page: nothing of the file around it, ids of its own, the page's colours."""
-    own = f"c{sha256(alt.encode()).hexdigest()[:8]}-"
-    body = re.sub(
-        r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL
-    )
-    body = re.sub(r' id="', f' id="{own}', body)
-    body = re.sub(r"(url\(#|xlink:href=\"#)", lambda found: found[1].replace("xlink:", "") + own, body)
-    for colour, role in ROLES.items():
-        body = body.replace(colour, f"var(--{role}, {colour})")
-    size = re.search(r'viewBox="([^"]+)"', body)
-    assert size is not None
-    opening = f'<svg class="chart" role="img" viewBox="{size[1]}" aria-label="{escape(alt)}">'
-    return opening + re.sub(r"^<svg[^>]*>", "", body)

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from v4_assets.evaluation.evidence import Evidence
+from v4_assets.evaluation.votes import Warning
 from v4_assets.production.decision import Gate, RolloutStatus
 from v4_assets.production.events import Event
-from v4_assets.production.synced import Sync
-from v4_assets.report.figures import of_cohorts, of_deciles, of_gates
+from v4_assets.production.syncs import Sync
+from v4_assets.report.figure_tables import of_cohorts, of_deciles, of_gates, ranked_by
 from v4_assets.report.headline import headline, in_brief, switched
 from v4_assets.report.outlook import Outlook
 from v4_assets.report.sync_summary import as_section, in_a_line
@@ -55,22 +56,27 @@ class Report:
     """Heading to the picture."""
     recorded: Sequence[Evidence] = ()
     """Of the weeks before, the latest day included."""
+    warning: Warning | None = None
+    """The early warning on booked calls, while the candidate is live."""
     undrawn: str = ""
     """Why charts or page are missing, if they could not be made."""
     readers: str = ""
     """Who still reads the version that the action turned away from."""
+    prospects: str = ""
+    """What the action means for the present list of advisors to contact."""
 
 
 TREATMENT = (
     "Who is live changes outcomes: the top decile is called first and the lowest fifth not at all, which flatters the "
-    "live version. A small random slice that is always called would show by how much."
+    "live version; where leads come from its own list, lift and AUC understate every version. `v4 odds --top-effort` "
+    "and `--listed-share` compute what that costs. Only a split of the advisors before the list is made measures it."
 )
-DECILES, WEEKS = "Conversion by decile", "Lift over the weeks"
+DECILES, WEEKS, WARNING = "Conversion by decile", "Lift over the weeks", "Early warning on booked calls"
 
 
 def as_markdown(report: Report) -> str:
     """The report as a page."""
-    details = [_gates(report), of_cohorts(report.evidence)]
+    details = [_gates(report), of_cohorts(report.evidence), ranked_by(report.evidence, report.events)]
     parts = [
         *([_action(report), *details] if report.action else [_head(report)]),
         _outlook(report),
@@ -78,6 +84,7 @@ def as_markdown(report: Report) -> str:
         _charts(report),
         as_section(report.sync, report.checks),
         f"## Readers by name\n\n{free(report.readers)}" if report.readers else "",
+        f"## The month's list\n\n{free(report.prospects)}" if report.prospects else "",
         _limits(report.evidence),
         _history(report.events),
         *([] if report.action else details),
@@ -170,7 +177,12 @@ def _limits(evidence: Sequence[Evidence]) -> str:
 
 def _history(events: Sequence[Event]) -> str:
     rows = [
-        [f"{one.happened_at:%Y-%m-%d %H:%M} UTC", one.event, one.version, free(one.decided_by), free(one.reason)]
+        [f"{one.happened_at:%Y-%m-%d %H:%M} UTC", one.event, _of(one), free(one.decided_by), free(one.reason)]
         for one in events
     ]
     return "## History\n\n" + table(["when", "what", "version", "by", "why"], rows)
+
+
+def _of(event: Event) -> str:
+    """The version an event is about; of a switch, from which to which."""
+    return f"{event.previous} → {event.version}" if event.previous else event.version

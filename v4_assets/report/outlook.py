@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from v4_assets.production.decision import (
-    GATE_NAMES,
     LIVE_PARALLEL_DAYS,
     MODEL_TEST_METRICS,
     NOT_BEHIND_BASELINE,
     ROLLBACK_GATES,
+    TO_PROMOTE,
     Action,
     Decision,
     Gate,
@@ -59,7 +59,8 @@ def _decided(decision: Decision, state: State) -> str | None:
         Action.SUNSET: f"the sunset of {status.baseline}",
     }
     if decision.action is Action.ASK and decision.wanted:
-        return f"A person must agree to {what[decision.wanted]}: `v4 status`, then `v4 approve` on today's evidence."
+        line = f"v4 approve {state.evidence_sha256[:12]}".rstrip()
+        return f"A person must agree to {what[decision.wanted]}: `{line}`, which holds for today's evidence."
     if decision.action in what:
         return f"Decided: {what[decision.action]}. The sensor starts it at its next tick."
     return None
@@ -71,13 +72,15 @@ def _promotion(decision: Decision, state: State) -> str:
     left = asked.weeks_running - len(state.earned)
     if left > 0:
         missing.append(f"a lift of at least {asked.lift_at_least:g} at {count(left, 'more week-close')}")
-    for gate in state.not_passing(*GATE_NAMES):
+    for gate in state.not_passing(*TO_PROMOTE):
         if gate.name == LIVE_PARALLEL_DAYS:
             missing.append(count(int((gate.threshold or 0) - (gate.actual or 0)), "more day") + " side by side")
         else:
             missing.append(f"today's {label(gate)} on the good side")
     if state.failing_checks:
         missing.append("every check of the data passed")
+    if state.prospects_missing:
+        missing.append("the month's scores of the prospects")
     if not missing or status.phase_since is None:
         return _sentence(decision.reason)
     until = status.phase_since + timedelta(weeks=asked.expires_after_weeks)
@@ -128,8 +131,13 @@ def _parallel_criteria(state: State) -> tuple[Criterion, ...]:
             closed + named,
             MET if len(weeks) >= asked.weeks_running else OPEN,
         ),
-        *(Criterion(_asked(gate, state), _found(gate), STANDS[gate.verdict]) for gate in state.gates),
+        *(
+            Criterion(_asked(gate, state), _found(gate), STANDS[gate.verdict])
+            for gate in state.gates
+            if gate.name in TO_PROMOTE
+        ),
         Criterion("every check of the data", ", ".join(failing) or "passed", MISSED if failing else MET),
+        *([Criterion("the month's scores of the prospects", "missing", OPEN)] if state.prospects_missing else []),
     )
 
 

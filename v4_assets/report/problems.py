@@ -5,15 +5,14 @@ from collections.abc import Iterator
 import dagster as dg
 
 from v4_assets.config.rollout import Rollout
-from v4_assets.production.decision import ROLLBACK_GATES, Phase, Verdict
+from v4_assets.production import holds
+from v4_assets.production.decision import ROLLBACK_GATES, Verdict
 from v4_assets.production.status import Status
-from v4_assets.production.synced import Sync
-from v4_assets.report.alerts import held, unfinished
+from v4_assets.production.syncs import Sync
+from v4_assets.report.alerts import held, unfinished, warnings
 from v4_assets.report.wording import count
 
 RUNS_READ = 50
-CANDIDATE_LIVE = (Phase.WATCH, Phase.SUNSET)
-"""Phases in which a gate that the candidate fails is a problem. Before, it is what a promotion waits for."""
 
 
 def problems(
@@ -21,21 +20,27 @@ def problems(
 ) -> tuple[str, ...]:
     """Every open problem in a sentence. `asking` is the run that asks, at its last step."""
     return (
+        *([holds.sentence(status.hold)] if status.hold and status.hold.event_id not in status.subject else []),
         *(alert.text for alert in (*held(status, rollout), *unfinished(instance, status, rollout))),
-        *([status.overdue.text] if status.overdue else []),
+        *([status.overdue.text] if status.overdue else _carried(status)),
+        *(alert.text for alert in warnings(status)),
         *_of_today(status),
         *_failed_runs(instance, status, asking),
         *_of_salesforce(status.sync),
     )
 
 
+def _carried(status: Status) -> Iterator[str]:
+    if status.carries:
+        yield f"Salesforce carries {status.carries}'s scores, live is {status.rollout.live}."
+
+
 def _of_today(status: Status) -> Iterator[str]:
     state = status.state
     if state is None:
         return
-    if status.rollout.phase in CANDIDATE_LIVE:
-        failing = (one for one in state.gates if one.name in ROLLBACK_GATES and one.verdict is Verdict.FAIL)
-        yield from (f"{gate.name} fails today: {gate.reason}" for gate in failing)
+    failing = (one for one in state.gates if one.name in ROLLBACK_GATES and one.verdict is Verdict.FAIL)
+    yield from (f"{gate.name} fails today: {gate.reason}" for gate in failing)
     for name in state.failing_checks:
         yield f"A check of today fails: {name}."
 
@@ -53,10 +58,10 @@ def _failed_runs(instance: dg.DagsterInstance, status: Status, asking: str | Non
 def _of_salesforce(sync: Sync | None) -> Iterator[str]:
     if sync is None:
         return
-    if sync.pending:
-        yield f"{count(sync.pending, 'lead')} of the last sync wait to be sent again."
-    if sync.failed:
-        yield f"{count(sync.failed, 'lead')} of the last sync failed for a reason that concerns many."
+    if sync.owed:
+        yield f"Salesforce lacks scores of the last sync: {sync.owed.rstrip('.')}."
+    elif sync.pending:
+        yield f"{count(sync.pending, 'lead')} are pending in Salesforce; the next sync sends them."
     refused = max(sync.quarantined, sync.kept_back)
     if refused:
         yield f"Salesforce refuses {count(refused, 'lead')} (quarantined); salesforce_sync names them and the reasons."

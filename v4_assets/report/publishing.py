@@ -12,15 +12,15 @@ from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation.evidence import digest
-from v4_assets.names import ROLLOUT_PAGE, SALESFORCE_SYNC
+from v4_assets.names import ROLLOUT_PAGE
 from v4_assets.production import events
-from v4_assets.production.evaluations import checks_of_run
+from v4_assets.production.evaluations import checks_of_sync
 from v4_assets.production.events import Event, report_name
 from v4_assets.production.status import read_status
 from v4_assets.report import charts
 from v4_assets.report.charts import Chart
 from v4_assets.report.html import as_html
-from v4_assets.report.markdown import DECILES, WEEKS, Picture, Report, as_markdown
+from v4_assets.report.markdown import DECILES, WARNING, WEEKS, Picture, Report, as_markdown
 from v4_assets.report.outlook import outlook
 from v4_assets.report.problems import problems
 from v4_assets.store import Store
@@ -44,8 +44,8 @@ def gather(
         recorded = store.comparisons(today - timedelta(weeks=WEEKS_CHARTED), today)
         latest = max((row.prediction_date for row in recorded), default=today)
         deciles = store.deciles(latest)
+        checks = checks_of_sync(store, today, asking) if asking else {}
     rows = [row for row in recorded if row.prediction_date == latest]
-    checks = checks_of_run(instance, asking).get(SALESFORCE_SYNC, {}) if asking else {}
     return Report(
         status=status.rollout,
         statuses=events.statuses(status.events, rollout.versions, rollout.candidate),
@@ -57,9 +57,10 @@ def gather(
         outlook=outlook(status.decision, status.state),
         problems=problems(instance, rollout, status, asking=asking),
         sync=status.sync,
-        checks={name: one.description or "" for name, one in checks.items()},
+        checks={name: one.reason for name, one in checks.items()},
         deciles=deciles,
         recorded=recorded,
+        warning=status.warning,
     )
 
 
@@ -68,7 +69,9 @@ def draw(report: Report, rollout: Rollout) -> dict[str, Chart]:
     if not report.evidence:
         return {}
     cohort = f"Matured cohort of {report.evidence[0].prediction_date}"
+    warning = charts.warning_over_weeks(report.warning) if report.warning else None
     return {
+        **({WARNING: warning} if warning else {}),
         WEEKS: charts.lift_over_time(report.recorded, report.events, rollout.policy),
         DECILES: charts.conversion_by_decile(report.deciles, cohort),
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from v4_assets.production.synced import Sync
+from v4_assets.production.syncs import Sync
 from v4_assets.report.wording import count, free, moment, table
 
 DRY_RUN = "dry-run"
@@ -16,6 +16,8 @@ def in_a_line(sync: Sync | None) -> str:
         return "No sync is on record."
     if sync.target.startswith(DRY_RUN):
         return f"Dry run: nothing is sent. Last compared at {moment(sync.at)}."
+    if sync.owed:
+        return f"{sync.version or 'The live version'} is owed since {moment(sync.at)}: {sync.owed.rstrip('.')}."
     carries = f"has {sync.version}'s scores of {moment(sync.at)}"
     if sync.sent_at is None:
         return f"It {carries}; nothing had to be sent."
@@ -33,7 +35,8 @@ def as_section(sync: Sync | None, checks: Mapping[str, str]) -> str:
         if sync.sent_at:
             rows.append(["rows last sent", moment(sync.sent_at)])
             rows += [[name, f"{getattr(sync, name):,}"] for name in COUNTS]
-        rows.append(["quarantined", f"{sync.kept_back:,}"])
+        rows += [["held back", f"{sync.kept_back:,}"], ["not in the org", f"{sync.absent:,}"]]
+        rows += [["repaired", f"{sync.repaired:,}"], ["delivered", free(f"no: {sync.owed}") if sync.owed else "yes"]]
         parts.append(table(["last sync", "on record"], rows))
     else:
         parts.append("No sync is on record.")

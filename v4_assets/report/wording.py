@@ -14,6 +14,8 @@ LABELS = {
     decision.TOP_DECILE_CONVERSION: ("conversion of the top decile", "{:.1%}"),
     decision.PROMOTION_LIFT: ("top-decile lift for a promotion", "{:.2f}"),
     decision.NOT_BEHIND_BASELINE: ("lift minus the champion's", "{:+.2f}"),
+    decision.PROMOTION_AUC: ("AUC for a promotion", "{:.3f}"),
+    decision.PROMOTION_CONVERSION: ("conversion of the top decile for a promotion", "{:.1%}"),
     decision.MODEL_TEST_METRICS: ("the model's own tests", "{:g}"),
     decision.LIVE_PARALLEL_DAYS: ("days side by side", "{:.0f}"),
 }
@@ -51,7 +53,7 @@ def label(gate: Gate) -> str:
 
 
 def _short(name: str, value: float) -> str:
-    return f"{100 * value:g}%" if "%" in LABELS[name][1] else f"{value:g}"
+    return f"{100 * value:.3g}%" if "%" in LABELS[name][1] else f"{value:g}"
 
 
 def free(text: str) -> str:

@@ -1,28 +1,36 @@
 """The asset that sends the live version's scores to Salesforce: in the daily job and after every switch."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
 
 import dagster as dg
 
-from v4_assets import tables
-from v4_assets.checks import Finding, specs
+from v4_assets import judgements, tables
+from v4_assets.checks import Finding, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.dagster_types import MaterializeResult
-from v4_assets.errors import SalesforceError, SalesforceSetupError
-from v4_assets.names import ALLOW_CHANGES_TAG, PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
+from v4_assets.daily import MaterializeResult
+from v4_assets.errors import SalesforceError, SalesforceSetupError, V4Error, ValuesOutOfRangeError
+from v4_assets.judgements import ERROR, WARN, CheckResult, Judgement
+from v4_assets.names import ACTION_TAG, PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
+from v4_assets.production import given, holds
 from v4_assets.production.assets import only_today
+from v4_assets.production.decision import Verdict
+from v4_assets.production.events import Event
+from v4_assets.production.given import LargeChange
 from v4_assets.salesforce import checks, sync
-from v4_assets.salesforce.client.org import CRM
-from v4_assets.salesforce.fields import examine
-from v4_assets.salesforce.preview import DryRun, dry_run
+from v4_assets.salesforce.client.org import CRM, Org
+from v4_assets.salesforce.fields import Fields, examine
+from v4_assets.salesforce.ledger import Ledger
+from v4_assets.salesforce.metadata import looked_at, of_dry_run, of_sync
+from v4_assets.salesforce.plan import SyncPlan
+from v4_assets.salesforce.preview import dry_run
+from v4_assets.salesforce.rows import ROW, DayScores
 from v4_assets.salesforce.scores import live_scores
-from v4_assets.salesforce.sync import SyncResult
+from v4_assets.salesforce.sync_record import SyncRecord
+from v4_assets.salesforce.sync_result import SyncResult
 from v4_assets.store import Store
-
-SHOWN_REFUSED = 50
 
 Results = Iterator[dg.AssetCheckResult | dg.AssetObservation | MaterializeResult]
 
@@ -30,8 +38,10 @@ Results = Iterator[dg.AssetCheckResult | dg.AssetObservation | MaterializeResult
 def salesforce_sync(
     rollout: Rollout, partitions: dg.DailyPartitionsDefinition, *, sends: bool = True
 ) -> dg.AssetsDefinition:
-    """The sync. With `sends` False, for a dry run, it declares no checks, because nothing is sent."""
+    """The sync. With `sends` False, for a dry run, it has no checks of the org's answers."""
     catalogue = rollout.catalogue
+
+    asked = checks.CHECKS if sends else checks.ALWAYS
 
     @dg.asset(
         name=SALESFORCE_SYNC,
@@ -39,13 +49,15 @@ def salesforce_sync(
         partitions_def=partitions,
         group_name=SALESFORCE_GROUP,
         kinds={"salesforce"},
-        check_specs=specs(checks.CHECKS, SALESFORCE_SYNC) if sends else [],
+        check_specs=specs(asked, SALESFORCE_SYNC),
+        output_required=False,  # without a live version the step waits, and so does the report
         description=(
             "Sends today's scores of the live version to the leads in Salesforce.\n\n"
-            "- Only leads whose values differ from the confirmed ones are sent.\n"
-            "- Every row is accounted for in `v4_salesforce_sync_log`.\n"
-            "- Leads that Salesforce rejects permanently are quarantined for some days and listed below.\n"
-            "- The run is green only when every row is accounted for. Details: `docs/salesforce.md`."
+            "- Only leads whose call flag, decile or version differs from the confirmed one, or whose score moved, are "
+            "sent; once a week every difference.\n"
+            "- Every row is accounted for in `v4_salesforce_sync_log`, every sync in `v4_salesforce_syncs`.\n"
+            "- Leads that Salesforce rejects for their own sake are quarantined for some days and listed below.\n"
+            "- The run is green only when the day's scores are delivered. Details: `docs/salesforce.md`."
         ),
         metadata={"dagster/table_name": catalogue[tables.SALESFORCE_SYNC_LOG].full_name.replace("`", "")},
     )
@@ -56,70 +68,166 @@ def salesforce_sync(
         salesforce: dg.ResourceParam[CRM],
     ) -> Results:
         only_today(context, clock)
-        scores = live_scores(store, rollout, clock.today())
-        if salesforce.org is None:
-            written = dry_run(store, rollout, clock, salesforce.folder, scores)
-            yield dg.MaterializeResult(metadata=_of_dry_run(written) | _looked_at(clock))
+        if store.live() is None:
+            waits = "No version is live yet, so nothing was sent. `v4 init` adopts the baseline."
+            yield dg.AssetObservation(SALESFORCE_SYNC, partition=context.partition_key, metadata={"waits": waits})
+            yield from unasked(asked, SALESFORCE_SYNC, waits)
             return
-        fields = examine(rollout.salesforce.fields, salesforce.org.lead_fields(), list(rollout.versions))
-        yield _result(checks.fields_exist(fields.wrong, fields.absent), warn=not fields.wrong)
+        attempt = _Attempt(context, store, rollout, clock, salesforce)
+        if hold := attempt.hold():
+            attempt.version = store.live()
+            attempt.owes(holds.sentence(hold))
+            yield from unasked(asked, SALESFORCE_SYNC, holds.sentence(hold))
+            yield dg.MaterializeResult(metadata={"held": holds.sentence(hold)})
+            return
+        try:
+            yield from attempt.results()
+        except V4Error as error:
+            attempt.owes(str(error))
+            raise
+        finally:
+            attempt.keep()
+
+    return asset
+
+
+@dataclass
+class _Attempt:
+    """One execution of the asset."""
+
+    context: dg.AssetExecutionContext
+    store: Store
+    rollout: Rollout
+    clock: Clock
+    crm: CRM
+    version: str | None = None
+    org_id: str | None = None
+    is_recorded: bool = False
+    permission: LargeChange | None = None
+    """To change more leads than the limit."""
+    found: list[CheckResult] = field(default_factory=list)
+    """What was checked so far, as it is shown in Dagster."""
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.store.warehouse, self.rollout.catalogue, self.clock)
+
+    def hold(self) -> Event | None:
+        """The hold in force; None without one, and for a run that carries out an order: a person gave it."""
+        if ACTION_TAG in self.context.run.tags:
+            return None
+        return holds.hold_at(self.store.events(), self.clock.now())
+
+    def owes(self, why: str) -> None:
+        """Record that the day's scores were not delivered, unless the sync itself has recorded how it ended."""
+        if not self.is_recorded:
+            self.ledger.record(
+                SyncRecord(
+                    uuid4().hex, self.crm.target, self.org_id, self.clock.today(), self.version, self.context.run_id,
+                    owed=why,
+                )
+            )  # fmt: skip
+
+    def keep(self) -> None:
+        """Keep what was checked, for the decisions of the day."""
+        name, day = self.rollout.catalogue[tables.SALESFORCE_SYNCS].name, self.clock.today()
+        judged = Judgement(name, day, None, None, self.context.run_id, self.clock.now(), tuple(self.found))
+        judgements.record(self.store, [judged])
+
+    def _shown(self, finding: Finding, *, warn: bool = False) -> dg.AssetCheckResult:
+        """The Dagster result of a check, which is kept. An absent optional field only warns."""
+        verdict = Verdict.PASS if finding.passed else Verdict.FAIL
+        result = CheckResult(finding.check.name, verdict, WARN if warn else ERROR, _sentence(finding))
+        self.found.append(result)
+        return dg.AssetCheckResult(
+            check_name=result.check_name,
+            asset_key=SALESFORCE_SYNC,
+            passed=result.passed,
+            severity=dg.AssetCheckSeverity[result.severity],
+            description=result.reason,
+            metadata={
+                "actual": finding.actual,
+                "expected": finding.expected,
+                **({"details": "\n".join(finding.details)} if finding.details else {}),
+            },
+        )
+
+    def results(self) -> Results:
+        """Checks and materialization."""
+        self.version = self.store.live()
+        try:
+            scores = live_scores(self.store, self.rollout, self.clock.today())
+        except ValuesOutOfRangeError as error:
+            yield self._shown(checks.values(ROW.empty_table(), str(error)))
+            raise
+        if self.crm.org is None:
+            yield from self._dry_run(scores)
+        else:
+            yield from self._sync(self.crm.org, scores)
+
+    def _dry_run(self, scores: DayScores) -> Results:
+        written = dry_run(self.store, self.rollout, self.clock, self.crm, scores)
+        self.ledger.record(written.record(self.context.run_id))
+        self.is_recorded = True
+        names = ["Id", *(name for name, _ in written.columns)]
+        most = self.rollout.salesforce.max_changed_share
+        yield self._shown(checks.columns(written.header, names))
+        yield from map(self._shown, _of_scores(written.plan))
+        yield self._shown(checks.limit(written.plan, most, None))
+        yield dg.MaterializeResult(metadata=of_dry_run(written) | looked_at(self.clock))
+
+    def _sync(self, org: Org, scores: DayScores) -> Results:
+        fields = self._fields(org)
+        yield self._shown(checks.fields_exist(fields.wrong, fields.absent), warn=not fields.wrong)
         if fields.wrong:
             raise SalesforceSetupError(
                 f"Fields of Lead do not fit the scores: {'; '.join(fields.wrong)}. Nothing was sent. "
                 "An admin can create or correct them: docs/salesforce.md."
             )
-        result = sync.synchronise(
-            store.warehouse,
-            rollout,
-            clock,
-            salesforce,
-            salesforce.org,
-            scores,
-            fields,
-            run_id=context.run_id,
-            allowed=context.run.tags.get(ALLOW_CHANGES_TAG),
-            log=context.log.info,
-        )
-        yield from map(partial(_result, warn=False), _judge(result, rollout))
+        self.permission = given.large_change_of(self.store, scores.day, scores.version)
+        prepared = sync.prepare(
+            self.store.warehouse, self.rollout, self.clock, self.crm, org, scores, fields,
+            run_id=self.context.run_id, log=self.context.log.info,
+            allowed=self.permission.reason if self.permission else None,
+        )  # fmt: skip
+        self.org_id = prepared.sync.org_id
+        yield self._shown(checks.limit(prepared.plan, self.rollout.salesforce.max_changed_share, prepared.exempt))
+        yield self._shown(checks.values(prepared.plan.scores.rows))
+        yield self._shown(checks.count(prepared.plan))
+        result = prepared.send()
+        self.is_recorded = True
+        yield from map(self._shown, _judge(result))
         if result.problems:
             # A failed step materializes nothing, and the operator needs the refused leads to fix it.
-            shown = _of(result, salesforce.target)
-            yield dg.AssetObservation(SALESFORCE_SYNC, partition=context.partition_key, metadata=shown)
+            shown = of_sync(result, self.crm.target)
+            yield dg.AssetObservation(SALESFORCE_SYNC, partition=self.context.partition_key, metadata=shown)
             raise SalesforceError(f"The sync is not complete: {'; '.join(result.problems)}.")
-        yield dg.MaterializeResult(metadata=_of(result, salesforce.target) | _looked_at(clock))
+        self._used_up()
+        yield dg.MaterializeResult(metadata=of_sync(result, self.crm.target) | looked_at(self.clock))
 
-    return asset
+    def _fields(self, org: Org) -> Fields:
+        return examine(self.rollout.salesforce.fields, org.lead_fields(), list(self.rollout.versions))
+
+    def _used_up(self) -> None:
+        """Once delivered, nothing more is allowed for these scores."""
+        if self.permission:
+            given.done(self.store, self.permission, self.clock.now(), f"run {self.context.run_id}")
 
 
-def _looked_at(clock: Clock) -> dict[str, Any]:
-    """The time by the project's clock; the event log has the machine's."""
-    return {"looked_at": dg.MetadataValue.timestamp(clock.now())}
+def _of_scores(plan: SyncPlan) -> Sequence[Finding]:
+    rows = plan.scores.rows
+    return checks.values(rows), checks.distribution(rows), checks.count(plan)
 
 
-def _judge(result: SyncResult, rollout: Rollout) -> Sequence[Finding]:
-    sent, shown = len(result.plan.rows), result.read_back
+def _judge(result: SyncResult) -> Sequence[Finding]:
+    shown, rules, leads = result.read_back, result.rules, len(result.plan.scores.rows)
     return (
-        checks.accounted(sent, result.accounts),
-        checks.failure_rate(result.refused, sent, rollout.salesforce.max_failure_rate, result.accounts),
-        checks.read_back(shown.asked, len(shown.differing), shown.examples),
-        checks.distribution(shown.deciles, shown.deprioritized, shown.mean_score),
-        checks.coverage(len(result.plan.scores.rows), result.uncovered),
-    )
-
-
-def _result(finding: Finding, *, warn: bool) -> dg.AssetCheckResult:
-    """The Dagster result of a check. An absent optional field is a warning, anything else an error."""
-    return dg.AssetCheckResult(
-        check_name=finding.check.name,
-        asset_key=SALESFORCE_SYNC,
-        passed=finding.passed,
-        severity=dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR,
-        description=_sentence(finding),
-        metadata={
-            "actual": finding.actual,
-            "expected": finding.expected,
-            **({"details": "\n".join(finding.details)} if finding.details else {}),
-        },
+        checks.accounted(result.sent, result.accounts),
+        checks.failure_rate(result.refused, leads, rules.max_failure_rate, result.accounts),
+        checks.read_back(shown.asked, len(shown.differing), result.repaired, shown.examples),
+        checks.distribution(result.plan.scores.rows, shown.deciles, shown.deprioritized, shown.mean_score),
+        checks.coverage(leads, result.uncovered, result.absent, rules.max_uncovered_share),
+        checks.delivered(result.problems),
     )
 
 
@@ -127,55 +235,3 @@ def _sentence(finding: Finding) -> str:
     if finding.passed:
         return f"ok: {finding.actual}"
     return f"not ok: found {finding.actual}, expected {finding.expected}"
-
-
-def _of(result: SyncResult, target: str) -> dict[str, Any]:
-    scores = result.plan.scores
-    return {
-        "version": scores.version,
-        "target": target,
-        "sent": len(result.plan.rows),
-        "confirmed": result.leads("confirmed"),
-        "pending": result.leads("pending"),
-        "refused": result.leads("quarantined", "failed"),
-        "refused_leads": _refused_leads(result.pending.quarantined.slice(0, SHOWN_REFUSED).to_pylist()),
-        "failure_rate": float(result.failure_rate),
-        "changed_share": round(result.plan.changed_share, 4),
-        "jobs": result.jobs,
-        "org": result.org_id,
-        "limit_not_applied": result.exempt or "–",
-        "malformed_ids": len(scores.malformed),
-        "duplicates": scores.duplicates,
-        **{name: count for name, count in result.plan.counts.items() if name != "to_send"},
-        "read_back": f"{result.read_back.asked:,} leads, {'all' if result.read_back.everything else 'a sample'}",
-    }
-
-
-def _refused_leads(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """The quarantined leads, with Salesforce's reason for each."""
-    records = [
-        dg.TableRecord(
-            {
-                "lead": row["lead_id"],
-                "code": row["refused_code"],
-                "reason": row["refused_message"] or "–",
-                "since": str(row["refused_on"]),
-            }
-        )
-        for row in rows
-    ]
-    columns = ("lead", "code", "reason", "since")
-    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name) for name in columns]))
-
-
-def _of_dry_run(written: DryRun) -> dict[str, Any]:
-    return {
-        "target": "dry-run: nothing was sent and nothing changed",
-        "version": written.plan.scores.version,
-        "would_send": len(written.plan.rows),
-        "would_be_held": written.would_be_held,
-        "changed_share": written.plan.changed_share,
-        **{name: count for name, count in written.plan.counts.items() if name != "to_send"},
-        "summary": dg.MetadataValue.path(str(written.summary)),
-        "files": dg.MetadataValue.json([str(file) for file in written.files]),
-    }

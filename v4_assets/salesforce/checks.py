@@ -1,4 +1,4 @@
-"""The checks of a sync: fields, accounts, refusals, read-back, distribution, coverage.
+"""The checks of a sync, in every configuration; those on the org's answers only where rows are sent. Pure.
 
 None of them blocks, because the rows are already sent. Scores that must not be sent are refused before.
 """
@@ -6,13 +6,59 @@ None of them blocks, because the rows are already sent. Scores that must not be 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from v4_assets.checks import Check, Finding
+from v4_assets.salesforce.plan import SyncPlan
+from v4_assets.salesforce.rows import deciles
+
+LOWEST_FIFTH = 20
+SHARE_TOLERANCE = 0.01
+"""A decile may differ from a tenth of the leads, and the deprioritized from a fifth, by this share or by one lead."""
+MEAN_TOLERANCE = 0.005
 
 FIELDS = Check(
     "fields_exist",
-    "Every field of rollout.yaml exists in the org and fits its values.",
+    "Every field of rollout.yaml exists in the org and fits its values; in a dry run, every file has the columns of "
+    "rollout.yaml.",
     blocking=False,
     remedy="Ask an admin to create the fields and to let our user edit them: `docs/salesforce.md`.",
+)
+VALUES = Check(
+    "values_in_range",
+    "Scores lie in 0..1, percentiles in 1..100, and exactly the lowest fifth is deprioritized.",
+    blocking=False,
+    remedy="Nothing was sent. Run the daily job again; if it fails again, see the checks of the scores.",
+)
+DISTRIBUTION = Check(
+    "distribution_as_expected",
+    "Each decile holds a tenth of the day's leads and a fifth is deprioritized; the org shows the same for the values "
+    "it confirmed.",
+    blocking=False,
+    remedy="See the checks of the scores. If only the org differs, see `read_back_equals_warehouse`.",
+)
+COUNT = Check(
+    "count_as_scored",
+    "Every lead listed for the day is accounted for: sent, unchanged, held back, malformed or a duplicate.",
+    blocking=False,
+    remedy="Run the daily job again: scores and the list of leads are not of one run.",
+)
+LIMIT = Check(
+    "changes_within_limit",
+    "The share of leads whose call flag or decile moves, or whose fields are emptied, is within max_changed_share.",
+    blocking=False,
+    remedy=(
+        "Nothing was sent. Check the scores with `v4 sync preview`. To allow it once, run "
+        "`v4 sync allow-changes --reason …`, then `v4 run --date today`."
+    ),
+)
+DELIVERED = Check(
+    "delivered",
+    "The org has the day's scores of the live version; nothing is owed.",
+    blocking=False,
+    remedy="The details say what is owed and why. The sensor repeats the sync; `docs/runbook.md` lists the causes.",
 )
 ACCOUNTED = Check(
     "all_accounted_for",
@@ -40,22 +86,19 @@ READ_BACK = Check(
         "Find the flow, trigger or user that also writes these fields. The next run sends the differing leads again."
     ),
 )
-DISTRIBUTION = Check(
-    "distribution_as_expected",
-    "The org has the same number of leads per decile, and of deprioritized leads, as the warehouse.",
-    blocking=False,
-    remedy="See `read_back_equals_warehouse`: the org shows values that differ from those it confirmed.",
-)
 COVERAGE = Check(
     "coverage",
-    "Every open lead carries the day's score of the live version.",
+    "The open leads carry the live version's score, but for max_uncovered_share of them.",
     blocking=False,
     remedy=(
         "Pending and refused leads carry old scores or none. The table of refused leads has the reasons; the next run "
-        "sends the pending ones."
+        "sends the pending ones. `v4 sync retry-refused` sends refused leads again."
     ),
 )
-CHECKS = (FIELDS, ACCOUNTED, FAILURES, READ_BACK, DISTRIBUTION, COVERAGE)
+ALWAYS = (FIELDS, VALUES, DISTRIBUTION, COUNT, LIMIT)
+"""Checks of every configuration."""
+CHECKS = (*ALWAYS, ACCOUNTED, FAILURES, READ_BACK, COVERAGE, DELIVERED)
+"""Checks where rows are sent."""
 
 
 def fields_exist(wrong: Sequence[str], absent: Sequence[str]) -> Finding:
@@ -81,39 +124,93 @@ def accounted(sent: int, accounts: Sequence[Mapping[str, Any]]) -> Finding:
     )
 
 
-def failure_rate(refused: int, sent: int, limit: float, accounts: Sequence[Mapping[str, Any]]) -> Finding:
-    """`refused` of `sent`, excluding converted and deleted leads."""
-    rate = refused / sent if sent else 0.0
-    details = tuple(_line(row) for row in accounts if row["outcome"] in ("quarantined", "failed"))
-    return Finding(FAILURES, rate <= limit, round(rate, 4), f"at most {limit}", details)
+def columns(found: Sequence[str], expected: Sequence[str]) -> Finding:
+    """The columns of a dry run's files; without a file, those it would have."""
+    return Finding(FIELDS, list(found) == list(expected), ", ".join(found), ", ".join(expected))
 
 
-def read_back(asked: int, differing: int, examples: Sequence[str]) -> Finding:
-    """`differing` of the `asked` leads that were read."""
-    return Finding(READ_BACK, differing == 0, f"{differing} of {asked} leads differ", "none differ", tuple(examples))
+def values(rows: pa.Table, wrong: str = "") -> Finding:
+    """`rows` (ROW) of the day; `wrong` says why the values could not be taken at all."""
+    off = pc.not_equal(rows["deprioritize"], pc.less_equal(rows["percentile"], LOWEST_FIFTH))
+    examples = rows["lead_id"].filter(off).slice(0, 3).to_pylist()
+    bad = f"{len(rows.filter(off))} leads with a wrong deprioritize" if examples else f"{len(rows)} leads in range"
+    return Finding(VALUES, not wrong and not examples, wrong or bad, "all in range", tuple(examples))
 
 
-def distribution(
-    deciles: Sequence[tuple[int, int, int]], deprioritized: tuple[int, int], mean_score: tuple[float, float]
-) -> Finding:
-    """(decile, expected, shown) and (expected, shown) on the leads that were read."""
-    details = [f"decile {one}: {shown} instead of {wanted}" for one, wanted, shown in deciles if shown != wanted]
-    if deprioritized[0] != deprioritized[1]:
-        details.append(f"deprioritized: {deprioritized[1]} instead of {deprioritized[0]}")
-    text = "{} of {} deciles agree, {} deprioritized, mean score {:.4f}"
-    agree = sum(wanted == shown for _, wanted, shown in deciles)
+def count(plan: SyncPlan) -> Finding:
+    """The leads of the plan against the day's scores, and the scores against the list of leads."""
+    scores = plan.scores
+    planned = len(plan.rows) - plan.cleared + plan.unchanged + plan.small + len(plan.quarantined)
+    listed = scores.accounted if scores.listed is None else scores.listed
     return Finding(
-        DISTRIBUTION,
-        not details and abs(mean_score[0] - mean_score[1]) < 0.005,
-        text.format(agree, len(deciles), deprioritized[1], mean_score[1]),
-        text.format(len(deciles), len(deciles), deprioritized[0], mean_score[0]),
-        tuple(details),
+        COUNT,
+        planned == len(scores.rows) and scores.accounted == listed,
+        f"{planned} leads planned, {scores.duplicates} duplicates, {len(scores.malformed)} malformed",
+        f"{listed} leads listed",
+        scores.malformed[:3],
     )
 
 
-def coverage(leads: int, uncovered: int) -> Finding:
-    """`uncovered` of the day's `leads`: pending, refused, or different in the org."""
-    return Finding(COVERAGE, uncovered == 0, f"{uncovered} of {leads} leads without today's score", "every lead has it")
+def limit(plan: SyncPlan, most: float, exempt: str | None) -> Finding:
+    """The plan against the limit on changes; `exempt` says why it does not apply."""
+    above = plan.too_many(most)
+    shares = f"{plan.changed_share:.2%} changed, {plan.cleared_share:.2%} emptied"
+    details = tuple(one for one in (above, exempt and f"limit not applied: {exempt}") if one)
+    return Finding(LIMIT, not above or bool(exempt), shares, f"at most {most:.0%}", details)
+
+
+def delivered(problems: Sequence[str]) -> Finding:
+    """Why the day's scores are owed; empty when they are delivered."""
+    return Finding(DELIVERED, not problems, f"{len(problems)} reasons to owe", "nothing owed", tuple(problems))
+
+
+def failure_rate(refused: int, leads: int, most: float, accounts: Sequence[Mapping[str, Any]]) -> Finding:
+    """`refused` of the day's `leads`, excluding converted and deleted leads and those the org does not have."""
+    rate = refused / leads if leads else 0.0
+    details = tuple(_line(row) for row in accounts if row["outcome"] in ("quarantined", "failed"))
+    return Finding(FAILURES, rate <= most, round(rate, 4), f"at most {most}", details)
+
+
+def read_back(asked: int, differing: int, repaired: int, examples: Sequence[str]) -> Finding:
+    """`differing` of the `asked` leads that were read, after `repaired` leads were sent again."""
+    mended = f", {repaired} were sent again" if repaired else ""
+    return Finding(
+        READ_BACK, differing == 0, f"{differing} of {asked} leads differ{mended}", "none differ", tuple(examples)
+    )
+
+
+def distribution(
+    rows: pa.Table,
+    shown: Sequence[tuple[int, int, int]] = (),
+    deprioritized: tuple[int, int] = (0, 0),
+    mean_score: tuple[float, float] = (0.0, 0.0),
+) -> Finding:
+    """The day's leads (ROW) by decile, against tenths. `shown` has (decile, confirmed, shown by the org) of the leads
+    that were read, `deprioritized` and `mean_score` (confirmed, shown)."""
+    counts = np.bincount(np.asarray(pc.drop_null(deciles(rows["percentile"]))).astype(int), minlength=11)[1:]
+    low = int(pc.sum(rows["deprioritize"]).as_py() or 0)
+    wanted, room = len(rows) / 10, max(1.0, SHARE_TOLERANCE * len(rows))
+    details = [f"decile {at}: {found} leads" for at, found in enumerate(counts, 1) if abs(found - wanted) > room]
+    if abs(low - 2 * wanted) > room:
+        details.append(f"deprioritized: {low} leads")
+    details += [f"decile {one}: the org shows {there} of {ours}" for one, ours, there in shown if there != ours]
+    if deprioritized[0] != deprioritized[1]:
+        details.append(f"deprioritized: the org shows {deprioritized[1]} of {deprioritized[0]}")
+    if abs(mean_score[0] - mean_score[1]) >= MEAN_TOLERANCE:
+        details.append(f"mean score: the org shows {mean_score[1]:.4f} instead of {mean_score[0]:.4f}")
+    actual = f"deciles of {counts.min()} to {counts.max()} leads, {low} deprioritized, {len(details)} deviations"
+    return Finding(DISTRIBUTION, not details, actual, f"deciles of {wanted:.0f}, {2 * wanted:.0f}", tuple(details))
+
+
+def coverage(leads: int, uncovered: int, absent: int, most: float) -> Finding:
+    """`uncovered` of the day's open `leads`: pending, refused, or different in the org. `absent` do not count."""
+    open_ = max(1, leads - absent)
+    return Finding(
+        COVERAGE,
+        uncovered <= most * open_,
+        f"{uncovered} of {leads - absent} open leads without the live version's score, {absent} not in the org",
+        f"at most {most:.1%}",
+    )
 
 
 def _line(row: Mapping[str, Any]) -> str:

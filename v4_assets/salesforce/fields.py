@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from v4_assets.config.rollout_salesforce import FieldNames
+from v4_assets.config.rollout_systems import FieldNames
 
 OPTIONAL = ("model_version", "scored_at")
 

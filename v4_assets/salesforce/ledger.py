@@ -5,7 +5,7 @@ finish what a killed process left, and of two runs that work on one job, one fai
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from v4_assets import tables
 from v4_assets.clock import Clock
 from v4_assets.errors import ConcurrentWriteError, SalesforceError, StaleDecisionError
-from v4_assets.salesforce.outcomes import all_alike
+from v4_assets.salesforce.row_outcomes import all_alike
+from v4_assets.salesforce.sync_record import SyncRecord
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.protocol import Statement, Warehouse, arrow_schema, rows_of
 
@@ -73,10 +74,40 @@ class Ledger:
         found = self.warehouse.read(self.catalogue.query(tables.SALESFORCE_JOBS))
         return [Job(**row) for row in rows_of(found) if row["org_id"] == org_id]
 
-    def latest_org(self) -> str | None:
-        """The org of the last job."""
+    def orgs(self) -> list[str]:
+        """Every org that jobs were made for, the latest last."""
         found = self.warehouse.read(self.catalogue.query(tables.SALESFORCE_JOBS))["org_id"].to_pylist()
-        return found[-1] if found else None
+        return list(dict.fromkeys(reversed(found)))[::-1]
+
+    def syncs(self, org_id: str) -> list[dict[str, Any]]:
+        """Every sync of an org that ended, oldest first."""
+        found = rows_of(self.warehouse.read(self.catalogue.query(tables.SALESFORCE_SYNCS)))
+        return [row for row in found if row["org_id"] == org_id]
+
+    def full_is_due(self, org_id: str, day: date, days: int) -> bool:
+        """Whether the last full sync of an org that was delivered is `days` old, or there was none."""
+        full = [row["prediction_date"] for row in self.syncs(org_id) if row["is_full"] and row["owed"] is None]
+        return not full or (day - full[-1]).days >= days
+
+    def record(self, row: SyncRecord) -> None:
+        """Record the end of a sync."""
+        values = asdict(row) | {"ended_at": self.clock.now(), "failed_rows": row.failed}
+        del values["failed"]
+        self.warehouse.transact([self._one("salesforce_record_sync", values)])
+
+    def release(self, org_id: str, *, code: str | None = None, lead_id: str | None = None) -> int:
+        """Forget refusals, so that the next sync sends these leads again. Returns how many."""
+        refused = [
+            row
+            for row in self.state(org_id).to_pylist()
+            if row["refused_code"] and row["refused_code"] == (code or row["refused_code"])
+            if row["lead_id"] == (lead_id or row["lead_id"])
+        ]
+        if refused:
+            params = {"org_id": org_id, "code": code, "lead_id": lead_id}
+            query = self.catalogue.query("salesforce_release", params)
+            self.warehouse.transact([Statement(query, expected_rows=len(refused))])
+        return len(refused)
 
     def state(self, org_id: str) -> pa.Table:
         """The known state of an org's leads: the columns of salesforce_state."""

@@ -1,23 +1,31 @@
-"""What a sync would send, without an org: the effect of a switch, and the files of a dry run.
+"""What a sync would send: the effect of a switch, and the files of a dry run.
 
-Nothing is sent and no table changes. The scores are compared with the last known state of the org; before the first
-sync, a preview compares them with the live version's scores.
+Nothing is sent. The scores are compared with the values that the configured org has confirmed; an org without a record
+is read. Without an org, a preview compares them with the live version's scores.
 """
 
+import csv as csv_format
 import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from v4_assets.atomic import private_folder
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import SalesforceSetupError, SettingsError
+from v4_assets.salesforce import verify
+from v4_assets.salesforce.client.org import CRM, Org
+from v4_assets.salesforce.fields import examine
 from v4_assets.salesforce.ledger import Ledger
-from v4_assets.salesforce.plan import DayScores, SyncPlan, aligned, csv, deciles, plan_sync
+from v4_assets.salesforce.plan import SyncPlan, Terms, aligned, plan_sync
+from v4_assets.salesforce.rows import DayScores, csv, deciles
 from v4_assets.salesforce.scores import scores_of
+from v4_assets.salesforce.sync_record import SyncRecord
 from v4_assets.store import Store
 from v4_assets.tables import SALESFORCE_STATE
 from v4_assets.warehouse.protocol import arrow_schema
@@ -36,6 +44,8 @@ class Preview:
     leads: int
     """Leads that the version scored."""
     plan: SyncPlan
+    held: str | None
+    """Which changes are above the limit, so that the sync would send nothing; None when none are."""
     enters_top_decile: tuple[str, ...]
     leaves_top_decile: tuple[str, ...]
     enters_deprioritized: tuple[str, ...]
@@ -62,29 +72,61 @@ class DryRun:
     plan: SyncPlan
     would_be_held: bool
     """Whether the limit on changes would stop the sync."""
+    compared_with: str
+    columns: tuple[tuple[str, str], ...]
+    """(field name, key) beside Id, as rollout.yaml has them."""
+    header: tuple[str, ...]
+    """The first line of the files, read again; what it would be when there is nothing to send."""
     files: tuple[Path, ...]
     """CSV files, one for each job."""
     summary: Path
 
+    def record(self, run_id: str | None) -> SyncRecord:
+        """The row of salesforce_syncs. A dry run delivers nothing and owes nothing."""
+        scores = self.plan.scores
+        return SyncRecord(
+            sync_id=uuid4().hex,
+            target="dry-run",
+            org_id=None,
+            prediction_date=scores.day,
+            model_version=scores.version,
+            run_id=run_id,
+            leads=len(scores.rows),
+            held_back=len(self.plan.quarantined),
+        )
 
-def preview(store: Store, rollout: Rollout, clock: Clock, version: str, day: date) -> Preview:
+
+@dataclass(frozen=True)
+class KnownState:
+    """What the scores are compared with."""
+
+    rows: pa.Table
+    """Columns of salesforce_state."""
+    terms: Terms
+    of: str
+    """In words."""
+    org_id: str | None = None
+
+
+def preview(store: Store, rollout: Rollout, clock: Clock, crm: CRM, version: str, day: date) -> Preview:
     """What changes in Salesforce if `version` is sent for `day`. Raises RowsMissingError without its scores."""
     if version not in rollout.versions:
         raise SettingsError(f"{version} is not among the versions of rollout.yaml: {', '.join(rollout.versions)}.")
     with store.session():
         scores = scores_of(store, rollout, version, day)
-        carried, compared_with = _carried(store, rollout, clock, day)
-    plan = plan_sync(scores, carried, rollout.salesforce)
+        carried = _known(store, rollout, clock, crm, scores) or _live(store, rollout, day)
+    plan = plan_sync(scores, carried.rows, rollout.salesforce, carried.terms)
     target = scores.rows
-    known = aligned(target, carried)
+    known = aligned(target, carried.rows)
     top, was_top = (_in_top(rows) for rows in (target, known))
     low, was_low = (pc.fill_null(rows["deprioritize"], False) for rows in (target, known))
     return Preview(
         day=day,
         version=version,
-        compared_with=compared_with,
+        compared_with=carried.of,
         leads=len(target),
         plan=plan,
+        held=plan.too_many(rollout.salesforce.max_changed_share),
         enters_top_decile=_ids(target, top, was_top),
         leaves_top_decile=_ids(target, was_top, top),
         enters_deprioritized=_ids(target, low, was_low),
@@ -92,15 +134,18 @@ def preview(store: Store, rollout: Rollout, clock: Clock, version: str, day: dat
     )
 
 
-def dry_run(store: Store, rollout: Rollout, clock: Clock, folder: Path, scores: DayScores) -> DryRun:
-    """Write the CSV of each job and a summary into `folder`, in place of the files of an earlier dry run.
+def dry_run(store: Store, rollout: Rollout, clock: Clock, crm: CRM, scores: DayScores) -> DryRun:
+    """Write the CSV of each job and a summary into the CRM's folder, in place of the files of an earlier dry run.
 
-    The plan is compared with the known state of the last org synced; without one, every lead is sent.
+    The plan is compared with the known state of the only org on record; without one, every lead is sent.
     """
-    rules, ledger = rollout.salesforce, Ledger(store.warehouse, store.catalogue, clock)
-    org_id = ledger.latest_org()
-    plan = plan_sync(scores, ledger.state(org_id or ""), rules)
-    folder.mkdir(parents=True, exist_ok=True)
+    rules, folder = rollout.salesforce, crm.folder
+    carried = _known(store, rollout, clock, crm, scores)
+    if carried is None:
+        schema = arrow_schema(rollout.catalogue[SALESFORCE_STATE])
+        carried = KnownState(schema.empty_table(), Terms(full=True), "nothing: no single org is on record")
+    plan = plan_sync(scores, carried.rows, rules, carried.terms)
+    private_folder(folder)
     stem = f"{scores.day}_{scores.version}"
     for stale in folder.glob(f"{stem}_job*.csv"):
         stale.unlink()
@@ -110,13 +155,13 @@ def dry_run(store: Store, rollout: Rollout, clock: Clock, folder: Path, scores: 
         file = folder / f"{stem}_job{number}.csv"
         file.write_bytes(csv(plan.rows.slice(start, rules.rows_per_job), columns, scores.scored_at))
         files.append(file)
-    held = plan.changed_share > rules.max_changed_share and org_id is not None
+    held = plan.too_many(rules.max_changed_share) is not None
     summary = folder / f"{stem}_summary.json"
     content = {
         "dry_run": True,
         "prediction_date": scores.day.isoformat(),
         "model_version": scores.version,
-        "compared_with_org": org_id,
+        "compared_with_org": carried.org_id,
         **plan.counts,
         "changed_share": round(plan.changed_share, 4),
         "would_be_held": held,
@@ -124,14 +169,38 @@ def dry_run(store: Store, rollout: Rollout, clock: Clock, folder: Path, scores: 
         "files": [file.name for file in files],
     }
     summary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    return DryRun(plan, held, tuple(files), summary)
+    header = _header(files) or ("Id", *(name for name, _ in columns))
+    return DryRun(plan, held, carried.of, columns, header, tuple(files), summary)
 
 
-def _carried(store: Store, rollout: Rollout, clock: Clock, day: date) -> tuple[pa.Table, str]:
+def _known(store: Store, rollout: Rollout, clock: Clock, crm: CRM, scores: DayScores) -> KnownState | None:
+    """The state of the configured org, never of another one; None without an org."""
     ledger = Ledger(store.warehouse, store.catalogue, clock)
-    org_id = ledger.latest_org()
-    if org_id:
-        return ledger.state(org_id), f"the values that org {org_id} has confirmed"
+    org_id = crm.org_id
+    if org_id is None and crm.org is None:
+        # A dry run names no org. One org on record can only be the one that is meant.
+        orgs = ledger.orgs()
+        org_id = orgs[0] if len(orgs) == 1 else None
+    state = ledger.state(org_id) if org_id else None
+    if org_id and state is not None and len(state):
+        terms = Terms(full=ledger.full_is_due(org_id, scores.day, rollout.salesforce.full_sync_days))
+        return KnownState(state, terms, f"the values that org {org_id} has confirmed", org_id)
+    return org_state(rollout, clock, crm.org, scores) if crm.org else None
+
+
+def org_state(rollout: Rollout, clock: Clock, org: Org, scores: DayScores) -> KnownState:
+    """The org as it shows itself, read in full. Raises SalesforceSetupError for fields that do not fit."""
+    identity = org.identity()
+    fields = examine(rollout.salesforce.fields, org.lead_fields(), list(rollout.versions))
+    if fields.wrong:
+        raise SalesforceSetupError(f"Fields of Lead do not fit the scores: {'; '.join(fields.wrong)}.")
+    rows = verify.seed(org, identity, fields, scores.rows, scores.day, clock.now())
+    of = f"the values that org {identity.org_id} shows: no sync has run there yet"
+    return KnownState(rows, Terms(full=True, first=True), of, identity.org_id)
+
+
+def _live(store: Store, rollout: Rollout, day: date) -> KnownState:
+    """The live version's scores, in place of an org's values."""
     live = store.live()
     if live is None:
         raise SalesforceSetupError("No version is live, so the preview has no baseline. Run `v4 init` first.")
@@ -139,7 +208,16 @@ def _carried(store: Store, rollout: Rollout, clock: Clock, day: date) -> tuple[p
     for field in arrow_schema(rollout.catalogue[SALESFORCE_STATE]):
         if field.name not in rows.column_names:
             rows = rows.append_column(field, pa.nulls(len(rows), field.type))
-    return rows, f"{live}'s scores of {day}: no sync has run yet"
+    return KnownState(rows, Terms(full=True), f"{live}'s scores of {day}: no single org is on record")
+
+
+def _header(files: list[Path]) -> tuple[str, ...]:
+    """The first line of every file; those that differ one after the other."""
+    found = []
+    for file in files:
+        with file.open(encoding="utf-8", newline="") as text:
+            found.append(tuple(next(csv_format.reader(text))))
+    return tuple(name for one in dict.fromkeys(found) for name in one)
 
 
 def _in_top(rows: pa.Table) -> pa.ChunkedArray:

@@ -1,11 +1,15 @@
 """The scores a sync starts from: read from the warehouse, of the live version and its approved model, checks passed."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets import tables, verdicts
+from v4_assets.clock import cutoff
+from v4_assets.config.record_ids import to_18
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import (
     ConcurrentWriteError,
@@ -15,7 +19,7 @@ from v4_assets.errors import (
     SalesforceSetupError,
 )
 from v4_assets.production.events import Production
-from v4_assets.salesforce.plan import DayScores, day_scores
+from v4_assets.salesforce.rows import DayScores, day_scores
 from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
 
@@ -32,6 +36,8 @@ def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
         rows, scored_at = _read(store, rollout, live.version, day, live)
         unpassed = verdicts.unpassed(store, day, live.version)
         after = _write(store, rollout, live.version, day)
+        called = store.read("leads_called", _known(day))["lead_id"].to_pylist()
+        listed = store.latest_writes(day, day).get((rollout.catalogue[tables.SCORED_LEADS].name, day))
     if unpassed:
         raise SalesforceError(
             f"Scores of {live.version} for {day} were not sent: checks have not passed: {'; '.join(unpassed)}. "
@@ -41,13 +47,24 @@ def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
         raise ConcurrentWriteError(
             f"The scores of {live.version} for {day} were rewritten during the read. Run the sync again."
         )
-    return day_scores(rows, day=day, version=live.version, scored_at=scored_at, event_id=live.event_id)
+    scores = day_scores(rows, day=day, version=live.version, scored_at=scored_at, event_id=live.event_id)
+    return replace(scores, called=_ids(called), listed=listed.row_count if listed else None)
 
 
 def scores_of(store: Store, rollout: Rollout, version: str, day: date) -> DayScores:
     """Any version's scores of the day, for a preview. Raises RowsMissingError without any."""
     rows, scored_at = _read(store, rollout, version, day)
-    return day_scores(rows, day=day, version=version, scored_at=scored_at)
+    called = store.read("leads_called", _known(day))["lead_id"].to_pylist()
+    return replace(day_scores(rows, day=day, version=version, scored_at=scored_at), called=_ids(called))
+
+
+def _known(day: date) -> dict[str, object]:
+    """What decides which values of a source can be: a call after the day's cut-off counts, too."""
+    return {"cutoff": cutoff(day), "retrospective": True}
+
+
+def _ids(leads: list[str]) -> pa.Array:
+    return pa.array([to_18(one) for one in leads if one], pa.string())
 
 
 def _read(
@@ -55,15 +72,16 @@ def _read(
 ) -> tuple[pa.Table, datetime]:
     """A version's scores of the day (READ), and when they were made. Raises RowsMissingError without any.
 
-    With `live`, every row must be of its version and of its model: ModelIntegrityError otherwise.
+    With `live`, every row must be of its version and of its bundle: ModelIntegrityError otherwise.
     """
     key = tables.scores_key(rollout.versions[version].key)
     query = store.catalogue.query("salesforce_scores", {"prediction_date": day}, daily_scores=key)
     parts, stamps = [], []
+    older = store.older_bundles() if live else {}
     with store.warehouse.stream(query) as batches:
         for batch in batches:
             if live:
-                _verify_scorer(batch, live)
+                _verify_scorer(batch, live, older)
             parts.append(batch.select(READ))
             stamps.append(pc.max(batch["scored_at"]).as_py())
     if not sum(map(len, parts)):
@@ -73,13 +91,22 @@ def _read(
     return pa.Table.from_batches(parts), max(stamps)
 
 
-def _verify_scorer(batch: pa.RecordBatch, live: Production) -> None:
-    for column, wanted in (("model_version", live.version), ("model_sha256", live.model_sha256)):
-        others = [one for one in pc.unique(batch[column]).to_pylist() if one != wanted]
+def _verify_scorer(batch: pa.RecordBatch, live: Production, older: Mapping[tuple[str, str], str]) -> None:
+    """`older` are the bundles that rows from before schema 2, which name none, stand for."""
+    unnamed = older.get((live.version, live.model_sha256))
+    for column, wanted in (
+        ("model_version", live.version),
+        ("model_sha256", live.model_sha256),
+        ("bundle_sha256", live.bundle_sha256),
+    ):
+        found = pc.unique(batch[column]).to_pylist()
+        if column == "bundle_sha256":
+            found = [one or unnamed for one in found]
+        others = [one for one in found if one is None or one != wanted]
         if others:
             raise ModelIntegrityError(
                 f"The day's scores have {column} {', '.join(str(one)[:12] for one in others)}, production has "
-                f"{wanted[:12]}. Nothing was sent. Run the daily job again to score with the live model."
+                f"{str(wanted)[:12]}. Nothing was sent. Run the daily job again to score with the live model."
             )
 
 

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from v4_assets.errors import SalesforceSetupError
 from v4_assets.salesforce.client.org import Org, OrgIdentity
 from v4_assets.salesforce.fields import Fields
-from v4_assets.salesforce.outcomes import CONVERTED, NOT_IN_ORG
-from v4_assets.salesforce.plan import ROW, VALUES, aligned, deciles, rounded
+from v4_assets.salesforce.plan import aligned
+from v4_assets.salesforce.row_outcomes import CONVERTED, NOT_IN_ORG
+from v4_assets.salesforce.rows import ROW, VALUES, deciles, rounded
 
 ROWS_PER_BATCH = 20_000
 IDS_PER_QUERY = 200
@@ -41,12 +42,20 @@ class ReadBack:
     mean_score: tuple[float, float]
 
 
-def seed(org: Org, identity: OrgIdentity, fields: Fields, target: pa.Table, day: date, now: datetime) -> pa.Table:
-    """The org's state before the first sync, as the columns of salesforce_state.
+def seed(
+    org: Org,
+    identity: OrgIdentity,
+    fields: Fields,
+    target: pa.Table,
+    day: date,
+    now: datetime,
+    before: pa.Table | None = None,
+) -> pa.Table:
+    """The state of the whole org as it shows it, as the columns of salesforce_state.
 
     Has every lead of `target`, and every other lead that carries a score and is not converted. Leads of `target` that
-    are converted or missing are marked as refused, so that they are not sent. Raises SalesforceSetupError when a
-    production org lacks most of the leads: it is another company's org.
+    are converted or missing are marked as refused, so that they are not sent; so are those refused in the state known
+    `before`. Raises SalesforceSetupError when a production org lacks most of the leads: it is another company's org.
     """
     carried = _carried(org.read_leads([*(name for name, _ in fields.columns), "IsConverted"]), fields, target)
     missing = target.filter(pc.invert(pc.is_in(target["lead_id"], carried["lead_id"].combine_chunks())))
@@ -71,7 +80,12 @@ def seed(org: Org, identity: OrgIdentity, fields: Fields, target: pa.Table, day:
     }
     for name, value in constants.items():
         rows = rows.append_column(name, pa.repeat(value, len(rows)))
-    return rows
+    if before is None or not len(before):
+        return rows
+    refused = before.filter(pc.is_valid(before["refused_code"])).select(rows.column_names)
+    open_ = pc.and_(pc.is_null(rows["refused_code"]), pc.is_in(rows["lead_id"], _ids(refused)))
+    refused = refused.filter(pc.is_in(refused["lead_id"], _ids(rows.filter(open_))))
+    return pa.concat_tables([rows.filter(pc.invert(open_)), refused.cast(rows.schema)])
 
 
 def read_back(org: Org, fields: Fields, expected: pa.Table, sent: pa.Table, leads: int | None, salt: str) -> ReadBack:
@@ -91,6 +105,10 @@ def read_back(org: Org, fields: Fields, expected: pa.Table, sent: pa.Table, lead
         deprioritized=(_count(asked["deprioritize"]), _count(known["deprioritize"])),
         mean_score=(pc.mean(asked["score"]).as_py() or 0.0, pc.mean(known["score"]).as_py() or 0.0),
     )
+
+
+def _ids(rows: pa.Table) -> pa.Array:
+    return rows["lead_id"].combine_chunks()
 
 
 def _rows(org: Org, fields: Fields, ids: Sequence[str] | None) -> Iterator[Mapping[str, object]]:

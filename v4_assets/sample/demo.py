@@ -14,8 +14,8 @@ from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
 from v4_assets.names import ROLLOUT_PAGE
 from v4_assets.sample import Story, other_stories, rollout_story, stories
-from v4_assets.sample.stage import Stage
-from v4_assets.sample.telling import chapter
+from v4_assets.sample.story_home import Stage
+from v4_assets.sample.story_texts import chapter
 from v4_assets.sample.world import build
 
 INTRODUCTION = (
@@ -26,7 +26,7 @@ INTRODUCTION = (
 )
 
 
-def tell(settings: Settings, say: Callable[[str], None] = click.echo, wanted: Sequence[str] = (Story.ROLLOUT,)) -> int:
+def play(settings: Settings, say: Callable[[str], None] = click.echo, wanted: Sequence[str] = (Story.ROLLOUT,)) -> int:
     """Run the stories `wanted` into V4_HOME and print the events. Returns 0 when each ended as expected, else 1.
 
     A home that holds a warehouse is left as it is: the days written in it are evidence.
@@ -85,7 +85,7 @@ def _run(stages: dict[Story, Stage], missing: Sequence[Story], say: Callable[[st
         return
     team = stages[Story.ROLLOUT]
     with _in_parallel(others if market or silent else None) as others_lines:
-        rollout_story.tell(team, build(stories.ROLLOUT_WORLD), say)
+        rollout_story.play(team, build(stories.ROLLOUT_WORLD), say)
         for text in others_lines():
             say(text)
     team.stop_clock(stories.ROLLBACK)

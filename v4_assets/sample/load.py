@@ -1,14 +1,22 @@
 """Loads a sample world into a warehouse's source tables, in place of the firm's own systems."""
 
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from types import MappingProxyType
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from v4_assets import tables
+from v4_assets.clock import NEW_YORK
 from v4_assets.sample.world import World
 from v4_assets.sources import columns as source_columns
 from v4_assets.tables import Catalogue
-from v4_assets.warehouse.protocol import Warehouse
+from v4_assets.warehouse.protocol import ARROW_TYPES, Warehouse
+
+BEGINS = ("CreatedDate", "PREVIOUS_REGISTRATION_COMPANY_START_DATE")
+"""Columns that say when a row began to exist."""
 
 
 def fill(
@@ -16,39 +24,67 @@ def fill(
     catalogue: Catalogue,
     world: World,
     progress: Callable[[str, int], None] = lambda table, rows: None,
+    *,
+    known_at: datetime | None = None,
+    silent: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, int]:
     """Replace the source tables by the world's, columns under their configured names. Returns rows per table.
 
-    `progress` is called with each batch.
+    `progress` is called with each batch. The tables hold what the firm's systems know at `known_at`, or all of the
+    world. `silent` names tables with a column, by its default or own name, that is delivered NULL throughout.
     """
     warehouse.create(catalogue.sources)
 
     def heard(table: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield _renamed(batch, catalogue, table)
-            progress(table, batch.num_rows)
+            known = _known(batch, known_at) if known_at else batch
+            column = silent.get(table, "")
+            yield _silent(_delivered(_silent(known, column), catalogue, table), column)
+            progress(table, known.num_rows)
 
     return {name: warehouse.replace_table(catalogue[name], heard(name, batches)) for name, _, batches in world.tables()}
 
 
-def silence(warehouse: Warehouse, catalogue: Catalogue, world: World, table: str, column: str) -> int:
-    """Deliver one source table again with a column that is NULL throughout. Returns its rows."""
+def _known(batch: pa.RecordBatch, instant: datetime) -> pa.RecordBatch:
+    """Without rows that begin after the instant; a later date or stamp of the others is NULL."""
+    for column in BEGINS:
+        if column in batch.schema.names:
+            batch = batch.filter(pc.fill_null(pc.invert(_after(batch, column, instant)), True))
+    for at, field in enumerate(batch.schema):
+        if pa.types.is_date(field.type) or pa.types.is_timestamp(field.type):
+            later = pc.fill_null(_after(batch, field.name, instant), False)
+            batch = batch.set_column(at, field, pc.if_else(later, pa.scalar(None, field.type), batch.column(at)))
+    return batch
 
-    def silent(batch: pa.RecordBatch) -> pa.RecordBatch:
-        at = batch.schema.get_field_index(column)
-        return batch.set_column(at, batch.schema.field(at), pa.nulls(batch.num_rows, batch.schema.field(at).type))
 
-    batches = next(batches for name, _, batches in world.tables() if name == table)
-    renamed = (_renamed(silent(batch), catalogue, table) for batch in batches)
-    return warehouse.replace_table(catalogue[table], renamed)
+def _after(batch: pa.RecordBatch, column: str, instant: datetime) -> pa.Array:
+    values = batch.column(column)
+    limit = instant.astimezone(NEW_YORK).date() if pa.types.is_date(values.type) else instant
+    return pc.greater(values, pa.scalar(limit, values.type))
 
 
-def _renamed(batch: pa.RecordBatch, catalogue: Catalogue, table: str) -> pa.RecordBatch:
-    """The batch with the Lead table's columns under the names of rollout.yaml."""
-    if table != tables.LEAD:
+def _silent(batch: pa.RecordBatch, column: str) -> pa.RecordBatch:
+    at = batch.schema.get_field_index(column)
+    if at < 0:
         return batch
-    names = {column.name: catalogue.lead_columns[key] for key, column in source_columns.LEAD_COLUMNS.items()}
-    return batch.rename_columns([names[name] for name in batch.schema.names])
+    return batch.set_column(at, batch.schema.field(at), pa.nulls(batch.num_rows, batch.schema.field(at).type))
+
+
+def _delivered(batch: pa.RecordBatch, catalogue: Catalogue, table: str) -> pa.RecordBatch:
+    """The batch as rollout.yaml has the source: the Lead table's own names, and the columns of single versions."""
+    brought = catalogue.brought.get(table, ())
+    keys = [zlib.crc32(str(key).encode()) for key in batch.column(0).to_pylist()] if brought else []
+    if table == tables.LEAD:
+        names = {column.name: catalogue.lead_columns[key] for key, column in source_columns.LEAD_COLUMNS.items()}
+        batch = batch.rename_columns([names[name] for name in batch.schema.names])
+        for key in source_columns.OPTIONAL_LEAD_COLUMNS.keys() & catalogue.lead_columns.keys():
+            batch = batch.append_column(catalogue.lead_columns[key], pa.nulls(batch.num_rows, pa.bool_()))
+    for column in brought:
+        # Chosen by the row's key alone, so that neither the other columns nor the order of the rows matter.
+        start = zlib.crc32(column.name.encode())
+        values = [column.sample[(key ^ start) % len(column.sample)] for key in keys]
+        batch = batch.append_column(column.name, pa.array(values, ARROW_TYPES[column.type]))
+    return batch
 
 
 def lead_ids(world: World) -> Iterator[str]:

@@ -8,11 +8,9 @@ from io import StringIO
 
 from v4_assets.operations import actions
 from v4_assets.production.decision import TOP_DECILE_CONVERSION, Action, Gate
-from v4_assets.resources import warehouse
 from v4_assets.sample import stories
-from v4_assets.sample.load import silence
-from v4_assets.sample.stage import LOOK_AT, Morning, Stage, must
-from v4_assets.sample.telling import chapter, entry, figures, in_short, more, troubles
+from v4_assets.sample.story_home import LOOK_AT, Morning, Stage, must
+from v4_assets.sample.story_texts import chapter, entry, figures, in_short, more, troubles
 from v4_assets.sample.world import World, build
 
 Say = Callable[[str], None]
@@ -56,6 +54,7 @@ def tell_market(stage: Stage, world: World, say: Say) -> None:
         stage.score(*stories.MARKET_SCORED, on=first)
         outcome = stage.run(first)
         must(outcome.success, f"the run of {first} failed: {outcome.errors}")
+        stage.month(first)
         promoted = actions.order(stage.at(first, LOOK_AT), "promotion", rollout.candidate, BY_HAND)
         must(promoted.success and stage.live() == rollout.candidate, f"the promotion by hand failed: {promoted.errors}")
         say(entry(first, f"{rollout.candidate} is made live by hand. {BY_HAND}"))
@@ -74,7 +73,7 @@ def tell_silence(stage: Stage, world: World, say: Say) -> None:
     rollout, day = stage.settings.rollout, stories.SILENT_DAY
     say(chapter("3. A column goes silent", SILENCE))
     with stage.session():
-        silence(warehouse(stage.settings), rollout.catalogue, world, stories.SILENT_SOURCE, stories.SILENT_COLUMN)
+        stage.world, stage.silent = world, {stories.SILENT_SOURCE: stories.SILENT_COLUMN}
         morning = stage.morning(day)
         found = [one for one in morning.outcome.checks_failed if one.severity == "ERROR"]
         must(

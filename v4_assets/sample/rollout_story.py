@@ -1,17 +1,19 @@
 """The first story: v4.1.0 earns its promotion, loses what it lived on, and is taken back, in Salesforce, too."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from v4_assets.evaluation.checks import EARLY_WARNING
 from v4_assets.evaluation.evidence import Question
 from v4_assets.names import CHECKLIST_JOB
-from v4_assets.operations import operate
+from v4_assets.operations import monthly, operate
 from v4_assets.production.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Action
+from v4_assets.prospects.months import month_of
 from v4_assets.sample import stories
 from v4_assets.sample.load import lead_ids
-from v4_assets.sample.stage import Morning, Stage, carried, fails, must
-from v4_assets.sample.telling import chapter, decided, entry, figures, gates, more, troubles
+from v4_assets.sample.story_home import Morning, Stage, carried, fails, must
+from v4_assets.sample.story_texts import chapter, decided, entry, figures, gates, in_short, more, troubles
 from v4_assets.sample.world import World
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-def tell(stage: Stage, world: World, say: Say) -> None:
+def play(stage: Stage, world: World, say: Say) -> None:
     """From adoption to rollback. Raises StoryError on any other outcome."""
     from salesforce_stand_in import StandInOrg  # noqa: PLC0415 # the stand-in org is started by the demo, dev, ci and tests alone
 
@@ -72,6 +74,9 @@ def _side_by_side(stage: Stage, say: Say) -> None:
     first, *between, last = stories.SIDE_BY_SIDE
     baseline = stage.settings.rollout.baseline
     _held(stage, stage.morning(first), baseline, say)
+    handed = stage.month(first)
+    listed = f"the best {handed.given.advisors:,} that are no leads yet are {baseline}'s list of {handed.month}"
+    say(more(f"Every producing, active advisor is scored by both, too; {listed}."))
     for day in between:
         morning = stage.morning(day)
         _held(stage, morning, baseline, say, " ".join(gate.reason for gate in morning.decision.gates))
@@ -82,15 +87,21 @@ def _side_by_side(stage: Stage, say: Say) -> None:
 def _promote(stage: Stage, org: "StandInOrg", say: Say) -> None:
     say("\nSeven days have been seen, and two weeks have closed.\n")
     _acted(stage, org, stage.morning(stories.PROMOTION), Action.PROMOTE, say)
+    day, candidate = stories.PROMOTION, stage.settings.rollout.candidate
+    say(more(monthly.preview(stage.at(day), month_of(day), candidate).sentence))
+    handed = monthly.give_out(stage.at(day), month_of(day), again=f"{candidate} is live")
+    must(handed.given.model_version == candidate, f"the new list is {handed.given.model_version}'s")
+    say(more(f"Given out anew by {candidate}: edition {handed.given.edition} of {handed.month}, {handed.path}"))
 
 
 def _watch(stage: Stage, say: Say) -> None:
     candidate = stage.settings.rollout.candidate
     say(
-        "\nv4.1.0 is watched. From here on the demo steps from Sunday to Sunday; a week is judged when it has closed.\n"
+        "\nv4.1.0 is watched. From here on the demo steps from Sunday to Sunday, with a Wednesday's scores between; a"
+        "\nweek is judged when it has closed.\n"
     )
     for day in stories.HEALTHY_SUNDAYS:
-        morning = stage.morning(day)
+        morning = _sunday(stage, day)
         must(not any(fails(morning.outcome, gate) for gate in ROLLBACK_GATES), f"{day} does not appear healthy")
         _held(stage, morning, candidate, say)
         say(more(_figures(stage, day, "rollback")))
@@ -99,10 +110,21 @@ def _watch(stage: Stage, say: Say) -> None:
         f"\nif they were contacted on {stories.FALL} or later.\n"
     )
     for day in stories.FALLEN_SUNDAYS:
-        morning = stage.morning(day)
+        morning = _sunday(stage, day)
         must(fails(morning.outcome, TOP_DECILE_LIFT), f"the lift of {day} does not fail")
+        warned = [one.description for one in morning.outcome.checks_failed if one.check == EARLY_WARNING.name]
+        must(bool(warned), f"the early warning is not raised on {day}, a week-close before the rollback")
         _held(stage, morning, candidate, say)
+        say(more(f"Early warning: {in_short(warned[0].removeprefix('not ok: found '))}"))
         say(more(_figures(stage, day, "rollback")))
+
+
+def _sunday(stage: Stage, day: date) -> Morning:
+    """The Sunday, after the Wednesday of its week where that is scored."""
+    for wednesday in stories.WEDNESDAYS:
+        if wednesday < day <= wednesday + timedelta(days=6):
+            stage.score_live(wednesday)
+    return stage.morning(day)
 
 
 def _roll_back(stage: Stage, org: "StandInOrg", say: Say) -> None:

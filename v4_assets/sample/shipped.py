@@ -6,7 +6,7 @@ Nothing here runs in production or in the demo. On the locked versions the same 
 import shutil
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from v4_assets.errors import V4Error
 from v4_assets.models.registry import Entry, write_catalogue
 from v4_assets.names import TRAINING_JOB
 from v4_assets.operations import operate
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
@@ -77,7 +77,7 @@ def _copy(entry: Entry, target: Path) -> Entry:
         "sample_world": world,
         "documented_on_real_data": DOCUMENTED.get(entry.version, {}),
     }
-    return Entry(entry.version, folder, entry.files, provenance)
+    return replace(entry, path=folder, provenance=provenance)
 
 
 def differences(settings: Settings) -> list[str]:

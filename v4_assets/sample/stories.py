@@ -57,6 +57,9 @@ ROLLOUT_JUDGED = date(2026, 1, 4)
 """The Sunday before the live week, judged afterwards: the first of the two week-closes a promotion asks for."""
 SIDE_BY_SIDE = days(date(2026, 1, 5), 7)
 PROMOTION = date(2026, 1, 12)
+WEDNESDAYS = (date(2026, 1, 14), date(2026, 1, 21), date(2026, 1, 28))
+"""Scored live between the Sundays, until the early warning is raised: all leads but those contacted on a Wednesday have
+a score within three days of their contact then, so that their calls vote."""
 HEALTHY_SUNDAYS = (date(2026, 1, 18), date(2026, 1, 25))
 FALLEN_SUNDAYS = (date(2026, 2, 1), date(2026, 2, 8))
 ROLLBACK = date(2026, 2, 9)

@@ -1,10 +1,11 @@
 """Checks of the scores: in [0, 1], one per lead with features, distinct, ranked exactly, distributed as in training."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.checks import Check, Finding
 from v4_assets.config.rollout import CheckLimits
 from v4_assets.features.checks import covers
@@ -19,13 +20,13 @@ IN_RANGE = Check(
 )
 ONE_PER_FEATURED = Check(
     "one_score_per_featured_lead",
-    "Exactly one score per feature row, and no other rows.",
+    "Exactly one score per feature row, but for leads that no version can score, and no other rows.",
     blocking=True,
     remedy="Rows were duplicated or lost by a bug or a manual edit of the table. Do not serve the day.",
 )
 SAME_LEADS = Check(
     "same_leads_in_every_version",
-    "The version scored exactly the day's listed leads, like every other version.",
+    "The version scored exactly the day's listed leads, but for those that no version can score.",
     blocking=True,
     remedy="Rows were duplicated or lost by a bug or a manual edit of the table. Do not serve the day.",
 )
@@ -51,39 +52,40 @@ CHECKS = (IN_RANGE, ONE_PER_FEATURED, SAME_LEADS, DISTINCT, RANKED, DRIFT)
 
 
 def judge(
-    scores: Numbers,
-    percentile: Numbers,
+    scores: NDArray[Any],
+    percentile: NDArray[Any],
     featured: Mapping[str, int],
     scored: Mapping[str, int],
     training: Histogram,
     limits: CheckLimits,
+    left_out: int = 0,
 ) -> list[Finding]:
     """Findings for a day. `scores` (float, NaN for NULL) and `percentile` are the partition's columns; `featured` and
-    `scored` compare it with the version's features and with scored_leads."""
+    `scored` compare it with the version's features and with scored_leads, of which `left_out` are not scored."""
     return [
         _in_range(scores),
-        covers(ONE_PER_FEATURED, featured),
-        covers(SAME_LEADS, scored),
+        covers(ONE_PER_FEATURED, featured, left_out),
+        covers(SAME_LEADS, scored, left_out),
         _distinct(scores, limits.distinct_scores),
         _ranked(scores, percentile),
         _drift(scores, training, limits.psi),
     ]
 
 
-def _in_range(scores: Numbers) -> Finding:
+def _in_range(scores: NDArray[Any]) -> Finding:
     outside = int(np.sum(~((scores >= 0) & (scores <= 1))))
     span = f", from {scores.min():.4f} to {scores.max():.4f}" if len(scores) else ""
     return Finding(IN_RANGE, outside == 0, f"{outside} outside{span}", "0 outside [0, 1]")
 
 
-def _distinct(scores: Numbers, limit: int) -> Finding:
+def _distinct(scores: NDArray[Any], limit: int) -> Finding:
     # A small number of leads cannot have many scores: the limit is then one distinct score per ten leads.
     wanted = min(limit, len(scores) // 10)
     found = len(np.unique(scores))
     return Finding(DISTINCT, found >= wanted, found, f"at least {wanted}")
 
 
-def _ranked(scores: Numbers, percentile: Numbers) -> Finding:
+def _ranked(scores: NDArray[Any], percentile: NDArray[Any]) -> Finding:
     within = (percentile >= 1) & (percentile <= 100)
     ranks, ranked = percentile[within].astype(np.int64), scores[within]
     lowest, highest = np.full(101, np.inf), np.full(101, -np.inf)
@@ -101,6 +103,6 @@ def _ranked(scores: Numbers, percentile: Numbers) -> Finding:
     )
 
 
-def _drift(scores: Numbers, training: Histogram, limit: float) -> Finding:
+def _drift(scores: NDArray[Any], training: Histogram, limit: float) -> Finding:
     index = psi(training.shares, training.counts(scores)) or 0.0
     return Finding(DRIFT, index <= limit, round(index, 4), f"at most {limit}")

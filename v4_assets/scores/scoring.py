@@ -6,12 +6,13 @@ Ranks need every score, so scored rows wait on disk while a score and a tie-brea
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from v4_assets.arrays import Numbers
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import encode
 from v4_assets.scores.ranking import deciles, deprioritized, percentiles
@@ -28,14 +29,16 @@ def score_rows(
     schema: pa.Schema,
     constants: Mapping[str, object],
     with_reasons: bool,
+    without: pa.Array | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Score all `batches` now, and return an iterator of the rows of daily_scores in `schema`.
 
     Batches hold lead_id, advisor_crd, tie_break and the bundle's features; `constants` fill the columns that are the
-    same on every row. Raises FeatureError when a batch does not fit the model.
+    same on every row, and leads `without` are left out. Raises FeatureError when a batch does not fit the model.
     """
     scores, tie_breaks, spool, matrix = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)], _Spool(), None
-    for batch in read_ahead(batches):
+    for read in read_ahead(batches):
+        batch = read.filter(pc.invert(pc.is_in(read.column("lead_id"), value_set=without))) if without else read
         matrix = encode(bundle.features, batch, into=matrix)
         scores.append(bundle.predict(matrix))
         # A copy, since the column would keep the whole batch in memory.
@@ -57,9 +60,9 @@ def read_ahead(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
-def _joined(parts: list[Numbers]) -> Numbers:
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
     """The parts in one array; they are let go."""
-    whole: Numbers = np.concatenate(parts)
+    whole: NDArray[Any] = np.concatenate(parts)
     parts.clear()
     return whole
 
@@ -86,7 +89,7 @@ class _Spool:
 
 
 def _rows(
-    spool: _Spool, scores: Numbers, percentile: Numbers, schema: pa.Schema, constants: Mapping[str, object]
+    spool: _Spool, scores: NDArray[Any], percentile: NDArray[Any], schema: pa.Schema, constants: Mapping[str, object]
 ) -> Iterator[pa.RecordBatch]:
     start = 0
     for batch in spool.take():

@@ -1,4 +1,4 @@
-"""The firm's own tables: read-only here, observed every day before any other asset reads them."""
+"""The firm's own tables, read only and observed every day before other assets read them; the list of leads."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -12,8 +12,8 @@ from v4_assets.checks import Finding
 from v4_assets.clock import cutoff
 from v4_assets.config.rollout import CheckLimits, Rollout
 from v4_assets.daily import table_asset
-from v4_assets.names import SOURCES_GROUP
-from v4_assets.partition import Day, range_before
+from v4_assets.names import LEADS_GROUP, SOURCES_GROUP
+from v4_assets.partitions import Day, coverage, range_before
 from v4_assets.sources import checks
 from v4_assets.store import Store
 
@@ -41,8 +41,21 @@ def source_observations(rollout: Rollout, partitions: dg.DailyPartitionsDefiniti
         group=SOURCES_GROUP,
         kinds={"sql"},
         checks=checks.CHECKS,
-        judge=partial(_judge, limits=rollout.checks),
+        judge=partial(_judge_sources, limits=rollout.checks),
         observe=_observe,
+    )
+
+
+def scored_leads(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The open leads as of the day's cut-off: the one list every version scores."""
+    return table_asset(
+        tables.SCORED_LEADS,
+        rollout=rollout,
+        partitions=partitions,
+        group=LEADS_GROUP,
+        kinds={"sql"},
+        checks=checks.LEAD_CHECKS,
+        judge=partial(_judge_leads, limits=rollout.checks),
     )
 
 
@@ -59,11 +72,22 @@ def _observations(store: Store, first: date, last: date) -> list[dict[str, Any]]
     return store.rows("recent_source_observations", {"first_day": first, "last_day": last})
 
 
-def _judge(store: Store, day: Day, limits: CheckLimits) -> Sequence[Finding]:
+def _judge_sources(store: Store, day: Day, limits: CheckLimits) -> Sequence[Finding]:
     return checks.judge(
         declared=[(table, store.warehouse.columns(table)) for table in store.catalogue.sources],
         observations=_observations(store, range_before(day, limits)["first_day"], day.date),
         day=day.date,
         known_at=cutoff(day.date),
+        limits=limits,
+    )
+
+
+def _judge_leads(store: Store, day: Day, limits: CheckLimits) -> Sequence[Finding]:
+    window = range_before(day, limits)
+    table = store.catalogue[tables.SCORED_LEADS]
+    writes = store.latest_writes(window["first_day"], window["last_day"])
+    return checks.judge_leads(
+        coverage(store, day, expected=table.key, actual=table.key),
+        counts_before=[write.row_count for (name, _), write in writes.items() if name == table.name],
         limits=limits,
     )

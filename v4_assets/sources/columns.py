@@ -16,6 +16,11 @@ LEAD_COLUMNS = {
     ),
 }
 """The Lead table's columns by what they hold, under their default names; SQL writes `{{lead.id}}`."""
+OPTIONAL_LEAD_COLUMNS = {
+    "is_deleted": Column("IsDeleted", "BOOL", "deleted, or merged into another lead"),
+    "is_converted": Column("IsConverted", "BOOL", "converted into a contact"),
+}
+"""Columns that a copy of the CRM may lack; they are read once rollout.yaml names them."""
 CONTACT_COLUMNS = (
     Column("RIA_CONTACT_CRD_ID", "INT64", "the advisor"),
     Column("PRIMARY_FIRM", "INT64", "where the advisor works now"),
@@ -40,3 +45,9 @@ HISTORY_COLUMNS = (
     Column("PREVIOUS_REGISTRATION_COMPANY_END_DATE", "DATE", "last day; null = current; filled 60-90 days late"),
 )
 PROTOCOL_COLUMNS = (Column("firm_crd_id", "INT64", "a member firm"),)
+SOURCE_COLUMNS = {
+    "ria_contacts_current": CONTACT_COLUMNS,
+    "contact_registered_employment_history": HISTORY_COLUMNS,
+    "broker_protocol_members": PROTOCOL_COLUMNS,
+}
+"""Columns of the tables whose columns are named the same everywhere."""

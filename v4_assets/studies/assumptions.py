@@ -1,34 +1,20 @@
 """What a study assumes of the leads and the versions. Pure, and without NumPy: the command line shows the defaults."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-TOP = 0.1
-TOP_MEAN, TOP_VARIANCE = 1 - TOP / 2, TOP**2 / 12
+from v4_assets.evaluation.model_strength import BASELINE, FALLEN, HEALTHY, TOP, WEAK, Strength
 
+__all__ = ["BASELINE", "FALLEN", "HEALTHY", "TOP", "UNEVEN_MONTHS", "UNEVEN_WEEKS", "WEAK", "Assumptions", "Strength"]
 
-@dataclass(frozen=True)
-class Strength:
-    """How well a version ranks. `lift` of the top decile, in [0, 10); `auc` in (0, 1)."""
+UNEVEN_WEEKS = ((0.0, 2), (0.25, 153), (0.5, 283), (0.75, 506), (0.95, 850), (1.0, 1437))
+"""Quantiles of the leads contacted a week, as measured from February 2024 to October 2025: mean 345, sd 269."""
+UNEVEN_MONTHS = ((0.0, 0.7), (1.0, 4.6))
+"""Range of the share that converts, by month of contact, in percent; taken to be even within it."""
+MEASURED = "measured at the firm"
 
-    lift: float
-    auc: float
-
-    def below_the_top(self, base_rate: float) -> tuple[float, float]:
-        """Mean and variance of the ranks of conversions outside the top decile. Raises ValueError where none fit.
-
-        AUC = (mean rank - base_rate / 2) / (1 - base_rate), since a conversion is also ranked against the others.
-        """
-        share = self.lift * TOP
-        mean = (self.auc * (1 - base_rate) + base_rate / 2 - share * TOP_MEAN) / (1 - share) if share < 1 else 1.0
-        if not 0 <= share < 1 or not 0 < mean < 1 - TOP:
-            raise ValueError(f"No ranking has a top-decile lift of {self.lift} and an AUC of {self.auc}.")
-        power = mean / (1 - TOP - mean)
-        return mean, (1 - TOP) ** 2 * power / (power + 2) - mean**2
-
-
-# Measured values of V4.1.0 and V4.0.0, and an assumed fall.
-HEALTHY, BASELINE = Strength(2.03, 0.62), Strength(1.51, 0.599)
-FALLEN, WEAK = Strength(1.2, 0.55), Strength(1.5, 0.599)
+Quantiles = tuple[tuple[float, float], ...]
+"""(share, value) of a distribution; scaled to the assumed mean when it is used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +24,15 @@ class Assumptions:
     leads_per_week: float = 350.0
     """Newly contacted, covered by a first score in time."""
     base_rate: float = 0.0392
-    """Share of them that converts."""
+    """Share of them that converts, the day of contact included."""
+    covered_share: float = 0.61
+    """Of the conversions, those called after the lead's first score: only these can judge a ranking."""
+    booked_by: Quantiles | None = None
+    """(days after contact, share of the calls after that of contact booked by then); None: as measured at the firm."""
+    uneven: bool = False
+    """Weeks and months vary as measured at the firm; otherwise all are alike."""
+    weekly_leads: Quantiles | None = None
+    """Distribution of the weekly volume, where `uneven`; None: as measured at the firm."""
     healthy: Strength = HEALTHY
     """The candidate as it should be."""
     fallen: Strength = FALLEN
@@ -46,9 +40,31 @@ class Assumptions:
     weak: Strength = WEAK
     """A challenger that must not be promoted."""
     baseline: Strength = BASELINE
-    overlap: float = 0.5
-    """Of the conversions in the smaller of the two versions' top deciles, the share that is in the other one too."""
+    correlation: float = 0.6
+    """Of the two versions' scores."""
+    shape: Literal["smooth", "step"] = "smooth"
+    """How conversions rank within the top decile: `ranks.joint`."""
+    top_effort: float = 1.0
+    """Conversion of the live version's top decile, relative to a top decile that is called like all others."""
+    bottom_effort: float = 1.0
+    """The same of its bottom fifth; 0: never called."""
+    listed_share: float = 1.0
+    """Leads are this best share of the live version's own list; 1: they come from elsewhere."""
+    list_correlation: float = 0.9
+    """Of the live version's scores on the list and at contact."""
     outcome_window_days: int
     """Days after contact within which a lead converts: `outcome_window_days` of rollout.yaml."""
     histories: int = 2000
     seed: int = 7
+    source: str = "figures of the documentation"
+    """Where volume, base rate, covered share and timing come from."""
+
+    @property
+    def covered_base(self) -> float:
+        """Share of the covered leads that converts after their first score."""
+        return self.base_rate * self.covered_share
+
+    @property
+    def is_neutral(self) -> bool:
+        """The live version decides neither who is called nor who becomes a lead."""
+        return self.top_effort == self.bottom_effort == 1 and self.listed_share >= 1

@@ -20,13 +20,17 @@ def png(odds: Odds) -> bytes:
         false.bar_label(bars, fmt="%.0f")
         shares = [100 * rule.together.caught[weeks] for weeks in CAUGHT_WITHIN]
         caught.plot(CAUGHT_WITHIN, shares, marker="o", label=rule.rule)
+    announced = [100 * odds.warning.caught[weeks] for weeks in CAUGHT_WITHIN]
+    caught.plot(CAUGHT_WITHIN, announced, marker="s", linestyle="--", color="gray", label="early warning (alert only)")
     false.set_xticks(range(len(FALSE_WITHIN)), [f"within {weeks} weeks" for weeks in FALSE_WITHIN])
     false.set(title="A healthy version is rolled back", ylabel="% of histories", ylim=(0, 108))
     caught.set(title="A fall is caught", xlabel="weeks from the fall", ylabel="% of histories", ylim=(0, 108))
     caught.set_xticks(CAUGHT_WITHIN)
     caught.legend(loc="lower right", fontsize="small")
     given = odds.assumptions
-    figure.suptitle(f"{given.leads_per_week:,.0f} leads a week, {100 * given.base_rate:.2f} % convert")
+    figure.suptitle(
+        f"{given.leads_per_week:,.0f} leads a week, {100 * given.covered_base:.2f} % of the covered ones convert"
+    )
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

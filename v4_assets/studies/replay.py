@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
+from typing import Any
 
 from v4_assets.config.rollout_policy import Evaluation, Policy
 from v4_assets.evaluation.evidence import Evidence
@@ -81,6 +82,21 @@ def replay(
         replayed.append(Replayed(day, status.phase, decision, history[day].retrospective, words))
         status = _after(status, decision.action)
     return replayed
+
+
+def as_dicts(days: Sequence[Replayed]) -> list[dict[str, Any]]:
+    """The days as JSON shows them."""
+    return [
+        {
+            "day": one.day,
+            "phase": one.phase.value,
+            "action": one.decision.action.value,
+            "reason": one.decision.reason,
+            "retrospective": one.retrospective,
+            "happened": one.happened,
+        }
+        for one in days
+    ]
 
 
 def as_text(days: Sequence[Replayed]) -> str:

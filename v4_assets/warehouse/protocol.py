@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.moving import Moving
+from v4_assets.warehouse.table_differences import Shape
 from v4_assets.warehouse.writes import PartitionWrite
 
 ARROW_TYPES = {
@@ -20,6 +21,7 @@ ARROW_TYPES = {
     "BOOL": pa.bool_(),
     "DATE": pa.date32(),
     "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+    "DATETIME": pa.timestamp("us"),
 }
 
 ROWS_PER_BATCH = 65_536
@@ -43,6 +45,9 @@ class Warehouse(Protocol):
 
     def session(self) -> AbstractContextManager[None]:
         """Keep one connection open for the calls inside. Optional: saves reconnecting."""
+
+    def beside(self) -> "AbstractContextManager[Warehouse | None]":
+        """The same warehouse for one other thread, which may use it while this one does; None where it may not."""
 
     def metered(self) -> AbstractContextManager[Mapping[str, int]]:
         """Cost of the calls inside, as asset metadata, complete at the end; empty when reading is free."""
@@ -82,6 +87,9 @@ class Warehouse(Protocol):
 
     def shape(self, table: Table) -> Shape | None:
         """The table or view of that name; None when it does not exist."""
+
+    def moving(self) -> Moving:
+        """Moving objects aside and back, for a takeover."""
 
     def columns(self, table: Table) -> dict[str, str]:
         """The table's actual column names and GoogleSQL types; empty when it does not exist."""

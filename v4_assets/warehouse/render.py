@@ -14,8 +14,11 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue, Table, View
+from v4_assets.warehouse.rollback_script import SCRIPT
 
 TIME_ZONE = "America/New_York"
+DAILY_PARAMS = ("prediction_date", "cutoff", "retrospective")
+"""What every query of a day may be bound with."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def chosen(rollout: Rollout, version: str | None, name: str | None) -> tuple[Scr
     found = tuple(one for one in every if version in (None, one.version) and name in (None, one.name))
     if not found:
         of = f" of {version}" if version else ""
-        there = ", ".join(one.name for one in every if version in (None, one.version))
+        there = ", ".join([*(one.name for one in every if version in (None, one.version)), SCRIPT])
         raise V4Error(f"There is no script {name}{of}; there are {there}.")
     return found
 
@@ -93,7 +96,7 @@ def _scoring(rollout: Rollout, catalogue: Catalogue, version: str) -> Script:
 def _fill(catalogue: Catalogue, key: str) -> Fill:
     file = sql.load(key)
     made = [catalogue[name] for name in file.inputs if not catalogue[name].is_source]
-    return Fill(catalogue[key], catalogue.query(key, dict.fromkeys(file.params)), tuple(made))
+    return Fill(catalogue[key], catalogue.query(key, dict.fromkeys((*DAILY_PARAMS, *file.params))), tuple(made))
 
 
 def heading(script: Script, lines: Sequence[str]) -> str:

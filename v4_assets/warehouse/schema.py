@@ -14,7 +14,7 @@ Versions are only appended. Release 0.1 kept no schema versions: its warehouse c
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version as version_of
@@ -22,15 +22,26 @@ from typing import Any
 
 from v4_assets import tables
 from v4_assets.clock import Clock
-from v4_assets.errors import SchemaVersionError, TableMissingError
+from v4_assets.errors import (
+    ModelIntegrityError,
+    SchemaDriftError,
+    SchemaVersionError,
+    TableMissingError,
+    TakeoverError,
+)
 from v4_assets.models.registry import ModelRegistry
 from v4_assets.tables import Catalogue, Datasets
+from v4_assets.warehouse.preflight import examine, is_filled
 from v4_assets.warehouse.protocol import Statement, Warehouse, rows_of
 
 RELEASE = version_of("v4-assets")
 
 Facts = Callable[[Warehouse, Catalogue, ModelRegistry], Mapping[str, Any]]
 """Reads the upgraded warehouse; what it returns is kept as JSON in v4_schema.facts."""
+
+
+TakenAlong = Callable[[], Sequence[Statement]]
+"""What an upgrade from release 0.1 keeps of its judgements, in the transaction that records the upgrade."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +56,50 @@ class SchemaVersion:
     """Read once, at the upgrade, while only rows of older versions exist."""
 
 
-def registered_bundles(_: Warehouse, __: Catalogue, registry: ModelRegistry) -> Mapping[str, Any]:
-    """sha256 of the bundle registered under each version, which older score rows refer to by the version alone."""
-    return {"bundles": {version: entry.files["model.json"] for version, entry in sorted(registry.entries().items())}}
+def registered_bundles(warehouse: Warehouse, catalogue: Catalogue, registry: ModelRegistry) -> Mapping[str, Any]:
+    """The bundle that older rows of each version and its booster, which name no bundle, stand for.
+
+    Raises ModelIntegrityError when the registry has another booster than the live one: then no bundle is known for it.
+    """
+    registered = {version: registry.load(version) for version in catalogue.versions if version in registry.entries()}
+    for row in rows_of(warehouse.read(catalogue.query(tables.PRODUCTION))):
+        version, model = row["version"], row["model_sha256"]
+        found = registered[version].sha256 if version in registered else "none"
+        if found != model:
+            raise ModelIntegrityError(
+                f"The upgrade records the bundle of the live {version}: its booster is {model[:12]}, the registry has "
+                f"{found[:12]}. Restore the bundle that went live, then run `v4 init` again."
+            )
+    return {
+        "bundles": {
+            version: {"model_sha256": bundle.sha256, "bundle_sha256": bundle.bundle_sha256}
+            for version, bundle in registered.items()
+        }
+    }
 
 
 VERSIONS = (
     SchemaVersion(1, "the tables of release 0.1", ""),
-    SchemaVersion(2, "v4_schema, the schema versions themselves", "8fcd40d4c6be", registered_bundles),
+    SchemaVersion(
+        2,
+        "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; v4_salesforce_syncs; "
+        "impossible values; v4_watch_basis, v4_early_warning_votes, v4_week_closes; silent_days; "
+        "v4_check_results in place of v4_partition_verdicts; v4_orders; hold_until; "
+        "the tables and the view of the prospects",
+        "36fd472f829b",
+        registered_bundles,
+    ),
 )
 NEEDED = VERSIONS[-1].number
 """The schema version this release reads and writes."""
+
+PENDING = {
+    "planned": "A takeover was begun and is not finished: `v4 takeover --yes` finishes it, `--undo` takes it back.",
+    "finished": "A takeover was made, but v4_schema is empty: run `v4 takeover --yes`.",
+    "undo_started": "The undoing of a takeover is not finished: `v4 takeover --undo` finishes it.",
+    "undone": "The takeover was undone, and the firm's own objects stand here: `v4 takeover --yes` makes it again.",
+}
+"""Latest event of a takeover to what must be done, in a warehouse without a schema version."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +109,8 @@ class Found:
     version: int
     release: str
     """The release that brought it there."""
+    takeover: str | None = None
+    """What must be done about a takeover before anything else; None when there is nothing."""
 
 
 def declared_digest(catalogue: Catalogue) -> str:
@@ -82,8 +128,15 @@ def found(warehouse: Warehouse, catalogue: Catalogue) -> Found | None:
         rows = []
     if rows:
         return Found(rows[-1]["version"], rows[-1]["release"])
+    # A takeover makes the record last, and its undoing removes it first.
+    try:
+        recorded = rows_of(warehouse.read(catalogue.query(tables.TAKEOVER)))
+    except (TableMissingError, SchemaDriftError):
+        recorded = []
+    if recorded:
+        return Found(NEEDED, RELEASE, PENDING[recorded[-1]["event"]])
     # Release 0.1 kept no versions; an interrupted upgrade from it has not recorded one yet.
-    return Found(1, "0.1.0") if warehouse.columns(catalogue[tables.DEPLOYMENTS]) else None
+    return Found(1, "0.1.0") if is_filled(warehouse, catalogue[tables.DEPLOYMENTS]) else None
 
 
 def verify(warehouse: Warehouse, features_dataset: str) -> None:
@@ -92,7 +145,12 @@ def verify(warehouse: Warehouse, features_dataset: str) -> None:
 
 
 def verify_version(there: Found | None) -> None:
-    """Raise SchemaVersionError when an existing warehouse is older or newer than this release needs."""
+    """Raise SchemaVersionError when an existing warehouse is older or newer than this release needs.
+
+    Raises TakeoverError when a takeover is not finished or was undone.
+    """
+    if there and there.takeover:
+        raise TakeoverError(there.takeover)
     if there is None or there.version == NEEDED:
         return
     problem = f"The warehouse is of schema {there.version}, this release needs {NEEDED}"
@@ -102,34 +160,53 @@ def verify_version(there: Found | None) -> None:
 
 
 def upgrade(
-    warehouse: Warehouse, catalogue: Catalogue, registry: ModelRegistry, clock: Clock, recorded_by: str = "v4 init"
+    warehouse: Warehouse,
+    catalogue: Catalogue,
+    registry: ModelRegistry,
+    clock: Clock,
+    recorded_by: str = "v4 init",
+    taken_along: TakenAlong = tuple,
 ) -> Found | None:
     """Make or upgrade everything this project writes, and record the version. Returns the version found before.
 
-    Harmless when done before; one that stopped half way is finished. Raises SchemaDriftError, changing nothing, when
-    the tables differ in more than `v4 init` adds, and SchemaVersionError when they are a newer release's.
+    Harmless when done before; one that stopped half way is finished. Raises ObstacleError and TakeoverError, changing
+    nothing, when the names are not free; SchemaDriftError, changing nothing, when the tables differ in more than
+    `v4 init` adds; and SchemaVersionError when they are a newer release's.
     """
     with warehouse.session():
+        examine(warehouse, catalogue).verify()
         before = found(warehouse, catalogue)
-        if before and before.version > NEEDED:
+        if before and (before.version > NEEDED or before.takeover):
             verify_version(before)
         warehouse.create(catalogue.made, catalogue.views)
-        passed = VERSIONS[-1:] if before is None else [one for one in VERSIONS if one.number > before.version]
-        # The record comes last: until it is there, every other command asks for `v4 init`.
-        previous = before.version if before else None
-        statements = []
-        for one in passed:
-            facts = one.facts(warehouse, catalogue, registry) if one.facts and before else None
-            row = {
-                "schema_version": one.number,
-                "previous_schema": str(previous) if previous else None,
-                "recorded_at": clock.now(),
-                "release": RELEASE,
-                "recorded_by": recorded_by,
-                "facts": json.dumps(facts, sort_keys=True) if facts else None,
-            }
-            statements.append(Statement(catalogue.query("record_schema", row)))
-            previous = one.number
-        if statements:
-            warehouse.transact(statements)
+        record(warehouse, catalogue, registry, clock, before, recorded_by, taken_along)
     return before
+
+
+def record(
+    warehouse: Warehouse,
+    catalogue: Catalogue,
+    registry: ModelRegistry,
+    clock: Clock,
+    before: Found | None,
+    recorded_by: str,
+    taken_along: TakenAlong = tuple,
+) -> None:
+    """Record the versions passed since `before`, once. Until then every other command asks for `v4 init`."""
+    passed = VERSIONS[-1:] if before is None else [one for one in VERSIONS if one.number > before.version]
+    previous = before.version if before else None
+    statements = list(taken_along()) if before and before.version == 1 else []
+    for one in passed:
+        facts = one.facts(warehouse, catalogue, registry) if one.facts and before else None
+        row = {
+            "schema_version": one.number,
+            "previous_schema": str(previous) if previous else None,
+            "recorded_at": clock.now(),
+            "release": RELEASE,
+            "recorded_by": recorded_by,
+            "facts": json.dumps(facts, sort_keys=True) if facts else None,
+        }
+        statements.append(Statement(catalogue.query("record_schema", row)))
+        previous = one.number
+    if statements:
+        warehouse.transact(statements)

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 
 PYTHON = PROJECT / ".venv-emulator" / "bin" / "python"
 SERVE = Path(__file__).with_name("serve.py")

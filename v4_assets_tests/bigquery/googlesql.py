@@ -28,8 +28,9 @@ from zetasql.types import (
 from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2
 from zetasql.wasi._pb2.zetasql.public import value_pb2
 
+from v4_assets import sql
 from v4_assets.sql import Query, path_of
-from v4_assets.tables import Table
+from v4_assets.tables import SOURCES, Table
 from v4_assets.warehouse.protocol import ARROW_TYPES
 
 KINDS = {
@@ -59,6 +60,13 @@ def declared_parameters(file: str) -> dict[str, str]:
     lines = path_of(file).read_text(encoding="utf-8").splitlines()
     [line] = [line for line in lines if line.startswith("-- params:")]
     return dict(_DECLARED.findall(line))
+
+
+def bound_parameters(file: str) -> dict[str, str]:
+    """Those of sql/FILE.sql, and of the queries that stand for the sources it reads."""
+    sources = [name for name in sql.load(file).inputs if name in SOURCES and name != file]
+    found = {key: kind for name in sources for key, kind in declared_parameters(name).items()}
+    return found | declared_parameters(file)
 
 
 @cache
@@ -129,11 +137,10 @@ class GoogleSQL:
     @cached_property
     def catalog(self) -> Any:
         """The tables in their datasets, and BigQuery's functions, as a message."""
-        datasets: dict[str, SimpleCatalog] = {}
+        every = SimpleCatalog(catalog=[], builtin_function_options=functions())
         for table in self.tables:
-            dataset = datasets.setdefault(table.dataset, SimpleCatalog(name=table.dataset))
-            dataset.table.append(_table(table))
-        return SimpleCatalog(catalog=list(datasets.values()), builtin_function_options=functions()).to_proto()
+            _within(every, table.dataset).table.append(_table(table))
+        return every.to_proto()
 
     @staticmethod
     def _options(types: Mapping[str, str]) -> AnalyzerOptions:
@@ -142,6 +149,18 @@ class GoogleSQL:
             AnalyzerOptions.QueryParameter(name=name, type=_type(kind)) for name, kind in types.items()
         ]
         return options
+
+
+def _within(every: SimpleCatalog, dataset: str) -> SimpleCatalog:
+    """The catalog of a dataset, or of what lies in one, as INFORMATION_SCHEMA does."""
+    found = every
+    for name in dataset.split("."):
+        there = next((one for one in found.catalog if one.name == name), None)
+        if there is None:
+            there = SimpleCatalog(name=name, catalog=[], table=[])
+            found.catalog.append(there)
+        found = there
+    return found
 
 
 def _table(table: Table) -> SimpleTable:

@@ -95,6 +95,25 @@ def as_the_service_does() -> None:
     errors.DUCKDB_ERRORS.insert(0, (LOST_COMMIT, "invalidQuery", ABORTED))
 
 
+def options_without_a_value() -> None:
+    """An option set to NULL is cleared where a table is altered, and ignored where it is created."""
+    from local_bigquery.catalog import ddl, options
+    from sqlglot import exp
+
+    with_values = options.options
+
+    def known(node: Any, mapping: dict[str, Any], evaluate: Any) -> dict[str, Any]:
+        if node is None:
+            return {}
+        cleared = [one for one in node.find_all(exp.Property) if isinstance(one.args.get("value"), exp.Null)]
+        names = {mapping[one.name.lower()].key for one in cleared if one.name.lower() in mapping}
+        others = {name: option for name, option in mapping.items() if option.key not in names}
+        is_altered = isinstance(node, exp.AlterSet)
+        return with_values(node, others, evaluate) | (dict.fromkeys(names) if is_altered else {})
+
+    ddl.options = known
+
+
 def found_by_name() -> None:
     """A table and its columns are looked up by name, not among all tables."""
     from local_bigquery.catalog import names, tabledata, tables
@@ -201,6 +220,7 @@ def main() -> None:
     duckdb.connect = connect
 
     as_the_service_does()
+    options_without_a_value()
     found_by_name()
     asked_once()
     from local_bigquery import cli

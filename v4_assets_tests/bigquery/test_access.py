@@ -162,7 +162,7 @@ def test_the_settings_reach_the_resource_and_its_page_shows_no_key(tmp_path, key
         ),
     ],
 )
-def test_a_mistake_about_credentials_is_told_when_settings_are_read(tmp_path, env, message):
+def test_a_mistake_about_credentials_is_reported_when_settings_are_read(tmp_path, env, message):
     with pytest.raises(SettingsError, match=message):
         load(environment(tmp_path, **env))
 
@@ -176,7 +176,7 @@ def test_an_asset_gets_the_warehouse_and_the_client_without_credentials_being_as
         with warehouse.get_client() as google:
             seen.append(google.project)
 
-    house = BigQueryWarehouse(project="firm", endpoint="http://127.0.0.1:1")
-    assert dg.materialize([one], resources={"warehouse": house}).success
+    place = BigQueryWarehouse(project="firm", endpoint="http://127.0.0.1:1")
+    assert dg.materialize([one], resources={"warehouse": place}).success
     assert [type(found) for found in seen[:2]] == [BigQueryWarehouse] * 2
     assert seen[2] == "firm"

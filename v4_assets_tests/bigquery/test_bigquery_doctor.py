@@ -8,9 +8,9 @@ import pytest
 
 from v4_assets.config.environment import load
 from v4_assets.operations import operate
-from v4_assets.operations.doctor import Told, Verdict, examine, rollout
+from v4_assets.operations.doctor import ProbeResult, Verdict, examine, others_objects, rollout
 from v4_assets.operations.doctor import warehouse as warehouse_probes
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
@@ -45,13 +45,14 @@ def environment(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) ->
     return env
 
 
-def asked(env: dict[str, str]) -> dict[str, Told]:
+def asked(env: dict[str, str]) -> dict[str, ProbeResult]:
     settings = load(env)
-    return {one.probe: one for one in examine({**warehouse_probes.probes(settings), **rollout.probes(settings)})}
+    probes = {**warehouse_probes.probes(settings), **others_objects.probes(settings), **rollout.probes(settings)}
+    return {one.probe: one for one in examine(probes)}
 
 
-def not_ok(told: dict[str, Told]) -> dict[str, Verdict]:
-    return {name: one.verdict for name, one in told.items() if one.verdict is not Verdict.OK}
+def not_ok(results: dict[str, ProbeResult]) -> dict[str, Verdict]:
+    return {name: one.verdict for name, one in results.items() if one.verdict is not Verdict.OK}
 
 
 def tables_of(emulator: Emulator, env: dict[str, str]) -> list[str]:
@@ -61,13 +62,16 @@ def tables_of(emulator: Emulator, env: dict[str, str]) -> list[str]:
 
 def test_a_healthy_project_is_ok_everywhere_and_nothing_is_made(emulator, environment):
     before = tables_of(emulator, environment)
-    told = asked(environment)
-    assert told["sources fresh"].verdict is Verdict.OK, told["sources fresh"].found
-    assert not_ok(told) == {"time zones": Verdict.WARN, "Dagster": Verdict.WARN}  # the clock is fixed, nothing was run
+    results = asked(environment)
+    assert results["sources fresh"].verdict is Verdict.OK, results["sources fresh"].found
+    assert not_ok(results) == {
+        "time zones": Verdict.WARN,
+        "Dagster": Verdict.WARN,
+    }  # the clock is fixed, nothing was run
     features = load(environment).rollout.datasets.features
-    assert told[f"dataset {features}"].found == "in US"
-    assert told[f"writing {features}"].found.startswith("tables may be made and changed")
-    assert {f"reading {name}" for name in ("Lead", "broker_protocol_members")} <= set(told)
+    assert results[f"dataset {features}"].found == "in US"
+    assert results[f"writing {features}"].found.startswith("tables may be made and changed")
+    assert {f"reading {name}" for name in ("Lead", "broker_protocol_members")} <= set(results)
     assert tables_of(emulator, environment) == before
 
 
@@ -76,16 +80,16 @@ def test_a_dataset_that_is_not_there_fails_and_the_others_are_asked(environment)
     crm = load(environment).rollout.datasets.crm
     elsewhere = Path(environment["V4_HOME"]) / "elsewhere.yaml"
     elsewhere.write_text(text.replace(crm, "nowhere"), encoding="utf-8")
-    told = asked(environment | {"V4_ROLLOUT": str(elsewhere)})
-    assert told["dataset nowhere"].verdict is Verdict.FAIL
-    assert told["reading Lead"].verdict is Verdict.FAIL
-    assert told["source Lead"].found == "It is not there."
-    assert told["source ria_contacts_current"].verdict is Verdict.OK
-    assert told["tables and views"].verdict is Verdict.OK
+    results = asked(environment | {"V4_ROLLOUT": str(elsewhere)})
+    assert results["dataset nowhere"].verdict is Verdict.FAIL
+    assert results["reading Lead"].verdict is Verdict.FAIL
+    assert results["source Lead"].found == "It is not there."
+    assert results["source ria_contacts_current"].verdict is Verdict.OK
+    assert results["tables and views"].verdict is Verdict.OK
 
 
 def test_a_dataset_in_another_location_fails_with_the_setting_to_change(environment):
-    told = asked(environment | {"V4_BIGQUERY_LOCATION": "EU"})
+    results = asked(environment | {"V4_BIGQUERY_LOCATION": "EU"})
     features = load(environment).rollout.datasets.features
-    assert told[f"dataset {features}"].found == "It lies in US, V4_BIGQUERY_LOCATION is EU."
-    assert told[f"dataset {features}"].do.startswith("Set V4_BIGQUERY_LOCATION")
+    assert results[f"dataset {features}"].found == "It lies in US, V4_BIGQUERY_LOCATION is EU."
+    assert results[f"dataset {features}"].do.startswith("Set V4_BIGQUERY_LOCATION")

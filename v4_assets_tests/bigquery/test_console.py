@@ -2,37 +2,46 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 from google.api_core.exceptions import BadRequest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from v4_assets import tables
+from v4_assets.cli.main import cli
 from v4_assets.config.environment import load
 from v4_assets.names import SCORING_JOB
-from v4_assets.operations import operate
-from v4_assets.resources import warehouse
+from v4_assets.operations import actions, monthly, operate
+from v4_assets.prospects.months import month_of
+from v4_assets.resources import registry, store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build
-from v4_assets.sql import Query
+from v4_assets.sql import Column, Query
+from v4_assets.tables import Table
+from v4_assets.warehouse.bigquery import console_rollback
 from v4_assets.warehouse.bigquery.console import render
 from v4_assets.warehouse.bigquery.tables import declared
 from v4_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
 from v4_assets.warehouse.render import scripts
+from v4_assets.warehouse.rollback_script import Target
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.emulator import Emulator
 from v4_assets_tests.bigquery.googlesql import GoogleSQL
 from v4_assets_tests.bigquery.test_graph import DAY, WORLD
 from v4_assets_tests.bigquery.twin import catalogue
+from v4_assets_tests.fixtures.narrow import present
 
 PROJECT = "v4-console"
 """Of its own: another test has the datasets of rollout.yaml in the emulator's first project."""
 TEXTS = {one.name: render(one) for one in scripts(load({}).rollout)}
+TARGET = Target("v4.0.0", "v4_production_features", "v4_daily_scores", "models/it's/v4.0.0", "0" * 64, "1" * 64)
+ROLLBACK = console_rollback.render(catalogue(), TARGET)
 FILLED = (*tables.SHARED, "features_v40", "features_v41")
 OF_THE_RUN = ["written_at", "run_id"]
 
@@ -40,9 +49,26 @@ OF_THE_RUN = ["written_at", "run_id"]
 # --- Google's analyzer ---------------------------------------------------------------------------------------------
 
 
+INFORMATION = {
+    "TABLES": ("table_name", "table_type"),
+    "TABLE_OPTIONS": ("table_name", "option_name", "option_value"),
+    "COLUMNS": ("table_name", "column_name"),
+}
+"""Views of INFORMATION_SCHEMA that a script reads, and their columns, all STRING."""
+
+
 @cache
 def google() -> GoogleSQL:
-    return GoogleSQL(tuple(catalogue().values()))
+    dataset = catalogue()[tables.DEPLOYMENTS].dataset
+    information = (
+        Table(name, f"{dataset}.INFORMATION_SCHEMA", name, tuple(Column(one, "STRING") for one in columns))
+        for name, columns in INFORMATION.items()
+    )
+    views = (
+        replace(catalogue()[tables.features_key(one.key)], key=one.features_view, name=one.features_view)
+        for one in catalogue().versions.values()
+    )
+    return GoogleSQL((*catalogue().values(), *information, *views))
 
 
 @cache
@@ -100,6 +126,12 @@ def test_every_statement_of_a_script_is_googlesql(name, least):
     reading = Reading()
     reading.script(TEXTS[name])
     assert reading.statements >= least
+
+
+def test_every_statement_of_the_rollback_is_googlesql():
+    reading = Reading()
+    reading.script(ROLLBACK.replace("BEGIN TRANSACTION;\n", "").replace("COMMIT TRANSACTION;\n", ""))
+    assert reading.statements >= 3
 
 
 def test_the_reading_would_notice_a_column_that_is_not_there():
@@ -161,6 +193,56 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return warehouse(settings)
 
 
+def shown(console: Console, text: str, following: str) -> list[dict[str, Any]]:
+    """The rows of the validations' SELECT before `following`: the emulator keeps a script's last result."""
+    return console.paste(text[: text.index(following)] + "END;")
+
+
+def test_step_1_ends_with_the_guide_s_four_validations_to_be_read(console):
+    text = TEXTS["production_scoring_v41"]
+    leads = console.rows("`ml_features`.`v4_production_features_v41`").num_rows
+    found = shown(console, text, "  IF NOT (v4_is_view")
+    assert [(row["validation"], row["passed"], row["found"]) for row in found] == [
+        ("view v4_production_features_v41", True, "there"),
+        ("table v4_daily_scores_v41", True, "there"),
+        ("exactly 22 features", True, "22 features, 0 other columns"),
+        ("the view answers: the sample above", True, f"{leads} rows"),
+    ]
+    sample = shown(console, text, "  SELECT\n    1 AS number")
+    wanted = {column.name for column in catalogue()["features_v41"].columns}
+    assert (len(sample), set(sample[0])) == (5, wanted)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        pytest.param("SELECT *, 1 AS recent_mover_x_bleeding", "features 22 of 22, other columns 1", id="one more"),
+        pytest.param("SELECT * EXCEPT (tenure_months)", "features 21 of 22, other columns 0", id="one less"),
+        pytest.param("SELECT * REPLACE ('x' AS lead_id)", "rows in the view 0", id="empty"),
+    ],
+)
+def test_step_1_ends_in_an_error_when_a_validation_fails(console, change, found):
+    text = TEXTS["production_scoring_v41"]
+    view = catalogue().views[1]
+    assert view.name == "v4_production_features_v41"
+    broken = view.query.text.replace("SELECT *", change, 1) + (" AND FALSE" if "REPLACE" in change else "")
+    assert text.count(view.query.text) == 1
+    with pytest.raises(BadRequest, match=f"A validation failed, see the rows above: .*{found}"):
+        console.paste(text.replace(view.query.text, broken))
+    console.paste(text)
+
+
+def test_nothing_is_made_by_a_script_while_an_object_of_others_has_a_name_of_ours(console):
+    console.client.create_dataset("firms_own", exists_ok=True)
+    console.paste("CREATE TABLE firms_own.v4_daily_scores_v41 AS SELECT 1 AS n")
+    console.paste("CREATE VIEW firms_own.v4_production_features_v41 AS SELECT 1 AS n")
+    for name in ("tables", "views", "production_scoring_v41"):
+        with pytest.raises(BadRequest, match=r"and nothing was made: .* in firms_own\. `v4 takeover` moves"):
+            console.paste(TEXTS[name].replace("ml_features", "firms_own"))
+    found = sorted(table.table_id for table in console.client.list_tables("firms_own"))
+    assert found == ["v4_daily_scores_v41", "v4_production_features_v41"]
+
+
 @pytest.mark.parametrize("key", FILLED)
 def test_a_pasted_script_leaves_the_rows_of_the_daily_job(console, embedded, key):
     name = catalogue()[key].full_name
@@ -204,7 +286,7 @@ def test_the_script_ends_with_what_the_day_s_partitions_are_and_keeps_them(conso
     assert first == again
 
 
-def test_a_live_day_of_another_definition_is_refused_until_somebody_says_why(console):
+def test_a_live_day_of_another_definition_is_refused_until_a_reason_is_given(console):
     text = of_another_definition(TEXTS["production_scoring_v40"])
     today = str(load({}).clock.today())
     before = console.rows(catalogue()["features_v40"].full_name)
@@ -265,3 +347,43 @@ def test_a_pasted_table_is_what_the_api_would_have_made(console, key):
     ]
     assert (found.description, found.labels) == (wanted.description, wanted.labels)
     assert (found.time_partitioning, found.clustering_fields) == (wanted.time_partitioning, wanted.clustering_fields)
+
+
+def test_the_pasted_rollback_switches_once_with_a_reason_and_is_carried_through_by_the_next_resume(console, tmp_path):
+    """Needs no Dagster: it leaves what `v4 resume` takes up."""
+    settings = load(
+        {
+            "V4_HOME": str(tmp_path),
+            "V4_WAREHOUSE": "bigquery",
+            "V4_BIGQUERY_PROJECT": PROJECT,
+            "V4_BIGQUERY_ENDPOINT": str(console.warehouse.endpoint),
+            "V4_BIGQUERY_STORAGE_ENDPOINT": str(console.warehouse.storage_endpoint),
+        }
+    )
+    operate.init(settings)
+    wanted = CliRunner().invoke(cli, ["sql", "render", "--script", "rollback", "--warehouse", "bigquery"]).output
+    text = wanted.replace("v4_reason STRING DEFAULT NULL", "v4_reason STRING DEFAULT 'the page is down'")
+    with pytest.raises(BadRequest, match="say in v4_reason why"):
+        console.paste(wanted)
+    with pytest.raises(BadRequest, match=r"Nothing was changed: v4\.0\.0 is live"):
+        console.paste(text)
+    # Tests before this one have pasted other definitions of today's rows.
+    outcome = operate.run_day(settings, settings.clock.today(), replace_live="made by other definitions")
+    assert outcome.success, outcome.errors
+    assert monthly.run_month(settings, month_of(settings.clock.today())).success
+    outcome = actions.order(settings, "promotion", "v4.1.0", "It is better")
+    assert outcome.success, outcome.errors
+    [row] = console.paste(text)
+    assert (row["live"], row["before"]) == ("v4.0.0", "v4.1.0")
+    with pytest.raises(BadRequest, match=r"Nothing was changed: v4\.0\.0 is live"):
+        console.paste(text)
+    assert actions.resume(settings).success
+    started, completed = store(settings).events()[-2:]
+    bundle = registry(settings).load("v4.0.0").bundle_sha256
+    assert present(store(settings).production()).bundle_sha256 == started.bundle_sha256 == bundle
+    assert (started.event, started.reason, started.decided_by[:9]) == (
+        "rollback_started",
+        "the page is down",
+        "console: ",
+    )
+    assert (completed.event, completed.version, completed.previous) == ("rollback_completed", "v4.0.0", "v4.1.0")

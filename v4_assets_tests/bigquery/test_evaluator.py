@@ -24,10 +24,11 @@ from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.protocol import arrow_schema
 from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.bigquery.compare import assert_same
-from v4_assets_tests.bigquery.googlesql import declared_parameters
+from v4_assets_tests.bigquery.googlesql import bound_parameters
 from v4_assets_tests.bigquery.test_googlesql import ALIASES, QUERIES
 from v4_assets_tests.bigquery.twin import TwinWarehouse, answered, catalogue, new_twin
 from v4_assets_tests.fixtures import cohort_worlds, worlds
+from v4_assets_tests.fixtures.narrow import embedded
 
 pytestmark = pytest.mark.extended
 
@@ -59,14 +60,13 @@ def test_google_agrees_on_every_table_of_the_daily_chain(tmp_path, day):
 
 @pytest.mark.parametrize("day", COHORT_DAYS, ids=str)
 def test_google_agrees_on_everything_the_evaluation_asks(tmp_path, monkeypatch, day):
-    monkeypatch.setattr(cohort_worlds, "DuckDBWarehouse", TwinWarehouse)
-    house = cohort_worlds.house(tmp_path)
-    with house.warehouse.session():
-        world = cohort_worlds.random_world(random.Random(f"twin {day}"), day, house.rollout.evaluation, leads=40)
-        house.fill(world)
-        evidence = house.evaluator(day).compare()
+    cohorts = cohort_worlds.cohort_warehouse(tmp_path, engine=TwinWarehouse)
+    with cohorts.warehouse.session():
+        world = cohort_worlds.random_world(random.Random(f"twin {day}"), day, cohorts.rollout.evaluation, leads=40)
+        cohorts.fill(world)
+        evidence = cohorts.evaluator(day).compare()
     assert len(evidence) == 4
-    compared = dict(answered(house.warehouse.path))
+    compared = dict(answered(embedded(cohorts.warehouse).path))
     assert {"lead_outcomes", "cohort_leads", "cohort_scores", "call_days", "top_decile_churn"} <= set(compared)
     assert compared["cohort_leads"] > 10
 
@@ -77,6 +77,11 @@ DAYS = tuple(date(2026, 1, 1) + timedelta(days=number) for number in range(6))
 INSTANTS = (*(cutoff(day) for day in DAYS), *(cutoff(day) - timedelta(microseconds=1) for day in DAYS))
 WORDS = ("a", "b", "c")
 SCORES = "daily_scores_v41"
+SOURCE_WORDS = {
+    "Id": [*(f"00Q{number:05d}aBcDeFG" for number in range(4)), "00QZZZZZZZZZZZZ", "00Q000000000001EAA", "00Q1", ""],
+    "FA_CRD__c": [*filter(None, (*worlds.UNREADABLE_CRDS, *worlds.ABSENT_CRDS)), "3", "3.0", "CRD 10", "1,000", "03"],
+}
+"""Texts of columns whose values are read by rules of their own."""
 ASKS_THE_SESSION = "time_zones"
 """The one query whose answer depends on the session on purpose; the evaluator's is in Los Angeles."""
 _LITERAL = re.compile(r"'([^'\n]{1,40})'")
@@ -109,7 +114,7 @@ def random_rows(rng: random.Random, file: str, table: Table) -> pa.Table:
         row = {
             one.name: None
             if one.name not in grain and rng.random() < 0.15
-            else random_value(rng, one.type, words_of(file, (one,)))
+            else random_value(rng, one.type, SOURCE_WORDS.get(one.name, words_of(file, (one,))))
             for one in table.columns
         }
         one_row = contract is not None and contract.grain == "one row"
@@ -119,7 +124,7 @@ def random_rows(rng: random.Random, file: str, table: Table) -> pa.Table:
 
 def contract_of(table: Table) -> str:
     """The file whose header the columns of a table come from."""
-    [*files] = [name for name in (table.key, "daily_scores", "feature_profile") if name in QUERIES]
+    [*files] = [name for name in (table.key, "daily_scores", "prospect_scores", "feature_profile") if name in QUERIES]
     return next(name for name in files if sql.load(name).columns == table.columns)
 
 
@@ -140,7 +145,7 @@ def test_google_agrees_on_random_rows(twin, name, seed):
     for table in used:
         twin.replace_table(table, random_rows(rng, name, table).to_batches())
     words = words_of(name, tuple(column for table in used for column in table.columns))
-    declared = declared_parameters(name)
+    declared = bound_parameters(name)
     params = {key: random_value(rng, kind, words) for key, kind in sorted(declared.items())}
     days = sorted(key for key, kind in declared.items() if kind == "DATE")
     params |= dict(zip(days, sorted(params[key] for key in days), strict=True))

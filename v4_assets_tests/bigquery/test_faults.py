@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from v4_assets.errors import ConcurrentWriteError, TableMissingError, WarehouseError
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.sql import Query
 from v4_assets.warehouse.protocol import Statement
 from v4_assets_tests.bigquery.emulator import HOW_TO_GET_IT, Emulator
-from v4_assets_tests.bigquery.house import DAY, YESTERDAY, House, new_house, warehouse
 from v4_assets_tests.bigquery.proxy import BUSY, LOST, RATE, Answer, Fault, Proxy, proxied
+from v4_assets_tests.fixtures.warehouses import DAY, YESTERDAY, SmallWarehouse, emulated, small_on
 
 PATIENCE = 60.0
 STAGE, LOAD, SWAP, RESULT = "stage", "load", "swap", "result"
@@ -60,9 +60,9 @@ def proxy(emulator: Emulator) -> Iterator[Proxy]:
         yield proxy
 
 
-def through(house: House, emulator: Emulator, proxy: Proxy) -> House:
-    """The same house, its requests by way of the proxy."""
-    return House(warehouse(emulator, proxy.endpoint), house.dataset)
+def through(small: SmallWarehouse, emulator: Emulator, proxy: Proxy) -> SmallWarehouse:
+    """The same small, its requests by way of the proxy."""
+    return SmallWarehouse(emulated(emulator, proxy.endpoint), small.dataset)
 
 
 # --- answers ------------------------------------------------------------------------------------------------------
@@ -70,26 +70,26 @@ def through(house: House, emulator: Emulator, proxy: Proxy) -> House:
 
 @pytest.mark.parametrize("step", [STAGE, LOAD, SWAP, RESULT])
 @pytest.mark.parametrize("answer", [BUSY, RATE], ids=["503", "429"])
-def test_a_service_that_is_busy_once_is_asked_again(house, emulator, proxy, step, answer):
+def test_a_service_that_is_busy_once_is_asked_again(small, emulator, proxy, step, answer):
     proxy.judge = once(step, answer)
-    assert through(house, emulator, proxy).put([house.batch("cde")], sequence=2).row_count == 3
+    assert through(small, emulator, proxy).put([small.batch("cde")], sequence=2).row_count == 3
     assert [fault for _, _, fault in proxy.seen if fault] == [answer]
-    assert (house.leads(), [done.sequence for done in house.logged()]) == (["c", "d", "e"], [1, 1, 2])
+    assert (small.leads(), [done.sequence for done in small.logged()]) == (["c", "d", "e"], [1, 1, 2])
 
 
 @pytest.mark.parametrize("step", [SWAP, RESULT])
-def test_a_write_whose_answer_was_lost_is_done_once_and_known_to_be_done(house, emulator, proxy, step):
+def test_a_write_whose_answer_was_lost_is_done_once_and_known_to_be_done(small, emulator, proxy, step):
     proxy.judge = once(step, LOST)
-    assert through(house, emulator, proxy).put([house.batch("cde")], sequence=2).row_count == 3
+    assert through(small, emulator, proxy).put([small.batch("cde")], sequence=2).row_count == 3
     assert [fault for _, _, fault in proxy.seen if fault] == [LOST]
-    assert (house.leads(), [done.sequence for done in house.logged()]) == (["c", "d", "e"], [1, 1, 2])
+    assert (small.leads(), [done.sequence for done in small.logged()]) == (["c", "d", "e"], [1, 1, 2])
 
 
-def test_an_insert_whose_answer_was_lost_is_not_repeated(house, emulator, proxy):
+def test_an_insert_whose_answer_was_lost_is_not_repeated(small, emulator, proxy):
     proxy.judge = once(SWAP, LOST)
-    insert = f"INSERT INTO {house.name} (prediction_date, lead_id, score) VALUES (DATE '2026-01-05', 'c', 0.5)"
-    through(house, emulator, proxy).warehouse.transact([Statement(Query("insert", insert), 1)])
-    assert Counter(house.leads()) == {"a": 1, "b": 1, "c": 1}
+    insert = f"INSERT INTO {small.name} (prediction_date, lead_id, score) VALUES (DATE '2026-01-05', 'c', 0.5)"
+    through(small, emulator, proxy).warehouse.transact([Statement(Query("insert", insert), 1)])
+    assert Counter(small.leads()) == {"a": 1, "b": 1, "c": 1}
 
 
 @pytest.mark.parametrize(
@@ -203,25 +203,25 @@ def test_an_insert_whose_answer_was_lost_is_not_repeated(house, emulator, proxy)
         ),
     ],
 )
-def test_a_refusal_says_what_to_do(still, emulator, proxy, answer, message):
+def test_a_refusal_says_what_to_do(unchanged, emulator, proxy, answer, message):
     proxy.judge = always(answer)
     with pytest.raises(WarehouseError, match=message):
-        through(still, emulator, proxy).warehouse.read(still.all)
+        through(unchanged, emulator, proxy).warehouse.read(unchanged.every_row)
 
 
-def test_the_views_of_a_dataset_that_is_not_found_are_none(still, emulator, proxy):
+def test_the_views_of_a_dataset_that_is_not_found_are_none(unchanged, emulator, proxy):
     proxy.judge = always(Answer(404, "notFound", "Not found: Dataset v4-test:x was not found in location US"))
-    house = through(still, emulator, proxy)
-    assert house.warehouse.view_texts("x") == {}
+    small = through(unchanged, emulator, proxy)
+    assert small.warehouse.view_texts("x") == {}
     with pytest.raises(TableMissingError):
-        house.warehouse.read(still.all)
+        small.warehouse.read(unchanged.every_row)
 
 
-def test_routines_that_may_not_be_listed_are_an_error_and_not_none(still, emulator, proxy):
+def test_routines_that_may_not_be_listed_are_an_error_and_not_none(unchanged, emulator, proxy):
     said = "Access Denied: Dataset v4-test:x: Permission bigquery.routines.list denied on dataset v4-test:x"
     proxy.judge = always(Answer(403, "accessDenied", said))
     with pytest.raises(WarehouseError, match=r"needs roles/bigquery\.dataViewer on the dataset it names"):
-        through(still, emulator, proxy).warehouse.routine_texts(still.dataset)
+        through(unchanged, emulator, proxy).warehouse.routine_texts(unchanged.dataset)
 
 
 # --- deaths -------------------------------------------------------------------------------------------------------
@@ -229,13 +229,13 @@ def test_routines_that_may_not_be_listed_are_an_error_and_not_none(still, emulat
 
 def child_writes(endpoint: str, storage_endpoint: str, dataset: str) -> None:
     """Replaces the rows of DAY by `c`, in a process of its own."""
-    template = warehouse(Emulator(Path()), endpoint).model_copy(update={"storage_endpoint": storage_endpoint})
-    house = House(template, dataset)
-    house.put([house.batch("c")], sequence=2)
+    template = emulated(Emulator(Path()), endpoint).model_copy(update={"storage_endpoint": storage_endpoint})
+    small = SmallWarehouse(template, dataset)
+    small.put([small.batch("c")], sequence=2)
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before-the-swap", "after-the-swap"])
-def test_a_run_killed_at_the_swap_leaves_the_old_partition_or_the_new_one(house, emulator, proxy, carried_out):
+def test_a_run_killed_at_the_swap_leaves_the_old_partition_or_the_new_one(small, emulator, proxy, carried_out):
     dead = threading.Event()
 
     def judge(method: str, path: str, body: bytes) -> Fault:
@@ -249,23 +249,23 @@ def test_a_run_killed_at_the_swap_leaves_the_old_partition_or_the_new_one(house,
 
     proxy.judge = judge
     script = f"import sys; from {__name__} import child_writes; child_writes(*sys.argv[1:])"
-    arguments = [proxy.endpoint, emulator.storage_endpoint, house.dataset]
+    arguments = [proxy.endpoint, emulator.storage_endpoint, small.dataset]
     child = subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=PROJECT, stderr=subprocess.DEVNULL)
     try:
         assert dead.wait(PATIENCE)
     finally:
         child.kill()
         child.wait(PATIENCE)
-    tables = emulator.client().list_tables(house.dataset)
+    tables = emulator.client().list_tables(small.dataset)
     [staging] = [table for table in tables if table.table_id.startswith("v4_staging_")]
     left = emulator.client().get_table(staging.reference).expires.timestamp() - time.time()
     assert 0 < left <= 24 * 3600
-    assert (house.leads(), house.leads(YESTERDAY)) == (["c"] if carried_out else ["a", "b"], ["y"])
+    assert (small.leads(), small.leads(YESTERDAY)) == (["c"] if carried_out else ["a", "b"], ["y"])
     if carried_out:
         with pytest.raises(ConcurrentWriteError):
-            house.put([house.batch("d")], sequence=2)
-    house.put([house.batch("d")], sequence=3 if carried_out else 2)
-    assert (house.leads(), house.leads(YESTERDAY)) == (["d"], ["y"])
+            small.put([small.batch("d")], sequence=2)
+    small.put([small.batch("d")], sequence=3 if carried_out else 2)
+    assert (small.leads(), small.leads(YESTERDAY)) == (["d"], ["y"])
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +289,7 @@ def mortal(emulator: Emulator, emulator_folder: Path) -> Iterator[Emulator]:
 )
 def test_an_emulator_killed_in_the_middle_has_the_old_partition_or_the_new_one(mortal, step, seconds):
     """`seconds` after the step's request was passed on; None is before."""
-    house, killed = new_house(mortal), threading.Event()
+    small, killed = small_on(mortal), threading.Event()
 
     def restart() -> None:
         mortal.kill()
@@ -310,16 +310,16 @@ def test_an_emulator_killed_in_the_middle_has_the_old_partition_or_the_new_one(m
     with proxied(urlsplit(mortal.endpoint).netloc) as proxy:
         proxy.judge = judge
         try:
-            through(house, mortal, proxy).put([house.batch("cd")], sequence=2)
+            through(small, mortal, proxy).put([small.batch("cd")], sequence=2)
             said = "written"
         except WarehouseError as error:
             said = str(error)
         for thread in threads:
             thread.join(PATIENCE)
     assert killed.is_set()
-    writes = [done.sequence for done in house.logged() if done.prediction_date == DAY]
-    assert (house.leads(), writes) in ((["a", "b"], [1]), (["c", "d"], [1, 2])), said
+    writes = [done.sequence for done in small.logged() if done.prediction_date == DAY]
+    assert (small.leads(), writes) in ((["a", "b"], [1]), (["c", "d"], [1, 2])), said
     assert (said == "written") <= (writes == [1, 2])
-    assert house.leads(YESTERDAY) == ["y"]
-    assert house.put([house.batch("e")], sequence=len(writes) + 1).row_count == 1
-    assert (house.leads(), house.leads(YESTERDAY)) == (["e"], ["y"])
+    assert small.leads(YESTERDAY) == ["y"]
+    assert small.put([small.batch("e")], sequence=len(writes) + 1).row_count == 1
+    assert (small.leads(), small.leads(YESTERDAY)) == (["e"], ["y"])

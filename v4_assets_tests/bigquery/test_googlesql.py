@@ -16,9 +16,10 @@ from v4_assets.warehouse.bigquery.scripts import parameters, partition_script, s
 from v4_assets.warehouse.bigquery.tables import add_columns_ddl
 from v4_assets.warehouse.protocol import Statement
 from v4_assets.warehouse.writes import PartitionWrite
-from v4_assets_tests.bigquery.googlesql import GoogleSQL, declared_parameters
-from v4_assets_tests.bigquery.twin import FILES, catalogue, parameter_types
+from v4_assets_tests.bigquery.googlesql import GoogleSQL, bound_parameters, declared_parameters
+from v4_assets_tests.bigquery.twin import catalogue, parameter_types
 from v4_assets_tests.fixtures.lead_columns import RENAMED
+from v4_assets_tests.fixtures.sql_files import FILES
 
 DAY = date(2026, 1, 5)
 AT = datetime(2026, 1, 5, 11, 30, tzinfo=UTC)
@@ -26,6 +27,7 @@ SAMPLES = {"DATE": DAY, "TIMESTAMP": AT, "INT64": 1, "FLOAT64": 0.5, "BOOL": Tru
 """A value for a parameter of each type; a text may be NULL."""
 WRITE = PartitionWrite("scores", DAY, AT, False, "0" * 64, None, None)
 ALIASES = {"features": "features_v41", "feature_profile": "feature_profile_v41", "undated": "production"}
+ALIASES["prospect_scores"] = "prospect_scores_v41"
 """Which table a placeholder stands for that no table is called; any other is one of scores."""
 
 
@@ -46,7 +48,7 @@ def bound(name: str) -> Query:
     file = sql.load(name)
     unnamed = [key for key in file.inputs if key not in catalogue()]
     aliases = {key: ALIASES.get(key, "daily_scores_v41") for key in unnamed}
-    return catalogue().query(name, {key: SAMPLES[kind] for key, kind in declared_parameters(name).items()}, **aliases)
+    return catalogue().query(name, {key: SAMPLES[kind] for key, kind in bound_parameters(name).items()}, **aliases)
 
 
 def leading(name: str) -> str:
@@ -67,7 +69,7 @@ def test_the_header_gives_every_parameter_a_type_that_is_the_same_in_every_file(
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_a_query_gives_the_columns_and_types_its_header_declares(name):
-    file, found = sql.load(name), google().columns(bound(name).text, declared_parameters(name))
+    file, found = sql.load(name), google().columns(bound(name).text, bound_parameters(name))
     said = [(column.name, column.type) for column in file.columns]
     # Where the query takes all columns of a table, the header names the first ones.
     assert found == said or (
@@ -77,7 +79,7 @@ def test_a_query_gives_the_columns_and_types_its_header_declares(name):
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_fits_the_table_it_changes(name):
-    resolved = google().analyzed(bound(name).text, declared_parameters(name))
+    resolved = google().analyzed(bound(name).text, bound_parameters(name))
     target = resolved.table_scan.table.name
     [table] = [table for table in catalogue().values() if target in (table.name, table.full_name.replace("`", ""))]
     said = [(column.name, column.type) for column in sql.load(name).columns]
@@ -92,8 +94,9 @@ def test_a_view_is_googlesql(view):
 @pytest.mark.parametrize("name", [name for name in FILES if tables.LEAD in sql.load(name).inputs])
 def test_a_query_of_renamed_lead_columns_gives_what_its_header_declares(name):
     file = sql.load(name)
-    query = renamed().query(name, {key: SAMPLES[kind] for key, kind in declared_parameters(name).items()})
-    found = GoogleSQL(tuple(renamed().values())).columns(query.text, declared_parameters(name))
+    aliases = {key: ALIASES[key] for key in file.inputs if key not in renamed()}
+    query = renamed().query(name, {key: SAMPLES[kind] for key, kind in bound_parameters(name).items()}, **aliases)
+    found = GoogleSQL(tuple(renamed().values())).columns(query.text, bound_parameters(name))
     assert found == [(column.name, column.type) for column in file.columns]
     assert file.names
     assert not {column.name for column in source_columns.LEAD_COLUMNS.values()} & set(re.findall(r"\w+", query.text))

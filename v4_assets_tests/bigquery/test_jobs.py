@@ -17,15 +17,16 @@ from v4_assets import tables
 from v4_assets.clock import Clock, parse_instant
 from v4_assets.config.environment import load
 from v4_assets.errors import SchemaDriftError, WarehouseError
-from v4_assets.partition import Day, write_query
+from v4_assets.partitions import Day, write_query
 from v4_assets.resources import registry
 from v4_assets.sql import Column, Query
 from v4_assets.store import Store
 from v4_assets.tables import Catalogue, Datasets, VersionNames
 from v4_assets.warehouse.bigquery.jobs import Asker, job_ids, label, labels, turn_ids
 from v4_assets_tests.bigquery.emulator import Emulator
-from v4_assets_tests.bigquery.house import DAY, House, new_house, warehouse
 from v4_assets_tests.bigquery.proxy import Answer, Proxy, proxied
+from v4_assets_tests.fixtures.narrow import present
+from v4_assets_tests.fixtures.warehouses import DAY, SmallWarehouse, emulated, small_on
 
 ASKER = Asker("1f0c", "features_v41", 1, "features_v41")
 
@@ -70,13 +71,13 @@ def test_labels_name_query_asset_run_and_attempt():
     assert label("Ärger in Z/" + "x" * 80) == ("_rger_in_z_" + "x" * 80)[:63]
 
 
-def test_a_retry_asks_under_its_own_attempt_and_a_check_for_its_asset(still):
+def test_a_retry_asks_under_its_own_attempt_and_a_check_for_its_asset(unchanged):
     asked = []
 
     @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1))
     def scores() -> None:
         asked.append(Asker.current())
-        still.warehouse.read(still.all)
+        unchanged.warehouse.read(unchanged.every_row)
         if len(asked) == 1:
             raise dg.RetryRequested(max_retries=1)
 
@@ -90,26 +91,26 @@ def test_a_retry_asks_under_its_own_attempt_and_a_check_for_its_asset(still):
     first, second, check = asked
     assert first == Asker(result.run_id, "scores", 0, "scores")
     assert second == replace(first, attempt=1)
-    assert (check.step, check.asset) == ("scores_filled", "scores")
-    ids = {job.job_id for job in still.warehouse._client.list_jobs() if job.labels.get("v4_run") == result.run_id}
+    assert (present(check).step, present(check).asset) == ("scores_filled", "scores")
+    ids = {job.job_id for job in unchanged.warehouse._client.list_jobs() if job.labels.get("v4_run") == result.run_id}
     assert {job_id.rpartition("-")[0] for job_id in ids} == {f"v4-{result.run_id}-scores-{n}-all" for n in (0, 1)}
 
 
 # --- ids that are taken --------------------------------------------------------------------------------------------
 
 
-def test_a_job_of_somebody_else_under_our_id_is_never_taken_for_ours(still, monkeypatch):
+def test_another_client_s_job_under_our_id_is_never_taken_for_ours(unchanged, monkeypatch):
     """A process that takes a step up again begins with its dead predecessor's numbers."""
-    taken = f"v4-taken-{still.dataset}"
-    still.warehouse._client.query("SELECT 'not ours' AS said", job_id=f"{taken}-1", job_retry=None).result()
+    taken = f"v4-taken-{unchanged.dataset}"
+    unchanged.warehouse._client.query("SELECT 'not ours' AS said", job_id=f"{taken}-1", job_retry=None).result()
     monkeypatch.setattr(
-        "v4_assets.warehouse.bigquery.jobs.job_ids", lambda name, asker: turn_ids("taken", still.dataset)
+        "v4_assets.warehouse.bigquery.jobs.job_ids", lambda name, asker: turn_ids("taken", unchanged.dataset)
     )
-    assert still.warehouse.read(Query("said", "SELECT 'ours' AS said")).to_pylist() == [{"said": "ours"}]
-    assert still.warehouse._client.get_job(f"{taken}-2").labels["v4"] == "said"
+    assert unchanged.warehouse.read(Query("said", "SELECT 'ours' AS said")).to_pylist() == [{"said": "ours"}]
+    assert unchanged.warehouse._client.get_job(f"{taken}-2").labels["v4"] == "said"
 
 
-def test_a_job_the_service_lost_is_asked_again_as_another_job(still, emulator, proxy):
+def test_a_job_the_service_lost_is_asked_again_as_another_job(unchanged, emulator, proxy):
     """A job that has failed keeps its id and its failure for ever."""
     lost: list[Any] = []
 
@@ -122,8 +123,8 @@ def test_a_job_the_service_lost_is_asked_again_as_another_job(still, emulator, p
         return json.dumps(json.loads(content) | {"status": status}).encode()
 
     proxy.revise = revise
-    house = House(warehouse(emulator, proxy.endpoint), still.dataset)
-    assert house.leads() == ["a", "b"]
+    small = SmallWarehouse(emulated(emulator, proxy.endpoint), unchanged.dataset)
+    assert small.leads() == ["a", "b"]
     asked = [json.loads(body)["jobReference"]["jobId"] for body in proxy.bodies if b'"jobReference"' in body]
     assert (len(lost), len(asked), len(set(asked))) == (1, 2, 2)
 
@@ -144,35 +145,35 @@ def counting(proxy: Proxy, estimated: int, billed: int) -> None:
     proxy.revise = revise
 
 
-def copied(house: House) -> Query:
-    text = f"SELECT @day AS prediction_date, lead_id, score FROM {house.name} WHERE prediction_date < @day"
+def copied(small: SmallWarehouse) -> Query:
+    text = f"SELECT @day AS prediction_date, lead_id, score FROM {small.name} WHERE prediction_date < @day"
     return Query("copied", text, {"day": DAY})
 
 
-def test_a_filled_partition_tells_what_was_estimated_processed_and_billed_by_how_many_jobs(house, emulator, proxy):
+def test_a_filled_partition_tells_what_was_estimated_processed_and_billed_by_how_many_jobs(small, emulator, proxy):
     counting(proxy, estimated=700, billed=1000)
-    costly = House(warehouse(emulator, proxy.endpoint), house.dataset)
+    costly = SmallWarehouse(emulated(emulator, proxy.endpoint), small.dataset)
     with costly.warehouse.metered() as all_of_it:
         with costly.warehouse.metered() as cost:
-            costly.put(copied(house), sequence=2)
+            costly.put(copied(small), sequence=2)
         assert cost == {"bytes_estimated": 700, "bytes_processed": 999, "bytes_billed": 1000, "bigquery_jobs": 1}
-        costly.put([house.batch("c")], sequence=3)
+        costly.put([small.batch("c")], sequence=3)
     # The staging table and the transaction read; the load job between them is free.
     assert all_of_it == {**cost, "bytes_processed": 3 * 999, "bytes_billed": 3000, "bigquery_jobs": 4}
     costly.leads()
     assert cost["bigquery_jobs"] == 1
 
 
-def test_a_partition_that_would_read_too_much_is_refused_before_anything_runs(house, emulator, proxy):
+def test_a_partition_that_would_read_too_much_is_refused_before_anything_runs(small, emulator, proxy):
     counting(proxy, estimated=10**12, billed=0)
-    limited = warehouse(emulator, proxy.endpoint).model_copy(update={"maximum_bytes_billed": 5 * 10**9})
+    limited = emulated(emulator, proxy.endpoint).model_copy(update={"maximum_bytes_billed": 5 * 10**9})
     with pytest.raises(WarehouseError) as caught:
-        House(limited, house.dataset).put(copied(house), sequence=2)
+        SmallWarehouse(limited, small.dataset).put(copied(small), sequence=2)
     assert str(caught.value).startswith(
         "copied would process 1,000,000,000,000 bytes (estimate), V4_BIGQUERY_MAXIMUM_BYTES_BILLED allows "
         "5,000,000,000. Nothing was run."
     )
-    assert house.leads() == ["a", "b"]
+    assert small.leads() == ["a", "b"]
     assert [b'"dryRun": true' in body for body in proxy.bodies] == [True]
 
 
@@ -189,35 +190,39 @@ def test_a_partition_that_would_read_too_much_is_refused_before_anything_runs(ho
     ],
 )
 def test_a_column_of_a_source_that_changed_is_named_with_its_table(emulator, tmp_path, column, found):
-    house = new_house(emulator)
+    small = small_on(emulator)
     names = VersionNames("v40", "features", "scores_v40")
-    catalogue = Catalogue(Datasets(house.dataset, house.dataset, house.dataset), {"v4.0.0": names})
+    catalogue = Catalogue(Datasets(small.dataset, small.dataset, small.dataset), {"v4.0.0": names})
     lead = catalogue[tables.LEAD]
     dropped = column.name if column else "Company"
     columns = tuple(one for one in lead.columns if one.name != dropped) + ((column,) if column else ())
     needed = [catalogue[key] for key in (*tables.SOURCES[1:], tables.SCORED_LEADS, tables.PARTITION_WRITES)]
-    house.warehouse.create([replace(lead, columns=columns), *needed])
+    small.warehouse.create([replace(lead, columns=columns), *needed])
     settings = load({"V4_HOME": str(tmp_path)})
-    here = Store(house.warehouse, catalogue, registry(settings))
+    here = Store(small.warehouse, catalogue, registry(settings))
     day = Day(DAY, Clock(parse_instant("2026-01-05T06:30")))
-    with pytest.raises(SchemaDriftError, match=rf"^scored_leads reads a column .* The sources differ .*{found}\.$"):
+    with pytest.raises(
+        SchemaDriftError, match=rf"^scored_leads reads a column .* The sources differ .*{found}\. A column "
+    ):
         write_query(here, tables.SCORED_LEADS, day)
 
 
-def test_a_dataset_in_another_location_is_named_with_both_places(still, proxy, emulator):
+def test_a_dataset_in_another_location_is_named_with_both_places(unchanged, proxy, emulator):
     def revise(path: str, body: bytes, content: bytes) -> bytes:
         return content.replace(b'"location":"US"', b'"location":"europe-west3"')
 
     proxy.revise = revise
-    house = House(warehouse(emulator, proxy.endpoint), still.dataset)
-    with pytest.raises(WarehouseError, match=rf"v4-test:{still.dataset} is in europe-west3, but .*LOCATION is US\. "):
-        house.warehouse.create([house.scores])
+    small = SmallWarehouse(emulated(emulator, proxy.endpoint), unchanged.dataset)
+    with pytest.raises(
+        WarehouseError, match=rf"v4-test:{unchanged.dataset} is in europe-west3, but .*LOCATION is US\. "
+    ):
+        small.warehouse.create([small.scores])
 
 
-def test_a_missing_dataset_is_told_before_a_partition_is_filled(house, emulator, proxy):
+def test_a_missing_dataset_is_reported_before_a_partition_is_filled(small, emulator, proxy):
     proxy.judge = lambda method, path, body: (
         Answer(404, "notFound", "Not found: Dataset v4-test:x") if b'"dryRun": true' in body else None
     )
     with pytest.raises(WarehouseError, match=r"^copied uses a dataset that does not exist"):
-        House(warehouse(emulator, proxy.endpoint), house.dataset).put(copied(house), sequence=2)
-    assert (house.leads(), len(proxy.bodies)) == (["a", "b"], 1)
+        SmallWarehouse(emulated(emulator, proxy.endpoint), small.dataset).put(copied(small), sequence=2)
+    assert (small.leads(), len(proxy.bodies)) == (["a", "b"], 1)

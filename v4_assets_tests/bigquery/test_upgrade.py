@@ -10,8 +10,8 @@ from v4_assets import tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import SchemaDriftError, SchemaVersionError
 from v4_assets.operations import operate
-from v4_assets.project import PROJECT
-from v4_assets.resources import store, warehouse
+from v4_assets.project_files import PROJECT
+from v4_assets.resources import registry, store, warehouse
 from v4_assets.sql import Column, Query
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.bigquery import warehouse as module
@@ -23,6 +23,11 @@ from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
 pytestmark = pytest.mark.extended
 NAMES = ("SavvyGTMData", "FinTrx_data_CA", "ml_features")
 DAY = date(2026, 1, 5)
+UNNAMED = (
+    *(tables.PRODUCTION, tables.DEPLOYMENTS, tables.LIFT_COMPARISON),
+    *(tables.scores_key("v40"), tables.scores_key("v41")),
+)
+"""Tables whose rows name the bundle since schema 2."""
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +62,10 @@ def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def change(settings: Settings, *statements: str) -> None:
-    house = warehouse(settings, any_schema=True)
-    assert isinstance(house, BigQueryWarehouse)
+    place = warehouse(settings, any_schema=True)
+    assert isinstance(place, BigQueryWarehouse)
     for statement in statements:
-        house._run(Query("change", statement))
+        place._run(Query("change", statement))
 
 
 def age(settings: Settings) -> None:
@@ -68,9 +73,16 @@ def age(settings: Settings) -> None:
     catalogue = settings.rollout.catalogue
     change(
         settings,
+        *(
+            f"DROP VIEW `{view.dataset}`.`{view.name}`"
+            if view.name == "v4_prospect_scores"  # not of that release
+            else f"CREATE OR REPLACE VIEW `{view.dataset}`.`{view.name}` AS SELECT 1 AS old"
+            for view in catalogue.views
+        ),
         f"DROP TABLE {catalogue[tables.SCHEMA].full_name}",
         f"DROP TABLE {catalogue[tables.LEAD_OUTCOMES].full_name}",
         f"ALTER TABLE {catalogue[tables.DEPLOYMENTS].full_name} DROP COLUMN run_id",
+        *(f"ALTER TABLE {catalogue[key].full_name} DROP COLUMN bundle_sha256" for key in UNNAMED),
     )
 
 
@@ -90,7 +102,10 @@ def test_an_upgrade_adds_what_is_missing_and_is_due_until_then(settings):
         name: shape.layout for name, shape in before.items() if shape
     }
     [event] = store(settings).events()
-    assert (event.event, event.run_id) == ("adopted", None)
+    assert (event.event, event.run_id, event.bundle_sha256) == ("adopted", None, None)
+    [row] = store(settings).rows(tables.PRODUCTION)
+    live, bundle = store(settings).production(), registry(settings).load("v4.0.0")
+    assert (row["bundle_sha256"], live and live.bundle_sha256) == (None, bundle.bundle_sha256)
     found = schema.found(warehouse(settings), catalogue)
     assert found == schema.Found(NEEDED, schema.RELEASE)
 
@@ -98,9 +113,9 @@ def test_an_upgrade_adds_what_is_missing_and_is_due_until_then(settings):
 def test_an_added_column_is_nullable_described_and_added_once(settings, emulator):
     table = settings.rollout.catalogue[tables.LEAD_OUTCOMES]
     wider = replace(table, columns=(*table.columns, Column("note", "STRING", 'what "one" noted')))
-    house = warehouse(settings, any_schema=True)
+    place = warehouse(settings, any_schema=True)
     for _ in range(2):
-        house.create([wider])
+        place.create([wider])
     [field] = [one for one in emulator.client().get_table(f"{table.dataset}.{table.name}").schema if one.name == "note"]
     change(settings, f"ALTER TABLE {table.full_name} DROP COLUMN note")
     assert (field.field_type, field.mode) == ("STRING", "NULLABLE")
@@ -114,26 +129,26 @@ def test_an_added_column_is_nullable_described_and_added_once(settings, emulator
 def test_names_that_differ_in_case_are_the_same_column(settings):
     table = settings.rollout.catalogue[tables.PRODUCTION]
     louder = replace(table, columns=tuple(replace(column, name=column.name.upper()) for column in table.columns))
-    house = warehouse(settings, any_schema=True)
-    before = house.columns(table)
-    house.create([louder])
-    assert house.columns(table) == before
+    place = warehouse(settings, any_schema=True)
+    before = place.columns(table)
+    place.create([louder])
+    assert place.columns(table) == before
 
 
 def test_every_other_difference_is_named_in_one_error_and_nothing_is_changed(settings):
-    catalogue, house = settings.rollout.catalogue, warehouse(settings, any_schema=True)
+    catalogue, place = settings.rollout.catalogue, warehouse(settings, any_schema=True)
     outcomes, scored = catalogue[tables.LEAD_OUTCOMES], catalogue[tables.SCORED_LEADS]
     beside = replace(outcomes, name="beside")
     narrower = replace(outcomes, columns=outcomes.columns[1:])
     retyped = replace(catalogue[tables.PRODUCTION], columns=(Column("version", "INT64"),))
     loose = replace(scored, columns=tuple(one for one in scored.columns if one.name != "lead_id"))
     with pytest.raises(SchemaDriftError) as refused:
-        house.create([beside, narrower, retyped, loose])
+        place.create([beside, narrower, retyped, loose])
     said = str(refused.value)
     assert f"{outcomes.name}.{outcomes.columns[0].name} (" in said
     assert "v4_production.version is STRING, expected INT64" in said
     assert "v4_scored_leads is clustered by lead_id, expected nothing" in said
-    assert house.shape(beside) is None
+    assert place.shape(beside) is None
 
 
 def test_a_newer_warehouse_is_refused(settings):

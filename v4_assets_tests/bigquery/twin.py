@@ -6,16 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from v4_assets import sql
 from v4_assets.config.environment import load
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.googlesql import GoogleSQL, declared_parameters
-
-FILES = tuple(sql.files())
-assert len(FILES) == 51, "a file of sql/ was added, removed or not found"
+from v4_assets_tests.fixtures.sql_files import FILES
 
 
 @cache

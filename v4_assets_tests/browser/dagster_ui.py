@@ -15,7 +15,7 @@ import requests
 
 from v4_assets.config.environment import load
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 
 START_SECONDS, STOP_SECONDS = 180, 20
 

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from v4_assets.config.environment import load
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets_tests.browser.conftest import HOW_TO_GET_IT
 from v4_assets_tests.browser.dagster_ui import DagsterUI
 

@@ -50,7 +50,7 @@ def test_the_alias_names_the_live_version_the_reason_of_the_rollback_and_its_rep
 ) -> None:
     page.goto(dagster.asset("production_alias"))
     reason = told.events[-2].reason
-    assert "Top-decile lift is 1.20, below 1.50" in reason
+    assert "v4.1.0's top-decile lift is 1.20, below 1.50" in reason
     expect(page.get_by_role("row", name="live", exact=False).get_by_text(OLD, exact=True).first).to_be_visible()
     expect(page.get_by_text(reason).first).to_be_visible()
     expect(page.get_by_text(told.reports[-1]).first).to_be_visible()
@@ -72,9 +72,9 @@ def test_the_comparison_shows_both_versions_lift_and_its_charts(page: Page, dags
 
 def test_a_gate_says_what_it_asks_what_it_found_and_what_to_do(page: Page, dagster: DagsterUI) -> None:
     page.goto(dagster.asset("lift_comparison", "checks", checkDetail="top_decile_lift"))
-    expect(page.get_by_text("Rollback: is the candidate's top-decile lift below").first).to_be_visible()
+    expect(page.get_by_text("Rollback: is the live version's top-decile lift below").first).to_be_visible()
     expect(page.get_by_text("When it fails:").first).to_be_visible()
-    expect(page.get_by_text("Top-decile lift is 2.10, not below 1.50").first).to_be_visible()
+    expect(page.get_by_text("v4.1.0's top-decile lift is 2.10, not below 1.50").first).to_be_visible()
     expect(page.get_by_role("row", name="distance", exact=False).first).to_contain_text("0.6")
 
 

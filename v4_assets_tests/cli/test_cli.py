@@ -123,6 +123,7 @@ def test_the_status_before_init_for_scripts(home, shipped, v4):
         "days": {"v4.0.0": [], "v4.1.0": []},
         "models": {"v4.0.0": {"path": str(home.parent / "shipped" / "v4.0.0"), "sha256": shipped["model.json"]}},
         "unfinished": None,
+        "hold": None,
         "scored": {},
         "rollout": None,
         "salesforce": None,
@@ -195,7 +196,7 @@ def test_an_impossible_range_is_not_filled(home, v4, first, last, said):
 def test_a_backfill_before_init_gets_as_far_as_the_tables_and_says_what_creates_them(home, v4):
     # From the first day to today: both borders are allowed.
     message = told(*v4("backfill", "--from", "2025-10-01", "--to", "2026-01-12"))
-    assert message.startswith("partition_writes ")
+    assert message.startswith("deployments ")
     assert "a table that does not exist" in message
     assert "`v4 init` creates" in message
 
@@ -204,7 +205,7 @@ def test_a_backfill_before_init_gets_as_far_as_the_tables_and_says_what_creates_
 def test_what_is_no_date_is_a_mistake_in_use(home, v4, day):
     code, _, err = v4("run", "--date", day)
     assert code == 2
-    assert f"{day!r} is not a date. Write it like 2026-01-05, or today." in err
+    assert f"{day!r} is not a date. Write it like 2026-01-05, or today or yesterday." in err
 
 
 def test_an_unknown_model_is_refused_beside_those_there_are(home, shipped, v4):
@@ -220,7 +221,7 @@ def test_a_changed_model_is_refused(home, shipped, v4):
     assert f"the registry says {shipped['model.json'][:12]}" in message
 
 
-def test_a_mistake_in_rollout_yaml_is_told_without_a_traceback(home, v4, monkeypatch, tmp_path):
+def test_a_mistake_in_rollout_yaml_is_reported_without_a_traceback(home, v4, monkeypatch, tmp_path):
     rollout = tmp_path / "rollout.yaml"
     rollout.write_text("baseline: v4.0.0\n", encoding="utf-8")
     monkeypatch.setenv("V4_ROLLOUT", str(rollout))
@@ -228,7 +229,7 @@ def test_a_mistake_in_rollout_yaml_is_told_without_a_traceback(home, v4, monkeyp
     assert message.startswith(f"{rollout} cannot be used. first_day: Field required; candidate: Field required")
 
 
-def test_a_mistake_in_the_environment_is_told_without_a_traceback_from_a_fresh_start(home, monkeypatch):
+def test_a_mistake_in_the_environment_is_reported_without_a_traceback_from_a_fresh_start(home, monkeypatch):
     monkeypatch.setenv("V4_WAREHOUSE", "snowflake")
     command = [sys.executable, "-c", "from v4_assets.cli.main import main; main()", "status"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
@@ -297,6 +298,7 @@ def test_a_run_for_scripts_is_json(home, monkeypatch):
         "checks_passed": 3,
         "checks_failed": [],
         "errors": ["scored_leads: the table is not there"],
+        "waits": None,
     }
 
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from v4_assets.cli.main import cli, main
 from v4_assets.names import ROLLOUT_PAGE
-from v4_assets.operations import actions
+from v4_assets.operations import operate
 from v4_assets_tests.fixtures.stories import (
     BEFORE,
     CLOSE_BEFORE_LATE,
@@ -34,7 +34,7 @@ Telling = Callable[..., Story]
 @pytest.fixture
 def story(tmp_path, monkeypatch) -> Telling:
     """Begins a story with a copy of a prepared home."""
-    monkeypatch.setattr(actions, "who", lambda: WHO)
+    monkeypatch.setattr(operate, "operator", lambda: WHO)
     return lambda name, **env: tell(name, tmp_path / "home", **env)
 
 
@@ -136,7 +136,7 @@ def test_the_status_shows_the_gates_that_decide(story):
     found = rollout_status(told)
     assert found["action"] == "promote"
     assert {gate["verdict"] for gate in found["gates"]} == {"PASS"}
-    assert "PASS         promotion_lift: Top-decile lift is 2.10" in status_text(told)
+    assert "PASS         promotion_lift: v4.1.0's top-decile lift is 2.10" in status_text(told)
     assert told.live == OLD
 
 
@@ -173,9 +173,10 @@ def test_tick_carries_out_what_the_sensor_decides_and_says_so(story):
     for day in SINCE[1:]:
         told.write(day, FALLEN)
     said = text(told, "tick", "--alerts").splitlines()
-    assert said[0] == f"{told.events[-1].action_id}:1"
+    assert said[0] == f"rollback_production for 2026-02-02, {told.events[-1].action_id}:1"
     assert said[1].startswith("run: done, ")
-    assert "rollback started: v4.0.0 (rollout_sensor)" in said[2]
+    assert "rollback started: v4.1.0 → v4.0.0 (rollout_sensor)" in said[2]
+    assert said[3] == "v4.0.0 is live."
     assert told.live == OLD
 
 
@@ -187,11 +188,12 @@ def test_tick_fails_where_its_run_does(story):
     assert result.exit_code == 1
     assert "run: FAILED, " in result.output
     assert "salesforce_sync: " in result.output
+    assert result.output.endswith("v4.0.0 is live. rollback_started is not completed.\n")
 
 
 def test_a_person_promotes_rolls_back_and_allows_with_reasons_that_stay(story):
     told = story("seventh")
-    promoted = text(told, "promote", "--reason", "the board wants it")
+    promoted = text(told, "promote", "--reason", "the board wants it", "--yes")
     assert promoted.startswith("promotion to v4.1.0: done, ")
     assert promoted.endswith("Nothing that was checked reads v4.0.0 by name.\n")
     assert text(told, "rollback", "--reason", "the phones are silent").startswith("rollback to v4.0.0: done, ")
@@ -208,7 +210,8 @@ def test_a_person_promotes_rolls_back_and_allows_with_reasons_that_stay(story):
     assert tuple(event.event for event in events) == kinds
     assert {event.decided_by for event in events} == {WHO}
     reasons = [events[number].reason for number in (0, 2, 4)]
-    assert reasons == ["the board wants it", "the phones are silent", "they were not"]
+    assert reasons[0].startswith("the board wants it (overrides: v4.1.0 waits: 0 of 2 consecutive weeks closed")
+    assert reasons[1:] == ["the phones are silent", "they were not"]
     assert told.live == OLD
 
 
@@ -226,9 +229,11 @@ def test_an_order_that_fails_says_who_goes_on_and_resume_does(story):
 
 def test_approve_agrees_to_what_was_asked(story):
     told = story("late")
+    assert f"`v4 approve {told.evidence_sha256[:12]}`" in status_text(told)
     said = text(told, "approve", told.evidence_sha256[:8])
     assert said == (
-        f"v4.0.0: approved on evidence {told.evidence_sha256[:12]}. The sensor acts on its next tick.\n"
+        f"The sunset of v4.0.0 is approved on evidence {told.evidence_sha256[:12]}, for 24 hours.\n"
+        "The sensor carries it out at its next tick; without a daemon, `v4 tick` does.\n"
         f"The rollout page: {told.settings.places.reports / ROLLOUT_PAGE}\n"
     )  # fmt: skip
     assert rollout_status(told)["action"] == "sunset"
@@ -236,7 +241,7 @@ def test_approve_agrees_to_what_was_asked(story):
 
 def test_sunset_and_restore_by_a_person(story):
     told = story("promoted")
-    assert text(told, "sunset", "--reason", "its feed ends").startswith("sunset of v4.0.0: done, ")
+    assert text(told, "sunset", "--reason", "its feed ends", "--yes").startswith("sunset of v4.0.0: done, ")
     assert told.exported[OLD] == "archived"
     assert text(told, "restore", OLD, "--reason", "it does not") == (
         f"v4.0.0 is back: it is scored from the next run on.\n"
@@ -308,6 +313,13 @@ def test_the_archived_champion_can_neither_come_back_unrestored_nor_be_restored_
     (folder / "features.json").unlink()
     said = refused(told, monkeypatch, capsys, "restore", OLD, "--reason", "x")
     assert said.startswith(f"{folder / 'features.json'} is not what was archived: sha256 is no file, put away was ")
+
+
+def test_control_characters_of_a_reason_are_written_out_before_they_are_kept(story):
+    told = story("promoted")
+    text(told, "hold", "--reason", "\x1b[2Jall is well\u202e", "--until", "2026-01-19")
+    assert told.events[-1].reason == "\\x1b[2Jall is well\\u202e"
+    assert "\x1b" not in text(told, "history")
 
 
 def test_a_day_that_has_not_run_is_looked_at_without_harm(story):

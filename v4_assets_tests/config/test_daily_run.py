@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from v4_assets.clock import NEW_YORK
 from v4_assets.config.environment import load
 from v4_assets.config.rollout import Rollout, read_rollout
-from v4_assets.config.rollout_daily import DailyRun
+from v4_assets.config.rollout_policy import DailyRun
+from v4_assets.definitions import build, every_morning
 from v4_assets.errors import SettingsError
-from v4_assets.freshness import every_morning
-from v4_assets.graph import build
 from v4_assets.names import DAILY_JOB
 from v4_assets.production.overdue import due
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 
 CONTENT = yaml.safe_load((PROJECT / "rollout.yaml").read_text(encoding="utf-8"))
 DAY = date(2026, 1, 12)

@@ -14,8 +14,9 @@ from v4_assets.config.environment import KNOWN, BigQueryTarget, Settings, load, 
 from v4_assets.config.rollout import read_rollout
 from v4_assets.config.variables import verify_names
 from v4_assets.errors import SettingsError
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, warehouse
+from v4_assets_tests.fixtures.narrow import embedded, present
 
 ROLLOUT = PROJECT / "rollout.yaml"
 
@@ -57,11 +58,11 @@ def test_the_project_s_own_rollout_holds_the_guide_s_numbers():
     assert (rollout.pre_deployment.test_lift_above, rollout.pre_deployment.auc_gap_at_most) == (1.5, 0.10)
     assert (rollout.training.train_from, rollout.training.test_from) == (date(2024, 2, 1), date(2025, 8, 1))
     assert rollout.training.until == date(2025, 10, 31)
-    challenger = rollout.versions["v4.1.0"].train
+    challenger = present(rollout.versions["v4.1.0"].train)
     assert (challenger.max_depth, challenger.min_child_weight, challenger.gamma) == (2, 30.0, 0.3)
     assert (challenger.learning_rate, challenger.n_estimators, challenger.early_stopping_rounds) == (0.01, 2000, 150)
     assert (challenger.subsample, challenger.colsample_bytree) == (0.6, 0.6)
-    assert rollout.versions["v4.0.0"].train.early_stopping_rounds == 50
+    assert present(rollout.versions["v4.0.0"].train).early_stopping_rounds == 50
 
 
 @pytest.mark.parametrize(
@@ -91,11 +92,11 @@ def test_the_project_s_own_rollout_holds_the_guide_s_numbers():
         ("first_day", "2025-13-01", "first_day: Input should be a valid date"),
     ],
 )
-def test_a_mistake_in_rollout_yaml_is_told_by_its_place(changed, place, value, said):
+def test_a_mistake_in_rollout_yaml_is_reported_by_its_place(changed, place, value, said):
     assert said in refused(changed(place, value))
 
 
-def test_every_mistake_is_told_at_once(changed):
+def test_every_mistake_is_reported_at_once(changed):
     message = refused(changed("checks", {"psi": -1, "distinct_scores": 1}))
     for place in ("checks.psi", "checks.distinct_scores", "checks.history_days", "checks.source_age_days"):
         assert place in message
@@ -144,7 +145,7 @@ def test_an_entry_that_stands_there_twice_is_refused(tmp_path, entry):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("a: [", "is not YAML"), ("", "file: Input should be"), ("- a\n- b", "file: Input should be")],
+    [("a: [", "is not YAML"), ("", "holds no entries such as `baseline:`"), ("- a\n- b", "holds no entries such as")],
     ids=["cut off", "empty", "list"],
 )
 def test_a_file_that_is_no_rollout_is_refused(tmp_path, content, said):
@@ -179,7 +180,7 @@ def test_what_a_run_makes_is_kept_under_v4_home(tmp_path):
     assert settings.registered_models == tmp_path / "models"
     assert settings.dagster_home == tmp_path / "dagster"
     assert settings.demo_clock_file == tmp_path / "demo-clock"
-    assert warehouse(settings).path == str(tmp_path / "warehouse.duckdb")
+    assert embedded(warehouse(settings)).path == str(tmp_path / "warehouse.duckdb")
     assert registry(settings).registered == str(tmp_path / "models")
     assert list(tmp_path.iterdir()) == []
 
@@ -202,7 +203,7 @@ def test_v4_home_may_be_relative_or_the_user_s(tmp_path, monkeypatch):
         ("V4_WAREHOUSE", "bigquery", "V4_BIGQUERY_PROJECT is not set. Set it to the project to query in."),
     ],
 )
-def test_a_mistake_in_the_environment_is_told_by_its_place(tmp_path, name, value, said):
+def test_a_mistake_in_the_environment_is_reported_by_its_place(tmp_path, name, value, said):
     with pytest.raises(SettingsError, match=f"(?i){said}"):
         of(tmp_path, **{name: value})
 
@@ -213,16 +214,16 @@ def test_a_mistake_in_the_environment_names_the_variable(tmp_path, name):
         of(tmp_path, **{name: "nonsense"})
 
 
-def test_a_mistake_about_bigquery_is_told_by_its_place(tmp_path):
+def test_a_mistake_about_bigquery_is_reported_by_its_place(tmp_path):
     with pytest.raises(SettingsError, match=r"(?i)maximum_bytes_billed: Input should be a valid integer"):
         of(tmp_path, V4_BIGQUERY_PROJECT="firm", V4_BIGQUERY_MAXIMUM_BYTES_BILLED="plenty")
 
 
 def test_bigquery_is_used_when_it_is_asked_for(tmp_path):
     settings = of(tmp_path, V4_WAREHOUSE="bigquery", V4_BIGQUERY_PROJECT="firm", V4_BIGQUERY_LOCATION="EU")
-    assert (settings.bigquery.project, settings.bigquery.location) == ("firm", "EU")
-    assert settings.bigquery.maximum_bytes_billed == 50 * 2**30
-    assert settings.bigquery.endpoint is None
+    assert (present(settings.bigquery).project, present(settings.bigquery).location) == ("firm", "EU")
+    assert present(settings.bigquery).maximum_bytes_billed == 50 * 2**30
+    assert present(settings.bigquery).endpoint is None
 
 
 @pytest.mark.parametrize("name", ["V4_HOME", "V4_MODELS", "V4_ROLLOUT", "V4_NOW", "V4_BIGQUERY_PROJECT"])
@@ -286,6 +287,7 @@ def test_configured_table_and_view_names_are_what_is_made(changed, tmp_path):
         "v4_production_scores",
         "v4_production_periods",
         "v4_weekly_lift_by_decile",
+        "v4_prospect_scores",
     ]
     scores = next(view for view in rollout.catalogue.views if view.name == "v4_production_scores")
     assert "`ml_features`.`my_scores`" in scores.query.text
@@ -372,4 +374,4 @@ def test_an_error_names_what_was_found_and_shows_no_secret(tmp_path):
 def test_a_constructor_reads_no_variable(monkeypatch):
     monkeypatch.setenv("V4_BIGQUERY_LOCATION", "EU")
     assert BigQueryTarget(project="firm").location == "US"
-    assert load({"V4_BIGQUERY_PROJECT": "firm"}).bigquery.location == "US"
+    assert present(load({"V4_BIGQUERY_PROJECT": "firm"}).bigquery).location == "US"

@@ -1,11 +1,15 @@
 """Which leads judge the versions: by hand at every border, and on random worlds as the plain-Python reference says."""
 
+import json
 import random
+from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,24 +17,29 @@ from sklearn.metrics import roc_auc_score
 
 from v4_assets import sql, tables
 from v4_assets.clock import cutoff
-from v4_assets.evaluation.cohorts import Reach, first_contact, longest_silence, widest
+from v4_assets.errors import V4Error
+from v4_assets.evaluation.cohorts import Reach, entries, first_contact, longest_silence, widest
+from v4_assets.evaluation.silent_days import left_out, silences
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.cohort_worlds import (
     BASELINE,
     CANDIDATE,
     VERSIONS,
-    House,
+    WINDOW_DAYS,
+    CohortWarehouse,
+    CohortWorld,
     Lead,
     Left,
-    World,
     at,
+    cohort_warehouse,
     evaluation,
-    house,
+    new_york,
     random_world,
     reference_cohort,
     score_day,
     silence,
 )
+from v4_assets_tests.fixtures.narrow import embedded
 
 DAY = date(2026, 1, 12)
 MATURED = date(2025, 11, 29)
@@ -40,18 +49,20 @@ SPRING, AUTUMN = date(2025, 4, 20), date(2025, 12, 10)
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    made = house(tmp_path_factory.mktemp("house"))
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CohortWarehouse]:
+    made = cohort_warehouse(tmp_path_factory.mktemp("cohorts"))
     with made.warehouse.session():
         yield made
 
 
-def judged(house: House, world: World, day: date = DAY, versions: tuple[str, ...] = VERSIONS, **numbers: Any) -> dict:
+def judged(
+    cohorts: CohortWarehouse, world: CohortWorld, day: date = DAY, versions: tuple[str, ...] = VERSIONS, **numbers: Any
+) -> dict:
     """The rows of the day's comparison by question and version, of a freshly filled warehouse."""
-    changed = house.rollout.model_copy(update={"evaluation": evaluation(**numbers)})
-    house = House(house.warehouse, changed, house.store)
-    house.fill(world)
-    found = house.evaluator(day, versions).compare()
+    changed = cohorts.rollout.model_copy(update={"evaluation": evaluation(**numbers)})
+    cohorts = replace(cohorts, rollout=changed)
+    cohorts.fill(world)
+    found = cohorts.evaluator(day, versions).compare()
     return {(one.evidence.question, one.evidence.version): one.evidence for one in found}
 
 
@@ -61,7 +72,7 @@ def left(row) -> Left:
 
 def scored(leads: list[Lead], day: date = DAY, skip: dict[date, str] | None = None, without: Collection[date] = ()):
     """A world in which these leads were listed and scored on every day, the last one excepted."""
-    world, rng = World(leads), random.Random(1)
+    world, rng = CohortWorld(leads), random.Random(1)
     rng.random = lambda: 0.5  # type: ignore[method-assign] # nobody is left out by chance
     for offset in range(75):
         listed_on = day - timedelta(days=70 - offset)
@@ -99,6 +110,37 @@ def test_the_cohort_is_what_the_reference_says(shared, day, seed):
                 assert row.live_share == pytest.approx(1 - np.mean([one.retrospective for one in scores]))
             if 0 < sum(converted) < len(members):
                 assert row.auc == pytest.approx(roc_auc_score(converted, [one.score for one in scores]))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_silent_days_the_cohort_is_the_one_without_those_contact_days(shared, seed):
+    rng = random.Random(f"silent {seed}")
+    numbers = evaluation(promotion=8, rollback=4, silent_calls=1.5)
+    world = random_world(rng, DAY, numbers, leads=90)
+    for one in world.leads:
+        if one.called and date(2025, 11, 26) <= new_york(one.called) <= date(2025, 12, 8):
+            one.called = None
+    rows = judged(shared, world, promotion=8, rollback=4, silent_calls=1.5)
+    reach = widest(DAY, WINDOW_DAYS, numbers)
+    # lead_outcomes holds the calls from the first contact day of the widest cohort on.
+    called = Counter(
+        new_york(one.called)
+        for one in world.leads
+        if one.called and one.called < cutoff(DAY) and new_york(one.called) >= reach.first
+    )
+    silent = left_out(silences(called, reach.first, DAY - timedelta(days=1), 1.5, ()))
+    assert silent
+    for question, minimum in (("promotion", 8), ("rollback", 4)):
+        first, members, others = reference_cohort(world, DAY, numbers, minimum, silent=silent)
+        row = rows[question, CANDIDATE]
+        assert (row.cohort_from, row.leads, left(row)) == (first, len(members), others)
+        assert row.silent_days == sum(row.cohort_from <= day <= row.cohort_to for day in silent)
+
+
+def test_a_lead_with_two_rows_is_an_error():
+    leads = pa.table({"lead_id": ["a", "a"], "contacted_on": [DAY] * 2, "called_on": pa.nulls(2, pa.date32())})
+    with pytest.raises(V4Error, match="1 leads of the cohort have more than one row, the first is a; expected one"):
+        entries(leads, {}, [], WINDOW_DAYS)
 
 
 def test_one_version_alone_is_judged_on_its_own_leads(shared):
@@ -282,6 +324,40 @@ def test_two_artifacts_of_one_version_are_no_single_model(shared):
     assert rows["rollback", BASELINE].model_sha256 == "0.0" * 20
 
 
+MODEL, BUNDLE = "1.0" * 20, "b" * 64
+RECORDED = {"bundles": {CANDIDATE: {"model_sha256": MODEL, "bundle_sha256": BUNDLE}}}
+"""What an upgrade recorded of the candidate's rows that name no bundle."""
+
+
+@pytest.mark.parametrize(
+    ("facts", "after", "named"),
+    [
+        pytest.param(RECORDED, BUNDLE, (MODEL, BUNDLE), id="the same bundle"),
+        pytest.param(RECORDED, "c" * 64, (None, None), id="another list after the upgrade"),
+        pytest.param(RECORDED, None, (MODEL, BUNDLE), id="all rows from before"),
+        pytest.param(None, BUNDLE, (None, None), id="nothing recorded"),
+        pytest.param(None, None, (MODEL, None), id="nothing recorded, all rows from before"),
+    ],
+)
+def test_rows_from_before_and_after_an_upgrade_are_one_artifact_if_it_recorded_that_bundle(
+    tmp_path, facts, after, named
+):
+    own = cohort_warehouse(tmp_path)
+    last = lead(at(MATURED), at(MATURED + timedelta(days=9)))
+    world = scored([last, lead(at(MATURED - timedelta(days=1)), number=2)])
+    own.fill(world)
+    own.put(tables.SCHEMA, [{"version": 2, "previous": 1, "facts": json.dumps(facts) if facts else None}])
+    with embedded(own.warehouse)._connection() as connection:
+        connection.execute(
+            "UPDATE ml_features.v4_daily_scores_v41 SET bundle_sha256 = $after WHERE prediction_date > $day",
+            {"after": after, "day": MATURED},
+        )
+    found = {(one.evidence.question, one.evidence.version): one.evidence for one in own.evaluator(DAY).compare()}
+    row = found["rollback", CANDIDATE]
+    assert (row.leads, (row.model_sha256, row.bundle_sha256)) == (2, named)
+    assert found["rollback", BASELINE].bundle_sha256 is None
+
+
 def test_a_feed_that_stopped_shows_as_a_silence_up_to_the_day(shared):
     contacted = MATURED - timedelta(days=2)
     calls = [lead(at(contacted), at(contacted + timedelta(days=age)), number=age) for age in range(1, 25)]
@@ -358,11 +434,11 @@ def test_the_longest_silence_counts_both_ends(calls, wanted):
 # --- outcomes ------------------------------------------------------------------------------------------------------
 
 
-def outcome(house: House, one: Lead, day: date = DAY) -> Any:
-    house.fill(World([one]))
-    house.evaluator(day, now=day + timedelta(days=1))
-    name = house.store.catalogue[tables.LEAD_OUTCOMES].full_name
-    rows = house.warehouse.read(Query("rows", f"SELECT * FROM {name} WHERE prediction_date = @day", {"day": day}))
+def outcome(cohorts: CohortWarehouse, one: Lead, day: date = DAY) -> Any:
+    cohorts.fill(CohortWorld([one]))
+    cohorts.evaluator(day, now=day + timedelta(days=1))
+    name = cohorts.store.catalogue[tables.LEAD_OUTCOMES].full_name
+    rows = cohorts.warehouse.read(Query("rows", f"SELECT * FROM {name} WHERE prediction_date = @day", {"day": day}))
     return next(iter(rows.to_pylist()), None)
 
 

@@ -24,7 +24,7 @@ from v4_assets.evaluation.comparison import (
     week_of,
 )
 from v4_assets.evaluation.deciles import top_change, top_change_by_chance
-from v4_assets.evaluation.evidence import Evidence
+from v4_assets.evaluation.evidence import Artifact, Evidence
 from v4_assets.evaluation.intervals import bonett_price_lift_difference, lift_interval, logit_auc_interval, wilson
 from v4_assets.evaluation.metrics import (
     auc_difference,
@@ -34,8 +34,10 @@ from v4_assets.evaluation.metrics import (
     top_decile_lift,
 )
 from v4_assets_tests.fixtures.cohort_worlds import BASELINE, CANDIDATE, evaluation
+from v4_assets_tests.fixtures.narrow import present
 
 DAY, MONDAY = date(2026, 1, 12), date(2025, 11, 17)
+A, B = Artifact("a" * 64, "1" * 64), Artifact("b" * 64, "2" * 64)
 OCCASION = Occasion(DAY, False, BASELINE, 0.90, {}, (), {})
 LEADS = st.lists(
     st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.9]), st.sampled_from([0.3, 0.4, 0.8]), st.booleans()), max_size=60
@@ -65,9 +67,9 @@ def made(*columns, days=None, deciles=None, deprioritize=None, retrospective=Non
         np.array(deciles if deciles is not None else [5] * count, dtype=int),
         np.array(deprioritize, dtype=bool) if deprioritize is not None else nothing,
         np.array(retrospective, dtype=bool) if retrospective is not None else nothing,
-        ("a" * 64,),
+        frozenset({A}),
     )
-    return cohort, {BASELINE: replace(one, score=baseline.astype(float), models=("b" * 64,)), CANDIDATE: one}
+    return cohort, {BASELINE: replace(one, score=baseline.astype(float), artifacts=frozenset({B})), CANDIDATE: one}
 
 
 def judged(cohort, versions, occasion=OCCASION):
@@ -93,22 +95,22 @@ def test_every_figure_is_the_metric_of_its_name():
     top, other = (np.isin(np.arange(count), np.argsort(-scores)[: count // 10]) for scores in (own, baseline))
     assert (row.leads, row.conversions, row.top_leads) == (count, conversions, count / 10)
     assert row.top_conversions == pytest.approx((top & converted).sum())
-    lift = lift_interval((top & converted).sum(), conversions, count, count / 10, 0.90)
+    lift = present(lift_interval((top & converted).sum(), conversions, count, count / 10, 0.90))
     assert (row.lift, row.lift_low, row.lift_high) == pytest.approx((lift.estimate, lift.low, lift.high))
-    rate = wilson((top & converted).sum(), count / 10, 0.90)
+    rate = present(wilson((top & converted).sum(), count / 10, 0.90))
     found = (row.top_decile_conversion, row.top_decile_conversion_low, row.top_decile_conversion_high)
     assert found == pytest.approx((rate.estimate, rate.low, rate.high))
     assert row.base_rate == pytest.approx(converted.mean())
     assert row.auc == pytest.approx(roc_auc_score(converted, own))
     assert row.auc_se == pytest.approx(auc_standard_error(own, converted))
-    area = logit_auc_interval(row.auc, row.auc_se, 0.90)
+    area = present(logit_auc_interval(row.auc, row.auc_se, 0.90))
     assert (row.auc_low, row.auc_high) == pytest.approx((area.low, area.high))
     own_only, other_only = (top & ~other & converted).sum(), (other & ~top & converted).sum()
     assert (row.only_own_top, row.only_baseline_top) == pytest.approx((own_only, other_only))
-    difference = bonett_price_lift_difference(own_only, other_only, conversions, count, count / 10, 0.90)
+    difference = present(bonett_price_lift_difference(own_only, other_only, conversions, count, count / 10, 0.90))
     found = (row.lift_difference, row.lift_difference_low, row.lift_difference_high)
     assert found == pytest.approx((difference.estimate, difference.low, difference.high))
-    paired = auc_difference(own, baseline, converted, 0.90)
+    paired = present(auc_difference(own, baseline, converted, 0.90))
     found = (row.auc_difference, row.auc_difference_low, row.auc_difference_high)
     assert found == pytest.approx((paired.estimate, paired.low, paired.high))
 
@@ -123,7 +125,8 @@ def test_the_cohorts_own_figures_are_the_same_for_both_versions():
         assert row.live_share == pytest.approx(0.75)
         assert row.longest_silence_days == (DAY - timedelta(days=3) - MONDAY).days - 1
     assert (rows[CANDIDATE].evidence.top_decile_churn, rows[BASELINE].evidence.top_decile_churn) == (0.25, None)
-    assert (rows[CANDIDATE].evidence.model_sha256, rows[BASELINE].evidence.model_sha256) == ("a" * 64, "b" * 64)
+    named = {version: (row.evidence.model_sha256, row.evidence.bundle_sha256) for version, row in rows.items()}
+    assert named == {CANDIDATE: A, BASELINE: B}
 
 
 def test_the_baseline_is_compared_with_nobody():
@@ -163,7 +166,7 @@ def test_without_leads_only_the_counts_are_known():
 def test_without_conversions_the_decile_converts_at_nothing_and_lift_is_unknown():
     row = judged(*made(np.arange(50), np.arange(50), np.zeros(50)))[CANDIDATE].evidence
     assert (row.conversions, row.top_decile_conversion, row.base_rate) == (0, 0.0, 0.0)
-    assert row.top_decile_conversion_high == pytest.approx(wilson(0, 5, 0.90).high)
+    assert row.top_decile_conversion_high == pytest.approx(present(wilson(0, 5, 0.90)).high)
     assert {row.lift, row.lift_high, row.auc, row.auc_se, row.lift_difference, row.auc_difference} == {None}
 
 
@@ -185,10 +188,19 @@ def test_one_score_for_everybody_is_a_lift_of_one_and_an_area_of_one_half():
     assert (row.lift, row.auc, row.auc_low, row.auc_high) == pytest.approx((1.0, 0.5, 0.5, 0.5))
 
 
-def test_several_artifacts_are_named_as_none():
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(Artifact("c" * 64, "d" * 64), id="another booster"),
+        pytest.param(Artifact("a" * 64, "d" * 64), id="the same booster with another list"),
+        pytest.param(Artifact("a" * 64, None), id="the same booster with an unknown list"),
+    ],
+)
+def test_several_artifacts_are_named_as_none(other):
     cohort, versions = made(*of_normal(count=100))
-    versions[CANDIDATE] = replace(versions[CANDIDATE], models=("a" * 64, "c" * 64))
-    assert judged(cohort, versions)[CANDIDATE].evidence.model_sha256 is None
+    versions[CANDIDATE] = replace(versions[CANDIDATE], artifacts=frozenset({A, other}))
+    row = judged(cohort, versions)[CANDIDATE].evidence
+    assert (row.model_sha256, row.bundle_sha256) == (None, None)
 
 
 # --- other rankings ------------------------------------------------------------------------------------------------
@@ -296,10 +308,14 @@ def test_scores_are_taken_in_the_order_of_the_cohort():
             "deprioritize": [True, False, False],
             "retrospective": [False, True, False],
             "model_sha256": ["x", "y", "x"],
+            "scored_on": [MONDAY, MONDAY, DAY],
         }
     )
-    found = served(table, np.array([2, 0]))
-    assert (found.score.tolist(), found.decile.tolist(), found.models) == ([0.3, 0.1], [3, 1], ("x",))
+    x, y, z = Artifact("x", "1"), Artifact("y", "2"), Artifact("x", "3")
+    found = served(table, np.array([2, 0]), {MONDAY: {x, y}, DAY: {x}})
+    assert (found.score.tolist(), found.decile.tolist()) == ([0.3, 0.1], [3, 1])
+    assert found.artifacts == {x}
+    assert served(table, np.array([2, 0]), {MONDAY: {x, y}, DAY: {z}}).artifacts == {x, z}
     assert (found.deprioritize.tolist(), found.retrospective.tolist()) == ([False, True], [False, False])
 
 
@@ -323,13 +339,12 @@ def test_a_sound_cohort_says_how_large_it_is():
     [
         ({}, {"rollback": 9999}, "conversions"),
         ({"uncovered": 999}, {}, "no score in time"),
-        ({}, {"max_silent_days": 3}, "no call was recorded"),
     ],
-    ids=["few", "uncovered", "silent"],
+    ids=["few", "uncovered"],
 )
 def test_what_a_cohort_lacks_is_named(change, numbers, said):
     cohort, versions = made(*of_normal())
-    found = findings(replace(cohort, **change), versions, **({"max_silent_days": 99} | numbers))[COHORT_SOUND]
+    found = findings(replace(cohort, **change), versions, **(numbers))[COHORT_SOUND]
     assert not found.passed
     assert len(found.details) == 2
     assert said in found.details[0]

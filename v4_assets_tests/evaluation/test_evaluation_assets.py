@@ -16,21 +16,23 @@ from v4_assets.clock import Clock
 from v4_assets.config.environment import load
 from v4_assets.evaluation import assets
 from v4_assets.evaluation.evidence import digest
+from v4_assets.judgements import ERROR, CheckResult, Judgement, record
 from v4_assets.partitions import daily_partitions
 from v4_assets.production.decision import GATE_NAMES, Gate, Verdict
 from v4_assets.production.events import Event
-from v4_assets.production.store import adopt
+from v4_assets.production.given import permit_replacement
+from v4_assets.production.production_row import adopt
 from v4_assets.resources import registry
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.cohort_worlds import (
     BASELINE,
     CANDIDATE,
     VERSIONS,
-    House,
-    World,
+    CohortWarehouse,
+    CohortWorld,
     at,
+    cohort_warehouse,
     evaluation,
-    house,
     random_world,
 )
 
@@ -39,30 +41,32 @@ NUMBERS = evaluation(promotion=12, rollback=8)
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def world() -> CohortWorld:
     return random_world(random.Random("assets"), DAY, NUMBERS, leads=250)
 
 
 @pytest.fixture
-def filled(tmp_path: Path, world: World) -> Iterator[House]:
+def filled(tmp_path: Path, world: CohortWorld) -> Iterator[CohortWarehouse]:
     """A warehouse with a world, the baseline adopted."""
-    made = house(tmp_path, NUMBERS)
+    made = cohort_warehouse(tmp_path, NUMBERS)
     bundles = registry(load({"V4_HOME": str(tmp_path)}))
-    made = House(made.warehouse, made.rollout, replace(made.store, registry=bundles))
+    made = replace(made, store=replace(made.store, registry=bundles))
     with made.warehouse.session():
         made.fill(world)
         adopt(made.store, made.rollout, Clock(at(date(2025, 11, 20))))
         yield made
 
 
-def run(house: House, *, now: date = DAY, keys: tuple[str, ...] = ("outcomes", "comparison"), **tags: Any) -> Any:
+def run(
+    cohorts: CohortWarehouse, *, now: date = DAY, keys: tuple[str, ...] = ("outcomes", "comparison"), **tags: Any
+) -> Any:
     """Materialize the day's assets of the group."""
-    days = daily_partitions(house.rollout.first_day)
+    days = daily_partitions(cohorts.rollout.first_day)
     made = {
-        "outcomes": assets.lead_outcomes(house.rollout, days),
-        "comparison": assets.lift_comparison(house.rollout, days),
+        "outcomes": assets.lead_outcomes(cohorts.rollout, days),
+        "comparison": assets.lift_comparison(cohorts.rollout, days),
     }
-    resources = {"store": house.store, "clock": Clock(at(now, 6, 30))}
+    resources = {"store": cohorts.store, "clock": Clock(at(now, 6, 30))}
     partition = None if tags.get("dagster/asset_partition_range_start") else DAY.isoformat()
     return dg.materialize(
         [made[key] for key in keys], partition_key=partition, resources=resources, tags=tags, raise_on_error=False
@@ -74,11 +78,11 @@ def said(result: Any) -> dict[str, dg.AssetCheckEvaluation]:
     return {one.check_name: one for one in found if one.asset_key == dg.AssetKey(tables.LIFT_COMPARISON)}
 
 
-def stored(house: House, key: str) -> list[dict[str, Any]]:
-    table = house.store.catalogue[key]
+def stored(cohorts: CohortWarehouse, key: str) -> list[dict[str, Any]]:
+    table = cohorts.store.catalogue[key]
     order = "1, 2, 3, 4, 5" if key == tables.LIFT_BY_DECILE else "1, 2, 3"
     query = Query(key, f"SELECT * FROM {table.full_name} WHERE prediction_date = @day ORDER BY {order}", {"day": DAY})
-    return house.warehouse.read(query).to_pylist()
+    return cohorts.warehouse.read(query).to_pylist()
 
 
 def error(result: Any) -> str:
@@ -114,22 +118,21 @@ def test_a_day_is_compared_for_both_questions_and_by_every_ranking(filled):
 def test_every_gate_and_check_answers_and_none_of_them_blocks(filled):
     result = run(filled)
     found = said(result)
-    assert set(found) == {*GATE_NAMES, "cohort_sound", "rankings_agree"}
+    assert set(found) == {*GATE_NAMES, "closes_hold", "cohort_sound", "early_warning", "rankings_agree"}
     assert {one.blocking for one in found.values()} == {False}
     evidence = filled.store.comparisons(DAY, DAY)
     assert {found[name].metadata["evidence_sha256"].value for name in GATE_NAMES} == {digest(evidence)}
-    candidate = next(row for row in evidence if (row.question, row.version) == ("rollback", CANDIDATE))
+    live = next(row for row in evidence if (row.question, row.version) == ("rollback", BASELINE))
     lift = found["top_decile_lift"]
-    assert lift.metadata["actual"].value == pytest.approx(candidate.lift)
+    assert lift.metadata["actual"].value == pytest.approx(live.lift)
     assert lift.metadata["threshold"].value == 1.5
     assert lift.metadata["cohort"].value == (
-        f"contacted {candidate.cohort_from} to {candidate.cohort_to}: {candidate.leads} leads, "
-        f"{candidate.conversions} conversions"
+        f"contacted {live.cohort_from} to {live.cohort_to}: {live.leads} leads, {live.conversions} conversions"
     )
     assert Verdict[str(lift.metadata["verdict"].value)].name == lift.metadata["verdict"].value
     assert lift.passed == (lift.metadata["verdict"].value == "PASS")
     assert found["cohort_sound"].metadata["expected"].value == "12 and 8 conversions"
-    assert f"rollback: {candidate.conversions} conversions" in str(found["cohort_sound"].metadata["actual"].value)
+    assert f"rollback: {live.conversions} conversions" in str(found["cohort_sound"].metadata["actual"].value)
 
 
 def test_the_page_plots_plain_floats_and_shows_the_deciles(filled):
@@ -158,10 +161,10 @@ def test_the_version_live_before_the_first_event_is_the_one_adopted(filled):
         event(1, "adopted", BASELINE, date(2025, 11, 20)),
         event(2, "promotion_started", CANDIDATE, date(2025, 11, 25), previous=BASELINE),
     ]
-    live = filled.evaluator(DAY, events=events)._occasion().live
+    live = filled.evaluator(DAY, events=events).occasion().live
     assert live[date(2025, 11, 17)] == live[date(2025, 11, 24)] == BASELINE
     assert live[date(2025, 11, 25)] == live[date(2025, 12, 1)] == CANDIDATE
-    assert filled.evaluator(DAY)._occasion().live == {}
+    assert filled.evaluator(DAY).occasion().live == {}
 
 
 def test_churn_is_the_share_of_the_top_decile_that_is_new_in_it(filled, world):
@@ -194,7 +197,9 @@ def test_a_day_evaluated_later_says_so(filled):
 def test_a_later_evaluation_of_the_same_day_finds_the_same(filled):
     run(filled)
     before = filled.store.comparisons(DAY, DAY)
-    tags: dict[str, Any] = {"v4/replace_live": "to see"}
+    name = filled.store.catalogue[tables.LIFT_COMPARISON].name
+    permission = permit_replacement(filled.store, DAY, "to see", {name}, at(DAY), "ada")
+    tags: dict[str, Any] = {"v4/replace_live": permission}
     run(filled, now=DAY + timedelta(days=3), **tags)
     after = filled.store.comparisons(DAY, DAY)
 
@@ -236,11 +241,11 @@ def test_evidence_whose_inputs_were_replaced_is_not_quietly_renewed(filled, tabl
 
 def test_other_numbers_for_the_cohort_are_refused_and_other_thresholds_are_not(filled):
     run(filled)
-    milder = filled.rollout.evaluation.model_copy(update={"max_uncovered_share": 0.5, "max_silent_days": 30})
-    changed = House(filled.warehouse, filled.rollout.model_copy(update={"evaluation": milder}), filled.store)
+    milder = filled.rollout.evaluation.model_copy(update={"max_uncovered_share": 0.5, "silent_calls": 30.0})
+    changed = replace(filled, rollout=filled.rollout.model_copy(update={"evaluation": milder}))
     assert run(changed).success
     longer = filled.rollout.evaluation.model_copy(update={"min_days": 5})
-    changed = House(filled.warehouse, filled.rollout.model_copy(update={"evaluation": longer}), filled.store)
+    changed = replace(filled, rollout=filled.rollout.model_copy(update={"evaluation": longer}))
     assert "was written on its own day" in error(run(changed, keys=("comparison",)))
 
 
@@ -339,9 +344,11 @@ def test_every_gate_says_what_it_asks():
 # --- days in parallel ----------------------------------------------------------------------------------------------
 
 
-def lineage_scored(house: House, days: list[date], *, retrospective: Collection[date] = (), failed: Any = None):
+def lineage_scored(
+    cohorts: CohortWarehouse, days: list[date], *, retrospective: Collection[date] = (), failed: Any = None
+):
     """Both versions' whole lineage written on these days and judged."""
-    rows, catalogue = [], house.store.catalogue
+    rows, catalogue = [], cohorts.store.catalogue
     keys = sorted({key for version in VERSIONS for key in catalogue.lineage(version)})
     for day in days:
         for key in keys:
@@ -357,22 +364,20 @@ def lineage_scored(house: House, days: list[date], *, retrospective: Collection[
                     "definition_sha256": "0" * 64,
                 }
             )
-    house.put(tables.PARTITION_WRITES, rows)
-    writes = house.store.latest_writes(days[0], days[-1])
-    judged = [
-        verdicts.Verdict(write, ("values_allowed",) if (name, day) == failed else (), at(day), f"run {day}")
-        for (name, day), write in writes.items()
-    ]
+    cohorts.put(tables.PARTITION_WRITES, rows)
+    writes = cohorts.store.latest_writes(days[0], days[-1])
+
+    def judged(name: str, day: date) -> Judgement:
+        verdict = Verdict.FAIL if (name, day) == failed else Verdict.PASS
+        found = CheckResult("values_allowed", verdict, ERROR, "told", blocking=True)
+        return Judgement(name, day, 1, {}, f"run {day}", at(day), (found,))
+
     looked = catalogue[tables.SOURCE_OBSERVATIONS].name
-    judged += [
-        verdicts.Verdict(replace(judged[0].write, table_name=looked, prediction_date=day), (), at(day), f"run {day}")
-        for day in days
-    ]
-    verdicts.record(house.store, judged)
+    record(cohorts.store, [judged(name, day) for name, day in [*writes, *((looked, day) for day in days)]])
 
 
-def parallel(house: House, since: date | None, versions: tuple[str, ...] = VERSIONS) -> int:
-    return verdicts.live_parallel_days(house.store, versions, since=since, until=DAY)
+def parallel(cohorts: CohortWarehouse, since: date | None, versions: tuple[str, ...] = VERSIONS) -> int:
+    return verdicts.live_parallel_days(cohorts.store, versions, since=since, until=DAY)
 
 
 def test_days_in_parallel_are_those_on_which_everything_was_live_and_passed(filled):

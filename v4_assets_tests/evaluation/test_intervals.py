@@ -21,6 +21,7 @@ from v4_assets.evaluation.intervals import (
     wilson_bounds,
 )
 from v4_assets.evaluation.metrics import auc_standard_error, decile_membership
+from v4_assets_tests.fixtures.narrow import present
 
 LEVELS = st.floats(0.01, 0.99)
 HISTORIES = 4000
@@ -52,7 +53,7 @@ def test_an_impossible_level_is_refused(level):
 
 
 def test_the_level_of_even_odds_is_a_point():
-    found = wilson(30, 100, 0.0)
+    found = present(wilson(30, 100, 0.0))
     assert (found.estimate, found.low, found.high) == pytest.approx((0.3, 0.3, 0.3))
 
 
@@ -69,14 +70,14 @@ def test_the_level_of_even_odds_is_a_point():
     ],
 )
 def test_wilson_gives_the_published_values(successes, trials, low, high):
-    found = wilson(successes, trials, 0.95)
+    found = present(wilson(successes, trials, 0.95))
     assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
 
 
 @given(st.integers(0, 60), st.integers(1, 60), LEVELS)
 def test_an_end_of_wilson_is_where_the_score_test_stops_rejecting(successes, trials, level):
     assume(0 < successes < trials)
-    found = wilson(successes, trials, level)
+    found = present(wilson(successes, trials, level))
     z = 2 * (found.estimate - found.low) / (2 * np.sqrt(found.low * (1 - found.low) / trials))
     other = (found.high - found.estimate) / np.sqrt(found.high * (1 - found.high) / trials)
     assert z == pytest.approx(other)
@@ -85,7 +86,7 @@ def test_an_end_of_wilson_is_where_the_score_test_stops_rejecting(successes, tri
 @given(st.floats(0, 40), st.floats(0.01, 40), LEVELS)
 def test_wilson_holds_its_estimate_and_stays_a_rate(successes, trials, level):
     assume(successes <= trials)
-    found = wilson(successes, trials, level)
+    found = present(wilson(successes, trials, level))
     assert 0 <= found.low <= found.estimate + 1e-12
     assert found.estimate - 1e-12 <= found.high <= 1
 
@@ -93,7 +94,7 @@ def test_wilson_holds_its_estimate_and_stays_a_rate(successes, trials, level):
 @given(st.floats(0, 40), st.floats(1, 40), LEVELS, LEVELS)
 def test_more_confidence_is_a_wider_interval(successes, trials, level, other):
     assume(successes <= trials)
-    narrow, wide = (wilson(successes, trials, one) for one in sorted((level, other)))
+    narrow, wide = (present(wilson(successes, trials, one)) for one in sorted((level, other)))
     assert wide.low <= narrow.low + 1e-12
     assert narrow.high <= wide.high + 1e-12
 
@@ -101,7 +102,7 @@ def test_more_confidence_is_a_wider_interval(successes, trials, level, other):
 @given(st.integers(0, 40), st.integers(1, 40), LEVELS)
 def test_wilson_of_the_failures_is_the_mirror_image(successes, trials, level):
     assume(successes <= trials)
-    found, mirrored = wilson(successes, trials, level), wilson(trials - successes, trials, level)
+    found, mirrored = present(wilson(successes, trials, level)), present(wilson(trials - successes, trials, level))
     assert (found.low, found.high) == pytest.approx((1 - mirrored.high, 1 - mirrored.low))
 
 
@@ -109,7 +110,7 @@ def test_without_trials_nothing_is_said():
     assert wilson(0, 0, 0.9) is None
     low, high = wilson_bounds(np.array([0, 1]), np.array([0, 2]), 0.9)
     assert np.isnan([low[0], high[0]]).all()
-    assert (low[1], high[1]) == pytest.approx((wilson(1, 2, 0.9).low, wilson(1, 2, 0.9).high))
+    assert (low[1], high[1]) == pytest.approx((present(wilson(1, 2, 0.9)).low, present(wilson(1, 2, 0.9)).high))
 
 
 @pytest.mark.parametrize("successes", [-1, 3])
@@ -124,13 +125,13 @@ def test_impossible_counts_are_refused(successes):
 
 
 def test_the_interval_of_lift_is_wilsons_of_the_conversions_share_scaled():
-    found, share = lift_interval(30, 150, 3900, 390, 0.9), wilson(30, 150, 0.9)
+    found, share = present(lift_interval(30, 150, 3900, 390, 0.9)), present(wilson(30, 150, 0.9))
     assert (found.estimate, found.low, found.high) == pytest.approx((2.0, 10 * share.low, 10 * share.high))
 
 
 def test_the_upper_bound_the_rollback_rule_uses():
     # Lift 1.2 on 150 conversions: z = 0.8416, centre (18 + z²/2) / (150 + z²), half z/(150 + z²) * sqrt(15.84 + z²/4).
-    found = lift_interval(18, 150, 3900, 390, one_sided(0.80))
+    found = present(lift_interval(18, 150, 3900, 390, one_sided(0.80)))
     assert found.high == pytest.approx(10 * (18.35415 + 0.84162 * np.sqrt(15.84 + 0.17708)) / 150.70833, abs=1e-4)
     assert 1.2 < found.high < 1.5
 
@@ -175,7 +176,7 @@ def test_conversion_intervals_hold_the_truth_as_often_as_they_say(leads):
 def test_the_logit_interval_by_hand():
     # logit 0.8 = ln 4; half = 1.64485 * 0.05 / 0.16.
     half = 1.6448536 * 0.05 / 0.16
-    found = logit_auc_interval(0.8, 0.05, 0.90)
+    found = present(logit_auc_interval(0.8, 0.05, 0.90))
     assert found.low == pytest.approx(4 / (4 + np.exp(half)))
     assert found.high == pytest.approx(4 / (4 + np.exp(-half)))
     assert found.estimate == 0.8
@@ -195,7 +196,7 @@ def test_equal_scores_have_an_auc_of_one_half_without_doubt():
 
 @given(st.floats(0.01, 0.99), st.floats(0, 0.3), LEVELS)
 def test_the_logit_interval_holds_its_estimate_and_stays_an_area(auc, se, level):
-    found = logit_auc_interval(auc, se, level)
+    found = present(logit_auc_interval(auc, se, level))
     assert 0 <= found.low <= auc + 1e-9
     assert auc - 1e-9 <= found.high <= 1
 
@@ -231,7 +232,7 @@ def test_bonett_and_price_by_hand():
 
 
 def test_the_difference_in_lift_is_the_scaled_difference_of_shares():
-    found = bonett_price_lift_difference(20, 10, 100, 2500, 250, 0.95)
+    found = present(bonett_price_lift_difference(20, 10, 100, 2500, 250, 0.95))
     low, high = bonett_price_bounds(20, 10, 100, 0.95)
     assert (found.estimate, found.low, found.high) == pytest.approx((1.0, 10 * low, 10 * high))
 
@@ -249,8 +250,8 @@ def test_more_disagreements_than_conversions_are_refused():
 def test_exchanging_the_versions_turns_the_difference_around(own, other, agreed, level):
     conversions = own + other + agreed
     assume(conversions)
-    found = bonett_price_lift_difference(own, other, conversions, 1000, 100, level)
-    turned = bonett_price_lift_difference(other, own, conversions, 1000, 100, level)
+    found = present(bonett_price_lift_difference(own, other, conversions, 1000, 100, level))
+    turned = present(bonett_price_lift_difference(other, own, conversions, 1000, 100, level))
     assert (found.estimate, found.low, found.high) == pytest.approx((-turned.estimate, -turned.high, -turned.low))
     assert -10 <= found.low <= found.high <= 10
 
@@ -281,6 +282,6 @@ def test_the_share_of_conversions_in_the_decile_is_what_the_interval_is_about():
         scores = rng.random(leads)
         converted = rng.random(leads) < np.where(scores >= 0.9, 0.08, 0.04 * (10 - truth) / 9)
         top = decile_membership(scores)[9]
-        found = lift_interval(float(top @ converted), int(converted.sum()), leads, leads / 10, 0.90)
+        found = present(lift_interval(float(top @ converted), int(converted.sum()), leads, leads / 10, 0.90))
         hits += found.low <= truth <= found.high
     assert 86 <= 100 * hits / 600 <= 94

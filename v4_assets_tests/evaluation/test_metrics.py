@@ -20,6 +20,7 @@ from v4_assets.evaluation.metrics import (
     membership,
     top_decile_lift,
 )
+from v4_assets_tests.fixtures.narrow import present
 
 LEADS = st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.9]), st.booleans()), min_size=1, max_size=60)
 
@@ -191,7 +192,7 @@ def test_the_error_of_a_difference_is_delongs_by_definition(leads):
     difference = float(np.mean(first[0]) - np.mean(second[0]))
     error = np.sqrt(variance([np.subtract(*parts) for parts in zip(first, second, strict=True)]))
     assume(error > 1e-6)
-    found = auc_difference(own, other, converted, 0.90)
+    found = present(auc_difference(own, other, converted, 0.90))
     assert found.estimate == pytest.approx(difference, abs=1e-12)
     assert found.low == pytest.approx(max(-1, difference - 1.6448536 * error), abs=1e-6)
     assert found.high == pytest.approx(min(1, difference + 1.6448536 * error), abs=1e-6)
@@ -235,7 +236,7 @@ def test_the_paired_interval_holds_the_true_difference_as_often_as_it_says():
     for _ in range(histories):
         shared = rng.normal(size=1500)
         own, other = ((shared + rng.normal(size=1500)) / np.sqrt(2) + shift * converted for shift in shifts)
-        found = auc_difference(own, other, converted, 0.90)
+        found = present(auc_difference(own, other, converted, 0.90))
         hits += found.low <= truth <= found.high
     assert 87 <= 100 * hits / histories <= 93
 

@@ -7,7 +7,7 @@ import hashlib
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -16,13 +16,12 @@ import pytest
 
 from v4_assets import sql, tables
 from v4_assets.clock import cutoff
-from v4_assets.config.environment import load
 from v4_assets.sql import Query
-from v4_assets.tables import Catalogue
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.fixtures import reference, worlds
-from v4_assets_tests.fixtures.reference import Row, World
+from v4_assets_tests.fixtures.reference import Row, SourceRows
+from v4_assets_tests.fixtures.warehouses import ProjectWarehouse, default_catalogue
 
 WORLDS_PER_DAY = range(15)
 FEW = range(4)
@@ -34,49 +33,47 @@ DAY = date(2025, 6, 15)
 ONE_DAY = timedelta(days=1)
 ADVISOR, FIRM, OTHER_FIRM, NEW_FIRM = 1001, 10, 11, 99
 LEAD_ID = "00Q000000000000001"
+LATEST = "LATEST_REGISTERED_EMPLOYMENT"
 
 
-@dataclass(frozen=True)
-class House:
-    """A warehouse with the four sources, and the daily SQL computed on the spot from whatever they hold."""
-
-    warehouse: DuckDBWarehouse
-    catalogue: Catalogue
-
-    def fill(self, world: World) -> None:
-        for key, rows in worlds.tables(world).items():
-            self.warehouse.replace_table(self.catalogue[key], rows.to_batches())
-
-    def rows(self, name: str, day: date) -> dict[str, Row]:
-        """sql/NAME.sql of the day: lead_id -> columns. Every lead must come once."""
-        params = {"prediction_date": day, "cutoff": cutoff(day), "retrospective": False}
-        if name == tables.SCORED_LEADS:
-            query = self.catalogue.query(name, params)
-        else:
-            query = sql.compose(name, [(key, key) for key in tables.SHARED], self.catalogue.names(), params)
-        found = self.warehouse.read(query).to_pylist()
-        by_lead = {row["lead_id"]: row for row in found}
-        assert len(by_lead) == len(found)
-        return by_lead
-
-    def features(self, world: World, day: date = DAY) -> Row:
-        """Both versions' features of the world's one lead."""
-        self.fill(world)
-        return {key: value for name in VERSIONS.values() for key, value in self.rows(name, day)[LEAD_ID].items()}
+def fill(project: ProjectWarehouse, world: SourceRows) -> None:
+    """Replace the four sources by those of the world."""
+    for key, rows in worlds.tables(world).items():
+        project.warehouse.replace_table(project.catalogue[key], rows.to_batches())
 
 
-def new_house(folder: Path) -> House:
-    catalogue = load({"V4_HOME": str(folder)}).rollout.catalogue
-    house = House(DuckDBWarehouse(path=str(folder / "warehouse.duckdb")), catalogue)
-    house.warehouse.create(catalogue.values())
-    return house
+def computed_rows(project: ProjectWarehouse, name: str, day: date, retrospective: bool = False) -> dict[str, Row]:
+    """sql/NAME.sql of the day, computed from what the sources hold: lead_id -> columns. Every lead must come once."""
+    params = {"prediction_date": day, "cutoff": cutoff(day), "retrospective": retrospective}
+    if name == tables.SCORED_LEADS:
+        query = project.catalogue.query(name, params)
+    else:
+        query = sql.compose(name, [(key, key) for key in tables.SHARED], project.catalogue.names(), params)
+    found = project.warehouse.read(query).to_pylist()
+    by_lead = {row["lead_id"]: row for row in found}
+    assert len(by_lead) == len(found)
+    return by_lead
+
+
+def features_of(project: ProjectWarehouse, world: SourceRows, day: date = DAY) -> Row:
+    """Both versions' features of the world's one lead."""
+    fill(project, world)
+    rows = [computed_rows(project, name, day)[LEAD_ID] for name in VERSIONS.values()]
+    return {key: value for row in rows for key, value in row.items()}
+
+
+def new_project(folder: Path) -> ProjectWarehouse:
+    """A warehouse with every table, empty."""
+    project = ProjectWarehouse(DuckDBWarehouse(path=str(folder / "warehouse.duckdb")), default_catalogue())
+    project.warehouse.create(project.catalogue.values())
+    return project
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    house = new_house(tmp_path_factory.mktemp("house"))
-    with house.warehouse.session():
-        yield house
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectWarehouse]:
+    project = new_project(tmp_path_factory.mktemp("project"))
+    with project.warehouse.session():
+        yield project
 
 
 # --- random worlds -------------------------------------------------------------------------------------------------
@@ -110,16 +107,17 @@ def differences(found: dict[str, Row], expected: dict[str, Row]) -> list[str]:
 )
 @pytest.mark.parametrize("day", worlds.INTERESTING_DAYS, ids=str)
 def test_every_lead_and_feature_of_random_worlds_is_what_the_reference_says(tmp_path, day, seeds):
-    house, compared = new_house(tmp_path), 0
-    with house.warehouse.session():
+    project, compared = new_project(tmp_path), 0
+    with project.warehouse.session():
         for seed in seeds:
             world = worlds.random_world(random.Random(f"{day} {seed}"), day)
-            house.fill(world)
-            scored = house.rows(tables.SCORED_LEADS, day)
-            assert differences(scored, reference.scored_leads(world, day)) == [], f"scored_leads, seed {seed}"
+            fill(project, world)
+            late = seed % 2 == 1
+            scored = computed_rows(project, tables.SCORED_LEADS, day, late)
+            assert differences(scored, reference.scored_leads(world, day, late)) == [], f"scored_leads, seed {seed}"
             for version, name in VERSIONS.items():
-                found = house.rows(name, day)
-                assert differences(found, reference.features(world, day, version)) == [], f"{name}, seed {seed}"
+                found = computed_rows(project, name, day, late)
+                assert differences(found, reference.features(world, day, version, late)) == [], f"{name}, seed {seed}"
                 assert {row["advisor_crd"] for row in found.values()} == {row["advisor_crd"] for row in scored.values()}
             compared += len(scored)
     assert compared > len(seeds) * 10
@@ -172,22 +170,23 @@ MIDNIGHTS = [
 
 
 @pytest.mark.parametrize(("day", "midnight"), MIDNIGHTS)
-def test_a_lead_is_scored_when_contacted_before_and_not_called_before_new_york_midnight(house, day, midnight):
+def test_a_lead_is_scored_when_contacted_before_and_not_called_before_new_york_midnight(project, day, midnight):
     before = midnight - timedelta(microseconds=1)
-    house.fill(
-        World(
+    fill(
+        project,
+        SourceRows(
             [
-                lead(Id="contacted before", stage_entered_contacting__c=before),
-                lead(Id="contacted at", stage_entered_contacting__c=midnight),
-                lead(Id="called before", Stage_Entered_Call_Scheduled__c=before),
-                lead(Id="called at", Stage_Entered_Call_Scheduled__c=midnight),
-                lead(Id="never contacted", stage_entered_contacting__c=None),
+                lead(Id="00QContactedBefore", stage_entered_contacting__c=before),
+                lead(Id="00Q0000ContactedAt", stage_entered_contacting__c=midnight),
+                lead(Id="00Q000CalledBefore", Stage_Entered_Call_Scheduled__c=before),
+                lead(Id="00Q0000000CalledAt", Stage_Entered_Call_Scheduled__c=midnight),
+                lead(Id="00QNeverContacted0", stage_entered_contacting__c=None),
             ]
-        )
+        ),
     )
-    scored = house.rows("scored_leads", day)
-    assert sorted(scored) == ["called at", "contacted before"]
-    assert scored["contacted before"]["contacted_on"] == day - ONE_DAY
+    scored = computed_rows(project, "scored_leads", day)
+    assert sorted(scored) == ["00Q0000000CalledAt", "00QContactedBefore"]
+    assert scored["00QContactedBefore"]["contacted_on"] == day - ONE_DAY
 
 
 @pytest.mark.parametrize(
@@ -195,8 +194,22 @@ def test_a_lead_is_scored_when_contacted_before_and_not_called_before_new_york_m
     [
         pytest.param({"FA_CRD__c": "1001"}, (1001, 0, 0), id="plain"),
         pytest.param({"FA_CRD__c": " CRD# 10-01 "}, (1001, 0, 0), id="stray-characters"),
-        pytest.param({"FA_CRD__c": "9223372036854775807"}, (2**63 - 1, 0, 0), id="largest-64-bit-crd"),
+        pytest.param({"FA_CRD__c": "999999999999999999"}, (10**18 - 1, 0, 0), id="largest-crd"),
+        pytest.param({"FA_CRD__c": "1000000000000000000"}, (None, 0, 0), id="19-digits"),
+        pytest.param({"FA_CRD__c": "0000000000000001001"}, (None, 0, 0), id="19-digits-with-zeros"),
         pytest.param({"FA_CRD__c": "9223372036854775808"}, (None, 0, 0), id="overflowed-crd"),
+        pytest.param({"FA_CRD__c": "1001.0"}, (1001, 0, 0), id="decimal-of-an-export"),
+        pytest.param({"FA_CRD__c": "CRD 1001.000 (FINRA)"}, (1001, 0, 0), id="decimal-in-a-text"),
+        pytest.param({"FA_CRD__c": "1001.5"}, (None, 0, 0), id="another-decimal"),
+        pytest.param({"FA_CRD__c": "1001.05"}, (None, 0, 0), id="another-decimal-with-a-zero"),
+        pytest.param({"FA_CRD__c": "1001,0"}, (None, 0, 0), id="decimal-comma"),
+        pytest.param({"FA_CRD__c": "1,001"}, (1001, 0, 0), id="thousands"),
+        pytest.param({"FA_CRD__c": "1.001E+3"}, (None, 0, 0), id="exponent"),
+        pytest.param({"FA_CRD__c": "1e3"}, (None, 0, 0), id="bare-exponent"),
+        pytest.param({"FA_CRD__c": "0"}, (None, 0, 0), id="zero"),
+        pytest.param({"FA_CRD__c": "\u00a0"}, None, id="no-break-space"),
+        pytest.param({"FA_CRD__c": "\u200b\x0b"}, None, id="nothing-to-see"),
+        pytest.param({"Email": "\u00a0"}, (1001, 0, 0), id="blank-email"),
         pytest.param({"FA_CRD__c": "n/a"}, (None, 0, 0), id="no-digits"),
         pytest.param({"FA_CRD__c": "\t"}, None, id="blank-crd"),
         pytest.param({"FA_CRD__c": None}, None, id="null-crd"),
@@ -206,19 +219,20 @@ def test_a_lead_is_scored_when_contacted_before_and_not_called_before_new_york_m
         pytest.param({"Company": "Sav vy"}, (1001, 0, 0), id="other-company"),
     ],
 )
-def test_a_scored_lead_carries_its_crd_and_contact_flags(house, columns, expected):
-    house.fill(World([lead(**columns)]))
+def test_a_scored_lead_carries_its_crd_and_contact_flags(project, columns, expected):
+    fill(project, SourceRows([lead(**columns)]))
     found = [
-        (row["advisor_crd"], row["has_email"], row["has_linkedin"]) for row in house.rows("scored_leads", DAY).values()
+        (row["advisor_crd"], row["has_email"], row["has_linkedin"])
+        for row in computed_rows(project, "scored_leads", DAY).values()
     ]
     assert found == ([] if expected is None else [expected])
 
 
 @pytest.mark.parametrize("crd", [pytest.param("n/a", id="no-digits"), pytest.param("9" * 19, id="overflowed")])
-def test_a_lead_without_a_usable_crd_is_scored_with_every_firm_feature_at_its_missing_value(house, crd):
-    world = World([lead(FA_CRD__c=crd, Email="a@example.com")], [contact()], [job(date(2020, 1, 1))])
-    house.fill(world)
-    old, new = (house.rows(name, DAY)[LEAD_ID] for name in VERSIONS.values())
+def test_a_lead_without_a_usable_crd_is_scored_with_every_firm_feature_at_its_missing_value(project, crd):
+    world = SourceRows([lead(FA_CRD__c=crd, Email="a@example.com")], [contact()], [job(date(2020, 1, 1))])
+    fill(project, world)
+    old, new = (computed_rows(project, name, DAY)[LEAD_ID] for name in VERSIONS.values())
     assert old["advisor_crd"] is new["advisor_crd"] is None
     assert [old[name] for name in reference.FEATURES["v4.0.0"]] == [
         *("Unknown", "0-5", 1, "Stable", 0, 0, "Unknown", 0, 0, 0, 1, 0, 0, 0)
@@ -229,13 +243,28 @@ def test_a_lead_without_a_usable_crd_is_scored_with_every_firm_feature_at_its_mi
     ]
 
 
-def test_equal_scores_are_ordered_by_a_salted_hash_of_the_lead_id_alone(house):
+def test_equal_scores_are_ordered_by_a_salted_hash_of_the_lead_id_alone(project):
     ids = [f"00Q{number:015d}" for number in range(200)]
-    house.fill(World([lead(Id=one, Email="a@example.com" if one.endswith("7") else None) for one in ids]))
+    fill(project, SourceRows([lead(Id=one, Email="a@example.com" if one.endswith("7") else None) for one in ids]))
     hashed = {one: int(hashlib.md5(f"v4-tie-break:{one}".encode()).hexdigest()[:15], 16) for one in ids}
     for name in ("scored_leads", *VERSIONS.values()):
-        assert {one: row["tie_break"] for one, row in house.rows(name, DAY).items()} == hashed
+        assert {one: row["tie_break"] for one, row in computed_rows(project, name, DAY).items()} == hashed
     assert sorted(ids, key=hashed.__getitem__) != ids
+
+
+@pytest.mark.parametrize(
+    ("written", "listed"),
+    [
+        (["001A0000006Vm9r"], ["001A0000006Vm9rIAC"]),
+        (["00QZZZZZZZZZZZZ"], ["00QZZZZZZZZZZZZ255"]),
+        (["001A0000006Vm9r", "001A0000006Vm9rIAC"], ["001A0000006Vm9rIAC"]),
+        (["001A0000006Vm9R", "001A0000006Vm9r"], ["001A0000006Vm9RIAS", "001A0000006Vm9rIAC"]),
+        (["00Q00000000000", "00Q0000000000011", "00Q-00000000001", "", None], []),
+    ],
+)
+def test_an_id_of_15_characters_is_the_same_lead_as_its_18_and_other_lengths_are_set_aside(project, written, listed):
+    fill(project, SourceRows([lead(Id=one) for one in written]))
+    assert sorted(computed_rows(project, "scored_leads", DAY)) == listed
 
 
 # --- the advisor and the firm --------------------------------------------------------------------------------------
@@ -324,8 +353,8 @@ FEBRUARY_29, NEW_YEAR, FIRST_OF_JUNE = date(2024, 2, 29), date(2026, 1, 1), date
         ),
     ],
 )
-def test_employment_decides_the_features_of_advisor_and_firm(house, day, jobs, expected):
-    assert chosen(house.features(World([lead()], [], jobs), day), expected) == expected
+def test_employment_decides_the_features_of_advisor_and_firm(project, day, jobs, expected):
+    assert chosen(features_of(project, SourceRows([lead()], [], jobs), day), expected) == expected
 
 
 @pytest.mark.parametrize(
@@ -383,13 +412,13 @@ def test_employment_decides_the_features_of_advisor_and_firm(house, day, jobs, e
         ),
     ],
 )
-def test_the_contact_decides_the_features_it_feeds(house, columns, expected):
-    assert chosen(house.features(World([lead()], [contact(**columns)])), expected) == expected
+def test_the_contact_decides_the_features_it_feeds(project, columns, expected):
+    assert chosen(features_of(project, SourceRows([lead()], [contact(**columns)])), expected) == expected
 
 
-def world_with_leavers(*days_ago: int) -> World:
+def world_with_leavers(*days_ago: int) -> SourceRows:
     """The lead's firm, and one advisor each who left it so many days before DAY, the old job's end not yet recorded."""
-    world = World([lead()], [contact()], [job(LONG_AGO)])
+    world = SourceRows([lead()], [contact()], [job(LONG_AGO)])
     for advisor, days in enumerate(days_ago, start=1):
         world.history.append(job(LONG_AGO, advisor=advisor))
         world.history.append(job(date(2005, 1, 1), DAY, OTHER_FIRM, advisor))
@@ -411,8 +440,8 @@ def world_with_leavers(*days_ago: int) -> World:
         pytest.param((181, 200, 365), 3, 2, id="none-after-none"),
     ],
 )
-def test_departures_are_read_from_where_the_leavers_work_now(house, days_ago, departures, velocity):
-    found = house.features(world_with_leavers(*days_ago))
+def test_departures_are_read_from_where_the_leavers_work_now(project, days_ago, departures, velocity):
+    found = features_of(project, world_with_leavers(*days_ago))
     assert (found["firm_departures_corrected"], found["bleeding_velocity_encoded"]) == (departures, velocity)
 
 
@@ -434,81 +463,125 @@ MOVED = date(2025, 6, 1)
         pytest.param([job(LONG_AGO, date(2009, 1, 1))], 0, id="an-impossible-row"),
     ],
 )
-def test_a_mover_left_the_other_firm_joined_last_before_the_move(house, jobs, departures):
+def test_a_mover_left_the_other_firm_joined_last_before_the_move(project, jobs, departures):
     mover = contact(7, PRIMARY_FIRM=NEW_FIRM, PRIMARY_FIRM_START_DATE=MOVED)
     history = [job(LONG_AGO), *(row | {"RIA_CONTACT_CRD_ID": 7} for row in jobs)]
-    assert house.features(World([lead()], [mover], history))["firm_departures_corrected"] == departures
+    assert features_of(project, SourceRows([lead()], [mover], history))["firm_departures_corrected"] == departures
 
 
 # --- what must not change a result ---------------------------------------------------------------------------------
 
 
-def computed(house: House, day: date) -> dict[str, dict[str, Row]]:
-    return {name: house.rows(name, day) for name in (tables.SCORED_LEADS, *VERSIONS.values())}
+def computed(project: ProjectWarehouse, day: date) -> dict[str, dict[str, Row]]:
+    return {name: computed_rows(project, name, day) for name in (tables.SCORED_LEADS, *VERSIONS.values())}
 
 
-def test_a_past_day_computed_after_its_leads_converted_is_the_same(house):
+def test_a_past_day_computed_after_its_leads_converted_is_the_same(project):
     day = date(2025, 11, 3)
     world = worlds.random_world(random.Random(5), day)
-    house.fill(world)
-    before = computed(house, day)
+    fill(project, world)
+    before = computed(project, day)
     for row in world.leads:
-        if row["Id"] in before[tables.SCORED_LEADS]:
-            row["Stage_Entered_Call_Scheduled__c"] = cutoff(day) + timedelta(days=row["Id"].endswith("1"))
+        # Every row of a lead converts, whichever spelling of its Id it has.
+        if (found := reference.lead_id(row["Id"])) in before[tables.SCORED_LEADS]:
+            row["Stage_Entered_Call_Scheduled__c"] = cutoff(day) + timedelta(days=ord(found[-4]) % 2)
     world.leads.append(lead(Id="00Q999999999999999", stage_entered_contacting__c=cutoff(day)))
-    house.fill(world)
-    assert computed(house, day) == before
+    fill(project, world)
+    assert computed(project, day) == before
     assert len(before[tables.SCORED_LEADS]) > 10
 
 
-def test_the_row_order_of_the_sources_does_not_matter(house):
+def test_the_row_order_of_the_sources_does_not_matter(project):
     day, rng = date(2025, 5, 31), random.Random(11)
     world = worlds.random_world(rng, day)
-    house.fill(world)
-    before = computed(house, day)
+    fill(project, world)
+    before = computed(project, day)
     for _ in range(4):
         for rows in (world.leads, world.contacts, world.history, world.protocol):
             rng.shuffle(rows)
-        house.fill(world)
-        assert computed(house, day) == before
+        fill(project, world)
+        assert computed(project, day) == before
 
 
-def test_copies_of_a_lead_that_differ_in_their_call_alone_give_one_answer_in_any_order(house):
+def test_copies_of_a_lead_that_differ_in_their_call_alone_give_one_answer_in_any_order(project):
     early, late = cutoff(DAY) - ONE_DAY, cutoff(DAY) + ONE_DAY
     copies = [lead(Stage_Entered_Call_Scheduled__c=call) for call in (early, late)]
     answers = []
     for order in (copies, copies[::-1]):
-        house.fill(World(order))
-        answers.append(sorted(house.rows(tables.SCORED_LEADS, DAY)))
+        fill(project, SourceRows(order))
+        answers.append(sorted(computed_rows(project, tables.SCORED_LEADS, DAY)))
     assert answers[0] == answers[1]
 
 
-def test_a_leads_features_do_not_depend_on_the_other_leads(house):
+def test_a_leads_features_do_not_depend_on_the_other_leads(project):
     day = date(2025, 3, 10)
     world = worlds.random_world(random.Random(3), day)
-    house.fill(world)
-    all_leads = computed(house, day)
-    some = {row["Id"] for row in world.leads[::3]}
-    house.fill(replace(world, leads=[row for row in world.leads if row["Id"] in some]))
-    for name, rows in computed(house, day).items():
+    fill(project, world)
+    all_leads = computed(project, day)
+    some = {reference.lead_id(row["Id"]) for row in world.leads[::3]}
+    fill(project, replace(world, leads=[row for row in world.leads if reference.lead_id(row["Id"]) in some]))
+    for name, rows in computed(project, day).items():
         assert rows == {one: row for one, row in all_leads[name].items() if one in some}
 
 
-def test_a_rerun_is_identical_row_for_row(house):
+def test_a_rerun_is_identical_row_for_row(project):
     day = date(2025, 7, 15)
-    house.fill(worlds.random_world(random.Random(8), day))
-    stored = [materialized(house, day, sequence) for sequence in (1, 2)]
+    fill(project, worlds.random_world(random.Random(8), day))
+    stored = [materialized(project, day, sequence) for sequence in (1, 2)]
     assert stored[0] == stored[1]
     assert all(rows.num_rows > 0 for rows in stored[0].values())
 
 
-def materialized(house: House, day: date, sequence: int) -> dict[str, pa.Table]:
+def materialized(project: ProjectWarehouse, day: date, sequence: int) -> dict[str, pa.Table]:
     """The daily chain written table by table, as read back from the partitions."""
-    log, stored = house.catalogue[tables.PARTITION_WRITES], {}
+    log, stored = project.catalogue[tables.PARTITION_WRITES], {}
     params = {"prediction_date": day, "cutoff": cutoff(day), "retrospective": False}
     for key in CHAIN:
-        table = house.catalogue[key]
+        table = project.catalogue[key]
         write = PartitionWrite(table.name, day, utc(2025, 7, 15, 10), False, "0" * 64, None, None, sequence)
-        house.warehouse.replace_partition(table, write, house.catalogue.query(key, params), log)
-        stored[key] = house.warehouse.read(Query(key, f"SELECT * FROM {table.full_name} ORDER BY 1, 2"))
+        project.warehouse.replace_partition(table, write, project.catalogue.query(key, params), log)
+        stored[key] = project.warehouse.read(Query(key, f"SELECT * FROM {table.full_name} ORDER BY 1, 2"))
     return stored
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        pytest.param(
+            {}, {"has_firm_data": 1, "firm_rep_count_at_contact": 1, "tenure_months": 17}, id="with-a-company-id"
+        ),
+        pytest.param(
+            {f"{LATEST}_COMPANY_CRD_ID": None},
+            {
+                **{"has_firm_data": 0, "firm_rep_count_at_contact": 0, "firm_net_change_12mo": 0},
+                **{"firm_stability_tier": "Unknown", "firm_departures_corrected": 0, "is_broker_protocol": 0},
+                **{"tenure_months": 17, "tenure_bucket": "12-24", "is_wirehouse": 1, "is_experience_missing": 0},
+            },
+            id="without-one",
+        ),
+        pytest.param(
+            {f"{LATEST}_COMPANY_CRD_ID": 0},
+            {"has_firm_data": 0, "firm_stability_tier": "Unknown", "tenure_bucket": "12-24", "is_wirehouse": 1},
+            id="a-placeholder-is-none",
+        ),
+        pytest.param(
+            {f"{LATEST}_COMPANY_CRD_ID": None, f"{LATEST}_COMPANY": None},
+            {"tenure_bucket": "12-24", "is_wirehouse": 0},
+            id="without-a-name",
+        ),
+        pytest.param(
+            {f"{LATEST}_COMPANY_CRD_ID": None, f"{LATEST}_START_DATE": DAY + ONE_DAY},
+            {"tenure_bucket": "Unknown", "is_wirehouse": 0, "is_experience_missing": 1},
+            id="begun-later",
+        ),
+    ],
+)
+def test_a_registration_without_a_company_id_is_no_firm_but_tells_tenure_and_wirehouse(project, columns, expected):
+    registration = {f"{LATEST}_COMPANY": HOUSE_NAME, f"{LATEST}_START_DATE": date(2024, 1, 20)}
+    registration |= {f"{LATEST}_COMPANY_CRD_ID": FIRM} | columns
+    row = dict.fromkeys(worlds.SCHEMAS["ria_contacts_current"].names) | {"RIA_CONTACT_CRD_ID": ADVISOR}
+    world = SourceRows([lead()], [row | registration], [job(LONG_AGO, advisor=7)], [{"firm_crd_id": FIRM}])
+    assert chosen(features_of(project, world), expected) == expected
+    for version in VERSIONS:
+        both = reference.features(world, DAY, version)[LEAD_ID]
+        assert both == chosen(features_of(project, world), both)

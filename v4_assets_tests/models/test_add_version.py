@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -13,15 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from v4_assets.config.environment import load, with_environment
+from v4_assets import sql
+from v4_assets.config.environment import with_environment
 from v4_assets.operations.ci import SAMPLE, SAMPLE_DAY, SAMPLE_NOW
-from v4_assets.project import PROJECT
-from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import build
+from v4_assets.project_files import PROJECT
 from v4_assets_tests.fixtures.pages import blocks
 
 PAGE = PROJECT / "docs" / "models.md"
+WORLD = f"v4 sample --scale {SAMPLE.scale} --leads-per-week {SAMPLE.leads_per_week} --seed {SAMPLE.seed}"
+"""The page's `v4 sample`, but small."""
 COPIED = ("v4_assets", "salesforce_stand_in", "sql", "models", "deploy", "rollout.yaml")
 
 
@@ -32,20 +33,26 @@ def block(language: str, having: str) -> str:
 
 
 def training_rows(count: int = 3000) -> pa.Table:
-    """Rows a team would train on: the five features, and whether the lead converted."""
+    """Rows a team would train on: the 22 features of V4.1.0, the age's code, and whether the lead converted."""
     rng = np.random.default_rng(0)
-    tenure = rng.choice(["0-12", "12-24", "24-48", "48-120", "120+", "Unknown"], count)
-    moves = rng.integers(0, 4, count)
-    return pa.table(
-        {
-            "tenure_bucket": tenure.tolist(),
-            "mobility_3yr": moves,
-            "firm_net_change_12mo": rng.integers(-40, 40, count),
-            "is_first_year": (tenure == "0-12").astype("int64"),
-            "industry_years": rng.uniform(0, 40, count),
-            "converted": rng.random(count) < 0.03 + 0.03 * moves,
-        }
-    )
+    columns: dict[str, Any] = {}
+    for column in sql.load("features_v41").features:
+        if column.categories:
+            columns[column.name] = rng.choice(column.categories, count).tolist()
+        elif column.type == "FLOAT64":
+            columns[column.name] = rng.uniform(0, 40, count)
+        else:
+            columns[column.name] = rng.integers(int(column.low or 0), int(column.high or 60) + 1, count)
+    columns["mobility_3yr"] = rng.choice([0, 1, 2], count, p=[0.8, 0.15, 0.05])
+    columns["tenure_months"] = rng.integers(0, 300, count)
+    columns["days_since_last_move"] = rng.integers(0, 6000, count)
+    columns["firm_rep_count_at_contact"] = rng.integers(0, 2000, count)
+    columns["age_bucket_encoded"] = rng.integers(0, 5, count)
+    # Every number counts a little, so that the scores tell the sample's leads apart.
+    chance = 0.3 - columns["tenure_months"] / 1500 - columns["days_since_last_move"] / 60_000
+    chance += columns["experience_years"] / 400 + 0.1 * columns["mobility_3yr"]
+    chance += columns["firm_rep_count_at_contact"] / 20_000 + 0.1 * (columns["age_bucket_encoded"] == 1)
+    return pa.table({**columns, "converted": rng.random(count) < chance})
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +66,16 @@ def added(tmp_path_factory) -> Path:
             shutil.copytree(source, project / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, project / name)
-    settings = load({"V4_HOME": str(project / ".v4")})
-    fill(warehouse(settings), settings.rollout.catalogue, build(SAMPLE))
     follow(project)
     return project
 
 
 def follow(project: Path) -> None:
     """Do what the page says."""
-    (project / "sql" / "features" / "features_v42.sql").write_text(block("sql", "features_v42"), encoding="utf-8")
+    features = project / "sql" / "features"
+    shutil.copy(features / "features_v41.sql", features / "features_v42.sql")
+    (project / "v42.diff").write_text(block("diff", "features_v42"), encoding="utf-8")
+    subprocess.run(["git", "apply", "v42.diff"], cwd=project, check=True)
     rollout = project / "rollout.yaml"
     entry = "".join(f"  {line}\n" for line in block("yaml", "key: v42").splitlines())
     text = rollout.read_text(encoding="utf-8").replace("versions:\n", f"versions:\n{entry}", 1)
@@ -76,14 +84,13 @@ def follow(project: Path) -> None:
         text = "\n".join(line if old.startswith(f"{role}:") else old for old in text.splitlines())
     rollout.write_text(text + "\n", encoding="utf-8")
     pa.parquet.write_table(training_rows(), project / "training.parquet")
-    (project / "metrics.json").write_text(block("json", "train_auc"), encoding="utf-8")
-    commands = block("sh", "--data training.parquet")
+    commands = block("sh", "v4 sample")
     assert "v4 run --date today" in commands
     script = (
         "set -euo pipefail\n"
         f'v4() {{ "{sys.executable}" -c "from v4_assets.cli.main import main; main()" "$@"; }}\n'
-        f"\"{sys.executable}\" - <<'PYTHON'\n{block('python', 'features_v42')}PYTHON\n"
-        + commands.replace("v4 run --date today", "v4 run --date today --json > run.json")
+        f"\"{sys.executable}\" - <<'PYTHON'\n{block('python', 'XGBClassifier')}PYTHON\n"
+        + commands.replace("v4 run --date today", "v4 run --date today --json > run.json").replace("v4 sample", WORLD)
     )
     environment = with_environment(V4_HOME=str(project / ".v4"), V4_NOW=SAMPLE_NOW, PYTHONPATH=str(project))
     for name in ("V4_ROLLOUT", "V4_MODELS", "V4_WAREHOUSE", "V4_SALESFORCE"):
@@ -124,8 +131,8 @@ def test_its_day_passes_every_check_the_others_have(added):
     assert [one for one in outcome["checks_failed"] if one["severity"] == "ERROR"] == []
     drifted = {one["asset"] for one in outcome["checks_failed"] if one["check"] == "feature_drift"}
     assert "features_v42" in drifted  # it was trained on rows made up for this test
-    # 41 of the project's own two versions, and eleven of the third.
-    assert outcome["checks_passed"] + len(outcome["checks_failed"]) == 41 + 11
+    # 52 of the project's own two versions, and eleven of the third.
+    assert outcome["checks_passed"] + len(outcome["checks_failed"]) == 52 + 11
 
 
 def test_it_is_compared_with_the_live_version(tables):

@@ -1,6 +1,7 @@
 """A model of the firm's own form ends in its author's scores, or in a refusal that says what to do."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +96,16 @@ def firm_list(**changes: Any) -> dict[str, Any]:
 
 def figures(**changes: Any) -> dict[str, Any]:
     return {"metrics": {"test_auc": 0.62, "test_top_lift": 2.03, "train_auc": 0.695}, "best_iteration": 20} | changes
+
+
+def own_list() -> dict[str, Any]:
+    """The same as features.json has it."""
+    features = []
+    for name in FIRM_ORDER:
+        column = SQL_COLUMNS[ENCODED.get(name, name)]
+        words = {"categories": words_of(column.name), "booster_name": name} if name in ENCODED else {}
+        features.append({"name": column.name, "type": column.type, **words})
+    return {"features": features}
 
 
 @dataclass
@@ -351,6 +362,44 @@ def test_known_answers_choose_the_rounds(home, make, rounds):
     assert registered().rounds == (rounds or "all")
 
 
+@pytest.mark.parametrize("rounds", [21, "all"])
+@pytest.mark.parametrize("own", [False, True], ids=["a training script's list", "features.json"])
+def test_the_rounds_a_list_states_are_a_choice(home, own, rounds):
+    rows = table()
+    case = Case(home, early_native(coded(rows)), rows, listed=own_list() if own else firm_list())
+    case.listed["rounds"] = rounds
+    result = case.register()
+    assert result.exit_code == 0, result.exception
+    assert_scores(rows, native(case.booster, coded(rows), 0 if rounds == "all" else 21))
+    assert registered().rounds == rounds
+
+
+def test_answers_that_fit_both_numbers_of_rounds_do_not_choose(home):
+    rows = table()
+    case = Case(home, early_native(coded(rows)), rows)
+    expect = case.answers(native(case.booster, coded(rows), 21))
+    rounded = expect.set_column(expect.num_columns - 1, "score", pa.array(["0.5"] * len(rows)))
+    close = np.abs(native(case.booster, coded(rows)) - 0.5) < 0.05
+    close &= np.abs(native(case.booster, coded(rows), 21) - 0.5) < 0.05
+    assert close.any()
+    refused = case.register(expect=rounded.filter(pa.array(close)))
+    assert_refused(refused, "agree with all 60 rounds and with the 21 up to the best. Choose --rounds all or best")
+
+
+def test_the_best_rounds_of_a_booster_that_states_none_are_refused(home):
+    rows = table()
+    assert_refused(Case(home, trained(coded(rows)), rows).register("--rounds", "best"), "has no best_iteration")
+
+
+@pytest.mark.parametrize("best", ["-1", "59", "60", "900"])
+def test_a_best_round_that_is_the_last_or_none_at_all_needs_no_choice(home, best):
+    rows = table()
+    booster = trained(coded(rows))
+    booster.set_attr(best_iteration=best)
+    assert Case(home, booster, rows).register().exit_code == 0
+    assert registered().rounds == "all"
+
+
 @pytest.mark.parametrize("chosen", ["0", "61", "-1", "some"])
 def test_rounds_that_there_are_not_are_refused(home, chosen):
     rows = table()
@@ -456,6 +505,24 @@ ANSWERS: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
     ),
     "no rows": (lambda rows: rows.slice(0, 0), "needs rows with one column `score`"),
     "a missing input": (lambda rows: rows.drop_columns("has_email"), "have no column has_email"),
+    "an input that is no number": (
+        lambda rows: rows.set_column(
+            rows.column_names.index("has_email"), "has_email", pa.array([0] * len(rows), pa.timestamp("s"))
+        ),
+        "column has_email of the known answers is timestamp[ms], expected numbers",
+    ),
+    "a score that is no number": (
+        lambda rows: rows.set_column(rows.num_columns - 1, "score", pa.array([0] * len(rows), pa.timestamp("s"))),
+        "column score of the known answers is timestamp[ms], expected numbers",
+    ),
+    "a label that is a word": (
+        lambda rows: rows.append_column("converted", pa.array(["yes"] * len(rows))),
+        "column converted of the known answers is string, expected numbers",
+    ),
+    "a label that is missing": (
+        lambda rows: rows.append_column("converted", pa.array([None] * len(rows), pa.bool_())),
+        "converted must be true or false, or 1 or 0, on every row",
+    ),
     "no words and no codes": (
         lambda rows: rows.drop_columns("tenure_bucket"),
         "no column tenure_bucket (or tenure_bucket_encoded)",
@@ -485,6 +552,21 @@ def test_a_nameless_booster_needs_answers_or_a_confirmed_order(home):
     case = Case(home, booster, rows)
     assert_refused(case.register(), "Give --expect scores.parquet, or --confirm order")
     assert case.register(expect=case.answers(wanted)).exit_code == 0
+    assert_scores(rows, wanted)
+
+
+FLAGS = ("mobility_x_heavy_bleeding", "short_tenure_x_high_mobility")
+
+
+def test_answers_that_do_not_tell_two_inputs_apart_do_not_prove_their_order(home):
+    rows = table()
+    booster, wanted = nameless(rows, FIRM_ORDER)
+    case = Case(home, booster, rows)
+    both = np.array(rows[FLAGS[0]]) == np.array(rows[FLAGS[1]])
+    same = case.answers(wanted).filter(pa.array(both))
+    refused = "stay the same if mobility_x_heavy_bleeding and short_tenure_x_high_mobility change places"
+    assert_refused(case.register(expect=same), refused)
+    assert case.register("--confirm", "order", expect=same).exit_code == 0
     assert_scores(rows, wanted)
 
 
@@ -669,6 +751,29 @@ def test_a_range_does_not_change_the_bundle_s_hash():
 def test_a_contract_that_says_something_impossible_is_refused(change, said):
     with pytest.raises(ModelContractError, match=said):
         parse_contract({"features": [{"name": "a", "type": "INT64"}]} | change, "list.json")
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("a", "'a' is not an object"),
+        ({"name": 5, "type": "INT64"}, "must be texts"),
+        ({"name": "", "type": "INT64"}, "must be texts"),
+        ({"name": ["a"], "type": "INT64"}, "must be texts"),
+        ({"name": "a", "type": "INT64", "booster_name": 5}, "must be texts"),
+        ({"name": "a", "type": "STRING", "categories": "xyz"}, "categories a list of texts"),
+        ({"name": "a", "type": "STRING", "categories": [0, 1]}, "categories a list of texts"),
+        ({"name": "a", "type": "STRING", "categories": None}, "not iterable"),
+        ({"name": "a", "type": "INT64", "low": "0"}, "a: low is '0', expected a number"),
+        ({"name": "a", "type": "INT64", "high": float("nan")}, "a: high is nan, expected a number"),
+        ({"name": "a", "type": "INT64", "missing": []}, "missing is [], expected a number or a category"),
+        ({"name": "a", "type": "INT64", "round": 3}, "unexpected keyword argument 'round'"),
+    ],
+    ids=str,
+)
+def test_an_entry_of_another_kind_is_refused_in_one_sentence(entry, said):
+    with pytest.raises(ModelContractError, match=re.escape(said)):
+        parse_contract({"features": [entry]}, "list.json")
 
 
 def test_the_shipped_bundles_catalogue_states_the_hash_of_what_is_loaded():

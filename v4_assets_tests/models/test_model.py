@@ -177,15 +177,14 @@ def test_null_is_passed_to_the_model_as_nan_only_where_the_contract_says_so():
 # --- rows the model was not made for
 
 
-def test_every_missing_and_mistyped_column_is_named():
+def test_missing_and_mistyped_columns_are_named_and_of_many_the_first_three():
     rows = pa.record_batch({"tier": pa.array([1]), "count": pa.array(["7"]), "other": pa.array([1.0])})
     with pytest.raises(FeatureError) as caught:
         encode((TIER, COUNT, YEARS, Feature("gone", "INT64")), rows)
     for said in (
         "column tier is int64, expected STRING",
         "column count is string, expected INT64",
-        "column years is missing",
-        "column gone is missing",
+        "column years is missing; and 1 more",
     ):
         assert said in str(caught.value)
 
@@ -277,7 +276,7 @@ def test_a_missing_file_is_refused_naming_the_hash_it_should_have(folder: Path, 
     assert f"sha256 is no file, the registry says {approved[name][:12]}" in str(caught.value)
 
 
-def test_a_file_nobody_approved_is_refused(folder: Path):
+def test_a_file_that_was_never_approved_is_refused(folder: Path):
     approved = {name: value for name, value in hashes(folder).items() if name != "profile.json"}
     with pytest.raises(ModelIntegrityError, match=r"profile\.json .* the registry says None"):
         load_bundle(folder, "v9.0.0", approved)
@@ -374,7 +373,7 @@ def test_a_booster_without_names_is_taken_by_its_number_of_features(folder: Path
     ("content", "said"),
     [
         ("nonsense", "is not a feature list"),
-        ("[]", "is not a feature list"),
+        ("[]", "is a JSON list, expected an object with `features`"),
         ('{"columns": []}', "is not a feature list"),
         ('{"features": ["tier"]}', "is not a feature list"),
         ('{"features": [{"name": "tier", "type": "INT64", "kind": "x"}]}', "kind"),

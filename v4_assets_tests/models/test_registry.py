@@ -21,9 +21,8 @@ from v4_assets import resources, sql, tables
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import load
 from v4_assets.errors import ModelContractError, ModelError, ModelIntegrityError, V4Error
-from v4_assets.models import registry as registry_module
 from v4_assets.models.bundle import BUNDLE_FILES
-from v4_assets.models.contract import encode
+from v4_assets.models.contract import encode, read_contract
 from v4_assets.models.registry import ModelRegistry, write_catalogue
 from v4_assets.models.training import as_json, features_of, plain_feature
 from v4_assets.warehouse import schema
@@ -101,7 +100,8 @@ def test_a_brought_model_is_registered_and_scores_as_it_did_where_it_was_trained
     result = brought.register()
     assert result.exit_code == 0, result.exception
     bundle = resources.registry(load()).load(VERSION)
-    assert result.output == f"{VERSION} is registered: {bundle.path} ({bundle.sha256[:12]})\n"
+    hashes = f"model {bundle.sha256[:12]}, bundle {bundle.bundle_sha256[:12]}"
+    assert result.output == f"{VERSION} is registered: {bundle.path} ({hashes})\n"
     batch = brought.rows.combine_chunks().to_batches()[0]
     wanted = booster_of(files).inplace_predict(encode(FEATURES, batch))
     assert bundle.score(batch).tobytes() == wanted.tobytes()
@@ -203,7 +203,7 @@ REFUSALS = {
     "no feature list": (
         lambda brought: brought.features.write_text("[]", encoding="utf-8"),
         ModelContractError,
-        "is not a feature list",
+        "is a JSON list, expected an object",
     ),
 }
 
@@ -247,7 +247,7 @@ def test_a_model_of_other_features_than_its_sql_file_makes_is_refused(home, brou
     assert isinstance(result.exception, ModelContractError)
     assert "lists 4 features, the version's SQL file makes 22: " in str(result.exception)
     assert "net_change is not made by the SQL" in str(result.exception)
-    assert "firm_departures_corrected is made by the SQL and not an input" in str(result.exception)
+    assert " is made by the SQL and not an input; and 17 more. Correct the list" in str(result.exception)
     assert_nothing_registered(home)
 
 
@@ -404,7 +404,7 @@ def test_a_registered_version_hides_the_shipped_one_of_its_name_and_no_other(mod
     assert (Path(models.shipped) / "registry.json").read_bytes() == catalogue
 
 
-def test_a_version_nobody_registered_is_named_beside_those_there_are(models, files):
+def test_an_unregistered_version_is_named_beside_the_registered_ones(models, files):
     models.add(VERSION, files, {}, replace=False)
     with pytest.raises(
         ModelError, match=r"There is no model v1\.2\.3; the registry has \['v9\.0\.0'\]\. Register it with"
@@ -466,7 +466,7 @@ def test_a_crash_before_the_bundle_was_verified_leaves_the_catalogue_as_it_was(m
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        patched.setattr(registry_module, "load_bundle", crash)
+        patched.setattr("v4_assets.models.bundle.load_bundle", crash)
         with pytest.raises(MemoryError):
             models.add("v9.1.0", files, {}, replace=False)
     assert (Path(models.registered) / "registry.json").read_bytes() == catalogue
@@ -485,6 +485,43 @@ def test_a_crash_while_the_catalogue_is_written_leaves_the_old_one(models, files
         with pytest.raises(OSError, match="No space left"):
             models.add(VERSION, other_files, {}, replace=True)
     assert models.load(VERSION).sha256 == old.files["model.json"]
+
+
+def relist(models, version: str, *, state_bundle: bool) -> None:
+    """Change the missing value of a feature list, and the catalogue with it: `state_bundle` its bundle hash, too."""
+    path = models.entry(version).path / "features.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["features"][1] |= {"nulls": "missing", "missing": 7}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    catalogue = Path(models.registered) / "registry.json"
+    listed = json.loads(catalogue.read_text(encoding="utf-8"))
+    entry = listed["models"][version]
+    entry["files"]["features.json"] = sha256(path.read_bytes()).hexdigest()
+    if state_bundle:
+        entry["bundle_sha256"] = read_contract(path).sha256(entry["files"]["model.json"])
+    catalogue.write_text(json.dumps(listed), encoding="utf-8")
+
+
+def test_a_changed_list_with_its_hash_in_the_catalogue_is_another_bundle(models, files, other_files):
+    before = models.add(VERSION, files, {}, replace=False)
+    relist(models, VERSION, state_bundle=False)
+    with pytest.raises(ModelIntegrityError, match=rf"the registry says {str(before.bundle_sha256)[:12]}\. Restore"):
+        models.load(VERSION)
+    models.add("v9.1.0", other_files, {}, replace=False)
+    assert models.entry(VERSION).bundle_sha256 == before.bundle_sha256
+    relist(models, VERSION, state_bundle=True)
+    assert models.load(VERSION).bundle_sha256 == models.entry(VERSION).bundle_sha256 != before.bundle_sha256
+
+
+def test_a_catalogue_of_release_0_1_states_no_bundle_and_gets_it_with_the_next_model(models, files, other_files):
+    stated = models.add(VERSION, files, {}, replace=False).bundle_sha256
+    catalogue = Path(models.registered) / "registry.json"
+    listed = json.loads(catalogue.read_text(encoding="utf-8"))
+    del listed["models"][VERSION]["bundle_sha256"]
+    catalogue.write_text(json.dumps(listed), encoding="utf-8")
+    assert (models.entry(VERSION).bundle_sha256, models.load(VERSION).bundle_sha256) == (None, stated)
+    models.add("v9.1.0", other_files, {}, replace=False)
+    assert models.entry(VERSION).bundle_sha256 == stated
 
 
 def test_a_damaged_bundle_does_not_keep_another_from_being_registered(models, files, other_files):

@@ -18,11 +18,12 @@ from v4_assets.errors import V4Error
 from v4_assets.operations import ci
 from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
 from v4_assets.production.decision import GATE_NAMES
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import build
 from v4_assets_tests.fixtures.homes import copy, prepared
+from v4_assets_tests.fixtures.narrow import embedded
 
 DAY = ci.SAMPLE_DAY
 GATE = Row("lift_comparison", "auc", "ERROR", FAILED, True, "AUC 0.55, below 0.59 | by more than chance <explains>")
@@ -144,7 +145,7 @@ def test_a_column_that_went_silent_since_the_build_before_fails_the_day_and_prod
         patch.setattr(ci, "_elsewhere", in_place(own))
         patch.setattr(ci, "_copy_warehouse", lambda settings, here: None)
         assert ci.on_dataset(settings, "ml_features_ci", date(2026, 1, 11)).passed
-        with warehouse(settings)._connection() as connection:
+        with embedded(warehouse(settings))._connection() as connection:
             connection.execute('UPDATE "FinTrx_data_CA"."ria_contacts_current" SET "REP_TYPE" = NULL')
             schemas = {
                 row[0]

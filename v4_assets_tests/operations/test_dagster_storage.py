@@ -12,8 +12,8 @@ import pytest
 
 from v4_assets import dagster_storage
 from v4_assets.config.environment import Settings, load
-from v4_assets.operations import operate
-from v4_assets.operations.instance import dagster_instance
+from v4_assets.operations.instance import dagster_instance, read_instance
+from v4_assets.runs import RANGE_END, RANGE_START
 
 DAYS = dg.StaticPartitionsDefinition(["monday", "tuesday"])
 
@@ -33,7 +33,7 @@ def fatal() -> None:
 
 
 def materialize(settings: Settings, asset: dg.AssetsDefinition = made) -> None:
-    tags = {operate.RANGE_START: "monday", operate.RANGE_END: "tuesday"} if asset is made else {}
+    tags = {RANGE_START: "monday", RANGE_END: "tuesday"} if asset is made else {}
     with dagster_instance(settings) as instance:
         assert dg.materialize([asset], instance=instance, tags=tags).success
 
@@ -134,3 +134,108 @@ def test_a_killed_process_loses_no_event(settings):
     for file in settings.dagster_home.rglob("*.db"):
         with sqlite3.connect(file) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+# --- reading without Dagster's storage
+
+
+def answers(instance: dg.DagsterInstance) -> dict[str, object]:
+    """What commands ask an instance for, in every form they do."""
+    runs = instance.get_runs()
+    first = runs[0]
+    kinds = (dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.ASSET_MATERIALIZATION)
+    filters = {
+        "ids": dg.RunsFilter(run_ids=[run.run_id for run in runs[1:]]),
+        "job": dg.RunsFilter(job_name=first.job_name),
+        "another job": dg.RunsFilter(job_name="other"),
+        "tag": dg.RunsFilter(tags={RANGE_START: "monday"}),
+        "tags": dg.RunsFilter(tags={RANGE_START: ["monday", "tuesday"], RANGE_END: "tuesday"}),
+        "another tag": dg.RunsFilter(tags={RANGE_START: "tuesday"}),
+        "status": dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]),
+        "other statuses": dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED]),
+        "two conditions": dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], tags={RANGE_END: "tuesday"}),
+    }
+    wanted = {
+        "asset": dg.AssetRecordsFilter(asset_key=dg.AssetKey("made")),
+        "partition": dg.AssetRecordsFilter(asset_key=dg.AssetKey("made"), asset_partitions=["monday"]),
+        "another partition": dg.AssetRecordsFilter(asset_key=dg.AssetKey("made"), asset_partitions=["friday"]),
+        "another asset": dg.AssetRecordsFilter(asset_key=dg.AssetKey("other"), asset_partitions=["monday"]),
+    }
+    return {
+        "runs": runs,
+        "latest": instance.get_runs(limit=1),
+        "run": instance.get_run_by_id(first.run_id),
+        "no run": instance.get_run_by_id("none"),
+        "record": instance.get_run_record_by_id(first.run_id),
+        "no record": instance.get_run_record_by_id("none"),
+        **{f"runs by {name}": instance.get_run_records(one) for name, one in filters.items()},
+        **{f"made by {name}": instance.fetch_materializations(one, limit=3).records for name, one in wanted.items()},
+        **{f"{run.run_id} {kind}": instance.get_records_for_run(run.run_id, of_type=kind).records
+           for run in runs for kind in kinds},
+    }  # fmt: skip
+
+
+def test_a_reader_answers_as_dagsters_own_storage_does(settings):
+    for _ in range(3):
+        materialize(settings)
+    with dagster_instance(settings) as instance:
+        failed = instance.get_runs()[1]
+        instance.report_run_failed(failed, "for this test")
+    with read_instance(settings) as reading:
+        assert not isinstance(reading, dg.DagsterInstance)
+        found = answers(reading)
+    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as stock:
+        expected = answers(stock)
+    assert found == expected
+    assert [len(found[name]) for name in ("runs", "runs by ids", "runs by tags", "made by partition")] == [3, 2, 3, 3]
+    assert len(found["runs by status"]) == 2
+    assert sum(len(found[name]) for name in found if "ASSET_CHECK_EVALUATION" in name) == 3
+
+
+def test_a_reader_of_a_new_home_finds_nothing(settings):
+    with read_instance(settings) as reading:
+        assert reading.get_runs() == []
+        assert reading.fetch_materializations(dg.AssetRecordsFilter(dg.AssetKey("made")), limit=1).records == []
+        of_type = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        assert reading.get_records_for_run("none", of_type=of_type).records == []
+
+
+def test_what_a_reader_does_not_read_the_real_instance_does_and_the_reader_sees_it(settings):
+    materialize(settings)
+    with read_instance(settings) as reading:
+        [run] = reading.get_runs()
+        reading.report_run_canceled(run)
+        assert [one.status for one in reading.get_runs()] == [dg.DagsterRunStatus.CANCELED]
+        assert reading.get_materialized_partitions(dg.AssetKey("made")) == {"monday", "tuesday"}
+
+
+def test_a_reader_reports_no_run_as_failed(settings):
+    materialize(settings)
+    with read_instance(settings) as reading:
+        [run] = reading.get_runs()
+        reading.report_run_failed(run, "its process has exited")
+        assert [one.status for one in reading.get_runs()] == [dg.DagsterRunStatus.SUCCESS]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda reading: reading.get_runs(dg.RunsFilter(snapshot_id="x")),
+        lambda reading: reading.fetch_materializations(
+            dg.AssetRecordsFilter(dg.AssetKey("made"), after_timestamp=1.0), limit=1
+        ),
+    ],
+)
+def test_a_condition_that_is_not_read_is_refused_not_ignored(settings, ask):
+    with read_instance(settings) as reading, pytest.raises(NotImplementedError, match="not read here"):
+        ask(reading)
+
+
+def test_a_home_whose_dagster_yaml_names_a_storage_is_read_through_it(settings):
+    settings.dagster_home.mkdir(parents=True)
+    text = "storage:\n  sqlite:\n    base_dir: " + str(settings.dagster_home / "elsewhere") + "\n"
+    (settings.dagster_home / "dagster.yaml").write_text(text, encoding="utf-8")
+    with read_instance(settings) as reading:
+        assert isinstance(reading, dg.DagsterInstance)
+        assert reading.get_runs() == []
+    assert (settings.dagster_home / "elsewhere").is_dir()

@@ -16,7 +16,7 @@ import yaml
 from v4_assets.config.environment import load
 from v4_assets.errors import V4Error
 from v4_assets.operations import dev
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets_tests.browser.dagster_ui import free_port
 
 START_SECONDS, STOP_SECONDS = 180, 40

@@ -14,15 +14,16 @@ from click.testing import CliRunner
 from salesforce_stand_in import StandInOrg
 from v4_assets.cli.main import cli
 from v4_assets.names import PROCESS_TAG
-from v4_assets.operations.doctor import Answer, Told, Verdict, as_text, examine, rollout
+from v4_assets.operations.doctor import ProbeResult, Verdict, as_text, examine, others_objects, rollout
 from v4_assets.operations.doctor import warehouse as warehouse_probes
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
+from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.fixtures.stories import Story, tell
 from v4_assets_tests.production.test_attempts import dead_process
 
-CLOCK_STANDS, NO_INSTANCE = "time zones", "Dagster"
-"""Probes that warn in every story: the clock is fixed, and before a first run there is no instance."""
+CLOCK_STANDS = "time zones"
+"""The probe that warns in every story: the clock is fixed."""
 
 
 @pytest.fixture
@@ -31,14 +32,15 @@ def story(tmp_path) -> Story:
     return tell("adopted", tmp_path / "home")
 
 
-def asked(story: Story) -> dict[str, Told]:
+def asked(story: Story) -> dict[str, ProbeResult]:
     """Every answer under its probe's name."""
     settings = story.settings
-    return {one.probe: one for one in examine({**warehouse_probes.probes(settings), **rollout.probes(settings)})}
+    probes = {**warehouse_probes.probes(settings), **others_objects.probes(settings), **rollout.probes(settings)}
+    return {one.probe: one for one in examine(probes)}
 
 
-def not_ok(told: dict[str, Told]) -> dict[str, str]:
-    return {name: one.verdict.value for name, one in told.items() if one.verdict is not Verdict.OK}
+def not_ok(results: dict[str, ProbeResult]) -> dict[str, str]:
+    return {name: one.verdict.value for name, one in results.items() if one.verdict is not Verdict.OK}
 
 
 def content_of(folder: Path) -> dict[str, str]:
@@ -49,27 +51,62 @@ def content_of(folder: Path) -> dict[str, str]:
 
 def test_a_healthy_installation_is_ok_everywhere_and_left_as_it_was(story):
     before = content_of(story.home)
-    told = asked(story)
-    assert not_ok(told) == {CLOCK_STANDS: "warn", NO_INSTANCE: "warn"}
-    assert told["source Lead"].found == "all columns as declared, expected all columns as declared"
-    assert told["tables and views"].found.startswith("24 tables and 5 views")
-    assert told["time zones"].found.startswith("today's partition is 2026-01-05, its cut-off 2026-01-05 05:00 UTC")
-    assert told["live version"].found.startswith("v4.0.0 (")
-    assert told["Salesforce"].found.startswith("dry-run: nothing is sent")
+    results = asked(story)
+    assert not_ok(results) == {CLOCK_STANDS: "warn"}
+    assert results["source Lead"].found == "all columns as declared, expected all columns as declared"
+    assert results["tables and views"].found.startswith("43 tables and 6 views")
+    assert results["time zones"].found.startswith("today's partition is 2026-01-05, its cut-off 2026-01-05 05:00 UTC")
+    assert results["live version"].found.startswith("v4.0.0 (")
+    assert results["Salesforce"].found.startswith("dry-run: nothing is sent")
+    assert results["graph"].found == "30 assets in 12 jobs"
     assert content_of(story.home) == before
+
+
+def test_before_a_first_run_there_is_no_instance_and_none_is_made(story):
+    shutil.rmtree(story.settings.dagster_home)
+    results = asked(story)
+    assert not_ok(results) == {CLOCK_STANDS: "warn", "Dagster": "warn"}
+    assert results["Dagster"].found == f"There is no instance in {story.settings.dagster_home} yet."
+    assert not story.settings.dagster_home.exists()
+
+
+def test_a_graph_that_cannot_be_built_is_found_before_the_morning(story, monkeypatch):
+    def broken(settings: object) -> None:
+        raise ValueError("features_v41.sql has no header")
+
+    monkeypatch.setattr(rollout, "build", broken)
+    found = asked(story)["graph"]
+    assert (found.verdict, found.found) == (Verdict.FAIL, "ValueError: features_v41.sql has no header")
 
 
 def test_a_column_that_is_missing_and_one_of_another_type_are_named_and_hide_nothing(story):
     story.change('ALTER TABLE "SavvyGTMData"."Lead" DROP COLUMN "Company"')
     story.change("ALTER TABLE SavvyGTMData.broker_protocol_members ALTER firm_crd_id TYPE VARCHAR")
-    told = asked(story)
-    assert told["source Lead"].found.endswith("Lead.Company is missing, expected STRING")
-    assert told["source broker_protocol_members"].found.endswith(
+    results = asked(story)
+    assert results["source Lead"].found.endswith("Lead.Company is missing, expected STRING")
+    assert results["source broker_protocol_members"].found.endswith(
         "broker_protocol_members.firm_crd_id is STRING, expected INT64"
     )
-    failing = {name for name, verdict in not_ok(told).items() if verdict == "FAIL"}
+    failing = {name for name, verdict in not_ok(results).items() if verdict == "FAIL"}
     assert failing == {"source Lead", "source broker_protocol_members", "sources filled", "sources fresh"}
-    assert "Company" in told["sources fresh"].found
+    assert "Company" in results["sources fresh"].found
+
+
+@pytest.mark.parametrize(
+    ("conversions", "verdict", "found"),
+    [
+        (3, "FAIL", "No cohort can carry a verdict: 3 conversions in 10 days: about 55 in 182, 150 are needed."),
+        (8, "warn", "Most cohorts carry no verdict: 8 conversions in 10 days: about 146 in 182, 150 are needed."),
+        (9, "ok", "9 conversions in 10 days: about 164 in 182, 150 are needed"),
+    ],
+)
+def test_a_volume_that_can_never_carry_a_verdict_fails(story, conversions, verdict, found):
+    assert asked(story)["verdicts"].found == "nothing was evaluated in the last 14 days, so no volume is known"
+    cohort = {"conversions": conversions, "top_conversions": 1.0}
+    story.write(date(2026, 1, 4), cohort, cohort, retrospective=True)
+    probed = asked(story)["verdicts"]
+    assert (probed.verdict.value, probed.found) == (verdict, found)
+    assert ("`evaluation.max_days`" in probed.do) == (verdict != "ok")
 
 
 def test_a_source_that_is_stale_warns_and_one_that_is_empty_or_not_there_fails(story):
@@ -78,12 +115,12 @@ def test_a_source_that_is_stale_warns_and_one_that_is_empty_or_not_there_fails(s
     story.change("DELETE FROM SavvyGTMData.broker_protocol_members")
     assert asked(story)["sources filled"].found.endswith(": broker_protocol_members")
     story.change("DROP TABLE SavvyGTMData.broker_protocol_members")
-    told = asked(story)
-    assert (told["source broker_protocol_members"].verdict, told["source broker_protocol_members"].found) == (
+    results = asked(story)
+    assert (results["source broker_protocol_members"].verdict, results["source broker_protocol_members"].found) == (
         Verdict.FAIL,
         "It is not there.",
     )
-    assert told["source Lead"].verdict is Verdict.OK
+    assert results["source Lead"].verdict is Verdict.OK
 
 
 def test_a_table_of_another_shape_and_a_view_that_is_gone_fail(story):
@@ -103,12 +140,11 @@ def test_a_changed_model_and_a_missing_one_fail_by_name(story, tmp_path):
     catalogue = json.loads((models / "registry.json").read_text())
     del catalogue["models"]["v4.1.0"]
     (models / "registry.json").write_text(json.dumps(catalogue))
-    told = asked(story)
-    assert "is not the approved v4.0.0 model" in told["model v4.0.0"].found
-    assert told["model v4.1.0"].found.startswith("There is no model v4.1.0; the registry has ['v4.0.0'].")
-    assert not_ok(told) == {
+    results = asked(story)
+    assert "is not the approved v4.0.0 model" in results["model v4.0.0"].found
+    assert results["model v4.1.0"].found.startswith("There is no model v4.1.0; the registry has ['v4.0.0'].")
+    assert not_ok(results) == {
         CLOCK_STANDS: "warn",
-        NO_INSTANCE: "warn",
         "model v4.0.0": "FAIL",
         "model v4.1.0": "FAIL",
         "live version": "FAIL",
@@ -134,10 +170,10 @@ def test_an_org_that_does_not_answer_fails_and_one_without_a_field_names_it(stor
 def test_a_finished_demo_is_ok_with_its_clock_and_its_org_at_rest(story):
     (story.home / "demo-clock").write_text(f"{story.settings.now}\n", encoding="utf-8")
     story.env["V4_SALESFORCE"] = "local"
-    told = asked(story)
-    assert not_ok(told) == {NO_INSTANCE: "warn"}
-    assert told["Salesforce"].do == "`v4 dev` starts it."
-    assert told["time zones"].do.startswith("Production needs the real time: remove ")
+    results = asked(story)
+    assert not_ok(results) == {}
+    assert results["Salesforce"].do == "`v4 dev` starts it."
+    assert results["time zones"].do.startswith("Production needs the real time: remove ")
 
 
 def test_another_clock_than_the_demo_s_still_warns(story):
@@ -150,7 +186,7 @@ def test_the_local_instance_opens_without_the_community_window(story):
         assert not instance.nux_enabled
 
 
-def test_a_file_that_somebody_holds_fails_by_its_holder_and_is_not_waited_for(story):
+def test_a_locked_file_fails_with_its_holder_and_is_not_waited_for(story):
     with filelock.FileLock(story.settings.duckdb_file.with_name("warehouse.duckdb.lock")):
         answer = examine({"warehouse": warehouse_probes.probes(story.settings)["warehouse"]})[0]
     assert answer.verdict is Verdict.FAIL
@@ -164,11 +200,11 @@ def test_a_run_left_over_is_named_and_left_to_the_sensor(story):
             tags={PROCESS_TAG: dead_process(), "dagster/partition": "2026-01-05"},
             status=dg.DagsterRunStatus.STARTED,
         )
-    told = asked(story)["runs left over"]
-    assert told.found.startswith(f"run {run.run_id} (daily_scoring of 2026-01-05) is STARTED: The process")
-    assert (told.verdict, told.do.startswith("`v4 tick`")) == (Verdict.WARN, True)
+    results = asked(story)["runs left over"]
+    assert results.found.startswith(f"run {run.run_id} (daily_scoring of 2026-01-05) is STARTED: The process")
+    assert (results.verdict, results.do.startswith("`v4 tick`")) == (Verdict.WARN, True)
     with dagster_instance(story.settings) as instance:
-        assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED
+        assert present(instance.get_run_by_id(run.run_id)).status == dg.DagsterRunStatus.STARTED
 
 
 def test_a_schedule_without_a_daemon_fails(story):
@@ -176,44 +212,44 @@ def test_a_schedule_without_a_daemon_fails(story):
         pass
     assert asked(story)["Dagster"].verdict is Verdict.OK
     story.env["V4_SCHEDULE"] = "on"
-    told = asked(story)
-    assert told["Dagster"].verdict is Verdict.FAIL
-    assert "no sign of life of" in told["Dagster"].found
-    assert told["schedule and sensors"].found == "rollout_sensor off, alert_sensor off, daily_scoring_schedule on"
+    results = asked(story)
+    assert results["Dagster"].verdict is Verdict.FAIL
+    assert "no sign of life of" in results["Dagster"].found
+    assert results["schedule and sensors"].found == "rollout_sensor off, alert_sensor off, daily_scoring_schedule on"
 
 
-def test_an_order_that_is_half_done_is_told(story):
+def test_an_order_that_is_half_done_is_reported(story):
     story.change(
         "INSERT INTO ml_features.v4_deployments (event_id, happened_at, event, version, reason, decided_by, sequence) "
         "VALUES ('begun', '2026-01-05 12:00:00+00', 'rollback_started', 'v4.0.0', 'told', 'told', 9)"
     )
-    told = asked(story)["unfinished order"]
-    assert (told.found, told.do) == ("rollback_started of 2026-01-05 (v4.0.0) is not finished.", "`v4 resume`")
+    results = asked(story)["unfinished order"]
+    assert (results.found, results.do) == ("rollback_started of 2026-01-05 (v4.0.0) is not finished.", "`v4 resume`")
 
 
 def test_where_nothing_is_yet_everything_is_asked_and_nothing_made(tmp_path):
-    told = asked(Story(tmp_path / "home", date(2026, 1, 5)))
+    results = asked(Story(tmp_path / "home", date(2026, 1, 5)))
     for name in ("warehouse", "source Lead", "sources fresh", "tables and views", "live version"):
-        assert told[name].found.startswith("There is no ")
-        assert told[name].verdict is Verdict.FAIL
-    assert told["model v4.0.0"].verdict is Verdict.OK
+        assert results[name].found.startswith("There is no ")
+        assert results[name].verdict is Verdict.FAIL
+    assert results["model v4.0.0"].verdict is Verdict.OK
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_nobody_foresaw_is_told_and_the_next_is_asked():
-    def breaks() -> Answer:
+def test_an_unexpected_error_is_reported_and_the_next_probe_runs():
+    def breaks() -> ProbeResult:
         raise KeyError("x")
 
-    told = examine({"one": breaks, "two": lambda: Answer(Verdict.OK, "fine")})
-    assert [(one.verdict.value, one.found) for one in told] == [("FAIL", "KeyError: 'x'"), ("ok", "fine")]
-    assert as_text(told).splitlines()[-1] == "1 ok, 0 warn, 1 FAIL"
+    results = examine({"one": breaks, "two": lambda: ProbeResult(Verdict.OK, "fine")})
+    assert [(one.verdict.value, one.found) for one in results] == [("FAIL", "KeyError: 'x'"), ("ok", "fine")]
+    assert as_text(results).splitlines()[-1] == "1 ok, 0 warn, 1 FAIL"
 
 
 def test_the_exit_code_and_the_json_are_for_scripts(story, monkeypatch):
     for name, value in story.environment.items():
         monkeypatch.setenv(name, value)
     fine = CliRunner().invoke(cli, ["doctor"])
-    assert (fine.exit_code, fine.output.splitlines()[-1]) == (0, "18 ok, 2 warn, 0 FAIL")
+    assert (fine.exit_code, fine.output.splitlines()[-1]) == (0, "24 ok, 1 warn, 0 FAIL")
     monkeypatch.setenv("V4_WAREHOUSE", "snowflake")
     broken = CliRunner().invoke(cli, ["doctor", "--json"])
     [only] = json.loads(broken.output)

@@ -17,7 +17,7 @@ import pytest
 
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.decision import GATE_NAMES
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets_tests.bigquery.emulator import free_port
 from v4_assets_tests.fixtures.stories import ADOPTED, tell
 
@@ -105,6 +105,7 @@ def test_a_day_runs_on_postgresql_and_the_sensor_reads_its_evaluations_from_ther
         monkeypatch.setenv(name, value)  # Dagster reads them itself
     production = str(PROJECT / "deploy" / "dagster.production.yaml")
     told = tell("adopted", tmp_path / "home", V4_DAGSTER_YAML=production)
+    shutil.rmtree(told.settings.dagster_home)  # made by the month's job, on SQLite
     with dagster_instance(told.settings) as instance:
         storages = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
         assert [type(one).__module__.partition(".")[0] for one in storages] == ["dagster_postgres"] * 3

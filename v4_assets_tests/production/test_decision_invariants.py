@@ -1,15 +1,26 @@
 """Invariants of decisions, on generated histories."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from v4_assets.config.rollout_policy import WEEKDAYS, Weeks
 from v4_assets.production.decide import decide
-from v4_assets.production.decision import EVIDENCE_GATES, GATE_NAMES, ROLLBACK_GATES, Action, Evaluated, Phase, Verdict
+from v4_assets.production.decision import (
+    EVIDENCE_GATES,
+    GATE_NAMES,
+    ROLLBACK_GATES,
+    TO_PROMOTE,
+    Action,
+    Evaluated,
+    Phase,
+    Verdict,
+)
 from v4_assets.production.gates import history_of
 from v4_assets.production.state import State
+from v4_assets.production.weeks import can_close, closes
 from v4_assets_tests.fixtures.policy_worlds import (
     DUE,
     EVALUATION,
@@ -36,7 +47,8 @@ DAYS = st.dates(date(2025, 11, 1), date(2026, 2, 10))
 @st.composite
 def evaluated(draw, retrospective=BOOLEANS):
     verdicts = {name: draw(VERDICTS) for name in EVIDENCE_GATES}
-    return Evaluated(day_gates(EVIDENCE_GATES, **verdicts), draw(retrospective))
+    late = draw(retrospective)
+    return Evaluated(day_gates(EVIDENCE_GATES, **verdicts), late, voided=late and draw(BOOLEANS))
 
 
 HISTORIES = st.dictionaries(DAYS, evaluated(), max_size=30)
@@ -50,9 +62,12 @@ def convicted_by_hand(past, today: date, live_since: date) -> bool:
     def number(day: date) -> int:
         return (day - date(2000, 1, 3)).days // 7
 
-    last = {}
+    last: dict[int, dict[str, Verdict]] = {}
     for day in sorted(past):
-        if day > live_since and not past[day].retrospective:
+        closes = day.weekday() >= 4
+        if closes and past[day].voided:
+            last[number(day)] = {}
+        elif closes and day > live_since and not past[day].retrospective:
             last[number(day)] = {one.name: one.verdict for one in past[day].gates}
     weeks = [last.get(number(today) - back, {}) for back in (1, 2)]
     return any(all(week.get(name) == FAIL for week in weeks) for name in ROLLBACK_GATES)
@@ -67,11 +82,31 @@ def test_rollback_is_exactly_two_bad_live_week_closes_running(past, today, since
 
 @settings(deadline=None)
 @given(HISTORIES, TODAYS)
-def test_nothing_is_promoted_unless_every_gate_passes_today(past, today):
+def test_nothing_is_promoted_unless_every_gate_of_a_promotion_passes_today(past, today):
     decision = parallel(past, today)
     assert decision.action in (Action.PROMOTE, Action.HOLD)
-    if any(one.verdict != PASS for one in today):
+    if any(one.verdict != PASS for one in today if one.name in TO_PROMOTE):
         assert decision.action == Action.HOLD
+
+
+ANY_WEEKS = st.builds(
+    Weeks,
+    end_on=st.sampled_from(WEEKDAYS),
+    close_from=st.sampled_from(WEEKDAYS),
+    min_days_between_closes=st.integers(1, 7),
+)
+
+
+@settings(deadline=None)
+@given(HISTORIES, ANY_WEEKS)
+def test_no_close_is_recomputed_and_no_two_adjacent_closes_are_nearer_than_allowed(past, weeks):
+    made = closes(past, TODAY, weeks, lambda day, one: True)
+    for week, close in made.items():
+        assert not past[close.day].voided
+        later = [day for day in past if close.day < day < week + timedelta(days=7) and can_close(day, weeks)]
+        assert not later
+        after = made.get(week + timedelta(days=7))
+        assert after is None or (after.day - close.day).days >= weeks.min_days_between_closes
 
 
 @settings(deadline=None)

@@ -1,5 +1,6 @@
 """Evidence becomes gates: every threshold at its line, every way to be short of evidence."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -11,8 +12,9 @@ from v4_assets.checks import Finding
 from v4_assets.evaluation.intervals import lift_interval
 from v4_assets.models import checks as model_checks
 from v4_assets.production.criteria import RATE, judge
-from v4_assets.production.decision import GATE_NAMES, ROLLBACK_GATES, Gate
-from v4_assets.production.gates import TEST_METRICS, gates
+from v4_assets.production.decision import GATE_NAMES, PROMOTION_GATES, ROLLBACK_GATES, Gate
+from v4_assets.production.gates import TEST_METRICS, evidence_gates, gates
+from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.fixtures.policy_worlds import (
     AUC_BOUND,
     EVALUATION,
@@ -78,11 +80,18 @@ def test_by_the_letter_the_estimate_alone_decides(name, field, line):
         assert (gate.verdict, gate.bound) == (verdict, None)
 
 
-def test_by_the_letter_shortage_matters_only_where_nothing_can_be_said():
+@pytest.mark.parametrize("guard", [{"uncovered": 4_000}, {"model_sha256": None}], ids=["uncovered", "artifacts"])
+def test_by_the_letter_only_the_number_of_conversions_is_waived(guard):
     policy = changed("rollback", judge_by="estimate", on_champion_also_failing="rollback")
-    short = {"uncovered": 4_000, "longest_silence_days": 60, "model_sha256": None, "conversions": 10}
-    gates_ = judged(candidate(**short, top_conversions=1.0), policy=policy)
+    few = {"conversions": 10, "top_conversions": 1.0}
+    gates_ = judged(candidate(**few), policy=policy)
     assert gates_["top_decile_lift"].verdict == gates_["top_decile_conversion"].verdict == FAIL
+    guarded = judged(candidate(**few, **guard), policy=policy)
+    assert {guarded[name].verdict for name in ROLLBACK_GATES} == {INCONCLUSIVE}
+
+
+def test_by_the_letter_nothing_is_said_of_no_conversions():
+    policy = changed("rollback", judge_by="estimate", on_champion_also_failing="rollback")
     nothing = judged(candidate(conversions=0, top_conversions=0.0, lift=None, auc=None, auc_se=None), policy=policy)
     assert {nothing[name].verdict for name in ROLLBACK_GATES} == {INCONCLUSIVE}
 
@@ -105,8 +114,7 @@ BAD = {"top_conversions": 10.0, "auc": 0.5}
         pytest.param({"conversions": 150}, False, id="just enough conversions"),
         pytest.param({"uncovered": 251}, True, id="uncovered just above 5 %"),
         pytest.param({"uncovered": 250}, False, id="uncovered at 5 %"),
-        pytest.param({"longest_silence_days": 8}, True, id="outcomes silent for a day too long"),
-        pytest.param({"longest_silence_days": 7}, False, id="outcomes silent as long as believable"),
+        pytest.param({"longest_silence_days": 60}, False, id="silent days are left out of the cohort instead"),
         pytest.param({"model_sha256": None}, True, id="several artifacts"),
     ],
 )
@@ -136,7 +144,7 @@ def test_what_cannot_be_said_is_inconclusive(changes):
 def test_without_evidence_every_gate_is_inconclusive():
     found = judged()
     assert {gate.verdict for gate in found.values()} == {INCONCLUSIVE}
-    assert found["auc"].reason == "AUC was not measured."
+    assert found["auc"].reason == "v4.1.0's AUC was not measured."
 
 
 def test_a_cohort_at_its_longest_reach_says_so():
@@ -175,7 +183,68 @@ def test_after_sunset_there_is_no_champion_to_compare_with():
     assert found["not_behind_baseline"].verdict == INCONCLUSIVE
     assert found["not_behind_baseline"].reason.startswith("v4.0.0 has no scores")
     assert found["top_decile_conversion"].verdict == FAIL
-    assert "v4.0.0 has no scores for these leads" in found["top_decile_conversion"].reason
+    assert "There are no scores of v4.0.0 to compare with." in found["top_decile_conversion"].reason
+
+
+# --- the live version, and the line for covered leads
+
+
+def evidence_of(
+    *rows, live: str | None = None, policy=POLICY, covered: tuple[int, int] | None = None
+) -> dict[str, Gate]:
+    found = evidence_gates(rows, **VERSIONS, live=live, policy=policy, evaluation=EVALUATION, covered=covered)
+    return {gate.name: gate for gate in found}
+
+
+def test_the_rollback_gates_judge_the_live_version_and_name_it():
+    rows = candidate(), baseline(top_conversions=10.0, top_decile_conversion=10 / 475)
+    found = evidence_of(*rows, live="v4.0.0")
+    assert found["top_decile_lift"].verdict == FAIL
+    assert found["top_decile_lift"].reason.startswith("v4.0.0's top-decile lift is 0.50, below 1.50")
+    assert found["top_decile_conversion"].verdict == FAIL
+    promoted = candidate(question="promotion"), baseline(question="promotion", top_conversions=10.0)
+    found = evidence_of(*promoted, live="v4.0.0")
+    assert {found[name].verdict for name in PROMOTION_GATES} == {PASS}
+    assert all("v4.1.0's" in found[name].reason for name in PROMOTION_GATES)
+
+
+@pytest.mark.parametrize(
+    ("covered", "top", "verdict"),
+    [
+        pytest.param((610, 1000), 475 * 0.0305, PASS, id="at the scaled line"),
+        pytest.param((610, 1000), 475 * 0.0305 - 1e-3, INCONCLUSIVE, id="just below it"),
+        pytest.param((1000, 1000), 475 * 0.0305, FAIL, id="every conversion is covered"),
+        pytest.param((60, 99), 475 * 0.02, INCONCLUSIVE, id="99 conversions measure no share"),
+        pytest.param((60, 100), 475 * 0.015, FAIL, id="100 do"),
+    ],
+)
+def test_the_conversion_line_is_that_of_covered_leads(covered, top, verdict):
+    row = candidate(top_conversions=top, top_decile_conversion=top / 475)
+    letter = changed("rollback", on_champion_also_failing="rollback")
+    gate = evidence_of(row, policy=letter, covered=covered)["top_decile_conversion"]
+    assert gate.verdict == verdict
+    literal = changed("rollback", conversion_line="literal", on_champion_also_failing="rollback")
+    assert evidence_of(row, policy=literal, covered=covered)["top_decile_conversion"].threshold == 0.05
+    if covered[0] < covered[1]:
+        assert "The line is 5.0 % of all leads times 0.6" in gate.reason
+
+
+def test_without_a_watch_the_cohort_measures_the_share_itself():
+    row = candidate(converted_before_scored=200)
+    assert judged(row)["top_decile_conversion"].threshold == pytest.approx(0.025)
+
+
+def test_leads_from_the_live_versions_list_are_named_in_every_reason():
+    listed = EVALUATION.model_copy(update={"leads_come_from": "live_list"})
+    found = judged(candidate(), candidate(question="promotion"), evaluation=listed)
+    assert all("The leads come from the live version's own list" in gate.reason for gate in found.values())
+
+
+def test_a_version_that_ranks_exactly_like_the_baseline_is_no_challenger():
+    row = candidate(question="promotion", only_own_top=0.0, only_baseline_top=0.0, auc_difference=0.0)
+    gate = judged(row)["not_behind_baseline"]
+    assert (gate.verdict, "ranks these leads exactly as v4.0.0 does" in gate.reason) == (INCONCLUSIVE, True)
+    assert judged(replace(row, auc_difference=0.01))["not_behind_baseline"].verdict == PASS
 
 
 # --- promotion criteria
@@ -208,8 +277,8 @@ def test_promotion_asks_for_a_share_of_live_scores(share, verdict):
 def test_the_live_share_stands_in_the_reason():
     row = candidate(question="promotion", live_share=0.07)
     assert judged(row)["promotion_lift"].reason == (
-        "Top-decile lift is 2.10, not below 2.00 (4,750 leads contacted 2025-11-20 to 2025-11-29, 200 of which "
-        "converted). 7 % of the first scores are live."
+        "v4.1.0's top-decile lift is 2.10, not below 2.00 (4,750 leads contacted 2025-11-20 to 2025-11-29, "
+        "200 of which converted). 7 % of the first scores are live."
     )
 
 
@@ -237,6 +306,8 @@ def of_day(model_findings, live_days: int = 7) -> dict[str, Gate]:
     made = gates(
         [candidate()],
         **VERSIONS,
+        live="v4.1.0",
+        covered=None,
         policy=POLICY,
         evaluation=EVALUATION,
         model_findings=model_findings,
@@ -280,11 +351,11 @@ def test_rows_of_two_days_or_two_rows_of_one_version_are_refused():
 def test_a_failing_gate_gives_its_figure_its_line_its_bound_and_its_cohort():
     gate = judged(candidate(top_conversions=20.0))["top_decile_lift"]
     assert gate.reason == (
-        "Top-decile lift is 1.00, below 1.50 by more than chance explains: 80 % upper bound 1.19 "
+        "v4.1.0's top-decile lift is 1.00, below 1.50 by more than chance explains: 80 % upper bound 1.19 "
         "(4,750 leads contacted 2025-11-20 to 2025-11-29, 200 of which converted)."
     )
     assert (gate.actual, gate.threshold) == (1.0, 1.5)
-    assert gate.bound == lift_interval(20.0, 200, 4_750, 475.0, 0.6).high
+    assert gate.bound == present(lift_interval(20.0, 200, 4_750, 475.0, 0.6)).high
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,17 @@ import yaml
 from v4_assets import runs
 from v4_assets.clock import Clock
 from v4_assets.config.environment import load
+from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.read import Evaluator
-from v4_assets.graph import build
 from v4_assets.names import ACTION_JOBS, DAILY_JOB, PROCESS_TAG
 from v4_assets.operations import operate, prune
 from v4_assets.operations.doctor import examine, rollout
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.status import status
 from v4_assets.operations.status_text import as_text
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
+from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.fixtures.stories import ADOPTED, Story, tell
 
 
@@ -63,9 +64,12 @@ def test_a_morning_killed_in_the_middle_is_named_ended_and_run_again(tmp_path):
 
     # The scores had passed: production's own sync does not wait for the day to be run again.
     tick = told.tick()
-    assert (tick.said, [one.success for one in tick.outcomes]) == (f"sync-{ADOPTED}:1", [True])
+    assert (tick.said, [one.success for one in tick.outcomes]) == (
+        f"sync_salesforce for {ADOPTED}, sync-{ADOPTED}:1",
+        [True],
+    )
     with dagster_instance(told.settings) as instance:
-        assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
+        assert present(instance.get_run_by_id(run.run_id)).status == dg.DagsterRunStatus.FAILURE
     assert f"Run {run.run_id} of daily_scoring for {ADOPTED} failed." in told.alerts()
     assert [one["what"] for one in status(told.settings)["to_do"]] == [f"Run {run.run_id} of daily_scoring: it failed"]
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from v4_assets.production.decide import decide
-from v4_assets.production.decision import GATE_NAMES, Action, Decision, Phase
+from v4_assets.production.decision import ROLLBACK_GATES, TO_PROMOTE, Action, Decision, Phase
 from v4_assets.production.state import State
 from v4_assets_tests.fixtures.policy_worlds import (
     FAIL,
@@ -27,16 +27,21 @@ from v4_assets_tests.fixtures.policy_worlds import (
 
 def test_a_candidate_that_shows_everything_is_promoted():
     decision = parallel()
-    assert (decision.action, decision.gates) == (Action.PROMOTE, day_gates())
+    assert (decision.action, decision.gates) == (Action.PROMOTE, day_gates(TO_PROMOTE))
     assert "2026-W03: promotion_lift is PASS. 2026-W04: promotion_lift is PASS." in decision.reason
 
 
 @pytest.mark.parametrize("verdict", [INCONCLUSIVE, FAIL])
-@pytest.mark.parametrize("name", GATE_NAMES)
+@pytest.mark.parametrize("name", TO_PROMOTE)
 def test_any_gate_that_does_not_pass_today_stands_in_the_way(name, verdict):
     decision = parallel(found=day_gates(**{name: verdict}))
     assert (decision.action, [one.name for one in decision.gates]) == (Action.HOLD, [name])
     assert f"{name} is {verdict.name}." in decision.reason
+
+
+@pytest.mark.parametrize("name", ROLLBACK_GATES)
+def test_a_failing_gate_of_the_live_baseline_does_not_stand_in_the_way_of_a_better_candidate(name):
+    assert parallel(found=day_gates(**{name: FAIL})).action == Action.PROMOTE
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from unittest.mock import patch
 import dagster as dg
 import pytest
 
+from v4_assets import runs
+from v4_assets.definitions import build
 from v4_assets.errors import PolicyError
-from v4_assets.graph import build
 from v4_assets.names import (
     ACTION_JOBS,
     DAILY_JOB,
@@ -22,12 +23,15 @@ from v4_assets.names import (
 )
 from v4_assets.operations import actions, operate
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.production.decision import Verdict
-from v4_assets.production.evaluations import NotEvaluated, evaluation_of
+from v4_assets.operations.status import status
+from v4_assets.production import given
+from v4_assets.production.decision import Action, Decision, Verdict
 from v4_assets.production.orders import Order
+from v4_assets.production.status import read_status
 from v4_assets.report import assets as report_assets
 from v4_assets.report import charts, publishing
 from v4_assets.report.headline import gates_of
+from v4_assets.resources import store
 from v4_assets.runs import this_process
 from v4_assets_tests.fixtures.stories import (
     BEFORE,
@@ -70,7 +74,8 @@ def served(told: Story) -> set[str]:
 def stale_order(told: Story, expected_event_id: str) -> dict[str, object]:
     """Run config of a rollback that was decided when another switch was the last one."""
     order = Order("stale", "rollback", OLD, NEW, expected_event_id, "two bad weeks", "rollout_sensor")
-    return {"ops": {FIRST_ASSETS["rollback"]: {"config": order.config}}}
+    config = given.give(store(told.settings), order, told.settings.clock.now())
+    return {"ops": {FIRST_ASSETS["rollback"]: {"config": config}}}
 
 
 # --- promotion -----------------------------------------------------------------------------------------------------
@@ -104,9 +109,9 @@ def test_on_the_seventh_day_with_two_good_weeks_the_candidate_goes_live_with_its
     assert (started.version, started.previous, started.decided_by, started.day) == (NEW, OLD, "rollout_sensor", SEVENTH)
     assert (started.evidence_day, started.evidence_sha256) == (SEVENTH, told.evidence_sha256)
     assert started.reason.startswith(
-        "v4.1.0 has earned its promotion. 2025-W52: Top-decile lift is 2.10, not below 2.00"
+        "v4.1.0 has earned its promotion. 2025-W52: v4.1.0's top-decile lift is 2.10, not below 2.00"
     )
-    assert "2026-W01: Top-decile lift is 2.10" in started.reason
+    assert "2026-W01: v4.1.0's top-decile lift is 2.10" in started.reason
     gates = {gate.name: (gate.verdict, gate.actual) for gate in gates_of(started)}
     assert gates["live_parallel_days"] == (Verdict.PASS, 7.0)
     assert (told.production.version, told.production.event_id) == (NEW, started.event_id)
@@ -133,7 +138,7 @@ def test_a_day_that_is_run_again_and_breaks_is_no_day_to_promote_on(story):
         outcome = told.run()
     assert not outcome.success
     tick = told.tick()
-    assert f"Checks fail: run {outcome.run_id} (daily_scoring), later on, ended as FAILURE." in tick.said
+    assert "Checks fail: daily_scores_v41.distinct_scores." in tick.said
     assert (tick.outcomes, told.live, told.happened) == ((), OLD, ADOPTED)
     assert told.run().success
     assert told.tick().outcomes[0].success
@@ -203,7 +208,7 @@ def test_two_bad_weeks_roll_back_everything_and_say_why(story):
     assert told.happened == ROLLED_BACK
     assert (started.version, started.previous, started.decided_by) == (OLD, NEW, "rollout_sensor")
     assert started.reason.startswith(
-        "top_decile_lift failed at 2 consecutive week-closes. 2026-W04: Top-decile lift is 1.20"
+        "top_decile_lift failed at 2 consecutive week-closes. 2026-W04: v4.1.0's top-decile lift is 1.20"
     )
     assert (told.live, told.production.event_id) == (OLD, started.event_id)
     assert told.exported == {OLD: "production", NEW: "deprecated"}
@@ -301,27 +306,22 @@ def assert_held(told: Story, said: str) -> None:
     assert (tick.outcomes, told.live, told.happened) == ((), NEW, PROMOTED)
 
 
-def test_gates_of_one_run_and_checks_of_another_hold(convicted):
-    with convicted.measured():
-        assert operate.run_job(convicted.settings, EVALUATION_JOB, partition=WATCHED).success
-    assert_held(
-        convicted, "features_v40, daily_scores_v40, features_v41, daily_scores_v41 of another; run the whole day"
-    )
-
-
-def test_evidence_replaced_under_the_gates_holds_and_alerts(convicted):
-    seen = convicted.evidence_sha256[:12]
+def test_evidence_replaced_under_the_gates_holds_and_alerts_until_it_is_judged_again(convicted):
     convicted.write(WATCHED, FALLEN)
+    said = f"lift_comparison of {WATCHED} was written again (write 2) after it was checked (write 1); run the day again"
+    assert_held(convicted, said)
+    convicted.goes_on(time="08:00")
+    alerts = convicted.alerts()
+    assert f"Held in watch: {said}" in alerts
+    assert "missing" not in alerts
+
+
+def test_evidence_that_was_edited_by_hand_holds_and_alerts(convicted):
+    seen = convicted.evidence_sha256[:12]
+    convicted.change("UPDATE ml_features.v4_lift_comparison SET lift = 0.1")
     said = f"the gates of {WATCHED} were taken on evidence {seen}, the warehouse holds {convicted.evidence_sha256[:12]}"
     assert_held(convicted, said)
     assert said in convicted.alerts()
-
-
-def test_a_run_that_was_deleted_holds(convicted):
-    with dagster_instance(convicted.settings) as instance:
-        [run] = instance.get_runs(dg.RunsFilter(job_name=DAILY_JOB, tags={"dagster/partition": str(WATCHED)}))
-        instance.delete_run(run.run_id)
-    assert_held(convicted, "lift_comparison of 2026-02-02 was not evaluated")
 
 
 def test_a_day_is_missing_only_after_its_grace(convicted):
@@ -341,7 +341,7 @@ def test_a_run_on_its_way_is_waited_for_and_not_called_missing(convicted):
             tags={"dagster/partition": str(convicted.day), PROCESS_TAG: this_process()},
             status=dg.DagsterRunStatus.STARTED,
         )
-        assert_held(convicted, f"was not evaluated yet: run {run.run_id} (daily_scoring) is still executing")
+        assert_held(convicted, f"was not evaluated: run {run.run_id} (daily_scoring) of 2026-02-03 is still executing")
         assert "missing" not in convicted.alerts()
 
 
@@ -351,14 +351,14 @@ def test_a_run_that_has_judged_but_is_still_at_work_is_waited_for(story):
     seen = []
 
     def looked_at(instance: dg.DagsterInstance, *args: Any, **named: Any) -> Any:
-        seen.append(evaluation_of(instance, told.settings.rollout, WATCHED, (OLD, NEW)))
+        seen.append(read_status(instance, store(told.settings), told.settings.rollout, told.settings.clock).decision)
         return gather(instance, *args, **named)
 
     gather = publishing.gather
     with patch.object(report_assets, "gather", looked_at):
         outcome = told.run()
     assert outcome.success
-    assert seen == [NotEvaluated(f"run {outcome.run_id} of {WATCHED} is still executing", in_flight=True)]
+    assert seen == [Decision(Action.HOLD, f"run {outcome.run_id} (daily_scoring) of {WATCHED} is still executing")]
 
 
 def test_another_partition_than_todays_is_refused_by_production_and_by_the_sync(convicted):
@@ -381,7 +381,7 @@ def test_no_part_of_a_backfill_touches_production_or_salesforce(story):
 
 
 def test_a_range_of_days_is_refused_by_the_sync(convicted):
-    tags = {operate.RANGE_START: "2026-02-01", operate.RANGE_END: "2026-02-02"}
+    tags = {runs.RANGE_START: "2026-02-01", runs.RANGE_END: "2026-02-02"}
     outcome = operate.run_job(convicted.settings, SYNC_JOB, tags=tags)
     assert "production_alias of 2026-02-01 was asked for" in outcome.errors[0]
 
@@ -404,15 +404,18 @@ def assert_asks(told: Story) -> None:
     tick = told.tick()
     assert (tick.outcomes, told.live) == ((), OLD)
     assert tick.said.startswith("ask: v4.1.0 has earned its promotion.")
-    assert tick.said.endswith("Approval is manual: `v4 approve` agrees to it on this evidence.")
+    line = f"v4 approve {told.evidence_sha256[:12]}"
+    assert tick.said.endswith(f"Approval is manual: `{line}` agrees to it on this evidence.")
+    assert f"`{line}`" in "".join(one["what"] for one in status(told.settings)["to_do"])
 
 
 def test_a_promotion_that_needs_a_person_happens_when_one_agrees_to_this_evidence(asked):
     assert_asks(asked)
     sha256 = asked.evidence_sha256
     for wrong in ("0" * 12, sha256[:7], ""):
-        with pytest.raises(PolicyError, match=f"The evidence of 2026-01-11 is {sha256[:12]}, not {wrong}"):
+        with pytest.raises(PolicyError, match=f"'{wrong}' is not the evidence of 2026-01-11") as refused:
             actions.approve(asked.settings, wrong)
+        assert sha256[:8] not in str(refused.value)
     assert asked.happened == ADOPTED
     approved = actions.approve(asked.settings, sha256[:12])
     assert (approved.version, approved.evidence_sha256, approved.evidence_day) == (NEW, sha256, SEVENTH)

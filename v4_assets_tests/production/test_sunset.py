@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import pytest
 
 from v4_assets import tables
 from v4_assets.errors import ModelIntegrityError, PolicyError
-from v4_assets.graph import build
 from v4_assets.models.bundle import BUNDLE_FILES, file_sha256
-from v4_assets.names import DAILY_JOB
 from v4_assets.operations import actions
-from v4_assets.project import PROJECT
+from v4_assets.production.archive import archive, verify
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, store
+from v4_assets.warehouse.writes import fingerprint
 from v4_assets_tests.fixtures.stories import CLOSE_BEFORE_LATE, FALLEN, LATE, NEW, OLD, Story, tell
 from v4_assets_tests.production.test_references import with_references
 
@@ -34,12 +35,6 @@ def story(tmp_path) -> Telling:
 def gone(story, tmp_path) -> Story:
     """The champion is archived. The shipped models are a copy, so that they may be damaged."""
     return story("sunset", V4_MODELS=str(shutil.copytree(PROJECT / "models", tmp_path / "models")))
-
-
-def daily_assets(told: Story) -> set[str]:
-    """What the daily job makes."""
-    job = build(told.settings).resolve_job_def(DAILY_JOB)
-    return {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
 
 
 def archived(told: Story) -> Path:
@@ -84,19 +79,37 @@ def test_a_file_named_in_rollout_yaml_keeps_the_sunset_back_and_so_does_one_that
 def test_the_archive_holds_the_very_bundle_with_its_hashes(gone):
     entry = registry(gone.settings).entry(OLD)
     folder = archived(gone)
-    assert folder.name == f"v4.0.0-{entry.files['model.json'][:12]}"
+    assert folder.name == f"v4.0.0-{fingerprint([entry.files[name] for name in BUNDLE_FILES])[:12]}"
     assert {name: file_sha256(folder / name) for name in BUNDLE_FILES} == dict(entry.files)
     sums = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     assert sums == [f"{entry.files[name]}  {name}" for name in BUNDLE_FILES]
 
 
-def test_after_the_sunset_the_record_the_registry_and_the_daily_job_agree(gone):
+def test_two_bundles_of_one_booster_are_archived_beside_each_other(gone, tmp_path):
+    entry = registry(gone.settings).entry(OLD)
+    folder = tmp_path / "relisted"
+    shutil.copytree(entry.path, folder)
+    (folder / "features.json").write_text("{}", encoding="utf-8")
+    relisted = replace(entry, path=folder, files={name: file_sha256(folder / name) for name in BUNDLE_FILES})
+    assert relisted.files["model.json"] == entry.files["model.json"]
+    root = gone.settings.places.archive
+    assert archive(root, entry) == archived(gone)
+    other = archive(root, relisted)
+    assert verify(other) == relisted.files
+    assert {folder.name for folder in root.iterdir()} == {other.name, archive(root, entry).name}
+
+
+def test_after_the_sunset_the_record_and_the_registry_agree(gone):
     assert gone.happened == SUNSET
     assert gone.exported == {OLD: "archived", NEW: "production"}
     assert gone.reports[-1].startswith("2026-03-09-sunset-v4.0.0-")
-    made = daily_assets(gone)
-    assert {"features_v41", "daily_scores_v41", "lift_comparison", "salesforce_sync"} <= made
-    assert not made & {"features_v40", "daily_scores_v40"}
+
+
+@pytest.mark.parametrize("content", ["", '{"models": {"v4.0', "[]", "{}"], ids=["empty", "cut off", "list", "object"])
+def test_a_damaged_export_of_the_registry_changes_no_run_and_is_written_again(gone, content):
+    gone.settings.places.registry.write_text(content, encoding="utf-8")
+    assert_the_next_day_runs_without_the_champion(gone)
+    assert gone.exported == {OLD: "archived", NEW: "production"}
 
 
 def test_a_sunset_by_hand_of_what_is_live_is_refused(story):
@@ -109,7 +122,7 @@ def test_a_person_may_archive_the_champion_without_being_asked(story):
     outcome = actions.order(told.settings, "sunset", OLD, "its data feed ends today")
     assert outcome.success, outcome.errors
     assert (told.happened[-1], told.exported[OLD]) == ("sunset_completed", "archived")
-    assert told.events[-2].reason == "its data feed ends today"
+    assert told.events[-2].reason.startswith("its data feed ends today (overrides: The sunset of v4.0.0 waits for ")
     with pytest.raises(PolicyError, match=r"v4.0.0 is archived. Bring it back first: `v4 restore v4.0.0"):
         actions.order(told.settings, "rollback", OLD, "the phones are silent")
 
@@ -140,7 +153,6 @@ def test_without_the_champion_days_run_a_breach_alerts_and_a_restore_lets_it_tak
     assert tick.said.endswith("v4.0.0 is archived: `v4 restore v4.0.0` brings it back.")
     assert "`v4 restore v4.0.0` brings it back" in gone.alerts()
     actions.restore(gone.settings, OLD, "v4.1.0 fell")
-    assert {"features_v40", "daily_scores_v40"} <= daily_assets(gone)
     assert gone.exported == {OLD: "retired", NEW: "production"}
     gone.goes_on(LATE + timedelta(days=2))
     assert gone.run().success
@@ -156,7 +168,8 @@ def assert_the_next_day_runs_without_the_champion(gone: Story) -> None:
     catalogue = gone.settings.rollout.catalogue
     written = {name for name, _ in store(gone.settings).latest_writes(gone.day, gone.day)}
     assert catalogue[tables.scores_key("v41")].name in written
-    assert catalogue[tables.scores_key("v40")].name not in written
+    assert not {catalogue[key("v40")].name for key in (tables.features_key, tables.scores_key)} & written
+    assert not [one for one in outcome.checks_failed if "v40" in one.asset]
     assert gone.tick().said.startswith("hold: v4.1.0 is the only version.")
 
 

@@ -121,7 +121,7 @@ def test_both_versions_failing_the_conversion_line_holds_and_tells():
     decision = watch(past, today)
     assert (decision.action, decision.alert) == (Action.HOLD, True)
     assert market in decision.gates
-    letter = changed("rollback", on_champion_also_failing="rollback")
+    letter = changed("rollback", on_champion_also_failing="rollback", conversion_line="literal")
     past = history_of(rows, **VERSIONS, policy=letter, evaluation=fewer)
     assert watch(past, policy=letter).action == Action.ROLLBACK
 
@@ -159,9 +159,9 @@ def test_weeks_without_a_verdict_are_named():
 @pytest.mark.parametrize("phase", [Phase.PARALLEL, Phase.WATCH, Phase.SUNSET])
 def test_what_a_gate_of_today_finds_worth_telling_is_told(phase):
     market = gate("top_decile_conversion", INCONCLUSIVE, alert=True)
-    today = tuple(market if one.name == market.name else one for one in day_gates())
+    today = tuple(market if one.name == market.name else one for one in day_gates(promotion_auc=INCONCLUSIVE))
     assert decide(State(status(phase), today, CALM, POLICY)).alert
-    assert not decide(State(status(phase), day_gates(auc=INCONCLUSIVE), CALM, POLICY)).alert
+    assert not decide(State(status(phase), day_gates(auc=INCONCLUSIVE, promotion_auc=INCONCLUSIVE), CALM, POLICY)).alert
 
 
 def test_a_live_version_of_unknown_age_is_left_alone():

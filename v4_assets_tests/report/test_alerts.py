@@ -14,8 +14,8 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
+from v4_assets.definitions import build
 from v4_assets.errors import V4Error
-from v4_assets.graph import build
 from v4_assets.names import ALERT_SENSOR, PAST_DAY_JOB, ROLLOUT_PAGE, SYNC_JOB
 from v4_assets.operations import operate
 from v4_assets.operations.instance import dagster_instance
@@ -76,8 +76,8 @@ def told(tmp_path, slack) -> Story:
 FIRST = [
     "Held in watch: top_decile_lift had no verdict at the close of 2026-W04, 2026-W05.",
     "adopted: v4.0.0 (v4 init). v4.0.0 is the baseline of rollout.yaml",
-    "promotion started: v4.1.0 (rollout_sensor). v4.1.0 has earned its promotion.",
-    "promotion completed: v4.1.0 (rollout_sensor). Everything that follows from promotion_started is done.",
+    "promotion started: v4.0.0 → v4.1.0 (rollout_sensor). v4.1.0 has earned its promotion.",
+    "promotion completed: v4.0.0 → v4.1.0 (rollout_sensor). Everything that follows from promotion_started is done.",
 ]
 """How what there is to tell at the first look begins."""
 
@@ -92,12 +92,12 @@ def page_of(story: Story) -> str:
     return (story.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
 
 
-def test_slack_is_told_of_no_channel_by_a_reason(slack):
+def test_a_reason_notifies_no_channel_of_slack(slack):
     alerts.post(SecretStr(slack.url), ["rolled back: <!channel> & <@U1>"])
     assert slack.told == ["rolled back: &lt;!channel&gt; &amp; &lt;@U1&gt;"]
 
 
-def test_everything_is_told_once(told, slack):
+def test_everything_is_reported_once(told, slack):
     told.alerts()
     [message] = slack.told
     assert begins(message.splitlines()) == FIRST
@@ -105,7 +105,7 @@ def test_everything_is_told_once(told, slack):
     assert len(slack.told) == 1
 
 
-def test_a_day_that_is_missing_is_told_alone_and_a_hold_that_goes_on_afterwards_is_no_news(told, slack):
+def test_a_day_that_is_missing_is_reported_alone_and_a_hold_that_goes_on_afterwards_is_no_news(told, slack):
     told.alerts()
     told.goes_on(time="23:55")
     assert told.alerts() == ""
@@ -134,7 +134,7 @@ def test_what_was_gone_for_a_day_is_news_again():
     ("status", "said"),
     [(500, "it answered 500"), (404, "it answered 404"), (None, r"it did not answer \(ReadTimeout\)")],
 )
-def test_what_slack_did_not_take_is_told_at_the_next_look_and_the_address_stays_secret(
+def test_what_slack_did_not_take_is_reported_at_the_next_look_and_the_address_stays_secret(
     told, slack, monkeypatch, capfd, caplog, status, said
 ):
     monkeypatch.setattr(alerts, "SLACK_SECONDS", 0.3)
@@ -153,7 +153,7 @@ def test_what_slack_did_not_take_is_told_at_the_next_look_and_the_address_stays_
     assert SECRET not in everything
 
 
-def test_a_slack_that_is_not_there_is_said_without_its_address(told, monkeypatch):
+def test_a_slack_that_is_not_there_is_stated_without_its_address(told, monkeypatch):
     told.env["V4_SLACK_WEBHOOK"] = f"http://127.0.0.1:9/services/{SECRET}"
     with pytest.raises(V4Error, match=r"it did not answer \(ConnectionError\)") as raised:
         told.alerts()
@@ -165,7 +165,7 @@ def _chain(error: BaseException | None) -> list[str]:
     return [repr(error), str(error), *_chain(error.__context__), *_chain(error.__cause__)] if error else []
 
 
-def test_without_slack_the_log_is_told(told, slack):
+def test_without_slack_alerts_go_to_the_log(told, slack):
     del told.env["V4_SLACK_WEBHOOK"]
     assert begins(_logged(told)) == FIRST
     assert slack.told == []
@@ -193,7 +193,7 @@ def _heard(context: Any, lines: list[str]) -> Iterator[None]:
     yield
 
 
-def test_a_failed_run_is_told_with_its_day(told):
+def test_a_failed_run_is_reported_with_its_day(told):
     told.alerts()
     told.goes_on(WATCHED.replace(day=3))
     with told.broken("v4.1.0"):
@@ -204,19 +204,19 @@ def test_a_failed_run_is_told_with_its_day(told):
     assert told.alerts() == ""
 
 
-def test_every_action_is_told_with_its_reason(told):
+def test_every_action_is_reported_with_its_reason(told):
     told.alerts()
     for day in SINCE[1:]:
         told.write(day, FALLEN)
     assert told.tick().outcomes[0].success
     said = told.alerts()
     assert said.startswith(
-        "rollback started: v4.0.0 (rollout_sensor). top_decile_lift failed at 2 consecutive week-closes."
+        "rollback started: v4.1.0 → v4.0.0 (rollout_sensor). top_decile_lift failed at 2 consecutive week-closes."
     )
-    assert "; rollback completed: v4.0.0 (rollout_sensor). " in said
+    assert "; rollback completed: v4.1.0 → v4.0.0 (rollout_sensor). " in said
 
 
-def test_a_day_that_was_compared_but_never_sent_is_told_once_it_is_due(told):
+def test_a_day_that_was_compared_but_never_sent_is_reported_once_it_is_due(told):
     told.alerts()
     told.goes_on(WATCHED.replace(day=3), "07:29")
     with told.measured():
@@ -224,7 +224,7 @@ def test_a_day_that_was_compared_but_never_sent_is_told_once_it_is_due(told):
     assert outcome.success, outcome.errors
     assert told.alerts() == ""
     told.goes_on(time="07:30")
-    said = "Salesforce has not received v4.1.0's scores of 2026-02-03: no sync of the day finished."
+    said = "Salesforce has not received v4.1.0's scores of 2026-02-03: no sync of the day has ended."
     assert told.alerts() == said
     assert {"what": said, "do": alerts.KINDS["sync"].do} in status(told.settings)["to_do"]
     assert said.replace("'", "&#x27;") in page_of(told) or said in page_of(told)
@@ -232,13 +232,13 @@ def test_a_day_that_was_compared_but_never_sent_is_told_once_it_is_due(told):
     assert said not in [one["what"] for one in status(told.settings)["to_do"]]
 
 
-def test_live_scores_that_nobody_has_judged_are_told_once_they_are_due(told):
+def test_live_scores_without_check_results_are_reported_once_they_are_due(told):
     told.alerts()
-    told.change("DELETE FROM ml_features.v4_partition_verdicts WHERE table_name = 'v4_daily_scores_v41'")
+    told.change("DELETE FROM ml_features.v4_check_results WHERE table_name = 'v4_daily_scores_v41'")
     assert told.alerts() == ""
     told.goes_on(time="07:30")
     assert told.alerts().startswith(
-        "v4.1.0, the live version, has no scores of 2026-02-02 that passed: v4_daily_scores_v41"
+        "The day 2026-02-02 is missing: daily_scores_v41 of 2026-02-02 was not checked; run the day again"
     )
 
 
@@ -254,10 +254,10 @@ def test_every_alert_says_the_words_by_which_the_runbook_lists_its_kind(told):
     assert [one.text for one in found if not one.key.startswith("event:") and one.kind.says not in one.text] == []
 
 
-def test_another_matter_is_told_in_a_week_in_which_something_was_told_already(told):
+def test_another_matter_is_reported_in_a_week_with_an_earlier_report(told):
     told.alerts()
     told.write(WATCHED, FALLEN)
-    assert told.alerts().startswith("Held in watch: the gates of 2026-02-02 were taken on evidence")
+    assert told.alerts().startswith("Held in watch: lift_comparison of 2026-02-02 was written again (write 2) ")
     told.write(WATCHED, GOOD)
     told.change("UPDATE ml_features.v4_production SET version = 'v4.0.0'")
     assert told.alerts().startswith(
@@ -266,7 +266,7 @@ def test_another_matter_is_told_in_a_week_in_which_something_was_told_already(to
     assert told.alerts() == ""
 
 
-def test_a_warehouse_that_cannot_be_read_is_told(told):
+def test_a_warehouse_that_cannot_be_read_is_reported(told):
     told.alerts()
     told.change("DROP TABLE ml_features.v4_deployments CASCADE")
     assert told.alerts().startswith("The rollout could not be read: deployments uses a table that does not exist")

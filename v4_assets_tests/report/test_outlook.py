@@ -19,7 +19,7 @@ from v4_assets.production.decision import (
     Verdict,
 )
 from v4_assets.production.state import State
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.report.outlook import MET, MISSED, OPEN, Outlook, outlook
 
 POLICY = read_rollout(Path(PROJECT) / "rollout.yaml").policy
@@ -60,18 +60,18 @@ def test_one_more_good_week_is_missing():
 def test_everything_that_is_missing_is_named():
     short = tuple(
         Gate(one.name, Verdict.INCONCLUSIVE, "…", 5.0, 7.0) if one.name == LIVE_PARALLEL_DAYS else one
-        for one in gates(auc=Verdict.FAIL)
+        for one in gates(promotion_auc=Verdict.FAIL)
     )
     found = told(Phase.PARALLEL, {}, short, {"failing_checks": ("features_v41.drift",)})
     assert found.said.startswith(
-        "The promotion of v4.1.0 needs a lift of at least 2 at 2 more week-closes, today's AUC on the good side, "
-        "2 more days side by side and every check of the data passed."
+        "The promotion of v4.1.0 needs a lift of at least 2 at 2 more week-closes, today's AUC for a promotion on "
+        "the good side, 2 more days side by side and every check of the data passed."
     )
     assert [one.stands for one in found.criteria if one.asked.startswith("AUC")] == [MISSED]
     assert found.criteria[-1].found == "features_v41.drift"
 
 
-def test_what_is_decided_is_said_before_it_is_done():
+def test_a_decision_is_shown_before_it_is_carried_out():
     found = told(Phase.PARALLEL, {BEFORE_LAST: gates(), LAST: gates()})
     assert found.said == "Decided: the promotion of v4.1.0. The sensor starts it at its next tick."
     assert {one.stands for one in found.criteria} == {MET}

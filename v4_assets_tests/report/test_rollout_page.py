@@ -147,7 +147,7 @@ def test_a_page_without_evidence_has_no_charts(tmp_path):
     assert "<svg" not in publish(tmp_path, bare, {}).read_text(encoding="utf-8")
 
 
-def test_who_has_something_else_to_do_is_told_why_there_is_no_page(tmp_path):
+def test_a_failed_page_is_reported_and_not_raised(tmp_path):
     with patch.object(publishing, "gather", side_effect=ValueError("no evidence")):
         nothing: Any = None
         said = publishing.rewrite(nothing, nothing, nothing, nothing, nothing)

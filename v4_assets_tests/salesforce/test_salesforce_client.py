@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from salesforce_stand_in import V4, OrgField, SeedLead, StandInOrg
 from salesforce_stand_in.login import ORG_ID, Login
@@ -34,12 +34,14 @@ from v4_assets.errors import (
     SalesforceSetupError,
     SettingsError,
 )
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.salesforce.client import client as salesforce_client
+from v4_assets.salesforce.client.auth import CURES
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.http import LoopbackAdapter, Patience
 from v4_assets.salesforce.client.org import JobState, JobStatus, LeadField, OrgIdentity, RowFailure
 from v4_assets_tests.fixtures import sparing
+from v4_assets_tests.fixtures.narrow import present
 
 sparing.spared()
 
@@ -253,10 +255,39 @@ def test_a_job_the_org_forgot_is_gone(org, client):
     assert client.status("750000000000000AAA").state is JobState.GONE
 
 
-def test_result_files_without_our_id_are_an_error(client):
-    csv = b"V4_Score__c\n0.5\n"
-    with pytest.raises(SalesforceError, match="no Id of ours"):
-        client.results(finished(client, csv))
+def test_result_rows_that_name_no_lead_are_counted_and_not_raised(org, client):
+    found = client.results(finished(client, b"V4_Score__c\n0.5\n"))
+    assert (found.succeeded, found.failed, found.unprocessed, found.unusable) == ([], [], [], 1)
+
+
+@pytest.mark.parametrize("tail", ["", '"', '"00QAb00', '"00QAb0000000099"', '"00QAb0000000099MAA","false'])
+def test_a_result_file_that_is_cut_off_is_read_as_far_as_it_goes(org, client, tail):
+    job = finished(client)
+    whole = client.results(job).succeeded
+    org.faults.set(cut_results=len(tail) or 1)
+    found = client.results(job)
+    assert set(found.succeeded) <= set(whole)
+    assert len(found.succeeded) >= len(whole) - 1
+    org.faults.clear()
+    assert client.results(job).succeeded == whole
+
+
+def test_a_result_file_that_was_cut_off_once_is_read_again(org, client):
+    job = finished(client)
+    whole = client.results(job).succeeded
+    org.faults.request("truncated", on="results")
+    assert client.results(job, expected=len(whole)).succeeded == whole
+    assert org.requests["results"] == 5
+
+
+@pytest.mark.parametrize("operation", ["query", "describe", "poll"])
+def test_json_that_is_cut_off_is_asked_for_again(org, client, naps, operation):
+    job = client.create_job()
+    org.faults.request("truncated", on=operation)
+    {"query": lambda: list(client.read_leads([])), "describe": client.lead_fields, "poll": lambda: client.status(job)}[
+        operation
+    ]()
+    assert len(naps) == 1
 
 
 # --- reading
@@ -264,7 +295,7 @@ def test_result_files_without_our_id_are_an_error(client):
 
 def test_leads_are_read_page_by_page_with_ids_of_18_characters(org, client):
     assert [row["Id"] for row in client.read_leads(["V4_Score__c"])] == LEADS
-    assert org.requests["query"] == 3
+    assert org.requests["query"] == 4  # which org it is, and three pages
     assert list(client.read_leads(["V4_Score__c"], f"Id IN ('{LEADS[1][:15]}')")) == [
         {"Id": LEADS[1], "V4_Score__c": None}
     ]
@@ -307,7 +338,8 @@ def test_which_org_it_is_is_asked_once_per_login(org, client):
     org.api.sandbox = False  # the token is another's: a sandbox that was refreshed is another org
     with pytest.raises(SalesforceSetupError, match="is the production org"):
         client.create_job()
-    assert (client.identity().is_sandbox, org.requests["query"]) == (False, 2)
+    with pytest.raises(SalesforceSetupError, match="is the production org"):
+        client.identity()
 
 
 # --- the token
@@ -329,9 +361,10 @@ def test_both_ways_to_log_in_let_us_in(org, patience):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"consumer_key": SecretStr("another")}, "invalid_client_id: client identifier invalid"),
+        ({"consumer_key": SecretStr("an0ther")}, "invalid_client_id: client identifier invalid"),
         ({"username": "nobody@example.com"}, "invalid_grant: user hasn't approved this consumer"),
         ({"auth": "client-credentials", "consumer_secret": SecretStr("s3cret")}, "invalid_client"),
+        ({"audience": "https://test.salesforce.com"}, "set V4_SALESFORCE_AUDIENCE to https://login.salesforce.com"),
     ],
 )
 @pytest.mark.filterwarnings("error")
@@ -345,6 +378,64 @@ def test_a_login_that_is_refused_says_why_and_shows_no_secret(org, patience, cha
 def pem(private, passphrase=None):
     hidden = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
     return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden)
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "audience"),
+    [
+        ({}, "stand-in.my.salesforce.com", "https://stand-in.my.salesforce.com"),
+        ({"login_host": "login.salesforce.com"}, "login.salesforce.com", "https://login.salesforce.com"),
+        ({"audience": "https://login.salesforce.com"}, "stand-in.my.salesforce.com", "https://login.salesforce.com"),
+        ({"audience": "https://test.salesforce.com"}, "stand-in.my.salesforce.com", "https://test.salesforce.com"),
+        (
+            {"login_host": "acme.my.salesforce.mil", "audience": "https://login.salesforce.mil"},
+            "acme.my.salesforce.mil",
+            "https://login.salesforce.mil",
+        ),
+    ],
+)
+def test_audience_and_host_of_the_login_are_settings(org, patience, given, host, audience):
+    target = org.target.model_copy(update=given)
+    assert (target.token_host, target.token_audience) == (host, audience)
+    org.login.audience = audience
+    assert SalesforceClient(target, patience).identity().org_id == ORG_ID
+
+
+def test_a_redirect_of_the_login_is_named_and_not_followed(org, patience, naps):
+    org.login.moved_to = "acme--sbx.sandbox.my.salesforce.com"
+    with pytest.raises(SalesforceSetupError, match=r"redirects the login to acme--sbx\.sandbox\.my\.salesforce\.com"):
+        SalesforceClient(org.target, patience).identity()
+    assert (org.requests["login"], naps) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["acme.my", "acme--sbx.sandbox.my", "acme-dev-ed.develop.my", "a.scratch.my", "a.trailblaze.my", "a.demo.my"],
+)
+def test_every_kind_of_my_domain_is_taken(org, domain):
+    target = SalesforceTarget.model_validate(org.target.model_dump() | {"domain": domain})
+    assert target.token_host == f"{domain}.salesforce.com"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"domain": "acme.my.salesforce.com"},
+        {"domain": "acme.evil.my"},
+        {"login_host": "login.example.com"},
+        {"login_host": "salesforce.com.example.org"},
+        {"audience": "http://login.salesforce.com"},
+        {"audience": "https://login.salesforce.com/x"},
+    ],
+)
+def test_a_login_goes_to_a_host_of_salesforce_alone(org, given):
+    with pytest.raises(ValidationError):
+        SalesforceTarget.model_validate(org.target.model_dump() | given)
+
+
+def test_the_admin_guide_has_every_login_error_with_its_cure():
+    text = (PROJECT / "docs" / "salesforce.md").read_text(encoding="utf-8").lower()
+    assert [error for error in CURES if f"`{error}`" not in text] == []
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "text", "garbage", "encrypted", "elliptic"])
@@ -369,14 +460,14 @@ def test_a_private_key_that_is_none_is_told_by_its_file(org, patience, tmp_path,
 
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize(
-    "operation", ["create", "upload", "close", "poll", "results", "abort", "query", "describe", "limits", "list"]
+    "operation", ["create", "upload", "close", "poll", "results", "abort", "query", "describe", "limits"]
 )
 def test_a_token_that_expires_in_the_middle_of_anything_is_renewed(org, client, operation, times):
     org.faults.request("expired_token", on=operation, times=times)
     job = finished(client)
     assert sorted(client.results(job).succeeded) == LEADS
     client.lead_fields(), client.requests_left(), client.abort(client.create_job())
-    assert client.open_jobs() == []
+    list(client.read_leads([]))
     assert org.faults.script.requests == []
     assert org.requests["login"] == 1 + times
     assert org.updates() == dict.fromkeys(LEADS, 1)
@@ -393,11 +484,11 @@ def test_an_org_that_takes_no_fresh_token_is_not_asked_for_ever(org, client):
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "drop_before", "drop_after"])
-@pytest.mark.parametrize("operation", ["poll", "results", "query", "describe", "limits", "list", "login"])
+@pytest.mark.parametrize("operation", ["poll", "results", "query", "describe", "limits", "login"])
 def test_reads_and_logins_are_repeated_with_growing_pauses(org, client, naps, operation, kind):
     org.faults.request(kind, on=operation, times=3)
     job = finished(client)
-    client.results(job), client.lead_fields(), client.requests_left(), client.open_jobs()
+    client.results(job), client.lead_fields(), client.requests_left(), list(client.read_leads([]))
     assert org.faults.script.requests == []
     assert naps == [1.0, 2.0, 4.0]
     assert client.status(job).state is JobState.JOB_COMPLETE
@@ -421,29 +512,22 @@ def test_an_org_that_is_down_is_given_up_in_the_end_and_found_again(org, client,
     assert client.status(job).state is JobState.IN_PROGRESS
 
 
-def test_a_create_without_an_answer_leaves_an_open_job_that_can_be_found(org, client):
-    org.faults.request("drop_after", on="create")
+@pytest.mark.parametrize(("kind", "left"), [("drop_after", 1), ("unavailable", 0)])
+def test_a_create_without_an_answer_is_ambiguous_and_not_repeated(org, client, kind, left):
+    org.faults.request(kind, on="create")
     with pytest.raises(AmbiguousAnswerError, match="may have taken effect, or not"):
         client.create_job()
-    assert org.requests["create"] == 1
-    [left] = client.open_jobs()
-    client.abort(left)
-    assert (client.open_jobs(), client.status(left).state) == ([], JobState.ABORTED)
+    assert (org.requests["create"], len(org.jobs())) == (1, left)
 
 
-def test_a_create_that_never_arrived_leaves_nothing(org, client):
-    org.faults.request("unavailable", on="create")
-    with pytest.raises(AmbiguousAnswerError):
-        client.create_job()
-    assert client.open_jobs() == []
-
-
-def test_only_our_own_open_lead_jobs_are_ours(org, client):
-    ours = [client.create_job() for _ in range(5)]
-    client.abort(ours[1])
-    org.store.db.execute("UPDATE job SET created_by = '005000000000000AAA' WHERE id = ?", (ours[3],))
-    assert client.open_jobs() == [ours[0], ours[2], ours[4]]
-    assert org.requests["list"] == 3
+def test_too_many_requests_at_once_are_waited_for_and_the_limit_of_a_day_is_not(org, client, naps):
+    job = client.create_job()
+    org.faults.request("crowded", on="poll")
+    assert client.status(job).state is JobState.OPEN
+    assert len(naps) == 1
+    org.faults.request("request_limit", on="poll")
+    with pytest.raises(ApiLimitError):
+        client.status(job)
 
 
 @pytest.mark.parametrize(("kind", "arrived"), [("drop_before", False), ("drop_after", True), ("unavailable", False)])
@@ -560,9 +644,21 @@ def test_nothing_is_written_to_another_org(org, patience, change, operation):
         "close": lambda: stranger.close(job),
         "abort": lambda: stranger.abort(job),
     }[operation]
-    with pytest.raises(SalesforceSetupError, match=r"is the sandbox 00DSM00000000012AA, but .*Nothing was written"):
+    with pytest.raises(SalesforceSetupError, match=r"is the sandbox 00DSM00000000012AA, but .*Nothing was read or"):
         write()
     assert {write: org.requests[write] for write in WRITES} == before
+
+
+@pytest.mark.parametrize("change", [{"org_id": "00D000000000001EAA"}, {"sandbox": False}])
+@pytest.mark.parametrize("read", ["identity", "lead_fields", "read_leads", "requests_left", "status", "results"])
+def test_nothing_is_read_from_another_org(org, patience, change, read):
+    stranger = SalesforceClient(org.target.model_copy(update=change), patience)
+    given = {"read_leads": (["V4_Score__c"],), "status": ("750",), "results": ("750",)}.get(read, ())
+    with pytest.raises(SalesforceSetupError, match="Nothing was read or written"):
+        list(getattr(stranger, read)(*given))
+    asked = {name for name, count in org.requests.items() if count}
+    assert asked <= {"login", "query"}
+    assert org.requests["query"] == 1  # which org it is
 
 
 def test_another_machine_is_never_taken_for_the_stand_in(org):
@@ -666,10 +762,10 @@ COMPLETE = {
 
 
 def test_the_environment_names_the_org():
-    target = load(COMPLETE).salesforce_target
+    target = present(load(COMPLETE).salesforce_target)
     assert (target.domain, target.org_id, target.sandbox) == ("acme--sbx.sandbox.my", "00D000000000001EAA", True)
     assert (target.auth, target.api_version, target.request_floor) == ("jwt", "66.0", 1000)
-    assert target.consumer_key.get_secret_value() == "k3y"
+    assert present(target.consumer_key).get_secret_value() == "k3y"
     more = {"V4_SALESFORCE_SANDBOX": "no", "V4_SALESFORCE_REQUEST_FLOOR": "5", "V4_SALESFORCE_API_VERSION": "64.0"}
     target = from_environment(COMPLETE | more)
     assert (target.sandbox, target.request_floor, target.api_version) == (False, 5, "64.0")
@@ -679,12 +775,12 @@ def test_the_target_is_a_dry_run_unless_it_is_said_otherwise(tmp_path, org):
     assert load({}).salesforce == "dry-run"
     assert resources.salesforce(load({})) is None
     local = load({"V4_SALESFORCE": "local", "V4_HOME": str(org.folder.parent)})
-    assert resources.salesforce(local).identity() == OrgIdentity(ORG_ID, True)
+    assert present(resources.salesforce(local)).identity() == OrgIdentity(ORG_ID, True)
     assert repr(resources.salesforce(load(COMPLETE))) == "SalesforceClient(acme--sbx.sandbox.my)"
 
 
 def test_a_stand_in_that_is_not_running_is_told_when_it_is_needed(tmp_path):
-    client = resources.salesforce(load({"V4_SALESFORCE": "local", "V4_HOME": str(tmp_path)}))
+    client = present(resources.salesforce(load({"V4_SALESFORCE": "local", "V4_HOME": str(tmp_path)})))
     with pytest.raises(SalesforceSetupError, match=r"Start it with `python -m salesforce_stand_in serve .*/org`"):
         client.identity()
 

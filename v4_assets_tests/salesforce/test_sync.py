@@ -12,15 +12,19 @@ from hypothesis import strategies as st
 
 from v4_assets.config.record_ids import to_18
 from v4_assets.config.rollout import read_rollout
-from v4_assets.config.rollout_salesforce import FieldNames
+from v4_assets.config.rollout_systems import FieldNames
 from v4_assets.errors import SalesforceError, SettingsError, SyncHeldError
-from v4_assets.project import PROJECT
-from v4_assets.salesforce import outcomes as errors
+from v4_assets.project_files import PROJECT
+from v4_assets.salesforce import row_outcomes as errors
 from v4_assets.salesforce.fields import examine
-from v4_assets.salesforce.outcomes import Reaction, account, is_hopeless, outcome_of, reaction, to_retry
-from v4_assets.salesforce.plan import ROW, DayScores, SyncPlan, csv, day_scores, hold_if_too_many, plan_sync, rounded
+from v4_assets.salesforce.plan import SyncPlan, Terms, hold_if_too_many, plan_sync
+from v4_assets.salesforce.row_outcomes import Reaction, account, is_hopeless, outcome_of, reaction, to_retry
+from v4_assets.salesforce.rows import ROW, DayScores, csv, day_scores, rounded
 
 DAY = date(2026, 1, 12)
+VALIDATION = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+USUAL, SMALL = Terms(), errors.SyncSize(100, 10_000)
+MAINTENANCE = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
 NOW = datetime(2026, 1, 12, 11, 30, 0, 7000, UTC)
 A, B, C, D = (to_18(f"00QAb000000000{letter}") for letter in "ABCD")
 V0, V1 = "v4.0.0", "v4.1.0"
@@ -64,12 +68,15 @@ def carries(lead: str, score: float, percentile: int, version: str | None = V0):
     return (lead, score, percentile, version, None, None)
 
 
-def difference(wanted: pa.Table, known: pa.Table, clear: bool = False) -> SyncPlan:
+def difference(
+    wanted: pa.Table, known: pa.Table, clear: bool = False, terms: Terms = USUAL, called: tuple[str, ...] = ()
+) -> SyncPlan:
     left = "clear" if clear else "leave"
     rules = read_rollout(PROJECT / "rollout.yaml").salesforce.model_copy(
         update={"quarantine_days": 7, "leads_that_left": left}
     )
-    return plan_sync(DayScores(DAY, V0, "switch", NOW, wanted, (), 0), known, rules)
+    scores = DayScores(DAY, V0, "switch", NOW, wanted, (), 0, pa.array(called, pa.string()))
+    return plan_sync(scores, known, rules, terms)
 
 
 # --- rows as sent --------------------------------------------------------------------------------------------------
@@ -144,11 +151,13 @@ def test_a_value_out_of_range_stops_everything(wrong) -> None:
     ("known", "sent"),
     [
         pytest.param(carries(A, 0.43, 50), False, id="the-same"),
-        pytest.param(carries(A, 0.44, 50), True, id="another-score"),
-        pytest.param(carries(A, 0.43, 51), True, id="another-percentile"),
+        pytest.param(carries(A, 0.45, 50), True, id="a-score-two-hundredths-away"),
+        pytest.param(carries(A, 0.44, 50), False, id="a-score-one-hundredth-away"),
+        pytest.param(carries(A, 0.43, 49), False, id="a-percentile-in-the-same-decile"),
+        pytest.param(carries(A, 0.43, 51), True, id="another-decile"),
         pytest.param(carries(A, 0.43, 20), True, id="another-flag"),
         pytest.param(carries(A, 0.43, 50, V1), True, id="the-same-values-of-another-version"),
-        pytest.param(carries(A, 0.43, 50, None), True, id="nobody-knows-which-version"),
+        pytest.param(carries(A, 0.43, 50, None), True, id="an-unknown-version"),
         pytest.param(carries(B, 0.43, 50), True, id="another-lead"),
         pytest.param((A, None, None, V0, "DUPLICATE_VALUE", date(2026, 1, 6)), False, id="refused-lately"),
         pytest.param((A, None, None, V0, "DUPLICATE_VALUE", date(2026, 1, 5)), True, id="refused-a-week-ago"),
@@ -164,7 +173,54 @@ def test_every_lead_is_counted_under_one_reason() -> None:
     known = state(carries(A, 0.4, 40), carries(B, 0.5, 50, V1), carries(C, 0.5, 59))
     found = difference(wanted, known)
     assert (found.unchanged, found.other_version, found.other_values, found.unknown) == (1, 1, 1, 1)
-    assert found.counts["to_send"] == 3
+    assert (found.counts["to_send"], found.counts["small_changes"]) == (3, 0)
+
+
+@pytest.mark.parametrize(("full", "sent"), [(False, []), (True, [A, B])])
+def test_a_full_sync_sends_every_difference(full: bool, sent: list[str]) -> None:
+    known = state(carries(A, 0.43, 49), carries(B, 0.44, 50), carries(C, 0.43, 50))
+    wanted = target((A, 0.43, 50), (B, 0.43, 50), (C, 0.43, 50))
+    found = difference(wanted, known, terms=Terms(full=full))
+    assert (found.rows["lead_id"].to_pylist(), found.small) == (sent, 2 - len(sent))
+
+
+def test_the_threshold_on_scores_is_exact() -> None:
+    """0.57 - 0.55 is less than 0.02 in floating point."""
+    for hundredths in range(99):
+        wanted = target((A, (hundredths + 2) / 100 if hundredths < 99 else 1.0, 50))
+        assert len(difference(wanted, state(carries(A, hundredths / 100, 50))).rows) == 1
+        wanted = target((A, (hundredths + 1) / 100, 50))
+        assert len(difference(wanted, state(carries(A, hundredths / 100, 50))).rows) == 0
+
+
+def test_a_lead_that_left_with_a_call_keeps_its_values() -> None:
+    known = state(carries(A, 0.4, 40), carries(B, 0.5, 5), carries(C, 0.6, 6))
+    found = difference(target((A, 0.4, 40)), known, clear=True, called=(C,))
+    assert (found.rows["lead_id"].to_pylist(), found.left, found.cleared) == ([B], 2, 1)
+
+
+def test_emptied_leads_count_towards_the_limit() -> None:
+    ids = [to_18(f"00QAb{number:010d}") for number in range(10)]
+    known = state(*(carries(lead, 0.5, 50) for lead in ids))
+    hold_if_too_many(difference(target(*((lead, 0.5, 50) for lead in ids[2:])), known, clear=True), 0.20, None)
+    found = difference(target(*((lead, 0.5, 50) for lead in ids[3:])), known, clear=True)
+    with pytest.raises(SyncHeldError, match=r"3 of the 10 leads with values \(30.0%\) would be emptied"):
+        hold_if_too_many(found, 0.20, None)
+
+
+@pytest.mark.parametrize(
+    ("version", "terms", "held"),
+    [
+        pytest.param(V1, Terms(), False, id="a-switch-is-not-measured-against-the-other-version"),
+        pytest.param(V1, Terms(first=True), True, id="a-first-sync-is-measured-against-whatever-is-there"),
+        pytest.param(None, Terms(), True, id="values-of-an-unknown-version"),
+        pytest.param("by hand", Terms(first=True), True, id="values-of-a-version-we-do-not-have"),
+    ],
+)
+def test_values_that_are_there_count_towards_the_limit(version, terms: Terms, held: bool) -> None:
+    known = state(carries(A, 0.5, 50, version), carries(B, 0.5, 90, version))
+    found = difference(target((A, 0.5, 90), (B, 0.5, 90)), known, terms=terms)
+    assert (found.too_many(0.20) is not None) == held
 
 
 @pytest.mark.parametrize("clear", [False, True])
@@ -235,41 +291,35 @@ def test_confirming_what_is_sent_leaves_nothing_to_send(wanted, carried, clear: 
     )
     second = difference(rows, confirmed, clear=clear)
     assert second.rows.num_rows == 0
-    assert second.unchanged == len(wanted)
-    assert first.unchanged + first.unknown + first.other_version + first.other_values == len(wanted)
+    assert second.unchanged + second.small == len(wanted)
+    assert first.unchanged + first.small + first.unknown + first.other_version + first.other_values == len(wanted)
 
 
 # --- refusals ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "first", "later"),
+    ("code", "message", "outcome", "again"),
     [
-        ("UNABLE_TO_LOCK_ROW", "", "pending", "pending"),
-        ("TooManyLockFailure", "", "pending", "pending"),
-        ("SERVER_UNAVAILABLE", "", "pending", "pending"),
-        ("UNKNOWN_EXCEPTION", "", "pending", "quarantined"),
-        ("REQUEST_RUNNING_TOO_LONG", "", "pending", "quarantined"),
-        ("A_CODE_NOBODY_KNOWS", "", "pending", "quarantined"),
-        ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "UNABLE_TO_LOCK_ROW in a trigger", "pending", "pending"),
-        ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "a trigger said no", "quarantined", "quarantined"),
-        ("ENTITY_IS_DELETED", "", "quarantined", "quarantined"),
-        ("INVALID_CROSS_REFERENCE_KEY", "", "quarantined", "quarantined"),
-        ("CANNOT_UPDATE_CONVERTED_LEAD", "", "quarantined", "quarantined"),
-        ("MALFORMED_ID", "", "quarantined", "quarantined"),
-        ("STRING_TOO_LONG", "", "quarantined", "quarantined"),
-        ("NUMBER_OUTSIDE_VALID_RANGE", "", "quarantined", "quarantined"),
-        ("INVALID_TYPE_ON_FIELD_IN_RECORD", "", "quarantined", "quarantined"),
-        ("DUPLICATE_VALUE", "", "quarantined", "quarantined"),
-        ("FIELD_CUSTOM_VALIDATION_EXCEPTION", "", "quarantined", "quarantined"),
-        ("REQUIRED_FIELD_MISSING", "", "quarantined", "quarantined"),
-        ("INSUFFICIENT_ACCESS_OR_READONLY", "", "quarantined", "quarantined"),
-        ("INVALID_FIELD", "", "failed", "failed"),
-        ("INVALID_FIELD_FOR_INSERT_UPDATE", "", "failed", "failed"),
+        ("UNABLE_TO_LOCK_ROW", "", "pending", (True, True)),
+        ("TooManyLockFailure", "", "pending", (True, True)),
+        ("SERVER_UNAVAILABLE", "", "pending", (True, True)),
+        ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "UNABLE_TO_LOCK_ROW in a trigger", "pending", (True, True)),
+        ("UNKNOWN_EXCEPTION", "", "pending", (True, False)),
+        ("REQUEST_RUNNING_TOO_LONG", "", "pending", (True, False)),
+        ("A_CODE_OF_NEXT_YEAR", "", "pending", (True, False)),
+        ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "a trigger said no", "pending", (False, False)),
+        ("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", "", "pending", (False, False)),
+        ("STORAGE_LIMIT_EXCEEDED", "", "pending", (False, False)),
+        ("LIMIT_EXCEEDED", "Apex CPU time limit", "pending", (False, False)),
+        ("CANNOT_EXECUTE_FLOW_TRIGGER", "", "pending", (False, False)),
+        *((code, "", "quarantined", (False, False)) for code in errors.OF_THE_LEAD),
+        ("INVALID_FIELD", "", "failed", (False, False)),
+        ("INVALID_FIELD_FOR_INSERT_UPDATE", "", "failed", (False, False)),
     ],
 )
-def test_each_class_of_refusal_has_its_reaction(code: str, message: str, first: str, later: str) -> None:
-    assert (outcome_of(code, message, 1), outcome_of(code, message, 2)) == (first, later)
+def test_each_class_of_refusal_has_its_reaction(code: str, message: str, outcome: str, again) -> None:
+    assert [outcome_of(code, message, attempt) for attempt in (1, 2)] == [(outcome, one) for one in again]
 
 
 def test_only_what_cannot_get_better_stops_everything() -> None:
@@ -286,6 +336,11 @@ def test_only_what_cannot_get_better_stops_everything() -> None:
         ("ClientInputError : LineEnding is invalid on user data", True),
         ("ExceededQuota : the daily quota is used up", True),
         ("InvalidUser : the user may not", True),
+        ("null:InvalidBatch : InvalidBatch : Field name not found : V4_Scor__c", True),
+        ("ApiBatchItems : ExceededQuota : the quota of a day", True),
+        ("Failed to process batch: [ClientInputError] LineEnding is invalid", True),
+        ("FEATURENOTENABLED : Bulk API is not enabled", True),
+        ("InternalServerError : InvalidBatchSizeHint was ignored", False),
         ("TooManyLockFailure : try again", False),
         ("Timeout : too long", False),
         ("InvalidJobState : the job is not open", False),
@@ -297,9 +352,9 @@ def test_a_failed_job_is_made_again_unless_it_would_fail_again(said: str | None,
     assert is_hopeless(said) == hopeless
 
 
-def accounted(succeeded=(), failed=(), unprocessed=(), *, leads=(A, B, C), attempt=1, sent=100):
+def accounted(succeeded=(), failed=(), unprocessed=(), *, leads=(A, B, C), attempt=1, size=SMALL, **more):
     rows = target(*((lead, 0.5, 50) for lead in leads))
-    return account(rows, succeeded, failed, unprocessed, attempt=attempt, sent=sent, lost=errors.UNACCOUNTED)
+    return account(rows, succeeded, failed, unprocessed, attempt=attempt, size=size, lost=errors.UNACCOUNTED, **more)
 
 
 def test_rows_are_found_by_their_own_id_in_whatever_order() -> None:
@@ -326,27 +381,67 @@ def test_a_row_in_no_file_or_in_two_is_in_doubt(succeeded, failed, unprocessed) 
 
 
 @pytest.mark.parametrize(
-    ("refused", "sent", "code", "outcome"),
+    ("refused", "size", "code", "outcome"),
     [
-        pytest.param(9, 9, "INVALID_CROSS_REFERENCE_KEY", "quarantined", id="few"),
-        pytest.param(10, 20, "INVALID_CROSS_REFERENCE_KEY", "quarantined", id="half"),
-        pytest.param(10, 19, "INVALID_CROSS_REFERENCE_KEY", "failed", id="most"),
-        pytest.param(10, 19, "INSUFFICIENT_ACCESS_OR_READONLY", "failed", id="widespread-access"),
-        pytest.param(10, 10, "CANNOT_UPDATE_CONVERTED_LEAD", "quarantined", id="converted-is-the-leads-own"),
-        pytest.param(10, 10, "UNABLE_TO_LOCK_ROW", "pending", id="transient-is-never-the-leads"),
+        pytest.param(20, (20, 3_962), VALIDATION, "quarantined", id="twenty-alone-are-not"),
+        pytest.param(99, (99, 99), VALIDATION, "quarantined", id="below-a-hundred-never"),
+        pytest.param(100, (200, 50_000), VALIDATION, "failed", id="half-of-those-sent-behind-the-deadband"),
+        pytest.param(100, (201, 50_000), VALIDATION, "quarantined", id="less-than-half-and-less-than-a-hundredth"),
+        pytest.param(100, (50_000, 10_000), VALIDATION, "failed", id="a-hundredth-of-the-leads-scored"),
+        pytest.param(100, (50_000, 10_001), VALIDATION, "quarantined", id="just-below-a-hundredth"),
+        pytest.param(100, (150, 50_000), "INSUFFICIENT_ACCESS_OR_READONLY", "failed", id="access"),
+        pytest.param(100, (100, 100), "CANNOT_UPDATE_CONVERTED_LEAD", "quarantined", id="converted-is-the-leads-own"),
+        pytest.param(100, (100, 100), "ENTITY_IS_DELETED", "quarantined", id="deleted-is-the-leads-own"),
+        pytest.param(100, (100, 100), "UNABLE_TO_LOCK_ROW", "pending", id="transient-is-never-the-leads"),
+        pytest.param(100, (100, 100), MAINTENANCE, "failed", id="maintenance-of-all"),
+        pytest.param(99, (100, 100), MAINTENANCE, "pending", id="maintenance-of-some-is-left-to-the-next-run"),
     ],
 )
-def test_a_refusal_of_most_rows_is_not_the_leads_own(refused: int, sent: int, code: str, outcome: str) -> None:
+def test_a_refusal_of_many_rows_is_about_the_org(refused: int, size, code: str, outcome: str) -> None:
     leads = [to_18(f"00QAb{number:010d}") for number in range(refused)]
-    found = accounted([], [(lead, code, "words") for lead in leads], [], leads=leads, sent=sent)
+    failed = [(lead, code, "words") for lead in leads]
+    found = accounted([], failed, [], leads=leads, size=errors.SyncSize(*size), attempt=2)
     assert set(found["outcome"].to_pylist()) == {outcome}
 
 
-def test_what_is_retried_is_what_is_pending_without_doubt_or_was_aborted() -> None:
-    found = accounted([A], [(B, "UNABLE_TO_LOCK_ROW", "")], [], leads=(A, B, C))
+def test_refusals_of_earlier_jobs_count() -> None:
+    leads = [to_18(f"00QAb{number:010d}") for number in range(60)]
+    failed = [(lead, VALIDATION, "words") for lead in leads]
+    size = errors.SyncSize(120, 5_000)
+    assert set(accounted([], failed, [], leads=leads, size=size)["outcome"].to_pylist()) == {"quarantined"}
+    found = accounted([], failed, [], leads=leads, size=size, earlier={VALIDATION: 60})
+    assert set(found["outcome"].to_pylist()) == {"failed"}
+
+
+@pytest.mark.parametrize(("is_sandbox", "outcome"), [(True, "quarantined"), (False, "failed")])
+def test_a_sandbox_lacks_leads_made_since_it_was_copied(is_sandbox: bool, outcome: str) -> None:
+    leads = [to_18(f"00QAb{number:010d}") for number in range(900)]
+    failed = [(lead, errors.NOT_FOUND, "words") for lead in leads]
+    size = errors.SyncSize(3_600, 50_000, is_sandbox)
+    assert set(accounted([], failed, [], leads=leads, size=size)["outcome"].to_pylist()) == {outcome}
+
+
+def test_an_unknown_code_is_sent_once_more_and_is_the_orgs_when_many_have_it() -> None:
+    leads = [to_18(f"00QAb{number:010d}") for number in range(150)]
+    failed = [(lead, "A_NEW_CODE", "words") for lead in leads]
+    first, second = (accounted([], failed, [], leads=leads, attempt=one) for one in (1, 2))
+    assert (set(first["outcome"].to_pylist()), len(to_retry(first))) == ({"pending"}, 150)
+    assert (set(second["outcome"].to_pylist()), len(to_retry(second))) == ({"failed"}, 0)
+
+
+def test_what_is_sent_again_is_transient_unprocessed_or_of_an_aborted_job() -> None:
+    refused = [(B, "UNABLE_TO_LOCK_ROW", ""), (D, MAINTENANCE, "")]
+    found = accounted([A], refused, [], leads=(A, B, C, D))
     assert to_retry(found)["lead_id"].to_pylist() == [B]
-    aborted = errors.all_alike(target((A, 0.5, 50)), "pending", errors.JOB_ABORTED, in_doubt=True)
-    assert to_retry(aborted)["lead_id"].to_pylist() == [A]
+    rows = target((A, 0.5, 50), (B, 0.5, 50))
+    aborted = account(rows, [], [], [B], attempt=1, size=errors.SyncSize(2, 2), lost=errors.JOB_ABORTED)
+    assert to_retry(aborted)["lead_id"].to_pylist() == [A, B]
+
+
+def test_leads_that_were_never_sent_or_stand_twice_are_no_trouble() -> None:
+    found = accounted([A, A, D], [(B, "DUPLICATE_VALUE", ""), (B, "DUPLICATE_VALUE", "")], [C])
+    assert found["lead_id"].to_pylist() == [A, B, C]
+    assert found["outcome"].to_pylist() == ["confirmed", "quarantined", "pending"]
 
 
 @given(st.data())
@@ -355,7 +450,7 @@ def test_every_row_of_a_job_comes_to_exactly_one_outcome(data) -> None:
     some = st.lists(st.sampled_from(leads), max_size=12)
     codes = st.sampled_from([*errors.REACTIONS, "UNHEARD_OF"])
     failed = [(lead, data.draw(codes), "words") for lead in data.draw(some)]
-    found = accounted(data.draw(some), failed, data.draw(some), leads=leads, sent=12)
+    found = accounted(data.draw(some), failed, data.draw(some), leads=leads, size=errors.SyncSize(12, 12))
     assert found["lead_id"].to_pylist() == sorted(leads)
     assert set(found["outcome"].to_pylist()) <= {"confirmed", "pending", "quarantined", "failed"}
     assert all(row["outcome"] == "pending" for row in found.to_pylist() if row["in_doubt"])

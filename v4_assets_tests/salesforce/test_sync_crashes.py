@@ -95,9 +95,9 @@ def child_syncs() -> None:
 def warm_up() -> None:
     """Translate the queries once, and not in every fork."""
     catalogue = ROLLOUT.catalogue
-    read = (tables.PRODUCTION, tables.PARTITION_WRITES, tables.PARTITION_VERDICTS, "confirm_production")
+    read = (tables.PRODUCTION, tables.PARTITION_WRITES, tables.CHECK_RESULTS, "confirm_production")
     ledger = [name for name in sql.files() if name.startswith("salesforce_")]
-    assert len(ledger) == 10, "a file of sql/salesforce was added, removed or not found"
+    assert len(ledger) == 13, "a file of sql/salesforce was added, removed or not found"
     for name in (*read, *ledger):
         params = dict.fromkeys(sql.load(name).params)
         to_duckdb(catalogue.query(name, params, daily_scores="daily_scores_v40").text)
@@ -171,7 +171,10 @@ def test_killed_before_any_step_and_run_again_the_org_is_as_the_warehouse(tmp_pa
             assert carried(org) == world.expected(OLD), where
             assert set(org.updates().values()) == {writes}, where
             assert (report.uncovered, report.problems) == (0, ()), where
-            assert {job["state"] for job in org.jobs()} <= {"JobComplete", "Aborted"}, where
+            named = {row["job_id"] for row in world.all(tables.SALESFORCE_JOBS)}
+            open_ = [job["id"] for job in org.jobs() if job["state"] == "Open"]
+            # A job whose id was not recorded stays Open and empty: it may be another integration's.
+            assert (len(open_) <= 1, named & set(open_)) == (True, set()), where
             assert all(row["settled_at"] for row in world.all(tables.SALESFORCE_JOBS)), where
             confirmed = [row["lead_id"] for row in world.log() if row["outcome"] == "confirmed"]
             assert sorted(confirmed) == sorted(leads(LEADS) * writes), where

@@ -21,7 +21,7 @@ from v4_assets.resources import registry, warehouse
 from v4_assets.sample import Story, demo, other_stories, rollout_story, stories
 from v4_assets.sample.as_of import Facts
 from v4_assets.sample.days import day_number
-from v4_assets.sample.load import lead_ids, silence
+from v4_assets.sample.load import fill, lead_ids
 from v4_assets.sample.outcomes import (
     EXPERIENCE_YEARS,
     TENURE_MONTHS,
@@ -29,8 +29,8 @@ from v4_assets.sample.outcomes import (
     conversion_rates,
     stability_tier,
 )
-from v4_assets.sample.stage import LOOK_AT, Morning, Stage, StoryError, carried, fails, must
-from v4_assets.sample.telling import DID, decided, entry, figures, gates, troubles
+from v4_assets.sample.story_home import LOOK_AT, Morning, Stage, StoryError, carried, fails, must
+from v4_assets.sample.story_texts import DID, decided, entry, figures, gates, troubles
 from v4_assets.sample.world import World, WorldSpec, build
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.evidences import evidence
@@ -197,7 +197,7 @@ def test_each_story_ends_within_its_world():
 def told(settings, *wanted: str) -> tuple[int, str]:
     """Exit code and output of the demo."""
     said: list[str] = []
-    return demo.tell(settings, said.append, wanted or ("rollout",)), "\n".join(said)
+    return demo.play(settings, said.append, wanted or ("rollout",)), "\n".join(said)
 
 
 def goes_as_it_must(stage, world, say) -> None:
@@ -208,7 +208,7 @@ def goes_as_it_must(stage, world, say) -> None:
     say("The first story.")
 
 
-def test_a_finished_demo_is_not_told_again(tmp_path):
+def test_a_finished_demo_is_not_played_again(tmp_path):
     settings = load({"V4_HOME": str(tmp_path)})
     settings.demo_clock_file.write_text("2026-02-09T08:00:00-05:00", encoding="utf-8")
     code, said = told(settings)
@@ -235,7 +235,7 @@ def test_only_the_embedded_warehouse_is_filled(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_demo_reaches_no_real_org_and_alerts_nobody(tmp_path, monkeypatch):
+def test_the_demo_reaches_no_real_org_and_sends_no_alert(tmp_path, monkeypatch):
     asked = load({"V4_HOME": str(tmp_path), "V4_SLACK_WEBHOOK": "https://hooks.example.com/secret"})
     asked = asked.model_copy(update={"salesforce": "salesforce"})
     seen = []
@@ -248,7 +248,7 @@ def test_the_demo_reaches_no_real_org_and_alerts_nobody(tmp_path, monkeypatch):
         seen.extend(one.settings for one in (*work.args, work.keywords["silent"]))
         return nullcontext()
 
-    monkeypatch.setattr(rollout_story, "tell", first_story)
+    monkeypatch.setattr(rollout_story, "play", first_story)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     monkeypatch.setattr(demo, "_in_parallel", others)
     assert told(asked, *Story)[0] == 1
@@ -263,7 +263,7 @@ def test_a_story_that_goes_otherwise_fails_the_demo_and_leaves_it_unfinished(tmp
     def goes_otherwise(stage, world, say):
         must(False, "nobody was promoted")
 
-    monkeypatch.setattr(rollout_story, "tell", goes_otherwise)
+    monkeypatch.setattr(rollout_story, "play", goes_otherwise)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     settings = load({"V4_HOME": str(tmp_path)})
     code, said = told(settings)
@@ -276,7 +276,7 @@ def test_another_story_that_goes_otherwise_fails_the_demo_too(tmp_path, monkeypa
     def goes_otherwise():
         must(False, "the market's fall convicted the model")
 
-    monkeypatch.setattr(rollout_story, "tell", goes_as_it_must)
+    monkeypatch.setattr(rollout_story, "play", goes_as_it_must)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     monkeypatch.setattr(demo, "_in_parallel", lambda work: nullcontext(goes_otherwise))
     settings = load({"V4_HOME": str(tmp_path)})
@@ -311,7 +311,7 @@ def run(monkeypatch) -> list[str]:
         found.append(stage.settings.home.name)
         goes_as_it_must(stage, world, say)
 
-    monkeypatch.setattr(rollout_story, "tell", rollout)
+    monkeypatch.setattr(rollout_story, "play", rollout)
     monkeypatch.setattr(other_stories, "tell", others)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     monkeypatch.setattr(demo, "_in_parallel", lambda work: nullcontext(work if work else list))
@@ -363,6 +363,7 @@ def before_silence(home: Path) -> None:
         stage.adopt(build(SMALL), stories.MARKET_SUNDAYS[-1])
         for day in (stories.MARKET_SUNDAYS[-1], stories.MARKET_MONDAY):
             assert stage.run(day).success
+        stage.month(stories.MARKET_MONDAY)
         order = actions.order(stage.at(day, LOOK_AT), "promotion", "v4.1.0", other_stories.BY_HAND)
     assert order.success
 
@@ -386,12 +387,12 @@ def test_a_silent_column_stops_the_day_before_anything_is_scored(small, small_wo
 
 
 def test_the_silent_story_fails_when_nothing_goes_silent(small, small_world, monkeypatch):
-    monkeypatch.setattr(other_stories, "silence", lambda *_: None)
+    monkeypatch.setattr(stories, "SILENT_SOURCE", "no source")
     with pytest.raises(StoryError, match="no check stopped the silent column"):
         other_stories.tell_silence(small, small_world, lambda text: None)
 
 
-def test_the_market_story_fails_on_a_day_that_tells_nobody(small):
+def test_the_market_story_fails_on_a_day_without_an_alert(small):
     held = Morning(
         stories.MARKET_MONDAY, Outcome("run", True, 40, (), ()), Decision(Action.HOLD, "all is well"), (), ""
     )
@@ -407,7 +408,7 @@ def test_silence_leaves_every_other_column_as_it_was(small, small_world):
         for key, schema, batches in small_world.tables()
         if key == tables.CONTACTS
     ]
-    assert silence(house, catalogue, small_world, tables.CONTACTS, "REP_TYPE") == len(before)
+    assert fill(house, catalogue, small_world, silent={tables.CONTACTS: "REP_TYPE"})[tables.CONTACTS] == len(before)
     after = house.read(Query("contacts", f"SELECT * FROM {contacts.full_name}")).sort_by("RIA_CONTACT_CRD_ID")
     before = before.sort_by("RIA_CONTACT_CRD_ID")
     assert after["REP_TYPE"].null_count == len(before) > before["REP_TYPE"].null_count
@@ -425,7 +426,7 @@ def test_a_lead_in_the_org_is_counted_by_the_version_it_carries(tmp_path, small_
 # --- words
 
 
-def test_a_figure_is_told_for_both_versions_on_the_same_leads():
+def test_a_figure_is_reported_for_both_versions_on_the_same_leads():
     own = evidence(version="v4.1.0", question="rollback", top_decile_conversion=0.084, lift=2.1)
     other = evidence(version="v4.0.0", question="rollback", top_decile_conversion=0.06, lift=1.5)
     asked = evidence(version="v4.1.0", question="promotion", top_decile_conversion=0.5, lift=9.9)
@@ -435,7 +436,7 @@ def test_a_figure_is_told_for_both_versions_on_the_same_leads():
     )
 
 
-def test_without_evidence_nothing_is_told():
+def test_without_evidence_nothing_is_reported():
     assert figures([], "rollback", ["v4.0.0"], 43) == ""
 
 
@@ -448,7 +449,7 @@ def test_every_action_has_a_word():
     assert DID.keys() == set(Action)
 
 
-def test_a_hold_is_told_in_short_and_an_action_at_length():
+def test_a_hold_is_reported_in_short_and_an_action_at_length():
     reason = "because " * 200
     held = Morning(stories.ROLLBACK, Outcome("run", True, 1, (), ()), Decision(Action.HOLD, reason), (), "")
     acted = Morning(held.day, held.outcome, Decision(Action.ROLLBACK, reason), (held.outcome,), "")
@@ -457,7 +458,7 @@ def test_a_hold_is_told_in_short_and_an_action_at_length():
     assert decided(acted).startswith("ROLLED BACK. because")
 
 
-def test_the_gates_are_told_beside_their_lines_and_a_gate_without_figures_is_not():
+def test_the_gates_are_reported_beside_their_lines_and_a_gate_without_figures_is_not():
     measured = Gate("auc", Verdict.FAIL, "…", actual=0.5444, threshold=0.59)
     assert gates(Decision(Action.ROLLBACK, "…", (measured, Gate("model_test_metrics", Verdict.PASS, "…")))) == (
         "auc 0.544 (line 0.59)"
@@ -479,7 +480,7 @@ def test_gates_are_no_troubles_and_failed_steps_are():
     assert not fails(outcome, "feature_drift")
 
 
-def test_a_step_that_a_check_stopped_is_told_by_the_check():
+def test_a_step_that_a_check_stopped_is_reported_by_the_check():
     failed = (FailedCheck("source_observations", "source_nulls_steady", "ERROR", "found +85 %"),)
     stopped = Outcome("run", False, 0, failed, ("source_observations: 1 blocking asset check failed",))
     assert troubles(stopped) == ["ERROR source_nulls_steady of source_observations: found +85 %"]

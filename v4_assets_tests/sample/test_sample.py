@@ -278,7 +278,7 @@ def test_outcomes_rest_on_the_features_as_defined() -> None:
     rows = rows_of_window(world)
     day = day_number(date(2024, 9, 24))
     contacted_that_day = np.flatnonzero(world.leads.contact_day[: world.leads.in_window] == day)
-    asked = reference.World(
+    asked = reference.SourceRows(
         [tables["lead"][rows[lead]] for lead in contacted_that_day],
         tables["ria_contacts_current"],
         tables["contact_registered_employment_history"],

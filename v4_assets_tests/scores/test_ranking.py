@@ -98,7 +98,7 @@ def test_one_lead_is_the_best_of_its_day():
     assert percentiles(np.array([0.2]), np.array([7])).tolist() == [100]
 
 
-def test_nobody_is_ranked_on_an_empty_day():
+def test_no_lead_is_ranked_on_an_empty_day():
     assert percentiles(np.zeros(0), np.zeros(0, dtype=np.int64)).tolist() == []
 
 

@@ -15,14 +15,15 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.errors import SqlFileError
 from v4_assets.models.assets import first_morning
 from v4_assets.operations import operate
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill, silence
+from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec, build
 from v4_assets.sources import columns as source_columns
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue
 from v4_assets_tests.fixtures.lead_columns import RENAMED
+from v4_assets_tests.fixtures.narrow import embedded
 
 CONTENT = yaml.safe_load((PROJECT / "rollout.yaml").read_text(encoding="utf-8"))
 DAY = date(2026, 1, 12)
@@ -88,12 +89,12 @@ def test_a_renamed_column_that_is_missing_or_silent_stops_the_day_under_its_own_
     fill(warehouse(settings), settings.rollout.catalogue, world)
     operate.init(settings)
     assert operate.run_day(settings, DAY).success
-    silence(warehouse(settings), settings.rollout.catalogue, world, tables.LEAD, "LinkedIn_Profile_Apollo__c")
+    fill(warehouse(settings), settings.rollout.catalogue, world, silent={tables.LEAD: "LinkedIn_Profile_Apollo__c"})
     following = load({**env, "V4_NOW": "2026-01-13T06:30"})
     silent = operate.run_day(following, DAY + timedelta(days=1))
     assert not silent.success
     assert "lead.Profile__c" in " ".join(one.description for one in silent.checks_failed)
-    with warehouse(settings)._connection() as connection:
+    with embedded(warehouse(settings))._connection() as connection:
         connection.execute('ALTER TABLE "SavvyGTMData"."Lead" RENAME COLUMN "Profile__c" TO "Profile"')
     lost = operate.run_day(following, DAY + timedelta(days=1))
     assert not lost.success

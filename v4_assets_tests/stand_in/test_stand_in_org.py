@@ -22,6 +22,7 @@ from v4_assets.config.record_ids import to_18
 from v4_assets.errors import SalesforceError, SalesforceSetupError
 from v4_assets.salesforce.client.http import LoopbackAdapter
 from v4_assets_tests.fixtures import sparing
+from v4_assets_tests.fixtures.narrow import present
 
 sparing.spared()
 
@@ -601,7 +602,7 @@ def test_an_org_in_another_process_is_found_used_and_switched_off_and_on(folder)
         pass
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        assert "V4_SALESFORCE=local" in process.stdout.readline()
+        assert "V4_SALESFORCE=local" in present(process.stdout).readline()
         url = local_target(folder).loopback
 
         def status():

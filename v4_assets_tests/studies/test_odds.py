@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from time import process_time
@@ -17,15 +18,17 @@ from pydantic import BaseModel
 
 from v4_assets.config.rollout import read_rollout
 from v4_assets.config.rollout_policy import Evaluation, Policy, Weeks
+from v4_assets.evaluation.early_warning import Stretch
 from v4_assets.evaluation.intervals import lift_bounds, logit_auc_bounds
+from v4_assets.evaluation.joint_ranks import joint
 from v4_assets.production.decide import decide
 from v4_assets.production.decision import GATE_NAMES, ROLLBACK_GATES, Action, Gate, Phase, RolloutStatus, Verdict
 from v4_assets.production.gates import history_of
 from v4_assets.production.state import State
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.studies.assets import policy_odds
 from v4_assets.studies.assumptions import FALLEN, HEALTHY, TOP, Assumptions, Strength
-from v4_assets.studies.odds import as_dict, as_text, odds_of, simulate
+from v4_assets.studies.odds import as_dict, headline, odds_of, rules_of, simulate, warning_odds
 from v4_assets.studies.odds_chart import png
 from v4_assets.studies.odds_rules import (
     NEVER,
@@ -33,21 +36,26 @@ from v4_assets.studies.odds_rules import (
     convictions,
     literal,
     promotions,
+    ranks,
     trial,
     watched,
 )
+from v4_assets.studies.odds_text import as_text
 from v4_assets.studies.replay import replay
-from v4_assets.studies.simulation import Sums, cohorts, draw
+from v4_assets.studies.simulation import Sums, cohorts, draw, leads_by_day
 from v4_assets_tests.fixtures.evidences import evidence
 
 FILE = read_rollout(PROJECT / "rollout.yaml")
 CONFIGURED = Rule("as configured", FILE.policy, FILE.evaluation)
+WRITTEN = "with the conversion line as written"
 WEEKLY, DAILY = literal(FILE.policy, FILE.evaluation)
-GIVEN = Assumptions(histories=2000, seed=11, outcome_window_days=FILE.outcome_window_days)
+GIVEN = Assumptions(histories=2000, seed=11, covered_share=1.0, outcome_window_days=FILE.outcome_window_days)
+LOW = replace(GIVEN, covered_share=0.61)
+"""A covered base of 2.39 %."""
 """A share is off by 1 to 2 points by simulation alone."""
 MONDAY = date(2026, 1, 5)
 SATURDAY = date(2026, 1, 3)
-VERSIONS = {"candidate": "v4.1.0", "baseline": "v4.0.0"}
+VERSIONS: dict[str, Any] = {"candidate": "v4.1.0", "baseline": "v4.0.0"}
 
 
 def shares(found) -> list[float]:
@@ -106,9 +114,167 @@ def test_the_weak_spots_are_where_they_were_found():
 
 def test_the_odds_of_one_volume_take_less_than_ten_seconds_of_one_core():
     began = process_time()
-    odds = simulate(Assumptions(outcome_window_days=43), FILE.policy, FILE.evaluation)
+    odds = simulate(Assumptions(outcome_window_days=43), FILE.policy, FILE.evaluation, model_error=False)
     assert process_time() - began < 10
-    assert [rule.rule for rule in odds.rules] == [CONFIGURED.name, WEEKLY.name, DAILY.name]
+    assert [rule.rule for rule in odds.rules] == [CONFIGURED.name, WRITTEN, WEEKLY.name, DAILY.name]
+
+
+# --- what independent programs found, in percent
+
+
+def percent(found: Mapping[int, float]) -> list[float]:
+    return [100 * share for share in found.values()]
+
+
+def test_neutral_data_give_what_the_specification_gives():
+    odds = odds_of(GIVEN, CONFIGURED)
+    assert percent(odds.together.false) == pytest.approx((5.3, 11.4), abs=4)
+    assert percent(odds.together.caught) == pytest.approx((20, 62, 91, 98), abs=4)
+    assert (100 * odds.promotion.true, 100 * odds.promotion.false) == pytest.approx((76, 6), abs=4)
+
+
+def test_a_low_covered_base_by_the_line_as_written_and_scaled():
+    written = rules_of(FILE.policy, FILE.evaluation, LOW)[1]
+    assert written.name == WRITTEN
+    odds = odds_of(LOW, written)
+    assert percent(odds.together.false) == pytest.approx((13.9, 23.8), abs=4)
+    assert 100 * odds.together.caught[16] == pytest.approx(46, abs=4)
+    assert 100 * odds.promotion.true == pytest.approx(58, abs=4)
+    assert odds.for_rollback.cohort_days == pytest.approx(127, abs=1)
+    odds = odds_of(LOW, CONFIGURED)
+    assert CONFIGURED.conversion_line(LOW.covered_share) == pytest.approx(0.0305)
+    assert percent(odds.together.false) == pytest.approx((4.3, 7.8), abs=4)
+    assert 100 * odds.together.caught[16] == pytest.approx(27, abs=4)
+
+
+@pytest.mark.parametrize(("bottom", "caught"), [(0.0, (0.6, 11)), (0.5, (3, 28)), (1.0, (27, 81))])
+def test_who_is_called_first_hides_a_fall(bottom, caught):
+    odds = odds_of(replace(GIVEN, top_effort=1.3, bottom_effort=bottom), CONFIGURED)
+    assert [100 * odds.together.caught[16], 100 * odds.together.caught[26]] == pytest.approx(caught, abs=4)
+
+
+def test_a_challenger_like_the_champion_is_promoted_more_often_where_the_champion_decides_who_is_called():
+    odds = odds_of(replace(GIVEN, top_effort=1.3, bottom_effort=0.0), CONFIGURED)
+    assert 100 * odds.promotion.false == pytest.approx(25.5, abs=4)
+
+
+@pytest.mark.parametrize(
+    ("effort", "healthy", "fallen"),
+    [
+        ((1.3, 0.0), (2.80, 0.703), (1.75, 0.640)),
+        ((1.3, 0.5), (2.61, 0.668), (1.63, 0.600)),
+        ((1.3, 1.0), (2.48, 0.640), (1.51, 0.565)),
+    ],
+)
+def test_effort_makes_the_live_version_measure_more_than_it_is(effort, healthy, fallen):
+    given = replace(GIVEN, top_effort=effort[0], bottom_effort=effort[1], histories=400)
+    for strength, (lift, auc) in ((HEALTHY, healthy), (FALLEN, fallen)):
+        whole = measured_by(given, strength)
+        assert float(np.mean(whole.top / whole.conversions / TOP)) == pytest.approx(lift, abs=0.04)
+        assert float(np.mean(whole.auc())) == pytest.approx(auc, abs=0.006)
+
+
+def test_leads_from_the_live_versions_own_list_roll_a_healthy_version_back():
+    given = replace(GIVEN, listed_share=0.2)
+    whole = measured_by(replace(given, histories=400), HEALTHY)
+    assert float(np.mean(whole.top / whole.conversions / TOP)) == pytest.approx(1.72, abs=0.04)
+    assert float(np.mean(whole.auc())) == pytest.approx(0.590, abs=0.006)
+    assert percent(odds_of(given, CONFIGURED).together.false) == pytest.approx((44, 65), abs=4)
+
+
+def measured_by(given: Assumptions, strength: Strength) -> Sums:
+    """A thousand weeks in one, while the candidate is live."""
+    stretch = Stretch(ranks(given, strength, "candidate"), 70)
+    days = draw(np.random.default_rng(5), given.histories, np.full((1, 70), 500.0), np.full(70, 0.0392), [stretch])
+    return days.map(lambda one: np.broadcast_to(one, days.conversions.shape).sum(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "false", "caught"),
+    [
+        pytest.param(GIVEN, 12, (89, 97, 99), id="3.92 %"),
+        pytest.param(LOW, 12, (76, 89, 96), id="2.39 %"),
+        pytest.param(replace(LOW, uneven=True), 12, (71, 86, 93), id="2.39 %, uneven weeks and months"),
+    ],
+)
+def test_the_early_warning_announces_falls_as_specified(given, false, caught):
+    odds = warning_odds(given, FILE.policy)
+    assert 100 * odds.false[12] <= 5
+    assert 100 * odds.false[26] == pytest.approx(false, abs=4)
+    assert [100 * odds.caught[week] for week in (12, 16, 20)] == pytest.approx(caught, abs=4)
+
+
+EVEN: dict[str, Any] = {"shape": "step", "covered_share": 1.0}
+"""Ranks that are even within the top decile, as the votes assume them."""
+
+
+@pytest.mark.parametrize(
+    ("base", "false", "caught"),
+    [
+        pytest.param(0.0392, 12, (89, 97, 99), id="3.92 %"),
+        pytest.param(0.0239, 12, (76, 89, 96), id="2.39 %"),
+        pytest.param(0.0195, 14, (71, 86, 94), id="1.95 %"),
+        pytest.param(0.0145, 15, (59, 77, 88), id="1.45 %"),
+    ],
+)
+def test_with_ranks_as_the_votes_assume_them_the_early_warning_is_the_one_specified_at_every_base(base, false, caught):
+    odds = warning_odds(replace(GIVEN, base_rate=base, **EVEN), FILE.policy)
+    assert 100 * odds.false[12] <= 5
+    assert 100 * odds.false[26] == pytest.approx(false, abs=4)
+    assert [100 * odds.caught[week] for week in (12, 16, 20)] == pytest.approx(caught, abs=4)
+
+
+def test_a_weaker_treatment_raises_a_weak_challengers_measured_lift_less():
+    measured = []
+    for bottom in (0.0, 0.5, 1.0):
+        given = replace(GIVEN, top_effort=1.3, bottom_effort=bottom, histories=400)
+        found = trial(given, CONFIGURED, given.weak).judged.cohorts
+        measured.append(float(np.nanmean(found.top / found.conversions / TOP)))
+        ahead = float(np.nanmean((found.baseline_top - found.top) / found.conversions / TOP))
+        assert 0.24 <= ahead <= 0.32
+    assert measured == pytest.approx([1.79, 1.70, 1.62], abs=0.03)
+
+
+def test_the_early_warning_reaches_its_goal():
+    low, high = warning_odds(LOW, FILE.policy), warning_odds(GIVEN, FILE.policy)
+    assert (low.caught[16], low.caught[20], high.caught[16]) >= (0.85, 0.92, 0.95)
+    assert low.caught[20] >= 0.92
+    assert high.caught[16] >= 0.95
+    assert max(low.false[12], high.false[12]) <= 0.05
+    assert max(low.false[26], high.false[26]) <= 0.14
+
+
+def test_a_version_no_better_than_the_baseline_raises_it_more_often_than_a_healthy_one():
+    odds = warning_odds(GIVEN, FILE.policy)
+    assert odds.equal[12] > 3 * odds.false[12]
+
+
+def test_a_volume_that_carries_no_verdict_is_seen():
+    odds = odds_of(replace(LOW, leads_per_week=150, histories=200), CONFIGURED)
+    assert odds.for_rollback.cohort_days == FILE.evaluation.max_days
+    assert odds.for_rollback.verdicts == 0
+    assert (odds.together.false[26], odds.together.caught[26], odds.promotion.true) == (0, 0, 0)
+
+
+def test_the_model_error_spans_the_figure_it_is_about():
+    odds = simulate(replace(LOW, histories=200), FILE.policy, FILE.evaluation)
+    figures = headline(odds.rules[0], odds.warning)
+    assert odds.model_error is not None
+    assert odds.model_error.keys() == figures.keys()
+    assert all(low <= figures[name] <= high for name, (low, high) in odds.model_error.items())
+    low, high = odds.model_error["fall caught within 16 weeks"]
+    assert high - low > 0.05
+
+
+def test_the_neutral_odds_stand_beside_those_of_an_assumed_effort():
+    odds = simulate(
+        replace(LOW, histories=100, top_effort=1.3, bottom_effort=0.0), FILE.policy, FILE.evaluation, model_error=False
+    )
+    assert odds.neutral is not None
+    assert odds.neutral.rules[0] == odds_of(replace(LOW, histories=100), CONFIGURED)
+    text = as_text(odds)
+    assert "on neutral data" in text
+    assert "top decile converts 1.3 times, its bottom fifth 0 times" in text
 
 
 # --- the vectorised verdicts are the real ones
@@ -177,6 +343,9 @@ def first_rollback(recorded: list, rule: Rule, weeks: int) -> int:
         pytest.param(CONFIGURED, (HEALTHY,), {"base_rate": 0.024}, id="configured, a low base rate"),
         pytest.param(CONFIGURED, (FALLEN,), {"leads_per_week": 30}, id="configured, too few leads"),
         pytest.param(WEEKLY, (HEALTHY,), {"leads_per_week": 3000}, id="the letter"),
+        pytest.param(
+            CONFIGURED, (HEALTHY, FALLEN), {"top_effort": 1.3, "leads_per_week": 1000}, id="configured, effort"
+        ),
         pytest.param(WEEKLY, (HEALTHY,), {"leads_per_week": 70}, id="the letter, weeks without conversions"),
     ],
 )
@@ -210,11 +379,11 @@ def test_the_simulation_promotes_exactly_when_the_real_decision_does(strength, w
     assert (simulated < NEVER).sum() > 0
     for history, promoted in enumerate(simulated):
         recorded = []
-        for column in range(tried.asked.conversions.shape[1]):
+        found = tried.judged.cohorts
+        for column in range(found.conversions.shape[1]):
             day = adopted + timedelta(days=column - tried.earlier)
             early = {"retrospective": day < adopted}
-            recorded += rows(tried.asked, history, column, day, "promotion", **early)
-            recorded += rows(tried.watched.cohorts, history, column, day, "rollback", **early)
+            recorded += rows(found, history, column, day, "promotion", **early)
         told = replay(recorded, policy, FILE.evaluation, candidate="v4.1.0", baseline="v4.0.0", adopted=adopted)
         real = [(one.day - adopted).days for one in told if one.decision.action == Action.PROMOTE]
         assert (real or [NEVER])[0] == promoted
@@ -233,15 +402,10 @@ def test_the_simulated_version_has_the_lift_and_the_auc_it_was_given():
 
 
 def drawn(version: Strength, *, days: int, leads: float, histories: int = 2000) -> Sums:
-    return draw(
-        np.random.default_rng(3),
-        histories,
-        leads_per_week=leads,
-        base_rates=np.full(days, 0.0392),
-        strengths=[(version, days)],
-        baseline=Strength(1.51, 0.599),
-        overlap=0.5,
-    )
+    rng = np.random.default_rng(3)
+    found = joint(version, Strength(1.51, 0.599), 0.0392, correlation=0.6)
+    volume = leads_by_day(rng, histories, days, leads, None)
+    return draw(rng, histories, volume, np.full(days, 0.0392), [Stretch(found, days)])
 
 
 @pytest.mark.parametrize("version", [HEALTHY, FALLEN], ids=["healthy", "fallen"])
@@ -257,13 +421,24 @@ def test_intervals_cover_what_they_promise_in_the_simulated_world(version):
     "strength", [Strength(10.0, 0.9), Strength(2.0, 0.99), Strength(3.0, 0.2), Strength(-1.0, 0.5)]
 )
 def test_a_ranking_that_cannot_be_is_refused(strength):
-    with pytest.raises(ValueError, match="No ranking has a top-decile lift of"):
-        strength.below_the_top(0.04)
+    with pytest.raises(ValueError, match=r"No (smooth )?ranking has a top-decile lift of"):
+        joint(strength, HEALTHY, 0.04, correlation=0.6)
+
+
+@pytest.mark.parametrize("shape", ["smooth", "step"])
+def test_every_shape_of_scores_has_the_lift_and_the_auc(shape):
+    found = joint(HEALTHY, Strength(1.51, 0.599), 0.0392, correlation=0.6, shape=shape)
+    own, theirs = found.cells.sum(axis=1), found.cells.sum(axis=0)
+    middles = found.middles[0]
+    for margin, strength in ((own, HEALTHY), (theirs, Strength(1.51, 0.599))):
+        assert margin[180:].sum() == pytest.approx(strength.top, abs=1e-4)
+        assert (margin @ middles - 0.0392 / 2) / (1 - 0.0392) == pytest.approx(strength.auc, abs=1e-4)
 
 
 def test_the_same_seed_gives_the_same_odds():
     few = replace(GIVEN, histories=200)
-    assert simulate(few, FILE.policy, FILE.evaluation) == simulate(few, FILE.policy, FILE.evaluation)
+    one, same = (simulate(few, FILE.policy, FILE.evaluation, model_error=False) for _ in range(2))
+    assert one == same
     other = replace(few, seed=12)
     assert odds_of(few, CONFIGURED) != odds_of(other, CONFIGURED)
 
@@ -294,7 +469,7 @@ def test_a_cohort_is_the_shortest_that_holds_enough(conversions, needed, shortes
 
 @pytest.fixture(scope="module")
 def shown():
-    return simulate(replace(GIVEN, histories=100), FILE.policy, FILE.evaluation)
+    return simulate(replace(LOW, histories=100), FILE.policy, FILE.evaluation)
 
 
 def test_the_text_names_every_rule_every_criterion_and_what_was_assumed(shown):
@@ -306,7 +481,11 @@ def test_the_text_names_every_rule_every_criterion_and_what_was_assumed(shown):
         *ROLLBACK_GATES,
         "350 leads a week",
         "3.92 %",
+        "2.39 %",
         "44 days later",
+        "Early warning on booked calls",
+        WRITTEN,
+        "over other scores, correlations, timings, base rates and volumes",
     ):
         assert said in text
     false = shown.rules[0].together.false[12]
@@ -326,11 +505,11 @@ def test_the_chart_is_a_png(shown):
 
 def test_the_asset_shows_odds_and_chart_at_the_volume_of_its_run():
     config = {"ops": {"policy_odds": {"config": {"leads_per_week": 3000.0}}}}
-    result = dg.materialize([policy_odds(FILE)], run_config=config)
+    result = dg.materialize([policy_odds(FILE)], run_config=config, resources={"store": object(), "clock": object()})
     (made,) = result.asset_materializations_for_node("policy_odds")
-    assert made.metadata["false_rollback_12_weeks"].value == pytest.approx(0.012, abs=0.015)
+    assert made.metadata["false_rollback_12_weeks"].value == pytest.approx(0.028, abs=0.015)
     assert "3,000 leads a week" in str(made.metadata["odds"].value)
-    assert made.metadata["chart"].value.startswith("![odds](data:image/png;base64,iVBOR")
+    assert str(made.metadata["chart"].value).startswith("![odds](data:image/png;base64,iVBOR")
 
 
 # --- what is written about it
@@ -353,17 +532,36 @@ def test_the_variant_in_rollout_yaml_is_the_letter():
     assert Evaluation.model_validate(merged(FILE.evaluation, variant["evaluation"])) == WEEKLY.evaluation
 
 
-def test_the_table_in_the_docs_is_what_is_simulated():
+def documented(name: str) -> list[list[str]]:
+    """Rows of a table that `python -m benchmarks.odds` wrote into docs/odds.md."""
     text = (PROJECT / "docs" / "odds.md").read_text(encoding="utf-8")
-    table = text[text.index("| leads a week") : text.index("By a single criterion")]
-    read = [
-        [float(number) for number in re.findall(r"\d[\d.]*", line.replace(",000", "000"))]
-        for line in table.splitlines()
-    ]
-    rows_ = [numbers for numbers in read if len(numbers) == 9]
-    assert [int(numbers[0]) for numbers in rows_] == [300, 350, 450, 1000, 3000, 10000]
-    for leads, *said in rows_:
-        odds = odds_of(replace(GIVEN, leads_per_week=leads, histories=1000), CONFIGURED).together
-        assert shares(odds.false) == pytest.approx(said[:2], abs=2.5)
-        assert shares(odds.caught) == pytest.approx(said[2:6], abs=4.5)
-        assert (odds.median_weeks, odds.late_weeks) == pytest.approx(said[6:], abs=1)
+    start = text.index(f"<!-- odds: {name} -->")
+    lines = [line for line in text[start : text.index("<!-- end -->", start)].splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def numbers(cell: str) -> list[float]:
+    return [float(number) for number in re.findall(r"\d[\d.]*", cell.replace(",", ""))]
+
+
+def test_the_tables_in_the_docs_are_what_is_simulated():
+    rows_ = documented("volumes")
+    assert [numbers(row[0]) for row in rows_] == 2 * [[300], [350], [450], [1000], [3000], [10000]]
+    for leads, base, false, caught, weeks in rows_:
+        given = GIVEN if base == "3.92 %" else LOW
+        odds = odds_of(replace(given, leads_per_week=numbers(leads)[0], histories=1000), CONFIGURED).together
+        assert shares(odds.false) == pytest.approx(numbers(false), abs=2.5)
+        assert shares(odds.caught) == pytest.approx(numbers(caught), abs=4.5)
+        assert [odds.median_weeks or 26, odds.late_weeks or 26] == pytest.approx(numbers(weeks), abs=1)
+    (_, _, false, caught, _) = documented("warnings")[1]
+    warned = warning_odds(LOW, FILE.policy)
+    assert shares(warned.false) == pytest.approx(numbers(false), abs=2)
+    assert shares(warned.caught) == pytest.approx(numbers(caught), abs=3)
+
+
+def test_no_other_page_and_no_threshold_quotes_odds():
+    quoted = re.compile(
+        r"\d %[^.|]*\b(of histories|of simulated histories|of challengers)|(rolled back|promoted|caught) in \d"
+    )
+    for name in ("rollout.yaml", "README.md", "docs/concepts.md", "docs/rollout.md"):
+        assert not quoted.search((PROJECT / name).read_text(encoding="utf-8")), name

@@ -16,12 +16,13 @@ from v4_assets.config.rollout import Rollout, read_rollout
 from v4_assets.errors import PolicyError
 from v4_assets.evaluation.cohorts import last_matured
 from v4_assets.models.assets import first_morning
-from v4_assets.project import PROJECT
-from v4_assets.sample.telling import figures
+from v4_assets.project_files import PROJECT
+from v4_assets.sample.story_texts import figures
 from v4_assets.studies.assets import policy_odds
 from v4_assets.studies.assumptions import FALLEN, HEALTHY, Assumptions
-from v4_assets.studies.odds import as_text, simulate
+from v4_assets.studies.odds import simulate
 from v4_assets.studies.odds_rules import Rule, convictions, watched
+from v4_assets.studies.odds_text import as_text
 from v4_assets_tests.fixtures.evidences import evidence
 
 DAY = date(2026, 1, 12)
@@ -40,16 +41,18 @@ def thirty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rollout:
 
 
 def test_v4_odds_takes_the_window_of_rollout_yaml(thirty: Rollout) -> None:
-    found = CliRunner().invoke(cli, ["odds", "--histories", "20", "--json"])
+    found = CliRunner().invoke(cli, ["odds", "--no-model-error", "--histories", "20", "--json"])
     assert json.loads(found.output)["assumptions"]["outcome_window_days"] == 30
-    told = CliRunner().invoke(cli, ["odds", "--histories", "20"]).output
+    told = CliRunner().invoke(cli, ["odds", "--no-model-error", "--histories", "20"]).output
     assert "before its first leads mature, 31 days later" in told
     assert "44 days" not in told
 
 
 def test_the_asset_takes_the_window_of_rollout_yaml(thirty: Rollout) -> None:
     made = dg.materialize(
-        [policy_odds(thirty)], run_config={"ops": {"policy_odds": {"config": {"leads_per_week": 9e3}}}}
+        [policy_odds(thirty)],
+        resources={"store": object(), "clock": object()},
+        run_config={"ops": {"policy_odds": {"config": {"leads_per_week": 9e3}}}},
     )
     [told] = [one.metadata["odds"].value for one in made.asset_materializations_for_node("policy_odds")]
     assert "31 days later" in str(told)
@@ -90,5 +93,7 @@ def test_the_odds_are_not_computed_without_a_window() -> None:
 
 
 def test_the_text_counts_from_the_window(thirty: Rollout) -> None:
-    odds = simulate(Assumptions(outcome_window_days=60, histories=20), thirty.policy, thirty.evaluation)
+    odds = simulate(
+        Assumptions(outcome_window_days=60, histories=20), thirty.policy, thirty.evaluation, model_error=False
+    )
     assert as_text(odds).count("61 days") == 2

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from v4_assets.config.rollout import read_rollout
 from v4_assets.production.decision import Action, Phase
-from v4_assets.project import PROJECT
+from v4_assets.project_files import PROJECT
 from v4_assets.studies.replay import as_text, replay
 from v4_assets_tests.fixtures.evidences import evidence
 
@@ -114,7 +114,7 @@ def test_the_days_can_be_cut_and_what_happened_stands_beside_them():
     assert days[-1].day == date(2026, 1, 20)
     lines = as_text(days).splitlines()
     assert lines[0].startswith(
-        "2026-01-11  would promote: v4.1.0 has earned its promotion. 2025-W52: Top-decile lift is"
+        "2026-01-11  would promote: v4.1.0 has earned its promotion. 2025-W52: v4.1.0's top-decile lift is"
     )
     assert lines[1] == "2026-01-12  happened: promotion_started of v4.1.0: a person decided"
     assert lines[2].startswith(
@@ -126,8 +126,8 @@ def test_the_days_can_be_cut_and_what_happened_stands_beside_them():
 def test_the_reason_of_a_rollback_is_told_with_its_numbers():
     text = as_text(told(FALLEN))
     assert (
-        "2026-02-09  would rollback: top_decile_lift failed at 2 consecutive week-closes. 2026-W05: Top-decile lift is"
-        in text
+        "2026-02-09  would rollback: top_decile_lift failed at 2 consecutive week-closes. 2026-W05: v4.1.0's "
+        "top-decile lift is" in text
     )
     assert "it would have acted 2 times and ended in the phase rolled_back" in text
 

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -13,13 +13,14 @@ from click.testing import CliRunner, Result
 from v4_assets import tables
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
-from v4_assets.errors import SchemaDriftError, SchemaVersionError
+from v4_assets.errors import ModelIntegrityError, SchemaDriftError, SchemaVersionError
 from v4_assets.names import SCORING_JOB
 from v4_assets.operations import operate
-from v4_assets.operations.doctor import Answer, Verdict
+from v4_assets.operations.doctor import ProbeResult, Verdict
 from v4_assets.operations.doctor import rollout as rollout_probes
 from v4_assets.operations.doctor import warehouse as probes
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.production.production_row import approved_bundle
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.sql import Column, Query
 from v4_assets.store import Store
@@ -27,7 +28,9 @@ from v4_assets.tables import Table
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.schema import NEEDED, VERSIONS, SchemaVersion, declared_digest
-from v4_assets.warehouse.shapes import Layout, Shape, differences, missing_columns
+from v4_assets.warehouse.table_differences import Layout, Shape, differences, missing_columns
+from v4_assets.warehouse.writes import PartitionWrite
+from v4_assets_tests.fixtures.narrow import embedded, present
 
 OLDER = f"The warehouse is of schema 1, this release needs {NEEDED}: run `v4 init`."
 SCORES = Table(
@@ -38,6 +41,7 @@ READING = {
     "history": (),
     "live": (),
     "lift": (),
+    "migration": ("--date", "2026-01-05"),
     "tick": (),
     "run": ("--date", "today"),
     "backfill": ("--from", "2026-01-05", "--to", "2026-01-05"),
@@ -45,16 +49,34 @@ READING = {
     "promote": ("--version", "v4.1.0", "--reason", "why"),
     "rollback": ("--reason", "why"),
     "resume": (),
+    "hold": ("--reason", "why", "--until", "2026-01-06"),
     "references": (),
     "replay": ("--from", "2026-01-05"),
     "sync": ("preview",),
+    "prospects": ("preview",),
     "sunset": ("--reason", "why"),
     "approve": ("0" * 64,),
     "allow": ("v4.1.0", "--reason", "why"),
+    "acknowledge": ("--reason", "why"),
     "restore": ("v4.0.0", "--reason", "why"),
 }
 """Commands that read our tables, with the arguments they need."""
-NOT_READING = {"look", "ci", "demo", "dev", "doctor", "init", "odds", "prune", "register", "sample", "score", "sql"}
+NOT_READING = {
+    "look",
+    "checklist",
+    "ci",
+    "demo",
+    "dev",
+    "doctor",
+    "init",
+    "odds",
+    "prune",
+    "register",
+    "sample",
+    "score",
+    "sql",
+    "takeover",
+}
 """Commands that make their own warehouse, upgrade or examine it, or need none; `v4 sample` fills sources."""
 
 
@@ -72,7 +94,7 @@ def environment(home: Path) -> dict[str, str]:
 
 def change(settings: Settings, *statements: str) -> None:
     """Change the warehouse behind the project's back."""
-    with warehouse(settings, any_schema=True)._connection() as connection:
+    with embedded(warehouse(settings, any_schema=True))._connection() as connection:
         for statement in statements:
             connection.execute(statement)
 
@@ -89,9 +111,14 @@ def age(settings: Settings) -> None:
     )
 
 
+SCORES_KEYS = ("daily_scores_v40", "daily_scores_v41")
+UNNAMED = ("production", "deployments", "lift_comparison", "daily_scores", "daily_scores_v41")
+"""Tables whose rows name the bundle since schema 2."""
+
+
 def content(settings: Settings) -> list[tuple[object, ...]]:
     """Every column, and every view's text."""
-    with warehouse(settings, any_schema=True)._connection() as connection:
+    with embedded(warehouse(settings, any_schema=True))._connection() as connection:
         columns = connection.execute(
             "SELECT schema_name, table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
             "WHERE schema_name = 'ml_features' ORDER BY ALL"
@@ -107,7 +134,7 @@ def recorded(settings: Settings) -> list[tuple[int, int | None, str | None]]:
     return [(row["version"], row["previous"], row["facts"]) for row in rows]
 
 
-def asked(settings: Settings, probe: str) -> Answer:
+def asked(settings: Settings, probe: str) -> ProbeResult:
     return probes.probes(settings)[probe]()
 
 
@@ -168,7 +195,7 @@ def test_an_upgrade_adds_what_is_missing_renews_views_and_old_rows_read_null(set
     before = content(settings)
     age(settings)
     done = operate.init(settings)
-    assert (done.upgraded_from, done.schema, done.live.version) == (1, NEEDED, "v4.0.0")
+    assert (done.upgraded_from, done.schema, present(done.live).version) == (1, NEEDED, "v4.0.0")
     assert content(settings) == before
     [event] = store(settings).events()
     assert (event.event, event.run_id) == ("adopted", None)
@@ -181,7 +208,68 @@ def test_the_bundles_that_older_rows_stand_for_are_recorded_by_the_upgrade(setti
     facts = json.loads(recorded(settings)[0][2] or "")
     live = store(settings).production()
     assert sorted(facts["bundles"]) == ["v4.0.0", "v4.1.0"]
-    assert live and facts["bundles"]["v4.0.0"] == live.model_sha256
+    assert live and facts["bundles"]["v4.0.0"] == {
+        "model_sha256": live.model_sha256,
+        "bundle_sha256": live.bundle_sha256,
+    }
+
+
+def test_rows_from_before_the_upgrade_name_no_bundle_and_stand_for_the_recorded_one(settings):
+    age(settings)
+    change(settings, *(f"ALTER TABLE ml_features.v4_{name} DROP COLUMN bundle_sha256" for name in UNNAMED))
+    operate.init(settings)
+    [row] = store(settings).rows(tables.PRODUCTION)
+    live, bundle = store(settings).production(), registry(settings).load("v4.0.0")
+    assert (row["bundle_sha256"], live and live.bundle_sha256) == (None, bundle.bundle_sha256)
+    assert approved_bundle(store(settings), "v4.0.0") is bundle
+
+
+def test_the_live_scores_are_read_from_tables_that_were_upgraded_and_from_tables_made_later(settings):
+    """An added column stands last in the one and in its place in the other."""
+    age(settings)
+    change(
+        settings,
+        "ALTER TABLE ml_features.v4_daily_scores DROP COLUMN bundle_sha256",
+        "DROP TABLE ml_features.v4_daily_scores_v41",
+    )
+    operate.init(settings)
+    orders = [tuple(warehouse(settings).columns(settings.rollout.catalogue[key])) for key in SCORES_KEYS]
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1])
+    row = {"prediction_date": "2026-01-05", "lead_id": "a", "scored_at": "2026-01-05 11:30:00+00", "model_version": "x"}
+    for name, version in (("v4_daily_scores", "v4.0.0"), ("v4_daily_scores_v41", "v4.1.0")):
+        named = row | {"model_version": version, "bundle_sha256": f"bundle of {version}"}
+        columns, values = ", ".join(named), ", ".join(f"'{value}'" for value in named.values())
+        change(settings, f"INSERT INTO ml_features.{name} ({columns}) VALUES ({values})")
+    for version in ("v4.0.0", "v4.1.0"):
+        change(settings, f"UPDATE ml_features.v4_production SET version = '{version}'")
+        [found] = (
+            warehouse(settings).read(Query("live", "SELECT * FROM `ml_features`.`v4_production_scores`")).to_pylist()
+        )
+        assert (found["bundle_sha256"], str(found["scored_at"])) == (
+            f"bundle of {version}",
+            "2026-01-05 11:30:00+00:00",
+        )
+        assert tuple(found) == tuple(one.name for one in settings.rollout.catalogue["daily_scores_v41"].columns)
+
+
+def test_an_upgrade_is_refused_while_the_registry_has_another_booster_than_the_live_one(settings):
+    age(settings)
+    change(settings, "UPDATE ml_features.v4_production SET model_sha256 = repeat('f', 64)")
+    with pytest.raises(ModelIntegrityError, match=r"its booster is ffffffffffff, the registry has .* Restore the bun"):
+        operate.init(settings)
+    with pytest.raises(SchemaVersionError):
+        store(settings).production()
+
+
+def test_only_a_partition_written_before_an_upgrade_is_of_an_earlier_release(settings):
+    record, now = store(settings), settings.clock.now()
+    write = PartitionWrite("v4_daily_scores", date(2026, 1, 5), now, False, "0" * 64, None)
+    earlier = replace(write, written_at=now - timedelta(minutes=1))
+    assert (record.precedes_upgrade(earlier), record.older_bundles()) == (False, {})
+    age(settings)
+    operate.init(settings)
+    assert (record.precedes_upgrade(earlier), record.precedes_upgrade(write)) == (True, False)
 
 
 def test_several_versions_are_passed_in_one_upgrade_each_with_its_own_facts(settings):
@@ -195,7 +283,7 @@ def test_several_versions_are_passed_in_one_upgrade_each_with_its_own_facts(sett
         operate.init(settings)
         rows = recorded(settings)
     assert [(version, previous) for version, previous, _ in rows] == [(n, n - 1) for n in range(2, NEEDED + 2)]
-    assert json.loads(rows[-1][2] or "") == {"tables": 5}
+    assert json.loads(rows[-1][2] or "") == {"tables": 6}
 
 
 def test_an_upgrade_that_stops_half_way_is_due_until_the_next_one_finishes_it(settings):
@@ -357,7 +445,7 @@ DAILY, BY_LEAD = "prediction_date", ("lead_id",)
         pytest.param(Shape(COLUMNS, layout=Layout(DAILY, ())), "clustered by nothing, expected lead_id", id="loose"),
         pytest.param(Shape(COLUMNS | {"lead_id": "ARRAY<STRING>"}), "lead_id is ARRAY<STRING>, exp", id="repeated"),
         pytest.param(Shape(COLUMNS, frozenset({"lead_id"})), "lead_id is NOT NULL, expected nullable", id="required"),
-        pytest.param(Shape(COLUMNS, is_table=False), "scores is a view where a table belongs", id="view"),
+        pytest.param(Shape(COLUMNS, kind="view"), "scores is a view where a table belongs", id="view"),
     ],
 )
 def test_a_difference_is_named(shape, said):

@@ -1,7 +1,7 @@
-"""`v4 doctor`: is everything there that a morning needs? Every question is asked by itself, and nothing is changed."""
+"""`v4 doctor`: probes of everything the daily run depends on. Each probe runs by itself and changes nothing."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from v4_assets.errors import V4Error
@@ -12,62 +12,50 @@ class Verdict(StrEnum):
 
     OK = "ok"
     WARN = "warn"
-    """The morning will come, but somebody should look."""
+    """The daily run will succeed, but an operator should check this."""
     FAIL = "FAIL"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What one probe found, and what to do about it."""
+class ProbeResult:
+    """What a probe found, and what to do about it."""
 
     verdict: Verdict
     found: str
     do: str = ""
+    probe: str = ""
+    """The probe's name, which `examine` sets."""
 
 
-@dataclass(frozen=True)
-class Told:
-    """An answer under its probe's name."""
-
-    probe: str
-    verdict: Verdict
-    found: str
-    do: str
+Probe = Callable[[], ProbeResult]
 
 
-Probe = Callable[[], Answer]
+def examine(probes: Mapping[str, Probe]) -> list[ProbeResult]:
+    """Run every probe. An error is its result and stops no other probe."""
+    return [replace(_result(probe), probe=name) for name, probe in probes.items()]
 
 
-def examine(probes: Mapping[str, Probe]) -> list[Told]:
-    """Ask every probe. An error is its answer, and keeps no other from being asked."""
-    return [Told(name, answer.verdict, answer.found, answer.do) for name, answer in _answers(probes)]
+def _result(probe: Probe) -> ProbeResult:
+    try:
+        return probe()
+    except V4Error as error:
+        return ProbeResult(Verdict.FAIL, str(error))  # its text names the remedy
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        return ProbeResult(Verdict.FAIL, text, "An unexpected error: check what the message names.")
 
 
-def _answers(probes: Mapping[str, Probe]) -> list[tuple[str, Answer]]:
-    found = []
-    for name, probe in probes.items():
-        try:
-            answer = probe()
-        except V4Error as error:
-            answer = Answer(Verdict.FAIL, str(error))  # it says what to do
-        except Exception as error:
-            text = f"{type(error).__name__}: {error}"
-            answer = Answer(Verdict.FAIL, text, "No error this project foresees: look at what the message names.")
-        found.append((name, answer))
-    return found
-
-
-def as_text(told: list[Told]) -> str:
-    """A line for each answer, with what to do below it; the count of each verdict last."""
-    width = max(len(one.probe) for one in told)
+def as_text(results: list[ProbeResult]) -> str:
+    """A line for each result, with what to do below it; the count of each verdict last."""
+    width = max(len(one.probe) for one in results)
     lines = []
-    for one in told:
+    for one in results:
         lines.append(f"{one.verdict:<4}  {one.probe:<{width}}  {one.found}")
         lines += [f"{'':<6}{'':<{width}}  → {one.do}"] if one.do else []
-    counts = ", ".join(f"{sum(one.verdict is kind for one in told)} {kind}" for kind in Verdict)
+    counts = ", ".join(f"{sum(one.verdict is kind for one in results)} {kind}" for kind in Verdict)
     return "\n".join([*lines, counts])
 
 
-def failed(told: list[Told]) -> bool:
-    """Whether any answer is a FAIL."""
-    return any(one.verdict is Verdict.FAIL for one in told)
+def failed(results: list[ProbeResult]) -> bool:
+    """Whether any result is a FAIL."""
+    return any(one.verdict is Verdict.FAIL for one in results)

@@ -1,18 +1,21 @@
 """Probes of what is rolled out: the models, who is live, Salesforce, Dagster, what is unfinished, what is missing."""
 
+from datetime import timedelta
 from functools import partial
 
 import dagster as dg
 
 from v4_assets import resources
 from v4_assets.config.environment import Settings
+from v4_assets.definitions import build
 from v4_assets.errors import SalesforceSetupError
 from v4_assets.names import ALERT_SENSOR, DAILY_JOB, ROLLOUT_SENSOR
-from v4_assets.operations.doctor import Answer, Probe, Verdict
+from v4_assets.operations.doctor import Probe, ProbeResult, Verdict
 from v4_assets.operations.doctor.warehouse import in_demo, opened
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.production import delivery
 from v4_assets.production import events as deployments
-from v4_assets.production import store as production_store
+from v4_assets.production import production_row as production_store
 from v4_assets.resources import registry
 from v4_assets.runs import unfinished, why_gone
 from v4_assets.salesforce.client.http import Patience
@@ -22,6 +25,8 @@ from v4_assets.store import Store
 
 IMPATIENT = Patience(connect_seconds=5.0, read_seconds=30.0, waits=(1.0,))
 """A person waits for the answer."""
+EVIDENCE_DAYS = 14
+"""Days back within which the latest evidence is looked for."""
 SWITCHED = {ROLLOUT_SENSOR: "sensors", ALERT_SENSOR: "sensors", f"{DAILY_JOB}_schedule": "schedule"}
 """Schedule and sensors, and the setting that switches each."""
 
@@ -31,7 +36,9 @@ def probes(settings: Settings) -> dict[str, Probe]:
     return {
         **{f"model {version}": partial(model, settings, version) for version in settings.rollout.versions},
         "live version": partial(live, settings),
+        "verdicts": partial(verdicts, settings),
         "Salesforce": partial(salesforce, settings),
+        "graph": partial(graph, settings),
         "Dagster": partial(dagster, settings),
         "schedule and sensors": partial(switches, settings),
         "unfinished order": partial(order, settings),
@@ -39,21 +46,25 @@ def probes(settings: Settings) -> dict[str, Probe]:
     }
 
 
-def model(settings: Settings, version: str) -> Answer:
+def model(settings: Settings, version: str) -> ProbeResult:
     """A configured version is registered, and its files are the approved ones."""
     bundle = registry(settings).load(version)
-    return Answer(Verdict.OK, f"{bundle.sha256[:12]}, hashes verified ({bundle.path})")
+    return ProbeResult(Verdict.OK, f"bundle {bundle.bundle_sha256[:12]}, hashes verified ({bundle.path})")
 
 
-def live(settings: Settings) -> Answer:
+def live(settings: Settings) -> ProbeResult:
     """Something is live, its artifact is the one that went live, and the history says the same."""
     rollout = settings.rollout
-    with opened(settings, any_schema=False) as house:
-        record = Store(house, rollout.catalogue, registry(settings))
+    with opened(settings, any_schema=False) as connected:
+        record = Store(connected, rollout.catalogue, registry(settings))
         now = record.production()
-        events = record.events()
+        events, carried = record.events(), delivery.read(record).differs_from(now.version if now else None)
         if now is None:
-            return Answer(Verdict.FAIL, "Nothing is live.", "`v4 init` adopts the baseline.")
+            return ProbeResult(
+                Verdict.WARN,
+                "No version is live: days are scored, production and Salesforce wait.",
+                "`v4 init` adopts the baseline.",
+            )
         production_store.approved_bundle(record, now.version)
     status = deployments.rollout_status(
         events,
@@ -63,63 +74,103 @@ def live(settings: Settings) -> Answer:
         production=(now.version, now.event_id),
     )
     if status.disagreement:
-        return Answer(Verdict.FAIL, f"{status.disagreement}.", "Restore the row of the latest switch (`v4 history`).")
-    return Answer(Verdict.OK, f"{now.version} ({now.model_sha256[:12]}) since {status.live_since}")
+        return ProbeResult(
+            Verdict.FAIL, f"{status.disagreement}.", "Restore the row of the latest switch (`v4 history`)."
+        )
+    if carried:
+        do = "`v4 resume` where an order is unfinished, otherwise `v4 run --date today`."
+        return ProbeResult(Verdict.WARN, f"{now.version}, but Salesforce carries {carried}'s scores.", do)
+    return ProbeResult(Verdict.OK, f"{now.version} (bundle {str(now.bundle_sha256)[:12]}) since {status.live_since}")
 
 
-def salesforce(settings: Settings) -> Answer:
+def verdicts(settings: Settings) -> ProbeResult:
+    """The volume can carry a verdict: the longest cohort holds enough conversions at the latest evaluated rate."""
+    rollout, today = settings.rollout, settings.clock.today()
+    with opened(settings, any_schema=False) as house:
+        record = Store(house, rollout.catalogue, registry(settings))
+        rows = record.comparisons(today - timedelta(days=EVIDENCE_DAYS), today)
+    row = max((one for one in rows if one.question == "rollback"), key=lambda one: one.prediction_date, default=None)
+    if row is None:
+        return ProbeResult(Verdict.OK, f"nothing was evaluated in the last {EVIDENCE_DAYS} days, so no volume is known")
+    days, limits = (row.cohort_to - row.cohort_from).days + 1, rollout.evaluation
+    expected = row.conversions / days * limits.max_days
+    needed = limits.min_conversions.rollback
+    found = (
+        f"{row.conversions} conversions in {days} days: about {expected:.0f} in {limits.max_days}, {needed} are needed"
+    )
+    advice = "Raise `evaluation.max_days`, or lower `min_conversions` and see `v4 odds --from-data`."
+    if expected + 2 * expected**0.5 < needed:
+        return ProbeResult(Verdict.FAIL, f"No cohort can carry a verdict: {found}.", advice)
+    if expected < needed:
+        return ProbeResult(Verdict.WARN, f"Most cohorts carry no verdict: {found}.", advice)
+    return ProbeResult(Verdict.OK, f"{found}")
+
+
+def salesforce(settings: Settings) -> ProbeResult:
     """The org is the configured one, its fields are fit, and enough of its daily requests are left."""
     org = None if settings.salesforce == "dry-run" else resources.salesforce(settings, IMPATIENT)
     if org is None:
-        return Answer(Verdict.OK, "dry-run: nothing is sent, the day only writes the files it would send")
+        return ProbeResult(Verdict.OK, "dry-run: nothing is sent, the day only writes the files it would send")
     try:
         return _org(settings, org)
     except SalesforceSetupError:
         if settings.salesforce != "local" or not in_demo(settings):
             raise
-        return Answer(Verdict.OK, "the demo's stand-in org is stopped, as the demo leaves it", "`v4 dev` starts it.")
+        return ProbeResult(
+            Verdict.OK, "the demo's stand-in org is stopped, as the demo leaves it", "`v4 dev` starts it."
+        )
 
 
-def _org(settings: Settings, org: Org) -> Answer:
+def _org(settings: Settings, org: Org) -> ProbeResult:
     identity, target = org.identity(), settings.salesforce_target
     if target and identity != OrgIdentity(target.org_id_18, target.sandbox):
         do = "Set V4_SALESFORCE_ORG_ID and V4_SALESFORCE_SANDBOX to the org you mean."
-        return Answer(Verdict.FAIL, f"{identity} answers, configured is {target.org_id_18}.", do)
+        return ProbeResult(Verdict.FAIL, f"{identity} answers, configured is {target.org_id_18}.", do)
     fields = examine(settings.rollout.salesforce.fields, org.lead_fields(), list(settings.rollout.versions))
     if fields.wrong:
-        return Answer(Verdict.FAIL, "; ".join(fields.wrong), "docs/salesforce.md tells an admin how fields are made.")
+        return ProbeResult(
+            Verdict.FAIL, "; ".join(fields.wrong), "docs/salesforce.md tells an admin how fields are made."
+        )
     left, floor = org.requests_left(), target.request_floor if target else 0
-    said = f"{settings.salesforce} org {identity.org_id} ({'sandbox' if identity.is_sandbox else 'production'})"
+    text = f"{settings.salesforce} org {identity.org_id} ({'sandbox' if identity.is_sandbox else 'production'})"
     if left <= floor:
         do = "Wait for the next day, or lower V4_SALESFORCE_REQUEST_FLOOR."
-        return Answer(Verdict.FAIL, f"{said} has {left:,} requests left, {floor:,} are for others.", do)
+        return ProbeResult(Verdict.FAIL, f"{text} has {left:,} requests left, {floor:,} are for others.", do)
     if fields.absent:
-        said = f"{said}; optional fields are not there: {', '.join(fields.absent)}"
-        return Answer(Verdict.WARN, said, "Make them, or leave them out of `fields` in rollout.yaml.")
-    return Answer(Verdict.OK, f"{said}: fields are fit, {left:,} requests left")
+        text = f"{text}; optional fields are not there: {', '.join(fields.absent)}"
+        return ProbeResult(Verdict.WARN, text, "Make them, or leave them out of `fields` in rollout.yaml.")
+    return ProbeResult(Verdict.OK, f"{text}: fields are fit, {left:,} requests left")
 
 
-def dagster(settings: Settings) -> Answer:
+def graph(settings: Settings) -> ProbeResult:
+    """The graph that every run loads can be built: assets, checks, jobs, schedule, sensors."""
+    repository = build(settings).get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    assets = repository.asset_graph.materializable_asset_keys
+    return ProbeResult(Verdict.OK, f"{len(assets)} assets in {len(jobs)} jobs")
+
+
+def dagster(settings: Settings) -> ProbeResult:
     """The Dagster instance answers; a daemon is alive where schedule or sensors are on."""
     if not is_there(settings):
         do = "`v4 dev` makes it from V4_DAGSTER_YAML, and so does the first daily run."
-        return Answer(Verdict.WARN, f"There is no instance in {settings.dagster_home} yet.", do)
+        return ProbeResult(Verdict.WARN, f"There is no instance in {settings.dagster_home} yet.", do)
     with dagster_instance(settings) as instance:
         if outdated := _outdated(instance):
             do = f"Stop its processes, then `DAGSTER_HOME={settings.dagster_home} dagster instance migrate`."
-            return Answer(Verdict.FAIL, f"Its storage of {', '.join(outdated)} is of an earlier Dagster.", do)
+            return ProbeResult(Verdict.FAIL, f"Its storage of {', '.join(outdated)} is of an earlier Dagster.", do)
         latest = instance.get_runs(limit=1)
         daemons = instance.get_daemon_statuses()
         storage = type(instance.run_storage).__name__
-    said = f"{storage} answers, latest run {latest[0].run_id[:8] if latest else 'none'}"
+    text = f"{storage} answers, latest run {latest[0].run_id[:8] if latest else 'none'}"
     silent = sorted(name for name, status in daemons.items() if not status.healthy)
     if silent and (settings.schedule or settings.sensors):
         do = "Start `dagster-daemon run` (or `v4 dev`) with this V4_HOME; until then nothing runs by itself."
-        return Answer(Verdict.FAIL, f"{said}; no sign of life of {', '.join(silent)}.", do)
-    return Answer(Verdict.OK, f"{said}, {'no daemon' if silent else 'the daemon is alive'}")
+        return ProbeResult(Verdict.FAIL, f"{text}; no sign of life of {', '.join(silent)}.", do)
+    return ProbeResult(Verdict.OK, f"{text}, {'no daemon' if silent else 'the daemon is alive'}")
 
 
-def switches(settings: Settings) -> Answer:
+def switches(settings: Settings) -> ProbeResult:
     """Which of schedule and sensors are on; what was switched in the UI holds against the settings."""
     by_hand = {}
     if is_there(settings):
@@ -129,34 +180,36 @@ def switches(settings: Settings) -> Answer:
         by_hand = {name: known[one.value] for name, one in states.items() if name in SWITCHED and one.value in known}
     configured = {name: bool(getattr(settings, setting)) for name, setting in SWITCHED.items()}
     on = configured | by_hand
-    said = ", ".join(f"{name} {'on' if is_on else 'off'}" for name, is_on in on.items())
+    text = ", ".join(f"{name} {'on' if is_on else 'off'}" for name, is_on in on.items())
     against = sorted(name for name, is_on in by_hand.items() if is_on != configured[name])
     if against:
         do = "Switch them back on Dagster's page (Automation), or make V4_SCHEDULE and V4_SENSORS say the same."
-        return Answer(Verdict.WARN, f"{said}; {', '.join(against)} against the settings.", do)
-    return Answer(Verdict.OK, said)
+        return ProbeResult(Verdict.WARN, f"{text}; {', '.join(against)} against the settings.", do)
+    return ProbeResult(Verdict.OK, text)
 
 
-def order(settings: Settings) -> Answer:
+def order(settings: Settings) -> ProbeResult:
     """No promotion, rollback or sunset is half done."""
-    with opened(settings, any_schema=False) as house:
-        record = Store(house, settings.rollout.catalogue, registry(settings))
+    with opened(settings, any_schema=False) as connected:
+        record = Store(connected, settings.rollout.catalogue, registry(settings))
         begun = deployments.state_after(record.events()).unfinished
     if begun:
-        return Answer(Verdict.WARN, f"{begun.event} of {begun.day} ({begun.version}) is not finished.", "`v4 resume`")
-    return Answer(Verdict.OK, "none")
+        return ProbeResult(
+            Verdict.WARN, f"{begun.event} of {begun.day} ({begun.version}) is not finished.", "`v4 resume`"
+        )
+    return ProbeResult(Verdict.OK, "none")
 
 
-def runs(settings: Settings) -> Answer:
+def runs(settings: Settings) -> ProbeResult:
     """No run is left STARTED by a process that is gone."""
     if not is_there(settings):
-        return Answer(Verdict.OK, "none")
+        return ProbeResult(Verdict.OK, "none")
     with dagster_instance(settings) as instance:
         found = [(run, why_gone(instance, run)) for run in unfinished(instance)]
     left = [f"run {run.run_id} ({_what(run)}) is {run.status.value}: {why}" for run, why in found if why]
     if left:
-        return Answer(Verdict.WARN, " ".join(left), "`v4 tick` reports it failed; then `v4 run --date today`.")
-    return Answer(
+        return ProbeResult(Verdict.WARN, " ".join(left), "`v4 tick` reports it failed; then `v4 run --date today`.")
+    return ProbeResult(
         Verdict.OK, ", ".join(f"run {run.run_id[:8]} ({_what(run)}) is at work" for run, _ in found) or "none"
     )
 

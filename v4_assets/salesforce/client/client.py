@@ -16,7 +16,7 @@ from urllib.parse import quote
 from simple_salesforce.api import Salesforce
 from simple_salesforce.bulk2 import Operation
 
-from v4_assets.config.record_ids import to_18
+from v4_assets.config.record_ids import is_record_id, to_18
 from v4_assets.config.salesforce import SalesforceTarget
 from v4_assets.errors import AmbiguousAnswerError, OrgRefusedError, SalesforceError, SalesforceSetupError
 from v4_assets.salesforce.client.auth import Login
@@ -28,6 +28,7 @@ LARGEST_UPLOAD = 100 * 1024 * 1024
 LONGEST_QUERY = 15_000
 """Characters, as they stand in the address; Salesforce takes 16,384 with the rest."""
 ATTEMPTS_TO_SET_STATE = 3
+RESULT_TRIES = 3
 COUNTS = "numberRecordsProcessed", "numberRecordsFailed"
 _PLACEHOLDER = "held by the session"
 
@@ -49,9 +50,20 @@ class SalesforceClient:
 
     def identity(self) -> OrgIdentity:
         """Org id and whether it is a sandbox: asked once per login. A refreshed sandbox is another org, and its
-        tokens are others."""
+        tokens are others.
+
+        Raises SalesforceSetupError when it is not the configured org.
+        """
         if self._identity is None:
-            self._identity = self._asked_identity()
+            found, target = self._asked_identity(), self._target
+            if found != OrgIdentity(target.org_id_18, target.sandbox):
+                kinds = {True: "sandbox", False: "production org"}
+                raise SalesforceSetupError(
+                    f"{target.domain} is the {kinds[found.is_sandbox]} {found.org_id}, but V4_SALESFORCE_ORG_ID and "
+                    f"V4_SALESFORCE_SANDBOX name the {kinds[target.sandbox]} {target.org_id_18}. Nothing was read or "
+                    "written; set the variables of the org you mean."
+                )
+            self._identity = found
         return self._identity
 
     def _asked_identity(self) -> OrgIdentity:
@@ -62,7 +74,7 @@ class SalesforceClient:
 
     def lead_fields(self) -> Mapping[str, LeadField]:
         """Fields of Lead visible to us, by name."""
-        lead: Any = self._org.Lead
+        lead: Any = self._verified.Lead
         described = lead.describe()
         return {
             each["name"]: LeadField(
@@ -78,7 +90,7 @@ class SalesforceClient:
 
     def requests_left(self) -> int:
         """DailyApiRequests remaining. Answered even below the floor."""
-        return int(self._org.limits()["DailyApiRequests"]["Remaining"])
+        return int(self._verified.limits()["DailyApiRequests"]["Remaining"])
 
     def read_leads(self, fields: Sequence[str], where: str = "") -> Iterator[Mapping[str, object]]:
         """Lead rows with Id (18 characters) and `fields`, page by page. `where` is a SOQL condition."""
@@ -88,35 +100,22 @@ class SalesforceClient:
             raise SalesforceError(
                 f"A condition of {len(where)} characters does not fit into a request. Ask for 400 ids at a time."
             )
-        for record in self._org.query_all_iter(query):
+        for record in self._verified.query_all_iter(query):
             yield {name: record.get(name) for name in names} | {"Id": to_18(record["Id"])}
 
     def create_job(self) -> str:
-        """Open a job that updates Lead from CSV; its id. Ambiguous: open_jobs() tells whether one was made."""
-        self._verify()
+        """Open a job that updates Lead from CSV; its id."""
         return str(self._bulk.create_job(Operation.update)["id"])
-
-    def open_jobs(self) -> Sequence[str]:
-        """Ids of our own Lead update jobs still Open: left over from an ambiguous create."""
-        page = self._get(f"{self._org.bulk2_url}ingest?jobType=V2Ingest")
-        found: list[str] = []
-        while True:
-            found += [job["id"] for job in page["records"] if self._is_ours(job) and job["state"] == "Open"]
-            if page["done"]:
-                return found
-            page = self._get(f"https://{self._org.sf_instance}{page['nextRecordsUrl']}")
 
     def upload(self, job_id: str, csv: bytes) -> None:
         """PUT the rows, once per job. Raises AmbiguousAnswerError when it is not known whether they arrived."""
         if len(csv) > LARGEST_UPLOAD:
             raise SalesforceError(f"{len(csv):,} bytes are more than a job takes ({LARGEST_UPLOAD:,}). Split the rows.")
-        self._verify()
         headers = {"Content-Type": "text/csv; charset=UTF-8", "Accept": "application/json"}
         self._session.put(f"{self._job_url(job_id)}/batches", data=csv, headers=headers)
 
     def close(self, job_id: str) -> None:
         """UploadComplete. Safe to repeat: an ambiguous answer is resolved by reading the state."""
-        self._verify()
         state = self._set_state(job_id, self._bulk.close_job, JobState.OPEN)
         if state in (JobState.ABORTED, JobState.GONE):
             raise SalesforceError(f"Job {job_id} is {state.value}: its rows were not taken. Make a new job for them.")
@@ -124,32 +123,33 @@ class SalesforceClient:
     def status(self, job_id: str) -> JobStatus:
         """The job now; state GONE when the org does not know it."""
         try:
-            said: Any = self._bulk.get_job(job_id, False)
+            answer: Any = self._bulk.get_job(job_id, False)
         except OrgRefusedError as error:
             if error.status == 404:
                 return JobStatus(job_id, JobState.GONE)
             raise
-        try:
-            state = JobState(said["state"])
-        except ValueError as error:
-            raise SalesforceError(f"Job {job_id} is {said['state']}, a state nobody has heard of.") from error
-        processed, failed = (int(said.get(name) or 0) for name in COUNTS)
-        return JobStatus(job_id, state, processed, failed, said.get("errorMessage"))
+        name = answer.get("state") if isinstance(answer, dict) else None
+        if name not in {state.value for state in JobState}:
+            raise SalesforceError(f"Job {job_id} is in an unknown state: {name}.")
+        processed, failed = (int(answer.get(count) or 0) for count in COUNTS)
+        return JobStatus(job_id, JobState(name), processed, failed, answer.get("errorMessage"))
 
     def results(self, job_id: str, expected: int | None = None) -> JobResults:
-        """The result files of a final job; only the first where `expected` leads, each once, stand in it."""
-        succeeded = [_lead_id(row) for row in self._rows(job_id, "successfulResults")]
-        if len(succeeded) == len(set(succeeded)) == expected:
+        """The result files of a final job; only the first when it has exactly `expected` leads.
+
+        Rows that name no lead are counted, not raised: the leads they were about stay unaccounted for.
+        """
+        done = self._rows(job_id, "successfulResults")
+        succeeded, unusable = _lead_ids(done)
+        if len(succeeded) == len(set(succeeded)) == expected and not unusable:
             return JobResults(succeeded, failed=(), unprocessed=())
-        return JobResults(
-            succeeded=succeeded,
-            failed=[_failure(row) for row in self._rows(job_id, "failedResults")],
-            unprocessed=[_lead_id(row) for row in self._rows(job_id, "unprocessedrecords")],
-        )
+        refused, left = self._rows(job_id, "failedResults"), self._rows(job_id, "unprocessedrecords")
+        failed = [failure for failure in map(_failure, refused) if failure]
+        unprocessed, cut = _lead_ids(left)
+        return JobResults(succeeded, failed, unprocessed, unusable + cut + len(refused) - len(failed))
 
     def abort(self, job_id: str) -> None:
         """Abort a job that is not final; nothing happens to one that is."""
-        self._verify()
         unfinished = JobState.OPEN, JobState.UPLOAD_COMPLETE, JobState.IN_PROGRESS
         self._set_state(job_id, lambda job: self._bulk.abort_job(job, False), *unfinished)
 
@@ -177,7 +177,7 @@ class SalesforceClient:
 
     @property
     def _bulk(self) -> Any:
-        bulk: Any = self._org.bulk2
+        bulk: Any = self._verified.bulk2
         return bulk.Lead._client
 
     def _token(self) -> str:
@@ -185,34 +185,21 @@ class SalesforceClient:
         self._identity = None
         return token
 
-    @cached_property
-    def _user_id(self) -> str:
-        return to_18(str(self._get(self._org.base_url)["identity"]).rpartition("/")[2])
-
-    def _is_ours(self, job: Mapping[str, Any]) -> bool:
-        wanted = job["object"] == "Lead" and job["operation"] == "update"
-        return bool(wanted) and to_18(job["createdById"]) == self._user_id
-
-    def _verify(self) -> None:
-        """Before anything is written: the org is the configured one."""
-        found, target = self.identity(), self._target
-        if found != OrgIdentity(target.org_id_18, target.sandbox):
-            kinds = {True: "sandbox", False: "production org"}
-            raise SalesforceSetupError(
-                f"{target.domain} is the {kinds[found.is_sandbox]} {found.org_id}, but V4_SALESFORCE_ORG_ID and "
-                f"V4_SALESFORCE_SANDBOX name the {kinds[target.sandbox]} {target.org_id_18}. Nothing was written; set "
-                "the variables of the org you mean."
-            )
+    @property
+    def _verified(self) -> Salesforce:
+        """The org, once it has said that it is the configured one: before anything is read or written."""
+        self.identity()
+        return self._org
 
     def _set_state(self, job_id: str, ask: Any, *wrong: JobState) -> JobState:
         """Ask until the job has left the states that are wrong; the state it is in then."""
         for _ in range(ATTEMPTS_TO_SET_STATE):
             try:
-                said = ask(job_id)
+                answer = ask(job_id)
             except (AmbiguousAnswerError, OrgRefusedError) as error:
                 failure = error
             else:
-                return JobState(said["state"])
+                return JobState(answer["state"])
             state = self.status(job_id).state
             if state not in wrong:
                 return state
@@ -221,23 +208,33 @@ class SalesforceClient:
         raise failure
 
     def _job_url(self, job_id: str) -> str:
-        return f"{self._org.bulk2_url}ingest/{job_id}"
+        return f"{self._verified.bulk2_url}ingest/{job_id}"
 
-    def _get(self, url: str) -> Any:
-        return self._session.get(url).json()
-
-    def _rows(self, job_id: str, kind: str) -> Iterator[dict[str, str]]:
-        answer = self._session.get(f"{self._job_url(job_id)}/{kind}/", headers={"Accept": "text/csv"})
-        return csv.DictReader(io.TextIOWrapper(io.BytesIO(answer.content), encoding="utf-8", newline=""))
-
-
-def _lead_id(row: Mapping[str, str]) -> str:
-    """By our own column: sf__Id is often blank."""
-    if not row.get("Id"):
-        raise SalesforceError(f"A result file of Salesforce's has no Id of ours in it, only {sorted(row)}.")
-    return to_18(row["Id"])
+    def _rows(self, job_id: str, kind: str) -> list[dict[str, str]]:
+        for _ in range(RESULT_TRIES):
+            answer = self._session.get(f"{self._job_url(job_id)}/{kind}/", headers={"Accept": "text/csv"})
+            if answer.content.endswith(b"\n"):
+                break  # otherwise it is probably cut off; the last answer is used as far as it goes
+        text = io.TextIOWrapper(io.BytesIO(answer.content), encoding="utf-8", errors="replace", newline="")
+        return list(csv.DictReader(text))
 
 
-def _failure(row: Mapping[str, str]) -> RowFailure:
-    code, _, message = row["sf__Error"].partition(":")
-    return RowFailure(_lead_id(row), code, message.strip().removesuffix("--").strip(" :"))
+def _lead_id(row: Mapping[str, str | None]) -> str | None:
+    """By our own column, since sf__Id is often blank; None when the row names no lead."""
+    given = row.get("Id") or ""
+    return to_18(given) if is_record_id(given) else None
+
+
+def _lead_ids(rows: Sequence[Mapping[str, str]]) -> tuple[list[str], int]:
+    """The leads that the rows name, and the number of rows that name none."""
+    found = [lead for lead in map(_lead_id, rows) if lead]
+    return found, len(rows) - len(found)
+
+
+def _failure(row: Mapping[str, str | None]) -> RowFailure | None:
+    """A refusal; None when the row is cut off before it says which lead and why."""
+    lead, error = _lead_id(row), row.get("sf__Error")
+    if lead is None or not error:
+        return None
+    code, _, message = error.partition(":")
+    return RowFailure(lead, code, message.strip().removesuffix("--").strip(" :"))

@@ -4,7 +4,9 @@ An exception of `requests` holds the request, and with it the token; so ours are
 """
 
 import json
+import re
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import MaxRetryError, NewConnectionError
@@ -23,6 +25,8 @@ RESET = (
     "Salesforce counts the requests of the last 24 hours, so that they come back hour by hour. Run again later; what "
     "was not sent stays pending. V4_SALESFORCE_REQUEST_FLOOR says how many are left to others."
 )
+_DAILY = re.compile(r"TotalRequests|24.?h|daily", re.IGNORECASE)
+"""What tells the limit of a day from the limit on requests at the same time, which is over in a moment."""
 _TRANSIENT = (429, 500, 502, 503, 504)
 _SETUP = {
     "INVALID_FIELD": "It has no such field, or field-level security hides it from the user we are",
@@ -47,8 +51,30 @@ def is_transient(response: requests.Response) -> bool:
 
     Maintenance answers in HTML, with any status. SOAP refuses in XML, with status 500.
     """
+    if 300 <= response.status_code < 400:
+        return False  # a redirect is a wrong host, in HTML, too
     kind = response.headers.get("Content-Type", "")
-    return kind.startswith("text/html") or (response.status_code in _TRANSIENT and not kind.startswith("text/xml"))
+    busy = response.status_code in _TRANSIENT and not kind.startswith("text/xml")
+    return kind.startswith("text/html") or busy or _is_cut_off(response) or _is_crowded(response)
+
+
+def _is_cut_off(response: requests.Response) -> bool:
+    """Whether a good answer is JSON that ends early."""
+    kind = response.headers.get("Content-Type", "")
+    if response.status_code >= 300 or not response.content:
+        return False
+    if kind.startswith("application/json"):
+        try:
+            json.loads(response.content)
+        except ValueError:
+            return True
+    return False
+
+
+def _is_crowded(response: requests.Response) -> bool:
+    """Whether too many requests are under way at once. The limit of a day is not transient."""
+    code, message = _told(response) if response.status_code == 403 else ("", "")
+    return code == "REQUEST_LIMIT_EXCEEDED" and not _DAILY.search(message)
 
 
 def is_expired(response: requests.Response) -> bool:
@@ -76,9 +102,14 @@ def unanswered(what: str, said: str, *, certain: bool) -> SalesforceError:
 
 def refused(what: str, response: requests.Response, secrets: Iterable[str]) -> SalesforceError:
     """The error of an answer with status 300 or above."""
+    if 300 <= response.status_code < 400:
+        host = urlsplit(response.headers.get("Location", "")).hostname
+        return SalesforceSetupError(
+            f"Salesforce redirected {what} to {host}. Set V4_SALESFORCE_DOMAIN to the org's My Domain."
+        )
     code, message = _told(response)
     said = f"{code}: {scrub(message, secrets)}"
-    if code == "REQUEST_LIMIT_EXCEEDED":
+    if code == "REQUEST_LIMIT_EXCEEDED" and _DAILY.search(message):
         return ApiLimitError(f"Salesforce refused {what}: {said}. {RESET}")
     if code in _SETUP:
         return SalesforceSetupError(f"Salesforce refused {what}: {said}. {_SETUP[code]}; see docs/salesforce.md.")

@@ -80,6 +80,8 @@ class JobResults:
     succeeded: Sequence[str]
     failed: Sequence[RowFailure]
     unprocessed: Sequence[str]
+    unusable: int = 0
+    """Rows of the files that name no lead: without an Id, or cut off."""
 
 
 class Org(Protocol):
@@ -99,9 +101,6 @@ class Org(Protocol):
 
     def create_job(self) -> str:
         """Open a job that updates Lead from CSV; its id."""
-
-    def open_jobs(self) -> Sequence[str]:
-        """Ids of our own Lead update jobs still Open: left over from an ambiguous create."""
 
     def upload(self, job_id: str, csv: bytes) -> None:
         """PUT the rows, once per job. Raises AmbiguousAnswerError when it is not known whether they arrived."""
@@ -143,3 +142,5 @@ class CRM:
     folder: Path
     """Where a dry run writes its files."""
     wait: Wait = field(default=Wait(), repr=False)
+    org_id: str | None = None
+    """The configured org, 18 characters; None for a dry run."""

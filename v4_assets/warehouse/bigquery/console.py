@@ -9,9 +9,10 @@ import re
 
 from v4_assets.errors import WarehouseError
 from v4_assets.tables import Table
+from v4_assets.warehouse.bigquery.console_checks import names_are_free, validations
 from v4_assets.warehouse.bigquery.errors import refusal
 from v4_assets.warehouse.bigquery.scripts import partition_text
-from v4_assets.warehouse.bigquery.tables import table_ddl, view_ddl
+from v4_assets.warehouse.bigquery.tables import expiration_ddl, table_ddl, view_ddl
 from v4_assets.warehouse.render import TIME_ZONE, Fill, Script, heading
 from v4_assets.warehouse.writes import text_sha256
 
@@ -38,12 +39,17 @@ def render(script: Script) -> str:
     parts = [heading(script, _FILLING if script.fills else ())]
     if script.fills:
         parts += [_DECLARED, _day_is_possible(script)]
-    parts += [f"{table_ddl(table)};" for table in script.tables]
+    parts.append(names_are_free(script))
+    parts += [f"{statement};" for table in script.tables for statement in _made(table)]
     parts += [f"{view_ddl(view)};" for view in script.views]
     parts += [_filled(fill, script.log) for fill in script.fills]
     if script.fills:
-        parts.append(_summary(script))
+        parts += [validations(script), _summary(script)]
     return "\n\n".join(parts) + "\n"
+
+
+def _made(table: Table) -> tuple[str, str]:
+    return table_ddl(table), expiration_ddl(table, by_time=table.is_partitioned)
 
 
 def _day_is_possible(script: Script) -> str:

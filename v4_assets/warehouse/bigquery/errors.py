@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from google.api_core.exceptions import BadRequest, Forbidden, GoogleAPICallError, GoogleAPIError, NotFound
 from google.auth.exceptions import GoogleAuthError
 
-from v4_assets.errors import ConcurrentWriteError, SchemaDriftError, TableMissingError, WarehouseError
+from v4_assets.errors import ConcurrentWriteError, ObstacleError, SchemaDriftError, TableMissingError, WarehouseError
 
-_REFUSALS = {error.__name__: error for error in (ConcurrentWriteError, WarehouseError)}
+_REFUSALS = {error.__name__: error for error in (ConcurrentWriteError, ObstacleError, WarehouseError)}
 _REFUSAL = re.compile(r"\[v4:(?P<error>\w+)\] (?P<text>.+?)(?: at \[\d+:\d+\])?$")
 _REQUEST = re.compile(r"^[A-Z]+ https?://\S+: ")
 _ABORTED = "due to concurrent update"

@@ -1,17 +1,25 @@
 """Tables and views as BigQuery's API and its DDL declare and describe them. Pure."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from google.cloud import bigquery
 
 from v4_assets.sql import Column
 from v4_assets.tables import CLUSTER_COLUMN, PARTITION_COLUMN, Table, View
-from v4_assets.warehouse.shapes import Layout, Shape
+from v4_assets.warehouse.table_differences import BY_RANGE, Kind, Layout, Shape
 
 GOOGLE_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 """The API's name of a type to GoogleSQL's, where they differ."""
 LABELS = {"managed_by": "v4_assets"}
+"""Of every table and view this project makes."""
+KINDS: dict[str, Kind] = {
+    "TABLE": "table",
+    "VIEW": "view",
+    "MATERIALIZED_VIEW": "materialized view",
+    "EXTERNAL": "external table",
+    "SNAPSHOT": "snapshot",
+}
 
 
 def reference(table: Table, project: str) -> bigquery.TableReference:
@@ -49,16 +57,35 @@ def shape(found: bigquery.Table) -> Shape:
     """A table as the API describes it."""
     by_day = found.time_partitioning
     if by_day is None:
-        partitioned = "ranges of numbers" if found.range_partitioning else None
+        partitioned = BY_RANGE if found.range_partitioning else None
     else:
         field = by_day.field or "the time of arrival"
         partitioned = field if by_day.type_ == bigquery.TimePartitioningType.DAY else f"{field} by {by_day.type_}"
     return Shape(
         columns=types(found.schema),
         required=frozenset(field.name for field in found.schema if field.mode == "REQUIRED"),
-        is_table=found.table_type in (None, "TABLE"),
+        kind=KINDS.get(found.table_type or "TABLE", "external table"),
         layout=Layout(partitioned, tuple(found.clustering_fields or ())),
+        expires=expiration(found),
+        is_marked=LABELS.items() <= found.labels.items(),
     )
+
+
+def expiration(found: bigquery.Table) -> str | None:
+    """When a table, view or partition is deleted by itself, in words; None means never."""
+    parts = [f"on {found.expires:%Y-%m-%d}"] if found.expires else []
+    if found.time_partitioning and found.time_partitioning.expiration_ms:
+        parts.append(f"each partition after {found.time_partitioning.expiration_ms / 86_400_000:g} days")
+    return " and ".join(parts) or None
+
+
+def expiration_ddl(table: Table, kind: Kind = "table", *, by_time: bool, at: str = "NULL", days: str = "NULL") -> str:
+    """ALTER that sets the expirations, or removes them by NULL: a CREATE ignores an option that is NULL and takes the
+    dataset's default.
+    """
+    wanted = [f"expiration_timestamp = {at}"] + ([f"partition_expiration_days = {days}"] if by_time else [])
+    of = kind.upper() if "view" in kind else "TABLE"
+    return f"ALTER {of} {table.full_name} SET OPTIONS ({', '.join(wanted)})"
 
 
 def add_columns_ddl(table: Table, columns: Iterable[Column]) -> str:
@@ -76,15 +103,20 @@ def table_ddl(table: Table) -> str:
         lines.append(f"PARTITION BY `{wanted.time_partitioning.field}`")
     if wanted.clustering_fields:
         lines.append(f"CLUSTER BY {', '.join(f'`{field}`' for field in wanted.clustering_fields)}")
-    labels = ", ".join(f"({_quoted(key)}, {_quoted(value)})" for key, value in wanted.labels.items())
-    lines.append(f"OPTIONS (description = {_quoted(wanted.description or '')}, labels = [{labels}])")
+    lines.append(options(table.description))
     return "\n".join(lines)
 
 
 def view_ddl(view: View) -> str:
     """CREATE OR REPLACE VIEW of a view."""
     name = Table(view.name, view.dataset, view.name, ()).full_name
-    return f"CREATE OR REPLACE VIEW {name} OPTIONS (description = {_quoted(view.description)}) AS\n{view.query.text}"
+    return f"CREATE OR REPLACE VIEW {name} {options(view.description)} AS\n{view.query.text}"
+
+
+def options(description: str | None, labels: Mapping[str, str] = LABELS) -> str:
+    """OPTIONS of a CREATE: description and labels."""
+    pairs = ", ".join(f"({_quoted(key)}, {_quoted(value)})" for key, value in labels.items())
+    return f"OPTIONS (description = {_quoted(description or '')}, labels = [{pairs}])"
 
 
 def _column(column: Column) -> str:

@@ -10,7 +10,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import IO
 from uuid import uuid4
@@ -22,16 +22,17 @@ from google.cloud import bigquery
 from v4_assets.errors import TableMissingError
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
-from v4_assets.warehouse import schema, shapes
-from v4_assets.warehouse.bigquery import jobs, texts
+from v4_assets.warehouse import schema, table_differences
+from v4_assets.warehouse.bigquery import jobs, view_texts
 from v4_assets.warehouse.bigquery.access import Access
 from v4_assets.warehouse.bigquery.batches import resliced, spool
 from v4_assets.warehouse.bigquery.connection import BigQueryConnection
 from v4_assets.warehouse.bigquery.errors import explained, is_aborted, verify_location
+from v4_assets.warehouse.bigquery.moving import BigQueryMoving
 from v4_assets.warehouse.bigquery.scripts import partition_script, statements_script, table_script
 from v4_assets.warehouse.bigquery.tables import add_columns_ddl, declared, fields, reference, shape, view_ddl
 from v4_assets.warehouse.protocol import ROWS_PER_BATCH, Statement, arrow_schema
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.table_differences import Shape
 from v4_assets.warehouse.writes import PartitionWrite
 
 TRIES = 6
@@ -55,6 +56,10 @@ class BigQueryWarehouse(BigQueryConnection):
         """Nothing to keep open: one client serves the process."""
         yield
 
+    def beside(self) -> AbstractContextManager[None]:
+        """None: what a job costs is counted in the thread that starts it."""
+        return nullcontext()
+
     def metered(self) -> AbstractContextManager[Mapping[str, int]]:
         """Bytes estimated, processed and billed, and the number of jobs."""
         return jobs.metered()
@@ -76,15 +81,16 @@ class BigQueryWarehouse(BigQueryConnection):
         for dataset in sorted({table.dataset for table in tables} | {view.dataset for view in views}):
             self._verify_dataset(dataset)
         found = [(table, self.shape(table)) for table in tables]
-        shapes.verify(found, [(view, self.shape(shapes.place(view))) for view in views])
+        table_differences.verify(found, [(view, self.shape(table_differences.place(view))) for view in views])
         for table, there in found:
-            if there is None:
-                with explained(table.name):
-                    self._client.create_table(declared(table, self.project), exists_ok=True)
-            elif lacking := shapes.missing_columns(table, there):
+            lacking = table_differences.missing_columns(table, there) if there else ()
+            if lacking:
                 self._run(Query(f"add_columns_{table.name}", add_columns_ddl(table, lacking)))
+            if (there or self._created(table)).expires:
+                self.moving().keep(table, "table")
         for view in views:
             self._run(Query(view.name, view_ddl(view)))
+            self.moving().keep(table_differences.place(view), "view")
 
     def replace_partition(
         self, table: Table, write: PartitionWrite, rows: Query | Iterable[pa.RecordBatch], log: Table
@@ -118,6 +124,10 @@ class BigQueryWarehouse(BigQueryConnection):
             except NotFound:
                 return None
 
+    def moving(self) -> BigQueryMoving:
+        """Moving objects aside and back."""
+        return BigQueryMoving(self._client, self._run, self.read)
+
     def columns(self, table: Table) -> dict[str, str]:
         """The actual columns and their GoogleSQL types."""
         there = self.shape(table)
@@ -129,7 +139,7 @@ class BigQueryWarehouse(BigQueryConnection):
         try:
             found = self.read(Query("view_texts", f"SELECT table_name, view_definition FROM {place}"))
             with explained(dataset):
-                materialized = texts.materialized_views(self._client, self._place(dataset))
+                materialized = view_texts.materialized_views(self._client, self._place(dataset))
         except TableMissingError:
             return {}
         views = dict(zip(found["table_name"].to_pylist(), found["view_definition"].to_pylist(), strict=True))
@@ -139,7 +149,7 @@ class BigQueryWarehouse(BigQueryConnection):
         """Every routine of a dataset and its text."""
         self._verify_dataset(dataset)
         with explained(dataset):
-            return texts.routines(self._client, self._place(dataset))
+            return view_texts.routines(self._client, self._place(dataset))
 
     def _job(self, query: Query, ids: Iterator[str]) -> bigquery.QueryJob:
         self._verify_schema()
@@ -227,6 +237,10 @@ class BigQueryWarehouse(BigQueryConnection):
             job = jobs.started(self._client, start, jobs.job_ids(name, asker), jobs.labels(name, asker))
             job.result()
             jobs.charge_job(job)
+
+    def _created(self, table: Table) -> Shape:
+        with explained(table.name):
+            return shape(self._client.create_table(declared(table, self.project), exists_ok=True))
 
     def _place(self, dataset: str) -> bigquery.DatasetReference:
         return bigquery.DatasetReference.from_string(dataset, default_project=self.project)

@@ -6,6 +6,7 @@ the database, with a deadline and a message that names the holder. The system re
 
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -18,7 +19,8 @@ import duckdb
 import filelock
 import pyarrow as pa
 
-from v4_assets.errors import WarehouseBusyError, WarehouseError
+from v4_assets.errors import DAMAGED, TableMissingError, WarehouseBusyError, WarehouseError
+from v4_assets.warehouse.duckdb.errors import first_line
 
 SETTINGS = (
     "SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET checkpoint_threshold = '256MB'; "
@@ -34,6 +36,17 @@ class _Shared:
 
     turn: threading.RLock = field(default_factory=threading.RLock)
     connection: duckdb.DuckDBPyConnection | None = None
+    reopen: Callable[[], None] | None = None
+    """Opens the file again after `released`; None where nothing has opened it to write."""
+    lock: filelock.BaseFileLock | None = None
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
+        if self.lock is not None:
+            self.lock.release()
+        self.lock = None
 
 
 _shared: dict[Path, _Shared] = {}
@@ -44,11 +57,17 @@ _feeding = threading.local()
 
 @contextmanager
 def shared_connection(
-    path: Path, lock_seconds: float, memory_limit: str, verify: Callable[[], None] | None = None
+    path: Path,
+    lock_seconds: float,
+    memory_limit: str,
+    verify: Callable[[], None] | None = None,
+    *,
+    read_only: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """The connection to the file, opened unless an outer caller holds it. Raises WarehouseBusyError.
 
-    `verify` is called after the file was opened, and may use the connection.
+    `verify` is called after the file was opened, and may use the connection. `read_only` writes nothing beside the file
+    either, and shares it with other readers; it raises TableMissingError where there is no file.
     """
     if getattr(_feeding, "now", False):
         raise WarehouseError(
@@ -60,16 +79,59 @@ def shared_connection(
         if shared.connection is not None:
             yield shared.connection
             return
-        lock = _acquire(path, lock_seconds)
+
+        def opened() -> None:
+            if read_only:
+                _verify_there(path)
+            else:
+                shared.lock = _acquire(path, lock_seconds)
+            shared.connection = _open(path, lock_seconds, memory_limit, read_only=read_only)
+
         try:
-            shared.connection = _open(path, lock_seconds, memory_limit)
+            opened()
+            assert shared.connection is not None
+            shared.reopen = None if read_only else opened
             if verify:
                 verify()
             yield shared.connection
         finally:
-            if shared.connection is not None:
-                shared.connection.close()
-            shared.connection = None
+            shared.close()
+            shared.reopen = None
+
+
+@contextmanager
+def released(path: Path) -> Iterator[None]:
+    """Leave the file to other processes meanwhile, although an outer caller keeps it open. For waits: no query may be
+    open, and what is called inside opens the file for itself."""
+    with _shared_guard:
+        shared = _shared.get(path.resolve())
+    if shared is None or shared.reopen is None:
+        yield
+        return
+    with shared.turn:
+        reopen = shared.reopen
+        shared.close()
+        try:
+            yield
+        finally:
+            reopen()
+            shared.reopen = reopen
+
+
+@contextmanager
+def exclusive(path: Path, lock_seconds: float, memory_limit: str) -> Iterator[None]:
+    """Keep every process of this project away from the file, which is closed and holds all that was committed."""
+    with _shared_guard:
+        shared = _shared.setdefault(path.resolve(), _Shared())
+    with shared.turn:
+        if shared.connection is not None:
+            raise WarehouseError(f"{path} is in use by this process. Run the command by itself.")
+        lock = _acquire(path, lock_seconds)
+        try:
+            with _open(path, lock_seconds, memory_limit, read_only=False) as connection:
+                connection.execute("CHECKPOINT")
+            yield
+        finally:
             lock.release()
 
 
@@ -111,23 +173,48 @@ def _acquire(path: Path, seconds: float) -> filelock.BaseFileLock:
     return lock
 
 
-def _open(path: Path, seconds: float, memory_limit: str) -> duckdb.DuckDBPyConnection:
+def _verify_there(path: Path) -> None:
+    if not path.exists():
+        raise TableMissingError(f"There is no {path}. `v4 init` makes one; `v4 sample` fills it with sample data.")
+
+
+def _open(path: Path, seconds: float, memory_limit: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """The opened file. Also waits for a program that does not use this project's lock, such as a DuckDB shell."""
-    deadline = time.monotonic() + seconds
+    deadline, is_new = time.monotonic() + seconds, not path.exists()
     while True:
         try:
-            opened = duckdb.connect(path, config={"memory_limit": memory_limit})
+            opened = duckdb.connect(path, read_only=read_only, config={"memory_limit": memory_limit})
         except duckdb.IOException as error:
             if "Could not set lock" not in str(error):
-                raise WarehouseError(f"{path} cannot be opened: {error}") from error
+                raise _unusable(path, error) from error
             if time.monotonic() > deadline:
                 raise WarehouseBusyError(
-                    f"{path} was busy for {seconds:.0f} s: {error}. Close that program, then run again."
+                    f"{path} was busy for {seconds:.0f} s; it is held by {_holder(path, str(error))}. Wait for that "
+                    "process or stop it, then run again; V4_WAREHOUSE_LOCK_SECONDS sets how long to wait."
                 ) from error
             time.sleep(0.2)
+        except duckdb.Error as error:
+            raise _unusable(path, error) from error
         else:
+            if is_new:
+                path.chmod(0o600)  # it holds names and addresses of leads
             opened.execute(SETTINGS)
             return opened
+
+
+def _unusable(path: Path, error: duckdb.Error) -> WarehouseError:
+    if "not a valid DuckDB database" in str(error):
+        return WarehouseError(f"{path} is not a DuckDB file. {DAMAGED}")
+    return WarehouseError(f"{path} cannot be opened: {first_line(error)} {DAMAGED}")
+
+
+def _holder(path: Path, error: str) -> str:
+    """The process that DuckDB names: one of this project's by its own note, another program by its path."""
+    named = re.search(r"held in (\S+) \(PID (\d+)\)", error)
+    ours = _name(path.with_name(path.name + ".holder"))
+    if named is None or f"process {named[2]} on " in ours:
+        return ours
+    return f"process {named[2]} on {socket.gethostname()} ({named[1]})"
 
 
 def _name(holder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cache
+from typing import Literal
 
 import sqlglot
 from sqlglot import exp
@@ -17,7 +18,10 @@ DUCKDB_TYPES = {
     "BOOL": "BOOLEAN",
     "DATE": "DATE",
     "TIMESTAMP": "TIMESTAMP WITH TIME ZONE",
+    "DATETIME": "TIMESTAMP",
 }
+MARK = "managed_by: v4_assets"
+"""In the comment of every table and view this project makes."""
 GOOGLE_TYPES = {duckdb_type: google_type for google_type, duckdb_type in DUCKDB_TYPES.items()}
 
 
@@ -53,6 +57,12 @@ def create_view(view: View, *, pretty: bool = False) -> str:
     """CREATE VIEW of a view."""
     text = to_duckdb(view.query.text, pretty=pretty)
     return f'CREATE OR REPLACE VIEW "{schema_name(view.dataset)}"."{view.name}" AS {text}'
+
+
+def mark(kind: Literal["TABLE", "VIEW"], table: Table, description: str) -> str:
+    """COMMENT of a table or view: what it holds, and that this project made it."""
+    text = f"{description} ({MARK})".replace("'", "''")
+    return f"COMMENT ON {kind} {quoted(table)} IS '{text}'"
 
 
 def delete_partition(table: Table) -> str:

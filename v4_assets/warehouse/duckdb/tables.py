@@ -5,52 +5,61 @@ from collections.abc import Sequence
 import duckdb
 
 from v4_assets.tables import Table, View
-from v4_assets.warehouse import shapes
+from v4_assets.warehouse import table_differences
 from v4_assets.warehouse.duckdb.sql import (
     GOOGLE_TYPES,
+    MARK,
     add_columns,
     create_schema,
     create_table,
     create_view,
+    mark,
     schema_name,
 )
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.table_differences import Shape
 
 
 def create(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Sequence[View]) -> None:
-    """Create missing tables, add missing columns and renew the views, in the caller's transaction.
+    """Create missing tables, add missing columns, renew the views and mark them all, in the caller's transaction.
 
     Raises SchemaDriftError, changing nothing, on any other difference.
     """
     found = [(table, shape_of(connection, table)) for table in tables]
-    shapes.verify(found, [(view, shape_of(connection, shapes.place(view))) for view in views])
+    table_differences.verify(found, [(view, shape_of(connection, table_differences.place(view))) for view in views])
     for dataset in sorted({table.dataset for table in tables} | {view.dataset for view in views}):
         connection.execute(create_schema(dataset))
     for table, shape in found:
-        lacking = shapes.missing_columns(table, shape) if shape else ()
+        lacking = table_differences.missing_columns(table, shape) if shape else ()
         for statement in add_columns(table, lacking) if shape else [create_table(table)]:
             connection.execute(statement)
+        if not (shape and shape.is_marked):
+            connection.execute(mark("TABLE", table, table.description))
     for view in views:
         connection.execute(create_view(view))
+        connection.execute(mark("VIEW", table_differences.place(view), view.description))
 
 
 def shape_of(connection: duckdb.DuckDBPyConnection, table: Table) -> Shape | None:
     """The table or view of that name; None when it does not exist."""
     name = {"schema": schema_name(table.dataset), "name": table.name}
+    here = "lower(schema_name) = lower($schema)"
+    there = connection.execute(
+        f"SELECT 'table', comment FROM duckdb_tables() WHERE {here} AND lower(table_name) = lower($name) UNION ALL "
+        f"SELECT 'view', comment FROM duckdb_views() WHERE {here} AND lower(view_name) = lower($name)",
+        name,
+    ).fetchall()
+    if not there:
+        return None
     found = connection.execute(
         "SELECT column_name, data_type, is_nullable FROM information_schema.columns "
         "WHERE lower(table_schema) = lower($schema) AND lower(table_name) = lower($name) ORDER BY ordinal_position",
         name,
     ).fetchall()
-    is_view = connection.execute(
-        "SELECT 1 FROM duckdb_views() WHERE lower(schema_name) = lower($schema) AND lower(view_name) = lower($name)",
-        name,
-    ).fetchall()
-    if not found:
-        return None
+    [(kind, comment)] = there
     return Shape(
         columns={column: GOOGLE_TYPES.get(data_type, data_type) for column, data_type, _ in found},
         required=frozenset(column for column, _, is_nullable in found if is_nullable == "NO"),
         answers_as_spelt=True,
-        is_table=not is_view,
+        kind=kind,
+        is_marked=MARK in (comment or ""),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,15 +10,18 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
-from v4_assets.errors import ConcurrentWriteError, SchemaDriftError, TableMissingError, WarehouseError
+from v4_assets.errors import ConcurrentWriteError, TableMissingError, WarehouseError
 from v4_assets.sql import Query
 from v4_assets.tables import PARTITION_COLUMN, Table, View
 from v4_assets.warehouse import schema
+from v4_assets.warehouse.duckdb import types
+from v4_assets.warehouse.duckdb.errors import explained, failed
 from v4_assets.warehouse.duckdb.file import SETTINGS, Feed, shared_connection
+from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.sql import delete_partition, insert_from, quoted, schema_name, to_duckdb
 from v4_assets.warehouse.duckdb.tables import create, shape_of
 from v4_assets.warehouse.protocol import ROWS_PER_BATCH, Statement, arrow_schema
-from v4_assets.warehouse.shapes import Shape
+from v4_assets.warehouse.table_differences import Shape
 from v4_assets.warehouse.writes import PartitionWrite
 
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
@@ -31,8 +34,13 @@ class DuckDBWarehouse:
     path: str
     lock_seconds: float = 120.0
     memory_limit: str = "1GB"
+    read_only: bool = False
+    """For commands that read: needs no right to write, and goes beside other readers."""
     features_dataset: str | None = None
     """The dataset whose schema version is verified whenever the file is opened; None verifies nothing."""
+
+    own: duckdb.DuckDBPyConnection | None = field(default=None, repr=False, compare=False)
+    """The connection of `beside`; None where calls share the connection of the process."""
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -40,20 +48,27 @@ class DuckDBWarehouse:
         with self._connection():
             yield
 
+    @contextmanager
+    def beside(self) -> Iterator["DuckDBWarehouse"]:
+        """A second connection to the file, which stays open meanwhile."""
+        with self._connection() as connection, connection.cursor() as cursor:
+            cursor.execute(SETTINGS)
+            yield replace(self, own=cursor)
+
     def metered(self) -> AbstractContextManager[Mapping[str, int]]:
         """Empty: reading a file costs nothing."""
         return nullcontext({})
 
     def read(self, query: Query) -> pa.Table:
         """A small answer, whole."""
-        with self._connection() as connection, _explained(query.name):
+        with self._connection() as connection, explained(query.name):
             return _plain(connection.sql(to_duckdb(query.text), params=dict(query.params)).to_arrow_table())
 
     @contextmanager
     def stream(self, query: Query, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[Iterable[pa.RecordBatch]]:
         """A large answer in batches, computed as they are taken."""
         with self._connection() as connection, connection.cursor() as cursor:
-            with _explained(query.name):
+            with explained(query.name):
                 # A cursor of its own: a connection with an open result takes no other query. And a relation: .execute()
                 # would hold the whole result first.
                 cursor.execute(SETTINGS)
@@ -108,7 +123,7 @@ class DuckDBWarehouse:
         """Run statements in one transaction that stands only if each changed what it should."""
         with self._transaction("the transaction") as connection:
             for statement in statements:
-                with _explained(statement.query.name):
+                with explained(statement.query.name):
                     text = to_duckdb(statement.query.text)
                     changed = connection.execute(text, dict(statement.query.params)).fetchall()[0][0]
                 if statement.expected_rows is not None and changed != statement.expected_rows:
@@ -121,6 +136,10 @@ class DuckDBWarehouse:
         """The table or view of that name; None when it does not exist."""
         with self._connection() as connection:
             return shape_of(connection, table)
+
+    def moving(self) -> DuckDBMoving:
+        """Moving objects aside and back."""
+        return DuckDBMoving(self._connection)
 
     def columns(self, table: Table) -> dict[str, str]:
         """The actual columns and their GoogleSQL types."""
@@ -153,7 +172,7 @@ class DuckDBWarehouse:
         with self._connection() as connection:
             connection.execute("BEGIN")
             try:
-                with _explained(what):
+                with explained(what):
                     yield connection
                     connection.execute("COMMIT")
             except BaseException:
@@ -163,9 +182,12 @@ class DuckDBWarehouse:
                 raise
 
     def _connection(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        if self.own is not None:
+            return nullcontext(self.own)
         dataset = self.features_dataset
         verify = partial(schema.verify, self, dataset) if dataset else None
-        return shared_connection(Path(self.path), self.lock_seconds, self.memory_limit, verify)
+        seconds, memory = self.lock_seconds, self.memory_limit
+        return shared_connection(Path(self.path), seconds, memory, verify, read_only=self.read_only)
 
 
 def _batches(reader: pa.RecordBatchReader, what: str) -> Iterator[pa.RecordBatch]:
@@ -175,7 +197,7 @@ def _batches(reader: pa.RecordBatchReader, what: str) -> Iterator[pa.RecordBatch
         except StopIteration:
             return
         except (OSError, pa.ArrowException, duckdb.Error) as error:
-            raise WarehouseError(f"{what} failed: {error}") from error
+            raise failed(what, error) from error
         yield _plain(batch)
 
 
@@ -187,8 +209,10 @@ def _plain(rows: Rows) -> Rows:
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: Table, rows: Query | Iterable[pa.RecordBatch]) -> int:
     if isinstance(rows, Query):
-        with _explained(rows.name):
-            return _count(connection.execute(insert_from(table, f"({to_duckdb(rows.text)})"), dict(rows.params)))
+        with explained(rows.name):
+            text = to_duckdb(rows.text)
+            types.verify(connection, table, text, rows.params)
+            return _count(connection.execute(insert_from(table, f"({text})"), dict(rows.params)))
     feed = Feed(rows)
     reader = pa.RecordBatchReader.from_batches(arrow_schema(table), feed)
     connection.register("incoming_rows", reader)
@@ -220,22 +244,3 @@ def _verify_turn(connection: duckdb.DuckDBPyConnection, write: PartitionWrite, l
             f"{write.sequence - 1}: another run has just written it. Nothing was changed; run again to continue from "
             "that write."
         )
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """DuckDB's errors as this project's, naming the query or the table written."""
-    try:
-        yield
-    except duckdb.CatalogException as error:
-        raise TableMissingError(
-            f"{what} uses a table that does not exist: {str(error).splitlines()[0]}. `v4 init` creates the "
-            "tables this project writes; sources come from the firm's systems, or from `v4 sample`."
-        ) from error
-    except duckdb.BinderException as error:
-        raise SchemaDriftError(
-            f"{what} uses a column that is missing or of another type: {str(error).splitlines()[0]}. Compare the "
-            "source with v4_assets/tables.py."
-        ) from error
-    except duckdb.Error as error:
-        raise WarehouseError(f"{what} failed: {error}") from error

@@ -1,0 +1,12 @@
+-- salesforce_release: forget refusals of an org, so that the next sync sends these leads again.
+-- grain:   one row per lead
+-- inputs:  {{salesforce_state}}
+-- params:  @org_id STRING, @code STRING (NULL: any), @lead_id STRING (NULL: any)
+-- output:
+--   lead_id  STRING  the other columns are those of salesforce_state
+
+DELETE FROM {{salesforce_state}}
+WHERE org_id = @org_id
+  AND refused_code IS NOT NULL
+  AND (@code IS NULL OR refused_code = @code)
+  AND (@lead_id IS NULL OR lead_id = @lead_id)

@@ -1,0 +1,50 @@
+"""The command that compares the hand-run system with this project before anything is adopted."""
+
+from datetime import date
+from pathlib import Path
+
+import click
+
+from v4_assets.cli.output import DAY, json_option, say
+from v4_assets.config.environment import load_existing
+from v4_assets.errors import SettingsError
+
+
+@click.command("migration")
+@click.option("--date", "day", type=DAY, default=None, help="Which day.  [default: the latest that both sides have]")
+@click.option("--version", default=None, help="Only this version, such as v4.0.0.")
+@click.option("--features", metavar="DATASET.NAME", help="Their table or view of features; needs --version.")
+@click.option("--scores", metavar="DATASET.NAME", help="Their table of scores; needs --version.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Where the Markdown is written.")
+@json_option
+def migration_report(
+    day: date | None,
+    version: str | None,
+    features: str | None,
+    scores: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare hand-run tables and the org with ours.
+
+    Per feature the share of cells that differ and why; for scores the rank correlation, deciles that move and call
+    flags that flip. Hand-run tables are found where `v4 takeover` keeps them.
+    """
+    from v4_assets.atomic import atomic_write
+    from v4_assets.operations.migration.report import Migration
+    from v4_assets.operations.migration.text import as_markdown, in_brief
+    from v4_assets.resources import crm, store
+
+    settings = load_existing()
+    rollout = settings.rollout
+    if version not in (None, *rollout.versions):
+        raise SettingsError(f"{version} is not among the versions of rollout.yaml: {', '.join(rollout.versions)}.")
+    if (features or scores) and not version:
+        raise click.UsageError("--features and --scores name tables of one version: add --version.")
+    comparison = Migration(store(settings), rollout, settings.clock, crm(settings), day, features, scores)
+    found = comparison.report([version] if version else list(rollout.versions))
+    path = atomic_write(output or settings.places.reports / "migration.md", as_markdown(found).encode())
+    say(found, f"{in_brief(found)}\nThe report is {path}.", as_json)
+
+
+COMMANDS = (migration_report,)

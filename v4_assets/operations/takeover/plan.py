@@ -1,0 +1,150 @@
+"""What a takeover would do, made from what stands in the warehouse."""
+
+import re
+from collections.abc import Sequence
+from uuid import uuid4
+
+from v4_assets import sql, tables
+from v4_assets.clock import Clock
+from v4_assets.config.rollout import Rollout
+from v4_assets.errors import TakeoverError, V4Error
+from v4_assets.operations.takeover.moves import Move, Plan
+from v4_assets.operations.takeover.record import PLANNED, UNDO_STARTED, recorded
+from v4_assets.production import references
+from v4_assets.production.reference_patterns import without_comments
+from v4_assets.store import Store
+from v4_assets.tables import Catalogue, Table
+from v4_assets.warehouse import schema, table_differences
+from v4_assets.warehouse.preflight import Preflight, Standing, examine
+from v4_assets.warehouse.table_differences import Shape
+
+
+def plan(store: Store, rollout: Rollout, clock: Clock, *, copy: bool = False) -> Plan:
+    """What a takeover would do now. Changes nothing."""
+    with store.session():
+        found = examine(store.warehouse, store.catalogue)
+        moving = store.warehouse.moving()
+        hindrances = [
+            f"{one.name}: {why}"
+            for one in found.obstacles
+            if (why := _hindrance(store, one) or moving.hindrance(one.place, one.shape.kind))
+        ]
+        authorized, unknown = authorizations(store, rollout, [one.place for one in found.obstacles])
+        return Plan(
+            takeover_id=uuid4().hex,
+            moves=() if hindrances else tuple(_move(store, one, clock, copy) for one in found.obstacles),
+            hindrances=tuple(hindrances),
+            readers=_readers(store, rollout, found),
+            lost_columns={one.name: lost for one in found.obstacles if (lost := _lost(store, one))},
+            authorizations=authorized,
+            notes=(*_unfinished(store), *unknown, *found.notes),
+        )
+
+
+def authorizations(
+    store: Store, rollout: Rollout, places: Sequence[Table]
+) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Dataset and view that must be authorized again; and a note for each dataset that does not say."""
+    known, unknown = [], []
+    for dataset in sorted({*rollout.datasets.model_dump().values(), *rollout.references.datasets}):
+        try:
+            known += store.warehouse.moving().authorizations([dataset], places)
+        except V4Error as error:
+            unknown.append(f"Which views {dataset} authorizes is not known: {error}")
+    return tuple(known), tuple(unknown)
+
+
+def _unfinished(store: Store) -> list[str]:
+    """What the record says about an earlier takeover that waits to be finished."""
+    rows = recorded(store)
+    return [schema.PENDING[rows[-1].event]] if rows and rows[-1].event in (PLANNED, UNDO_STARTED) else []
+
+
+def dated(store: Store, dataset: str, name: str, clock: Clock) -> str:
+    """A name that says since when something is kept, and that is free."""
+    stem = f"{name}_{clock.today():%Y%m%d}"
+    names = (stem, *(f"{stem}_{number}" for number in range(2, 100)))
+    free = (one for one in names if store.warehouse.shape(Table(one, dataset, one, ())) is None)
+    found = next(free, None)
+    if found is None:
+        raise TakeoverError(f"{stem} and 98 names like it are taken in {dataset}: drop those that nothing needs.")
+    return found
+
+
+def _move(store: Store, one: Standing, clock: Clock, copy: bool) -> Move:
+    moving, is_table = store.warehouse.moving(), one.shape.is_table
+    return Move(
+        place=one.place,
+        kind=one.shape.kind,
+        kept_as=dated(store, one.place.dataset, f"{one.place.name}_before_v4", clock),
+        method=("copy" if copy else "rename") if is_table else "text",
+        view_text=None if is_table else moving.view_text(one.place),
+        row_count=moving.content(one.place).rows if is_table else None,
+        expires=moving.expiration(one.place),
+    )
+
+
+def _hindrance(store: Store, one: Standing) -> str | None:
+    if one.place.name == store.catalogue[tables.TAKEOVER].name:
+        return "the record of the takeover itself needs this name: give the object another name yourself"
+    return None
+
+
+def _readers(store: Store, rollout: Rollout, found: Preflight) -> dict[str, tuple[str, ...]]:
+    """Who reads each obstacle: by `v4 references` for a version's own names, by the views of our dataset for others."""
+    names = {one.place.name.lower(): one.name for one in found.obstacles}
+    readers: dict[str, list[str]] = {}
+    try:
+        by_version = [one for version in rollout.versions for one in references.readers(store, rollout, version)]
+    except V4Error as error:
+        return dict.fromkeys(names.values(), (f"not known: {error}",))
+    for reader in by_version:
+        for name in reader.names:
+            if name.lower() in names:
+                readers.setdefault(names[name.lower()], []).append(str(reader))
+    of_versions = {name for version in rollout.versions for name in references.bound_to(rollout, version).names}
+    for one in found.obstacles:
+        if one.place.name not in of_versions:
+            texts = store.warehouse.view_texts(one.place.dataset)
+            readers[one.name] = [
+                f"{one.place.dataset}.{view}"
+                for view, text in sorted(texts.items())
+                if view != one.place.name
+                and re.search(rf"(?<!\w){re.escape(one.place.name)}(?!\w)", without_comments(text), re.IGNORECASE)
+            ]
+    return {name: tuple(dict.fromkeys(who)) for name, who in readers.items() if who}
+
+
+def _lost(store: Store, one: Standing) -> tuple[str, ...]:
+    """Columns of an obstacle that ours of that name will not have."""
+    ours = _ours(store, one)
+    return tuple(name for name in one.shape.columns if name.lower() not in ours)
+
+
+def _ours(store: Store, one: Standing) -> set[str]:
+    """Columns of what this project has under the name of an obstacle, in lower case."""
+    catalogue, name = store.catalogue, one.place.name
+    for table in catalogue.made:
+        if table.name == name:
+            return {column.name.lower() for column in table.columns}
+    return {column.lower() for column in _columns_of_view(catalogue, name)}
+
+
+def _columns_of_view(catalogue: Catalogue, name: str) -> tuple[str, ...]:
+    """Names of a view's columns; of a version's features view those of its table."""
+    for one in (one for one in catalogue.versions.values() if name == one.features_view):
+        legacy = sql.load("legacy_features").columns if one.legacy_columns else ()
+        return tuple(column.name for column in (*catalogue[tables.features_key(one.key)].columns, *legacy))
+    file = {view.name: view.query.name for view in catalogue.views}[name]
+    contract = "daily_scores" if file == "production_scores" else file
+    return tuple(column.name for column in sql.load(contract).columns)
+
+
+def is_firms(shape: Shape | None) -> bool:
+    """Whether what stands under a name of ours is not ours."""
+    return shape is not None and not shape.is_marked
+
+
+def view_places(store: Store) -> list[Table]:
+    """Our views by name."""
+    return [table_differences.place(view) for view in store.catalogue.views]

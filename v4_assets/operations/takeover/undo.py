@@ -1,0 +1,106 @@
+"""Undoing a takeover: the firm's objects take their names again; ours are kept, with their rows, under dated ones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from v4_assets import tables
+from v4_assets.errors import TakeoverError
+from v4_assets.operations.takeover.moves import Move, Plan
+from v4_assets.operations.takeover.plan import dated, is_firms, view_places
+from v4_assets.operations.takeover.record import UNDO_STARTED, UNDONE, Row, record, recorded, resumed
+from v4_assets.operations.takeover.steps import Step, Steps
+from v4_assets.tables import Table
+
+
+@dataclass(frozen=True)
+class Undo(Steps):
+    """The undoing of the latest takeover."""
+
+    def run(self) -> Plan:
+        """Give the firm's objects their names back; ours of those names are kept under dated ones.
+
+        Raises TakeoverError when there is nothing to undo.
+        """
+        rows = recorded(self.store)
+        if not rows or rows[-1].event == UNDONE:
+            raise TakeoverError("There is no takeover to undo: `v4 takeover` shows what one would do.")
+        found = resumed(rows, self.dataset)
+        if rows[-1].event != UNDO_STARTED:
+            rows = self._begun(found)
+            self.do([Step("record the undoing", partial(record, self.store, rows))])
+        self.do(self._undone(found, self.asides()))
+        return found
+
+    def _undone(self, found: Plan, asides: dict[str, str]) -> Iterator[Step]:
+        schema_table = self.store.catalogue[tables.SCHEMA]
+        yield Step(f"set {schema_table.name} aside", partial(self._aside, schema_table, asides))
+        replaced = {one.place.name for one in found.moves if one.kind == "view"}
+        for place in view_places(self.store):
+            if place.name not in replaced:
+                yield Step(f"drop our view {place.name}", partial(self._drop_ours, place))
+        # Tables first: a view may read them.
+        for one in sorted(found.moves, key=lambda one: one.method == "text"):
+            if one.place.name in asides:
+                yield Step(f"set our {one.place.name} aside", partial(self._aside, one.place, asides))
+            yield Step(f"give {one.name} its name back", partial(self._back, one))
+            yield Step(f"clear {one.kept_as}", partial(self._clear, one))
+        yield Step("record the end", partial(self.end, found, UNDONE))
+
+    def _aside(self, table: Table, asides: dict[str, str]) -> None:
+        """Our table leaves its name, with its rows."""
+        shape, name = self.store.warehouse.shape(table), asides.get(table.name)
+        if name and shape and shape.is_marked and shape.is_table:
+            self.store.warehouse.moving().rename(table, name)
+
+    def _drop_ours(self, place: Table) -> None:
+        """Our view goes; it is made from sql/ again whenever it is needed."""
+        shape = self.store.warehouse.shape(place)
+        if shape and shape.is_marked:
+            self.store.warehouse.moving().drop(place, shape.kind)
+
+    def _back(self, one: Move) -> None:
+        """The firm's object takes its name again."""
+        warehouse, moving = self.store.warehouse, self.store.warehouse.moving()
+        there = warehouse.shape(one.place)
+        if is_firms(there):
+            return
+        if one.method != "text":
+            if there is None and warehouse.shape(one.dated) is not None:
+                moving.rename(one.dated, one.place.name)
+                moving.set_expiration(one.place, one.kind, one.expires)
+        else:
+            like = one.dated if warehouse.shape(one.dated) is not None else None
+            moving.put_view(one.place, one.view_text or "", one.kind, like)
+            moving.set_expiration(one.place, one.kind, one.expires)
+        if not is_firms(warehouse.shape(one.place)):
+            raise TakeoverError(f"{one.name} did not come back; it is kept as {one.kept_as}. Rename it yourself.")
+
+    def _clear(self, one: Move) -> None:
+        """The copy goes once what it was made of is back, equal."""
+        warehouse, moving = self.store.warehouse, self.store.warehouse.moving()
+        if warehouse.shape(one.dated) is None:
+            return
+        if one.method == "text":
+            equal = moving.view_text(one.place) == moving.view_text(one.dated)
+        else:
+            equal = moving.content(one.place) == moving.content(one.dated)
+        if equal:
+            moving.drop(one.dated, one.kind)
+
+    def _begun(self, found: Plan) -> list[Row]:
+        """Rows that begin the undoing: which tables of ours are set aside, and as what."""
+        now, schema_name = self.clock.now(), self.store.catalogue[tables.SCHEMA].name
+        names = [schema_name, *(one.place.name for one in found.moves if self.made(one.place.name))]
+        return [
+            Row(
+                takeover_id=found.takeover_id,
+                event=UNDO_STARTED,
+                recorded_at=now,
+                recorded_by=self.by,
+                object_name=name,
+                kind="table",
+                kept_as=dated(self.store, self.dataset, f"{name}_of_v4", self.clock),
+            )
+            for name in dict.fromkeys(names)
+        ]

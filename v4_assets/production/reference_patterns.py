@@ -1,0 +1,127 @@
+"""Where a text mentions something that is bound to one model version: its view, its tables, its model. Pure."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from v4_assets.errors import V4Error
+
+_STRING = r"""'''(?:\\.|[^\\])*?'''|\"{3}(?:\\.|[^\\])*?\"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`[^`\n]*`"""
+_COMMENT = r"--[^\n]*|\#[^\n]*|/\*.*?\*/"
+_SQL = re.compile(rf"(?P<string>{_STRING})|(?P<comment>{_COMMENT})", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What is bound to a version."""
+
+    version: str
+    dataset: str
+    """The dataset of the names, without its project."""
+    names: tuple[str, ...]
+    """Views and tables."""
+    fields: tuple[str, ...] = ("model_version",)
+    """Columns and fields that hold the version's name."""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Everything that counts as a mention, in words."""
+        return (*self.names, f"models/{self.version}", f"model_version {self.version}")
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """A whole name, however it is quoted, qualified or cased; the version's model, by path or by identifier.
+
+        `v4_daily_scores` is neither in `v4_daily_scores_v41` nor in `my_v4_daily_scores`. The dataset before a name
+        is not asked for: programs put it together from variables, and a reader too many is seen, one too few is not.
+        """
+        version = rf"{re.escape(self.version)}(?![\w-]|\.\d)"
+        # Training runs put a name of their own behind it: v4.1.0_r3.
+        model = rf"{re.escape(self.version)}(?:_\w+)?(?![\w-]|\.\d)"
+        quote = r"""\\?["']"""
+        fields = "|".join(map(re.escape, self.fields))
+        return re.compile(
+            rf"(?<!\w)(?P<name>{'|'.join(map(re.escape, self.names))})(?!\w)"
+            # models/v4.0.0, data/v4.0.0_r3, "models" / "v4.0.0", join("models", "v4.0.0")
+            rf"|(?<!\w)(?P<model>(?:models|data)(?:{quote})?\s*[/\\,]+\s*(?:{quote})?{model})"
+            # model_version = 'v4.0.0', "model_version": "v4.0.0"; model_version IN ('v4.1.0', 'v4.0.0'), .isin([…])
+            rf"|(?<!\w)(?P<identifier>(?:{fields})(?:{quote}|\W){{1,8}}"
+            rf"(?:(?:NOT\s+)?(?:IN|isin)\s*(?:UNNEST\s*)?[(\[]+(?:[^()\[\]]{{0,500}}?{quote})?)?{version}"
+            # 'v4.0.0' AS model_version
+            rf"|{quote}{version}{quote}\s+AS\s+[`\"]?(?:{fields})\b)"
+            # `ml_features.v4_daily_*`, which BigQuery reads as all tables that begin so
+            rf"|`[^`\n]*(?<![\w-]){re.escape(self.dataset)}`?\.`?(?P<stem>\w*)\*",
+            re.IGNORECASE,
+        )
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A line that mentions something bound to a version."""
+
+    line: int
+    """From 1 on."""
+    names: tuple[str, ...]
+    """What is mentioned, as it is called, sorted."""
+
+
+def mentions(text: str, bound: Bound) -> list[Mention]:
+    """The lines of a text that mention something bound to a version."""
+    found: dict[int, set[str]] = {}
+    small = text.lower()
+    # The pattern is slow where nothing can be found, which is nearly everywhere.
+    wanted = (bound.version.lower(), *(name.lower() for name in bound.names))
+    if not any(name in small for name in wanted) and not ("*" in small and bound.dataset.lower() in small):
+        return []
+    for match in bound.pattern.finditer(text):
+        for name in _meant(match, bound):
+            found.setdefault(text.count("\n", 0, match.start()) + 1, set()).add(name)
+    return [Mention(line, tuple(sorted(names))) for line, names in found.items()]
+
+
+def without_comments(text: str) -> str:
+    """GoogleSQL with its comments blanked, so that lines keep their numbers.
+
+    What stands in a comment is not run, and reads nothing. A string counts: it may be run as dynamic SQL.
+    """
+
+    def blanked(match: re.Match[str]) -> str:
+        return match[0] if match["string"] else re.sub(r"[^\n]", " ", match[0])
+
+    return _SQL.sub(blanked, text)
+
+
+def scheduled_queries(text: str, where: str) -> dict[str, str]:
+    """Scheduled queries by name, from the JSON of `bq ls --transfer_config` (a list) or `bq show` (one).
+
+    The text is the query and the table it writes. Raises V4Error where the file says something else.
+    """
+    problem = "Export it again: `bq ls --transfer_config --transfer_location=US --format=prettyjson > FILE`."
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise V4Error(f"{where} is not JSON: {error}. {problem}") from error
+    entries = content if isinstance(content, list) else [content]
+    return dict(_scheduled(entry, f"{where} is not what bq prints: {{}}. {problem}") for entry in entries)
+
+
+def _scheduled(entry: Any, problem: str) -> tuple[str, str]:
+    if not isinstance(entry, Mapping) or "name" not in entry:
+        raise V4Error(problem.format("an entry is not a transfer config with a name"))
+    params = entry.get("params")
+    is_query = entry.get("dataSourceId") == "scheduled_query"
+    if not isinstance(params, Mapping) or (is_query and "query" not in params):
+        raise V4Error(problem.format(f"{entry['name']} has no params with its query"))
+    switched_off = ", disabled" if entry.get("disabled") else ""
+    name = f"{entry.get('displayName', 'unnamed')} ({entry['name']}{switched_off})"
+    return name, "\n;\n".join(str(value) for value in params.values())
+
+
+def _meant(match: re.Match[str], bound: Bound) -> list[str]:
+    if match["stem"] is not None:
+        return [name for name in bound.names if name.lower().startswith(match["stem"].lower())]
+    if match["name"]:
+        return [name for name in bound.names if name.lower() == match["name"].lower()]
+    return [f"models/{bound.version}" if match["model"] else f"model_version {bound.version}"]

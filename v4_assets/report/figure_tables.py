@@ -1,0 +1,103 @@
+"""The report's tables of figures: gates, cohorts, deciles. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from v4_assets.evaluation.evidence import QUESTIONS, Evidence
+from v4_assets.production.decision import Gate
+from v4_assets.production.events import SWITCHES, Event
+from v4_assets.report.wording import free, table
+
+
+def of_gates(gates: Sequence[Gate]) -> str:
+    """Every gate with its verdict, figures and reason."""
+    rows = [
+        [one.name, one.verdict.name, _number(one.actual), _number(one.threshold), _number(one.bound), free(one.reason)]
+        for one in gates
+    ]
+    return table(["gate", "verdict", "found", "line", "bound", "reason"], rows)
+
+
+FIGURES = (
+    ("leads", "leads", "{:,}"),
+    ("conversions", "conversions", "{:,}"),
+    ("base rate", "base_rate", "{:.2%}"),
+    ("top-decile lift", "lift", "{:.2f}"),
+    ("… within the week of contact", "within_week_lift", "{:.2f}"),
+    ("… as served", "as_served_lift", "{:.2f}"),
+    ("… among leads that were called", "called_lift", "{:.2f}"),
+    ("top decile converts", "top_decile_conversion", "{:.2%}"),
+    ("AUC", "auc", "{:.3f}"),
+    ("lift minus the baseline's", "lift_difference", "{:+.2f}"),
+    ("AUC minus the baseline's", "auc_difference", "{:+.3f}"),
+    ("churn of the top decile", "top_decile_churn", "{:.1%}"),
+    ("scored on the day itself", "live_share", "{:.0%}"),
+    ("leads without a score in time", "uncovered", "{:,}"),
+    ("called before they could be scored", "converted_before_scored", "{:,}"),
+)
+"""Label, field of Evidence, format. A field with `_low` and `_high` beside it is shown with its interval."""
+
+
+def of_cohorts(evidence: Sequence[Evidence]) -> str:
+    """A section per question: who was judged, and both versions' figures."""
+    parts = []
+    for question in QUESTIONS:
+        rows = sorted((row for row in evidence if row.question == question), key=lambda row: row.version)
+        if not rows:
+            continue
+        cohort = f"Leads contacted {rows[0].cohort_from} to {rows[0].cohort_to}, matured on {rows[0].prediction_date}."
+        figures = table(
+            ["figure", *(row.version for row in rows)],
+            [[label, *(_figure(row, name, form) for row in rows)] for label, name, form in FIGURES],
+        )
+        parts.append(f"## The cohort asked for {question}\n\n{cohort}\n\n{figures}")
+    return "\n\n".join(parts)
+
+
+def _figure(row: Evidence, name: str, form: str) -> str:
+    value, low, high = getattr(row, name), getattr(row, f"{name}_low", None), getattr(row, f"{name}_high", None)
+    if value is None:
+        return "–"
+    return _spanned(value, low, high, form)
+
+
+def _spanned(value: float, low: float | None, high: float | None, form: str) -> str:
+    shown = form.format(value)
+    return shown if low is None or high is None else f"{shown} ({form.format(low)} to {form.format(high)})"
+
+
+def of_deciles(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Conversion by decile with its interval, a column per version, the top decile first."""
+    versions = sorted({row["version"] for row in rows})
+    found = {(row["decile"], row["version"]): row for row in rows if row["conversion_rate"] is not None}
+
+    def cell(decile: int, version: str) -> str:
+        row = found.get((decile, version))
+        if row is None:
+            return "–"
+        return _spanned(row["conversion_rate"], row["conversion_rate_low"], row["conversion_rate_high"], "{:.1%}")
+
+    lines = [[f"{decile}", *(cell(decile, one) for one in versions)] for decile in range(10, 0, -1)]
+    return table(["decile, 10 = top", *(f"{one} converts" for one in versions)], lines)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def ranked_by(evidence: Sequence[Evidence], events: Sequence[Event]) -> str:
+    """Which version ranked the leads that the rollback verdict rests on, and when they were contacted."""
+    row = next((one for one in evidence if one.question == "rollback"), None)
+    if row is None:
+        return ""
+    switches = [event for event in events if event.event in SWITCHES]
+    before = [event.version for event in switches if event.day <= row.cohort_from]
+    during = [event for event in switches if row.cohort_from < event.day <= row.cohort_to]
+    parts = [
+        *([f"{before[-1]} was live at first"] if before else ["no version was adopted here at first"]),
+        *(f"{event.version} from {event.day} on" for event in during),
+    ]
+    return (
+        f"The leads of the rollback verdict were contacted {row.cohort_from} to {row.cohort_to}: {', '.join(parts)}. "
+        "The live version decided who was called first; both versions are judged on the same leads."
+    )

@@ -1,0 +1,468 @@
+"""A firm's own objects stand where ours belong: nothing is made over them, they move aside, and they come back."""
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from functools import partial
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import duckdb
+import pytest
+from click.testing import CliRunner, Result
+
+from v4_assets.cli.main import cli
+from v4_assets.config.environment import Settings, load
+from v4_assets.errors import ObstacleError, TakeoverError
+from v4_assets.operations import actions, monthly, operate
+from v4_assets.operations.doctor import Verdict, others_objects
+from v4_assets.operations.takeover.move_in import MoveIn
+from v4_assets.operations.takeover.undo import Undo
+from v4_assets.project_files import PROJECT
+from v4_assets.prospects.months import month_of
+from v4_assets.resources import store, warehouse
+from v4_assets.sample.load import fill
+from v4_assets.sample.world import WorldSpec
+from v4_assets.sample.world import build as world
+from v4_assets.warehouse import preflight
+from v4_assets.warehouse.duckdb.moving import DuckDBMoving
+from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from v4_assets_tests.fixtures import firm_warehouse as firm
+from v4_assets_tests.fixtures.homes import copy, prepared
+from v4_assets_tests.fixtures.narrow import embedded
+
+DAY, NEXT = date(2026, 1, 12), date(2026, 1, 13)
+WORLD = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 1, 18))
+Rows = list[tuple[Any, ...]]
+
+
+def environment(home: Path, day: date = DAY) -> dict[str, str]:
+    return {"V4_HOME": str(home), "V4_NOW": f"{day}T06:30"}
+
+
+def made(home: Path) -> None:
+    settings = load(environment(home))
+    fill(warehouse(settings, any_schema=True), settings.rollout.catalogue, world(WORLD))
+    with embedded(warehouse(settings, any_schema=True))._connection() as connection:
+        connection.execute("CREATE SCHEMA ml_features")
+        firm.build(connection.execute, firm.for_duckdb)
+        connection.execute("CREATE MACRO ml_features.v4_daily_scores(n) AS TABLE SELECT n AS n")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The firm's warehouse, without us."""
+    return copy(prepared("firm", made), tmp_path / "home")
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    return load(environment(home))
+
+
+def v4(home: Path, *arguments: str, day: date = DAY) -> Result:
+    return CliRunner().invoke(cli, arguments, env=environment(home, day), prog_name="v4")
+
+
+def ask(settings: Settings, text: str) -> Rows:
+    with embedded(warehouse(settings, any_schema=True))._connection() as connection:
+        return connection.execute(text).fetchall()
+
+
+def objects(settings: Settings) -> dict[str, str]:
+    """Every object of our dataset and its kind."""
+    return dict(
+        ask(
+            settings,
+            "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = 'ml_features'",
+        )
+    )
+
+
+def firms(settings: Settings) -> dict[str, Any]:
+    """Rows of every table of the firm's, texts of its views."""
+    texts: dict[str, str] = dict(
+        ask(settings, "SELECT view_name, sql FROM duckdb_views() WHERE schema_name = 'ml_features'")
+    )
+    named = (*firm.IN_THE_WAY, *firm.HELPERS, *firm.DASHBOARDS)
+    return {
+        name: texts[name] if name in texts else ask(settings, f"SELECT * FROM ml_features.{name} ORDER BY ALL")
+        for name in named
+    }
+
+
+def answers(settings: Settings, name: str) -> bool:
+    try:
+        ask(settings, f"SELECT * FROM ml_features.{name} LIMIT 1")
+    except duckdb.Error:
+        return False
+    return True
+
+
+def move_in(settings: Settings, progress: Callable[[str], None] = lambda _: None, **how: bool) -> None:
+    MoveIn(store(settings, any_schema=True), settings.rollout, settings.clock, "a person", progress).run(**how)
+
+
+def undo(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> None:
+    Undo(store(settings, any_schema=True), settings.rollout, settings.clock, "a person", progress).run()
+
+
+# --- preflight --------------------------------------------------------------------------------------------------------
+
+
+def test_init_names_everything_in_the_way_at_once_and_makes_nothing(home, settings):
+    before = objects(settings)
+    refused = v4(home, "init").exception
+    assert isinstance(refused, ObstacleError)
+    said = str(refused)
+    assert said.startswith("7 objects that this project did not make stand where its own belong, and nothing was made:")
+    for name in firm.IN_THE_WAY:
+        kind = objects(settings)[name].replace("BASE TABLE", "table").lower()
+        assert f"ml_features.{name} is a {kind} of " in said
+    assert "`v4 takeover` shows how they are moved aside" in said
+    assert objects(settings) == before
+
+
+def test_the_monthly_tables_and_a_routine_are_noted_and_stay(settings):
+    found = preflight.examine(warehouse(settings, any_schema=True), settings.rollout.catalogue)
+    notes = " ".join(found.notes)
+    for name in firm.MONTHLY:
+        assert f"ml_features.{name} is a table of 2 columns" in notes
+    assert "ml_features.v4_daily_scores(n) is a routine: it stays" in notes
+    assert not {one.place.name for one in found.standing} & set(firm.MONTHLY)
+
+
+def test_doctor_fails_with_the_same_objects(settings):
+    told = others_objects.probes(settings)["names free"]()
+    assert told.verdict is Verdict.FAIL
+    assert all(f"ml_features.{name} is a " in told.found for name in firm.IN_THE_WAY)
+
+
+@pytest.mark.parametrize("spelt", ["V4_DAILY_SCORES", "v4_Schema", "v4_takeover", "v4_deployments"])
+def test_a_table_in_another_case_or_at_the_name_of_a_record_is_in_the_way(tmp_path, spelt):
+    settings = load(environment(tmp_path))
+    ask(settings, "CREATE SCHEMA ml_features")
+    ask(settings, f"CREATE TABLE ml_features.{spelt} AS SELECT 1 AS n")
+    with pytest.raises(ObstacleError, match=f"1 object .* ml_features.{spelt.lower()} is a table of 1 columns"):
+        operate.init(settings)
+    assert objects(settings) == {spelt: "BASE TABLE"}
+
+
+def test_a_second_init_of_our_own_is_harmless(tmp_path):
+    settings = load(environment(tmp_path))
+    operate.init(settings)
+    before = objects(settings)
+    operate.init(settings)
+    assert objects(settings) == before
+    found = preflight.examine(warehouse(settings), settings.rollout.catalogue)
+    assert (found.obstacles, len(found.standing)) == ((), len(before))
+
+
+def test_tables_made_by_the_rendered_scripts_are_ours(tmp_path):
+    settings = load(environment(tmp_path))
+    for name in ("tables", "views"):
+        ask(settings, v4(tmp_path, "sql", "render", "--script", name).output)
+    operate.init(settings)
+    assert store(settings).live() == "v4.0.0"
+
+
+def test_a_rendered_script_fails_where_an_object_of_others_stands(home, settings):
+    before = objects(settings)
+    for name in ("tables", "views", "production_scoring_v41"):
+        text = v4(home, "sql", "render", "--script", name).output
+        guarded = text[: text.index("-- v4_", text.index("CREATE SCHEMA"))]
+        with pytest.raises(duckdb.Error, match=r"Objects of others stand where ours belong: .*v4_"):
+            ask(settings, guarded)
+    assert objects(settings) == before
+
+
+# --- the plan ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_says_what_moves_where_and_who_reads_it_and_changes_nothing(home, settings):
+    before, all_of_it = objects(settings), firms(settings)
+    said = v4(home, "takeover").output
+    rows = len(all_of_it[firm.OLD_SCORES])
+    for line in (
+        "7 objects are moved aside:",
+        f"table ml_features.v4_daily_scores is renamed to v4_daily_scores_before_v4_20260112 ({rows:,} rows)",
+        "view ml_features.v4_production_features is made again as v4_production_features_before_v4_20260112, and its "
+        "text is kept in v4_takeover",
+        "read by ml_features.sales_dashboard",
+        "read by ml_features.score_board",
+        "columns that ours does not have: lead_source_grouped, firm_crd, firm_name, has_fintrx_match, "
+        "feature_extraction_timestamp",
+        "columns that ours does not have: tenure_months, tenure_bucket",
+        "ml_features.v4_prospect_features is a table of 2 columns",
+        "`v4 takeover --yes`",
+    ):
+        assert line in said, said
+    assert (objects(settings), firms(settings)) == (before, all_of_it)
+    plan = json.loads(v4(home, "takeover", "--json").output)
+    assert [one["place"]["name"] for one in plan["moves"]] == sorted(
+        firm.IN_THE_WAY, key=[one["place"]["name"] for one in plan["moves"]].index
+    )
+    assert len(plan["moves"]) == 7
+
+
+def test_a_dated_name_that_is_taken_gets_a_number(home, settings):
+    ask(settings, "CREATE TABLE ml_features.v4_daily_scores_before_v4_20260112 AS SELECT 1 AS n")
+    assert "is renamed to v4_daily_scores_before_v4_20260112_2 (" in v4(home, "takeover").output
+
+
+def test_where_nothing_is_in_the_way_there_is_nothing_to_do(tmp_path):
+    result = v4(tmp_path, "takeover", "--yes")
+    assert result.output.startswith("Nothing of others stands where this project's tables and views belong.")
+    assert result.exit_code == 0
+    refused = v4(tmp_path, "takeover", "--undo").exception
+    assert isinstance(refused, TakeoverError)
+
+
+# --- the whole way ----------------------------------------------------------------------------------------------------
+
+
+def test_taken_over_scored_promoted_undone_and_taken_over_again(home, settings):
+    before, all_of_it = objects(settings), firms(settings)
+    took = v4(home, "takeover", "--yes")
+    assert took.exit_code == 0, took.exception
+    assert v4(home, "init").output == "v4.0.0 is live.\n"
+    for name in firm.DASHBOARDS:
+        assert answers(settings, name), name
+    for name in (firm.OLD_SCORES, firm.NEW_SCORES, firm.A_TABLE_FOR_A_VIEW):
+        kept = ask(settings, f"SELECT * FROM ml_features.{name}_before_v4_20260112 ORDER BY ALL")
+        assert kept == all_of_it[name]
+    for day in (DAY, NEXT):
+        outcome = operate.run_day(load(environment(home, day)), day)
+        assert (outcome.success, outcome.errors) == (True, ())
+    assert monthly.run_month(load(environment(home, NEXT)), month_of(NEXT)).success
+    outcome = actions.order(load(environment(home, NEXT)), "promotion", "v4.1.0", "It is better")
+    assert outcome.success, outcome.errors
+    scored = ask(settings, "SELECT COUNT(*), COUNT(DISTINCT prediction_date) FROM ml_features.v4_daily_scores_v41")
+    assert scored[0][1] == 2
+
+    undone = v4(home, "takeover", "--undo", day=NEXT)
+    assert undone.exit_code == 0, undone.exception
+    assert firms(settings) == all_of_it
+    assert all(objects(settings)[name] == kind for name, kind in before.items())
+    assert not [name for name in objects(settings) if "_before_v4_" in name]
+    assert ask(
+        settings,
+        "SELECT COUNT(*), COUNT(DISTINCT prediction_date) FROM ml_features.v4_daily_scores_v41_of_v4_20260113",
+    ) == scored  # fmt: skip
+    for command in (("status",), ("init",), ("run", "--date", "today"), ("live",)):
+        refused = v4(home, *command, day=NEXT).exception
+        assert isinstance(refused, ObstacleError | TakeoverError), (command, refused)
+    assert firms(settings) == all_of_it
+
+    again = v4(home, "takeover", "--yes", day=NEXT)
+    assert again.exit_code == 0, again.exception
+    assert v4(home, "init", day=NEXT).output == "v4.1.0 is live.\n"
+    counted = "SELECT COUNT(*), COUNT(DISTINCT prediction_date) FROM ml_features.v4_daily_scores_v41"
+    assert ask(settings, counted) == scored
+    assert not [name for name in objects(settings) if "_of_v4_" in name]
+
+
+@pytest.mark.parametrize("copied", [False, True], ids=["renamed", "copied"])
+def test_readers_are_answered_throughout_or_fail_only_between_two_named_steps(settings, copied):
+    failing: dict[str, list[str]] = {name: [] for name in (*firm.IN_THE_WAY, *firm.DASHBOARDS)}
+
+    def looked(step: str) -> None:
+        for name, steps in failing.items():
+            if not answers(settings, name):
+                steps.append(step.partition(" to ")[0])
+
+    move_in(settings, looked, copy=copied)
+    moved = f"move ml_features.{firm.OLD_SCORES}"
+    never = (firm.OLD_FEATURES, firm.NEW_FEATURES, firm.READS_A_VIEW, firm.READS_A_HELPER)
+    assert {name: failing[name] for name in never} == {name: [] for name in never}
+    assert failing[firm.OLD_SCORES] == failing[firm.READS_A_TABLE] == [moved]
+    assert failing[firm.NEW_SCORES] == [f"move ml_features.{firm.NEW_SCORES}"]
+    assert failing[firm.A_VIEW_FOR_A_TABLE] == [f"move ml_features.{firm.A_VIEW_FOR_A_TABLE}"]
+    last = [f"move ml_features.{name}" for name in (firm.A_TABLE_FOR_A_VIEW, firm.PROSPECT_SCORES)]
+    assert failing[firm.A_TABLE_FOR_A_VIEW][-2:] == last
+    assert failing[firm.PROSPECT_SCORES][-1:] == last[1:]
+
+
+def test_a_view_of_ours_carries_the_old_columns_where_that_is_asked_for(home):
+    text = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
+    for version in ("v4_production_features", "v4_production_features_v41"):
+        line = f"    features_view: {version}\n"
+        assert text.count(line) == 1
+        text = text.replace(line, f"{line}    legacy_columns: true\n")
+    (home / "rollout.yaml").write_text(text, encoding="utf-8")
+    env = environment(home) | {"V4_ROLLOUT": str(home / "rollout.yaml")}
+    settings = load(env)
+    said = CliRunner().invoke(cli, ["takeover"], env=env, prog_name="v4").output
+    assert "columns that ours does not have: lead_source_grouped\n" in said
+    move_in(settings)
+    operate.init(settings)
+    asked = "SELECT firm_crd, firm_name, has_fintrx_match, feature_extraction_timestamp FROM ml_features."
+    for view in (firm.OLD_FEATURES, firm.NEW_FEATURES):
+        assert ask(settings, asked + view) == []
+    operate.init(settings)
+    assert preflight.examine(warehouse(settings), settings.rollout.catalogue).obstacles == ()
+
+
+def test_a_table_with_an_index_is_copied_because_it_cannot_be_renamed(settings):
+    all_of_it = firms(settings)
+    ask(settings, "CREATE INDEX by_lead ON ml_features.v4_daily_scores (lead_id)")
+    with pytest.raises(TakeoverError, match=r"v4_daily_scores cannot be renamed: .* Use --copy"):
+        move_in(settings)
+    undo(settings)
+    assert firms(settings) == all_of_it
+    move_in(settings, copy=True)
+    undo(settings)
+    assert firms(settings) == all_of_it
+
+
+def test_a_copy_that_is_not_equal_keeps_the_original(settings):
+    all_of_it = firms(settings)
+    real = DuckDBMoving.copy
+
+    def short(self: DuckDBMoving, table: Any, name: str) -> None:
+        real(self, table, name)
+        self._run(f"DELETE FROM ml_features.{name} WHERE lead_id = (SELECT MIN(lead_id) FROM ml_features.{name})")
+
+    with patch.object(DuckDBMoving, "copy", short), pytest.raises(TakeoverError, match="is not equal to ml_features"):
+        move_in(settings, copy=True)
+    assert ask(settings, "SELECT * FROM ml_features.v4_daily_scores ORDER BY ALL") == all_of_it[firm.OLD_SCORES]
+    move_in(settings)
+    undo(settings)
+    assert firms(settings) == all_of_it
+
+
+# --- crashes ----------------------------------------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@contextmanager
+def crashing(after: int) -> Iterator[list[str]]:
+    """Ends before the statement of this number, whatever step it belongs to."""
+    done: list[str] = []
+
+    def counted(real: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def call(*args: Any, **how: Any) -> Any:
+            if len(done) == after:
+                raise Crash
+            done.append(name)
+            return real(*args, **how)
+
+        return call
+
+    changing: list[tuple[type, str]] = [(DuckDBMoving, name) for name in ("rename", "copy", "drop", "put_view")]
+    changing += [(DuckDBWarehouse, name) for name in ("create", "transact")]
+    with pytest.MonkeyPatch.context() as patched:
+        for owner, name in changing:
+            patched.setattr(owner, name, counted(getattr(owner, name), name))
+        yield done
+
+
+def through(action: Callable[[], None], after: int) -> bool:
+    """Whether an action ends before it crashes at a statement."""
+    with crashing(after):
+        try:
+            action()
+        except Crash:
+            return False
+    return True
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("copied", [False, True], ids=["renamed", "copied"])
+def test_a_crash_before_any_statement_is_closed_by_the_next_call_on_the_way_in_and_on_the_way_back(
+    home, tmp_path, copied
+):
+    all_of_it = firms(load(environment(home)))
+    after, crashes = 0, 0
+    while crashes < 100:
+        settings = load(environment(copy(home, tmp_path / f"in-{after}")))
+        if through(partial(move_in, settings, copy=copied), after):
+            break
+        crashes += 1
+        move_in(settings, copy=copied)
+        for name in (*firm.IN_THE_WAY, *firm.DASHBOARDS):
+            assert answers(settings, name), (after, name)
+        assert preflight.examine(warehouse(settings), settings.rollout.catalogue).obstacles == ()
+        undo(settings)
+        assert firms(settings) == all_of_it, after
+        after += 1
+    assert crashes > 12
+    taken = load(environment(copy(home, tmp_path / "taken")))
+    move_in(taken, copy=copied)
+    after = 0
+    while True:
+        settings = load(environment(copy(taken.home, tmp_path / f"back-{after}")))
+        if through(partial(undo, settings), after):
+            break
+        undo(settings)
+        assert firms(settings) == all_of_it, after
+        move_in(settings)
+        operate.init(settings)
+        after += 1
+    assert after > 12
+
+
+def killed(env: dict[str, str], step: int) -> None:
+    """A takeover that is killed after a step."""
+    done: list[str] = []
+
+    def fatal(name: str) -> None:
+        done.append(name)
+        if len(done) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    move_in(load(env), fatal)
+
+
+@pytest.fixture(scope="module")
+def processes() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+@pytest.mark.extended
+def test_a_takeover_that_is_killed_after_every_one_of_its_steps_ends_like_one_that_was_not(home, processes):
+    all_of_it, settings = firms(load(environment(home))), load(environment(home))
+    step = 0
+    codes: list[int | None] = []
+    while not codes or codes[-1] != 0:
+        step += 1
+        process = processes.Process(target=killed, args=(environment(home), step))
+        process.start()
+        process.join(120)
+        codes.append(process.exitcode)
+        assert step < 60
+    assert set(codes[:-1]) == {-signal.SIGKILL}
+    assert len(codes) > 12
+    operate.init(settings)
+    assert store(settings).live() == "v4.0.0"
+    undo(settings)
+    assert firms(settings) == all_of_it
+
+
+def test_a_half_done_takeover_stops_every_other_command_until_it_is_finished_or_undone(home, settings):
+    all_of_it = firms(settings)
+
+    def stop(step: str) -> None:
+        if step == "make v4_daily_scores":
+            raise Crash
+
+    with pytest.raises(Crash):
+        move_in(settings, stop)
+    assert "A takeover was begun and is not finished" in v4(home, "takeover").output
+    for command in (("status",), ("run", "--date", "today"), ("live",)):
+        refused = v4(home, *command).exception
+        assert isinstance(refused, TakeoverError)
+        assert "`v4 takeover --yes` finishes it" in str(refused)
+    undo(settings)
+    assert firms(settings) == all_of_it

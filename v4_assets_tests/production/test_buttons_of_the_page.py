@@ -1,0 +1,173 @@
+"""The buttons of Dagster's page, by the mutations that the browser sends: tags and config travel with them."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from dagster._core.test_utils import in_process_test_workspace
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster_graphql.schema import create_schema
+
+from v4_assets.names import ACTION_JOBS, DAILY_JOB, REPLACE_LIVE_TAG
+from v4_assets.operations import actions, operate
+from v4_assets.operations.instance import dagster_instance
+from v4_assets.production import given
+from v4_assets.resources import store
+from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SEVENTH, SIXTH, Story, tell
+
+AT_ONCE = """
+run_launcher: {module: dagster._core.launcher.sync_in_memory_run_launcher, class: SyncInMemoryRunLauncher}
+run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}
+telemetry: {enabled: false}
+"""
+"""Runs are executed while they are launched, in this process."""
+ANSWER = """{
+    __typename
+    ... on LaunchRunSuccess { run { runId status tags { key value } runConfigYaml } }
+    ... on PythonError { message }
+    ... on InvalidSubsetError { message }
+    ... on RunConfigValidationInvalid { errors { message } }
+}"""
+REEXECUTE = f"""mutation LaunchPipelineReexecution($reexecutionParams: ReexecutionParams) {{
+    launchPipelineReexecution(reexecutionParams: $reexecutionParams) {ANSWER}
+}}"""
+LAUNCH = f"""mutation LaunchPipelineExecution($executionParams: ExecutionParams!) {{
+    launchPipelineExecution(executionParams: $executionParams) {ANSWER}
+}}"""
+Send = Callable[..., dict[str, Any]]
+
+
+@contextmanager
+def page(told: Story) -> Iterator[Send]:
+    """What the page's server answers to a mutation."""
+    (told.home / "dagster" / "dagster.yaml").write_text(AT_ONCE, encoding="utf-8")
+    target = LoadableTargetOrigin(executable_path=sys.executable, module_name="v4_assets.definitions", attribute="defs")
+    with (
+        told.found_by_dagster(),
+        told.measured(),
+        dagster_instance(told.settings) as instance,
+        in_process_test_workspace(instance, target) as workspace,
+    ):
+
+        def send(mutation: str, **variables: Mapping[str, Any]) -> dict[str, Any]:
+            answering = create_schema().execute_async(mutation, context_value=workspace, variable_values=variables)
+            answer = asyncio.run(answering)
+            assert answer.errors is None, answer.errors
+            [found] = (answer.data or {}).values()
+            assert found["__typename"] == "LaunchRunSuccess", found
+            run = instance.get_run_by_id(found["run"]["runId"])
+            assert run is not None
+            return {"run": run, "success": run.is_success}
+
+        yield send
+
+
+def again(run_id: str, strategy: str) -> dict[str, Any]:
+    """*Re-execute all* and *Retry from failure* of a run's page."""
+    return {"parentRunId": run_id, "strategy": strategy}
+
+
+def launched(job: str, day: object, keys: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    """*Materialize* of an asset's page, and *Launch run* of the launchpad."""
+    selector = {
+        "repositoryName": "__repository__",
+        "repositoryLocationName": "<<in_process>>",
+        "pipelineName": job,
+        "assetSelection": [{"path": [key]} for key in keys] if keys else None,
+    }
+    tags = [{"key": "dagster/partition", "value": str(day)}, *more.pop("tags", [])]
+    return {"selector": selector, "mode": "default", "executionMetadata": {"tags": tags}, **more}
+
+
+@pytest.fixture
+def earned(tmp_path) -> Story:
+    """Two good weeks: the next sound look promotes."""
+    told = tell("seventh", tmp_path / "home")
+    for day in BEFORE:
+        told.write(day, GOOD, retrospective=True)
+    return told
+
+
+def latest(told: Story) -> dict[str, int]:
+    found = store(told.settings).latest_writes(SEVENTH, SEVENTH)
+    return {name: write.sequence for (name, _), write in found.items() if name != "v4_source_observations"}
+
+
+def test_retry_from_failure_makes_the_day_good(earned):
+    with page(earned) as send:
+        with earned.broken(NEW):
+            broken = send(LAUNCH, executionParams=launched(DAILY_JOB, SEVENTH))
+        assert not broken["success"]
+        retried = send(REEXECUTE, reexecutionParams=again(broken["run"].run_id, "FROM_FAILURE"))
+    assert retried["success"]
+    assert retried["run"].parent_run_id == broken["run"].run_id
+    [outcome] = earned.tick().outcomes
+    assert (outcome.success, earned.live) == (True, NEW)
+
+
+def test_re_execute_of_a_run_that_replaced_live_rows_replaces_nothing(earned):
+    permission = operate.replacing(earned.settings, DAILY_JOB, SEVENTH, "the CRM copy was half loaded")
+    tags = [{"key": key, "value": value} for key, value in permission.items()]
+    with page(earned) as send:
+        first = send(LAUNCH, executionParams=launched(DAILY_JOB, SEVENTH, tags=tags))
+        before = latest(earned)
+        earned.candidate = FALLEN
+        repeated = send(REEXECUTE, reexecutionParams=again(first["run"].run_id, "ALL_STEPS"))
+    assert repeated["success"]
+    assert repeated["run"].tags[REPLACE_LIVE_TAG] == permission[REPLACE_LIVE_TAG]
+    assert set(before.values()) == {2}
+    assert latest(earned) == before
+
+
+def test_re_execute_of_a_finished_promotion_after_a_rollback_switches_nothing(earned):
+    order = actions.status(earned.settings).order
+    assert order is not None
+    config = given.give(store(earned.settings), order, earned.settings.clock.now())
+    params = launched(
+        ACTION_JOBS["promotion"], SEVENTH, runConfigData={"ops": {"production_alias": {"config": config}}}
+    )
+    with page(earned) as send:
+        promoted = send(LAUNCH, executionParams=params)
+        assert (promoted["success"], earned.live) == (True, NEW)
+        assert actions.order(earned.settings, "rollback", OLD, "sales asked").success
+        live = earned.production
+        send(REEXECUTE, reexecutionParams=again(promoted["run"].run_id, "ALL_STEPS"))
+    assert earned.production == live
+
+
+def test_a_single_asset_of_today_is_kept_and_judged_anew_and_one_of_an_old_day_decides_nothing(earned):
+    before = latest(earned)
+    with page(earned) as send:
+        for day in (SEVENTH, SIXTH):
+            assert send(LAUNCH, executionParams=launched("__ASSET_JOB", day, ("daily_scores_v41",)))["success"]
+    assert latest(earned) == before
+    assert earned.tick().outcomes[0].success
+    assert earned.live == NEW
+
+
+@pytest.mark.parametrize("key", ["production_alias", "salesforce_sync"])
+def test_an_asset_of_production_is_refused_for_an_old_day(earned, key):
+    with page(earned) as send:
+        assert not send(LAUNCH, executionParams=launched("__ASSET_JOB", SIXTH, (key,)))["success"]
+    assert (earned.live, earned.happened) == (OLD, ["adopted"])
+
+
+def test_an_order_that_is_worded_in_the_launchpad_is_refused(earned):
+    worded = '{"event_id": "x", "kind": "promotion", "version": "v4.1.0", "previous": null, "reason": "mine"}'
+    config = {"ops": {"production_alias": {"config": {"order": worded}}}}
+    with page(earned) as send:
+        params = launched(ACTION_JOBS["promotion"], SEVENTH, runConfigData=config)
+        assert not send(LAUNCH, executionParams=params)["success"]
+    assert (earned.live, earned.happened) == (OLD, ["adopted"])
+
+
+def test_a_reason_in_the_tag_of_a_launched_run_replaces_nothing(earned):
+    before = latest(earned)
+    with page(earned) as send:
+        tag = {"key": REPLACE_LIVE_TAG, "value": "I would like to"}
+        params = launched("__ASSET_JOB", SEVENTH, ("lead_outcomes",), tags=[tag])
+        assert not send(LAUNCH, executionParams=params)["success"]
+    assert latest(earned) == before

@@ -1,0 +1,346 @@
+"""There is a way out of everything: a rollback supersedes what is unfinished, a hold stops what is automatic.
+
+What a person overrides is shown, confirmed and recorded. The live version and the one Salesforce carries are compared.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from click.testing import CliRunner, Result
+
+from salesforce_stand_in import StandInOrg
+from v4_assets.cli.main import cli
+from v4_assets.config.record_ids import is_record_id, to_18
+from v4_assets.errors import PolicyError
+from v4_assets.operations import actions, hold, operate
+from v4_assets.operations.status import status
+from v4_assets.production import archive as archive_asset
+from v4_assets.production import holds
+from v4_assets.production.orders import Kind
+from v4_assets.production.syncs import Delivery
+from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SEVENTH, SINCE, Story, tell
+
+WHY = "the phones are silent"
+ADOPTED = ["adopted"]
+SUPERSEDED = ["promotion_started", "rollback_started", "rollback_completed"]
+
+
+@contextmanager
+def with_org(name: str, home: Path) -> Iterator[tuple[Story, StandInOrg]]:
+    """A prepared home with an org that has every lead; a promotion is due where the home is `seventh`."""
+    told = tell(name, home, V4_SALESFORCE="local")
+    for day in BEFORE if name == "seventh" else ():
+        told.write(day, GOOD, retrospective=True)
+    rows = told.read("SELECT DISTINCT Id FROM `SavvyGTMData`.`Lead`")
+    with StandInOrg(
+        told.home / "org", sorted({to_18(row["Id"]) for row in rows if is_record_id(row["Id"] or "")})
+    ) as org:
+        yield told, org
+
+
+def v4(told: Story, *arguments: str, typed: str = "") -> Result:
+    with patch.object(operate, "operator", lambda: "ada (v4)"):
+        return CliRunner().invoke(cli, arguments, env=told.environment, prog_name="v4", input=typed)
+
+
+def versions(org: StandInOrg) -> set[str]:
+    return {str(row["V4_Model_Version__c"]) for row in org.rows().values() if row["V4_Model_Version__c"]}
+
+
+def to_do(told: Story) -> str:
+    return "\n".join(one["what"] for one in status(told.settings)["to_do"])
+
+
+# --- superseding ---------------------------------------------------------------------------------------------------
+
+
+def test_a_rollback_by_hand_supersedes_a_promotion_that_the_org_keeps_from_its_end(tmp_path):
+    with with_org("seventh", tmp_path / "home") as (told, org):
+        org.faults.set(down=True)
+        assert not told.tick().outcomes[0].success
+        assert (told.live, told.happened[-1]) == (NEW, "promotion_started")
+        result = v4(told, "rollback", "--reason", WHY)
+        assert (result.exit_code, told.live) == (1, OLD)
+        assert told.events[-1].reason == (
+            f"{WHY} It supersedes promotion_started of 2026-01-11, which was not completed."
+        )
+        org.faults.clear()
+        [outcome] = told.tick().outcomes
+        assert outcome.success, outcome.errors
+        assert told.happened[1:] == SUPERSEDED
+        assert (versions(org), told.exported[NEW]) == ({OLD}, "deprecated")
+        assert told.tick().outcomes == ()
+
+
+def test_a_rollback_in_the_middle_of_the_promotions_sync_leaves_the_org_with_the_live_version(tmp_path):
+    with with_org("seventh", tmp_path / "home") as (told, org):
+        assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+        org.faults.row("UNABLE_TO_LOCK_ROW", sorted(org.rows())[:40], times=99)
+        assert not told.tick().outcomes[0].success
+        assert versions(org) == {OLD, NEW}
+        assert status(told.settings)["salesforce"]["today_done"] is False
+        org.faults.clear()
+        assert v4(told, "rollback", "--reason", WHY).exit_code == 0
+        assert (versions(org), told.happened[1:]) == ({OLD}, SUPERSEDED)
+        assert status(told.settings)["salesforce"]["today_done"] is True
+
+
+def test_a_rollback_supersedes_a_sunset_that_cannot_be_archived(tmp_path):
+    told = tell("promoted", tmp_path / "home")
+    with patch.object(archive_asset, "archive", side_effect=OSError(28, "No space left on device")):
+        assert not actions.order(told.settings, "sunset", OLD, "its feed ends").success
+    assert told.happened[-1] == "sunset_started"
+    assert actions.order(told.settings, "rollback", OLD, WHY).success
+    assert told.happened[-3:] == ["sunset_started", "rollback_started", "rollback_completed"]
+    assert (told.live, told.exported[OLD]) == (OLD, "production")
+
+
+def test_the_sensor_rolls_back_although_the_promotion_was_never_completed(tmp_path):
+    told = tell("watched", tmp_path / "home")
+    told.change("DELETE FROM ml_features.v4_deployments WHERE event = 'promotion_completed'")
+    assert told.tick().said.startswith("promote_production for 2026-02-02, ")  # healthy: it is resumed
+    told.change("DELETE FROM ml_features.v4_deployments WHERE event = 'promotion_completed'")
+    for day in SINCE[1:]:
+        told.write(day, FALLEN)
+    [outcome] = told.tick().outcomes
+    assert outcome.success, outcome.errors
+    assert told.happened[1:] == SUPERSEDED
+    assert told.events[-2].reason.endswith("It supersedes promotion_started of 2026-01-11, which was not completed.")
+
+
+def test_nothing_but_a_rollback_supersedes_and_a_rollback_is_not_superseded(tmp_path):
+    told = tell("watched", tmp_path / "home", V4_SALESFORCE="local")
+    assert v4(told, "rollback", "--reason", WHY).exit_code == 1  # the stand-in org is not there
+    orders: tuple[tuple[Kind, str], ...] = (("promotion", NEW), ("sunset", NEW), ("rollback", OLD))
+    for kind, version in orders:
+        with pytest.raises(PolicyError, match="rollback_started of 2026-02-02 is not completed"):
+            actions.order(told.settings, kind, version, "another")
+
+
+# --- a hold --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def convicted(tmp_path) -> Story:
+    """A rollback is due."""
+    told = tell("watched", tmp_path / "home")
+    for day in SINCE[1:]:
+        told.write(day, FALLEN)
+    return told
+
+
+def test_a_hold_stops_the_sensor_and_not_the_alerts_and_ends_at_its_instant(convicted):
+    result = v4(convicted, "hold", "--reason", "the feed is checked", "--until", "2026-02-02T12:00")
+    assert (result.exit_code, result.output.splitlines()[0]) == (
+        0,
+        "On hold until 2026-02-02 12:00 in New York, by ada (v4): the feed is checked.",
+    )
+    tick = convicted.tick()
+    assert (tick.outcomes, convicted.live) == ((), NEW)
+    waits = "The rollback to v4.0.0 waits for its end: top_decile_lift failed at 2 consecutive week-closes."
+    assert tick.said.startswith(f"hold: {result.output.splitlines()[0]} {waits}")
+    assert waits in convicted.alerts()
+    assert waits in to_do(convicted)
+    assert "Hold       until 2026-02-02 17:00 UTC, by ada (v4)" in v4(convicted, "status").output
+    convicted.goes_on(time="11:59")
+    assert convicted.tick().outcomes == ()
+    convicted.goes_on(time="12:00")
+    [outcome] = convicted.tick().outcomes
+    assert outcome.success, outcome.errors
+    assert convicted.live == OLD
+
+
+def test_a_rollback_by_hand_passes_a_hold_with_its_sync(tmp_path):
+    with with_org("promoted", tmp_path / "home") as (told, org):
+        assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+        hold.begin(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+        assert v4(told, "rollback", "--reason", WHY).exit_code == 0
+        assert (told.live, versions(org), told.happened[-1]) == (OLD, {OLD}, "rollback_completed")
+
+
+def test_during_a_hold_the_daily_run_scores_and_judges_and_sends_nothing_until_it_is_ended(tmp_path):
+    with with_org("promoted", tmp_path / "home") as (told, org):
+        hold.begin(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+        told.goes_on(date(2026, 1, 12))
+        outcome = told.run()
+        assert outcome.success, outcome.errors
+        assert told.ran("lift_comparison") == told.ran("rollout_report") == 1
+        assert versions(org) == set()
+        assert (told.tick().outcomes, versions(org)) == ((), set())
+        told.goes_on(time="08:00")
+        assert "has not received v4.1.0's scores of 2026-01-12: On hold until 2026-01-19 19:00" in told.alerts()
+        assert v4(told, "hold", "--end", "--reason", "all is well").exit_code == 0
+        [synced] = told.tick().outcomes
+        assert (synced.success, versions(org)) == (True, {NEW})
+        assert told.happened[-2:] == ["held", "released"]
+
+
+def test_during_a_hold_nothing_unfinished_is_resumed_by_sensor_or_daily_run_but_by_a_person(tmp_path):
+    with with_org("seventh", tmp_path / "home") as (told, org):
+        org.faults.set(down=True)
+        assert not told.tick().outcomes[0].success
+        org.faults.clear()
+        hold.begin(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+        assert told.tick().outcomes == ()
+        assert told.run().success
+        assert (told.happened[-2:], versions(org)) == (["promotion_started", "held"], set())
+        assert actions.resume(told.settings).success
+        assert (told.happened[-1], versions(org)) == ("promotion_completed", {NEW})
+
+
+def test_a_run_that_the_sensor_launched_before_the_hold_does_not_switch_during_it(convicted):
+    late = actions.tick.__globals__["_carried_out"]
+
+    def held_first(*arguments: object) -> operate.Outcome:
+        hold.begin(convicted.settings, "wait", convicted.settings.clock.now() + timedelta(hours=1))
+        outcome: operate.Outcome = late(*arguments)
+        return outcome
+
+    with patch.object(actions, "_carried_out", held_first):
+        [outcome] = convicted.tick().outcomes
+    assert not outcome.success
+    assert "`v4 hold --end` ends it" in outcome.errors[0]
+    assert (convicted.live, convicted.happened[-1]) == (NEW, "held")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--until", "2026-02-02"), "is not after now"),
+        (("--until", "tomorrow"), "is not an instant"),
+        (("--end",), "Nothing is on hold"),
+        ((), "Give either --until WHEN"),
+        (("--until", "2026-02-03", "--end"), "Give either --until WHEN"),
+    ],
+)
+def test_a_hold_that_makes_no_sense_is_refused(tmp_path, arguments, said):
+    told = tell("watched", tmp_path / "home")
+    before = told.happened
+    result = v4(told, "hold", "--reason", "why", *arguments)
+    assert said in f"{result.output} {result.exception}"
+    assert told.happened == before
+
+
+def test_a_later_hold_replaces_an_earlier_one_and_an_ended_one_is_over(convicted):
+    now = convicted.settings.clock.now()
+    hold.begin(convicted.settings, "first", now + timedelta(days=9))
+    second = hold.begin(convicted.settings, "second", now + timedelta(days=1))
+    found = holds.hold_at(convicted.events, now)
+    assert (found and found.event_id) == second.event_id
+    assert holds.hold_at(convicted.events, now + timedelta(days=1)) is None
+    hold.end(convicted.settings, "over")
+    assert holds.hold_at(convicted.events, now) is None
+
+
+# --- overrides -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("typed", ["n\n", ""], ids=["refused", "no answer"])
+def test_a_promotion_against_its_gates_says_what_it_overrides_and_does_nothing_unconfirmed(tmp_path, typed):
+    told = tell("seventh", tmp_path / "home")
+    result = v4(told, "promote", "--reason", "the board wants it", typed=typed)
+    assert "This overrides: v4.1.0 waits: 0 of 2 consecutive weeks closed" in result.output
+    assert str(result.exception) == "Not confirmed, so nothing was changed. `--yes` does it without asking."
+    assert told.happened == ADOPTED
+
+
+@pytest.mark.parametrize(("options", "typed"), [(("--yes",), ""), ((), "y\n")], ids=["--yes", "asked"])
+def test_a_confirmed_override_is_recorded_with_the_gates_it_overrides(tmp_path, options, typed):
+    told = tell("seventh", tmp_path / "home")
+    told.candidate = GOOD | {"auc": 0.5}
+    assert told.run(replace_live="the outcomes were loaded again").success
+    result = v4(told, "promote", "--reason", "the board wants it", *options, typed=typed)
+    assert result.exit_code == 0, result.output
+    started = told.events[1]
+    assert started.reason.startswith("the board wants it (overrides: v4.1.0 waits: 0 of 2 consecutive weeks closed")
+    assert "promotion_auc" in {one["name"] for one in json.loads(started.gates or "[]")}
+
+
+def test_what_the_sensor_would_do_itself_overrides_nothing(tmp_path):
+    told = tell("seventh", tmp_path / "home")
+    for day in BEFORE:
+        told.write(day, GOOD, retrospective=True)
+    result = v4(told, "promote", "--reason", "it is Sunday")
+    assert (result.exit_code, told.events[1].reason) == (0, "it is Sunday")
+
+
+def test_a_sunset_without_healthy_days_is_an_override_and_an_asked_one_is_not(tmp_path):
+    young = tell("promoted", tmp_path / "young")
+    refused = v4(young, "sunset", "--reason", "its feed ends")
+    assert "The sunset of v4.0.0 waits for 0 of 14 healthy days" in refused.output
+    assert young.happened[-1] == "promotion_completed"
+    late = tell("late", tmp_path / "late")
+    assert v4(late, "sunset", "--reason", "its feed ends").exit_code == 0
+    assert late.events[-1].event == "sunset_completed"
+    assert late.events[-2].reason == "its feed ends"
+
+
+def test_a_promotion_during_a_hold_overrides_the_hold(tmp_path):
+    told = tell("seventh", tmp_path / "home")
+    for day in BEFORE:
+        told.write(day, GOOD, retrospective=True)
+    hold.begin(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+    refused = v4(told, "promote", "--reason", "it is Sunday")
+    assert "This overrides: On hold until 2026-01-19 19:00 in New York" in refused.output
+    assert told.live == OLD
+    assert v4(told, "promote", "--reason", "it is Sunday", "--yes").exit_code == 0
+    assert (told.live, "(overrides: On hold until" in told.events[2].reason) == (NEW, True)
+
+
+# --- live and synced -----------------------------------------------------------------------------------------------
+
+
+def sync_row(day: date, version: str, *, sent: int = 9, owed: str | None = None, at: int = 6) -> dict[str, object]:
+    ended = datetime(day.year, day.month, day.day, at, tzinfo=UTC)
+    return {"prediction_date": day, "model_version": version, "sent": sent, "owed": owed, "ended_at": ended}
+
+
+def test_scores_delivered_before_another_version_was_sent_are_not_delivered_now():
+    morning, noon = sync_row(SEVENTH, OLD), sync_row(SEVENTH, NEW, at=12)
+    assert Delivery([morning]).owed(SEVENTH, OLD) is None
+    assert Delivery([morning, noon]).owed(SEVENTH, OLD) == "it carries v4.1.0's scores"
+    assert Delivery([morning, noon]).differs_from(OLD) == NEW
+    failed = sync_row(SEVENTH, OLD, sent=0, owed="the org is down", at=13)
+    assert Delivery([morning, noon, failed]).owed(SEVENTH, OLD) == "it carries v4.1.0's scores: the org is down"
+    assert Delivery([morning, noon, sync_row(SEVENTH, OLD, at=13)]).owed(SEVENTH, OLD) is None
+    assert Delivery([morning, sync_row(SEVENTH, NEW, sent=0, owed="the org is down", at=12)]).owed(SEVENTH, OLD) is None
+
+
+def test_scores_delivered_before_the_version_went_live_again_are_not_delivered_now():
+    morning, noon = sync_row(SEVENTH, OLD), datetime(2026, 1, 11, 12, tzinfo=UTC)
+    assert Delivery([morning]).owed(SEVENTH, OLD, noon) == "no sync has ended since v4.0.0 went live"
+    assert Delivery([morning]).owed(SEVENTH, OLD, datetime(2026, 1, 11, 6, tzinfo=UTC)) is None
+
+
+def test_an_org_with_another_version_than_the_live_one_is_named_at_any_hour_and_put_right(tmp_path):
+    with with_org("promoted", tmp_path / "home") as (told, org):
+        assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+        # Someone edits production back to the older version, row and record alike.
+        told.change("DELETE FROM ml_features.v4_deployments WHERE event LIKE 'promotion%'")
+        told.change(
+            "UPDATE ml_features.v4_production SET version = 'v4.0.0', scores_table = 'v4_daily_scores', "
+            "event_id = (SELECT event_id FROM ml_features.v4_deployments LIMIT 1)"
+        )
+        assert "Salesforce has not received v4.0.0's scores of 2026-01-11: it carries v4.1.0's scores" in to_do(told)
+        assert "it carries v4.1.0's scores, which is not live" in v4(told, "status").output
+        assert versions(org) == {NEW}
+
+
+# --- failing gates -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["seventh", "watched"])
+def test_the_status_exits_with_1_while_the_live_version_fails_a_rollback_gate_in_any_phase(tmp_path, name):
+    told = tell(name, tmp_path / "home")
+    assert "is live and fails" not in v4(told, "status").output
+    told.candidate = told.champion = FALLEN
+    assert told.run(replace_live="the outcomes were loaded again").success
+    result = v4(told, "status")
+    live = {"seventh": OLD, "watched": NEW}[name]
+    assert result.exit_code == 1
+    assert f"To do      {live} is live and fails top_decile_lift: {live}'s top-decile lift is 1.20" in result.output

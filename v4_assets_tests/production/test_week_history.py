@@ -1,0 +1,132 @@
+"""A close is judged by its own time's thresholds, and is void once its evidence is computed again."""
+
+import json
+from datetime import date, timedelta
+
+import pytest
+
+from v4_assets.config.rollout_policy import Weeks
+from v4_assets.production.decision import EVIDENCE_GATES, ROLLBACK_GATES, Action, Evaluated
+from v4_assets.production.orders import gates_json
+from v4_assets.production.week_history import Recorded, changed_since, thresholds, thresholds_sha256, with_records
+from v4_assets.production.weeks import closes
+from v4_assets_tests.fixtures.policy_worlds import EVALUATION, FAIL, PASS, POLICY, changed, day_gates, watch
+
+SATURDAY, SUNDAY, LAST = date(2026, 1, 17), date(2026, 1, 18), date(2026, 1, 25)
+BAD, GOOD = day_gates(EVIDENCE_GATES, auc=FAIL), day_gates(EVIDENCE_GATES)
+EVE = date(2026, 1, 4)
+
+
+def record(day: date, gates=BAD, *, sequence: int = 1, retrospective: bool = False, policy=POLICY) -> Recorded:
+    return Recorded(
+        day,
+        sequence,
+        retrospective,
+        "v4.1.0",
+        thresholds_sha256(policy, EVALUATION),
+        thresholds(policy, EVALUATION),
+        gates_json(gates),
+    )
+
+
+def history(*days: date, gates=BAD, retrospective=()) -> dict[date, Evaluated]:
+    return {day: Evaluated(gates, day in retrospective) for day in days}
+
+
+def test_two_recorded_bad_closes_convict():
+    past = with_records(history(SUNDAY, LAST), [record(SUNDAY), record(LAST)], {SUNDAY: 1, LAST: 1}, EVE)
+    assert watch(past).action == Action.ROLLBACK
+
+
+def test_editing_the_thresholds_convicts_nobody_for_weeks_that_have_closed():
+    # By today's thresholds both days fail; by those of their time they passed.
+    past = with_records(history(SUNDAY, LAST), [record(SUNDAY, GOOD), record(LAST, GOOD)], {SUNDAY: 1, LAST: 1}, EVE)
+    assert watch(past).action == Action.HOLD
+
+
+def test_fewer_weeks_running_judge_from_the_next_close_on():
+    eased = changed("rollback", weeks_running=POLICY.rollback.weeks_running.model_copy(update={"auc": 1}))
+    past = with_records(history(SUNDAY, LAST), [record(SUNDAY, GOOD), record(LAST)], {SUNDAY: 1, LAST: 1}, EVE)
+    assert watch(past, policy=eased).action == Action.HOLD
+    later = with_records(
+        history(SUNDAY, LAST), [record(SUNDAY, GOOD), record(LAST, policy=eased)], {SUNDAY: 1, LAST: 1}, EVE
+    )
+    assert watch(later, policy=eased).action == Action.ROLLBACK
+
+
+def test_a_repaired_sunday_voids_its_week_and_hands_nothing_to_saturday():
+    recorded = [record(SATURDAY), record(SUNDAY), record(SUNDAY, sequence=2, retrospective=True), record(LAST)]
+    past = with_records(
+        history(SATURDAY, SUNDAY, LAST, retrospective={SUNDAY}), recorded, {SATURDAY: 1, SUNDAY: 2, LAST: 1}, EVE
+    )
+    assert past[SUNDAY].voided
+    assert watch(past).action == Action.HOLD
+    assert list(closes(past, LAST + timedelta(days=1), Weeks(), lambda day, one: True)) == [date(2026, 1, 19)]
+
+
+def test_before_the_new_rows_are_judged_the_close_is_void_already():
+    past = with_records(history(SUNDAY, retrospective={SUNDAY}), [record(SUNDAY)], {SUNDAY: 2}, EVE)
+    assert past[SUNDAY].voided
+
+
+def test_a_repaired_day_within_the_week_voids_nothing():
+    wednesday = date(2026, 1, 21)
+    recorded = [record(SUNDAY), record(LAST)]
+    past = with_records(
+        history(SUNDAY, wednesday, LAST, retrospective={wednesday}), recorded, {SUNDAY: 1, wednesday: 2, LAST: 1}, EVE
+    )
+    assert watch(past).action == Action.ROLLBACK
+
+
+def test_a_day_replaced_on_its_own_day_is_judged_as_it_was_last_written():
+    recorded = [record(SUNDAY), record(LAST), record(LAST, GOOD, sequence=2)]
+    past = with_records(history(SUNDAY, LAST), recorded, {SUNDAY: 1, LAST: 2}, EVE)
+    assert not past[LAST].voided
+    assert {gate.verdict for gate in past[LAST].gates} == {PASS}
+
+
+def test_a_missed_day_that_is_filled_later_voids_nothing():
+    # Sunday was never run; its backfill is the first write, and Saturday closed the week.
+    past = with_records(
+        history(SATURDAY, SUNDAY, LAST, retrospective={SUNDAY}),
+        [record(SATURDAY), record(LAST), record(SUNDAY, retrospective=True)],
+        {SATURDAY: 1, SUNDAY: 1, LAST: 1},
+        EVE,
+    )
+    assert not past[SUNDAY].voided
+    assert watch(past).action == Action.ROLLBACK
+
+
+def test_without_records_a_day_of_release_0_1_that_was_written_again_is_void():
+    past = with_records(history(SUNDAY, LAST, retrospective={LAST}), [], {SUNDAY: 1, LAST: 2}, EVE)
+    assert past[LAST].voided
+    assert not with_records(history(SUNDAY, retrospective={SUNDAY}), [], {SUNDAY: 2}, SUNDAY)[SUNDAY].voided
+
+
+def test_closes_a_day_apart_are_one_look():
+    monday = date(2026, 1, 19)
+    any_day = Weeks(close_from="monday")
+    made = closes(history(SUNDAY, monday), date(2026, 1, 26), any_day, lambda day, one: True)
+    assert [close.day for close in made.values()] == [SUNDAY]
+    near = any_day.model_copy(update={"min_days_between_closes": 1})
+    assert len(closes(history(SUNDAY, monday), date(2026, 1, 26), near, lambda day, one: True)) == 2
+
+
+def test_a_change_of_the_thresholds_is_announced_by_name():
+    def named(day: date) -> str:
+        return f"the week of {day}"
+
+    stricter = changed("rollback", auc_below=0.6)
+    assert changed_since([record(SUNDAY)], POLICY, EVALUATION, named) is None
+    assert changed_since([], stricter, EVALUATION, named) is None
+    assert changed_since([record(SUNDAY)], stricter, EVALUATION, named) == (
+        "rollout.yaml has changed since the week of 2026-01-18 closed (rollback.auc_below): closed weeks keep their "
+        "verdicts, the new thresholds judge from the next close on."
+    )
+
+
+@pytest.mark.parametrize("name", ROLLBACK_GATES)
+def test_a_record_keeps_every_gate_as_it_was(name):
+    gates = day_gates(EVIDENCE_GATES, **{name: FAIL})
+    assert record(SUNDAY, gates).verdicts == gates
+    assert json.loads(record(SUNDAY).policy)["rollback"]["auc_below"] == 0.59

@@ -1,0 +1,359 @@
+"""Delivered or owed: drift that is repaired, refusals by cause, first syncs, other integrations, one reading."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from salesforce_stand_in import SeedLead, StandInOrg
+from v4_assets import tables
+from v4_assets.cli.main import cli
+from v4_assets.errors import SalesforceError, SalesforceSetupError, SettingsError, SyncHeldError
+from v4_assets.production import delivery
+from v4_assets.salesforce.client.client import SalesforceClient
+from v4_assets.salesforce.client.org import CRM
+from v4_assets.salesforce.preview import preview
+from v4_assets_tests.fixtures.crm_world import (
+    DAY,
+    NEXT_DAY,
+    OLD,
+    CrmWorld,
+    carried,
+    client_of,
+    lead,
+    leads,
+    org_of,
+    spread,
+)
+
+MANY = 200
+MAINTENANCE = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
+VALIDATION = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    world = CrmWorld(tmp_path_factory.mktemp("prepared")).prepare()
+    world.score(OLD, spread(leads(MANY)))
+    return world.home
+
+
+@pytest.fixture
+def world(prepared: Path, tmp_path: Path) -> CrmWorld:
+    rules = {"read_back": "sample", "read_back_leads": 20, "retry_rounds": 1}
+    return CrmWorld(Path(shutil.copytree(prepared, tmp_path / "home")), rules)
+
+
+@pytest.fixture
+def org(tmp_path: Path) -> Iterator[StandInOrg]:
+    with org_of(tmp_path / "org", list(leads(MANY))) as (org, _):
+        yield org
+
+
+@pytest.fixture
+def client(org: StandInOrg) -> SalesforceClient:
+    return client_of(org)
+
+
+def move(world: CrmWorld, days: int = 1, by: float = 0.03) -> None:
+    """The next morning; every score a little higher, in the same order."""
+    world.day += timedelta(days=days)
+    before = {row["lead_id"]: row["score"] for row in world.all("daily_scores_v40")}
+    world.score(OLD, {one: score + by for one, score in before.items()})
+
+
+def owed(world: CrmWorld) -> str | None:
+    return delivery.read(world.store).owed(world.day, OLD)
+
+
+# --- drift ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("with_field", [True, False])
+def test_a_warehouse_restored_from_yesterdays_copy_ends_with_the_org_as_the_warehouse(world, org, client, with_field):
+    if not with_field:
+        org.drop("V4_Scored_At__c")
+    world.sync(client)
+    copy = shutil.copy(world.home / "warehouse.duckdb", world.home / "copy")
+    move(world)
+    world.sync(client)
+    shutil.copy(copy, world.home / "warehouse.duckdb")
+    world.messages.clear()
+    world.score(OLD, spread(leads(MANY)))  # today's scores are as those of the copy: the ledger sees no difference
+    result = world.sync(client_of(org))
+    assert any("the warehouse is an older copy" in line for line in world.messages) == with_field
+    assert (result.problems, result.uncovered, owed(world)) == ((), 0, None)
+    assert result.repaired == (0 if with_field else MANY)
+    assert carried(org) == world.expected(OLD)
+
+
+def test_a_bulk_edit_of_almost_all_leads_is_repaired_by_the_next_sync(world, org, client) -> None:
+    world.sync(client)
+    edited = [[True, 0.99, True, 100, True, False, one] for one in leads(MANY)[4:]]
+    org.store.update(["V4_Score__c", "V4_Score_Percentile__c", "V4_Deprioritize__c"], edited)
+    move(world, by=0.0)
+    result = world.sync(client)
+    assert (result.read_back.everything, result.problems) == (True, ())
+    assert carried(org) == world.expected(OLD)
+
+
+def test_every_lead_is_read_back_within_a_week(world, org, client) -> None:
+    world.rules["read_back_leads"] = 1
+    world.sync(client)
+    org.store.update(["V4_Score__c"], [[True, 0.01, lead(7)]])
+    repaired = []
+    for _ in range(7):
+        world.day += timedelta(days=1)
+        world.score(OLD, spread(leads(MANY)))
+        repaired.append(world.sync(client).repaired)
+    assert sum(repaired) == 1
+    assert carried(org) == world.expected(OLD)
+
+
+def test_two_syncs_of_a_day_do_not_read_the_same_sample(world, org, client) -> None:
+    world.sync(client)
+    asked = []
+    read = client.read_leads
+
+    def kept(fields: list[str], where: str = "") -> Any:
+        asked.append(where)
+        return read(fields, where)
+
+    client.read_leads = kept
+    world.sync(client)
+    world.sync(client)
+    samples = [where for where in asked if where.startswith("Id IN")]
+    assert len(samples) == len(set(samples)) == 2
+
+
+def test_a_full_sync_comes_once_a_week_also_after_missed_days(world, org, client) -> None:
+    full = []
+    for days in (0, 1, 5, 3, 1, 6):
+        move(world, days, by=0.0)
+        full.append(world.sync(client).terms.full)
+    assert full == [True, False, False, True, False, True]
+
+
+# --- refusals ------------------------------------------------------------------------------------------------------
+
+
+def test_an_hour_of_maintenance_is_owed_and_quarantines_no_lead(world, org, client) -> None:
+    org.faults.set(maintenance=True)
+    result = world.sync(client)
+    assert (result.leads("failed"), result.leads("quarantined"), result.jobs) == (MANY, 0, 1)
+    assert MAINTENANCE in str(owed(world))
+    org.faults.clear()
+    assert world.sync(client).problems == ()
+    assert owed(world) is None
+    assert carried(org) == world.expected(OLD)
+
+
+def test_a_validation_rule_of_an_hour_is_owed_and_quarantines_no_lead(world, org, client) -> None:
+    org.faults.row(VALIDATION, times=1)
+    result = world.sync(client)
+    assert (result.leads("failed"), result.leads("quarantined")) == (MANY, 0)
+    assert f"{MANY} rows were refused for a reason that is not about the leads: {VALIDATION}" in str(owed(world))
+    assert world.sync(client).problems == ()
+
+
+def test_twenty_refused_leads_are_their_own_and_wait_for_release(world, org, client) -> None:
+    ids = leads(2_000)
+    org.seed(ids)
+    world.score(OLD, spread(ids))
+    org.faults.row(VALIDATION, ids[:20], times=1)
+    result = world.sync(client)
+    assert (result.leads("quarantined"), result.problems, owed(world)) == (20, (), None)
+    assert world.sync(client).jobs == 0
+    org_id = result.identity.org_id
+    assert world.ledger.release(org_id, code="OTHER") == 0
+    assert world.ledger.release(org_id, lead_id=ids[3]) == 1
+    assert world.ledger.release(org_id, code=VALIDATION) == 19
+    assert len(world.sync(client).plan.rows) == 20
+    assert carried(org) == world.expected(OLD)
+
+
+def retried(world: CrmWorld, *arguments: str) -> Result:
+    """`v4 sync retry-refused` in the world's home, on the stand-in org."""
+    environment = {"V4_HOME": str(world.home), "V4_NOW": f"{world.day}T07:30", "V4_SALESFORCE": "local"}
+    return CliRunner().invoke(cli, ["sync", "retry-refused", *arguments], env=environment, prog_name="v4")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "released"),
+    [
+        pytest.param(("--all",), range(20), id="all"),
+        pytest.param(("--code", VALIDATION), range(12), id="a code"),
+        pytest.param(("--code", "OTHER"), (), id="a code that no lead was refused with"),
+        pytest.param(("--lead", lead(15)), (15,), id="a lead"),
+        pytest.param(("--lead", lead(15)[:15]), (15,), id="a lead by 15 characters"),
+        pytest.param(("--lead", lead(100)), (), id="a lead that was not refused"),
+        pytest.param(("--lead", lead(3), "--code", VALIDATION), (3,), id="a lead and its code"),
+        pytest.param(("--lead", lead(3), "--code", "STRING_TOO_LONG"), (), id="a lead and another's code"),
+    ],
+)
+def test_retry_refused_releases_by_code_or_lead_and_the_next_sync_sends_exactly_these(
+    world, org, client, arguments, released
+) -> None:
+    org.faults.row(VALIDATION, leads(12), times=1)
+    org.faults.row("STRING_TOO_LONG", leads(20)[12:], times=1)
+    assert world.sync(client).leads("quarantined") == 20
+    result = retried(world, *arguments, "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"released": len(released)})
+    assert sorted(world.sync(client).plan.rows["lead_id"].to_pylist()) == [lead(number) for number in released]
+    again = retried(world, *arguments)
+    assert again.output == "No refused lead matches.\n"
+
+
+def test_retry_refused_says_how_many_leads_the_next_sync_sends(world, org, client) -> None:
+    org.faults.row(VALIDATION, leads(20), times=1)
+    world.sync(client)
+    assert retried(world, "--all").output == "Sent again by the next sync: 20 leads.\n"
+
+
+def test_retry_refused_never_releases_what_another_org_refused(world, org, client) -> None:
+    org.faults.row(VALIDATION, leads(20), times=1)
+    world.sync(client)
+    for row in (state := world.all(tables.SALESFORCE_STATE)):
+        row["org_id"] = "00D000000000000EAA"
+    world.put(tables.SALESFORCE_STATE, state)
+    assert retried(world, "--all").output == "No refused lead matches.\n"
+    assert world.all(tables.SALESFORCE_STATE) == state
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param((), "Name the leads: --code CODE, --lead ID or --all.", id="nothing"),
+        pytest.param(
+            ("--all", "--code", "X"), "--all releases every refused lead: leave out --code", id="all and a code"
+        ),
+        pytest.param(("--lead", "00Q12"), "00Q12 is not a record id. Give the lead's id of 15 or 18", id="no id"),
+    ],
+)
+def test_retry_refused_refuses_in_a_sentence(world, arguments, sentence) -> None:
+    refused = retried(world, *arguments).exception
+    assert isinstance(refused, SettingsError)
+    assert sentence in str(refused)
+
+
+def test_leads_that_a_sandbox_does_not_have_are_counted_and_owe_nothing(world, org, client) -> None:
+    world.sync(client)
+    world.day = NEXT_DAY
+    world.score(OLD, spread(leads(MANY + 60)))
+    result = world.sync(client, allowed="sixty leads came")
+    assert (result.absent, result.refused, result.uncovered, result.problems) == (60, 0, 0, ())
+    [last] = [row for row in world.all(tables.SALESFORCE_SYNCS) if row["prediction_date"] == NEXT_DAY]
+    assert (last["absent"], last["owed"]) == (60, None)
+
+
+# --- one reading ---------------------------------------------------------------------------------------------------
+
+
+def test_a_few_pending_rows_are_delivered_and_more_are_owed(world, org, client) -> None:
+    org.faults.row("UNABLE_TO_LOCK_ROW", leads(2), times=9)
+    assert (world.sync(client).problems, owed(world)) == ((), None)
+    last = delivery.read(world.store).last
+    assert last is not None
+    assert (last.pending, last.owed) == (2, None)
+    org.faults.clear()
+    org.faults.row("UNABLE_TO_LOCK_ROW", leads(3), times=9)
+    move(world)
+    world.sync(client)
+    assert str(owed(world)).startswith("3 of 200 leads are pending, limit 1.0%: 3 UNABLE_TO_LOCK_ROW")
+
+
+def test_a_job_that_failed_is_owed_while_rows_are_pending(world, org, client) -> None:
+    world.rules["retry_rounds"] = 0
+    org.faults.job("fail", rows=199, error="InternalServerError : again later")
+    world.sync(client)
+    assert "ended Failed: InternalServerError" in str(owed(world))
+
+
+def test_a_day_without_a_sync_is_owed(world) -> None:
+    assert owed(world) == "no sync of the day has ended"
+
+
+# --- polls and other integrations ----------------------------------------------------------------------------------
+
+
+def test_a_poll_that_is_refused_once_does_not_cost_the_job(world, org, client) -> None:
+    org.faults.request("refused", on="poll", times=4)
+    result = world.sync(client)
+    assert (result.problems, org.requests["create"], org.requests["abort"]) == ((), 1, 0)
+
+
+def test_a_poll_that_is_always_refused_ends_the_run_and_leaves_the_job_to_the_next(world, org, client) -> None:
+    org.faults.request("refused", on="poll", times=99)
+    with pytest.raises(SalesforceSetupError, match="INSUFFICIENT_ACCESS"):
+        world.sync(client)
+    assert org.requests["poll"] == 5
+    org.faults.clear()
+    assert world.sync(client).problems == ()
+    assert org.requests["create"] == 1
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
+def test_open_jobs_of_another_integration_of_our_user_are_never_aborted(world, org, client, kind) -> None:
+    theirs = [client.create_job() for _ in range(3)]
+    org.faults.request(kind, on="create")
+    assert world.sync(client).problems == ()
+    states = {str(job["id"]): job["state"] for job in org.jobs()}
+    assert [states[job] for job in theirs] == ["Open"] * 3
+
+
+def test_a_create_that_is_refused_leaves_nothing_unsettled(world, org, client) -> None:
+    org.faults.request("refused", on="create")
+    with pytest.raises(SalesforceError, match="INSUFFICIENT_ACCESS"):
+        world.sync(client)
+    [job] = world.all(tables.SALESFORCE_JOBS)
+    assert (job["settled_at"] is not None, job["org_state"]) == (True, "NotCreated")
+    assert world.sync(client).problems == ()
+
+
+# --- the first sync into fields that hold values, and previews -----------------------------------------------------
+
+
+def by_hand(world: CrmWorld, moved: int) -> list[SeedLead]:
+    """Leads filled by hand: as today's scores, but `moved` of them with a flipped flag."""
+    found = []
+    for at, (one, row) in enumerate(world.expected(OLD).items()):
+        flipped = {"V4_Deprioritize__c": not row["V4_Deprioritize__c"]} if at < moved else {}
+        found.append(SeedLead(one, row | {"V4_Model_Version__c": "V4"} | flipped))
+    return found
+
+
+@pytest.mark.parametrize(("moved", "held"), [(30, False), (50, True)])
+def test_a_first_sync_into_filled_fields_is_held_like_any_other_and_the_preview_says_so(
+    world, tmp_path, moved, held
+) -> None:
+    with org_of(tmp_path / "filled", by_hand(world, moved)) as (org, client):
+        crm = CRM("local", client, world.home / "salesforce", world.timer.wait, client.identity().org_id)
+        shown = preview(world.store, world.rollout, world.clock, crm, OLD, DAY)
+        assert (shown.held is not None, shown.plan.moved, shown.plan.comparable) == (held, moved, MANY)
+        assert org.requests["create"] == 0
+        if held:
+            with pytest.raises(SyncHeldError, match="Nothing was sent"):
+                world.sync(client)
+            assert org.updates() == {}
+        result = world.sync(client, allowed="a person has seen the numbers" if held else None)
+        assert result.plan.counts == shown.plan.counts
+        assert set(org.updates()) == set(shown.plan.rows["lead_id"].to_pylist())
+        assert carried(org) == world.expected(OLD)
+
+
+def test_a_preview_never_shows_what_another_org_confirmed(world, org, client, tmp_path) -> None:
+    world.sync(client)
+    with org_of(tmp_path / "other", list(leads(MANY))) as (other, stranger):
+        for row in (state := world.all(tables.SALESFORCE_STATE)):
+            row["org_id"] = "00D000000000000EAA"
+        world.put(tables.SALESFORCE_STATE, state)
+        crm = CRM("local", stranger, world.home / "salesforce", world.timer.wait, stranger.identity().org_id)
+        shown = preview(world.store, world.rollout, world.clock, crm, OLD, DAY)
+        assert (shown.plan.unchanged, shown.counts["to_send"]) == (0, MANY)
+        assert "no sync has run there yet" in shown.compared_with
+        assert other.requests["create"] == 0
