@@ -3,13 +3,18 @@
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext, redirect_stderr
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 
+from v4_assets.evaluation import week_verdicts
 from v4_assets.operations import actions
+from v4_assets.production.decide import decide
 from v4_assets.production.decision import TOP_DECILE_CONVERSION, Action, Gate
+from v4_assets.production.gates import history_of
+from v4_assets.resources import store
 from v4_assets.sample import stories
-from v4_assets.sample.story_home import LOOK_AT, Morning, Stage, must
+from v4_assets.sample.story_home import LOOK_AT, Morning, Stage, StoryError, must
 from v4_assets.sample.story_texts import chapter, entry, figures, in_short, more, troubles
 from v4_assets.sample.world import World, build
 
@@ -109,12 +114,28 @@ def _is_alerted(morning: Morning) -> bool:
 
 
 def _by_the_letter(stage: Stage, say: Say) -> None:
-    """The decision of the same sensor on the same evidence by the guide's letter. Reads only."""
+    """The decision by the same rules on the same evidence by the guide's letter. Reads only.
+
+    A judged day keeps the policy it was judged by, so the evidence is judged again.
+    """
     rollout, day = stage.settings.rollout, stories.MARKET_MONDAY
     rule = rollout.policy.rollback.model_copy(update={"on_champion_also_failing": "rollback"})
     policy = rollout.policy.model_copy(update={"rollback": rule})
-    changed = stage.at(day, LOOK_AT).model_copy(update={"rollout": rollout.model_copy(update={"policy": policy})})
-    decision = actions.status(changed).decision
+    state = actions.status(stage.at(day, LOOK_AT)).state
+    if state is None:
+        raise StoryError(f"{day} has no state to decide on")
+    warehouse = store(stage.settings)
+    history = history_of(
+        warehouse.comparisons(stories.MARKET_PROMOTION, day),
+        candidate=rollout.candidate,
+        baseline=rollout.baseline,
+        policy=policy,
+        evaluation=rollout.evaluation,
+        covered=week_verdicts.covered(warehouse, rollout, warehouse.events(), day),
+    )
+    again = {gate.name: gate for gate in history[day].gates}
+    gates = tuple(again.get(gate.name, gate) for gate in state.gates)
+    decision = decide(replace(state, gates=gates, history=history, policy=policy))
     must(decision.action is Action.ROLLBACK, f"by the guide's letter {day} would not roll back: {decision.reason}")
     say(
         more(f"By the guide's letter {rollout.baseline} would be live again today, whose top tenth converts even less.")

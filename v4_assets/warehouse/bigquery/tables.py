@@ -114,9 +114,10 @@ def view_ddl(view: View) -> str:
 
 
 def options(description: str | None, labels: Mapping[str, str] = LABELS) -> str:
-    """OPTIONS of a CREATE: description and labels."""
+    """OPTIONS of a CREATE: labels, and the description where there is one."""
     pairs = ", ".join(f"({_quoted(key)}, {_quoted(value)})" for key, value in labels.items())
-    return f"OPTIONS (description = {_quoted(description or '')}, labels = [{pairs}])"
+    described = f"description = {_quoted(description)}, " if description else ""
+    return f"OPTIONS ({described}labels = [{pairs}])"
 
 
 def _column(column: Column) -> str:
