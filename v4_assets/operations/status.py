@@ -10,6 +10,7 @@ import dagster as dg
 from v4_assets import tables
 from v4_assets.config.environment import Settings
 from v4_assets.errors import TableMissingError
+from v4_assets.evaluation.week_verdicts import live_on
 from v4_assets.names import PROCESS_TAG
 from v4_assets.operations.instance import read_instance
 from v4_assets.production.decision import ROLLBACK_GATES, Gate, Phase, Verdict
@@ -101,12 +102,18 @@ def _of_today(
 
 
 def _failing(store: Store, found: Status) -> Iterator[dict[str, str]]:
-    """The rollback gates that the live version fails today, in whatever phase."""
+    """The rollback gates that the live version fails today, in whatever phase.
+
+    On the day of a switch they judged the version that was live before it.
+    """
+    rollout = found.rollout
+    if rollout.live != live_on(store.events(), rollout)(rollout.today):
+        return
     do = {Phase.WATCH: "`v4 lift`; `v4 rollback --reason …` does not wait for the close of the week"}
     for gate in _gates(store, found):
         if gate.name in ROLLBACK_GATES and gate.verdict is Verdict.FAIL:
-            what = f"{found.rollout.live} is live and fails {gate.name}: {gate.reason}"
-            yield {"what": what, "do": do.get(found.rollout.phase, "`v4 lift`, `v4 lift --weeks`")}
+            what = f"{rollout.live} is live and fails {gate.name}: {gate.reason}"
+            yield {"what": what, "do": do.get(rollout.phase, "`v4 lift`, `v4 lift --weeks`")}
 
 
 def _gates(store: Store, found: Status) -> tuple[Gate, ...]:

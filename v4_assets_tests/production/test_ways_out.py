@@ -344,3 +344,12 @@ def test_the_status_exits_with_1_while_the_live_version_fails_a_rollback_gate_in
     live = {"seventh": OLD, "watched": NEW}[name]
     assert result.exit_code == 1
     assert f"To do      {live} is live and fails top_decile_lift: {live}'s top-decile lift is 1.20" in result.output
+
+
+def test_on_the_day_of_a_rollback_the_version_that_is_live_now_is_not_blamed_for_what_the_other_failed(tmp_path):
+    told = tell("watched", tmp_path / "home")
+    told.candidate = told.champion = FALLEN
+    assert told.run(replace_live="the outcomes were loaded again").success
+    assert f"{NEW} is live and fails top_decile_lift" in to_do(told)
+    assert actions.order(told.settings, "rollback", OLD, WHY).success
+    assert "is live and fails" not in to_do(told)
