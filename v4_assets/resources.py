@@ -66,10 +66,17 @@ def registry(settings: Settings) -> ModelRegistry:
 
 def crm(settings: Settings) -> CRM:
     """The org that receives the scores, or the folder of a dry run."""
+    return CRM(
+        settings.salesforce, salesforce(settings), settings.home / "salesforce", _wait(settings), org_id(settings)
+    )
+
+
+def _wait(settings: Settings) -> Wait:
+    """For the org: a short one for the stand-in, and one that leaves the warehouse file to others."""
     wait = QUICK if settings.salesforce == "local" else Wait()
     if settings.warehouse == "duckdb":
         wait = Wait(partial(_sleep_apart, settings.duckdb_file, wait.sleep), wait.monotonic)
-    return CRM(settings.salesforce, salesforce(settings), settings.home / "salesforce", wait, org_id(settings))
+    return wait
 
 
 def _sleep_apart(file: Path, sleep: Callable[[float], None], seconds: float) -> None:
@@ -95,7 +102,9 @@ def salesforce(settings: Settings, patience: "Patience | None" = None) -> Org | 
         return None
     # Importing the client takes a quarter of a second, which runs without an org need not spend.
     from v4_assets.salesforce.client.client import SalesforceClient  # noqa: PLC0415 # the same
+    from v4_assets.salesforce.client.http import Patience  # noqa: PLC0415 # the same
 
+    patience = patience or Patience(sleep=_wait(settings).sleep)
     if settings.salesforce_target is not None:
         return SalesforceClient(settings.salesforce_target, patience)
     from salesforce_stand_in import local_target  # noqa: PLC0415 # only needed without a real org

@@ -4,25 +4,31 @@ What a person overrides is shown, confirmed and recorded. The live version and t
 """
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
+import filelock
 import pytest
 from click.testing import CliRunner, Result
 
 from salesforce_stand_in import StandInOrg
+from v4_assets import resources
 from v4_assets.cli.main import cli
 from v4_assets.config.record_ids import is_record_id, to_18
-from v4_assets.errors import PolicyError
+from v4_assets.errors import PolicyError, SalesforceError
 from v4_assets.operations import actions, hold, operate
 from v4_assets.operations.status import status
 from v4_assets.production import archive as archive_asset
 from v4_assets.production import holds
 from v4_assets.production.orders import Kind
 from v4_assets.production.syncs import Delivery
+from v4_assets.resources import RELEASED_FROM_SECONDS
+from v4_assets.salesforce.client.http import Patience
+from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SEVENTH, SINCE, Story, tell
 
 WHY = "the phones are silent"
@@ -329,6 +335,25 @@ def test_an_org_with_another_version_than_the_live_one_is_named_at_any_hour_and_
         assert "Salesforce has not received v4.0.0's scores of 2026-01-11: it carries v4.1.0's scores" in to_do(told)
         assert "it carries v4.1.0's scores, which is not live" in v4(told, "status").output
         assert versions(org) == {NEW}
+
+
+def test_while_an_org_that_does_not_answer_is_asked_again_others_use_the_warehouse(tmp_path, monkeypatch):
+    with with_org("adopted", tmp_path / "home") as (told, org):
+        file, free = told.settings.duckdb_file, []
+
+        def asleep(seconds: float) -> None:
+            if seconds >= RELEASED_FROM_SECONDS / 50:
+                with filelock.FileLock(file.with_name(f"{file.name}.lock")).acquire(timeout=0):
+                    free.append(seconds)
+
+        org.faults.set(down=True)
+        crm, record = resources.crm(told.settings), resources.store(told.settings)
+        assert crm.org is not None
+        monkeypatch.setattr(time, "sleep", asleep)
+        with record.session(), pytest.raises(SalesforceError):
+            crm.org.identity()
+        assert len(free) == len(Patience().waits)
+        assert present(record.live()).version == OLD
 
 
 # --- failing gates -------------------------------------------------------------------------------------------------
