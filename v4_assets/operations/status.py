@@ -83,7 +83,7 @@ def _of_today(
     informative = [alerts.KINDS[kind] for kind in INFORMATIVE]
     current = alerts.of_status(instance, rollout, found)
     to_do = [{"what": one.text, "do": one.kind.do} for one in current if one.kind not in informative]
-    to_do += _failing(record, found)
+    to_do += _failing(settings, found)
     to_do += [
         {"what": f"Run {run['run_id']} of {run['job']}: {run['why']}", "do": run["do"]} for run in runs if run["do"]
     ]
@@ -101,16 +101,16 @@ def _of_today(
     }
 
 
-def _failing(store: Store, found: Status) -> Iterator[dict[str, str]]:
+def _failing(settings: Settings, found: Status) -> Iterator[dict[str, str]]:
     """The rollback gates that the live version fails today, in whatever phase.
 
     On the day of a switch they judged the version that was live before it.
     """
-    rollout = found.rollout
-    if rollout.live != live_on(store.events(), rollout)(rollout.today):
+    record, rollout = store(settings, reading=True), found.rollout
+    if rollout.live != live_on(record.events(), settings.rollout)(rollout.today):
         return
     do = {Phase.WATCH: "`v4 lift`; `v4 rollback --reason …` does not wait for the close of the week"}
-    for gate in _gates(store, found):
+    for gate in _gates(record, found):
         if gate.name in ROLLBACK_GATES and gate.verdict is Verdict.FAIL:
             what = f"{rollout.live} is live and fails {gate.name}: {gate.reason}"
             yield {"what": what, "do": do.get(rollout.phase, "`v4 lift`, `v4 lift --weeks`")}
