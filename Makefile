@@ -12,6 +12,8 @@ install = { [ -x $(BIN)/uv ] && $(BIN)/uv pip install --quiet --python $(1) --no
   || { echo "Without uv: pip takes about two minutes …"; $(1) -m pip install --quiet --disable-pip-version-check --no-deps $(2); }
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Where a shell forbids bytecode, every process compiles thousands of files again.
+unexport PYTHONDONTWRITEBYTECODE
 
 RUNTIME_TARGETS := demo dev bench models verify-models docs
 DEV_TARGETS := test test-all lint screenshots

@@ -1,6 +1,6 @@
 """The warehouse, registry and Salesforce org that the settings select."""
 
-from collections.abc import Callable
+import time
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -72,17 +72,16 @@ def crm(settings: Settings) -> CRM:
 
 
 def _wait(settings: Settings) -> Wait:
-    """For the org: a short one for the stand-in, and one that leaves the warehouse file to others."""
-    wait = QUICK if settings.salesforce == "local" else Wait()
-    if settings.warehouse == "duckdb":
-        wait = Wait(partial(_sleep_apart, settings.duckdb_file, wait.sleep), wait.monotonic)
-    return wait
+    """For the org: a short one for the stand-in, else one that leaves the warehouse file to others."""
+    if settings.salesforce == "local":
+        return QUICK
+    return Wait(partial(_sleep_apart, settings.duckdb_file)) if settings.warehouse == "duckdb" else Wait()
 
 
-def _sleep_apart(file: Path, sleep: Callable[[float], None], seconds: float) -> None:
+def _sleep_apart(file: Path, seconds: float) -> None:
     """Sleep while other processes may use the warehouse; a short pause is not worth opening the file again."""
     with released(file) if seconds >= RELEASED_FROM_SECONDS else nullcontext():
-        sleep(seconds)
+        time.sleep(seconds)
 
 
 def org_id(settings: Settings) -> str | None:

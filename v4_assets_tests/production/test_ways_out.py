@@ -15,7 +15,7 @@ import filelock
 import pytest
 from click.testing import CliRunner, Result
 
-from salesforce_stand_in import StandInOrg
+from salesforce_stand_in import StandInOrg, local_target
 from v4_assets import resources
 from v4_assets.cli.main import cli
 from v4_assets.config.record_ids import is_record_id, to_18
@@ -346,7 +346,9 @@ def test_while_an_org_that_does_not_answer_is_asked_again_others_use_the_warehou
                     free.append(seconds)
 
         org.faults.set(down=True)
-        crm, record = resources.crm(told.settings), resources.store(told.settings)
+        real = {"salesforce": "salesforce", "salesforce_target": local_target(told.home / "org")}
+        settings = told.settings.model_copy(update=real)
+        crm, record = resources.crm(settings), resources.store(settings)
         assert crm.org is not None
         monkeypatch.setattr(time, "sleep", asleep)
         with record.session(), pytest.raises(SalesforceError):
