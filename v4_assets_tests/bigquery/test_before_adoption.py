@@ -25,7 +25,9 @@ from v4_assets_tests.models.test_add_version import block
 
 pytestmark = pytest.mark.extended
 DAY = date(2026, 1, 11)
-WORLD = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 10, 1), through=date(2026, 1, 18))
+MATURED = (date(2025, 11, 26), date(2025, 11, 29))
+"""Two days that score leads of a week whose outcomes are known."""
+WORLD = WorldSpec(scale=0.002, leads_per_week=40, seed=5, first_contact=date(2025, 10, 1), through=date(2026, 1, 18))
 NAMES = ("SavvyGTMData", "FinTrx_data_CA", "ml_features")
 
 
@@ -57,12 +59,17 @@ def lived(folder: Path, names: dict[str, str], env: dict[str, str]) -> Settings:
     places = {"V4_HOME": str(folder), "V4_MODELS": str(models), "V4_ROLLOUT": str(folder / "rollout.yaml")}
     settings = load({**places, "V4_NOW": f"{DAY + timedelta(days=1)}T06:30", **env})
     checks = settings.rollout.checks.model_copy(update={"unscored_share": 0.9})
-    settings = settings.model_copy(update={"rollout": settings.rollout.model_copy(update={"checks": checks})})
+    evaluation = settings.rollout.evaluation.model_copy(update={"min_days": 7, "max_days": 7})
+    rollout = settings.rollout.model_copy(update={"checks": checks, "evaluation": evaluation})
+    settings = settings.model_copy(update={"rollout": rollout})
     fill(warehouse(settings), settings.rollout.catalogue, build(WORLD))
     operate.init(settings, adopting=False)
-    outcome = operate.run_day(settings, DAY)
-    failures = [one for one in outcome.checks_failed if one.severity == "ERROR"]
-    assert (outcome.success, outcome.errors, failures) == (True, (), [])
+    for day in (*MATURED, DAY):
+        outcome = operate.run_day(settings, day)
+        failures = [one for one in outcome.checks_failed if one.severity == "ERROR"]
+        assert (outcome.success, outcome.errors, failures) == (True, (), [])
+    [(_, _, evaluated)] = operate.evaluate(settings, [DAY + timedelta(days=1)])
+    assert evaluated.errors == ()
     return settings
 
 
@@ -104,14 +111,37 @@ def test_what_is_made_before_adoption_is_the_same_on_both_engines(duckdb, bigque
 
 def test_nothing_is_live_and_the_scores_of_both_leave_out_the_same_leads(bigquery):
     assert store(bigquery).production() is None
-    features = rows(bigquery, "features_v41").to_pylist()
-    beyond = {row["lead_id"] for row in features if row["days_since_last_move"] > 9998}
+    features = {(row["lead_id"], row["prediction_date"]): row for row in rows(bigquery, "features_v41").to_pylist()}
+    beyond = {one for one, row in features.items() if row["days_since_last_move"] > 9998}
     assert 0 < len(beyond) < len(features)
     for key in ("daily_scores_v40", "daily_scores_v41"):
-        scored = set(rows(bigquery, key)["lead_id"].to_pylist())
-        assert scored == {row["lead_id"] for row in features} - beyond
+        scored = {(row["lead_id"], row["prediction_date"]) for row in rows(bigquery, key).to_pylist()}
+        assert scored == features.keys() - beyond
 
 
 def test_the_version_s_own_column_is_read_from_its_source(bigquery):
     assert {"18-34", "65+", None} <= set(rows(bigquery, tables.CONTACTS)["AGE_RANGE"].to_pylist())
     assert len(set(rows(bigquery, "features_v42")["age_bucket_encoded"].to_pylist())) > 2
+
+
+def test_leads_without_a_score_are_counted_as_uncovered_the_same_on_both_engines(duckdb, bigquery):
+    counted = []
+    for settings in (duckdb, bigquery):
+        evidence = [row for row in rows(settings, tables.LIFT_COMPARISON).to_pylist() if row["question"] == "promotion"]
+        counted.append({row["version"]: (row["cohort_to"], row["leads"], row["uncovered"]) for row in evidence})
+    assert counted[0] == counted[1]
+    timely = {
+        row["lead_id"]
+        for row in rows(bigquery, tables.SCORED_LEADS).to_pylist()
+        if MATURED[1] - timedelta(days=6) <= row["contacted_on"] <= MATURED[1]
+        and 1 <= (row["prediction_date"] - row["contacted_on"]).days <= 3
+    }
+    scored = timely & {
+        row["lead_id"] for row in rows(bigquery, "daily_scores_v41").to_pylist() if row["prediction_date"] in MATURED
+    }
+    assert 0 < len(scored) < len(timely)
+    for cohort_to, leads, uncovered in counted[1].values():
+        assert cohort_to == MATURED[1]
+        assert 0 < leads <= len(scored)
+        assert uncovered >= len(timely - scored)
+    assert set(counted[1]) == {"v4.0.0", "v4.1.0"}
