@@ -632,6 +632,15 @@ def test_a_booster_without_one_score_is_refused(home, more, said):
     assert_refused(Case(home, trained(coded(rows), 5, **more), rows).register("--confirm", "unusual"), said)
 
 
+@pytest.mark.parametrize("strategy", ["one_output_per_tree", "multi_output_tree"])
+def test_a_booster_of_two_targets_is_refused(home, strategy):
+    rows = table()
+    both = np.column_stack([labels(coded(rows)), 1 - labels(coded(rows))])
+    data = xgb.DMatrix(coded(rows), both, feature_names=list(FIRM_ORDER))
+    booster = xgb.train({**PARAMETERS, "tree_method": "hist", "multi_strategy": strategy}, data, 5)
+    assert_refused(Case(home, booster, rows).register("--confirm", "unusual"), "gives 2 scores per lead")
+
+
 # --- a draft
 
 
