@@ -6,25 +6,37 @@ from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
+import pytest
+
 from salesforce_stand_in import StandInOrg
 from v4_assets.config.record_ids import is_record_id, to_18
+from v4_assets.operations import operate
 from v4_assets.operations.status import status
 from v4_assets.operations.status_text import as_text
-from v4_assets_tests.fixtures.stories import BEFORE, GOOD, NEW, OLD, Story, tell
+from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SINCE, Story, tell
 
 VALIDATION = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
 MAINTENANCE = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
+SWITCHES = pytest.mark.parametrize(
+    ("name", "switch", "version"), [("seventh", "promotion", NEW), ("watched", "rollback", OLD)], ids=["up", "back"]
+)
 
 
 @contextmanager
 def stage(name: str, tmp_path) -> Iterator[tuple[Story, StandInOrg, list[str]]]:
-    """A prepared home with an org that has every lead; a promotion is due where the home is `seventh`."""
+    """A prepared home with an org that has every lead; a promotion is due where the home is `seventh`, a rollback where
+    it is `watched`."""
     told = tell(name, tmp_path / "home", V4_SALESFORCE="local")
     for day in BEFORE if name == "seventh" else ():
         told.write(day, GOOD, retrospective=True)
+    for day in SINCE[1:] if name == "watched" else ():
+        told.write(day, FALLEN)
     rows = told.read("SELECT DISTINCT Id FROM `SavvyGTMData`.`Lead`")  # those of later days, too
     leads = sorted({to_18(row["Id"]) for row in rows if is_record_id(row["Id"] or "")})
     with StandInOrg(told.home / "org", leads) as org:
+        if name == "watched":
+            assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+            assert versions(org) == {NEW}
         yield told, org, leads
 
 
@@ -52,44 +64,50 @@ def carried(org: StandInOrg, leads: Any) -> dict[str, tuple[int, bool]]:
     }
 
 
-def test_a_promotion_with_one_refused_lead_is_delivered(tmp_path) -> None:
-    with stage("seventh", tmp_path) as (told, org, _):
-        [one, *rest] = scored(told, NEW)
+@SWITCHES
+def test_a_switch_with_one_refused_lead_is_delivered(tmp_path, name, switch, version) -> None:
+    with stage(name, tmp_path) as (told, org, _):
+        [one, *rest] = scored(told, version)
         org.faults.row(VALIDATION, [one], times=99)
         [outcome] = told.tick().outcomes
         assert outcome.success, outcome.errors
-        assert told.happened[-1] == "promotion_completed"
-        assert (shown(told)["today_done"], shown(told)["owed"], versions(org)) == (True, None, {NEW})
-        assert carried(org, rest) == {lead: scored(told, NEW)[lead] for lead in rest}
+        assert told.happened[-1] == f"{switch}_completed"
+        assert (shown(told)["today_done"], shown(told)["owed"]) == (True, None)
+        assert {org.rows()[lead]["V4_Model_Version__c"] for lead in rest} == {version}
+        assert carried(org, rest) == {lead: scored(told, version)[lead] for lead in rest}
         assert "1 quarantined" in as_text(status(told.settings))
 
 
-def test_a_promotion_with_a_hundred_leads_refused_for_one_reason_is_owed_until_the_rule_is_off(tmp_path) -> None:
-    with stage("seventh", tmp_path) as (told, org, _):
-        assert len(scored(told, NEW)) >= 100
-        org.faults.row(VALIDATION, sorted(scored(told, NEW))[:100], times=1)
+@SWITCHES
+def test_a_switch_with_a_hundred_leads_refused_for_one_reason_is_owed_until_the_rule_is_off(
+    tmp_path, name, switch, version
+) -> None:
+    with stage(name, tmp_path) as (told, org, _):
+        assert len(scored(told, version)) >= 100
+        org.faults.row(VALIDATION, sorted(scored(told, version))[:100], times=1)
         [outcome] = told.tick().outcomes
         assert not outcome.success
-        assert (told.happened[-1], told.live) == ("promotion_started", NEW)
+        assert (told.happened[-1], told.live) == (f"{switch}_started", version)
         assert f"100 rows were refused for a reason that is not about the leads: {VALIDATION}" in shown(told)["owed"]
         [again] = told.tick().outcomes  # the rule was on for an hour
         assert again.success, again.errors
-        assert (told.happened[-1], shown(told)["owed"]) == ("promotion_completed", None)
-        assert carried(org, scored(told, NEW)) == scored(told, NEW)
+        assert (told.happened[-1], shown(told)["owed"]) == (f"{switch}_completed", None)
+        assert carried(org, scored(told, version)) == scored(told, version)
 
 
-def test_a_promotion_during_an_hour_of_maintenance_is_owed_and_then_delivered(tmp_path) -> None:
-    with stage("seventh", tmp_path) as (told, org, _):
+@SWITCHES
+def test_a_switch_during_an_hour_of_maintenance_is_owed_and_then_delivered(tmp_path, name, switch, version) -> None:
+    with stage(name, tmp_path) as (told, org, _):
         org.faults.set(maintenance=True)
         [outcome] = told.tick().outcomes
         assert not outcome.success
-        assert told.happened[-1] == "promotion_started"
+        assert told.happened[-1] == f"{switch}_started"
         assert MAINTENANCE in shown(told)["owed"]
         assert "today's scores are not delivered" in as_text(status(told.settings))
         org.faults.clear()
         [again] = told.tick().outcomes
         assert again.success, again.errors
-        assert (told.happened[-1], shown(told)["today_done"], versions(org)) == ("promotion_completed", True, {NEW})
+        assert (told.happened[-1], shown(told)["today_done"], versions(org)) == (f"{switch}_completed", True, {version})
 
 
 def test_a_warehouse_restored_from_before_a_rollback_is_noticed_and_the_org_repaired(tmp_path) -> None:
