@@ -44,10 +44,10 @@ lint: $(DEV_READY)  ## format, lint, types, who imports whom, definitions
 bench: $(READY)  ## the benchmark of docs/benchmarks.md
 	@$(BIN)/python -m benchmarks
 
-models: $(READY)  ## train the shipped models again; about two minutes
+models: $(READY)  ## train the shipped models again, to other bytes; about two minutes
 	@$(BIN)/python -m v4_assets.sample.shipped
 
-verify-models: $(READY)  ## the shipped models are what training gives, bit for bit
+verify-models: $(READY)  ## a new training has the shipped models' figures
 	@$(BIN)/python -m v4_assets.sample.shipped --verify
 
 docs: $(READY)  ## docs/configuration.md from the settings

@@ -110,7 +110,7 @@ def test_a_switch_during_an_hour_of_maintenance_is_owed_and_then_delivered(tmp_p
         assert (told.happened[-1], shown(told)["today_done"], versions(org)) == (f"{switch}_completed", True, {version})
 
 
-def test_a_warehouse_restored_from_before_a_rollback_is_noticed_and_the_org_repaired(tmp_path) -> None:
+def test_a_warehouse_restored_from_two_days_ago_is_noticed_and_the_org_repaired(tmp_path) -> None:
     with stage("promoted", tmp_path) as (told, org, _):
         told.goes_on(date(2026, 1, 12))
         assert told.run().success
