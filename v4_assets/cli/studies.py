@@ -176,7 +176,7 @@ def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Seq
     with record.session():
         events = record.events()
         recorded = record.comparisons(first, last)
-        warning = booked_calls.read_warning(record, rollout, events, last)
+        alarms = booked_calls.alarms(record, rollout, events, last)
     if not events or not recorded:
         raise PolicyError(
             f"No evidence is recorded from {first} to {last}. `v4 run` records it every day, `v4 backfill --evaluate` "
@@ -185,8 +185,8 @@ def _replayed(rollout: Rollout, other: Rollout, first: date, last: date) -> "Seq
     happened: dict[date, list[str]] = {}
     for event in events:
         happened.setdefault(event.day, []).append(event.event)
-    if warning and warning.alarm:
-        happened.setdefault(warning.alarm.day, []).append(f"early warning: {warning.sentence(rollout.candidate)}")
+    for raised_on, warning in alarms:
+        happened.setdefault(raised_on, []).append(f"early warning: {warning.sentence(rollout.candidate)}")
     return replaying.replay(
         recorded,
         other.policy,

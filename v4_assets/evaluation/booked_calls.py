@@ -17,6 +17,7 @@ from v4_assets.evaluation.early_warning import REFERENCE_DAYS
 from v4_assets.evaluation.read import Evaluator
 from v4_assets.evaluation.watch_basis import MEASURED_DAYS, Basis, bases, calls_among, first_scores, watched_since
 from v4_assets.partitions import write_partition
+from v4_assets.production import events as deployments
 from v4_assets.production.events import Event
 from v4_assets.production.weeks import can_close, last_day
 from v4_assets.store import Store
@@ -161,6 +162,21 @@ def read_warning(store: Store, rollout: Rollout, events: Sequence[Event], day: d
     weeks = rollout.policy.weeks
     ends = {row["prediction_date"]: last_day(row["prediction_date"], weeks) for row in rows}
     return votes.course(rows, threshold=basis.threshold, since=since, ends=ends, today=day)
+
+
+def alarms(store: Store, rollout: Rollout, events: Sequence[Event], day: date) -> list[tuple[date, votes.Warning]]:
+    """Every alarm raised up to `day`, oldest first: the close that raised it, and the warning as it stood when it was
+    acknowledged or its watch ended.
+    """
+    known = [event for event in events if event.day <= day]
+    ends = [
+        (known[:place], event.day)
+        for place, event in enumerate(known)
+        if event.event == "acknowledged" or event.event in deployments.SWITCHES
+    ]
+    stood = [read_warning(store, rollout, before, until) for before, until in [*ends, (known, day)]]
+    raised = {(one.alarm.day, one.since): one for one in stood if one and one.alarm}
+    return [(raised_on, one) for (raised_on, _), one in sorted(raised.items(), key=lambda one: one[0])]
 
 
 def _counted(store: Store, day: date) -> list[dict[str, Any]]:
