@@ -8,6 +8,12 @@ from pathlib import Path
 from uuid import uuid4
 
 
+def own_folder(path: Path) -> Path:
+    """A folder, made for its owner alone where there is none; one that is there keeps its permissions."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
 def private_folder(path: Path) -> Path:
     """A folder that its owner alone may enter: for files about persons. Returns `path`."""
     path.mkdir(parents=True, exist_ok=True)

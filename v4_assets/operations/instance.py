@@ -8,6 +8,7 @@ from typing import cast
 
 import dagster as dg
 
+from v4_assets.atomic import own_folder
 from v4_assets.config.environment import Settings
 from v4_assets.dagster_reading import ReadInstance, names_a_storage
 from v4_assets.errors import SettingsError
@@ -40,6 +41,7 @@ def read_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 def _made(settings: Settings) -> Path:
     """The folder of the instance, with its dagster.yaml."""
+    own_folder(settings.home)
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     config = settings.dagster_home / "dagster.yaml"
     if not config.exists():

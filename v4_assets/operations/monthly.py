@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from v4_assets import tables
-from v4_assets.atomic import atomic_write
+from v4_assets.atomic import atomic_write, private_folder
 from v4_assets.clock import cutoff
 from v4_assets.config.environment import Settings
 from v4_assets.errors import ConcurrentWriteError, PolicyError, V4Error
@@ -155,8 +155,7 @@ def give_out(settings: Settings, month: date, path: Path | None = None, *, again
                 f"The list of {key_of(month)} is empty: every advisor is left out. See `v4 prospects preview`."
             )
         content = as_csv(rows).encode()
-        target = path or settings.home / "prospects" / f"{key_of(month)}-{rows[0]['edition']}.csv"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = path or private_folder(settings.home / "prospects") / f"{key_of(month)}-{rows[0]['edition']}.csv"
         atomic_write(target, content)
         wanted = Given(
             prediction_date=month,

@@ -1,10 +1,12 @@
 """Rewriting the embedded file: DuckDB gives the space of deleted rows to new rows, never back to the disk."""
 
+import shutil
 from contextlib import closing
 from pathlib import Path
 
 import duckdb
 
+from v4_assets.atomic import private_folder
 from v4_assets.errors import WarehouseError
 from v4_assets.warehouse.duckdb.file import exclusive
 
@@ -22,9 +24,10 @@ def compact(path: Path, lock_seconds: float, memory_limit: str) -> None:
 
     Raises WarehouseBusyError, and WarehouseError, changing nothing, when the copy does not hold the same.
     """
-    beside = path.with_name(f"{path.name}.compact")
-    beside.unlink(missing_ok=True)
+    folder = path.with_name(f"{path.name}.compact")
     with exclusive(path, lock_seconds, memory_limit):
+        shutil.rmtree(folder, ignore_errors=True)
+        beside = private_folder(folder) / path.name
         try:
             with closing(duckdb.connect(config={"memory_limit": memory_limit})) as connection:
                 connection.execute(f"ATTACH '{_quoted(path)}' AS old (READ_ONLY)")
@@ -37,7 +40,7 @@ def compact(path: Path, lock_seconds: float, memory_limit: str) -> None:
             beside.chmod(path.stat().st_mode)
             beside.replace(path)
         finally:
-            beside.unlink(missing_ok=True)
+            shutil.rmtree(folder)
 
 
 def _content(connection: duckdb.DuckDBPyConnection, name: str) -> list[tuple[str, str, str, int]]:

@@ -19,6 +19,7 @@ import duckdb
 import filelock
 import pyarrow as pa
 
+from v4_assets.atomic import own_folder
 from v4_assets.errors import DAMAGED, TableMissingError, WarehouseBusyError, WarehouseError
 from v4_assets.warehouse.duckdb.errors import first_line
 
@@ -159,7 +160,7 @@ class Feed(Iterator[pa.RecordBatch]):
 
 
 def _acquire(path: Path, seconds: float) -> filelock.BaseFileLock:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    own_folder(path.parent)  # DuckDB makes its log beside the file anew, and readable, whenever it writes
     holder = path.with_name(path.name + ".holder")
     lock = filelock.FileLock(path.with_name(path.name + ".lock"))
     try:
