@@ -9,6 +9,7 @@ import dagster as dg
 
 from v4_assets import tables
 from v4_assets.config.environment import Settings
+from v4_assets.config.rollout import Rollout
 from v4_assets.errors import TableMissingError
 from v4_assets.evaluation.week_verdicts import live_on
 from v4_assets.names import PROCESS_TAG
@@ -83,7 +84,7 @@ def _of_today(
     informative = [alerts.KINDS[kind] for kind in INFORMATIVE]
     current = alerts.of_status(instance, rollout, found)
     to_do = [{"what": one.text, "do": one.kind.do} for one in current if one.kind not in informative]
-    to_do += _failing(settings, found)
+    to_do += _failing(record, rollout, found)
     to_do += [
         {"what": f"Run {run['run_id']} of {run['job']}: {run['why']}", "do": run["do"]} for run in runs if run["do"]
     ]
@@ -101,19 +102,19 @@ def _of_today(
     }
 
 
-def _failing(settings: Settings, found: Status) -> Iterator[dict[str, str]]:
+def _failing(store: Store, rollout: Rollout, found: Status) -> Iterator[dict[str, str]]:
     """The rollback gates that the live version fails today, in whatever phase.
 
     On the day of a switch they judged the version that was live before it.
     """
-    record, rollout = store(settings, reading=True), found.rollout
-    if rollout.live != live_on(record.events(), settings.rollout)(rollout.today):
+    now = found.rollout
+    if now.live != live_on(found.events, rollout)(now.today):
         return
     do = {Phase.WATCH: "`v4 lift`; `v4 rollback --reason …` does not wait for the close of the week"}
-    for gate in _gates(record, found):
+    for gate in _gates(store, found):
         if gate.name in ROLLBACK_GATES and gate.verdict is Verdict.FAIL:
-            what = f"{rollout.live} is live and fails {gate.name}: {gate.reason}"
-            yield {"what": what, "do": do.get(rollout.phase, "`v4 lift`, `v4 lift --weeks`")}
+            what = f"{now.live} is live and fails {gate.name}: {gate.reason}"
+            yield {"what": what, "do": do.get(now.phase, "`v4 lift`, `v4 lift --weeks`")}
 
 
 def _gates(store: Store, found: Status) -> tuple[Gate, ...]:

@@ -36,67 +36,67 @@ def walk(tmp_path) -> Walking:
     return lambda **market: Walk(tmp_path / "home", Market(**market))
 
 
-def counted(told: Walk) -> dict[str, dict]:
+def counted(walked: Walk) -> dict[str, dict]:
     """Every counted call by its lead."""
-    rows = told.story.read("SELECT * FROM `ml_features`.`v4_early_warning_votes`")
+    rows = walked.story.read("SELECT * FROM `ml_features`.`v4_early_warning_votes`")
     assert len(rows) == len({row["lead_id"] for row in rows})
     return {row["lead_id"]: row for row in rows}
 
 
-def v4(told: Walk, *arguments: str) -> Result:
+def v4(walked: Walk, *arguments: str) -> Result:
     with patch.object(operate, "operator", lambda: "ada (v4)"):
-        return CliRunner().invoke(cli, arguments, env=told.story.environment, prog_name="v4")
+        return CliRunner().invoke(cli, arguments, env=walked.story.environment, prog_name="v4")
 
 
 # --- who votes
 
 
 def test_only_an_advisors_first_call_1_to_43_days_after_contact_on_a_live_first_score_of_the_watch_votes(walk):
-    told = walk(**QUIET)
-    told.planted(TUESDAY + timedelta(days=1)).crds[6] = told.planted(TUESDAY).crds[6]
+    walked = walk(**QUIET)
+    walked.planted(TUESDAY + timedelta(days=1)).crds[6] = walked.planted(TUESDAY).crds[6]
     wanted = {
-        told.calls(TUESDAY, 0, TUESDAY): votes.SAME_DAY,
-        told.calls(TUESDAY, 1, date(2026, 1, 16)): votes.UNSCORED,
-        told.calls(TUESDAY, 2, date(2026, 1, 14)): votes.BEFORE_SCORE,
-        told.calls(TUESDAY, 3, TUESDAY + timedelta(days=44)): votes.LATE,
-        told.calls(date(2026, 1, 3), 4, date(2026, 1, 20)): votes.EARLIER,
-        told.calls(date(2026, 1, 10), 4, date(2026, 1, 20)): votes.EARLIER,
-        told.calls(TUESDAY, 5, date(2026, 1, 20)): votes.AFTERWARDS,
-        told.calls(TUESDAY + timedelta(days=1), 6, date(2026, 1, 21)): votes.SAME_ADVISOR,
-        told.calls(TUESDAY, 6, date(2026, 1, 20)): None,
-        told.calls(date(2026, 1, 11), 7, date(2026, 1, 12)): None,
-        told.calls(TUESDAY, 8, TUESDAY + timedelta(days=43)): None,
+        walked.calls(TUESDAY, 0, TUESDAY): votes.SAME_DAY,
+        walked.calls(TUESDAY, 1, date(2026, 1, 16)): votes.UNSCORED,
+        walked.calls(TUESDAY, 2, date(2026, 1, 14)): votes.BEFORE_SCORE,
+        walked.calls(TUESDAY, 3, TUESDAY + timedelta(days=44)): votes.LATE,
+        walked.calls(date(2026, 1, 3), 4, date(2026, 1, 20)): votes.EARLIER,
+        walked.calls(date(2026, 1, 10), 4, date(2026, 1, 20)): votes.EARLIER,
+        walked.calls(TUESDAY, 5, date(2026, 1, 20)): votes.AFTERWARDS,
+        walked.calls(TUESDAY + timedelta(days=1), 6, date(2026, 1, 21)): votes.SAME_ADVISOR,
+        walked.calls(TUESDAY, 6, date(2026, 1, 20)): None,
+        walked.calls(date(2026, 1, 11), 7, date(2026, 1, 12)): None,
+        walked.calls(TUESDAY, 8, TUESDAY + timedelta(days=43)): None,
     }
-    unscored, later, afterwards = (told.planted(TUESDAY).ids[place] for place in (1, 2, 5))
-    told.to(CLOSES[5])
-    told.story.change(f"DELETE FROM ml_features.v4_daily_scores_v41 WHERE lead_id = '{unscored}'")
+    unscored, later, afterwards = (walked.planted(TUESDAY).ids[place] for place in (1, 2, 5))
+    walked.to(CLOSES[5])
+    walked.story.change(f"DELETE FROM ml_features.v4_daily_scores_v41 WHERE lead_id = '{unscored}'")
     for table in ("v4_scored_leads", "v4_daily_scores", "v4_daily_scores_v41"):
-        told.story.change(
+        walked.story.change(
             f"UPDATE ml_features.{table} SET prediction_date = prediction_date + 2 WHERE lead_id = '{later}'"
         )
-    told.story.change(f"UPDATE ml_features.v4_daily_scores SET retrospective = true WHERE lead_id = '{afterwards}'")
-    told.run(CLOSES[5])
-    rows = counted(told)
+    walked.story.change(f"UPDATE ml_features.v4_daily_scores SET retrospective = true WHERE lead_id = '{afterwards}'")
+    walked.run(CLOSES[5])
+    rows = counted(walked)
     assert {lead: row["excluded"] for lead, row in rows.items()} == wanted
     assert all((row["vote"] is None) == (row["excluded"] is not None) for row in rows.values())
-    [basis] = told.story.read("SELECT * FROM `ml_features`.`v4_watch_basis`")
+    [basis] = walked.story.read("SELECT * FROM `ml_features`.`v4_watch_basis`")
     # Of the leads contacted before the promotion two were called: too few to measure the ranks' difference by.
     assert (basis["base_rate"], basis["variance"]) == (basis["conversions"] / basis["leads"], 0.06)
     assert basis["conversions"] == 2
-    left = {told.planted(TUESDAY).ids[place] for place in (0, 1, 2)}
+    left = {walked.planted(TUESDAY).ids[place] for place in (0, 1, 2)}
     for lead, row in rows.items():
         if row["excluded"] is None:
-            n, *ranks = among(told, lead, row["scored_on"], left)
+            n, *ranks = among(walked, lead, row["scored_on"], left)
             assert row["leads"] == n
             assert row["vote"] == pytest.approx(vote_by_the_formula(basis["base_rate"], n, *ranks))
-    shown = present(told.status.warning).reasons
+    shown = present(walked.status.warning).reasons
     assert shown == {why: list(wanted.values()).count(why) for why in wanted.values() if why}
 
 
-def among(told: Walk, lead: str, scored_on: date, left: set[str]) -> tuple[int, int, int, int, int]:
+def among(walked: Walk, lead: str, scored_on: date, left: set[str]) -> tuple[int, int, int, int, int]:
     """Covered leads first scored in the 28 days up to a lead's own; below and equal to it by candidate and baseline."""
     contacted = days_between(scored_on - timedelta(days=28), scored_on - timedelta(days=1))
-    planted = [told.planted(day) for day in contacted if day >= told.market.first]
+    planted = [walked.planted(day) for day in contacted if day >= walked.market.first]
     known = {
         one: (own, theirs)
         for day in planted
@@ -138,34 +138,34 @@ def vote_by_the_formula(p: float, n: int, b: int, e: int, their_b: int, their_e:
 
 @pytest.mark.extended
 def test_a_call_is_counted_at_the_first_close_that_knows_it_and_never_again(walk):
-    told = walk(**QUIET)
-    first = told.calls(TUESDAY, 0, date(2026, 1, 15))
-    told.run(CLOSES[0])
-    [row] = counted(told).values()
+    walked = walk(**QUIET)
+    first = walked.calls(TUESDAY, 0, date(2026, 1, 15))
+    walked.run(CLOSES[0])
+    [row] = counted(walked).values()
     assert (row["lead_id"], row["prediction_date"], row["called_on"]) == (first, CLOSES[0], date(2026, 1, 15))
     # On a day that can close no week nothing is counted.
-    second = told.calls(TUESDAY, 1, date(2026, 1, 27))
-    told.run(date(2026, 1, 28))
-    assert counted(told) == {first: row}
+    second = walked.calls(TUESDAY, 1, date(2026, 1, 27))
+    walked.run(date(2026, 1, 28))
+    assert counted(walked) == {first: row}
     # No run on the next Sunday; the feed moves the first call and takes it away.
-    told.calls(TUESDAY, 0, date(2026, 1, 29))
-    told.run(CLOSES[2])
-    rows = counted(told)
+    walked.calls(TUESDAY, 0, date(2026, 1, 29))
+    walked.run(CLOSES[2])
+    rows = counted(walked)
     assert rows[first] == row
     assert rows[second]["prediction_date"] == CLOSES[2]
-    told.calls(TUESDAY, 0, None)
-    third = told.calls(TUESDAY, 2, date(2026, 2, 6))
-    told.to(CLOSES[2])
-    again = operate.run_day(told.story.settings, CLOSES[2], replace_live="the calls were loaded again")
+    walked.calls(TUESDAY, 0, None)
+    third = walked.calls(TUESDAY, 2, date(2026, 2, 6))
+    walked.to(CLOSES[2])
+    again = operate.run_day(walked.story.settings, CLOSES[2], replace_live="the calls were loaded again")
     assert again.success, again.errors
-    assert counted(told) == rows
-    told.run(CLOSES[3])
-    assert counted(told) == rows | {third: counted(told)[third]}
-    closes = present(told.status.warning).closes
+    assert counted(walked) == rows
+    walked.run(CLOSES[3])
+    assert counted(walked) == rows | {third: counted(walked)[third]}
+    closes = present(walked.status.warning).closes
     assert [(close.day, close.votes) for close in closes] == [(CLOSES[0], 1), (CLOSES[2], 1), (CLOSES[3], 1)]
     total, sums = 0.0, []
     for lead in (first, second, third):
-        total = max(total, 0.0) + counted(told)[lead]["vote"]
+        total = max(total, 0.0) + counted(walked)[lead]["vote"]
         sums.append(total)
     assert [close.total for close in closes] == pytest.approx(sums)
 
@@ -178,43 +178,43 @@ def falls_with_the_promotion(day: date) -> float:
 
 
 def test_an_alarm_is_announced_everywhere_rolls_nothing_back_and_ends_with_a_reason(walk):
-    told = walk(base=0.2, lift=falls_with_the_promotion)
-    assert v4(told, "acknowledge", "--reason", "none is raised").exit_code != 0
-    told.run(CLOSES[0]).run(CLOSES[1])
-    alarm = present(present(told.status.warning).alarm)
+    walked = walk(base=0.2, lift=falls_with_the_promotion)
+    assert v4(walked, "acknowledge", "--reason", "none is raised").exit_code != 0
+    walked.run(CLOSES[0]).run(CLOSES[1])
+    alarm = present(present(walked.status.warning).alarm)
     said = f"The booked calls look more like a fallen {NEW} than like the one that was measured, first at the close of "
-    assert said + str(alarm.day) in told.failing["early_warning"]
-    assert {told.gates[name].verdict for name in ROLLBACK_GATES} == {Verdict.PASS}
-    assert told.status.decision.action is Action.HOLD
-    assert (told.story.tick().outcomes, told.story.live) == ((), NEW)
-    assert f"Early warning: {said}" in told.story.alerts()
-    assert said in page_of(told)
+    assert said + str(alarm.day) in walked.failing["early_warning"]
+    assert {walked.gates[name].verdict for name in ROLLBACK_GATES} == {Verdict.PASS}
+    assert walked.status.decision.action is Action.HOLD
+    assert (walked.story.tick().outcomes, walked.story.live) == ((), NEW)
+    assert f"Early warning: {said}" in walked.story.alerts()
+    assert said in page_of(walked)
     replayed = f"{alarm.day}  happened: early warning: {said}"
-    assert replayed in v4(told, "replay").output
+    assert replayed in v4(walked, "replay").output
     # Only a person ends it, and says why.
-    assert v4(told, "acknowledge").exit_code == 2
-    ended = v4(told, "acknowledge", "--reason", "the callers changed their hours")
+    assert v4(walked, "acknowledge").exit_code == 2
+    ended = v4(walked, "acknowledge", "--reason", "the callers changed their hours")
     assert ended.exit_code == 0
-    event = told.story.events[-1]
+    event = walked.story.events[-1]
     assert (event.event, event.version, event.decided_by) == ("acknowledged", NEW, "ada (v4)")
     assert event.reason.startswith(f"the callers changed their hours ({said}")
-    assert present(told.status.warning).alarm is None
-    assert "Early warning: " not in told.story.alerts()
-    again = v4(told, "acknowledge", "--reason", "once more")
+    assert present(walked.status.warning).alarm is None
+    assert "Early warning: " not in walked.story.alerts()
+    again = v4(walked, "acknowledge", "--reason", "once more")
     assert (again.exit_code, "No early warning is raised" in str(again.exception)) == (1, True)
-    assert replayed in v4(told, "replay").output
-    told.run(CLOSES[2])
-    warning = present(told.status.warning)
+    assert replayed in v4(walked, "replay").output
+    walked.run(CLOSES[2])
+    warning = present(walked.status.warning)
     [close] = warning.closes
-    fresh = [row["vote"] for row in counted(told).values() if row["prediction_date"] > CLOSES[1] and row["vote"]]
+    fresh = [row["vote"] for row in counted(walked).values() if row["prediction_date"] > CLOSES[1] and row["vote"]]
     assert (close.day, close.votes) == (CLOSES[2], len(fresh))
     assert close.total == pytest.approx(sum(fresh))
     # A rollback ends the watch, and the replay still shows what was announced in it.
-    assert actions.order(told.story.settings, "rollback", OLD, "the calls fell").success
-    told.story.goes_on(CLOSES[2] + timedelta(days=1))
-    assert told.status.warning is None
-    assert replayed in v4(told, "replay").output
+    assert actions.order(walked.story.settings, "rollback", OLD, "the calls fell").success
+    walked.story.goes_on(CLOSES[2] + timedelta(days=1))
+    assert walked.status.warning is None
+    assert replayed in v4(walked, "replay").output
 
 
-def page_of(told: Walk) -> str:
-    return (told.story.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
+def page_of(walked: Walk) -> str:
+    return (walked.story.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
