@@ -1,6 +1,6 @@
 """What Dagster loads: assets with their metadata, checks, jobs, sensors and resources, wired together. No rules."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -122,9 +122,10 @@ def attributed(assets: Iterable[Asset], settings: Settings) -> list[Asset]:
     rollout = settings.rollout
     policies = dict.fromkeys(expected(rollout), every_morning(rollout))
     policies |= dict.fromkeys(expected_monthly(rollout), every_month(rollout))
+    files = sql.files()
 
     def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
-        completed = _attributed(spec, settings)
+        completed = _attributed(spec, settings, files)
         policy = policies.get(spec.key.to_user_string())
         return dg.apply_freshness_policy(completed, policy) if policy else completed
 
@@ -136,7 +137,7 @@ def stage_of(group: str) -> str:
     return group.split("_", 1)[1]
 
 
-def _attributed(spec: dg.AssetSpec, settings: Settings) -> dg.AssetSpec:
+def _attributed(spec: dg.AssetSpec, settings: Settings, files: Mapping[str, Path]) -> dg.AssetSpec:
     name, stage = spec.key.to_user_string(), stage_of(str(spec.group_name))
     table = spec.metadata.get(TABLE_NAME)
     return spec.merge_attributes(
@@ -145,7 +146,7 @@ def _attributed(spec: dg.AssetSpec, settings: Settings) -> dg.AssetSpec:
         kinds={settings.warehouse} if table else set(),
         metadata={
             **({"dagster/uri": _uri(str(table), settings)} if table else {}),
-            "dagster/code_references": _code(name, stage, settings.rollout.code_url),
+            "dagster/code_references": _code(name, stage, settings.rollout.code_url, files),
         },
     )
 
@@ -168,12 +169,13 @@ def _uri(table: str, settings: Settings) -> str:
     return CONSOLE.format(project=(project or [settings.bigquery.project])[0], dataset=dataset, table=name)
 
 
-def _code(name: str, stage: str, url: str | None) -> dg.CodeReferencesMetadataValue:
+def _code(name: str, stage: str, url: str | None, files: Mapping[str, Path]) -> dg.CodeReferencesMetadataValue:
     """The asset's SQL file, if it has one, and its module."""
     contract = "daily_scores" if name.startswith("daily_scores_") else name
     module = MODULES.get(name, MODULES.get(stage, f"{stage}/assets"))
-    files = [*([found] if (found := sql.files().get(contract)) else []), PACKAGE / f"{module}.py"]
-    return dg.CodeReferencesMetadataValue(code_references=[_reference(file, url) for file in files if file.is_file()])
+    made_by = [*([found] if (found := files.get(contract)) else []), PACKAGE / f"{module}.py"]
+    references = [_reference(file, url) for file in made_by if file.is_file()]
+    return dg.CodeReferencesMetadataValue(code_references=references)
 
 
 def _reference(file: Path, url: str | None) -> Any:

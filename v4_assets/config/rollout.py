@@ -218,7 +218,7 @@ class Rollout(Frozen):
         return {table: tuple(columns.values()) for table, columns in found.items()}
 
 
-class _OnceLoader(yaml.SafeLoader):  # still safe: it builds plain values only
+class _OnceLoader(yaml.CSafeLoader):  # still safe: it builds plain values only
     """YAML that refuses an entry that is there twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

@@ -8,6 +8,7 @@ on its line says why: `-- engines agree: only digits`.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from v4_assets import sql
@@ -162,18 +163,25 @@ def verify(engine: str) -> list[str]:
     return found
 
 
-def differences(file: SqlFile) -> Iterator[str]:
+def differences(file: SqlFile) -> tuple[str, ...]:
     """One sentence for each use of the list."""
-    lines = file.body.splitlines()
-    texts = _SKIPPED.sub(lambda match: _blank(match[0]) if match["comment"] else match[0], file.body)
-    code = _SKIPPED.sub(lambda match: _blank(match[0]), file.body)
+    return _differences(file.name, file.body)
+
+
+@cache
+def _differences(name: str, body: str) -> tuple[str, ...]:
+    lines = body.splitlines()
+    texts = _SKIPPED.sub(lambda match: _blank(match[0]) if match["comment"] else match[0], body)
+    code = _SKIPPED.sub(lambda match: _blank(match[0]), body)
+    said = []
     for at, difference in sorted(_found(code, texts), key=lambda pair: pair[0]):
-        number = file.body.count("\n", 0, at)
+        number = body.count("\n", 0, at)
         if not _AGREE.search(lines[number]):
-            yield (
-                f"sql/{file.name}.sql uses {difference.name} in `{lines[number].strip()}`: {difference.why}. Write it "
+            said.append(
+                f"sql/{name}.sql uses {difference.name} in `{lines[number].strip()}`: {difference.why}. Write it "
                 f"otherwise, as {difference.instead}, or say `-- engines agree: WHY` on the line."
             )
+    return tuple(said)
 
 
 def _found(code: str, texts: str) -> Iterator[tuple[int, Difference]]:
