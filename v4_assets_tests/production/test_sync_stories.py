@@ -67,14 +67,16 @@ def carried(org: StandInOrg, leads: Any) -> dict[str, tuple[int, bool]]:
 @SWITCHES
 def test_a_switch_with_one_refused_lead_is_delivered(tmp_path, name, switch, version) -> None:
     with stage(name, tmp_path) as (told, org, _):
-        [one, *rest] = scored(told, version)
+        wanted = scored(told, version)
+        [one, *rest] = wanted
         org.faults.row(VALIDATION, [one], times=99)
         [outcome] = told.tick().outcomes
         assert outcome.success, outcome.errors
         assert told.happened[-1] == f"{switch}_completed"
         assert (shown(told)["today_done"], shown(told)["owed"]) == (True, None)
-        assert {org.rows()[lead]["V4_Model_Version__c"] for lead in rest} == {version}
-        assert carried(org, rest) == {lead: scored(told, version)[lead] for lead in rest}
+        found = org.rows()
+        assert {found[lead]["V4_Model_Version__c"] for lead in rest} == {version}
+        assert carried(org, rest) == {lead: wanted[lead] for lead in rest}
         assert "1 quarantined" in as_text(status(told.settings))
 
 
