@@ -186,7 +186,8 @@ def test_the_day_after_a_silent_column_passes(home: Path) -> None:
 def test_training_a_live_version_is_refused(home: Path) -> None:
     text = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
     short = home / "rollout.yaml"
-    short.write_text(text.replace("train_from: 2024-02-01", "train_from: 2025-07-01"), encoding="utf-8")
+    text = text.replace("train_from: 2024-02-01", "train_from: 2025-09-15")
+    short.write_text(text.replace("test_from: 2025-08-01", "test_from: 2025-10-15"), encoding="utf-8")
     outcome = operate.run_job(at(home, DAY, V4_ROLLOUT=str(short)), TRAINING_JOB)
     assert not outcome.success
     refusal = "v4.0.0 is live, and a live version must not be retrained"
