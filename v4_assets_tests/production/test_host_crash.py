@@ -45,6 +45,7 @@ def latest(told: Story) -> dg.DagsterRun:
         return run
 
 
+@pytest.mark.extended
 def test_a_morning_killed_in_the_middle_is_named_ended_and_run_again(tmp_path):
     told = tell("adopted", tmp_path / "home")
     context = multiprocessing.get_context("forkserver")

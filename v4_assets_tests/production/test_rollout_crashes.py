@@ -9,7 +9,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -36,6 +36,8 @@ from v4_assets.salesforce.client.http import Patience
 from v4_assets_tests.fixtures.homes import copy, prepared
 from v4_assets_tests.fixtures.stories import BEFORE, DAYS, FALLEN, GOOD, NEW, OLD, SINCE, WATCHED, Story, home_of, tell
 
+pytestmark = pytest.mark.extended
+
 Environment = dict[str, str]
 Telling = Callable[[str], AbstractContextManager[tuple[Story, StandInOrg]]]
 STEPS: dict[str, tuple[object, str, bool]] = {
@@ -60,11 +62,6 @@ SUNSET_STEPS: dict[str, tuple[object, str, bool]] = {
     "before the report": (report_assets, "gather", True),
     "before the completion": (report_assets, "complete", True),
 }
-
-
-def sweep(steps: Iterable[str], always: str) -> list[Any]:
-    """The steps as parameters; all but one belong to the extended tests."""
-    return [step if step == always else pytest.param(step, marks=pytest.mark.extended) for step in steps]
 
 
 # --- in a process of its own ---------------------------------------------------------------------------------------
@@ -208,7 +205,7 @@ def test_undisturbed_an_action_ends_with_warehouse_registry_org_and_report_on_th
     assert f"{kind}_completed" in page
 
 
-@pytest.mark.parametrize("step", sweep(STEPS, "in the middle of the sync"))
+@pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_at_a_step_an_action_is_resumed_by_the_next_look_and_ends_the_same(
     story, undisturbed, processes, kind, step
@@ -226,7 +223,7 @@ def test_killed_at_a_step_an_action_is_resumed_by_the_next_look_and_ends_the_sam
         assert told.tick().outcomes == ()
 
 
-@pytest.mark.parametrize("step", sweep(SUNSET_STEPS, "in the middle of the archiving"))
+@pytest.mark.parametrize("step", SUNSET_STEPS)
 def test_killed_at_a_step_a_sunset_is_resumed_by_the_next_look(tmp_path, processes, step):
     told = tell("late", tmp_path / "home")
     actions.approve(told.settings, told.evidence_sha256)
