@@ -48,6 +48,13 @@ DIFFERENCES = (
         "DATE_DIFF(DATE '2026-01-01', DATE '2025-12-28', WEEK)",
     ),
     Difference(
+        "EXTRACT of a fraction of a second",
+        r"EXTRACT\(\s*(MILLI|MICRO)SECOND\b.*",
+        "Google leaves the seconds out, DuckDB counts them in",
+        "EXTRACT(MILLISECOND FROM TIMESTAMP '2026-01-04 03:00:01.5+00')",
+        "DIV(MOD(UNIX_MICROS(TIMESTAMP '2026-01-04 03:00:01.5+00'), 1000000), 1000)",
+    ),
+    Difference(
         "ROUND to digits",
         r"ROUND\(.*,.*\)",
         "halves that binary numbers cannot hold are rounded differently",
@@ -76,6 +83,13 @@ DIFFERENCES = (
         "PARSE_DATE('%Y-%m-%d', '2026-01-05')",
     ),
     Difference(
+        "SAFE_CAST to FLOAT64",
+        r"SAFE_CAST\((?!\s*NULL\b).*\bAS\s+FLOAT64\s*\)",
+        "1_000 is NULL to Google and 1000 to DuckDB; 0x10 is 16 to Google and NULL to DuckDB",
+        "SAFE_CAST('1_000' AS FLOAT64)",
+        "CAST(REGEXP_EXTRACT('1_000', r'^[0-9]+[.]?[0-9]*$') AS FLOAT64)",
+    ),
+    Difference(
         "CAST of FLOAT64 to STRING",
         r"CAST\(\s*(\d*\.\d+|(SAFE_)?CAST\(.*\bAS\s+FLOAT64\s*\))\s+AS\s+STRING\s*\)",
         "1.0 is 1 to Google and 1.0 to DuckDB",
@@ -89,6 +103,35 @@ DIFFERENCES = (
         "Google counts whole intervals, DuckDB the boundaries between them",
         "TIMESTAMP_DIFF(TIMESTAMP '2026-01-05 01:00:00+00', TIMESTAMP '2026-01-04 23:00:00+00', DAY)",
         "TIMESTAMP_DIFF(TIMESTAMP '2026-01-05 01:00:00+00', TIMESTAMP '2026-01-04 23:00:00+00', MICROSECOND)",
+    ),
+    Difference(
+        "UNIX_SECONDS",
+        r"UNIX_SECONDS\(.*",
+        "Google cuts the fraction of a second off, DuckDB rounds it",
+        "UNIX_SECONDS(TIMESTAMP '2026-01-04 03:00:00.9+00')",
+        "DIV(UNIX_MICROS(TIMESTAMP '2026-01-04 03:00:00.9+00'), 1000000)",
+    ),
+    Difference(
+        "TIMESTAMP_MILLIS and TIMESTAMP_MICROS",
+        r"TIMESTAMP_M(ILLI|ICRO)S\(.*",
+        "DuckDB makes a time without a zone of it",
+        "EXTRACT(HOUR FROM TIMESTAMP_MILLIS(1767495600000) AT TIME ZONE 'America/New_York')",
+        "EXTRACT(HOUR FROM TIMESTAMP_ADD(TIMESTAMP '1970-01-01 00:00:00+00', INTERVAL 1767495600000 MILLISECOND) "
+        "AT TIME ZONE 'America/New_York')",
+    ),
+    Difference(
+        "PARSE_TIMESTAMP",
+        r"PARSE_TIMESTAMP\(.*",
+        "DuckDB ignores the time zone",
+        "PARSE_TIMESTAMP('%Y-%m-%d %H:%M', '2026-01-04 03:00', 'America/New_York')",
+        "TIMESTAMP(PARSE_DATETIME('%Y-%m-%d %H:%M', '2026-01-04 03:00'), 'America/New_York')",
+    ),
+    Difference(
+        "STRING in a time zone",
+        r"STRING\(.*,.*\)",
+        "DuckDB leaves out the zone's distance from UTC",
+        "STRING(TIMESTAMP '2026-01-04 03:00:00+00', 'America/New_York')",
+        "FORMAT_DATE('%Y-%m-%d', DATE(TIMESTAMP '2026-01-04 03:00:00+00', 'America/New_York'))",
     ),
     Difference(
         "FORMAT_TIMESTAMP",
@@ -105,8 +148,8 @@ DIFFERENCES = (
         "CAST(5 AS STRING)",
     ),
     Difference(
-        "FORMAT_DATE with %e",
-        r"\bFORMAT_DATE\s*\(\s*'[^']*%e",
+        "FORMAT_DATE and FORMAT_DATETIME with %e",
+        r"\bFORMAT_DATE(TIME)?\s*\(\s*'[^']*%e",
         "Google pads the day with a blank, DuckDB does not",
         "FORMAT_DATE('%e', DATE '2026-01-04')",
         "FORMAT_DATE('%d', DATE '2026-01-04')",
@@ -118,6 +161,21 @@ DIFFERENCES = (
         "Google starts with a character that is there, DuckDB counts those before the first",
         "SUBSTR('abc', 0, 2)",
         "SUBSTR('abc', 1, 2)",
+    ),
+    Difference(
+        "INSTR from a place",
+        r"INSTR\(.*,.*,.*\)",
+        "DuckDB finds the first occurrence whatever is asked",
+        "INSTR('abcabc', 'c', 1, 2)",
+        "INSTR('abcabc', 'c')",
+    ),
+    Difference(
+        "UNNEST WITH OFFSET",
+        r"\bWITH\s+OFFSET\b",
+        "the first place is 0 to Google and 1 to DuckDB",
+        "(SELECT SUM(place) FROM UNNEST(['a', 'b']) AS x WITH OFFSET AS place)",
+        "(SELECT SUM(place) FROM UNNEST(GENERATE_ARRAY(0, 1)) AS place)",
+        of="code",
     ),
     Difference(
         "TRIM of white space",
@@ -143,11 +201,11 @@ DIFFERENCES = (
         of="code",
     ),
     Difference(
-        "SQRT, LN and LOG",
-        r"(SQRT|LN|LOG|LOG10)\(.*",
+        "SQRT, LN, LOG, EXP and POW",
+        r"(SQRT|LN|LOG|LOG10|EXP|POW|POWER)\(.*",
         "where there is no answer, Google stops with an error and DuckDB goes on with NaN or infinity",
         "SQRT(CAST(-1 AS FLOAT64))",
-        "POW(CAST(4 AS FLOAT64), 2)",
+        "CAST(2 AS FLOAT64) * CAST(2 AS FLOAT64)",
     ),
 )
 _SKIPPED = re.compile(r"(?P<comment>--[^\n]*|\#[^\n]*|/\*.*?\*/)|r?'(?:\\.|[^'\\\n])*'", re.DOTALL)
