@@ -94,7 +94,7 @@ def read(store: Store, place: Place, wanted: Sequence[str], version: str, day: d
         conditions.append(f"CAST(`{place.columns[PARTITION_COLUMN]}` AS DATE) = @{PARTITION_COLUMN}")
         params[PARTITION_COLUMN] = day
     if VERSION in place.columns:
-        conditions.append(f"STARTS_WITH(LOWER(`{place.columns[VERSION]}`), LOWER(@{VERSION}))")
+        conditions.append(f"STARTS_WITH(LOWER(CAST(`{place.columns[VERSION]}` AS STRING)), LOWER(@{VERSION}))")
         params[VERSION] = version
     text = f"SELECT {chosen} FROM {place.table.full_name} WHERE {' AND '.join(conditions)}"
     return _one_row_each(store.warehouse.read(Query("hand_run_rows", text, params)))
