@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -30,9 +30,11 @@ from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec
 from v4_assets.sample.world import build as world
+from v4_assets.tables import Table
 from v4_assets.warehouse import preflight
 from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from v4_assets.warehouse.moving import Expiration
 from v4_assets_tests.fixtures import firm_warehouse as firm
 from v4_assets_tests.fixtures.homes import copy, prepared
 from v4_assets_tests.fixtures.narrow import embedded
@@ -469,6 +471,24 @@ def test_what_changed_after_the_plan_was_recorded_stops_it_and_an_undoing_leaves
     assert "`v4 takeover --undo` gives back what was moved; `v4 takeover --yes` then plans anew" in str(refused)
     undo(settings)
     assert firms(settings) == all_of_it
+
+
+def test_an_expiration_that_has_passed_is_not_set_back_for_it_would_delete_the_object(home, settings, monkeypatch):
+    passed, ahead = (Expiration(datetime(2026, month, 20, tzinfo=UTC), 30.0) for month in (1, 3))
+    given: dict[str, Expiration] = {}
+
+    def set_back(_: DuckDBMoving, place: Table, kind: str, wanted: Expiration) -> None:
+        given[place.name] = wanted
+
+    of = {firm.OLD_SCORES: passed, firm.OLD_FEATURES: passed, firm.NEW_SCORES: ahead, firm.NEW_FEATURES: ahead}
+    monkeypatch.setattr(DuckDBMoving, "expiration", lambda _, place: of.get(place.name, Expiration()))
+    move_in(settings)
+    monkeypatch.setattr(DuckDBMoving, "set_expiration", set_back)
+    undone = v4(home, "takeover", "--undo", day=date(2026, 2, 1))
+    never = Expiration(None, 30.0)
+    assert {name: given[name] for name in of} == {name: never if one is passed else one for name, one in of.items()}
+    assert f"ml_features.{firm.OLD_SCORES} would have expired on 2026-01-20: it came back without" in undone.output
+    assert f"ml_features.{firm.NEW_SCORES} would have expired" not in undone.output
 
 
 def test_a_table_at_the_name_of_the_schema_record_is_moved_like_any_other(home, settings):

@@ -11,6 +11,7 @@ from v4_assets.operations.takeover.plan import dated, is_firms, names, view_plac
 from v4_assets.operations.takeover.record import PLANNED, UNDO_STARTED, UNDONE, Row, moved, record, recorded
 from v4_assets.operations.takeover.steps import Step, Steps
 from v4_assets.tables import Table
+from v4_assets.warehouse.moving import Expiration
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Undo(Steps):
         if rows[-1].event != UNDO_STARTED:
             self.do([Step("record the undoing", partial(record, self.store, self._begun(found)))])
         self.do(self._undone(found, self.asides()))
-        return replace(found, notes=tuple(self._still_kept(rows)))
+        return replace(found, notes=(*self._still_kept(rows), *self._expired(found)))
 
     def _undone(self, found: Plan, asides: dict[str, str]) -> Iterator[Step]:
         schema_table = self.store.catalogue[tables.SCHEMA]
@@ -66,7 +67,7 @@ class Undo(Steps):
         if one.method != "text":
             if there is None and warehouse.shape(one.dated) is not None:
                 moving.rename(one.dated, one.place.name)
-                moving.set_expiration(one.place, one.kind, one.expires)
+                moving.set_expiration(one.place, one.kind, self._expiration(one))
         else:
             like = one.dated if warehouse.shape(one.dated) is not None else None
             try:
@@ -76,7 +77,7 @@ class Undo(Steps):
                     f"{one.name} cannot be made again: {error} Bring back what it reads, then run `v4 takeover --undo` "
                     "again; its text is in v4_takeover.view_text."
                 ) from error
-            moving.set_expiration(one.place, one.kind, one.expires)
+            moving.set_expiration(one.place, one.kind, self._expiration(one))
         if not is_firms(warehouse.shape(one.place)):
             raise TakeoverError(f"{one.name} did not come back; it is kept as {one.kept_as}. Rename it yourself.")
 
@@ -91,6 +92,19 @@ class Undo(Steps):
             equal = moving.content(one.place) == moving.content(one.dated)
         if equal:
             moving.drop(one.dated, one.kind)
+
+    def _expiration(self, one: Move) -> Expiration:
+        """What it had, without a time that has passed: the service would delete the object."""
+        return replace(one.expires, at=None) if self._has_expired(one) else one.expires
+
+    def _has_expired(self, one: Move) -> bool:
+        return one.expires.at is not None and one.expires.at <= self.clock.now()
+
+    def _expired(self, found: Plan) -> Iterator[str]:
+        """A sentence for each object whose time has passed."""
+        for one in found.moves:
+            if one.expires.at and self._has_expired(one):
+                yield f"{one.name} would have expired on {one.expires.at:%Y-%m-%d}: it came back without an expiration."
 
     def _still_kept(self, rows: Iterable[Row]) -> Iterator[str]:
         """A sentence for each dated object that is left, for another one stands under its name."""
