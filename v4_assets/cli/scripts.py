@@ -69,6 +69,7 @@ def _rollback(settings: Settings, engine: str, version: str | None) -> str:
         model_uri=str(bundle.path),
         model_sha256=bundle.sha256,
         bundle_sha256=bundle.bundle_sha256,
+        happened_at=settings.clock.now() if settings.now else None,
     )
     if engine == "duckdb":
         from v4_assets.warehouse.duckdb.rollback_script import render as duckdb

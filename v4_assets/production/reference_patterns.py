@@ -46,9 +46,11 @@ class Bound:
             rf"(?<!\w)(?P<name>{'|'.join(map(re.escape, self.names))})(?!\w)"
             # models/v4.0.0, data/v4.0.0_r3, "models" / "v4.0.0", join("models", "v4.0.0")
             rf"|(?<!\w)(?P<model>(?:models|data)(?:{quote})?\s*[/\\,]+\s*(?:{quote})?{model})"
-            # model_version = 'v4.0.0', "model_version": "v4.0.0"; model_version IN ('v4.1.0', 'v4.0.0'), .isin([…])
+            # model_version = 'v4.0.0', "model_version": "v4.0.0"; model_version IN ('v4.1.0', 'v4.0.0'), .isin([…]);
+            # model_version LIKE 'v4.0.0%', CASE model_version WHEN 'v4.0.0'
             rf"|(?<!\w)(?P<identifier>(?:{fields})(?:{quote}|\W){{1,8}}"
-            rf"(?:(?:NOT\s+)?(?:IN|isin)\s*(?:UNNEST\s*)?[(\[]+(?:[^()\[\]]{{0,500}}?{quote})?)?{version}"
+            rf"(?:(?:NOT\s+)?(?:IN|isin)\s*(?:UNNEST\s*)?[(\[]+(?:[^()\[\]]{{0,500}}?{quote})?"
+            rf"|(?:(?:NOT\s+)?LIKE|WHEN)\s+{quote})?{version}"
             # 'v4.0.0' AS model_version
             rf"|{quote}{version}{quote}\s+AS\s+[`\"]?(?:{fields})\b)"
             # `ml_features.v4_daily_*`, which BigQuery reads as all tables that begin so
@@ -70,15 +72,21 @@ class Mention:
 def mentions(text: str, bound: Bound) -> list[Mention]:
     """The lines of a text that mention something bound to a version."""
     found: dict[int, set[str]] = {}
-    small = text.lower()
-    # The pattern is slow where nothing can be found, which is nearly everywhere.
-    wanted = (bound.version.lower(), *(name.lower() for name in bound.names))
-    if not any(name in small for name in wanted) and not ("*" in small and bound.dataset.lower() in small):
+    if not may_mention(text, bound):
         return []
+    line, counted_to = 1, 0
     for match in bound.pattern.finditer(text):
-        for name in _meant(match, bound):
-            found.setdefault(text.count("\n", 0, match.start()) + 1, set()).add(name)
+        line += text.count("\n", counted_to, match.start())
+        counted_to = match.start()
+        found.setdefault(line, set()).update(_meant(match, bound))
     return [Mention(line, tuple(sorted(names))) for line, names in found.items()]
+
+
+def may_mention(text: str, bound: Bound) -> bool:
+    """Whether it is worth a closer look: the pattern is slow where nothing can be found, which is nearly everywhere."""
+    small = text.lower()
+    wanted = (bound.version.lower(), *(name.lower() for name in bound.names))
+    return any(name in small for name in wanted) or ("*" in small and bound.dataset.lower() in small)
 
 
 def without_comments(text: str) -> str:

@@ -15,7 +15,7 @@ from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import V4Error
 from v4_assets.production.events import Event
 from v4_assets.production.reference_files import runs, text_file, text_files
-from v4_assets.production.reference_patterns import Bound, mentions, scheduled_queries, without_comments
+from v4_assets.production.reference_patterns import Bound, may_mention, mentions, scheduled_queries, without_comments
 from v4_assets.store import Store
 
 TOLD = 10
@@ -160,6 +160,8 @@ def _in_dataset(store: Store, rollout: Rollout, dataset: str, bound: Bound) -> I
 
 
 def _in_file(path: Path, text: str, bound: Bound) -> Iterator[Reader]:
+    if not may_mention(text, bound):
+        return
     found = mentions(without_comments(text) if path.suffix.lower() == ".sql" else text, bound)
     if not found:
         return

@@ -104,11 +104,15 @@ def judge(
 
 
 def differences(table: Table, found: Mapping[str, str]) -> list[str]:
-    """One sentence per declared column that is missing or of another type. Undeclared columns are ignored."""
+    """One sentence per declared column that is missing or of another type. Undeclared columns are ignored.
+
+    Names are compared without case, as both engines resolve them.
+    """
+    types = {name.lower(): kind for name, kind in found.items()}
     return [
-        f"{table.name}.{column.name} is {found.get(column.name, 'missing')}, expected {column.type}"
+        f"{table.name}.{column.name} is {types.get(column.name.lower(), 'missing')}, expected {column.type}"
         for column in table.columns
-        if found.get(column.name) != column.type
+        if types.get(column.name.lower()) != column.type
     ]
 
 

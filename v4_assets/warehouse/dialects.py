@@ -1,155 +1,18 @@
-"""GoogleSQL that the embedded engine, through sqlglot, computes differently from Google without an error. Pure.
+"""Uses in sql/ of what Google and the embedded engine compute differently without an error. Pure.
 
-Each entry carries an expression for which the two answers differ and one of the same purpose for which they agree; a
-test asks Google's evaluator and DuckDB for both. Where the values of a query are such that the engines agree, a comment
-on its line says why: `-- engines agree: only digits`.
+Where the values of a query are such that the engines agree, a comment on its line says why:
+`-- engines agree: only digits`.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 from v4_assets import sql
 from v4_assets.errors import SqlFileError
 from v4_assets.sql import SqlFile
+from v4_assets.warehouse.dialect_differences import DIFFERENCES, Difference
 
-
-@dataclass(frozen=True)
-class Difference:
-    """Text whose meaning depends on the engine."""
-
-    name: str
-    pattern: str
-    """Of a call: all of NAME(arguments), inner parentheses written as ·. Of code: some text. In any case."""
-    why: str
-    example: str
-    """An expression the engines answer differently."""
-    instead: str
-    """An expression of the same purpose that they answer alike."""
-    of: Literal["call", "whole call", "code", "code with texts"] = "call"
-    """What the pattern is compared with; a whole call has its inner calls written out."""
-
-
-DIFFERENCES = (
-    Difference(
-        "EXTRACT(DAYOFWEEK …)",
-        r"EXTRACT\(\s*DAYOFWEEK\b.*",
-        "Sunday is 1 to Google and 0 to DuckDB",
-        "EXTRACT(DAYOFWEEK FROM DATE '2026-01-04')",
-        "DATE_DIFF(DATE '2026-01-04', DATE_TRUNC(DATE '2026-01-04', WEEK), DAY)",
-    ),
-    Difference(
-        "EXTRACT(WEEK …)",
-        r"EXTRACT\(\s*WEEK\b.*",
-        "Google counts weeks from the first Sunday of the year, DuckDB by ISO 8601",
-        "EXTRACT(WEEK FROM DATE '2026-01-01')",
-        "DATE_DIFF(DATE '2026-01-01', DATE '2025-12-28', WEEK)",
-    ),
-    Difference(
-        "ROUND to digits",
-        r"ROUND\(.*,.*\)",
-        "halves that binary numbers cannot hold are rounded differently",
-        "ROUND(CAST(2.675 AS FLOAT64), 2)",
-        "ROUND(CAST(2.675 AS FLOAT64))",
-    ),
-    Difference(
-        "CAST to INT64",
-        r"(SAFE_)?CAST\((?!\s*NULL\b).*\bAS\s+INT64\s*\)",
-        "2.5 is 3 to Google and 2 to DuckDB; the text 12.0 is NULL to Google and 12 to DuckDB",
-        "CAST(CAST(2.5 AS FLOAT64) AS INT64)",
-        "DIV(5, 2)",
-    ),
-    Difference(
-        "CAST to BOOL",
-        r"(SAFE_)?CAST\((?!\s*NULL\b).*\bAS\s+BOOL(EAN)?\s*\)",
-        "yes, t and 1 are NULL to Google and TRUE to DuckDB",
-        "SAFE_CAST('yes' AS BOOL)",
-        "LOWER('yes') = 'true'",
-    ),
-    Difference(
-        "SAFE_CAST to a date or an instant",
-        r"SAFE_CAST\((?!\s*NULL\b).*\bAS\s+(DATE|DATETIME|TIMESTAMP)\s*\)",
-        "DuckDB reads more spellings than Google, such as 2026/01/05",
-        "SAFE_CAST('2026/01/05' AS DATE)",
-        "PARSE_DATE('%Y-%m-%d', '2026-01-05')",
-    ),
-    Difference(
-        "CAST of FLOAT64 to STRING",
-        r"CAST\(\s*(\d*\.\d+|(SAFE_)?CAST\(.*\bAS\s+FLOAT64\s*\))\s+AS\s+STRING\s*\)",
-        "1.0 is 1 to Google and 1.0 to DuckDB",
-        "CAST(CAST(1 AS FLOAT64) AS STRING)",
-        "CAST(1 AS STRING)",
-        of="whole call",
-    ),
-    Difference(
-        "TIMESTAMP_DIFF",
-        r"TIMESTAMP_DIFF\(.*,\s*(DAY|HOUR|MINUTE|SECOND|MILLISECOND)\s*\)",
-        "Google counts whole intervals, DuckDB the boundaries between them",
-        "TIMESTAMP_DIFF(TIMESTAMP '2026-01-05 01:00:00+00', TIMESTAMP '2026-01-04 23:00:00+00', DAY)",
-        "TIMESTAMP_DIFF(TIMESTAMP '2026-01-05 01:00:00+00', TIMESTAMP '2026-01-04 23:00:00+00', MICROSECOND)",
-    ),
-    Difference(
-        "FORMAT_TIMESTAMP",
-        r"FORMAT_TIMESTAMP\(.*",
-        "DuckDB ignores the time zone",
-        "FORMAT_TIMESTAMP('%H', TIMESTAMP '2026-01-04 03:00:00+00', 'America/New_York')",
-        "FORMAT_DATE('%d', DATE(TIMESTAMP '2026-01-04 03:00:00+00', 'America/New_York'))",
-    ),
-    Difference(
-        "FORMAT",
-        r"FORMAT\(.*",
-        "DuckDB does not read Google's format",
-        "FORMAT('%d', 5)",
-        "CAST(5 AS STRING)",
-    ),
-    Difference(
-        "FORMAT_DATE with %e",
-        r"\bFORMAT_DATE\s*\(\s*'[^']*%e",
-        "Google pads the day with a blank, DuckDB does not",
-        "FORMAT_DATE('%e', DATE '2026-01-04')",
-        "FORMAT_DATE('%d', DATE '2026-01-04')",
-        of="code with texts",
-    ),
-    Difference(
-        "SUBSTR from 0 or from the end",
-        r"SUBSTR(ING)?\(.*,\s*(0\s*[,)]|-\s*\d+\s*,).*",
-        "Google starts with a character that is there, DuckDB counts those before the first",
-        "SUBSTR('abc', 0, 2)",
-        "SUBSTR('abc', 1, 2)",
-    ),
-    Difference(
-        "TRIM of white space",
-        r"[LR]?TRIM\([^,]*\)",
-        "Google removes tabs and line ends, too, DuckDB blanks alone",
-        "TRIM(CONCAT('a', CHR(9)))",
-        r"REGEXP_REPLACE(CONCAT('a', CHR(9)), r'^\s+|\s+$', '')",
-    ),
-    Difference(
-        "LIKE with a backslash",
-        r"\bLIKE\s+r?'[^']*\\",
-        "the backslash escapes to Google and is a character to DuckDB",
-        r"'a_b' LIKE r'a\_b'",
-        "REGEXP_CONTAINS('a_b', r'^a_b$')",
-        of="code with texts",
-    ),
-    Difference(
-        "division by what may be 0",
-        r"/(?!\s*[\d.]*[1-9])",
-        "Google stops with an error, DuckDB goes on with infinity",
-        "CAST(1 AS FLOAT64) / (1 - 1)",
-        "SAFE_DIVIDE(1, 1 - 1)",
-        of="code",
-    ),
-    Difference(
-        "SQRT, LN and LOG",
-        r"(SQRT|LN|LOG|LOG10)\(.*",
-        "where there is no answer, Google stops with an error and DuckDB goes on with NaN or infinity",
-        "SQRT(CAST(-1 AS FLOAT64))",
-        "POW(CAST(4 AS FLOAT64), 2)",
-    ),
-)
 _SKIPPED = re.compile(r"(?P<comment>--[^\n]*|\#[^\n]*|/\*.*?\*/)|r?'(?:\\.|[^'\\\n])*'", re.DOTALL)
 _AGREE = re.compile(r"--[^\n]*\bengines agree: \S")
 _CALL = re.compile(r"\b\w+\s*\(")

@@ -1,6 +1,7 @@
 """What the rollback scripts of both engines are made from: the version to return to and a switch's statements. Pure."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from v4_assets.sql import Query, load
 from v4_assets.tables import Catalogue
@@ -25,6 +26,8 @@ class Target:
     model_uri: str
     model_sha256: str
     bundle_sha256: str
+    happened_at: datetime | None = None
+    """The time of a fixed clock; None takes that of the engine when the script runs."""
 
 
 def values(target: Target) -> dict[str, str | None]:
@@ -44,6 +47,12 @@ def values(target: Target) -> dict[str, str | None]:
         "run_id": None,
         "hold_until": None,
     }
+
+
+def happened_at(target: Target, of_engine: str) -> str:
+    """When the switch happens, as an expression of GoogleSQL and DuckDB."""
+    fixed = target.happened_at
+    return f"TIMESTAMP '{fixed.astimezone(UTC):%Y-%m-%d %H:%M:%S+00:00}'" if fixed else of_engine
 
 
 def switch(catalogue: Catalogue) -> tuple[Query, Query]:

@@ -126,6 +126,11 @@ def found(warehouse: Warehouse, catalogue: Catalogue) -> Found | None:
         rows = rows_of(warehouse.read(catalogue.query(tables.SCHEMA)))
     except TableMissingError:
         rows = []
+    except SchemaDriftError:
+        shape = warehouse.shape(catalogue[tables.SCHEMA])
+        if shape is None or shape.is_marked:
+            raise
+        rows = []  # a table of others has the name
     if rows:
         return Found(rows[-1]["version"], rows[-1]["release"])
     # A takeover makes the record last, and its undoing removes it first.

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from google.cloud import bigquery
 
 from v4_assets import tables
 from v4_assets.cli.main import cli
+from v4_assets.clock import NEW_YORK
 from v4_assets.config.environment import load
 from v4_assets.names import SCORING_JOB
 from v4_assets.operations import actions, monthly, operate
@@ -41,7 +43,6 @@ PROJECT = "v4-console"
 """Of its own: another test has the datasets of rollout.yaml in the emulator's first project."""
 TEXTS = {one.name: render(one) for one in scripts(load({}).rollout)}
 TARGET = Target("v4.0.0", "v4_production_features", "v4_daily_scores", "models/it's/v4.0.0", "0" * 64, "1" * 64)
-ROLLBACK = console_rollback.render(catalogue(), TARGET)
 FILLED = (*tables.SHARED, "features_v40", "features_v41")
 OF_THE_RUN = ["written_at", "run_id"]
 
@@ -128,9 +129,13 @@ def test_every_statement_of_a_script_is_googlesql(name, least):
     assert reading.statements >= least
 
 
-def test_every_statement_of_the_rollback_is_googlesql():
+@pytest.mark.parametrize("fixed", [None, datetime(2026, 1, 12, 6, 30, tzinfo=NEW_YORK)])
+def test_every_statement_of_the_rollback_is_googlesql(fixed):
     reading = Reading()
-    reading.script(ROLLBACK.replace("BEGIN TRANSACTION;\n", "").replace("COMMIT TRANSACTION;\n", ""))
+    text = console_rollback.render(catalogue(), replace(TARGET, happened_at=fixed))
+    happened = "TIMESTAMP '2026-01-12 11:30:00+00:00'" if fixed else "CURRENT_TIMESTAMP()"
+    assert f"DECLARE v4_happened_at TIMESTAMP DEFAULT {happened};" in text
+    reading.script(text.replace("BEGIN TRANSACTION;\n", "").replace("COMMIT TRANSACTION;\n", ""))
     assert reading.statements >= 3
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 from v4_assets import tables
@@ -69,6 +70,20 @@ def test_a_table_with_rows_in_its_streaming_buffer_is_not_moved_and_says_how_lon
     said = Service(resource(streamingBuffer=STREAMING)).moving.hindrance(PLACE, "table")
     assert said and "streaming buffer" in said and "90 minutes" in said
     assert Service(resource()).moving.hindrance(PLACE, "table") is None
+
+
+@pytest.mark.parametrize("kind", ["view", "materialized view"])
+def test_a_view_whose_query_cannot_be_planned_is_left_to_a_person(kind):
+    class Refusing(Service):
+        def query(self, text: str, job_config: bigquery.QueryJobConfig) -> None:
+            self.sent.append(f"{text}, dry run {job_config.dry_run}")
+            raise NotFound("Not found: Table p:ml_features.gone was not found in location US")
+
+    service = Refusing(resource())
+    found = service.moving.hindrance(PLACE, kind)
+    assert service.sent == ["SELECT * FROM `ml_features`.`v4_daily_scores`, dry run True"]
+    assert "its query fails (" in str(found)
+    assert "repair or drop the view" in str(found)
 
 
 @pytest.mark.parametrize("kind", ["external table", "snapshot"])

@@ -419,5 +419,12 @@ def test_one_score_for_every_lead_has_no_rank_correlation() -> None:
     assert compare(side([0.1, 0.2]), side([0.5, 0.5]), np.arange(2), 1e-6).rank_correlation is None
 
 
+@pytest.mark.parametrize("column", ["v4_score", "v4_percentile", "v4_deprioritize"])
+def test_a_score_that_is_no_number_is_named_with_the_way_out(column: str) -> None:
+    rows = pa.table({"v4_score": ["0.5"], "v4_percentile": ["50"], "v4_deprioritize": ["0"], column: ["true"]})
+    with pytest.raises(SettingsError, match=rf"{column} is string and holds what is no number .*'true'.*--scores"):
+        served(rows, pa.array(["lead"]))
+
+
 def test_a_table_without_a_score_has_served_none() -> None:
     assert served(pa.table({"tenure_months": [1]}), pa.array(["lead"])) is None

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -30,9 +30,11 @@ from v4_assets.resources import store, warehouse
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec
 from v4_assets.sample.world import build as world
+from v4_assets.tables import Table
 from v4_assets.warehouse import preflight
 from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from v4_assets.warehouse.moving import Expiration
 from v4_assets_tests.fixtures import firm_warehouse as firm
 from v4_assets_tests.fixtures.homes import copy, prepared
 from v4_assets_tests.fixtures.narrow import embedded
@@ -40,6 +42,10 @@ from v4_assets_tests.fixtures.narrow import embedded
 DAY, NEXT = date(2026, 1, 12), date(2026, 1, 13)
 WORLD = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 1, 18))
 Rows = list[tuple[Any, ...]]
+
+
+class Crash(BaseException):
+    """The process ends here."""
 
 
 def environment(home: Path, day: date = DAY) -> dict[str, str]:
@@ -170,6 +176,24 @@ def test_tables_made_by_the_rendered_scripts_are_ours(tmp_path):
         ask(settings, v4(tmp_path, "sql", "render", "--script", name).output)
     operate.init(settings)
     assert store(settings).live() == "v4.0.0"
+
+
+def test_names_are_compared_without_case_in_every_answer(tmp_path):
+    settings = load(environment(tmp_path))
+    for name in ("SavvyGTMData", "FinTrx_data_CA"):
+        ask(settings, f"CREATE SCHEMA {name}")
+    ask(settings, 'CREATE SCHEMA "ML_Features"')
+    ask(settings, 'CREATE TABLE "ML_Features"."V4_Daily_Scores" AS SELECT 1 AS lead_id')
+    ask(settings, 'CREATE VIEW "ML_Features".board AS SELECT lead_id FROM ml_features.v4_daily_scores')
+    with pytest.raises(duckdb.Error, match=r"Objects of others stand where ours belong: V4_Daily_Scores"):
+        ask(settings, v4(tmp_path, "sql", "render", "--script", "tables").output)
+    assert "    read by ml_features.board\n" in v4(tmp_path, "takeover").output
+    move_in(settings)
+    assert [one["where"] for one in json.loads(v4(tmp_path, "references", "--json").output)["readers"]] == [
+        "ml_features.board"
+    ]
+    undo(settings)
+    assert ask(settings, "SELECT lead_id FROM ml_features.board") == [(1,)]
 
 
 def test_a_rendered_script_fails_where_an_object_of_others_stands(home, settings):
@@ -337,11 +361,164 @@ def test_a_copy_that_is_not_equal_keeps_the_original(settings):
     assert firms(settings) == all_of_it
 
 
+# --- what a firm's warehouse may hold beside --------------------------------------------------------------------------
+
+
+def stopping(at: str) -> Callable[[str], None]:
+    """Ends the process after a step."""
+
+    def stop(step: str) -> None:
+        if step == at:
+            raise Crash
+
+    return stop
+
+
+def descriptions(settings: Settings) -> Rows:
+    return ask(
+        settings,
+        "SELECT lower(table_name), comment FROM duckdb_tables() WHERE schema_name = 'ml_features' "
+        "AND comment NOT LIKE '%managed_by%' UNION ALL SELECT lower(view_name), comment FROM duckdb_views() "
+        "WHERE schema_name = 'ml_features' AND comment NOT LIKE '%managed_by%' ORDER BY ALL",
+    )
+
+
+def test_views_on_moved_tables_and_on_each_other_come_back_whatever_their_order(home, settings):
+    reader = '"Sales ""Q1"" board; x"'
+    for statement in (
+        f"DROP TABLE ml_features.{firm.NEW_SCORES}",
+        # Our own columns in another order and case, under the name in another case.
+        'CREATE TABLE ml_features."V4_Daily_Scores_V41" (MODEL_VERSION VARCHAR, Score DOUBLE NOT NULL, lead_id TEXT)',
+        "INSERT INTO ml_features.v4_daily_scores_v41 VALUES ('v4.1.0', 0.5, '00Q')",
+        "COMMENT ON TABLE ml_features.v4_daily_scores_v41 IS 'the firm''s own'",
+        f"CREATE OR REPLACE VIEW ml_features.{firm.NEW_FEATURES} AS SELECT * FROM ml_features.{firm.OLD_SCORES}",
+        f"CREATE OR REPLACE VIEW ml_features.{firm.OLD_FEATURES} AS SELECT lead_id, model_version, prediction_date "
+        f"FROM ml_features.{firm.NEW_FEATURES}",
+        f"COMMENT ON VIEW ml_features.{firm.OLD_FEATURES} IS 'the dashboards'' view'",
+        f"CREATE VIEW ml_features.{reader} AS SELECT model_version FROM ml_features.{firm.OLD_FEATURES.upper()}",
+    ):
+        ask(settings, statement)
+    all_of_it, described = firms(settings), descriptions(settings)
+    said = v4(home, "takeover").output
+    for name, readers in (
+        (firm.OLD_SCORES, f"ml_features.score_board, ml_features.{firm.NEW_FEATURES}"),
+        (firm.NEW_FEATURES, f"ml_features.{firm.OLD_FEATURES}"),
+        (firm.OLD_FEATURES, 'ml_features.Sales "Q1" board; x, ml_features.sales_dashboard'),
+    ):
+        _, _, after = said.partition(f" ml_features.{name} is ")
+        assert f"    read by {readers}\n" in after[:400], said
+    for name in (firm.OLD_SCORES, firm.NEW_SCORES):
+        with pytest.raises(Crash):
+            move_in(settings, stopping(f"move ml_features.{name} to {name}_before_v4_20260112"))
+    move_in(settings)
+    operate.init(settings)
+    undo(settings)
+    assert firms(settings) == all_of_it
+    assert descriptions(settings) == described
+    assert answers(settings, reader)
+
+
+def test_a_view_whose_query_fails_hinders_the_takeover_before_anything_is_recorded(home, settings):
+    ask(settings, "DROP TABLE ml_features.recent_movers")
+    before = objects(settings)
+    refused = v4(home, "takeover", "--yes").exception
+    assert isinstance(refused, TakeoverError)
+    assert str(refused).startswith(
+        f"Nothing was moved: ml_features.{firm.NEW_FEATURES}: its query fails (Catalog Error"
+    )
+    assert "repair or drop the view" in str(refused)
+    assert objects(settings) == before
+    ask(settings, f"DROP VIEW ml_features.{firm.NEW_FEATURES}")
+    move_in(settings)
+    ask(settings, "ALTER TABLE SavvyGTMData.Lead RENAME TO Leads")
+    with pytest.raises(TakeoverError, match=r"v4_lead_outcomes cannot be made again: .* Bring back what it reads"):
+        undo(settings)
+    ask(settings, "ALTER TABLE SavvyGTMData.Leads RENAME TO Lead")
+    undo(settings)
+    assert all(objects(settings)[name] == before[name] for name in before if name != firm.NEW_FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            "CREATE TABLE ml_features.v4_lift_comparison AS SELECT 1 AS n",
+            "Came after this takeover was begun: ml_features.v4_lift_comparison is a table of 1 columns (n INTEGER)",
+        ),
+        (
+            f"CREATE OR REPLACE VIEW ml_features.{firm.A_VIEW_FOR_A_TABLE} AS SELECT Id AS lead_id "
+            "FROM SavvyGTMData.Lead WHERE Email IS NOT NULL",
+            f"{firm.A_VIEW_FOR_A_TABLE}_before_v4_20260112 is not equal to ml_features.{firm.A_VIEW_FOR_A_TABLE}",
+        ),
+        (
+            f"CREATE TABLE ml_features.{firm.OLD_SCORES}_before_v4_20260112 AS SELECT 1 AS n",
+            f"ml_features.{firm.OLD_SCORES} was left as it is: {firm.OLD_SCORES}_before_v4_20260112 is there already",
+        ),
+    ],
+    ids=["an-object-more", "another-text", "the-dated-name-taken"],
+)
+def test_what_changed_after_the_plan_was_recorded_stops_it_and_an_undoing_leaves_what_is_there(
+    home, settings, change, said
+):
+    with pytest.raises(Crash):
+        move_in(settings, stopping("make the tables whose names are free"))
+    ask(settings, "DROP TABLE ml_features.v4_lift_comparison")
+    ask(settings, change)
+    all_of_it = firms(settings)
+    refused = v4(home, "takeover", "--yes").exception
+    assert isinstance(refused, TakeoverError)
+    assert said in str(refused)
+    assert "`v4 takeover --undo` gives back what was moved; `v4 takeover --yes` then plans anew" in str(refused)
+    undo(settings)
+    assert firms(settings) == all_of_it
+
+
+def test_an_expiration_that_has_passed_is_not_set_back_for_it_would_delete_the_object(home, settings, monkeypatch):
+    passed, ahead = (Expiration(datetime(2026, month, 20, tzinfo=UTC), 30.0) for month in (1, 3))
+    given: dict[str, Expiration] = {}
+
+    def set_back(_: DuckDBMoving, place: Table, kind: str, wanted: Expiration) -> None:
+        given[place.name] = wanted
+
+    of = {firm.OLD_SCORES: passed, firm.OLD_FEATURES: passed, firm.NEW_SCORES: ahead, firm.NEW_FEATURES: ahead}
+    monkeypatch.setattr(DuckDBMoving, "expiration", lambda _, place: of.get(place.name, Expiration()))
+    move_in(settings)
+    monkeypatch.setattr(DuckDBMoving, "set_expiration", set_back)
+    undone = v4(home, "takeover", "--undo", day=date(2026, 2, 1))
+    never = Expiration(None, 30.0)
+    assert {name: given[name] for name in of} == {name: never if one is passed else one for name, one in of.items()}
+    assert f"ml_features.{firm.OLD_SCORES} would have expired on 2026-01-20: it came back without" in undone.output
+    assert f"ml_features.{firm.NEW_SCORES} would have expired" not in undone.output
+
+
+def test_a_table_at_the_name_of_the_schema_record_is_moved_like_any_other(home, settings):
+    ask(settings, "CREATE TABLE ml_features.v4_schema AS SELECT 7 AS n")
+    took = v4(home, "takeover", "--yes")
+    assert took.exit_code == 0, took.exception
+    assert v4(home, "init").output == "v4.0.0 is live.\n"
+    undone = v4(home, "takeover", "--undo")
+    assert undone.exit_code == 0, undone.exception
+    assert ask(settings, "FROM ml_features.v4_schema") == [(7,)]
+
+
+def test_an_old_job_that_replaced_our_table_is_taken_over_again_and_all_of_it_is_undone_at_once(home, settings):
+    all_of_it = firms(settings)
+    move_in(settings)
+    operate.init(settings)
+    ask(settings, f"CREATE OR REPLACE TABLE ml_features.{firm.OLD_SCORES} AS SELECT 'new' AS lead_id")
+    assert "1 object that this project did not make" in str(v4(home, "init").exception)
+    again = v4(home, "takeover", "--yes")
+    assert again.exit_code == 0, again.exception
+    assert v4(home, "init").output == "v4.0.0 is live.\n"
+    undone = v4(home, "takeover", "--undo")
+    kept = f"{firm.OLD_SCORES}_before_v4_20260112"
+    assert f"ml_features.{kept} stays: another object was made under the name {firm.OLD_SCORES}" in undone.output
+    assert firms(settings) == all_of_it | {firm.OLD_SCORES: [("new",)]}
+    assert ask(settings, f"SELECT * FROM ml_features.{kept} ORDER BY ALL") == all_of_it[firm.OLD_SCORES]
+    assert isinstance(v4(home, "takeover", "--undo").exception, TakeoverError)
+
+
 # --- crashes ----------------------------------------------------------------------------------------------------------
-
-
-class Crash(BaseException):
-    """The process ends here."""
 
 
 @contextmanager
@@ -453,12 +630,8 @@ def test_a_takeover_that_is_killed_after_every_one_of_its_steps_ends_like_one_th
 def test_a_half_done_takeover_stops_every_other_command_until_it_is_finished_or_undone(home, settings):
     all_of_it = firms(settings)
 
-    def stop(step: str) -> None:
-        if step == "make v4_daily_scores":
-            raise Crash
-
     with pytest.raises(Crash):
-        move_in(settings, stop)
+        move_in(settings, stopping("make v4_daily_scores"))
     assert "A takeover was begun and is not finished" in v4(home, "takeover").output
     for command in (("status",), ("run", "--date", "today"), ("live",)):
         refused = v4(home, *command).exception

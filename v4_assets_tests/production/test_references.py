@@ -343,8 +343,8 @@ def test_further_objects_of_rollout_yaml_are_a_version_s_own(installation, tmp_p
 def test_a_tree_of_a_thousand_files_is_searched_in_seconds(installation, tmp_path):
     words = "the morning's list of leads, models and scores by `ml_features.other` as * of v4.1.0\n" * 400
     repo = written(tmp_path / "repo", {f"{number % 20}/f{number}.py": words for number in range(1000)})
-    written(repo, {"last.sql": CODE})
+    written(repo, {"last.sql": CODE, "export.json": "v4_daily_scores " * 60_000, "export.sql": "(1), " * 1_000_000})
     started = time.process_time()
     found = installation.readers(paths=(repo,))
-    assert [where for _, where, _ in found] == [f"{repo}/last.sql:1"]
+    assert [where for _, where, _ in found] == [f"{repo}/export.json:1", f"{repo}/last.sql:1"]
     assert time.process_time() - started < 10

@@ -59,11 +59,20 @@ def rows(settings: Settings, key: str) -> list[dict[str, object]]:
     )
 
 
+def in_another_case(settings: Settings) -> None:
+    """A copy of the CRM and a feed that spell columns in other cases, which no engine tells apart."""
+    columns = {"SavvyGTMData.Lead": settings.rollout.catalogue.lead_columns["id"]}
+    with embedded(warehouse(settings))._connection() as connection:
+        for table, column in (columns | {"FinTrx_data_CA.ria_contacts_current": "REP_TYPE"}).items():
+            connection.execute(f'ALTER TABLE {table} RENAME COLUMN "{column}" TO "{column.swapcase()}"')
+
+
 def test_a_day_on_renamed_columns_is_the_day_on_the_firm_s_own(tmp_path: Path) -> None:
     homes = {"own": at(tmp_path / "own")}
     homes["renamed"] = at(tmp_path / "renamed", V4_ROLLOUT=str(written(tmp_path, RENAMED)))
     for settings in homes.values():
         fill(warehouse(settings), settings.rollout.catalogue, build(WORLD))
+        in_another_case(settings)
         operate.init(settings)
         outcome = operate.run_day(settings, DAY)
         assert (outcome.success, outcome.errors) == (True, ())

@@ -13,9 +13,10 @@ from v4_assets.errors import SqlFileError
 from v4_assets.sources.types import READINGS
 from v4_assets.sql import Query, SqlFile
 from v4_assets.warehouse import dialects
+from v4_assets.warehouse.dialect_differences import DIFFERENCES, Difference
 from v4_assets.warehouse.duckdb.sql import to_duckdb
 
-NAMES = [one.name for one in dialects.DIFFERENCES]
+NAMES = [one.name for one in DIFFERENCES]
 
 
 def file_of(body: str) -> SqlFile:
@@ -25,17 +26,17 @@ def file_of(body: str) -> SqlFile:
 def used(expression: str) -> list[str]:
     """The entries of the list that an expression uses."""
     texts = list(dialects.differences(file_of(f"SELECT {expression} AS v")))
-    return [one.name for one in dialects.DIFFERENCES for text in texts if f" uses {one.name} in " in text]
+    return [one.name for one in DIFFERENCES for text in texts if f" uses {one.name} in " in text]
 
 
-@pytest.mark.parametrize("one", dialects.DIFFERENCES, ids=NAMES)
-def test_an_example_is_named_by_its_own_entry_and_its_way_out_by_none(one: dialects.Difference) -> None:
+@pytest.mark.parametrize("one", DIFFERENCES, ids=NAMES)
+def test_an_example_is_named_by_its_own_entry_and_its_way_out_by_none(one: Difference) -> None:
     assert one.name in used(one.example)
     assert used(one.instead) == []
 
 
-@pytest.mark.parametrize("one", dialects.DIFFERENCES, ids=NAMES)
-def test_the_engines_differ_on_the_example_and_agree_on_its_way_out(one: dialects.Difference) -> None:
+@pytest.mark.parametrize("one", DIFFERENCES, ids=NAMES)
+def test_the_engines_differ_on_the_example_and_agree_on_its_way_out(one: Difference) -> None:
     for expression, alike in ((one.example, False), (one.instead, True)):
         query = f"SELECT {expression} AS v"
         assert (google(query) == embedded(query)) is alike, expression

@@ -221,12 +221,9 @@ def promoted(tmp_path) -> Settings:
 
 
 def script_of(settings: Settings, reason: str = "NULL") -> str:
-    text = (
-        CliRunner().invoke(cli, ["sql", "render", "--script", "rollback"], env={"V4_HOME": str(settings.home)}).output
-    )
-    assert text.count("v4_happened_at = now();") == 1
-    at = f"v4_happened_at = TIMESTAMPTZ '{settings.clock.now():%Y-%m-%d %H:%M:%S+00}';"
-    return text.replace("v4_happened_at = now();", at).replace("v4_reason = NULL", f"v4_reason = {reason}")
+    env = {"V4_HOME": str(settings.home), "V4_NOW": settings.now or ""}
+    text = CliRunner().invoke(cli, ["sql", "render", "--script", "rollback"], env=env).output
+    return text.replace("v4_reason = NULL", f"v4_reason = {reason}")
 
 
 def pasted(settings: Settings, text: str) -> list[tuple[object, ...]]:
@@ -260,6 +257,7 @@ def test_a_pasted_rollback_switches_once_with_a_reason_and_the_next_tick_carries
     events = store(promoted).events()
     assert [event.event for event in events] == [*before, "rollback_started", "rollback_completed"]
     assert (events[-2].reason, events[-2].decided_by, events[-2].previous) == ("it's down", "console", NEW)
+    assert events[-2].happened_at == promoted.clock.now()
     assert len(list(promoted.places.reports.glob("*-rollback-v4.0.0-*.md"))) == 1
     assert store(promoted).live() == OLD
 

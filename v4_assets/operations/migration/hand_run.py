@@ -11,7 +11,7 @@ from v4_assets import tables
 from v4_assets.config.record_ids import to_18
 from v4_assets.config.rollout import Version
 from v4_assets.errors import SettingsError
-from v4_assets.operations.takeover.record import UNDONE, recorded, resumed
+from v4_assets.operations.takeover.record import moved, recorded
 from v4_assets.sql import Query
 from v4_assets.store import Store
 from v4_assets.tables import PARTITION_COLUMN, Table
@@ -94,7 +94,7 @@ def read(store: Store, place: Place, wanted: Sequence[str], version: str, day: d
         conditions.append(f"CAST(`{place.columns[PARTITION_COLUMN]}` AS DATE) = @{PARTITION_COLUMN}")
         params[PARTITION_COLUMN] = day
     if VERSION in place.columns:
-        conditions.append(f"STARTS_WITH(LOWER(`{place.columns[VERSION]}`), LOWER(@{VERSION}))")
+        conditions.append(f"STARTS_WITH(LOWER(CAST(`{place.columns[VERSION]}` AS STRING)), LOWER(@{VERSION}))")
         params[VERSION] = version
     text = f"SELECT {chosen} FROM {place.table.full_name} WHERE {' AND '.join(conditions)}"
     return _one_row_each(store.warehouse.read(Query("hand_run_rows", text, params)))
@@ -127,8 +127,8 @@ def _found(store: Store, name: str) -> Place | None:
 def _kept(store: Store, name: str) -> Iterator[Table]:
     dataset = _dataset(store)
     rows = recorded(store)
-    if rows and rows[-1].event != UNDONE:
-        yield from (one.dated for one in resumed(rows, dataset).moves if one.place.name == name)
+    if rows:
+        yield from (one.dated for one in moved(rows, dataset).moves if one.place.name == name)
     yield _table(dataset, name)
 
 

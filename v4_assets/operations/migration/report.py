@@ -7,7 +7,7 @@ from datetime import date
 from v4_assets import tables
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout, Version
-from v4_assets.errors import RowsMissingError
+from v4_assets.errors import RowsMissingError, SettingsError
 from v4_assets.features.unscorable import contract_of
 from v4_assets.models.expected_file import TOLERANCE
 from v4_assets.operations.migration import features as by_feature
@@ -178,7 +178,10 @@ class Migration:
         dated = [Source(one, source.day if PARTITION_COLUMN in one.columns else None, source.day) for one in beside]
         for one in (source, *dated) if named is None else dated:
             rows = hand_run.read(self.store, one.place, SCORE_COLUMNS, version, one.on)
-            theirs = scores.served(rows.rows, rows.leads)
+            try:
+                theirs = scores.served(rows.rows, rows.leads)
+            except SettingsError as error:
+                return f"{one.name}: {error}"
             if theirs is not None and len(rows.leads):
                 return one.name, scores.compare(ours.served, theirs, ours.tie_break, TOLERANCE)
         return f"no hand-run scores of {version} were found: name their table with --scores"

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from v4_assets.errors import SettingsError
 from v4_assets.evaluation.metrics import midranks
 from v4_assets.scores.ranking import deciles, deprioritized, percentiles
 
@@ -65,7 +66,10 @@ class ScoreDifference:
 
 
 def served(rows: pa.Table, leads: pa.Array) -> Served | None:
-    """What a table of theirs served, by its column names in lower case; None without a score."""
+    """What a table of theirs served, by its column names in lower case; None without a score.
+
+    Raises SettingsError for a column that holds no numbers.
+    """
     names = [_first(rows, names) for names in (SCORE_NAMES, PERCENTILE_NAMES, FLAG_NAMES)]
     score, percentile, flag = names
     if score is None:
@@ -141,4 +145,11 @@ def _first(rows: pa.Table, names: Sequence[str]) -> str | None:
 
 
 def _numbers(rows: pa.Table, name: str) -> NDArray[Any]:
-    return np.asarray(pc.cast(rows[name], pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    try:
+        numbers = pc.cast(rows[name], pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise SettingsError(
+            f"{name} is {rows[name].type} and holds what is no number ({error}): cast it in a view of your own and "
+            "name the view with --scores"
+        ) from error
+    return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)

@@ -23,6 +23,8 @@ from v4_assets.warehouse import schema
 from v4_assets.warehouse.moving import Expiration
 from v4_assets.warehouse.preflight import examine
 
+ANEW = "`v4 takeover --undo` gives back what was moved; `v4 takeover --yes` then plans anew."
+
 
 @dataclass(frozen=True)
 class MoveIn(Steps):
@@ -35,6 +37,7 @@ class MoveIn(Steps):
             raise TakeoverError(schema.PENDING[UNDO_STARTED])
         if rows and rows[-1].event == PLANNED:
             found = resumed(rows, self.dataset)
+            self._verify_nothing_new(found)
             known, _ = authorizations(self.store, self.rollout, [one.place for one in found.moves])
             found = replace(found, authorizations=known)
         else:
@@ -55,6 +58,14 @@ class MoveIn(Steps):
             raise TakeoverError(
                 f"The warehouse is of schema {there.version}. Give {names} other names yourself, then run `v4 init`."
             )
+
+    def _verify_nothing_new(self, found: Plan) -> None:
+        """Raise TakeoverError for objects in the way that came after the plan was recorded."""
+        planned = {one.place.name for one in found.moves}
+        obstacles = examine(self.store.warehouse, self.store.catalogue).obstacles
+        new = [str(one) for one in obstacles if one.place.name not in planned]
+        if new:
+            raise TakeoverError(f"Came after this takeover was begun: {'; '.join(new)}. {ANEW}")
 
     def _recorded(self, found: Plan) -> Iterator[Step]:
         warehouse, record_table = self.store.warehouse, self.store.catalogue[tables.TAKEOVER]
@@ -101,11 +112,11 @@ class MoveIn(Steps):
         if warehouse.shape(one.dated) is None:
             moving.put_view(one.dated, one.view_text or "", one.kind, like=one.place)
         kept, there = warehouse.shape(one.dated), warehouse.shape(one.place)
-        same = kept is not None and moving.view_text(one.dated) == one.view_text
+        same = kept is not None and kept.kind == one.kind and moving.view_text(one.dated) == one.view_text
         if same and is_firms(there) and kept and there:
-            same = kept.columns == there.columns
+            same = kept.columns == there.columns and moving.view_text(one.place) == one.view_text
         if not same:
-            raise TakeoverError(f"{one.dated.name} is not equal to {one.name}, which was left as it is. Compare both.")
+            raise TakeoverError(f"{one.dated.name} is not equal to {one.name}, which was left as it is. {ANEW}")
 
     def _leave(self, one: Move) -> None:
         """The firm's object leaves its name."""
@@ -113,6 +124,8 @@ class MoveIn(Steps):
         if not is_firms(warehouse.shape(one.place)):
             return
         if one.method == "rename":
+            if warehouse.shape(one.dated) is not None:
+                raise TakeoverError(f"{one.name} was left as it is: {one.dated.name} is there already. {ANEW}")
             moving.set_expiration(one.place, one.kind, Expiration())
             moving.rename(one.place, one.kept_as)
             return

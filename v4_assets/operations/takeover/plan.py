@@ -92,26 +92,23 @@ def _hindrance(store: Store, one: Standing) -> str | None:
 
 def _readers(store: Store, rollout: Rollout, found: Preflight) -> dict[str, tuple[str, ...]]:
     """Who reads each obstacle: by `v4 references` for a version's own names, by the views of our dataset for others."""
-    names = {one.place.name.lower(): one.name for one in found.obstacles}
+    by_name = {one.place.name.lower(): one.name for one in found.obstacles}
     readers: dict[str, list[str]] = {}
     try:
         by_version = [one for version in rollout.versions for one in references.readers(store, rollout, version)]
     except V4Error as error:
-        return dict.fromkeys(names.values(), (f"not known: {error}",))
+        return dict.fromkeys(by_name.values(), (f"not known: {error}",))
     for reader in by_version:
         for name in reader.names:
-            if name.lower() in names:
-                readers.setdefault(names[name.lower()], []).append(str(reader))
+            if name.lower() in by_name:
+                readers.setdefault(by_name[name.lower()], []).append(str(reader))
     of_versions = {name for version in rollout.versions for name in references.bound_to(rollout, version).names}
     for one in found.obstacles:
-        if one.place.name not in of_versions:
-            texts = store.warehouse.view_texts(one.place.dataset)
-            readers[one.name] = [
-                f"{one.place.dataset}.{view}"
-                for view, text in sorted(texts.items())
-                if view != one.place.name
-                and re.search(rf"(?<!\w){re.escape(one.place.name)}(?!\w)", without_comments(text), re.IGNORECASE)
-            ]
+        # `v4 references` passes over views of our names; here they are the firm's.
+        for view, text in sorted(store.warehouse.view_texts(one.place.dataset).items()):
+            is_asked = one.place.name not in of_versions or view.lower() in by_name
+            if is_asked and view.lower() != one.place.name and names(text, one.place.name):
+                readers.setdefault(one.name, []).append(f"{one.place.dataset}.{view}")
     return {name: tuple(dict.fromkeys(who)) for name, who in readers.items() if who}
 
 
@@ -138,6 +135,11 @@ def _columns_of_view(catalogue: Catalogue, name: str) -> tuple[str, ...]:
     file = {view.name: view.query.name for view in catalogue.views}[name]
     contract = "daily_scores" if file == "production_scores" else file
     return tuple(column.name for column in sql.load(contract).columns)
+
+
+def names(text: str, name: str) -> bool:
+    """Whether the text of a view names an object, in any case and outside comments."""
+    return bool(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", without_comments(text), re.IGNORECASE))
 
 
 def is_firms(shape: Shape | None) -> bool:

@@ -87,6 +87,13 @@ def resumed(rows: Sequence[Row], dataset: str) -> Plan:
     return Plan(takeover_id, tuple(_of_row(row, dataset) for row in planned))
 
 
+def moved(rows: Sequence[Row], dataset: str) -> Plan:
+    """Everything that was moved since the latest undoing; of two moves of one name the later."""
+    undone = max((number for number, row in enumerate(rows, 1) if row.event == UNDONE), default=0)
+    planned = {row.object_name: row for row in rows[undone:] if row.event == PLANNED}
+    return Plan(rows[-1].takeover_id, tuple(_of_row(row, dataset) for row in planned.values()))
+
+
 def _of_row(row: Row, dataset: str) -> Move:
     name, kind, method = row.object_name or "", row.kind or "table", row.method or "rename"
     return Move(

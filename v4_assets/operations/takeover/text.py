@@ -44,7 +44,7 @@ def undone_text(found: Plan) -> str:
     """What came back."""
     lines = [f"{one.name} is the firm's {one.kind} again." for one in found.moves]
     last = "Ours of these names are kept as …_of_v4_DATE, with their rows. `v4 takeover --yes` takes over again."
-    return "\n".join([*lines, last])
+    return "\n".join([*lines, *found.notes, last])
 
 
 def _facts(one: Move) -> str:

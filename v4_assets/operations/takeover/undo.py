@@ -1,21 +1,22 @@
 """Undoing a takeover: the firm's objects take their names again; ours are kept, with their rows, under dated ones."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 
 from v4_assets import tables
-from v4_assets.errors import TakeoverError
+from v4_assets.errors import TakeoverError, V4Error
 from v4_assets.operations.takeover.moves import Move, Plan
-from v4_assets.operations.takeover.plan import dated, is_firms, view_places
-from v4_assets.operations.takeover.record import UNDO_STARTED, UNDONE, Row, record, recorded, resumed
+from v4_assets.operations.takeover.plan import dated, is_firms, names, view_places
+from v4_assets.operations.takeover.record import PLANNED, UNDO_STARTED, UNDONE, Row, moved, record, recorded
 from v4_assets.operations.takeover.steps import Step, Steps
 from v4_assets.tables import Table
+from v4_assets.warehouse.moving import Expiration
 
 
 @dataclass(frozen=True)
 class Undo(Steps):
-    """The undoing of the latest takeover."""
+    """The undoing of what was taken over."""
 
     def run(self) -> Plan:
         """Give the firm's objects their names back; ours of those names are kept under dated ones.
@@ -25,12 +26,11 @@ class Undo(Steps):
         rows = recorded(self.store)
         if not rows or rows[-1].event == UNDONE:
             raise TakeoverError("There is no takeover to undo: `v4 takeover` shows what one would do.")
-        found = resumed(rows, self.dataset)
+        found = moved(rows, self.dataset)
         if rows[-1].event != UNDO_STARTED:
-            rows = self._begun(found)
-            self.do([Step("record the undoing", partial(record, self.store, rows))])
+            self.do([Step("record the undoing", partial(record, self.store, self._begun(found)))])
         self.do(self._undone(found, self.asides()))
-        return found
+        return replace(found, notes=(*self._still_kept(rows), *self._expired(found)))
 
     def _undone(self, found: Plan, asides: dict[str, str]) -> Iterator[Step]:
         schema_table = self.store.catalogue[tables.SCHEMA]
@@ -39,8 +39,7 @@ class Undo(Steps):
         for place in view_places(self.store):
             if place.name not in replaced:
                 yield Step(f"drop our view {place.name}", partial(self._drop_ours, place))
-        # Tables first: a view may read them.
-        for one in sorted(found.moves, key=lambda one: one.method == "text"):
+        for one in _in_order(found.moves):
             if one.place.name in asides:
                 yield Step(f"set our {one.place.name} aside", partial(self._aside, one.place, asides))
             yield Step(f"give {one.name} its name back", partial(self._back, one))
@@ -68,11 +67,17 @@ class Undo(Steps):
         if one.method != "text":
             if there is None and warehouse.shape(one.dated) is not None:
                 moving.rename(one.dated, one.place.name)
-                moving.set_expiration(one.place, one.kind, one.expires)
+                moving.set_expiration(one.place, one.kind, self._expiration(one))
         else:
             like = one.dated if warehouse.shape(one.dated) is not None else None
-            moving.put_view(one.place, one.view_text or "", one.kind, like)
-            moving.set_expiration(one.place, one.kind, one.expires)
+            try:
+                moving.put_view(one.place, one.view_text or "", one.kind, like)
+            except V4Error as error:
+                raise TakeoverError(
+                    f"{one.name} cannot be made again: {error} Bring back what it reads, then run `v4 takeover --undo` "
+                    "again; its text is in v4_takeover.view_text."
+                ) from error
+            moving.set_expiration(one.place, one.kind, self._expiration(one))
         if not is_firms(warehouse.shape(one.place)):
             raise TakeoverError(f"{one.name} did not come back; it is kept as {one.kept_as}. Rename it yourself.")
 
@@ -87,6 +92,26 @@ class Undo(Steps):
             equal = moving.content(one.place) == moving.content(one.dated)
         if equal:
             moving.drop(one.dated, one.kind)
+
+    def _expiration(self, one: Move) -> Expiration:
+        """What it had, without a time that has passed: the service would delete the object."""
+        return replace(one.expires, at=None) if self._has_expired(one) else one.expires
+
+    def _has_expired(self, one: Move) -> bool:
+        return one.expires.at is not None and one.expires.at <= self.clock.now()
+
+    def _expired(self, found: Plan) -> Iterator[str]:
+        """A sentence for each object whose time has passed."""
+        for one in found.moves:
+            if one.expires.at and self._has_expired(one):
+                yield f"{one.name} would have expired on {one.expires.at:%Y-%m-%d}: it came back without an expiration."
+
+    def _still_kept(self, rows: Iterable[Row]) -> Iterator[str]:
+        """A sentence for each dated object that is left, for another one stands under its name."""
+        kept = {row.kept_as: row.object_name for row in rows if row.event == PLANNED and row.kept_as}
+        for name, original in kept.items():
+            if self.store.warehouse.shape(Table(name, self.dataset, name, ())) is not None:
+                yield f"{self.dataset}.{name} stays: another object was made under the name {original} meanwhile."
 
     def _begun(self, found: Plan) -> list[Row]:
         """Rows that begin the undoing: which tables of ours are set aside, and as what."""
@@ -104,3 +129,18 @@ class Undo(Steps):
             )
             for name in dict.fromkeys(names)
         ]
+
+
+def _in_order(moves: Iterable[Move]) -> list[Move]:
+    """Tables first, and a view after those that its text names."""
+    ordered: list[Move] = []
+    left = list(moves)
+    while left:
+        free = [one for one in left if not any(_reads(one, other) for other in left)] or left
+        ordered += free
+        left = [one for one in left if one not in free]
+    return ordered
+
+
+def _reads(one: Move, other: Move) -> bool:
+    return other is not one and one.method == "text" and names(one.view_text or "", other.place.name)

@@ -10,12 +10,11 @@ from v4_assets import tables
 from v4_assets.errors import ConcurrentWriteError, WarehouseError
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.bigquery.errors import refusal
-from v4_assets.warehouse.rollback_script import HEADING, Target, switch, values
+from v4_assets.warehouse.rollback_script import HEADING, Target, happened_at, switch, values
 
 _PARAM = re.compile(r"(?<!@)@(\w+)")
 OF_THE_SCRIPT = {
     "reason": ("STRING", "NULL"),
-    "happened_at": ("TIMESTAMP", "CURRENT_TIMESTAMP()"),
     "event_id": ("STRING", "REPLACE(GENERATE_UUID(), '-', '')"),
     "decided_by": ("STRING", "CONCAT('console: ', SESSION_USER())"),
 }
@@ -25,6 +24,7 @@ def render(catalogue: Catalogue, target: Target) -> str:
     """The script as text."""
     known = values(target)
     declared = [f"DECLARE v4_{name} {kind} DEFAULT {default};" for name, (kind, default) in OF_THE_SCRIPT.items()]
+    declared += [f"DECLARE v4_happened_at TIMESTAMP DEFAULT {happened_at(target, 'CURRENT_TIMESTAMP()')};"]
     declared += [f"DECLARE v4_{name} STRING DEFAULT {_literal(value)};" for name, value in known.items()]
     declared += ["DECLARE v4_evidence_sequence INT64 DEFAULT 0;"]
     declared += ["DECLARE v4_previous, v4_expected_event_id, v4_action_id STRING;", "DECLARE v4_changed INT64;"]

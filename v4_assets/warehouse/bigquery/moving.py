@@ -31,7 +31,7 @@ class BigQueryMoving:
     read: Callable[[Query], pa.Table]
 
     def hindrance(self, place: Table, kind: Kind) -> str | None:
-        """Kinds that cannot be moved, and tables whose latest rows are not yet part of them."""
+        """Kinds that cannot be moved, tables whose latest rows are not yet part of them, views whose query fails."""
         if kind not in MOVABLE:
             return f"a {kind} cannot be renamed: give it another name yourself, then run `v4 takeover` again"
         if kind == "table" and self._found(place).streaming_buffer:
@@ -39,6 +39,11 @@ class BigQueryMoving:
                 "rows are still in its streaming buffer, which BigQuery does not rename: stop what streams into it, "
                 "wait up to 90 minutes, then run `v4 takeover` again"
             )
+        if kind != "table":
+            try:
+                self._planned(place)
+            except WarehouseError as error:
+                return f"its query fails ({error}): repair or drop the view, then run `v4 takeover` again"
         return None
 
     def rename(self, table: Table, name: str) -> None:
@@ -114,6 +119,11 @@ class BigQueryMoving:
                 if key in wanted:
                     found.append((dataset, f"{wanted[key].dataset}.{wanted[key].name}"))
         return found
+
+    def _planned(self, place: Table) -> None:
+        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
+        with explained(place.name):
+            self.client.query(f"SELECT * FROM {place.full_name}", job_config=config)
 
     def _run(self, place: Table, text: str) -> None:
         self.run(Query(f"move_{place.name}", text))

@@ -6,7 +6,7 @@ from v4_assets import tables
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.duckdb.sql import quoted, to_duckdb
-from v4_assets.warehouse.rollback_script import HEADING, Target, switch, values
+from v4_assets.warehouse.rollback_script import HEADING, Target, happened_at, switch, values
 
 _PARAM = re.compile(r"\$(\w+)")
 
@@ -19,7 +19,7 @@ def render(catalogue: Catalogue, target: Target) -> str:
     lines += [f"SET VARIABLE v4_{name} = {_literal(value)};" for name, value in values(target).items()]
     lines += [
         "SET VARIABLE v4_evidence_sequence = 0;",
-        "SET VARIABLE v4_happened_at = now();",
+        f"SET VARIABLE v4_happened_at = {happened_at(target, 'now()').replace('TIMESTAMP ', 'TIMESTAMPTZ ')};",
         "SET VARIABLE v4_event_id = replace(CAST(uuid() AS VARCHAR), '-', '');",
         "SET VARIABLE v4_action_id = getvariable('v4_event_id');",
         "SET VARIABLE v4_decided_by = 'console';",

@@ -38,8 +38,9 @@ def render(script: Script) -> str:
 def _names_are_free(script: Script, dataset: str) -> str:
     """A statement that fails where an object of others stands under a name of ours."""
     places = (*script.tables, *map(place, script.views))
-    names = ", ".join(f"'{one.name}'" for one in places if one.dataset == dataset)
-    here = f"WHERE schema_name = '{schema_name(dataset)}'"
+    names = ", ".join(f"'{one.name.lower()}'" for one in places if one.dataset == dataset)
+    schema = schema_name(dataset).lower()
+    here = f"WHERE database_name = current_database() AND lower(schema_name) = '{schema}'"
     return f"""\
 SELECT CASE WHEN COUNT(*) > 0 THEN error('Objects of others stand where ours belong: ' || string_agg(name, ', ')) END
 FROM (
@@ -47,7 +48,7 @@ FROM (
   UNION ALL
   SELECT view_name, comment FROM duckdb_views() {here}
 )
-WHERE name IN ({names}) AND COALESCE(comment, '') NOT LIKE '%{MARK}%';"""
+WHERE lower(name) IN ({names}) AND COALESCE(comment, '') NOT LIKE '%{MARK}%';"""
 
 
 def _of_table(table: Table) -> str:

@@ -18,6 +18,9 @@ from v4_assets.warehouse.duckdb.sql import (
 )
 from v4_assets.warehouse.table_differences import Shape
 
+IN_SCHEMA = "lower(schema_name) = lower($schema)"
+"""The engine resolves names without case."""
+
 
 def create(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Sequence[View]) -> None:
     """Create missing tables, add missing columns, renew the views and mark them all, in the caller's transaction.
@@ -42,10 +45,9 @@ def create(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views
 def shape_of(connection: duckdb.DuckDBPyConnection, table: Table) -> Shape | None:
     """The table or view of that name; None when it does not exist."""
     name = {"schema": schema_name(table.dataset), "name": table.name}
-    here = "lower(schema_name) = lower($schema)"
     there = connection.execute(
-        f"SELECT 'table', comment FROM duckdb_tables() WHERE {here} AND lower(table_name) = lower($name) UNION ALL "
-        f"SELECT 'view', comment FROM duckdb_views() WHERE {here} AND lower(view_name) = lower($name)",
+        f"SELECT 'table', comment FROM duckdb_tables() WHERE {IN_SCHEMA} AND lower(table_name) = lower($name) "
+        f"UNION ALL SELECT 'view', comment FROM duckdb_views() WHERE {IN_SCHEMA} AND lower(view_name) = lower($name)",
         name,
     ).fetchall()
     if not there:

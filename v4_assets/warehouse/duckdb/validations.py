@@ -11,7 +11,7 @@ def render(script: Script) -> str:
     asked = validations.of(script)
     view, scores, count = asked.view.name, asked.scores.name, len(asked.wanted)
     names, others = validations.quoted(asked.wanted), validations.quoted(asked.beside)
-    here = f"database_name = current_database() AND schema_name = '{schema_name(asked.view.dataset)}'"
+    here = f"database_name = current_database() AND lower(schema_name) = '{schema_name(asked.view.dataset).lower()}'"
     columns = f"SELECT COUNT(*) FROM duckdb_columns() WHERE {here} AND table_name = '{view}' AND column_name"
     return f"""\
 -- The four validations of Step 1, to be read.

@@ -19,7 +19,7 @@ from v4_assets.warehouse.duckdb.errors import explained, failed
 from v4_assets.warehouse.duckdb.file import SETTINGS, Feed, shared_connection
 from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.sql import delete_partition, insert_from, quoted, schema_name, to_duckdb
-from v4_assets.warehouse.duckdb.tables import create, shape_of
+from v4_assets.warehouse.duckdb.tables import IN_SCHEMA, create, shape_of
 from v4_assets.warehouse.protocol import ROWS_PER_BATCH, Statement, arrow_schema
 from v4_assets.warehouse.table_differences import Shape
 from v4_assets.warehouse.writes import PartitionWrite
@@ -149,21 +149,21 @@ class DuckDBWarehouse:
     def view_texts(self, dataset: str) -> dict[str, str]:
         """Every view of a dataset and its text."""
         with self._connection() as connection:
-            query = "SELECT view_name, sql FROM duckdb_views() WHERE schema_name = $schema AND NOT internal"
+            query = f"SELECT view_name, sql FROM duckdb_views() WHERE {IN_SCHEMA} AND NOT internal"
             return dict(connection.execute(query, {"schema": schema_name(dataset)}).fetchall())
 
     def routine_texts(self, dataset: str) -> dict[str, str]:
         """Every macro of a dataset and its text, by name and parameters."""
         schema = {"schema": schema_name(dataset)}
         with self._connection() as connection:
-            if not connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = $schema", schema).fetchall():
+            if not connection.execute(f"SELECT 1 FROM duckdb_schemas() WHERE {IN_SCHEMA}", schema).fetchall():
                 raise TableMissingError(
                     f"There is no dataset {dataset} in {self.path}. Correct its name: under `references` or `datasets` "
                     "in rollout.yaml, or in --dataset."
                 )
             query = (
                 "SELECT function_name || '(' || array_to_string(parameters, ', ') || ')', macro_definition "
-                "FROM duckdb_functions() WHERE schema_name = $schema AND NOT internal AND macro_definition IS NOT NULL"
+                f"FROM duckdb_functions() WHERE {IN_SCHEMA} AND NOT internal AND macro_definition IS NOT NULL"
             )
             return dict(connection.execute(query, schema).fetchall())
 
