@@ -134,18 +134,15 @@ class MoveIn(Steps):
         moving.drop(one.place, one.kind)
 
     def _copy(self, one: Move) -> None:
-        """Copy a table and read it back; a copy of older rows is made again."""
+        """Copy a table and read it back. Other rows under the dated name may be the firm's: they stay."""
         warehouse, moving = self.store.warehouse, self.store.warehouse.moving()
-        original = moving.content(one.place)
-        if warehouse.shape(one.dated) is not None and moving.content(one.dated) != original:
-            moving.drop(one.dated, one.kind)
         if warehouse.shape(one.dated) is None:
             moving.copy(one.place, one.kept_as)
             moving.set_expiration(one.dated, one.kind, Expiration())
         if moving.content(one.dated) != moving.content(one.place):
             raise TakeoverError(
-                f"{one.dated.name} is not equal to {one.name}, which was left as it is. Stop what writes it, then run "
-                "`v4 takeover --yes` again."
+                f"{one.dated.name} is not equal to {one.name}; both were left as they are. Stop what writes "
+                f"{one.name}, drop or rename {one.dated.name}, then run `v4 takeover --yes` again."
             )
 
     def _record_schema(self) -> None:
