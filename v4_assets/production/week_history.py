@@ -37,6 +37,13 @@ class Recorded:
         """The recorded gates."""
         return tuple(Gate(**{**one, "verdict": Verdict[one["verdict"]]}) for one in json.loads(self.gates))
 
+    def thresholds_of(self, policy: Policy) -> tuple[Policy, Evaluation]:
+        """The thresholds it was judged by; those that no evidence gate depends on are the policy's."""
+        kept = json.loads(self.policy)
+        values = policy.model_dump()
+        values |= {"rollback": kept["rollback"], "promotion": values["promotion"] | kept["promotion"]}
+        return Policy.model_validate(values | {"weeks": kept["weeks"]}), Evaluation.model_validate(kept["evaluation"])
+
 
 def thresholds(policy: Policy, evaluation: Evaluation) -> str:
     """What the evidence gates and the weeks are judged by, as JSON."""
