@@ -131,9 +131,13 @@ def warned(
     """The early warning's sum at the close of each week from the promotion, shape (histories, weeks)."""
     total = 7 * weeks
     spans = [total] if len(strengths) == 1 else [FALL_DAY, total - FALL_DAY]
+    return warning_sums(assumptions, histories, seed, _stretches(assumptions, strengths, spans, "candidate"))
+
+
+def warning_sums(assumptions: Assumptions, histories: int, seed: int, stretches: list[Stretch]) -> NDArray[Any]:
+    """The same of any stretches of days from the promotion, shape (histories, weeks)."""
     rng = np.random.default_rng(seed)
-    stretches = _stretches(assumptions, strengths, spans, "candidate")
-    leads, rates = _volumes(rng, assumptions, histories, total)
+    leads, rates = _volumes(rng, assumptions, histories, sum(stretch.days for stretch in stretches))
     conversions = converted(rng, histories, leads, rates, stretches)
     weights = Weights(assumptions.healthy, assumptions.fallen, assumptions.baseline, assumptions.covered_base)
     delays = booked_by(assumptions.booked_by or FIRST_CALL, assumptions.outcome_window_days)
