@@ -8,7 +8,7 @@ import pytest
 
 from v4_assets import tables
 from v4_assets.days import days_between
-from v4_assets.evaluation import assets, week_verdicts
+from v4_assets.evaluation import assets, watch_basis, week_verdicts
 from v4_assets.evaluation.read import Evaluator
 from v4_assets.partitions import Day
 from v4_assets.production.decision import Verdict
@@ -35,8 +35,11 @@ def walk(tmp_path) -> Walking:
     return begin
 
 
-def evaluated(walked: Walk, day: date, *, again: bool = False) -> list[str]:
-    """The evaluation of a day on that day, or `again` on the walk's day; the verdicts of a close that late calls change."""
+def evaluated(walked: Walk, day: date, *, again: bool = False, basis: bool = False) -> list[str]:
+    """The evaluation of a day on that day, or `again` on the walk's day; the verdicts of a close that late calls change.
+
+    `basis`: with what the running watch is judged by, which takes long to calibrate.
+    """
     if not again:
         walked.to(day)
     settings = walked.story.settings
@@ -48,6 +51,8 @@ def evaluated(walked: Walk, day: date, *, again: bool = False) -> list[str]:
         events = record.events()
         evaluator = Evaluator.of(record, rollout, of, assets.compared(rollout, events, day), events)
         assets.write_evidence(evaluator)
+        if basis:
+            watch_basis.record_basis(evaluator)
         week_verdicts.record(record, rollout, of, events)
         return week_verdicts.late_labels(evaluator)
 
@@ -159,6 +164,26 @@ def test_before_a_promotion_the_lift_that_it_needs_is_compared_too(walk):
     calls_arrive(walked, top=False)
     found = changes(evaluated(walked, after(1)))
     assert found["promotion_lift"] in (("PASS", "FAIL"), ("PASS", "INCONCLUSIVE"))
+
+
+def test_the_line_of_covered_leads_is_frozen_when_the_watch_begins_and_the_same_at_two_closes(walk):
+    walked = walk(first=date(2025, 12, 1), same_day=0.4)
+    for contacted_on in days_between(date(2026, 1, 11), date(2026, 1, 30)):
+        # From the promotion on every call is made on the day of contact but those of the top decile.
+        planted = walked.planted(contacted_on)
+        for place, call in enumerate(planted.calls):
+            if call and planted.scores[NEW][place] < 0.9:
+                walked.calls(contacted_on, place, contacted_on)
+    for close in (CLOSE, after(7)):
+        evaluated(walked, close, basis=True)
+    [basis] = watch_basis.bases(store(walked.story.settings)).values()
+    share = basis.conversions / (basis.conversions + basis.before_scored)
+    assert (basis.measured_to, basis.conversions > 100, 0.5 < share < 0.7) == (date(2026, 1, 10), True, True)
+    rows = week_verdicts.recorded(store(walked.story.settings), CLOSE, after(7))
+    lines = [{gate.name: gate.threshold for gate in row.verdicts}["top_decile_conversion"] for row in rows]
+    assert lines == [pytest.approx(0.05 * share)] * 2
+    [row] = [one for one in store(walked.story.settings).comparisons(after(7), after(7)) if named(one) == ("rollback", NEW)]
+    assert row.conversions / (row.conversions + row.converted_before_scored) < 0.5
 
 
 @pytest.mark.extended
