@@ -18,7 +18,16 @@ from v4_assets.evaluation.model_strength import BASELINE, FALLEN, HEALTHY, Stren
 from v4_assets.project_files import PROJECT
 from v4_assets.studies.assumptions import Assumptions
 from v4_assets.studies.odds import WarningOdds, odds_of, rules_of, warning_odds
-from v4_assets.studies.odds_rules import FALL_DAY, WATCHED_WEEKS, Rule, convictions, ranks, warned, warning_sums, watched
+from v4_assets.studies.odds_rules import (
+    FALL_DAY,
+    WATCHED_WEEKS,
+    Rule,
+    convictions,
+    ranks,
+    warned,
+    warning_sums,
+    watched,
+)
 
 TOLERANCE = 4.0
 """Percentage points: two simulations of 2,000 histories differ by up to 3 by chance."""
@@ -166,7 +175,9 @@ def _challenger_ahead(given: Assumptions) -> float:
     Half of the base rate in either AUC is the same and drops out.
     """
     found = ranks(replace(given, baseline=HEALTHY), HEALTHY, "candidate")
-    live, challenger = (found.cells.sum(axis=axis) @ middles for axis, middles in zip((1, 0), found.middles, strict=True))
+    live, challenger = (
+        found.cells.sum(axis=axis) @ middles for axis, middles in zip((1, 0), found.middles, strict=True)
+    )
     return _percent((challenger - live) / (1 - given.covered_base))
 
 

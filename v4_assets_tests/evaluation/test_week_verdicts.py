@@ -36,7 +36,7 @@ def walk(tmp_path) -> Walking:
 
 
 def evaluated(walked: Walk, day: date, *, again: bool = False, basis: bool = False) -> list[str]:
-    """The evaluation of a day on that day, or `again` on the walk's day; the verdicts of a close that late calls change.
+    """The evaluation of a day on that day, or `again` on the walk's; the verdicts of a close that late calls change.
 
     `basis`: with what the running watch is judged by, which takes long to calibrate.
     """
@@ -182,7 +182,9 @@ def test_the_line_of_covered_leads_is_frozen_when_the_watch_begins_and_the_same_
     rows = week_verdicts.recorded(store(walked.story.settings), CLOSE, after(7))
     lines = [{gate.name: gate.threshold for gate in row.verdicts}["top_decile_conversion"] for row in rows]
     assert lines == [pytest.approx(0.05 * share)] * 2
-    [row] = [one for one in store(walked.story.settings).comparisons(after(7), after(7)) if named(one) == ("rollback", NEW)]
+    [row] = [
+        one for one in store(walked.story.settings).comparisons(after(7), after(7)) if named(one) == ("rollback", NEW)
+    ]
     assert row.conversions / (row.conversions + row.converted_before_scored) < 0.5
 
 
@@ -192,4 +194,6 @@ def test_the_daily_run_reports_it_as_a_check_that_fails(walk):
     assert "closes_hold" not in walked.failing
     calls_arrive(walked, top=True)
     walked.run(after(1))
-    assert "2026-W10 closed with top_decile_lift FAIL; by the calls known now it is PASS" in walked.failing["closes_hold"]
+    assert (
+        "2026-W10 closed with top_decile_lift FAIL; by the calls known now it is PASS" in walked.failing["closes_hold"]
+    )

@@ -177,7 +177,9 @@ def told(day: date, sequence: int, policy: int | None, verdict: Verdict) -> tupl
 @given(weeks_written(), st.sampled_from(Verdict))
 def test_no_verdict_rests_on_a_recomputed_day_on_another_policy_than_its_own_or_on_closes_too_near(days, now):
     recorded_ = [
-        record(day, told(day, place + 1, policy, verdict), sequence=place + 1, retrospective=late, policy=POLICIES[policy])
+        record(
+            day, told(day, place + 1, policy, verdict), sequence=place + 1, retrospective=late, policy=POLICIES[policy]
+        )
         for day, writes in days.items()
         for place, (late, kept, policy, verdict) in enumerate(writes)
         if kept
