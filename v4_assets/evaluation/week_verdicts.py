@@ -108,7 +108,7 @@ def late_labels(evaluator: Evaluator) -> list[str]:
     if close is None:
         return []
     store, day = evaluator.store, evaluator.day.date
-    policy, evaluation = close.thresholds_of(evaluator.rollout.policy)
+    policy, evaluation = close.thresholds_of(evaluator.rollout.policy, evaluator.rollout.evaluation)
     rows = store.comparisons(close.day, close.day)
     if not rows:
         return []

@@ -1,6 +1,7 @@
 """A close is judged by its own time's thresholds, and is void once its evidence is computed again."""
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -132,6 +133,18 @@ def test_a_record_keeps_every_gate_as_it_was(name):
     gates = day_gates(EVIDENCE_GATES, **{name: FAIL})
     assert record(SUNDAY, gates).verdicts == gates
     assert json.loads(record(SUNDAY).policy)["rollback"]["auc_below"] == 0.59
+
+
+def test_a_record_gives_back_the_thresholds_it_was_judged_by_and_todays_where_it_holds_none():
+    stricter = changed("rollback", auc_below=0.6)
+    more = EVALUATION.model_copy(update={"max_days": 100})
+    assert record(SUNDAY).thresholds_of(stricter, more) == (POLICY, EVALUATION)
+    kept = json.loads(record(SUNDAY).policy)
+    del kept["rollback"]["auc_below"], kept["evaluation"]["max_days"]
+    older = replace(record(SUNDAY), policy=json.dumps(kept))
+    assert older.thresholds_of(stricter, more) == (stricter, more)
+    looser = changed("promotion", expires_after_weeks=3)
+    assert record(SUNDAY).thresholds_of(looser, EVALUATION)[0] == looser
 
 
 # --- whatever was written, recorded and edited
