@@ -1,20 +1,22 @@
 """The tables of docs/odds.md, each row simulated: the one place from which the odds are quoted.
 
-python -m benchmarks.odds [--histories N]   takes about ten minutes of one core
+python -m benchmarks.odds [--histories N] [--table NAME]   all of them take about fifteen minutes of one core
 """
 
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from benchmarks import published
 from v4_assets.config.rollout import read_rollout
 from v4_assets.evaluation.model_strength import BASELINE, Strength
 from v4_assets.project_files import PROJECT
 from v4_assets.studies.assumptions import Assumptions
-from v4_assets.studies.odds import headline, odds_of, rules_of, simulate, warning_odds
+from v4_assets.studies.odds import CAUGHT_WITHIN, headline, odds_of, rules_of, simulate, warning_odds
 
 PAGE = PROJECT / "docs" / "odds.md"
 HISTORIES = 8_000
@@ -25,8 +27,8 @@ VOLUMES = (300, 350, 450, 1_000, 3_000, 10_000)
 Row = tuple[str, ...]
 
 
-def tables(histories: int) -> dict[str, str]:
-    """Name of a table of the page to its Markdown."""
+def tables(histories: int) -> dict[str, Callable[[], str]]:
+    """Name of a table of the page to what simulates it and gives its Markdown."""
     rollout = read_rollout(PROJECT / "rollout.yaml")
     policy, evaluation = rollout.policy, rollout.evaluation
     low = Assumptions(outcome_window_days=rollout.outcome_window_days, histories=histories, covered_share=LOW)
@@ -44,7 +46,7 @@ def tables(histories: int) -> dict[str, str]:
 
     def warning(given: Assumptions) -> Row:
         odds = warning_odds(given, policy)
-        return (_shares(odds.false), _shares(odds.caught), _shares(odds.equal))
+        return (_shares(odds.false), _shares(odds.caught), _shares(odds.equal), f"{odds.histories:,}")
 
     def volumes() -> Iterable[Row]:
         for base in (full, low):
@@ -93,6 +95,15 @@ def tables(histories: int) -> dict[str, str]:
             # The warning is tuned to the fall of rollout.yaml, whatever the real one is.
             yield (name, _shares(odds_of(given, configured).together.caught))
 
+    def weak() -> Iterable[Row]:
+        for name, raised in published.weak_alarms(rollout, published.assumed(rollout)).items():
+            yield (name, _shares({week: raised[week] / 100 for week in CAUGHT_WITHIN}))
+
+    def outside() -> Iterable[Row]:
+        for row in published.rows(rollout, published.assumed(rollout)):
+            if row.outside:
+                yield (row.name, f"{row.published:g}", f"{row.found:.1f}", row.explained)
+
     def letter() -> Iterable[Row]:
         for leads in (350, 1_000, 3_000, 10_000):
             week, day = (odds_of(replace(full, leads_per_week=leads), rule) for rule in (weekly, daily))
@@ -107,32 +118,35 @@ def tables(histories: int) -> dict[str, str]:
 
     weeks = "false rollback in 12 / 26 weeks"
     caught = "fall caught in 12 / 16 / 20 / 26 weeks"
-    return {
-        "volumes": _table(("leads a week", "covered base", weeks, caught, "median, 95th percentile"), volumes()),
-        "lines": _table(("line at 350 a week, 2.39 %", weeks, caught, "median, 95th percentile"), lines()),
-        "criteria": _table(("criterion at 350 a week, 3.92 %", weeks, caught), criteria()),
-        "promotion": _table(
+    made: dict[str, tuple[Row, Callable[[], Iterable[Row]]]] = {
+        "volumes": (("leads a week", "covered base", weeks, caught, "median, 95th percentile"), volumes),
+        "lines": (("line at 350 a week, 2.39 %", weeks, caught, "median, 95th percentile"), lines),
+        "criteria": (("criterion at 350 a week, 3.92 %", weeks, caught), criteria),
+        "promotion": (
             ("leads a week", "covered base", "a challenger of 2.03", "of 1.5", "cohort in days, closes with a verdict"),
-            promotion(),
+            promotion,
         ),
-        "treatments": _table(
+        "treatments": (
             ("at 350 a week, 3.92 %", weeks, caught, "a challenger of 1.5 promoted", "false warning in 12 / 26",
              "fall announced in 12 / 16 / 20 / 26"),
-            treatments(),
+            treatments,
         ),
-        "warnings": _table(
+        "warnings": (
             ("leads a week", "covered base", "false in 12 / 26 weeks", "fall announced in 12 / 16 / 20 / 26 weeks",
-             "raised for a version of 1.51 in 12 / 26"),
-            warnings(),
+             "raised for a version of 1.51 in 12 / 26", "histories"),
+            warnings,
         ),
-        "falls": _table(("the candidate falls to", caught), falls()),
-        "letter": _table(
+        "weak": (("at 350 a week, 3.92 %", "raised in 12 / 16 / 20 / 26 weeks"), weak),
+        "falls": (("the candidate falls to", caught), falls),
+        "letter": (
             ("leads a week", "week by week: false rollback in 12 weeks", "every day: false rollback in 12 weeks",
              "week by week: a challenger of 1.5 promoted"),
-            letter(),
+            letter,
         ),
-        "model": _table(("figure at 350 a week, 2.39 %", "as assumed", "range over other models"), model()),
+        "model": (("figure at 350 a week, 2.39 %", "as assumed", "range over other models"), model),
+        "outside": (("figure, in percent", "there", "here", "why"), outside),
     }  # fmt: skip
+    return {name: partial(_table, head, rows) for name, (head, rows) in made.items()}
 
 
 TREATMENTS: Mapping[str, Mapping[str, Any]] = {
@@ -144,14 +158,14 @@ TREATMENTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def filled(page: str, found: Mapping[str, str]) -> str:
-    """The page with its tables replaced. Raises KeyError for a place without a table."""
-    place = re.compile(r"(<!-- odds: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-    return place.sub(lambda match: f"{match[1]}\n{found[match[2]]}\n{match[3]}", page)
+def filled(page: str, name: str, table: str) -> str:
+    """The page with one table replaced."""
+    place = re.compile(rf"(<!-- odds: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+    return place.sub(lambda match: f"{match[1]}\n{table}\n{match[2]}", page)
 
 
-def _table(head: Row, rows: Iterable[Row]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
+def _table(head: Row, rows: Callable[[], Iterable[Row]]) -> str:
+    lines = [head, ("---",) * len(head), *rows()]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -171,9 +185,12 @@ def main() -> None:
     """Write the tables of the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--histories", type=int, default=HISTORIES)
-    found = tables(parser.parse_args().histories)
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
-    print(f"{len(found)} tables written to {PAGE.relative_to(PROJECT)}", file=sys.stderr)
+    parser.add_argument("--table", action="append", help="Write this one alone; may be given several times.")
+    asked = parser.parse_args()
+    found = tables(asked.histories)
+    for name in asked.table or found:
+        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), name, found[name]()), encoding="utf-8")
+        print(f"{name} written to {PAGE.relative_to(PROJECT)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

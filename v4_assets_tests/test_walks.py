@@ -113,7 +113,7 @@ def test_a_base_of_0_4_percent_carries_no_verdict_and_every_command_says_why(wal
     assert f"rollback, {OLD}: it holds {called} of the 150" in told.failing["cohort_sound"]
     probed = probes.verdicts(told.story.settings)
     assert probed.verdict is Probed.FAIL
-    assert probed.found.startswith(f"No cohort can carry a verdict: {called} conversions in 116 days: about ")
+    assert probed.found.startswith(f"No cohort can decide a rollback: {called} conversions in 116 days: about ")
     refused = CliRunner().invoke(cli, ["odds", "--from-data"], env=told.story.environment)
     assert "at least 100 are needed" in str(refused.exception)
 

@@ -1,9 +1,10 @@
 -- lead_outcomes: contact, call and conversion of every recently contacted lead, as known on the day.
--- It holds the leads contacted in the widest cohort or later, and those called since then, whenever they were contacted.
+-- It holds the leads contacted in the widest cohort, up to 14 days before it, or later, and those called since then,
+-- whenever they were contacted: the cohort of an earlier week-close is read from it, too.
 -- grain:   one row per prediction_date and lead_id
 -- inputs:  {{lead}}
 -- names:   {{lead.id}}, {{lead.email}}, {{lead.linkedin}}, {{lead.company}}, {{lead.created_at}}, {{lead.entered_contacting}}, {{lead.entered_call_scheduled}}
--- params:  @prediction_date DATE, @cutoff TIMESTAMP (prediction_date 00:00 New York), @first_contact DATE (of the widest cohort), @last_matured DATE (contacted by then, the outcome is known), @window_days INT64 (outcome window), @retrospective BOOL
+-- params:  @prediction_date DATE, @cutoff TIMESTAMP (prediction_date 00:00 New York), @first_contact DATE (14 days before the widest cohort), @last_matured DATE (contacted by then, the outcome is known), @window_days INT64 (outcome window), @retrospective BOOL
 -- output:
 --   prediction_date        DATE    the day of evaluation
 --   lead_id                STRING  Salesforce Lead Id, 18 characters

@@ -17,7 +17,7 @@
 --   booked_by       STRING   share of the calls booked by each day after contact, as JSON
 --   calls           INT64 [0..]  booked calls that variance is measured on
 --   variance        FLOAT64 [0..1]  mean square of the difference of the calls' ranks under both versions
---   base_rate       FLOAT64 [0..1]  the covered base the early warning reckons with
+--   base_rate       FLOAT64 [0..1]  the covered base the early warning reckons with: measured, or assumed below 100 conversions
 --   threshold       FLOAT64  sum above which the early warning is raised
 --   assumed         STRING   lifts and AUCs the early warning tells apart, as JSON
 --   run_id          STRING   the Dagster run

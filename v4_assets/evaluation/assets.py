@@ -18,7 +18,7 @@ from v4_assets.daily import MaterializeResult, about, daily_asset, days, sentenc
 from v4_assets.days_in_parallel import Judge
 from v4_assets.errors import V4Error
 from v4_assets.evaluation import booked_calls, checks, watch_basis, week_verdicts
-from v4_assets.evaluation.cohorts import last_matured, widest
+from v4_assets.evaluation.cohorts import LATE_DAYS, last_matured, widest
 from v4_assets.evaluation.comparison import Judged
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.page import about_gates, page
@@ -66,8 +66,9 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
 def write_outcomes(store: Store, rollout: Rollout, day: Day) -> PartitionWrite:
     """Fill the day's partition of lead_outcomes, or keep it."""
     key = tables.LEAD_OUTCOMES
+    first = widest(day.date, rollout.outcome_window_days, rollout.evaluation).first
     window = {
-        "first_contact": widest(day.date, rollout.outcome_window_days, rollout.evaluation).first,
+        "first_contact": first - timedelta(days=LATE_DAYS),
         "last_matured": last_matured(day.date, rollout.outcome_window_days, rollout.evaluation),
         "window_days": rollout.outcome_window_days,
     }

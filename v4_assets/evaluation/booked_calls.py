@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from v4_assets import tables
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation import votes
-from v4_assets.evaluation.cohorts import Entries, Reach
+from v4_assets.evaluation.cohorts import FIRST_SCORE_DAYS, Entries, Reach
 from v4_assets.evaluation.early_warning import REFERENCE_DAYS
 from v4_assets.evaluation.read import Evaluator
 from v4_assets.evaluation.watch_basis import MEASURED_DAYS, Basis, bases, calls_among, first_scores, watched_since
@@ -46,8 +46,10 @@ def _new_calls(evaluator: Evaluator, basis: Basis) -> list[dict[str, Any]]:
     switch = watched_since(evaluator.events, basis.version, day.date)
     assert switch is not None  # a basis is that of a running watch
     counted = [row for row in _counted(store, day.date) if row["switch_id"] == basis.switch_id]
-    earliest = day.date - timedelta(days=MEASURED_DAYS)
-    reach = Reach(max(switch.day - timedelta(days=REFERENCE_DAYS + 3), earliest), day.date - timedelta(days=1))
+    # A lead contacted a whole outcome window before the switch may be called on its day; it is counted and has no vote.
+    back = max(REFERENCE_DAYS + FIRST_SCORE_DAYS, evaluator.rollout.outcome_window_days)
+    earliest = max(switch.day - timedelta(days=back), day.date - timedelta(days=MEASURED_DAYS))
+    reach = Reach(earliest, day.date - timedelta(days=1))
     leads = evaluator.store.read("cohort_leads", day.params | reach.params)
     found, scores = evaluator.leads_of(reach, leads)
     ids = np.array(leads["lead_id"].to_pylist(), dtype=object)
@@ -162,6 +164,14 @@ def read_warning(store: Store, rollout: Rollout, events: Sequence[Event], day: d
     weeks = rollout.policy.weeks
     ends = {row["prediction_date"]: last_day(row["prediction_date"], weeks) for row in rows}
     return votes.course(rows, threshold=basis.threshold, since=since, ends=ends, today=day)
+
+
+def standing_warning(store: Store, rollout: Rollout, events: Sequence[Event], day: date) -> votes.Warning | None:
+    """The early warning of the running watch; None once a switch of the day itself has ended it."""
+    live = deployments.state_after(events).live
+    if live is None or live != watched_since(events, rollout.candidate, day):
+        return None
+    return read_warning(store, rollout, events, day)
 
 
 def alarms(store: Store, rollout: Rollout, events: Sequence[Event], day: date) -> list[tuple[date, votes.Warning]]:

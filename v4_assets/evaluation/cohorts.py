@@ -19,6 +19,8 @@ from v4_assets.errors import V4Error
 
 FIRST_SCORE_DAYS = 3
 """Latest first score of a covered lead, in days after contact; later ones would bias the cohort to survivors."""
+LATE_DAYS = 14
+"""Days for which the cohort of a week-close is held against calls that become known after it."""
 SPARE = timedelta(days=7)
 """Days read in addition to those expected to suffice, for converted leads that are not covered."""
 

@@ -116,7 +116,7 @@ class Evaluator:
         return entries(leads, scores, self._scored_days(reach), self.rollout.outcome_window_days), scores
 
     @cached_property
-    def _calls(self) -> dict[date, int]:
+    def calls(self) -> dict[date, int]:
         """Calls of each day that had any, as known on the day."""
         first = self.whole.first - timedelta(weeks=WEEKS_BEFORE)
         rows = self.store.rows("call_days", self.day.params | {"first_day": first})
@@ -127,7 +127,7 @@ class Evaluator:
         """Abnormal runs of days without a call, as known on the day, oldest first."""
         limits = self.rollout.evaluation
         last = self.day.date - timedelta(days=1)
-        return silences(self._calls, self.whole.first, last, limits.silent_calls, limits.holidays)
+        return silences(self.calls, self.whole.first, last, limits.silent_calls, limits.holidays)
 
     @property
     def fresh_silences(self) -> list[tuple[date, date]]:
@@ -165,7 +165,7 @@ class Evaluator:
             baseline=self.rollout.baseline,
             level=self.rollout.evaluation.interval_level,
             live=self._live(),
-            call_days=self._calls,
+            call_days=self.calls,
             churn={version: self._churn(key) for version, key in self._score_keys().items()},
         )
 

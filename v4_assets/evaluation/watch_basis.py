@@ -39,7 +39,7 @@ MEASURED_DAYS = 182
 CORRELATION = 0.6
 """Of the versions' scores, where the threshold is simulated."""
 ASSUMED_BASE = 0.0239
-"""Covered base where no conversion has been measured."""
+"""Covered base where fewer than LEAST_CONVERSIONS conversions measure it."""
 HISTORIES, SEED = 10_000, 7
 
 
@@ -123,14 +123,15 @@ def _measured(evaluator: Evaluator, switch: Event) -> dict[str, Any]:
     measured = measure(found, reach, rollout.outcome_window_days)
     calls = calls_among(found, first_scores(found, scores, evaluator), found.converted & found.covered)
     square = votes.mean_square(calls) if len(calls.leads) >= LEAST_CALLS else None
-    asked, base = rollout.policy.early_warning, measured.covered_base or ASSUMED_BASE
+    asked, is_enough = rollout.policy.early_warning, measured.conversions >= LEAST_CONVERSIONS
+    base = measured.covered_base if is_enough and measured.covered_base else ASSUMED_BASE
     # A switch of the day before begins the watch; an older one without a basis is from before this table.
     fresh = evaluator.store.latest_writes(switch.day, evaluator.day.date)
     name = evaluator.store.catalogue[tables.LIFT_COMPARISON].name
     since = [day for table, day in fresh if table == name and switch.day < day < evaluator.day.date]
     assumed = strengths(asked)
     weights = Weights(**assumed, base_rate=base, variance=square or ASSUMED_VARIANCE)
-    timing = measured.booked_by if measured.conversions >= LEAST_CONVERSIONS else FIRST_CALL
+    timing = measured.booked_by if is_enough else FIRST_CALL
     return {
         "switch_id": switch.event_id,
         "version": switch.version,

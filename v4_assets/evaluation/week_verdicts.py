@@ -7,20 +7,21 @@ from datetime import date, timedelta
 from v4_assets import tables
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation import watch_basis
-from v4_assets.evaluation.cohorts import Reach, cohort, without
+from v4_assets.evaluation.cohorts import LATE_DAYS, Reach, cohort, without
 from v4_assets.evaluation.comparison import compare, served
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.read import Evaluator
+from v4_assets.evaluation.silent_days import left_out, silences
 from v4_assets.partitions import Day
 from v4_assets.production import events as deployments
 from v4_assets.production import week_history
 from v4_assets.production.criteria import Covered
-from v4_assets.production.decision import ROLLBACK_GATES, Verdict
+from v4_assets.production.decision import PROMOTION_LIFT, ROLLBACK_GATES, Evaluated, Verdict
 from v4_assets.production.events import Event
 from v4_assets.production.gates import evidence_gates, history_of
 from v4_assets.production.orders import gates_json
 from v4_assets.production.week_history import Recorded
-from v4_assets.production.weeks import can_close, name_of
+from v4_assets.production.weeks import can_close, closes, name_of
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import Statement
 
@@ -98,50 +99,90 @@ def recorded(store: Store, first: date, last: date) -> list[Recorded]:
 
 
 def late_labels(evaluator: Evaluator) -> list[str]:
-    """Rollback gates of the last recorded close whose verdict would be another by what is known of its cohort now."""
-    store, rollout, day = evaluator.store, evaluator.rollout, evaluator.day.date
-    before = [
-        one for one in recorded(store, day - timedelta(days=14), day - timedelta(days=1)) if not one.retrospective
-    ]
-    if not before or day in {one.day for one in before}:
+    """Gates of the last recorded close whose verdict would be another by what is known of its cohort now.
+
+    The close is judged by the thresholds and the version it was recorded with. Days whose evidence is void close no
+    week, and a close of more than LATE_DAYS ago is not compared.
+    """
+    close = _last_close(evaluator)
+    if close is None:
         return []
-    close = before[-1]
-    rows = [row for row in store.comparisons(close.day, close.day) if row.question == "rollback"]
-    mine = next((row for row in rows if row.version == close.live_version), None)
-    if mine is None or mine.cohort_from < evaluator.whole.first or mine.silent_days:
+    store, day = evaluator.store, evaluator.day.date
+    policy, evaluation = close.thresholds_of(evaluator.rollout.policy, evaluator.rollout.evaluation)
+    rows = store.comparisons(close.day, close.day)
+    if not rows:
         return []
-    now = _now(evaluator, rows, Reach(mine.cohort_from, mine.cohort_to))
-    judged = evidence_gates(
-        now,
-        candidate=rollout.candidate,
-        baseline=rollout.baseline,
-        live=close.live_version,
-        policy=rollout.policy,
-        evaluation=rollout.evaluation,
-        covered=covered(store, rollout, evaluator.events, day),
+    then = replace(
+        evaluator,
+        rollout=evaluator.rollout.model_copy(update={"policy": policy, "evaluation": evaluation}),
+        versions=tuple(sorted({row.version for row in rows})),
+        writes=store.latest_writes(min(row.cohort_from for row in rows), day),
     )
-    then = {gate.name: gate for gate in close.verdicts}
-    week = name_of(close.day, rollout.policy.weeks)
+    judged = evidence_gates(
+        _known_now(then, rows),
+        candidate=evaluator.rollout.candidate,
+        baseline=evaluator.rollout.baseline,
+        live=close.live_version,
+        policy=policy,
+        evaluation=evaluation,
+        covered=covered(store, evaluator.rollout, evaluator.events, close.day),
+    )
+    decides = dict.fromkeys(ROLLBACK_GATES, Verdict.FAIL)
+    if close.live_version != evaluator.rollout.candidate:
+        decides[PROMOTION_LIFT] = Verdict.PASS
+    recorded_as = {gate.name: gate for gate in close.verdicts}
+    week = name_of(close.day, evaluator.rollout.policy.weeks)
     return [
-        f"{week} closed with {gate.name} {then[gate.name].verdict.name}; by the calls known now it is "
+        f"{week} closed with {gate.name} {recorded_as[gate.name].verdict.name}; by the calls known now it is "
         f"{gate.verdict.name}: {gate.reason}"
         for gate in judged
-        if gate.name in ROLLBACK_GATES and gate.name in then and _differs(gate.verdict, then[gate.name].verdict)
+        if gate.name in decides.keys() & recorded_as.keys()
+        and (gate.verdict is decides[gate.name]) != (recorded_as[gate.name].verdict is decides[gate.name])
     ]
 
 
-def _differs(now: Verdict, then: Verdict) -> bool:
-    """A verdict that convicts does so no more, or one that did not would."""
-    return (now is Verdict.FAIL) != (then is Verdict.FAIL)
+def _last_close(evaluator: Evaluator) -> Recorded | None:
+    """The record of the latest close before the day; None where it is older than LATE_DAYS or has no record."""
+    store, day = evaluator.store, evaluator.day.date
+    first, name = day - timedelta(days=RECORDED_DAYS), store.catalogue[tables.LIFT_COMPARISON].name
+    writes = {one: write for (table, one), write in store.latest_writes(first, day).items() if table == name}
+    known = recorded(store, first, day)
+    history = week_history.with_records(
+        {one: Evaluated((), write.retrospective) for one, write in writes.items()},
+        known,
+        {one: write.sequence for one, write in writes.items()},
+    )
+    found = closes(history, day, evaluator.rollout.policy.weeks, lambda one, evaluated: not evaluated.retrospective)
+    last = max((close.day for close in found.values()), default=None)
+    if last is None or last < day - timedelta(days=LATE_DAYS):
+        return None
+    return next((one for one in known if (one.day, one.sequence) == (last, writes[last].sequence)), None)
 
 
-def _now(evaluator: Evaluator, rows: Sequence[Evidence], reach: Reach) -> list[Evidence]:
-    """The same cohort by the calls known on the evaluator's day."""
-    found, scores = evaluator.leads_of(reach)
-    chosen = cohort(without(found, ()), reach)
+def _known_now(then: Evaluator, rows: Sequence[Evidence]) -> list[Evidence]:
+    """The cohorts of a close by the calls known on the evaluator's day, without the contact days that are silent."""
+    reaches = {row.question: Reach(row.cohort_from, row.cohort_to) for row in rows}
+    whole = Reach(min(one.first for one in reaches.values()), max(one.last for one in reaches.values()))
+    silent = _silent(then, rows[0].prediction_date)
+    found, scores = then.leads_of(whole)
+    found = without(found, silent)
     artifacts = {
-        version: evaluator.store.artifacts(version, reach.first_scored, reach.last_scored) for version in scores
+        version: then.store.artifacts(version, whole.first_scored, whole.last_scored) for version in then.versions
     }
-    versions = {version: served(table, chosen.rows[version], artifacts[version]) for version, table in scores.items()}
-    dated = replace(evaluator.occasion(), prediction_date=rows[0].prediction_date)
-    return [one.evidence for one in compare(dated, "rollback", chosen, versions)]
+    dated = replace(then.occasion(), prediction_date=rows[0].prediction_date)
+    evidence: list[Evidence] = []
+    for question, reach in reaches.items():
+        chosen = cohort(found, reach, silent)
+        versions = {
+            version: served(table, chosen.rows[version], artifacts[version]) for version, table in scores.items()
+        }
+        evidence += [one.evidence for one in compare(dated, question, chosen, versions)]
+    return evidence
+
+
+def _silent(then: Evaluator, close: date) -> set[date]:
+    """Days of contact left out, by the calls known at the close and those known now."""
+    at_close, limits = replace(then, day=replace(then.day, date=close)), then.rollout.evaluation
+    calls = {**at_close.calls, **then.calls}
+    last = then.day.date - timedelta(days=1)
+    return left_out(silences(calls, at_close.whole.first, last, limits.silent_calls, limits.holidays))

@@ -91,7 +91,7 @@ def read_status(
             carries=carries,
             lost=lost_days(store, rollout, clock, events),
             synced_today=owed is None,
-            warning=booked_calls.read_warning(store, rollout, events, today),
+            warning=booked_calls.standing_warning(store, rollout, events, today),
             policy_change=past.policy_change(store, rollout, clock),
         )
 

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
-from v4_assets.config.rollout_policy import Evaluation, Policy
+from v4_assets.config.rollout_policy import Evaluation, Frozen, Policy
 from v4_assets.production.decision import Evaluated, Gate, History, Verdict
+
+Section = TypeVar("Section", bound=Frozen)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,17 @@ class Recorded:
     def verdicts(self) -> tuple[Gate, ...]:
         """The recorded gates."""
         return tuple(Gate(**{**one, "verdict": Verdict[one["verdict"]]}) for one in json.loads(self.gates))
+
+    def thresholds_of(self, policy: Policy, evaluation: Evaluation) -> tuple[Policy, Evaluation]:
+        """The thresholds it was judged by; those that it does not hold are the given ones."""
+        kept = json.loads(self.policy)
+        sections = {name: _updated(getattr(policy, name), kept[name]) for name in ("rollback", "promotion", "weeks")}
+        return policy.model_copy(update=sections), _updated(evaluation, kept["evaluation"])
+
+
+def _updated(section: Section, kept: Mapping[str, Any]) -> Section:
+    """With the values that are kept of it."""
+    return section.model_validate({name: kept.get(name, value) for name, value in section.model_dump().items()})
 
 
 def thresholds(policy: Policy, evaluation: Evaluation) -> str:

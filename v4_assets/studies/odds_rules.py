@@ -111,32 +111,30 @@ def evaluate(days: Sums, ends: NDArray[Any], rule: Rule, covered_share: float, n
 
 def watched(assumptions: Assumptions, rule: Rule, *strengths: Strength) -> Evaluations:
     """Every day of WATCHED_WEEKS weeks from the day after a week has ended; a second strength begins on FALL_DAY."""
-    before = _reach(assumptions, rule.evaluation.min_conversions.rollback, rule.evaluation)
+    needed = rule.evaluation.min_conversions.rollback
+    before = _reach(assumptions, needed, rule.evaluation)
     lag = assumptions.outcome_window_days + 1 + rule.evaluation.label_lag_days
     total = before + lag + 7 * WATCHED_WEEKS
     spans = [total] if len(strengths) == 1 else [before + lag + FALL_DAY, 7 * WATCHED_WEEKS - FALL_DAY]
     days = _drawn(assumptions, _stretches(assumptions, strengths, spans, "candidate"))
-    return evaluate(
-        days,
-        before + np.arange(7 * WATCHED_WEEKS),
-        rule,
-        assumptions.covered_share,
-        rule.evaluation.min_conversions.rollback,
-    )
+    return evaluate(days, before + np.arange(7 * WATCHED_WEEKS), rule, assumptions.covered_share, needed)
 
 
 def warned(
     assumptions: Assumptions, histories: int, seed: int, *strengths: Strength, weeks: int = WATCHED_WEEKS
 ) -> NDArray[Any]:
     """The early warning's sum at the close of each week from the promotion, shape (histories, weeks)."""
-    total = 7 * weeks
-    spans = [total] if len(strengths) == 1 else [FALL_DAY, total - FALL_DAY]
-    rng = np.random.default_rng(seed)
-    stretches = _stretches(assumptions, strengths, spans, "candidate")
-    leads, rates = _volumes(rng, assumptions, histories, total)
+    spans = [7 * weeks] if len(strengths) == 1 else [FALL_DAY, 7 * weeks - FALL_DAY]
+    return warning_sums(assumptions, histories, seed, _stretches(assumptions, strengths, spans, "candidate"))
+
+
+def warning_sums(assumptions: Assumptions, histories: int, seed: int, stretches: list[Stretch]) -> NDArray[Any]:
+    """The same of any stretches of days from the promotion, shape (histories, weeks)."""
+    rng, given = np.random.default_rng(seed), assumptions
+    leads, rates = _volumes(rng, given, histories, sum(stretch.days for stretch in stretches))
     conversions = converted(rng, histories, leads, rates, stretches)
-    weights = Weights(assumptions.healthy, assumptions.fallen, assumptions.baseline, assumptions.covered_base)
-    delays = booked_by(assumptions.booked_by or FIRST_CALL, assumptions.outcome_window_days)
+    weights = Weights(given.healthy, given.fallen, given.baseline, given.covered_base)
+    delays = booked_by(given.booked_by or FIRST_CALL, given.outcome_window_days)
     return simulated(rng, weights, conversions, stretches, delays)
 
 

@@ -61,6 +61,8 @@ def test_only_an_advisors_first_call_1_to_43_days_after_contact_on_a_live_first_
         walked.calls(TUESDAY, 3, TUESDAY + timedelta(days=44)): votes.LATE,
         walked.calls(date(2026, 1, 3), 4, date(2026, 1, 20)): votes.EARLIER,
         walked.calls(date(2026, 1, 10), 4, date(2026, 1, 20)): votes.EARLIER,
+        walked.calls(PROMOTED - timedelta(days=32), 4, date(2026, 1, 20)): votes.EARLIER,
+        walked.calls(PROMOTED - timedelta(days=43), 4, PROMOTED): votes.EARLIER,
         walked.calls(TUESDAY, 5, date(2026, 1, 20)): votes.AFTERWARDS,
         walked.calls(TUESDAY + timedelta(days=1), 6, date(2026, 1, 21)): votes.SAME_ADVISOR,
         walked.calls(TUESDAY, 6, date(2026, 1, 20)): None,
@@ -80,9 +82,8 @@ def test_only_an_advisors_first_call_1_to_43_days_after_contact_on_a_live_first_
     assert {lead: row["excluded"] for lead, row in rows.items()} == wanted
     assert all((row["vote"] is None) == (row["excluded"] is not None) for row in rows.values())
     [basis] = walked.story.read("SELECT * FROM `ml_features`.`v4_watch_basis`")
-    # Of the leads contacted before the promotion two were called: too few to measure the ranks' difference by.
-    assert (basis["base_rate"], basis["variance"]) == (basis["conversions"] / basis["leads"], 0.06)
-    assert basis["conversions"] == 2
+    # Of the leads contacted before the promotion four were called: too few to measure a base or the ranks by.
+    assert (basis["conversions"], basis["base_rate"], basis["variance"]) == (4, 0.0239, 0.06)
     left = {walked.planted(TUESDAY).ids[place] for place in (0, 1, 2)}
     for lead, row in rows.items():
         if row["excluded"] is None:
@@ -209,8 +210,12 @@ def test_an_alarm_is_announced_everywhere_rolls_nothing_back_and_ends_with_a_rea
     fresh = [row["vote"] for row in counted(walked).values() if row["prediction_date"] > CLOSES[1] and row["vote"]]
     assert (close.day, close.votes) == (CLOSES[2], len(fresh))
     assert close.total == pytest.approx(sum(fresh))
-    # A rollback ends the watch, and the replay still shows what was announced in it.
+    # A rollback ends the watch at once, and the replay still shows what was announced in it.
+    assert "Early warning" in v4(walked, "status").output
     assert actions.order(walked.story.settings, "rollback", OLD, "the calls fell").success
+    assert walked.status.warning is None
+    assert "Early warning" not in v4(walked, "status").output
+    assert "No early warning is raised" in str(v4(walked, "acknowledge", "--reason", "over").exception)
     walked.story.goes_on(CLOSES[2] + timedelta(days=1))
     assert walked.status.warning is None
     assert replayed in v4(walked, "replay").output

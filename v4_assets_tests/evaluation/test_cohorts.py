@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from v4_assets import sql, tables
 from v4_assets.clock import cutoff
 from v4_assets.errors import V4Error
-from v4_assets.evaluation.cohorts import Reach, entries, first_contact, longest_silence, widest
+from v4_assets.evaluation.cohorts import LATE_DAYS, Reach, entries, first_contact, longest_silence, widest
 from v4_assets.evaluation.silent_days import left_out, silences
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.cohort_worlds import (
@@ -469,7 +469,7 @@ def test_nothing_on_or_after_the_cutoff_is_known(shared):
 
 
 def test_a_lead_contacted_long_ago_is_kept_for_its_call(shared):
-    first = widest(DAY, 43, shared.rollout.evaluation).first
+    first = widest(DAY, 43, shared.rollout.evaluation).first - timedelta(days=LATE_DAYS)
     old = lead(at(first - timedelta(days=100)), at(first))
     assert outcome(shared, old)["called_on"] == first
     assert outcome(shared, lead(at(first - timedelta(days=1)))) is None

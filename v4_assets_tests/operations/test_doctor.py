@@ -95,18 +95,33 @@ def test_a_column_that_is_missing_and_one_of_another_type_are_named_and_hide_not
 @pytest.mark.parametrize(
     ("conversions", "verdict", "found"),
     [
-        (3, "FAIL", "No cohort can carry a verdict: 3 conversions in 10 days: about 55 in 182, 150 are needed."),
-        (8, "warn", "Most cohorts carry no verdict: 8 conversions in 10 days: about 146 in 182, 150 are needed."),
-        (9, "ok", "9 conversions in 10 days: about 164 in 182, 150 are needed"),
+        (3, "FAIL", "No cohort can decide a rollback: 3 conversions in 10 days: about 55 in 182, 150 are needed."),
+        (8, "FAIL", "No cohort can decide a promotion: 8 conversions in 10 days: about 146 in 182, 200 are needed."),
+        (9, "FAIL", "No cohort can decide a promotion: 9 conversions in 10 days: about 164 in 182, 200 are needed."),
+        (10, "warn", "Most cohorts cannot decide a promotion: 10 conversions in 10 days: about 182 in 182, 200 are "
+         "needed."),
+        (11, "ok", "rollback: 11 conversions in 10 days: about 200 in 182, 150 are needed"),
     ],
-)
-def test_a_volume_that_can_never_carry_a_verdict_fails(story, conversions, verdict, found):
+)  # fmt: skip
+def test_a_volume_that_can_never_carry_a_verdict_fails_and_names_the_question(story, conversions, verdict, found):
     assert asked(story)["verdicts"].found == "nothing was evaluated in the last 14 days, so no volume is known"
     cohort = {"conversions": conversions, "top_conversions": 1.0}
     story.write(date(2026, 1, 4), cohort, cohort, retrospective=True)
     probed = asked(story)["verdicts"]
     assert (probed.verdict.value, probed.found) == (verdict, found)
     assert ("`evaluation.max_days`" in probed.do) == (verdict != "ok")
+
+
+@pytest.mark.parametrize(
+    ("conversions", "verdict", "found"),
+    [(3, "FAIL", "No cohort can decide a rollback:"), (9, "warn", "No cohort can decide a promotion:")],
+)
+def test_while_the_candidate_is_live_a_volume_too_small_for_a_promotion_warns(tmp_path, conversions, verdict, found):
+    watched = tell("watched", tmp_path / "home")
+    cohort = {"conversions": conversions, "top_conversions": 1.0}
+    watched.write(watched.day, cohort, cohort)
+    probed = asked(watched)["verdicts"]
+    assert (probed.verdict.value, probed.found[: len(found)]) == (verdict, found)
 
 
 def test_a_source_that_is_stale_warns_and_one_that_is_empty_or_not_there_fails(story):

@@ -51,6 +51,8 @@ from v4_assets_tests.fixtures.stories import (
 
 ADOPTED, PROMOTED = ["adopted"], ["adopted", "promotion_started", "promotion_completed"]
 ROLLED_BACK = [*PROMOTED, "rollback_started", "rollback_completed"]
+MIDDLING = {"top_conversions": 32.0}
+"""Lift 1.6: not below 1.5, and below 2.0 by more than chance explains."""
 Telling = Callable[..., Story]
 
 
@@ -183,6 +185,34 @@ def test_a_bad_week_that_is_run_again_is_still_one_bad_week(story):
         tick = told.tick()
     assert "2026-W05 closed with top_decile_lift failing; 1 more such week will roll back" in tick.said
     assert (tick.outcomes, told.live) == ((), NEW)
+
+
+def test_an_edited_threshold_is_announced_and_convicts_for_no_week_that_closed_before_it(story):
+    told = story("promoted")
+    told.goes_on(SINCE[2])
+    told.candidate = MIDDLING
+    told.write(SINCE[1], MIDDLING)
+    assert told.run().success
+    told.rule("lift_below: 1.5", "lift_below: 2.0")
+    told.goes_on(WATCHED)
+    assert told.run().success
+    state = actions.status(told.settings).state
+    assert state
+    assert "top_decile_lift" in {gate.name for gate in state.gates if gate.verdict is Verdict.FAIL}
+    tick = told.tick()
+    assert (tick.outcomes, told.live) == ((), NEW)
+    assert "closed with top_decile_lift failing" not in tick.said
+    changed = "rollout.yaml has changed since 2026-W05 closed (rollback.lift_below): closed weeks keep their verdicts"
+    assert changed in told.alerts()
+    assert changed in (told.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
+    # From the next close on the new threshold judges: one failing week is not two.
+    told.goes_on(WATCHED + timedelta(days=7))
+    told.write(WATCHED + timedelta(days=6), MIDDLING)
+    assert told.run().success
+    tick = told.tick()
+    assert (tick.outcomes, told.live) == ((), NEW)
+    assert "2026-W06 closed with top_decile_lift failing; 1 more such week will roll back" in tick.said
+    assert "rollout.yaml has changed" not in told.alerts()
 
 
 def test_an_old_day_that_is_evaluated_afterwards_triggers_nothing(story):

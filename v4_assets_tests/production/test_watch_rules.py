@@ -1,5 +1,6 @@
 """While the candidate is live: rollback, sunset, and what a hold says."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -38,6 +39,34 @@ def test_the_same_criterion_at_two_week_closes_running_rolls_back(name):
     assert decision.reason.startswith(
         f"{name} failed at 2 consecutive week-closes. 2026-W03: {name} is FAIL. 2026-W04:"
     )
+
+
+@pytest.mark.parametrize(
+    ("cohorts", "said"),
+    [
+        pytest.param(
+            ((date(2025, 11, 20), date(2025, 11, 30)), (date(2025, 11, 27), date(2025, 12, 7))),
+            "All of these leads, contacted 2025-11-20 to 2025-12-07, were contacted before v4.1.0 went live on "
+            "2026-01-04: the version before it ranked them for calling.",
+            id="all before",
+        ),
+        pytest.param(
+            ((date(2025, 12, 20), date(2025, 12, 30)), (date(2025, 12, 27), date(2026, 1, 6))),
+            "Some of these leads, contacted 2025-12-20 to 2026-01-06, were contacted before v4.1.0 went live on "
+            "2026-01-04: the version before it ranked them for calling.",
+            id="some before",
+        ),
+        pytest.param(((date(2026, 1, 4), date(2026, 1, 6)), (date(2026, 1, 5), date(2026, 1, 9))), "", id="none"),
+        pytest.param((None, None), "", id="evidence without a cohort"),
+    ],
+)
+def test_a_rollback_says_which_version_ranked_the_leads_it_rests_on_and_when_they_were_contacted(cohorts, said):
+    past = history(W03={"auc": FAIL}, W04={"auc": FAIL})
+    days = zip(sorted(past), cohorts, strict=True)
+    decision = watch({day: replace(past[day], cohort=cohort) for day, cohort in days})
+    assert decision.action == Action.ROLLBACK
+    assert decision.reason.endswith(said or "auc is FAIL.")
+    assert ("of these leads" in decision.reason) == bool(said)
 
 
 @pytest.mark.parametrize("name", ROLLBACK_GATES)

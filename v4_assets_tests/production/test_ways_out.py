@@ -3,6 +3,7 @@
 What a person overrides is shown, confirmed and recorded. The live version and the one Salesforce carries are compared.
 """
 
+import html
 import json
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from v4_assets import resources
 from v4_assets.cli.main import cli
 from v4_assets.config.record_ids import is_record_id, to_18
 from v4_assets.errors import PolicyError, SalesforceError
+from v4_assets.names import ROLLOUT_PAGE
 from v4_assets.operations import actions, hold, operate
 from v4_assets.operations.status import status
 from v4_assets.production import archive as archive_asset
@@ -379,3 +381,22 @@ def test_on_the_day_of_a_rollback_the_version_that_is_live_now_is_not_blamed_for
     assert f"{NEW} is live and fails top_decile_lift" in to_do(told)
     assert actions.order(told.settings, "rollback", OLD, WHY).success
     assert "is live and fails" not in to_do(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "live"), [pytest.param("watched", OLD, id="rolled back"), pytest.param("sunset", NEW, id="after a sunset")]
+)
+def test_a_version_that_is_left_alone_and_fails_is_an_open_problem_that_names_it(tmp_path, name, live):
+    told = tell(name, tmp_path / "home")
+    if name == "watched":
+        assert actions.order(told.settings, "rollback", OLD, WHY).success
+    told.goes_on(told.day + timedelta(days=1))
+    told.candidate = told.champion = FALLEN
+    outcome = told.run()
+    assert outcome.success, outcome.errors
+    named = f"{live}'s top-decile lift is 1.20, below 1.50 by more than chance explains"
+    page = (told.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
+    assert f"top_decile_lift fails today: {named}" in html.unescape(page)
+    result = v4(told, "status")
+    assert (result.exit_code, told.live) == (1, live)
+    assert f"{live} is live and fails top_decile_lift: {named}" in " ".join(result.output.split())

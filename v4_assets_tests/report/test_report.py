@@ -105,6 +105,25 @@ def test_the_page_holds(said):
     assert said in as_markdown(report())
 
 
+@pytest.mark.parametrize(
+    ("promoted", "said"),
+    [
+        pytest.param(date(2025, 11, 20), "v4.1.0 was live at first. ", id="before the first contact"),
+        pytest.param(date(2025, 11, 25), "v4.0.0 was live at first, v4.1.0 from 2025-11-25 on. ", id="among them"),
+        pytest.param(date(2025, 12, 15), "v4.0.0 was live at first. ", id="after the last contact"),
+        pytest.param(None, "no version was adopted here at first. ", id="before the adoption"),
+    ],
+)
+def test_the_page_says_who_ranked_the_leads_of_the_rollback_verdict_and_when_they_were_contacted(promoted, said):
+    noon = datetime(2025, 11, 1, 17, tzinfo=UTC)
+    adopted = replace(ROLLBACK, event="adopted", version="v4.0.0", previous=None, happened_at=noon)
+    switch = replace(ROLLBACK, event="promotion_started", version="v4.1.0", previous="v4.0.0")
+    events = [adopted, replace(switch, happened_at=datetime.combine(promoted, noon.timetz()))] if promoted else []
+    page = as_markdown(report(events=[*events, ROLLBACK]))
+    sentence = "The leads of the rollback verdict were contacted 2025-11-20 to 2025-11-29: "
+    assert f"{sentence}{said}The live version decided who was called first" in page
+
+
 def test_what_was_computed_afterwards_is_stated():
     assert "Up to 25% of the first scores were computed after their day" in as_markdown(
         report(evidence=[evidence(live_share=0.75)])

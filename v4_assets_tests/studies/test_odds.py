@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from benchmarks import odds as odds_tables
+from benchmarks import published
 from v4_assets.config.rollout import read_rollout
 from v4_assets.config.rollout_policy import Evaluation, Policy, Weeks
 from v4_assets.evaluation.early_warning import Stretch
@@ -28,7 +30,7 @@ from v4_assets.production.state import State
 from v4_assets.project_files import PROJECT
 from v4_assets.studies.assets import policy_odds
 from v4_assets.studies.assumptions import FALLEN, HEALTHY, TOP, Assumptions, Strength
-from v4_assets.studies.odds import as_dict, headline, odds_of, rules_of, simulate, warning_odds
+from v4_assets.studies.odds import FEWER, as_dict, headline, odds_of, rules_of, simulate, warning_odds
 from v4_assets.studies.odds_chart import png
 from v4_assets.studies.odds_rules import (
     NEVER,
@@ -553,10 +555,32 @@ def test_the_tables_in_the_docs_are_what_is_simulated():
         assert shares(odds.false) == pytest.approx(numbers(false), abs=2.5)
         assert shares(odds.caught) == pytest.approx(numbers(caught), abs=4.5)
         assert [odds.median_weeks or 26, odds.late_weeks or 26] == pytest.approx(numbers(weeks), abs=1)
-    (_, _, false, caught, _) = documented("warnings")[1]
+    (_, _, false, caught, *_) = documented("warnings")[1]
     warned = warning_odds(LOW, FILE.policy)
     assert shares(warned.false) == pytest.approx(numbers(false), abs=2)
     assert shares(warned.caught) == pytest.approx(numbers(caught), abs=3)
+
+
+ASSUMED_SHARES = {"2.4", "3.9", "3.92", "39", "4", "5", "80"}
+"""Percentages of docs/odds.md that no simulation gave: base rates, thresholds, the calls of day 0."""
+
+
+def test_the_prose_beside_the_tables_names_no_figure_that_is_simulated():
+    text = (PROJECT / "docs" / "odds.md").read_text(encoding="utf-8")
+    prose = re.sub(r"<!-- odds: \w+ -->.*?<!-- end -->", "", text, flags=re.DOTALL)
+    quoted = re.findall(r"((?:[\d.]+(?:,| and| or| to|/| /) )*[\d.]+) %", prose)
+    assert {number for one in quoted for number in re.findall(r"\d+(?:\.\d+)?", one)} <= ASSUMED_SHARES
+    assert f"{odds_tables.HISTORIES:,} simulated histories" in prose
+    assert f"each of these with {odds_tables.HISTORIES // FEWER:,} histories" in prose
+    assert set(re.findall(r"<!-- odds: (\w+) -->", text)) == odds_tables.tables(1).keys()
+
+
+def test_every_figure_that_is_outside_the_published_ones_has_a_reason():
+    rows_ = documented("outside")
+    assert rows_
+    for name, there, here, why in rows_:
+        assert abs(float(there) - float(here)) > (1 if "AUC" in name else published.TOLERANCE)
+        assert len(why) > 40
 
 
 def test_no_other_page_and_no_threshold_quotes_odds():

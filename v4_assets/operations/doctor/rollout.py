@@ -1,5 +1,6 @@
 """Probes of what is rolled out: the models, who is live, Salesforce, Dagster, what is unfinished, what is missing."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -7,8 +8,10 @@ import dagster as dg
 
 from v4_assets import resources
 from v4_assets.config.environment import Settings
+from v4_assets.config.rollout_policy import Evaluation
 from v4_assets.definitions import build
 from v4_assets.errors import SalesforceSetupError
+from v4_assets.evaluation.evidence import Evidence
 from v4_assets.names import ALERT_SENSOR, DAILY_JOB, ROLLOUT_SENSOR
 from v4_assets.operations.doctor import Probe, ProbeResult, Verdict
 from v4_assets.operations.doctor.warehouse import in_demo, opened
@@ -84,26 +87,35 @@ def live(settings: Settings) -> ProbeResult:
 
 
 def verdicts(settings: Settings) -> ProbeResult:
-    """The volume can carry a verdict: the longest cohort holds enough conversions at the latest evaluated rate."""
+    """The volume can decide a rollback and a promotion: the longest cohort holds enough conversions for either."""
     rollout, today = settings.rollout, settings.clock.today()
-    with opened(settings, any_schema=False) as house:
-        record = Store(house, rollout.catalogue, registry(settings))
-        rows = record.comparisons(today - timedelta(days=EVIDENCE_DAYS), today)
-    row = max((one for one in rows if one.question == "rollback"), key=lambda one: one.prediction_date, default=None)
-    if row is None:
+    with opened(settings, any_schema=False) as connected:
+        record = Store(connected, rollout.catalogue, registry(settings))
+        rows, live = record.comparisons(today - timedelta(days=EVIDENCE_DAYS), today), record.live()
+    if not rows:
         return ProbeResult(Verdict.OK, f"nothing was evaluated in the last {EVIDENCE_DAYS} days, so no volume is known")
-    days, limits = (row.cohort_to - row.cohort_from).days + 1, rollout.evaluation
+    latest = max(row.prediction_date for row in rows)
+    by_question = {row.question: row for row in rows if row.prediction_date == latest}
+    rollback, promotion = (_decides(by_question[one], rollout.evaluation) for one in ("rollback", "promotion"))
+    if promotion.verdict is Verdict.FAIL and live == rollout.candidate:
+        # No promotion waits for a verdict while the candidate is live.
+        promotion = replace(promotion, verdict=Verdict.WARN)
+    return max(rollback, promotion, key=lambda one: list(Verdict).index(one.verdict))
+
+
+def _decides(row: Evidence, limits: Evaluation) -> ProbeResult:
+    """Whether cohorts at the rate of this one hold enough conversions to decide its question."""
+    days, needed = (row.cohort_to - row.cohort_from).days + 1, getattr(limits.min_conversions, row.question)
     expected = row.conversions / days * limits.max_days
-    needed = limits.min_conversions.rollback
     found = (
         f"{row.conversions} conversions in {days} days: about {expected:.0f} in {limits.max_days}, {needed} are needed"
     )
     advice = "Raise `evaluation.max_days`, or lower `min_conversions` and see `v4 odds --from-data`."
     if expected + 2 * expected**0.5 < needed:
-        return ProbeResult(Verdict.FAIL, f"No cohort can carry a verdict: {found}.", advice)
+        return ProbeResult(Verdict.FAIL, f"No cohort can decide a {row.question}: {found}.", advice)
     if expected < needed:
-        return ProbeResult(Verdict.WARN, f"Most cohorts carry no verdict: {found}.", advice)
-    return ProbeResult(Verdict.OK, f"{found}")
+        return ProbeResult(Verdict.WARN, f"Most cohorts cannot decide a {row.question}: {found}.", advice)
+    return ProbeResult(Verdict.OK, f"{row.question}: {found}")
 
 
 def salesforce(settings: Settings) -> ProbeResult:
