@@ -357,7 +357,7 @@ def test_a_copy_that_is_not_equal_keeps_the_original(settings):
         move_in(settings, copy=True)
     assert ask(settings, "SELECT * FROM ml_features.v4_daily_scores ORDER BY ALL") == all_of_it[firm.OLD_SCORES]
     # What stands under the dated name may as well be the firm's: a person decides about it.
-    with pytest.raises(TakeoverError, match="both were left as they are.*drop or rename v4_daily_scores_before_v4"):
+    with pytest.raises(TakeoverError, match=r"both were left as they are.*drop or rename v4_daily_scores_before_v4"):
         move_in(settings)
     ask(settings, "DROP TABLE ml_features.v4_daily_scores_before_v4_20260112")
     move_in(settings)
