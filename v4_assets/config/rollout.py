@@ -145,6 +145,10 @@ class Rollout(Frozen):
     checks: CheckLimits
     pre_deployment: PreDeployment
     outcome_window_days: Annotated[int, Field(ge=1)]
+    keep_features_days: Annotated[int, Field(ge=60)] | None = None
+    """`v4 prune` removes features older than this many days from the embedded warehouse. At least 60, which `v4 register`
+    and the migration report read, and at least the days that a cohort reaches back: until then a day can be scored by a
+    version that is registered later. null keeps every day; BigQuery always does."""
     training: Training
     evaluation: Evaluation
     policy: Policy
@@ -191,6 +195,22 @@ class Rollout(Frozen):
                 f"ever be missing; set it to {left} or less"
             )
         return self
+
+    @model_validator(mode="after")
+    def _features_kept(self) -> "Rollout":
+        kept, reach = self.keep_features_days, self.cohort_reach_days
+        if kept is not None and kept < reach:
+            raise ValueError(
+                f"keep_features_days {kept} is too few: a cohort reaches back {reach} days (outcome_window_days "
+                f"{self.outcome_window_days}, evaluation.label_lag_days {self.evaluation.label_lag_days}, "
+                f"evaluation.max_days {self.evaluation.max_days}); set it to {reach} or more, or to null"
+            )
+        return self
+
+    @property
+    def cohort_reach_days(self) -> int:
+        """Days after which no cohort can hold a lead that was first listed on a day, the day after its contact."""
+        return self.outcome_window_days + self.evaluation.label_lag_days + self.evaluation.max_days
 
     @property
     def catalogue(self) -> Catalogue:
