@@ -198,19 +198,6 @@ class Catalogue(Mapping[str, Table]):
         return tuple(table for table in self.values() if not table.is_source and table.key not in RETIRED)
 
     @property
-    def features(self) -> tuple[Table, ...]:
-        """The tables between the leads or prospects and their scores, whose old partitions `v4 prune` removes."""
-        shared = (*SHARED[1:], *contracts.SNAPSHOT.values())
-        own = (make(one.key) for one in self.versions.values() for make in (features_key, contracts.features_key))
-        return tuple(self[key] for key in (*shared, *own))
-
-    @property
-    def scores(self) -> tuple[Table, ...]:
-        """Every version's scores, of the leads and of the prospects."""
-        keys = (one.key for one in self.versions.values())
-        return tuple(self[make(key)] for key in keys for make in (scores_key, contracts.scores_key))
-
-    @property
     def views(self) -> tuple[View, ...]:
         """The guide's names, each version's features on the latest day; and views that follow what is live."""
         scores = [self.query("production_scores", daily_scores=scores_key(one.key)) for one in self.versions.values()]

@@ -211,7 +211,13 @@ def score_of(lead_id: str) -> dict[str, Any]:
 
 def latest_writes(project: ProjectWarehouse) -> pa.Table:
     base = {"table_name": "t", "prediction_date": DAY, "sequence": 1, "written_at": WRITTEN_AT, "row_count": 9}
-    base |= {"retrospective": True, "definition_sha256": "0" * 64, "run_id": None, "replace_reason": None, "pruned_at": None}
+    base |= {
+        "retrospective": True,
+        "definition_sha256": "0" * 64,
+        "run_id": None,
+        "replace_reason": None,
+        "pruned_at": None,
+    }
     writes = [base | {"sequence": sequence} for sequence in (1, 3, 2)]
     writes += [base | {"table_name": "u"}, base | {"prediction_date": YESTERDAY}]
     project.put(tables.PARTITION_WRITES, writes)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, Share
+from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, PreDeployment, Share
 from v4_assets.config.rollout_prospects import Prospects
 from v4_assets.config.rollout_systems import (
     FOLDER,
@@ -99,15 +99,6 @@ class CheckLimits(Frozen):
     impossible_values: ImpossibleValues = ImpossibleValues()
 
 
-class PreDeployment(Frozen):
-    """Limits of the guide's pre-deployment checklist."""
-
-    test_lift_above: Annotated[float, Field(gt=0)]
-    auc_gap_at_most: Share
-    """Train AUC minus test AUC."""
-    additivity_tolerance: Annotated[float, Field(gt=0)]
-
-
 class Training(Frozen):
     """The training period [train_from, test_from) and the test period [test_from, until], by date of contact."""
 
@@ -146,9 +137,8 @@ class Rollout(Frozen):
     pre_deployment: PreDeployment
     outcome_window_days: Annotated[int, Field(ge=1)]
     keep_features_days: Annotated[int, Field(ge=60)] | None = None
-    """`v4 prune` removes features older than this many days from the embedded warehouse. At least 60, which `v4 register`
-    and the migration report read, and at least the days that a cohort reaches back: until then a day can be scored by a
-    version that is registered later. null keeps every day; BigQuery always does."""
+    """`v4 prune` removes older features from the embedded warehouse; null: none. At least the days a cohort reaches back,
+    on which a version that is registered later can still be scored, and the 60 days that `v4 register` reads."""
     training: Training
     evaluation: Evaluation
     policy: Policy
@@ -201,9 +191,8 @@ class Rollout(Frozen):
         kept, reach = self.keep_features_days, self.cohort_reach_days
         if kept is not None and kept < reach:
             raise ValueError(
-                f"keep_features_days {kept} is too few: a cohort reaches back {reach} days (outcome_window_days "
-                f"{self.outcome_window_days}, evaluation.label_lag_days {self.evaluation.label_lag_days}, "
-                f"evaluation.max_days {self.evaluation.max_days}); set it to {reach} or more, or to null"
+                f"keep_features_days {kept} is below the {reach} days that a cohort reaches back (outcome_window_days, "
+                f"evaluation.label_lag_days and evaluation.max_days); set {reach} or more, or null"
             )
         return self
 
@@ -267,8 +256,5 @@ def read_rollout(path: Path) -> Rollout:
 
 def explain(where: str, error: ValidationError) -> str:
     """Each invalid entry and its error."""
-    problems = []
-    for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"]) or "file"
-        problems.append(f"{name}: {item['msg']}")
+    problems = [f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors()]
     return f"{where} cannot be used. " + "; ".join(problems)

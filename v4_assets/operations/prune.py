@@ -1,8 +1,8 @@
 """What piles up and is not needed for any decision: Dagster's old runs, files of old days, features of old days.
 
-A decision reads the warehouse alone, so old runs are history only. Runs and reports of promotions, rollbacks and sunsets
-stay, and so do the archive, the models, and every table but those of features, on which no cohort is judged. A removed
-partition is noted on its write, which stays: what was judged of it stays valid.
+A decision reads the warehouse alone, so old runs are history only. Runs and reports of promotions, rollbacks and
+sunsets stay, and so do the archive, the models, and every table but those of features, on which no cohort is judged. A
+removed partition is noted on its write, which stays: what was judged of it stays valid.
 """
 
 import shutil
@@ -22,6 +22,7 @@ from v4_assets.config.environment import Settings
 from v4_assets.errors import TableMissingError, V4Error
 from v4_assets.names import ACTION_JOBS
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.partitions import feature_tables
 from v4_assets.resources import store
 from v4_assets.runs import UNFINISHED
 from v4_assets.warehouse.protocol import Statement
@@ -103,7 +104,7 @@ def _features(settings: Settings) -> dict[str, tuple[date, ...]]:
     except TableMissingError:
         return {}
     found = {}
-    for table in record.catalogue.features:
+    for table in feature_tables(record.catalogue):
         days = sorted(day for (name, day), write in writes.items() if name == table.name and write.has_rows)
         if old_days := tuple(day for day in days[:-1] if day < before):
             found[table.key] = old_days
