@@ -106,8 +106,8 @@ def verify_not_pruned(store: Store, asked: Iterable[str], days: Iterable[date], 
     if found := sorted(pruned.keys() & set(past)):
         raise PolicyError(
             f"{wanted[0]} of {found[0]} was asked for, and `v4 prune` removed the features of that day on "
-            f"{pruned[found[0]]} (keep_features_days of rollout.yaml), so nothing was written. The day's scores, outcomes "
-            "and evidence stay as they are."
+            f"{pruned[found[0]]} (keep_features_days of rollout.yaml), so nothing was written. The day's scores, "
+            "outcomes and evidence stay as they are."
         )
 
 

@@ -137,8 +137,8 @@ class Rollout(Frozen):
     pre_deployment: PreDeployment
     outcome_window_days: Annotated[int, Field(ge=1)]
     keep_features_days: Annotated[int, Field(ge=60)] | None = None
-    """`v4 prune` removes older features from the embedded warehouse; null: none. At least the days a cohort reaches back,
-    on which a version that is registered later can still be scored, and the 60 days that `v4 register` reads."""
+    """`v4 prune` removes older features from the embedded warehouse; null: none. At least the days a cohort reaches
+    back, on which a version registered later can still be scored, and the 60 days that `v4 register` reads."""
     training: Training
     evaluation: Evaluation
     policy: Policy
