@@ -34,6 +34,9 @@ LIMIT_SECONDS = 300.0
 GB_PER_SCALE = 1.0
 """Memory that a world of scale 1 takes at most while it is made and queried, rounded up."""
 
+BY_DAY_ALONE = ("outcomes, evidence, record", "Dagster's instance", "reports")
+"""What grows by the same whatever the number of leads."""
+
 Costs = dict[str, Cost]
 Rivals = Callable[[int], dict[str, Sequence[str]]]
 """What to run in a round, numbered from 0: name to the arguments of `python -m`."""
@@ -182,7 +185,7 @@ def growth_table(folder: str) -> str:
         [
             name,
             f"{counts[period]:,} {'leads a day' if period == 'daily' else 'advisors a month'}",
-            f"{size / counts[period]:,.0f}",
+            f"{size / counts[period]:,.0f}" if name not in BY_DAY_ALONE else "–",
             f"{size / 2**20:,.1f}",
             f"{size * (365 if period == 'daily' else 12) / 2**30:,.1f}",
         ]

@@ -28,6 +28,8 @@ from v4_assets.warehouse.duckdb.sql import quoted
 
 FIRST, DAYS = date(2026, 1, 12), 4
 """A day that is run before anything is weighed, and the number of days after it that are."""
+FEATURES, SCORES, LEADS, RECORD = DAILY = ("features", "scores", "leads of the day", "outcomes, evidence, record")
+"""Groups of tables by day; the first three grow with the number of leads."""
 
 
 def at(folder: str, scale: float, day: date) -> Settings:
@@ -45,8 +47,8 @@ def _succeeded(outcome: Outcome) -> None:
         raise RuntimeError(f"A run failed: {outcome.errors} {outcome.checks_failed}")
 
 
-def weigh(settings: Settings, chosen: Iterable[Table], first: date) -> int:
-    """Bytes of the rows of these tables from `first` on, packed into a file of their own."""
+def weigh(settings: Settings, chosen: Iterable[Table], first: date, last: date) -> int:
+    """Bytes of the rows of these tables from `first` to `last`, packed into a file of their own."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.duckdb"
         with duckdb.connect(str(file)) as connection:
@@ -54,7 +56,7 @@ def weigh(settings: Settings, chosen: Iterable[Table], first: date) -> int:
             for number, table in enumerate(chosen):
                 rows = f"SELECT * FROM here.{quoted(table)}"
                 if table.is_partitioned:
-                    rows += f" WHERE {tables.PARTITION_COLUMN} >= DATE '{first}'"
+                    rows += f" WHERE {tables.PARTITION_COLUMN} BETWEEN DATE '{first}' AND DATE '{last}'"
                 connection.execute(f"CREATE TABLE t{number} AS {rows}")
             connection.execute("CHECKPOINT")
         return file.stat().st_size
@@ -85,10 +87,10 @@ def groups(settings: Settings) -> dict[str, list[Table]]:
     rest = [table for table in catalogue.made if table.key not in taken]
     is_monthly = {key for key in catalogue if key.startswith("prospect")}
     return {
-        "features": [table for table in features if table.key not in is_monthly],
-        "scores": scores,
-        "the day's leads": leads,
-        "outcomes, evidence, record": [table for table in rest if table.key not in is_monthly],
+        FEATURES: [table for table in features if table.key not in is_monthly],
+        SCORES: scores,
+        LEADS: leads,
+        RECORD: [table for table in rest if table.key not in is_monthly],
         "features of prospects": [table for table in features if table.key in is_monthly],
         "prospects, their scores and lists": [table for table in rest if table.key in is_monthly],
     }
@@ -107,8 +109,11 @@ def main(folder: str, scale: float) -> None:
     grown = {name: (size - before[name]) / DAYS for name, size in beside(settings).items()}
     _succeeded(monthly.run_month(settings, month_of(last)))
     weighed = groups(settings)
-    daily = {name: weigh(settings, weighed[name], FIRST) / (DAYS + 1) for name in list(weighed)[:4]}
-    months = {name: weigh(settings, weighed[name], month_of(FIRST)) for name in list(weighed)[4:]}
+    daily = {
+        name: (weigh(settings, weighed[name], FIRST, last) - weigh(settings, weighed[name], FIRST, FIRST)) / DAYS
+        for name in DAILY
+    }
+    months = {name: weigh(settings, weighed[name], month_of(last), last) for name in weighed if name not in DAILY}
     writes = operate.store(settings).latest_writes(month_of(last), last)
     counted = {name: write.row_count for (name, _), write in writes.items()}
     catalogue = settings.rollout.catalogue

@@ -290,6 +290,13 @@ def test_a_day_that_only_they_have_names_the_command_that_makes_ours(home: Path)
     refused = v4(home, "migration", "--version", "v4.1.0", "--features", "hand_run").exception
     assert isinstance(refused, RowsMissingError)
     assert "`v4 backfill --from 2026-01-05 --to 2026-01-05` makes them" in str(refused)
+    ask(
+        home,
+        "INSERT INTO ml_features.v4_partition_writes (table_name, prediction_date, sequence, row_count, pruned_at) "
+        "VALUES ('v4_features_v41', DATE '2026-01-05', 1, 10, TIMESTAMP '2026-02-01 12:00:00+00')",
+    )
+    refused = v4(home, "migration", "--version", "v4.1.0", "--features", "hand_run").exception
+    assert "has rows of 2026-01-05, whose features here `v4 prune` removed on 2026-02-01" in str(refused)
 
 
 @pytest.mark.parametrize(

@@ -92,12 +92,12 @@ def test_the_latest_features_stay_however_old_they_are(story):
     assert shown == [{"prediction_date": SEVENTH}]
 
 
-@pytest.mark.parametrize("key", ["common_features", "features_v41", "daily_scores_v40"])
-def test_an_asset_of_a_pruned_day_is_refused_on_the_page_before_anything_is_written(story, key):
+def test_an_asset_of_a_pruned_day_is_refused_on_the_page_before_anything_is_written(story):
     prune_features(story)
     before = rows_by_day(story), store(story.settings).latest_writes(ADOPTED, SEVENTH)
     with page(story) as send:
-        assert not send(LAUNCH, executionParams=launched("__ASSET_JOB", ADOPTED, (key,)))["success"]
+        for key in ("common_features", "features_v41", "daily_scores_v40"):
+            assert not send(LAUNCH, executionParams=launched("__ASSET_JOB", ADOPTED, (key,)))["success"]
     assert (rows_by_day(story), store(story.settings).latest_writes(ADOPTED, SEVENTH)) == before
 
 
