@@ -167,7 +167,9 @@ def test_each_mistake_of_the_hand_run_table_is_counted_with_its_reason(home: Pat
 def test_hand_run_tables_are_found_where_the_takeover_keeps_them_before_anything_is_adopted(home: Path) -> None:
     done = v4(home, "migration", "--date", str(DAY))
     assert done.exception is None
-    text = (home / "reports" / "migration.md").read_text(encoding="utf-8")
+    written = home / "reports" / "migration.md"
+    text = written.read_text(encoding="utf-8")
+    assert written.stat().st_mode & 0o077 == 0
     assert "Features of ml_features.v4_daily_scores_before_v4_20260112: " in text
     for version in ("v4.0.0", "v4.1.0"):
         assert f"## {version}, {DAY}" in text
