@@ -23,6 +23,7 @@ from v4_assets.operations.operate import Outcome
 from v4_assets.partitions import feature_tables
 from v4_assets.prospects import contracts
 from v4_assets.prospects.months import month_of
+from v4_assets.resources import store
 from v4_assets.tables import Table
 from v4_assets.warehouse.duckdb.sql import quoted
 
@@ -114,7 +115,7 @@ def main(folder: str, scale: float) -> None:
         for name in DAILY
     }
     months = {name: weigh(settings, weighed[name], month_of(last), last) for name in weighed if name not in DAILY}
-    writes = operate.store(settings).latest_writes(month_of(last), last)
+    writes = store(settings).latest_writes(month_of(last), last)
     counted = {name: write.row_count for (name, _), write in writes.items()}
     catalogue = settings.rollout.catalogue
     print(

@@ -13,9 +13,9 @@ import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
-from dagster._core.test_utils import InProcessTestWorkspaceLoadTarget
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster_graphql.schema import create_schema
 
@@ -123,9 +123,7 @@ def page(told: Story) -> Iterator[Page]:
         told.found_by_dagster(),
         told.measured(),
         dagster_instance(told.settings) as instance,
-        WorkspaceProcessContext(
-            instance, InProcessTestWorkspaceLoadTarget(InProcessCodeLocationOrigin(target))
-        ) as process,
+        WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(InProcessCodeLocationOrigin(target))) as process,
     ):
         yield Page(instance, process)
 
