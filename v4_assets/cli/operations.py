@@ -50,10 +50,10 @@ def show_doctor(as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Delete; without it, only list what would be deleted.")
 @click.option("--compact", is_flag=True, help="With --yes: give the space back to the disk.")
 def prune_old(keep_days: int, yes: bool, compact: bool) -> None:
-    """Delete Dagster's old runs, old daily files, and old features of the embedded warehouse.
+    """Delete Dagster's old runs, old daily files and old features.
 
-    Features go after keep_features_days of rollout.yaml. Every other table stays, and so do models, archive and
-    everything about actions.
+    Features go from the embedded warehouse alone, after keep_features_days of rollout.yaml. Every other table stays,
+    and so do models, archive and everything about actions.
     """
     from v4_assets.operations import prune
 
