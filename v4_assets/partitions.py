@@ -78,11 +78,14 @@ def is_kept(write: PartitionWrite, day: Day) -> bool:
 
 
 def feature_tables(catalogue: Catalogue) -> tuple[Table, ...]:
-    """The tables between the leads or prospects and their scores, whose old partitions `v4 prune` removes."""
+    """The tables between the leads or prospects and their scores, whose old partitions `v4 prune` removes.
+
+    The versions' own come before what they are made from.
+    """
     shared = (*tables.SHARED[1:], *contracts.SNAPSHOT.values())
     versions = [one.key for one in catalogue.versions.values()]
     own = (make(key) for key in versions for make in (tables.features_key, contracts.features_key))
-    return tuple(catalogue[key] for key in (*shared, *own))
+    return tuple(catalogue[key] for key in (*own, *shared))
 
 
 def pruned_days(store: Store, first: date, last: date) -> dict[date, date]:

@@ -112,7 +112,7 @@ def _features(settings: Settings) -> dict[str, tuple[date, ...]]:
 
 
 def _remove_features(settings: Settings, features: Mapping[str, Sequence[date]]) -> None:
-    """Each table in one transaction; a run on a day of which only some were removed is refused like any other."""
+    """Each table in one transaction; a day of which only some were removed is refused like any other."""
     record = store(settings)
     with record.session():
         for key, days in features.items():

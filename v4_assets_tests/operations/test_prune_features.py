@@ -1,6 +1,7 @@
 """Features of old days go from the embedded warehouse, and nothing that a decision, a view or a person still needs."""
 
 import json
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings
 from v4_assets.errors import RowsMissingError
 from v4_assets.models import registering
-from v4_assets.names import DAILY_JOB, PAST_DAY_JOB
+from v4_assets.names import PAST_DAY_JOB
 from v4_assets.notebook import Notebook
 from v4_assets.operations import actions, operate, prune
 from v4_assets.operations.migration.ours import Ours
 from v4_assets.partitions import feature_tables
 from v4_assets.resources import store, warehouse
 from v4_assets.runs import RANGE_END, RANGE_START
+from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from v4_assets.warehouse.protocol import Statement
 from v4_assets_tests.fixtures.narrow import embedded
 from v4_assets_tests.fixtures.stories import ADOPTED, BEFORE, GOOD, NEW, SEVENTH, Story, tell
 from v4_assets_tests.production.test_buttons_of_the_page import LAUNCH, launched, page
@@ -85,6 +88,24 @@ def test_features_of_old_days_go_and_every_other_row_and_every_decision_stays(st
     assert (outcome.success, story.live) == (True, NEW)
 
 
+def test_a_prune_that_ends_half_way_is_finished_by_the_next_and_its_days_are_refused_meanwhile(story, monkeypatch):
+    transact, done = DuckDBWarehouse.transact, list[str]()
+
+    def ended(self: DuckDBWarehouse, statements: Sequence[Statement]) -> None:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        transact(self, statements)
+        done.append(statements[0].query.text)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(DuckDBWarehouse, "transact", ended)
+        prune_features(story)
+    assert ["v4_features_v4" in text for text in done] == [True, True]
+    errors = story.materialize("common_features", day=ADOPTED).errors
+    assert f"common_features of {ADOPTED} was asked for, and `v4 prune` removed" in errors[0]
+    assert prune_features(story) == 4 * len(PRUNED)
+
+
 def test_the_latest_features_stay_however_old_they_are(story):
     story.goes_on(SEVENTH + timedelta(days=60))
     assert prune_features(story) > 0
@@ -114,11 +135,9 @@ def test_a_run_of_a_pruned_day_or_of_a_range_with_one_says_what_was_removed(stor
     assert store(story.settings).latest_writes(ADOPTED, SEVENTH) == before
 
 
-def test_a_pruned_day_is_still_evaluated_from_its_scores_and_today_is_run(story):
+def test_a_pruned_day_is_still_evaluated_from_its_scores(story):
     prune_features(story)
     assert story.materialize("lead_outcomes", "lift_comparison", day=ADOPTED).success
-    with story.measured():
-        assert operate.run_job(story.settings, DAILY_JOB, partition=SEVENTH).success
 
 
 def test_a_backfill_leaves_pruned_days_out_and_names_them(story):
