@@ -2,7 +2,7 @@
 
 This process stays small, importing nothing heavy: on Linux a child's peak memory begins at what its parent has.
 
-python -m benchmarks [--only start|scoring|features|daily|salesforce|writes] [--repetitions N] [--scales 1 3 10]
+python -m benchmarks [--only start|scoring|features|daily|salesforce|writes|growth] [--repetitions N] [--scales 1 3 10]
 """
 
 import argparse
@@ -33,6 +33,9 @@ LIMIT_SECONDS = 300.0
 """The hand-written feature query is stopped after this long."""
 GB_PER_SCALE = 1.0
 """Memory that a world of scale 1 takes at most while it is made and queried, rounded up."""
+
+BY_DAY_ALONE = ("outcomes, evidence, record", "Dagster's instance", "reports")
+"""What grows by the same whatever the number of leads."""
 
 Costs = dict[str, Cost]
 Rivals = Callable[[int], dict[str, Sequence[str]]]
@@ -173,6 +176,26 @@ def writes_table(folder: str) -> str:
     return table("Leads written a day", heads, lines, text_columns=2)
 
 
+def growth_table(folder: str) -> str:
+    """Bytes by which a home grows, a day and a month."""
+    tell("growth: five days and a month of a sample world of scale 1")
+    found: dict[str, Any] = json.loads(run("benchmarks.growth", folder, "1"))
+    counts = {"daily": found["leads"], "monthly": found["advisors"]}
+    lines = [
+        [
+            name,
+            f"{counts[period]:,} {'leads a day' if period == 'daily' else 'advisors a month'}",
+            f"{size / counts[period]:,.0f}" if name not in BY_DAY_ALONE else "–",
+            f"{size / 2**20:,.1f}",
+            f"{size * (365 if period == 'daily' else 12) / 2**30:,.1f}",
+        ]
+        for period in counts
+        for name, size in found[period].items()
+    ]
+    heads = ["what", "for", "bytes each", "MiB a day or month", "GiB a year"]
+    return table("Growth", heads, lines, text_columns=2)
+
+
 def start_table(folder: str, repetitions: int | None) -> str:
     """CPU seconds of commands that do little, with the limit of each."""
     tell("start: adopting a baseline")
@@ -249,7 +272,7 @@ def table(title: str, heads: Sequence[str], lines: Iterable[Sequence[str]], text
 def main() -> None:
     """Run what was asked for and print its tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=("start", "scoring", "features", "daily", "salesforce", "writes"))
+    parser.add_argument("--only", choices=("start", "scoring", "features", "daily", "salesforce", "writes", "growth"))
     parser.add_argument(
         "--repetitions",
         type=int,
@@ -265,6 +288,7 @@ def main() -> None:
         "daily": lambda folder: daily_table(folder, asked.repetitions),
         "salesforce": lambda _: salesforce_table(),
         "writes": writes_table,
+        "growth": growth_table,
     }
     for part, work in parts.items():
         if asked.only in (None, part):

@@ -21,19 +21,24 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def atomic_write(path: Path, content: bytes) -> Path:
-    """Write a file in one move; its folder is made. A file that was there keeps its permissions. Returns `path`."""
+def atomic_write(path: Path, content: bytes, *, private: bool = False) -> Path:
+    """Write a file in one move; its folder is made. A file that was there keeps its permissions. Returns `path`.
+
+    A new `private` file is readable by its owner only: for files about persons.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as beside:
+    with atomic(path, private=private) as beside:
         beside.write_bytes(content)
     return path
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
     """A new file beside `path` to write into: moved into its place at the end, removed when the writing fails."""
     beside = path.with_name(f".{path.name}.{uuid4().hex}.new")
     try:
+        if private:
+            beside.touch(mode=0o600)
         yield beside
         if path.exists():
             shutil.copymode(path, beside)

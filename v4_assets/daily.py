@@ -15,7 +15,7 @@ from v4_assets.days_in_parallel import Judge, Observe, Work, worked
 from v4_assets.errors import PolicyError, V4Error
 from v4_assets.judgements import Judgement
 from v4_assets.names import ONLY_GAPS_TAG, ONLY_TODAY, PROCESS_TAG, REPLACE_LIVE_TAG
-from v4_assets.partitions import Day, is_kept, metadata_of, write_query
+from v4_assets.partitions import Day, is_kept, metadata_of, verify_not_pruned, write_query
 from v4_assets.production import events as deployments
 from v4_assets.production import given
 from v4_assets.runs import this_process
@@ -34,7 +34,8 @@ def days(context: dg.AssetExecutionContext, clock: Clock, store: Store | None = 
     """The days of a run, oldest first, with what the run may replace; nothing without a `store`.
 
     Raises V4Error for a day that has not begun and for a permission that is not recorded, and PolicyError for another
-    day than today in a run with an asset of ONLY_TODAY: at the run's first step, before anything is written.
+    day than today in a run with an asset of ONLY_TODAY and for a day whose features were pruned in a run that would
+    make its features or scores: at the run's first step, before anything is written.
     """
     tags = context.run.tags
     if tags.get(PROCESS_TAG) != this_process():
@@ -48,7 +49,10 @@ def days(context: dg.AssetExecutionContext, clock: Clock, store: Store | None = 
     }
     if max(dates) > clock.today():
         raise V4Error(f"{max(dates)} has not begun in New York, where it is {clock.today()}. Run it on its day.")
-    _verify_today(context.job_def.asset_layer.selected_asset_keys, dates, clock.today())
+    asked = {key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys}
+    _verify_today(asked, dates, clock.today())
+    if store:
+        verify_not_pruned(store, asked, dates, clock.today())
     # One instant for all of it: an asset that runs across midnight must not change its mind.
     stopped = Clock(clock.now())
     return tuple(
@@ -59,8 +63,8 @@ def days(context: dg.AssetExecutionContext, clock: Clock, store: Store | None = 
     )
 
 
-def _verify_today(selected: Iterable[dg.AssetKey], dates: Iterable[date], today: date) -> None:
-    wanted = sorted({key.to_user_string() for key in selected} & set(ONLY_TODAY))
+def _verify_today(asked: set[str], dates: Iterable[date], today: date) -> None:
+    wanted = sorted(asked & set(ONLY_TODAY))
     for day in dates:
         if wanted and day != today:
             raise PolicyError(

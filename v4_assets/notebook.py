@@ -69,6 +69,12 @@ class Notebook(Store):
     def _of_day(self, key: str, day: date) -> "pd.DataFrame":
         name = self.catalogue[key].name
         rows = self.frame(name, day)
+        write = self.latest_writes(day, day).get((name, day)) if rows.empty else None
+        if write and write.pruned_at:
+            raise RowsMissingError(
+                f"`v4 prune` removed {name} of {day} on {write.pruned_at:%Y-%m-%d}. Choose a later day: "
+                "keep_features_days of rollout.yaml says how many are kept."
+            )
         if rows.empty:
             raise RowsMissingError(f"{name} has no rows on {day}. Choose another day, or run `v4 backfill` for it.")
         return rows

@@ -11,11 +11,12 @@ import pyarrow as pa
 from v4_assets import sql, tables
 from v4_assets.clock import NEW_YORK, Clock, cutoff
 from v4_assets.config.rollout import CheckLimits
-from v4_assets.errors import ConcurrentWriteError, LivePartitionError, SchemaDriftError, listed
+from v4_assets.errors import ConcurrentWriteError, LivePartitionError, PolicyError, SchemaDriftError, listed
+from v4_assets.prospects import contracts
 from v4_assets.sources.checks import differences
 from v4_assets.sql import Query
 from v4_assets.store import Store
-from v4_assets.tables import Table
+from v4_assets.tables import Catalogue, Table
 from v4_assets.warehouse.writes import PartitionWrite, fingerprint, to_write
 
 
@@ -74,6 +75,43 @@ def metadata_of(write: PartitionWrite, day: Day, seconds: float) -> dict[str, An
 def is_kept(write: PartitionWrite, day: Day) -> bool:
     """Whether the rows were there already and stayed."""
     return write.run_id != day.run_id
+
+
+def feature_tables(catalogue: Catalogue) -> tuple[Table, ...]:
+    """The tables between the leads or prospects and their scores, whose old partitions `v4 prune` removes.
+
+    The versions' own come before what they are made from.
+    """
+    shared = (*tables.SHARED[1:], *contracts.SNAPSHOT.values())
+    versions = [one.key for one in catalogue.versions.values()]
+    own = (make(key) for key in versions for make in (tables.features_key, contracts.features_key))
+    return tuple(catalogue[key] for key in (*own, *shared))
+
+
+def pruned_days(store: Store, first: date, last: date) -> dict[date, date]:
+    """Days from `first` to `last` whose features, or some of them, `v4 prune` removed, to the day it did so."""
+    features = {table.name for table in feature_tables(store.catalogue)}
+    writes = store.latest_writes(first, last)
+    return {
+        day: write.pruned_at.date() for (name, day), write in writes.items() if name in features and write.pruned_at
+    }
+
+
+def verify_not_pruned(store: Store, asked: Iterable[str], days: Iterable[date], today: date) -> None:
+    """Raise PolicyError when an asset of features or scores is asked for, for a past day whose features were pruned."""
+    versions = [one.key for one in store.catalogue.versions.values()]
+    made = {make(key) for key in versions for make in (tables.scores_key, contracts.scores_key)}
+    made |= {table.key for table in feature_tables(store.catalogue)}
+    wanted, past = sorted(made & set(asked)), [day for day in days if day < today]
+    if not wanted or not past:
+        return
+    pruned = pruned_days(store, min(past), max(past))
+    if found := sorted(pruned.keys() & set(past)):
+        raise PolicyError(
+            f"{wanted[0]} of {found[0]} was asked for, and `v4 prune` removed the features of that day on "
+            f"{pruned[found[0]]} (keep_features_days of rollout.yaml), so nothing was written. The day's scores, "
+            "outcomes and evidence stay as they are."
+        )
 
 
 def write_query(store: Store, key: str, day: Day) -> PartitionWrite:

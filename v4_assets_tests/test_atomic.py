@@ -41,6 +41,15 @@ def test_a_writing_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_private_file_is_its_owners_from_the_first_byte(tmp_path: Path) -> None:
+    seen = []
+    with atomic(tmp_path / "scores.csv", private=True) as beside:
+        beside.write_bytes(b"half")
+        seen.append(beside.stat().st_mode & 0o777)
+    path = atomic_write(tmp_path / "list.csv", b"whole", private=True)
+    assert [*seen, *(one.stat().st_mode & 0o777 for one in (tmp_path / "scores.csv", path))] == [0o600] * 3
+
+
 def test_a_file_keeps_its_permissions_and_a_new_one_has_the_default(tmp_path: Path) -> None:
     path = atomic_write(tmp_path / "registry.json", b"old")
     (tmp_path / "plain").touch()

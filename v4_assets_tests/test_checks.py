@@ -14,7 +14,8 @@ import xgboost as xgb
 
 from v4_assets import checks
 from v4_assets.checks import Check, Finding, results, specs
-from v4_assets.config.rollout import CheckLimits, PreDeployment
+from v4_assets.config.rollout import CheckLimits
+from v4_assets.config.rollout_policy import PreDeployment
 from v4_assets.features import checks as feature_checks
 from v4_assets.features.audit import FeatureAudit
 from v4_assets.models import checks as model_checks

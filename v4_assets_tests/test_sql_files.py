@@ -209,9 +209,38 @@ def score_of(lead_id: str) -> dict[str, Any]:
     return {"prediction_date": DAY, "lead_id": lead_id}
 
 
+def pruned(project: ProjectWarehouse) -> pa.Table:
+    """The rows of a table before a day go, and the writes of that table before that day say so, once."""
+    key = "feature_profile_v40"
+    table = project.catalogue[key]
+    row = dict.fromkeys(column.name for column in table.columns)
+    project.put(key, [row | {"prediction_date": day} for day in (YESTERDAY, YESTERDAY, DAY)])
+    written = {"sequence": 1, "written_at": WRITTEN_AT, "row_count": 2, "retrospective": False, "pruned_at": None}
+    written |= {"definition_sha256": "0" * 64, "run_id": None, "replace_reason": None}
+    names = {"table_name": table.name, "prediction_date": YESTERDAY}, {"table_name": table.name, "prediction_date": DAY}
+    project.put(tables.PARTITION_WRITES, [written | one for one in (*names, names[0] | {"table_name": "u"})])
+    removed = project.catalogue.query("prune_partitions", {"before": DAY}, pruned=key)
+    for removed_at, changes in ((WRITTEN_AT, (2, 1)), (WRITTEN_AT + timedelta(days=1), (0, 0))):
+        noted = {"pruned_table": table.name, "before": DAY, "removed_at": removed_at}
+        statements = (removed, project.catalogue.query("record_pruned", noted))
+        project.warehouse.transact([Statement(*one) for one in zip(statements, changes, strict=True)])
+    assert stored(project, table, YESTERDAY) == []
+    assert len(stored(project, table)) == 1
+    rows = project.read(tables.PARTITION_WRITES, first_day=YESTERDAY, last_day=DAY)
+    found = {(one["table_name"], one["prediction_date"]): one["pruned_at"] for one in rows.to_pylist()}
+    assert found == {(table.name, YESTERDAY): WRITTEN_AT, (table.name, DAY): None, ("u", YESTERDAY): None}
+    return rows
+
+
 def latest_writes(project: ProjectWarehouse) -> pa.Table:
     base = {"table_name": "t", "prediction_date": DAY, "sequence": 1, "written_at": WRITTEN_AT, "row_count": 9}
-    base |= {"retrospective": True, "definition_sha256": "0" * 64, "run_id": None, "replace_reason": None}
+    base |= {
+        "retrospective": True,
+        "definition_sha256": "0" * 64,
+        "run_id": None,
+        "replace_reason": None,
+        "pruned_at": None,
+    }
     writes = [base | {"sequence": sequence} for sequence in (1, 3, 2)]
     writes += [base | {"table_name": "u"}, base | {"prediction_date": YESTERDAY}]
     project.put(tables.PARTITION_WRITES, writes)
@@ -450,7 +479,9 @@ EXECUTIONS |= {name: partial(built, name) for name in BUILT} | {
     "lift_comparison": compared,
     "partition_writes": latest_writes,
     "production_features": latest_features,
+    "prune_partitions": pruned,
     "recent_source_observations": observations,
+    "record_pruned": pruned,
     "rows_of_days": rows_of_days,
     "rows_of_table": rows_of_table,
     "score_ranks": ranks,
@@ -463,7 +494,7 @@ EXECUTIONS |= deployment_sql.EXECUTIONS | evaluation_sql.EXECUTIONS | salesforce
 EXECUTIONS |= prospects_sql.EXECUTIONS
 """File to a function that executes it, asserts its rows and returns them."""
 ABRIDGED = {"features_of_day", "leads_contacted_yesterday", "legacy_features", "production_features"}
-ABRIDGED |= {"rows_of_days", "rows_of_table"}
+ABRIDGED |= {"prune_partitions", "record_pruned", "rows_of_days", "rows_of_table"}
 ABRIDGED |= deployment_sql.ABRIDGED | evaluation_sql.ABRIDGED | salesforce_sql.ABRIDGED | prospects_sql.ABRIDGED
 """Files whose header names their first columns and says in words which others follow."""
 

@@ -121,11 +121,14 @@ def run(day: date, replace_live: str | None, as_json: bool) -> None:
 @json_option
 def backfill(first: date, last: date, evaluate: bool, as_json: bool) -> None:
     """Score the days that have a gap. Existing partitions are kept; production and Salesforce are never touched."""
-    from v4_assets.days import days_between
+    from v4_assets.days import contiguous, days_between
     from v4_assets.operations import operate
 
     settings = load()
     runs = operate.backfill(settings, first, last)
+    if pruned := operate.pruned_gaps(settings, first, last):
+        left_out = ", ".join(f"{start} to {end}" for start, end in contiguous(pruned))
+        click.echo(f"Left out, as `v4 prune` removed their features: {left_out}.", err=True)
     if evaluate:
         runs += operate.evaluate(settings, days_between(first, last))
     lines = [outcome_text(outcome, f"{start} to {end}") for start, end, outcome in runs] or ["No gaps: nothing to do."]

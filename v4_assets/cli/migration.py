@@ -43,7 +43,8 @@ def migration_report(
         raise click.UsageError("--features and --scores name tables of one version: add --version.")
     comparison = Migration(store(settings), rollout, settings.clock, crm(settings), day, features, scores)
     found = comparison.report([version] if version else list(rollout.versions))
-    path = atomic_write(output or settings.places.reports / "migration.md", as_markdown(found).encode())
+    target = output or settings.places.reports / "migration.md"
+    path = atomic_write(target, as_markdown(found).encode(), private=True)  # it names leads
     say(found, f"{in_brief(found)}\nThe report is {path}.", as_json)
 
 

@@ -50,7 +50,11 @@ def show_doctor(as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Delete; without it, only list what would be deleted.")
 @click.option("--compact", is_flag=True, help="With --yes: give the space back to the disk.")
 def prune_old(keep_days: int, yes: bool, compact: bool) -> None:
-    """Delete Dagster's old runs and old daily files. Tables, models, archive and everything about actions stay."""
+    """Delete Dagster's old runs, old daily files and old features.
+
+    Features go from the embedded warehouse alone, after keep_features_days of rollout.yaml. Every other table stays,
+    and so do models, archive and everything about actions.
+    """
     from v4_assets.operations import prune
 
     if compact and not yes:
@@ -61,6 +65,8 @@ def prune_old(keep_days: int, yes: bool, compact: bool) -> None:
         prune.remove(settings, found)
     done = "deleted" if yes else "would be deleted; --yes does it"
     click.echo(f"{len(found.run_ids)} runs and {len(found.files)} files older than {keep_days} days: {done}.")
+    if kept := settings.rollout.keep_features_days if settings.warehouse == "duckdb" else None:
+        click.echo(f"{found.partitions} partitions of features older than {kept} days: {done}.")
     if compact:
         from v4_assets.operations import compact as compacting
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, Share
+from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, PreDeployment, Share
 from v4_assets.config.rollout_prospects import Prospects
 from v4_assets.config.rollout_systems import (
     FOLDER,
@@ -99,15 +99,6 @@ class CheckLimits(Frozen):
     impossible_values: ImpossibleValues = ImpossibleValues()
 
 
-class PreDeployment(Frozen):
-    """Limits of the guide's pre-deployment checklist."""
-
-    test_lift_above: Annotated[float, Field(gt=0)]
-    auc_gap_at_most: Share
-    """Train AUC minus test AUC."""
-    additivity_tolerance: Annotated[float, Field(gt=0)]
-
-
 class Training(Frozen):
     """The training period [train_from, test_from) and the test period [test_from, until], by date of contact."""
 
@@ -145,6 +136,9 @@ class Rollout(Frozen):
     checks: CheckLimits
     pre_deployment: PreDeployment
     outcome_window_days: Annotated[int, Field(ge=1)]
+    keep_features_days: Annotated[int, Field(ge=60)] | None = None
+    """`v4 prune` removes older features from the embedded warehouse; null: none. At least the days a cohort reaches
+    back, on which a version registered later can still be scored, and the 60 days that `v4 register` reads."""
     training: Training
     evaluation: Evaluation
     policy: Policy
@@ -191,6 +185,21 @@ class Rollout(Frozen):
                 f"ever be missing; set it to {left} or less"
             )
         return self
+
+    @model_validator(mode="after")
+    def _features_kept(self) -> "Rollout":
+        kept, reach = self.keep_features_days, self.cohort_reach_days
+        if kept is not None and kept < reach:
+            raise ValueError(
+                f"keep_features_days {kept} is below the {reach} days that a cohort reaches back (outcome_window_days, "
+                f"evaluation.label_lag_days and evaluation.max_days); set {reach} or more, or null"
+            )
+        return self
+
+    @property
+    def cohort_reach_days(self) -> int:
+        """Days after which no cohort can hold a lead that was first listed on a day, the day after its contact."""
+        return self.outcome_window_days + self.evaluation.label_lag_days + self.evaluation.max_days
 
     @property
     def catalogue(self) -> Catalogue:
@@ -247,8 +256,5 @@ def read_rollout(path: Path) -> Rollout:
 
 def explain(where: str, error: ValidationError) -> str:
     """Each invalid entry and its error."""
-    problems = []
-    for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"]) or "file"
-        problems.append(f"{name}: {item['msg']}")
+    problems = [f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors()]
     return f"{where} cannot be used. " + "; ".join(problems)

@@ -207,6 +207,15 @@ class Weeks(Frozen):
         return (WEEKDAYS.index(self.close_from) - self.last_day - 1) % 7
 
 
+class PreDeployment(Frozen):
+    """Limits of the guide's pre-deployment checklist."""
+
+    test_lift_above: Annotated[float, Field(gt=0)]
+    auc_gap_at_most: Share
+    """Train AUC minus test AUC."""
+    additivity_tolerance: Annotated[float, Field(gt=0)]
+
+
 class Policy(Frozen):
     """Promotion, rollback and sunset: every threshold the sensor decides by."""
 

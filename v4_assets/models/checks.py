@@ -6,7 +6,7 @@ from math import isnan
 import numpy as np
 
 from v4_assets.checks import Check, Finding
-from v4_assets.config.rollout import PreDeployment
+from v4_assets.config.rollout_policy import PreDeployment
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Matrix
 from v4_assets.models.figure_intervals import TestSet, shown

@@ -59,7 +59,7 @@ def compare(
     except TableMissingError:
         writes = {}
     name = record.catalogue[key].name
-    made = {day for (table, day), write in writes.items() if table == name and write.row_count}
+    made = {day for (table, day), write in writes.items() if table == name and write.has_rows}
     days = sorted((_days(theirs) if DAY in theirs.column_names else {max(made)} if made else set()) & made)
     if not days:
         return {

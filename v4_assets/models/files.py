@@ -55,14 +55,15 @@ def read_json(path: Path) -> Any:
 def score_file(bundle: Bundle, source: Path, target: Path, progress: Callable[[int], None] = lambda rows: None) -> int:
     """Score every row of `source` into `target` (.parquet or .csv): its other columns, score and model_version.
 
-    The target appears whole or not at all. Returns the row count. Raises FeatureError as `model.encode` does.
+    The target appears whole or not at all, a new one readable by its owner only. Returns the row count. Raises
+    FeatureError as `model.encode` does.
     """
     if target.suffix not in (".parquet", ".csv"):
         raise V4Error(f"{target} is neither .parquet nor .csv. Choose one of them.")
     if not target.parent.is_dir():
         raise V4Error(f"There is no folder {target.parent}. Create it, or choose another.")
     count = 0
-    with atomic(target) as beside:
+    with atomic(target, private=True) as beside:
         writer = None
         try:
             for batch in read_ahead(read_rows(source, bundle.features)):

@@ -208,7 +208,7 @@ def _latest_features(settings: Settings, version: str, contract: tuple[Feature, 
     entries = sorted(settings.rollout.versions.items(), key=lambda item: item[0] != version)
     for _, entry in entries:
         table = record.catalogue[tables.features_key(entry.key)]
-        days = [day for (name, day), write in writes.items() if name == table.name and write.row_count]
+        days = [day for (name, day), write in writes.items() if name == table.name and write.has_rows]
         if days and wanted <= {column.name for column in table.columns}:
             rows = record.read("features_of_day", {"prediction_date": max(days)}, features=table.key)
             return iter(rows.to_batches())

@@ -156,7 +156,7 @@ def give_out(settings: Settings, month: date, path: Path | None = None, *, again
             )
         content = as_csv(rows).encode()
         target = path or private_folder(settings.home / "prospects") / f"{key_of(month)}-{rows[0]['edition']}.csv"
-        atomic_write(target, content)
+        atomic_write(target, content, private=True)
         wanted = Given(
             prediction_date=month,
             edition=rows[0]["edition"],

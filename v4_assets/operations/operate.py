@@ -26,6 +26,7 @@ from v4_assets.names import (
 )
 from v4_assets.operations import earlier_judgements
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.partitions import pruned_days
 from v4_assets.production import given
 from v4_assets.production import production_row as production_store
 from v4_assets.production.events import Production, state_after
@@ -136,13 +137,23 @@ def operator() -> str:
 
 
 def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, date, Outcome]]:
-    """Scores of the days that lack a partition, one run per stretch of them. Existing partitions are kept."""
+    """Scores of the days that lack a partition, one run per stretch of them. Existing partitions are kept.
+
+    `pruned_gaps` are left out.
+    """
     verify_days(settings, first, last)
     with store(settings).session():
+        missing = set(gaps(settings, first, last, _scoring_keys(settings)))
         return [
             (start, end, run_job(settings, SCORING_JOB, tags=_range_tags(start, end)))
-            for start, end in contiguous(gaps(settings, first, last, _scoring_keys(settings)))
+            for start, end in contiguous(missing.difference(pruned_gaps(settings, first, last)))
         ]
+
+
+def pruned_gaps(settings: Settings, first: date, last: date) -> list[date]:
+    """Days that lack a partition and cannot be scored any more, as `v4 prune` removed their features."""
+    pruned = pruned_days(store(settings), first, last)
+    return [day for day in gaps(settings, first, last, _scoring_keys(settings)) if day in pruned] if pruned else []
 
 
 def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date, Outcome]]:

@@ -1,12 +1,13 @@
-"""What piles up and is not needed for any decision: Dagster's old runs, and files of old days under V4_HOME.
+"""What piles up and is not needed for any decision: Dagster's old runs, files of old days, features of old days.
 
-A decision reads the warehouse alone, so old runs are history only. Runs
-and reports of promotions, rollbacks and sunsets stay, and so do the archive, the models and every table.
+A decision reads the warehouse alone, so old runs are history only. Runs and reports of promotions, rollbacks and
+sunsets stay, and so do the archive, the models, and every table but those of features, on which no cohort is judged. A
+removed partition is noted on its write, which stays: what was judged of it stays valid.
 """
 
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -18,10 +19,13 @@ from sqlalchemy import select
 
 from v4_assets.clock import Clock
 from v4_assets.config.environment import Settings
-from v4_assets.errors import V4Error
+from v4_assets.errors import TableMissingError, V4Error
 from v4_assets.names import ACTION_JOBS
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.partitions import feature_tables
+from v4_assets.resources import store
 from v4_assets.runs import UNFINISHED
+from v4_assets.warehouse.protocol import Statement
 
 LEAST_DAYS = 30
 """Younger runs are looked into when something is asked of last month."""
@@ -30,30 +34,43 @@ FINISHED = [status for status in dg.DagsterRunStatus if status not in UNFINISHED
 
 @dataclass(frozen=True)
 class Old:
-    """Runs and files older than this many days."""
+    """Runs, files and features that are older than what is kept."""
 
     run_ids: tuple[str, ...]
     files: tuple[Path, ...]
+    features: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
+    """Key of a table of features to the days of its old partitions, oldest first."""
+
+    @property
+    def partitions(self) -> int:
+        """Number of old partitions of features."""
+        return sum(map(len, self.features.values()))
 
 
 def old(settings: Settings, keep_days: int) -> Old:
-    """Runs and files that are older. Raises V4Error below LEAST_DAYS."""
+    """What is older: runs and files than `keep_days`, features than rollout.yaml's keep_features_days.
+
+    Raises V4Error below LEAST_DAYS.
+    """
     if keep_days < LEAST_DAYS:
         raise V4Error(f"{keep_days} days are too few: at least {LEAST_DAYS} are kept. Give a larger number.")
     files = tuple(_files(settings, settings.clock.today() - timedelta(days=keep_days)))
+    features = _features(settings)
     if not (settings.dagster_home / "dagster.yaml").exists():
-        return Old((), files)
+        return Old((), files, features)
     # Dagster stamps runs by the machine's time, whatever V4_NOW says.
     before = Clock().now() - timedelta(days=keep_days)
     with dagster_instance(settings) as instance:
         runs = instance.get_runs(dg.RunsFilter(statuses=FINISHED, created_before=before))
-    return Old(tuple(run.run_id for run in runs if run.job_name not in ACTION_JOBS.values()), files)
+    return Old(tuple(run.run_id for run in runs if run.job_name not in ACTION_JOBS.values()), files, features)
 
 
 def remove(settings: Settings, what: Old) -> None:
-    """Delete the files, and the runs with everything Dagster keeps of them."""
+    """Delete the files, the partitions, and the runs with everything Dagster keeps of them."""
     for file in what.files:
         file.unlink(missing_ok=True)
+    if what.features:
+        _remove_features(settings, what.features)
     if (settings.dagster_home / "dagster.yaml").exists():
         with dagster_instance(settings) as instance:
             for run_id in what.run_ids:
@@ -74,6 +91,39 @@ def _remove_left_over(instance: dg.DagsterInstance, home: Path) -> None:
     for path in (*(home / "history" / "runs").glob("*.db*"), *(home / "storage").glob("*")):
         if _run_of(path) not in (None, *known):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _features(settings: Settings) -> dict[str, tuple[date, ...]]:
+    """Old partitions of the embedded warehouse; never a table's latest one, which its view shows."""
+    keep_days, today = settings.rollout.keep_features_days, settings.clock.today()
+    if keep_days is None or settings.warehouse != "duckdb" or not settings.duckdb_file.exists():
+        return {}
+    record, before = store(settings, reading=True), today - timedelta(days=keep_days)
+    try:
+        writes = record.latest_writes(date.min, today)
+    except TableMissingError:
+        return {}
+    found = {}
+    for table in feature_tables(record.catalogue):
+        days = sorted(day for (name, day), write in writes.items() if name == table.name and write.has_rows)
+        if old_days := tuple(day for day in days[:-1] if day < before):
+            found[table.key] = old_days
+    return found
+
+
+def _remove_features(settings: Settings, features: Mapping[str, Sequence[date]]) -> None:
+    """Each table in one transaction; a day of which only some were removed is refused like any other."""
+    record = store(settings)
+    with record.session():
+        for key, days in features.items():
+            before = {"before": days[-1] + timedelta(days=1)}
+            noted = before | {"pruned_table": record.catalogue[key].name, "removed_at": settings.clock.now()}
+            record.warehouse.transact(
+                [
+                    Statement(record.catalogue.query("prune_partitions", before, pruned=key)),
+                    Statement(record.catalogue.query("record_pruned", noted)),
+                ]
+            )
 
 
 def _run_of(path: Path) -> str | None:

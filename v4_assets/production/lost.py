@@ -48,7 +48,7 @@ def lost_days(store: Store, rollout: Rollout, clock: Clock, events: Sequence[Eve
     if clock.fixed or adopted is None:
         return None
     state, today = state_after(events), clock.today()
-    first = max(adopted, rollout.first_day, today - timedelta(days=_reach(rollout) - 1))
+    first = max(adopted, rollout.first_day, today - timedelta(days=rollout.cohort_reach_days - 1))
     writes = store.latest_writes(first, today)
     missing = set[date]()
     for version in {rollout.baseline, rollout.candidate} - state.archived:
@@ -69,11 +69,5 @@ def _of(missing: tuple[date, ...], rollout: Rollout) -> LostDays | None:
     return LostDays(
         missing,
         judged_from=missing[0] + timedelta(days=matures - FIRST_SCORE_DAYS),
-        matter_until=missing[-1] + timedelta(days=_reach(rollout) - 1),
+        matter_until=missing[-1] + timedelta(days=rollout.cohort_reach_days - 1),
     )
-
-
-def _reach(rollout: Rollout) -> int:
-    """Days after which no cohort can hold a lead that entered on a day: it entered a day after its contact."""
-    limits = rollout.evaluation
-    return rollout.outcome_window_days + limits.label_lag_days + limits.max_days

@@ -84,9 +84,9 @@ VERSIONS = (
         2,
         "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; v4_salesforce_syncs; "
         "impossible values; v4_watch_basis, v4_early_warning_votes, v4_week_closes; silent_days; "
-        "v4_check_results in place of v4_partition_verdicts; v4_orders; hold_until; "
+        "v4_check_results in place of v4_partition_verdicts; v4_orders; hold_until; pruned_at; "
         "the tables and the view of the prospects",
-        "36fd472f829b",
+        "388f66f1a9e9",
         registered_bundles,
     ),
 )

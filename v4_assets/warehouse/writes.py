@@ -23,6 +23,14 @@ class PartitionWrite:
     replace_reason: str | None = None
     sequence: int = 1
     row_count: int = 0
+    """Rows it wrote."""
+    pruned_at: datetime | None = None
+    """When `v4 prune` removed the rows; None while they are there."""
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the partition holds any row."""
+        return self.row_count > 0 and self.pruned_at is None
 
 
 def to_write(

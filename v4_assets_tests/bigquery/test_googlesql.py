@@ -12,7 +12,7 @@ from v4_assets.models.assets import first_morning
 from v4_assets.sources import columns as source_columns
 from v4_assets.sql import Column, Query
 from v4_assets.tables import Catalogue, Datasets, Table
-from v4_assets.warehouse.bigquery.scripts import parameters, partition_script, statements_script, table_script
+from v4_assets.warehouse.bigquery.scripts import LOGGED, parameters, partition_script, statements_script, table_script
 from v4_assets.warehouse.bigquery.tables import add_columns_ddl
 from v4_assets.warehouse.protocol import Statement
 from v4_assets.warehouse.writes import PartitionWrite
@@ -175,7 +175,7 @@ def rows_of(table: Table) -> Query:
 @pytest.mark.parametrize("key", [name for name in QUERIES if name in catalogue() and catalogue()[name].is_partitioned])
 def test_what_a_query_makes_can_be_written_into_the_table_of_its_name(key):
     script = partition_script(catalogue()[key], WRITE, bound(key), catalogue()[tables.PARTITION_WRITES])
-    assert asdict(WRITE).keys() - {"row_count"} == {
+    assert asdict(WRITE).keys() - {*LOGGED} == {
         name.removeprefix("v4_") for name in script.params if name.startswith("v4_")
     }
     analyze(script)

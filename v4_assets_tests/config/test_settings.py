@@ -90,10 +90,23 @@ def test_the_project_s_own_rollout_holds_the_guide_s_numbers():
         ("versions/v4.1.0/scores_table", "a.b", "versions.v4.1.0.scores_table: String should match pattern"),
         ("reasons", "some", "reasons: Input should be 'production', 'all' or 'none'"),
         ("first_day", "2025-13-01", "first_day: Input should be a valid date"),
+        ("keep_features_days", 59, "keep_features_days: Input should be greater than or equal to 60"),
+        (
+            "keep_features_days",
+            224,
+            "keep_features_days 224 is below the 225 days that a cohort reaches back (outcome_window_days, "
+            "evaluation.label_lag_days and evaluation.max_days); set 225 or more, or null",
+        ),
+        ("outcome_window_days", 60, "keep_features_days 240 is below the 242 days"),
     ],
 )
 def test_a_mistake_in_rollout_yaml_is_reported_by_its_place(changed, place, value, said):
     assert said in refused(changed(place, value))
+
+
+@pytest.mark.parametrize(("value", "days"), [(225, 225), (None, None)], ids=["the reach of a cohort", "left out"])
+def test_features_are_kept_for_as_long_as_a_cohort_reaches_back_or_for_good(changed, value, days):
+    assert read_rollout(changed("keep_features_days", value)).keep_features_days == days
 
 
 def test_every_mistake_is_reported_at_once(changed):

@@ -55,6 +55,7 @@ def text(path: Path, *lines: str) -> Path:
 def test_the_scores_in_a_file_are_the_model_s_bit_for_bit(tmp_path, bundle, rows, source_suffix, suffix):
     source, target = save(tmp_path / f"rows{source_suffix}", rows), tmp_path / f"scores{suffix}"
     assert score_file(bundle, source, target) == 500
+    assert target.stat().st_mode & 0o077 == 0
     scores = load(target)["score"].to_numpy().astype(np.float32)
     assert scores.tobytes() == bundle.score(rows.combine_chunks().to_batches()[0]).tobytes()
 

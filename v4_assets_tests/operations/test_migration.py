@@ -167,7 +167,9 @@ def test_each_mistake_of_the_hand_run_table_is_counted_with_its_reason(home: Pat
 def test_hand_run_tables_are_found_where_the_takeover_keeps_them_before_anything_is_adopted(home: Path) -> None:
     done = v4(home, "migration", "--date", str(DAY))
     assert done.exception is None
-    text = (home / "reports" / "migration.md").read_text(encoding="utf-8")
+    written = home / "reports" / "migration.md"
+    text = written.read_text(encoding="utf-8")
+    assert written.stat().st_mode & 0o077 == 0
     assert "Features of ml_features.v4_daily_scores_before_v4_20260112: " in text
     for version in ("v4.0.0", "v4.1.0"):
         assert f"## {version}, {DAY}" in text
@@ -290,6 +292,13 @@ def test_a_day_that_only_they_have_names_the_command_that_makes_ours(home: Path)
     refused = v4(home, "migration", "--version", "v4.1.0", "--features", "hand_run").exception
     assert isinstance(refused, RowsMissingError)
     assert "`v4 backfill --from 2026-01-05 --to 2026-01-05` makes them" in str(refused)
+    ask(
+        home,
+        "INSERT INTO ml_features.v4_partition_writes (table_name, prediction_date, sequence, row_count, pruned_at) "
+        "VALUES ('v4_features_v41', DATE '2026-01-05', 1, 10, TIMESTAMP '2026-02-01 12:00:00+00')",
+    )
+    refused = v4(home, "migration", "--version", "v4.1.0", "--features", "hand_run").exception
+    assert "has rows of 2026-01-05, whose features here `v4 prune` removed on 2026-02-01" in str(refused)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ ADDED: dict[int, dict[str, tuple[str, ...]]] = {
     | {
         "v4_deployments": ("bundle_sha256", "hold_until"),
         "v4_lift_comparison": ("bundle_sha256", "silent_days"),
+        "v4_partition_writes": ("pruned_at",),
         "v4_source_observations": ("impossible_count", "impossible_examples"),
         "v4_schema": (),
         "v4_takeover": (),

@@ -1,14 +1,22 @@
 """The buttons of Dagster's page, by the mutations that the browser sends: tags and config travel with them."""
 
 import asyncio
+import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
+import dagster as dg
 import pytest
-from dagster._core.test_utils import in_process_test_workspace
+from dagster._core.execution.backfill import BulkActionStatus
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
+from dagster._daemon.backfill import execute_backfill_iteration
 from dagster_graphql.schema import create_schema
 
 from v4_assets.names import ACTION_JOBS, DAILY_JOB, REPLACE_LIVE_TAG
@@ -16,6 +24,7 @@ from v4_assets.operations import actions, operate
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import given
 from v4_assets.resources import store
+from v4_assets.runs import RANGE_END, RANGE_START
 from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SEVENTH, SIXTH, Story, tell
 
 AT_ONCE = """
@@ -37,32 +46,86 @@ REEXECUTE = f"""mutation LaunchPipelineReexecution($reexecutionParams: Reexecuti
 LAUNCH = f"""mutation LaunchPipelineExecution($executionParams: ExecutionParams!) {{
     launchPipelineExecution(executionParams: $executionParams) {ANSWER}
 }}"""
-Send = Callable[..., dict[str, Any]]
+BACKFILL = """mutation LaunchPartitionBackfill($backfillParams: LaunchBackfillParams!) {
+    launchPartitionBackfill(backfillParams: $backfillParams) {
+        __typename
+        ... on LaunchBackfillSuccess { backfillId }
+        ... on PythonError { message }
+    }
+}"""
+CANCEL = """mutation CancelBackfill($backfillId: String!) {
+    cancelPartitionBackfill(backfillId: $backfillId) { __typename ... on PythonError { message } }
+}"""
+WIPE = """mutation AssetWipeMutation($assetPartitionRanges: [PartitionsByAssetSelector!]!) {
+    wipeAssets(assetPartitionRanges: $assetPartitionRanges) { __typename ... on PythonError { message } }
+}"""
+REPORT = """mutation ReportEventMutation($eventParams: ReportRunlessAssetEventsParams!) {
+    reportRunlessAssetEvents(eventParams: $eventParams) { __typename ... on PythonError { message } }
+}"""
+LOOKS = 6
+"""Most looks of the daemon that a backfill of a few days takes."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page's server, and the daemon beside it."""
+
+    instance: dg.DagsterInstance
+    process: WorkspaceProcessContext
+
+    def answer(self, mutation: str, **variables: Any) -> dict[str, Any]:
+        """What the server answers."""
+        asked = create_schema().execute_async(
+            mutation, context_value=self.process.create_request_context(), variable_values=variables
+        )
+        answer = asyncio.run(asked)
+        assert answer.errors is None, answer.errors
+        [found] = (answer.data or {}).values()
+        return dict(found)
+
+    def __call__(self, mutation: str, **variables: Any) -> dict[str, Any]:
+        """The run that a mutation launches, and how it ends."""
+        found = self.answer(mutation, **variables)
+        assert found["__typename"] == "LaunchRunSuccess", found
+        run = self.instance.get_run_by_id(found["run"]["runId"])
+        assert run is not None
+        return {"run": run, "success": run.is_success}
+
+    def backfill(self, keys: tuple[str, ...], *days: date) -> str:
+        """*Materialize* of several partitions. Returns the id of the backfill, which the daemon carries out."""
+        params = {"assetSelection": [{"path": [key]} for key in keys], "partitionNames": [str(day) for day in days]}
+        found = self.answer(BACKFILL, backfillParams=params)
+        assert found["__typename"] == "LaunchBackfillSuccess", found
+        return str(found["backfillId"])
+
+    def runs_of(self, backfill: str) -> list[dg.DagsterRun]:
+        """The runs that a backfill launched."""
+        return list(self.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill})))
+
+    def ended(self, backfill: str) -> BulkActionStatus:
+        """How a backfill ends, once the daemon has carried it out."""
+        for _ in range(LOOKS):
+            for error in execute_backfill_iteration(self.process, logging.getLogger("daemon")):
+                assert error is None, error
+            found = self.instance.get_backfill(backfill)
+            assert found is not None
+            if found.status not in (BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING):
+                break
+        return found.status
 
 
 @contextmanager
-def page(told: Story) -> Iterator[Send]:
-    """What the page's server answers to a mutation."""
+def page(told: Story) -> Iterator[Page]:
+    """The page of the story's instance."""
     (told.home / "dagster" / "dagster.yaml").write_text(AT_ONCE, encoding="utf-8")
     target = LoadableTargetOrigin(executable_path=sys.executable, module_name="v4_assets.definitions", attribute="defs")
     with (
         told.found_by_dagster(),
         told.measured(),
         dagster_instance(told.settings) as instance,
-        in_process_test_workspace(instance, target) as workspace,
+        WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(InProcessCodeLocationOrigin(target))) as process,
     ):
-
-        def send(mutation: str, **variables: Mapping[str, Any]) -> dict[str, Any]:
-            answering = create_schema().execute_async(mutation, context_value=workspace, variable_values=variables)
-            answer = asyncio.run(answering)
-            assert answer.errors is None, answer.errors
-            [found] = (answer.data or {}).values()
-            assert found["__typename"] == "LaunchRunSuccess", found
-            run = instance.get_run_by_id(found["run"]["runId"])
-            assert run is not None
-            return {"run": run, "success": run.is_success}
-
-        yield send
+        yield Page(instance, process)
 
 
 def again(run_id: str, strategy: str) -> dict[str, Any]:
@@ -171,3 +234,61 @@ def test_a_reason_in_the_tag_of_a_launched_run_replaces_nothing(earned):
         params = launched("__ASSET_JOB", SEVENTH, ("lead_outcomes",), tags=[tag])
         assert not send(LAUNCH, executionParams=params)["success"]
     assert latest(earned) == before
+
+
+def test_several_days_at_once_are_kept_and_decide_nothing(earned):
+    before = latest(earned)
+    with page(earned) as send:
+        backfill = send.backfill(("daily_scores_v41", "lead_outcomes"), SIXTH, SEVENTH)
+        assert send.ended(backfill) is BulkActionStatus.COMPLETED_SUCCESS
+        [run] = send.runs_of(backfill)
+        assert (run.is_success, run.tags[RANGE_START], run.tags[RANGE_END]) == (True, str(SIXTH), str(SEVENTH))
+    assert latest(earned) == before
+    assert earned.tick().outcomes[0].success
+    assert earned.live == NEW
+
+
+def test_several_days_at_once_of_the_sync_send_nothing_of_an_old_day(earned):
+    synced = "SELECT DISTINCT prediction_date FROM `ml_features`.`v4_salesforce_syncs` ORDER BY 1"
+    before = earned.read(synced)
+    with page(earned) as send:
+        backfill = send.backfill(("salesforce_sync",), SIXTH - timedelta(days=1), SEVENTH)
+        assert send.ended(backfill) is BulkActionStatus.COMPLETED_FAILED
+        assert send.runs_of(backfill)
+    assert earned.read(synced) == before
+    assert (earned.live, earned.happened) == (OLD, ["adopted"])
+
+
+def test_a_backfill_that_is_cancelled_before_it_began_changes_nothing(earned):
+    before = latest(earned)
+    with page(earned) as send:
+        backfill = send.backfill(("daily_scores_v41", "lift_comparison"), SIXTH, SEVENTH)
+        assert send.answer(CANCEL, backfillId=backfill)["__typename"] == "CancelBackfillSuccess"
+        assert send.ended(backfill) is BulkActionStatus.CANCELED
+        assert send.runs_of(backfill) == []
+    assert latest(earned) == before
+    assert earned.tick().outcomes[0].success
+    assert earned.live == NEW
+
+
+def test_a_wiped_asset_is_still_judged_and_served(earned):
+    with page(earned) as send:
+        wiped = [{"assetKey": {"path": [key]}} for key in ("lift_comparison", "daily_scores_v41", "salesforce_sync")]
+        assert send.answer(WIPE, assetPartitionRanges=wiped)["__typename"] == "AssetWipeSuccess"
+    assert "missing" not in earned.alerts()
+    assert earned.tick().outcomes[0].success
+    assert earned.live == NEW
+
+
+def test_a_materialization_that_is_only_reported_makes_no_day(earned):
+    earned.goes_on(SEVENTH + timedelta(days=1), "09:00")
+    with page(earned) as send:
+        for key in ("daily_scores_v40", "daily_scores_v41", "lift_comparison"):
+            reported = {
+                "eventType": "ASSET_MATERIALIZATION",
+                "assetKey": {"path": [key]},
+                "partitionKeys": [str(earned.day)],
+            }
+            assert send.answer(REPORT, eventParams=reported)["__typename"] == "ReportRunlessAssetEventsSuccess"
+    assert actions.status(earned.settings).missing_day == earned.day
+    assert (earned.tick().outcomes, earned.live) == ((), OLD)

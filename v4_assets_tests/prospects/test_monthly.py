@@ -289,10 +289,11 @@ def test_the_list_is_written_once_and_given_out_once(home: Path) -> None:
     settings = at(home, MONTH)
     first = monthly.give_out(settings, MONTH)
     content = first.path.read_bytes()
-    assert first.path.parent.stat().st_mode & 0o077 == 0
+    assert (first.path.parent.stat().st_mode | first.path.stat().st_mode) & 0o077 == 0
     later = monthly.give_out(at(home, TWELFTH), MONTH, home / "again.csv")
     assert (first.is_new, later.is_new) == (True, False)
     assert (home / "again.csv").read_bytes() == content
+    assert (home / "again.csv").stat().st_mode & 0o077 == 0
     assert later.given == first.given
     found = list(csv.DictReader(content.decode().splitlines()))
     rules = settings.rollout.prospects.list

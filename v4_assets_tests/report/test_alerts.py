@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,6 +104,27 @@ def test_everything_is_reported_once(told, slack):
     assert begins(message.splitlines()) == FIRST
     assert told.alerts() == ""
     assert len(slack.told) == 1
+
+
+def test_the_first_alert_and_one_after_a_lost_cursor_are_cut_to_the_latest_events(told, slack, monkeypatch):
+    monkeypatch.setattr(alerts, "FIRST_EVENTS", 1)
+    told.alerts()
+    shutil.rmtree(told.settings.dagster_home)
+    told.alerts()
+    for message in slack.told:
+        lines = message.splitlines()
+        assert [line[: len(said)] for line, said in zip(lines, (FIRST[0], FIRST[3]), strict=True)] == [
+            FIRST[0],
+            FIRST[3],
+        ]
+    assert (len(slack.told), told.alerts()) == (2, "")
+
+
+def test_what_is_not_an_event_is_never_cut():
+    kinds = ("run", "event", "held", "event", "event", "event", "event", "lost", "event", "event")
+    news = [alerts.Alert(f"{kind}:{number}", "") for number, kind in enumerate(kinds)]
+    cut = [news[at] for at in (1, 3)]
+    assert alerts.latest(news) == [one for one in news if one not in cut]
 
 
 def test_a_day_that_is_missing_is_reported_alone_and_a_hold_that_goes_on_afterwards_is_no_news(told, slack):

@@ -45,6 +45,11 @@ class Ours:
         """The latest write of our features on each of these days that has rows."""
         return self._written(self.features_table(entry), min(days), max(days), days) if days else {}
 
+    def pruned_on(self, entry: Version, day: date) -> date | None:
+        """When `v4 prune` removed our features of a day; None where it did not."""
+        write = self.store.latest_writes(day, day).get((self.features_table(entry), day))
+        return write.pruned_at.date() if write and write.pruned_at else None
+
     def latest_features(self, entry: Version, today: date) -> date | None:
         """The latest day with features."""
         return max(self._written(self.features_table(entry), today - timedelta(days=DAYS_READ), today), default=None)
@@ -73,7 +78,7 @@ class Ours:
         return {
             day: write
             for (name, day), write in writes.items()
-            if name == table and write.row_count and (days is None or day in days)
+            if name == table and write.has_rows and (days is None or day in days)
         }
 
 

@@ -163,6 +163,11 @@ class Migration:
             names, on = " and ".join(place.name for place in places), f" of {self.day}" if self.day else ""
             return f"There are no rows{on} to compare in {names} and {ours}: `v4 run --date` makes ours."
         day, name = max(latest)
+        if pruned_on := self.ours.pruned_on(entry, day):
+            return (
+                f"{name} has rows of {day}, whose features here `v4 prune` removed on {pruned_on}, so they cannot be "
+                "compared: bring rows of a later day."
+            )
         return (
             f"{name} has rows of {day}, and {ours} has none of that day: `v4 backfill --from {day} --to {day}` "
             "makes them."

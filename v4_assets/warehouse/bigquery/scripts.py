@@ -31,6 +31,8 @@ PARAMETER_TYPES = (
 """A bool is an int and a datetime is a date, so the order matters."""
 
 _PARAM = re.compile(r"(?<!@)@(\w+)")
+LOGGED = {"row_count": "v4_written", "pruned_at": "NULL"}
+"""Columns of a recorded write that no parameter gives, and the value that is written."""
 
 
 def parameters(values: Mapping[str, object]) -> list[ScalarQueryParameter]:
@@ -43,7 +45,7 @@ def parameters(values: Mapping[str, object]) -> list[ScalarQueryParameter]:
 
 def partition_script(table: Table, write: PartitionWrite, rows: Query, log: Table) -> Query:
     """Replace the partition of `write` by `rows` and record it, if it follows the latest recorded write."""
-    own = {f"v4_{name}": value for name, value in asdict(write).items() if name != "row_count"}
+    own = {f"v4_{name}": value for name, value in asdict(write).items() if name not in LOGGED}
     return Query(rows.name, partition_text(table, rows.text, log), {**rows.params, **own})
 
 
@@ -51,7 +53,7 @@ def partition_text(table: Table, rows: str, log: Table) -> str:
     """The script that replaces a partition. Parameters: those of `rows`, and @v4_NAME for every NAME of a write."""
     target, day = table.full_name, f"@v4_{PARTITION_COLUMN}"
     columns = _names(table)
-    logged = ", ".join("v4_written" if column.name == "row_count" else f"@v4_{column.name}" for column in log.columns)
+    logged = ", ".join(LOGGED.get(column.name, f"@v4_{column.name}") for column in log.columns)
     raced = refusal(
         "v4_found <> @v4_sequence - 1",
         ConcurrentWriteError,
