@@ -21,6 +21,7 @@ from v4_assets.salesforce.client.org import CRM
 from v4_assets.salesforce.preview import preview
 from v4_assets_tests.fixtures.crm_world import (
     DAY,
+    NEW,
     NEXT_DAY,
     OLD,
     CrmWorld,
@@ -107,6 +108,76 @@ def test_a_warehouse_restored_from_yesterdays_copy_ends_with_the_org_as_the_ware
     assert carried(org) == world.expected(OLD)
 
 
+@pytest.mark.parametrize("with_fields", [True, False])
+@pytest.mark.parametrize(("before", "after"), [(OLD, NEW), (NEW, OLD)], ids=["promotion", "rollback"])
+def test_a_warehouse_restored_from_before_the_days_switch_ends_with_the_org_as_the_warehouse(
+    world, org, client, before, after, with_fields
+) -> None:
+    """The scores that a switch sends were made before the morning's job, so that none is newer than the ledger."""
+    if not with_fields:
+        org.drop("V4_Scored_At__c")
+        org.drop("V4_Model_Version__c")
+    world.score(NEW, spread(leads(MANY), seed=2))
+    world.go_live(before)
+    world.sync(client)
+    copy = shutil.copy(world.home / "warehouse.duckdb", world.home / "copy")
+    world.go_live(after)
+    world.sync(client)
+    shutil.copy(copy, world.home / "warehouse.duckdb")
+    world.messages.clear()
+    result = world.sync(client_of(org))
+    assert any("the warehouse is an older copy" in line for line in world.messages) == with_fields
+    assert (result.problems, result.uncovered) == ((), 0)
+    shown = {one: row | {"V4_Model_Version__c": before} for one, row in carried(org).items()}
+    assert shown == world.expected(before)
+    assert with_fields == (carried(org) == shown)  # without the field, no version is shown
+    world.messages.clear()
+    assert world.sync(client_of(org)).jobs == 0
+    assert not any("older copy" in line for line in world.messages)
+
+
+def test_a_warehouse_restored_from_before_its_first_job_is_noticed(world, org, client) -> None:
+    org.seed([SeedLead(one, row) for one, row in world.expected(OLD).items()])
+    assert world.sync(client).jobs == 0  # the org shows the scores already
+    copy = shutil.copy(world.home / "warehouse.duckdb", world.home / "copy")
+    move(world)
+    world.sync(client)
+    shutil.copy(copy, world.home / "warehouse.duckdb")
+    world.score(OLD, spread(leads(MANY)))
+    result = world.sync(client_of(org), allowed="the scores of the copy")
+    assert any("the warehouse is an older copy" in line for line in world.messages)
+    assert (result.repaired, result.problems) == (0, ())
+    assert carried(org) == world.expected(OLD)
+
+
+def test_a_restored_warehouse_still_knows_which_leads_were_emptied(world, org, client) -> None:
+    world.sync(client)
+    leave(world)
+    world.sync(client)
+    copy = shutil.copy(world.home / "warehouse.duckdb", world.home / "copy")
+    move(world)
+    world.sync(client)
+    shutil.copy(copy, world.home / "warehouse.duckdb")
+    move(world)
+    org.store.update(["V4_Score_Percentile__c"], [[True, 99, EMPTIED]])
+    result = world.sync(client_of(org))
+    assert any("the warehouse is an older copy" in line for line in world.messages)
+    assert (result.repaired, result.problems, carried(org)[EMPTIED]) == (1, (), NOTHING)
+
+
+def test_an_org_that_was_set_back_shows_the_days_values_after_the_next_sync(world, org, client) -> None:
+    world.sync(client)
+    older = [[True, row["V4_Score__c"], True, row["V4_Score_Percentile__c"], one] for one, row in carried(org).items()]
+    leave(world)
+    world.sync(client)
+    before = carried(org)
+    org.store.update(["V4_Score__c", "V4_Score_Percentile__c"], older)
+    result = world.sync(client)
+    assert (result.read_back.everything, result.problems) == (True, ())
+    assert EMPTIED in [row["lead_id"] for row in world.log() if row["code"] == "READ_BACK_DIFFERS"]
+    assert carried(org) == before
+
+
 def test_a_bulk_edit_of_almost_all_leads_is_repaired_by_the_next_sync(world, org, client) -> None:
     world.sync(client)
     edited = [[True, 0.99, True, 100, True, False, one] for one in leads(MANY)[4:]]
@@ -181,6 +252,21 @@ def test_leads_that_left_and_are_deleted_merged_or_converted_stop_nothing(world,
     assert result.read_back.absent == 6
     org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in (lead(3), lead(7))])
     assert world.sync(client).repaired == 2  # the others are still repaired
+
+
+def test_leads_that_left_and_cannot_be_emptied_keep_their_values_and_stop_nothing(world, org, client) -> None:
+    """They are converted, merged or deleted in the org, and the warehouse's copy of the leads does not say so."""
+    world.sync(client)
+    values = carried(org)[lead(1)]
+    org.seed([SeedLead(lead(0), is_deleted=True), SeedLead(lead(1), values, is_converted=True)])
+    leave(world, emptied=leads(2), kept=[])
+    result = world.sync(client)
+    assert (result.plan.cleared, result.leads("quarantined"), result.refused, result.problems) == (2, 2, 0, ())
+    for days in (1, 7):
+        move(world, days, by=0.0)
+        result = world.sync(client)
+        assert (result.plan.cleared, result.repaired, result.problems) == (0, 0, ())
+    assert carried(org)[lead(1)] == values
 
 
 def test_a_lead_that_left_and_refuses_its_repair_is_held_back_and_repaired_after_the_quarantine(
