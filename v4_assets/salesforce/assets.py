@@ -194,7 +194,12 @@ class _Attempt:
         yield self._shown(checks.limit(prepared.plan, self.rollout.salesforce.max_changed_share, prepared.exempt))
         yield self._shown(checks.values(prepared.plan.scores.rows))
         yield self._shown(checks.count(prepared.plan))
-        result = prepared.send()
+        try:
+            result = prepared.send()
+        except V4Error:
+            # The org has nothing to show against them.
+            yield self._shown(checks.distribution(prepared.plan.scores.rows))
+            raise
         self.is_recorded = True
         yield from map(self._shown, _judge(result))
         if result.problems:

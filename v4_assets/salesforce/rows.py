@@ -28,6 +28,8 @@ ROW = pa.schema(
 )
 """A lead's values as sent; a NULL model_version empties its fields."""
 VALUES = ("score", "percentile", "deprioritize")
+LOWEST_FIFTH = 20
+"""The percentile up to which a lead is deprioritized."""
 EMPTY = "#N/A"
 """NULL in Bulk API 2.0. An empty cell would leave the field unchanged."""
 
@@ -125,12 +127,14 @@ def _verify_values(scores: pa.Table) -> None:
     value = scores["score"].to_numpy()
     percentile = pc.fill_null(scores["percentile"], 0).to_numpy()
     wrong = ~((value >= 0) & (value <= 1)) | (percentile < 1) | (percentile > 100)
-    wrong |= pc.is_null(scores["deprioritize"]).to_numpy()
+    low = pa.array(percentile <= LOWEST_FIFTH)
+    wrong |= pc.fill_null(pc.not_equal(scores["deprioritize"], low), True).to_numpy()
     if wrong.any():
         examples = pc.cast(scores["lead_id"].filter(pa.array(wrong)).slice(0, 3), pa.string()).to_pylist()
         raise ValuesOutOfRangeError(
-            f"{int(wrong.sum())} leads have a score outside 0..1, a percentile outside 1..100 or no deprioritize: "
-            f"{', '.join(map(str, examples))}. Nothing was sent. Run the daily job again."
+            f"{int(wrong.sum())} leads have a score outside 0..1, a percentile outside 1..100 or a deprioritize that is "
+            f"not percentile <= {LOWEST_FIFTH}: {', '.join(map(str, examples))}. Nothing was sent. Run the daily job "
+            "again."
         )
 
 
