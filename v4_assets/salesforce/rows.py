@@ -132,9 +132,8 @@ def _verify_values(scores: pa.Table) -> None:
     if wrong.any():
         examples = pc.cast(scores["lead_id"].filter(pa.array(wrong)).slice(0, 3), pa.string()).to_pylist()
         raise ValuesOutOfRangeError(
-            f"{int(wrong.sum())} leads have a score outside 0..1, a percentile outside 1..100 or a deprioritize that is "
-            f"not percentile <= {LOWEST_FIFTH}: {', '.join(map(str, examples))}. Nothing was sent. Run the daily job "
-            "again."
+            f"{int(wrong.sum())} leads have a score outside 0..1, a percentile outside 1..100 or a wrong deprioritize: "
+            f"{', '.join(map(str, examples))}. Nothing was sent. Run the daily job again."
         )
 
 

@@ -81,7 +81,8 @@ class Sender:
     def deliver(self, rows: pa.Table, *, repair: bool = False, restores: bool = False) -> Delivery:
         """Send `rows` (ROW); retry transient refusals. The attempts of a repair are counted on from the others.
 
-        With `restores`, the rows are of leads that left the scored set: whatever the org answers, the values stay known.
+        With `restores`, the rows are known values of leads that left the scored set. They stay known, whatever the org
+        answers.
         """
         before = self.rules.retry_rounds + 1 if repair else 0
         problems, badly, waiting, size = list[str](), list[str](), rows, self._size(len(rows))

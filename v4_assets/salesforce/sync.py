@@ -117,8 +117,8 @@ class PreparedSync:
         return verify.read_back(self.org, self.fields, expected, scored, self.plan.rows, leads, self.sync.sync_id)
 
     def _doubt(self, shown: ReadBack) -> None:
-        """Log the leads that differ. Of the scored ones, forget what is known, so that they are sent; the others have no
-        scores today to be sent, so that what is known of them is what the org is to show."""
+        """Log the leads that differ. What is known of the scored ones is forgotten, so that their scores are sent. What
+        is known of the others stays: it is what the org must show."""
         scored = self._is_scored(shown.differing)
         for what, rows in (("read-back", scored), ("read-back-left", pc.invert(scored))):
             doubt = row_outcomes.all_alike(

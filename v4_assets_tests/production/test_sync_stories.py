@@ -10,6 +10,7 @@ import pytest
 
 from salesforce_stand_in import StandInOrg
 from v4_assets.config.record_ids import is_record_id, to_18
+from v4_assets.names import ROLLOUT_PAGE
 from v4_assets.operations import actions, operate
 from v4_assets.operations.status import status
 from v4_assets.operations.status_text import as_text
@@ -44,6 +45,11 @@ def shown(told: Story) -> dict[str, Any]:
     """The Salesforce part of `v4 status`."""
     found: dict[str, Any] = status(told.settings)["salesforce"]
     return found
+
+
+def page(told: Story) -> str:
+    """The rollout page as it stands."""
+    return (told.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
 
 
 def versions(org: StandInOrg) -> set[Any]:
@@ -136,11 +142,13 @@ def test_a_day_whose_rows_stay_locked_is_owed_everywhere_and_repeated_by_the_sen
         outcome = told.run()
         assert not outcome.success
         assert "are pending, limit 1.0%" in shown(told)["owed"]
+        assert "are pending, limit 1.0%" in page(told)  # before any sensor has looked
         told.goes_on(time="08:00")
         assert "Salesforce has not received v4.1.0's scores of 2026-01-12" in told.alerts()
         [again] = told.tick().outcomes
         assert again.success, again.errors
         assert shown(told)["owed"] is None
+        assert "are pending, limit 1.0%" not in page(told)
         assert carried(org, scored(told, NEW)) == scored(told, NEW)
 
 

@@ -36,7 +36,9 @@ from v4_assets_tests.fixtures.crm_world import (
 MANY = 200
 EMPTIED, KEPT = lead(8), lead(9)
 """Leads that leave the scored set: without a call, and with one."""
-NOTHING = dict.fromkeys(("V4_Score__c", "V4_Score_Percentile__c", "V4_Model_Version__c")) | {"V4_Deprioritize__c": False}
+NOTHING = dict.fromkeys(("V4_Score__c", "V4_Score_Percentile__c", "V4_Model_Version__c")) | {
+    "V4_Deprioritize__c": False
+}
 """What an emptied lead shows."""
 MAINTENANCE = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
 VALIDATION = "FIELD_CUSTOM_VALIDATION_EXCEPTION"

@@ -288,7 +288,7 @@ def test_values_out_of_range_fail_their_check_and_nothing_is_sent(world, org, ch
     spoil(world, change)
     result = run(world, client_of(org) if sends else None)
     assert verdicts(result) == {"values_in_range": False}
-    assert "1 leads have a score outside 0..1, a percentile outside 1..100 or a deprioritize" in error(result)
+    assert "1 leads have a score outside 0..1, a percentile outside 1..100 or a wrong deprioritize" in error(result)
     assert lead(3) in error(result)
     assert (org.requests["create"], list((world.home / "salesforce").glob("*.csv"))) == (0, [])
     [owed] = [row["owed"] for row in world.all(tables.SALESFORCE_SYNCS)]
