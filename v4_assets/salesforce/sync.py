@@ -79,20 +79,19 @@ class PreparedSync:
             return shown, [], nothing
         if not shown.everything:
             shown = self._compared(None)
-        wrong = shown.differing["lead_id"].to_pylist()
         self._doubt(shown)
         if delivery.problems:
             # The org takes nothing now. The leads that differ are sent by the next run.
             return shown, [], nothing
-        repair = self._repair(shown.differing)
+        sent, repair = self._repair(shown.differing)
         shown = self._compared(None)
         if len(shown.differing):
             self._doubt(shown)
-        return shown, wrong, repair
+        return shown, sent, repair
 
-    def _repair(self, differing: pa.Table) -> Delivery:
-        """Send the leads of `differing` (ROW) again. They differ in values that were confirmed, so the limit on changes
-        has nothing to say about them."""
+    def _repair(self, differing: pa.Table) -> tuple[list[str], Delivery]:
+        """Send the leads of `differing` (ROW) again: their ids, and how. They differ in values that were confirmed, so
+        the limit on changes has nothing to say about them."""
         again = plan_sync(
             self.plan.scores, self.ledger.state(self.sync.org_id), self.rollout.salesforce, self.terms
         ).rows
@@ -100,9 +99,10 @@ class PreparedSync:
         ids = differing["lead_id"].filter(scored).combine_chunks()
         sent = self.sender.deliver(again.filter(pc.is_in(again["lead_id"], value_set=ids)), repair=True)
         if sent.problems:
-            return sent
+            return ids.to_pylist(), sent
         restored = self.sender.deliver(differing.filter(pc.invert(scored)), restores=True)
-        return Delivery((*sent.problems, *restored.problems), (*sent.ended_badly, *restored.ended_badly))
+        both = Delivery((*sent.problems, *restored.problems), (*sent.ended_badly, *restored.ended_badly))
+        return differing["lead_id"].to_pylist(), both
 
     def _is_scored(self, rows: pa.Table) -> pa.ChunkedArray:
         return pc.is_in(rows["lead_id"], value_set=self.plan.scores.rows["lead_id"].combine_chunks())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from v4_assets.errors import SalesforceSetupError
 from v4_assets.salesforce.client.org import Org, OrgIdentity
 from v4_assets.salesforce.fields import Fields
-from v4_assets.salesforce.plan import aligned
+from v4_assets.salesforce.plan import aligned, is_emptied
 from v4_assets.salesforce.row_outcomes import CONVERTED, NOT_IN_ORG
 from v4_assets.salesforce.rows import ROW, VALUES, deciles, rounded
 
@@ -87,16 +87,11 @@ def seed(
     if before is None or not len(before):
         return rows
     before = before.select(rows.column_names).cast(rows.schema)
-    empty = before.filter(pc.and_(emptied(before), pc.invert(pc.is_in(before["lead_id"], _ids(rows)))))
+    empty = before.filter(pc.and_(is_emptied(before), pc.invert(pc.is_in(before["lead_id"], _ids(rows)))))
     refused = before.filter(pc.is_valid(before["refused_code"]))
     open_ = pc.and_(pc.is_null(rows["refused_code"]), pc.is_in(rows["lead_id"], _ids(refused)))
     refused = refused.filter(pc.is_in(refused["lead_id"], _ids(rows.filter(open_))))
     return pa.concat_tables([rows.filter(pc.invert(open_)), refused, empty])
-
-
-def emptied(state: pa.Table) -> pa.ChunkedArray:
-    """Which leads of a state are to carry nothing, because they left the scored set. A lead in doubt has no day."""
-    return pc.and_(pc.and_(pc.is_null(state["score"]), pc.is_null(state["model_version"])), pc.is_valid(state["as_of"]))
 
 
 def confirmed(state: pa.Table, refused_since: date) -> pa.Table:
@@ -106,7 +101,7 @@ def confirmed(state: pa.Table, refused_since: date) -> pa.Table:
     """
     held = pc.fill_null(pc.greater(state["refused_on"], refused_since), False)
     valued = pc.and_(pc.is_valid(state["score"]), pc.is_valid(state["model_version"]))
-    return state.filter(pc.and_(pc.or_(valued, emptied(state)), pc.invert(held))).select(ROW.names)
+    return state.filter(pc.and_(pc.or_(valued, is_emptied(state)), pc.invert(held))).select(ROW.names)
 
 
 def read_back(
