@@ -145,7 +145,7 @@ def scores_of(org: StandInOrg) -> dict[str, tuple[Any, ...]]:
 
 
 def drift(folder: Path) -> dict[str, tuple[Any, ...]]:
-    """Somebody has edited a scored lead, one that was emptied and one that left with a call. What they showed before."""
+    """A scored lead, an emptied one and one that left with a call were edited in the org. What they showed before."""
     world = CrmWorld(folder / "home").prepare()
     scores = spread(leads(LEADS))
     world.score(OLD, scores)
