@@ -103,14 +103,15 @@ def deciles(percentile: pa.Array | pa.ChunkedArray) -> Any:
     return pc.divide(pc.add(percentile, 9), 10)
 
 
-def csv(rows: pa.Table, columns: Sequence[tuple[str, str]], scored_at: datetime) -> bytes:
-    """The CSV of a job: Id and, for each (field name, key), a column; NULL as #N/A.
+def csv(rows: pa.Table, columns: Sequence[tuple[str, str]], scored_at: datetime | None) -> bytes:
+    """The CSV of a job: Id and, for each (field name, key), a column; NULL as #N/A. Without `scored_at`, the leads keep
+    theirs, but for those that are emptied.
 
     Keys are the columns of ROW, and `scored_at`. UTF-8 without a byte order mark, LF, no quoting: no value can hold a
     comma.
     """
     emptied = pc.is_null(rows["model_version"])
-    instant = f"{scored_at:%Y-%m-%dT%H:%M:%S}.{scored_at.microsecond // 1000:03d}Z"
+    instant = f"{scored_at:%Y-%m-%dT%H:%M:%S}.{scored_at.microsecond // 1000:03d}Z" if scored_at else ""
     texts = {
         "score": _score_texts().take(pc.cast(pc.round(pc.multiply(rows["score"], 100)), pa.int64())),
         "percentile": rows["percentile"].cast(pa.string()),

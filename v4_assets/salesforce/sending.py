@@ -128,7 +128,8 @@ class Sender:
             self.org.abort(job_id)
             raise
         try:
-            self.org.upload(job_id, csv(rows, self.columns, self.scores.scored_at))
+            # Restored values were not scored today: when they were, the lead shows.
+            self.org.upload(job_id, csv(rows, self.columns, None if restores else self.scores.scored_at))
             self.org.close(job_id)
         except AmbiguousAnswerError as error:
             # A job takes one upload. A job that is still open is aborted and replaced, not uploaded to again.

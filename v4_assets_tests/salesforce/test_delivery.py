@@ -210,15 +210,20 @@ def test_leads_that_left_are_repaired_by_the_sync_whose_sample_shows_them(world,
     world.sync(client)
     leave(world)
     world.sync(client)
-    before = carried(org)
+    before, scored_at = carried(org), org.rows()[KEPT]["V4_Scored_At__c"]
     assert before[EMPTIED] == NOTHING
     assert None not in before[KEPT].values()
-    org.store.update(["V4_Score__c", "V4_Score_Percentile__c"], [[True, 0.9, True, 99, one] for one in (EMPTIED, KEPT)])
+    names = ["V4_Score__c", "V4_Score_Percentile__c"]
+    org.store.update(names, [[True, 0.9, True, 99, one] for one in (EMPTIED, KEPT)])
     move(world, by=0.0)
     result = world.sync(client)
     assert (result.repaired, result.read_back.everything, result.problems, owed(world)) == (2, True, (), None)
     assert carried(org) == before
+    # The values were scored when they were, and not today.
+    assert [org.rows()[one]["V4_Scored_At__c"] for one in (KEPT, EMPTIED)] == [scored_at, None]
+    world.messages.clear()
     assert world.sync(client).jobs == 0
+    assert not any("older copy" in line for line in world.messages)
 
 
 def test_any_field_written_into_an_emptied_lead_is_emptied_again(world, org, client) -> None:
