@@ -462,6 +462,24 @@ def test_result_rows_without_an_id_are_sent_again_by_the_next_sync(world, org, c
     assert carried(org) == world.expected(OLD)
 
 
+def test_a_result_file_that_stays_cut_off_leaves_its_last_row_to_the_next_sync(world, org, client) -> None:
+    org.faults.set(cut_results=95)  # most of a row
+    report = world.sync(client)
+    assert (report.leads("confirmed"), report.leads("pending")) == (MANY - 1, 1)
+    assert report.problems
+    org.faults.clear()
+    assert world.sync(client).problems == ()
+    assert carried(org) == world.expected(OLD)
+
+
+def test_an_answer_that_is_cut_off_once_changes_nothing(world, org, client) -> None:
+    for operation in ("results", "query", "describe", "poll"):
+        org.faults.request("truncated", on=operation)
+    report = world.sync(client)
+    assert (report.leads("confirmed"), report.jobs, report.problems) == (MANY, 1, ())
+    assert carried(org) == world.expected(OLD)
+
+
 @pytest.mark.parametrize("kind", ["foreign", "twice"])
 def test_result_rows_of_leads_that_were_never_sent_or_that_stand_twice_change_nothing(world, org, client, kind) -> None:
     org.faults.job(kind, rows=7)
