@@ -178,7 +178,8 @@ def test_a_warehouse_restored_from_yesterday_across_a_switch_sets_the_org_back_a
         assert outcome.success, outcome.errors
         assert (shown(told)["owed"], shown(told)["today_done"]) == (None, True)
         assert carried(org, scored(told, before)) == scored(told, before)
-        assert {org.rows()[lead]["V4_Model_Version__c"] for lead in scored(told, before)} == {before}
+        rows = org.rows()
+        assert {rows[lead]["V4_Model_Version__c"] for lead in scored(told, before)} == {before}
 
         [again] = told.tick().outcomes
         assert again.success, again.errors
