@@ -26,7 +26,10 @@ from v4_assets.salesforce.scores import scores_of
 
 FIRST, DAYS = date(2026, 1, 8), 11
 """The day on which every lead is sent, and the number of days with it."""
-REFUSED = pa.schema({"refused_code": pa.string(), "refused_message": pa.string(), "refused_on": pa.date32()})
+UNSET = pa.schema(
+    {"as_of": pa.date32(), "refused_code": pa.string(), "refused_message": pa.string(), "refused_on": pa.date32()}
+)
+"""What the plan reads beside the values: nothing is refused."""
 
 
 def scored(folder: str, scale: float) -> Settings:
@@ -45,7 +48,7 @@ def scored(folder: str, scale: float) -> Settings:
 def written(settings: Settings, days: list[DayScores], *, by_rules: bool) -> list[float]:
     """Share of each day's leads that is sent, the first day left out."""
     rules = settings.rollout.salesforce
-    state = pa.schema([*ROW, *REFUSED]).empty_table()
+    state = pa.schema([*ROW, *UNSET]).empty_table()
     shares = []
     for number, scores in enumerate(days):
         full = not by_rules or number % rules.full_sync_days == 0
@@ -59,7 +62,7 @@ def _confirmed(state: pa.Table, rows: pa.Table) -> pa.Table:
     """The state after every row was confirmed; emptied leads have none."""
     kept = state.filter(pc.invert(pc.is_in(state["lead_id"], value_set=rows["lead_id"].combine_chunks())))
     sent = rows.filter(pc.is_valid(rows["model_version"]))
-    for field in REFUSED:
+    for field in UNSET:
         sent = sent.append_column(field, pa.nulls(len(sent), field.type))
     return pa.concat_tables([kept, sent]).combine_chunks()
 

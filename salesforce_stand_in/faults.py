@@ -19,7 +19,7 @@ RequestKind = Literal[
     "expired_token", "unavailable", "request_limit", "crowded", "refused", "truncated", "drop_before", "drop_after",
     "slow",
 ]  # fmt: skip
-JobKind = Literal["fail", "abort", "stuck", "miscount", "lose"]
+JobKind = Literal["fail", "abort", "stuck", "miscount", "lose", "nameless", "foreign", "twice"]
 
 MAINTENANCE = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
 MESSAGES = {
@@ -69,7 +69,9 @@ class JobFault(_Model):
     """What happens to the next `times` jobs that are closed.
 
     fail, abort, stuck: after `rows` rows, the rest stays unprocessed. miscount: the job's counts are `rows` too high.
-    lose: `rows` rows stand in no result file, though they were processed.
+    lose: `rows` rows stand in no result file, though they were processed. In the file of the rows that succeeded,
+    nameless: `rows` rows have no Id. foreign: `rows` more rows are of leads that were never sent. twice: `rows` rows
+    stand there again.
     """
 
     kind: JobKind

@@ -120,8 +120,8 @@ class Jobs:
         if self.faults.script.shuffled:
             random.Random(job.id + kind).shuffle(rows)
         fault = _fault(job)
-        if fault and fault.kind == "lose" and name == "succeeded":
-            rows = rows[fault.rows :]
+        if fault and name == "succeeded":
+            rows = _spoilt(rows, fault)
         head = ",".join([*(f'"{column}"' for column in columns), *self._header(job)])
         text = "".join([head + "\n", *rows])
         cut = self.faults.script.cut_results
@@ -228,6 +228,22 @@ def info(job: Job) -> dict[str, object]:
             "totalProcessingTime": job.processed,
         }
     return content | ({"errorMessage": job.error} if job.error else {})
+
+
+def _spoilt(rows: list[str], fault: JobFault) -> list[str]:
+    """The lines of the rows that succeeded, as the fault leaves them."""
+    struck = rows[: fault.rows]
+    if fault.kind == "lose":
+        return rows[fault.rows :]
+    if fault.kind == "nameless":
+        cells = csv.reader(struck)
+        return [*lines([cell if cell != row[0] else "" for cell in row] for row in cells), *rows[fault.rows :]]
+    if fault.kind == "foreign":
+        strangers = (to_18(f"00QZZ{number:010d}") for number in range(fault.rows))
+        cells = csv.reader(struck)
+        others = [[one if cell == row[0] else cell for cell in row] for one, row in zip(strangers, cells, strict=False)]
+        return [*rows, *lines(others)]
+    return [*rows, *struck] if fault.kind == "twice" else rows
 
 
 def _fault(job: Job) -> JobFault | None:

@@ -80,7 +80,9 @@ def build(settings: Settings) -> dg.Definitions:
                 study_assets.policy_odds(rollout),
                 production_assets.production_alias(rollout, days),
                 archive.champion_archive(rollout, days),
-                salesforce_assets.salesforce_sync(rollout, days, sends=org.org is not None),
+                salesforce_assets.salesforce_sync(
+                    rollout, days, sends=org.org is not None, hooks=publishing.hooks(rollout)
+                ),
                 report_assets.rollout_report(rollout, days),
                 *prospect_assets(rollout, months),
                 model_assets.training_set(rollout),

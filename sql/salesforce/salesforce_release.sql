@@ -5,7 +5,13 @@
 -- output:
 --   lead_id  STRING  the other columns are those of salesforce_state
 
-DELETE FROM {{salesforce_state}}
+UPDATE {{salesforce_state}}
+SET
+  refused_code = NULL,
+  refused_message = NULL,
+  refused_on = NULL,
+  -- A lead without values is not known any more.
+  model_version = IF(score IS NULL, NULL, model_version)
 WHERE org_id = @org_id
   AND refused_code IS NOT NULL
   AND (@code IS NULL OR refused_code = @code)

@@ -12,7 +12,7 @@ from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation.evidence import digest
-from v4_assets.names import ROLLOUT_PAGE
+from v4_assets.names import ROLLOUT_PAGE, SYNC_JOB
 from v4_assets.production import events
 from v4_assets.production.evaluations import checks_of_sync
 from v4_assets.production.events import Event, report_name
@@ -109,3 +109,23 @@ def rewrite(instance: dg.DagsterInstance, store: Store, rollout: Rollout, clock:
         return f"The rollout page: {publish_now(instance, store, rollout, clock, places)}"
     except Exception as error:
         return f"The rollout page could not be written, `v4 report` tries again: {type(error).__name__}: {error}"
+
+
+def hooks(rollout: Rollout) -> set[dg.HookDefinition]:
+    """Rewrite the page at the end of a sync that no report follows: one that failed, and one that runs by itself."""
+    resources = {"store", "clock", "places"}
+
+    def page(context: dg.HookContext) -> None:
+        found = context.resources
+        context.log.info(rewrite(context.instance, found.store, rollout, found.clock, found.places))
+
+    @dg.failure_hook(required_resource_keys=resources)
+    def page_after_failure(context: dg.HookContext) -> None:
+        page(context)
+
+    @dg.success_hook(required_resource_keys=resources)
+    def page_after_sync_alone(context: dg.HookContext) -> None:
+        if context.job_name == SYNC_JOB:
+            page(context)
+
+    return {page_after_failure, page_after_sync_alone}

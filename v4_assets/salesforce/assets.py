@@ -1,6 +1,6 @@
 """The asset that sends the live version's scores to Salesforce: in the daily job and after every switch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -36,7 +36,11 @@ Results = Iterator[dg.AssetCheckResult | dg.AssetObservation | MaterializeResult
 
 
 def salesforce_sync(
-    rollout: Rollout, partitions: dg.DailyPartitionsDefinition, *, sends: bool = True
+    rollout: Rollout,
+    partitions: dg.DailyPartitionsDefinition,
+    *,
+    sends: bool = True,
+    hooks: Set[dg.HookDefinition] = frozenset(),
 ) -> dg.AssetsDefinition:
     """The sync. With `sends` False, for a dry run, it has no checks of the org's answers."""
     catalogue = rollout.catalogue
@@ -50,6 +54,7 @@ def salesforce_sync(
         group_name=SALESFORCE_GROUP,
         kinds={"salesforce"},
         check_specs=specs(asked, SALESFORCE_SYNC),
+        hooks=hooks,
         output_required=False,  # without a live version the step waits, and so does the report
         description=(
             "Sends today's scores of the live version to the leads in Salesforce.\n\n"
@@ -194,7 +199,12 @@ class _Attempt:
         yield self._shown(checks.limit(prepared.plan, self.rollout.salesforce.max_changed_share, prepared.exempt))
         yield self._shown(checks.values(prepared.plan.scores.rows))
         yield self._shown(checks.count(prepared.plan))
-        result = prepared.send()
+        try:
+            result = prepared.send()
+        except V4Error:
+            # The org has nothing to show against them.
+            yield self._shown(checks.distribution(prepared.plan.scores.rows))
+            raise
         self.is_recorded = True
         yield from map(self._shown, _judge(result))
         if result.problems:

@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 
 from v4_assets.checks import Check, Finding
 from v4_assets.salesforce.plan import SyncPlan
-from v4_assets.salesforce.rows import deciles
+from v4_assets.salesforce.rows import LOWEST_FIFTH, deciles
 
-LOWEST_FIFTH = 20
 SHARE_TOLERANCE = 0.01
 """A decile may differ from a tenth of the leads, and the deprioritized from a fifth, by this share or by one lead."""
 MEAN_TOLERANCE = 0.005

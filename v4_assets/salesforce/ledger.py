@@ -23,6 +23,8 @@ from v4_assets.warehouse.protocol import Statement, Warehouse, arrow_schema, row
 
 PLANNED = "PLANNED"
 """Code of a row whose job is not settled."""
+RESTORE = "restore-"
+"""Begins the key of a job that sends leads which left the scored set their known values again."""
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,13 @@ class Ledger:
         rows = _completed(rows, {}, arrow_schema(table))
         self.warehouse.replace_slice(table, "org_id", org_id, rows.to_batches())
 
-    def plan(self, sync: Sync, attempt: int, rows: pa.Table) -> Job:
+    def plan(self, sync: Sync, attempt: int, rows: pa.Table, *, restores: bool = False) -> Job:
         """Enter a job and its rows, if production has not changed since the sync began and no other job is unsettled.
 
         Raises StaleDecisionError otherwise, and changes nothing.
         """
         job = Job(
-            job_key=uuid4().hex,
+            job_key=f"{RESTORE if restores else ''}{uuid4().hex}",
             job_id=None,
             org_id=sync.org_id,
             sync_id=sync.sync_id,
@@ -216,7 +218,11 @@ class Ledger:
         key = {"job_key": job.job_key, "prediction_date": job.prediction_date}
         return [
             Statement(self.catalogue.query("salesforce_forget", {**key, "org_id": job.org_id})),
-            Statement(self.catalogue.query("salesforce_confirm", {**key, "known_at": now})),
+            Statement(
+                self.catalogue.query(
+                    "salesforce_confirm", {**key, "known_at": now, "restores": job.job_key.startswith(RESTORE)}
+                )
+            ),
         ]
 
     def _one(self, file: str, params: Mapping[str, object]) -> Statement:

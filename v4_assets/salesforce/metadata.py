@@ -39,7 +39,8 @@ def of_sync(result: SyncResult, target: str) -> dict[str, Any]:
         "malformed_ids": len(scores.malformed),
         "duplicates": scores.duplicates,
         **{name: count for name, count in result.plan.counts.items() if name != "to_send"},
-        "read_back": f"{result.read_back.asked:,} leads, {'all' if result.read_back.everything else 'a sample'}",
+        "read_back": f"{result.read_back.asked:,} leads, {'all' if result.read_back.everything else 'a sample'}"
+        + (f", {result.read_back.absent:,} of them not open in the org" if result.read_back.absent else ""),
     }
 
 

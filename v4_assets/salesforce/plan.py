@@ -6,7 +6,7 @@ the org. The version counts, so a switch sends every lead, also where two models
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from v4_assets.config.rollout_systems import SalesforceSync
 from v4_assets.errors import SyncHeldError
+from v4_assets.salesforce.row_outcomes import NOT_FOUND, NOT_OPEN
 from v4_assets.salesforce.rows import ROW, VALUES, DayScores, deciles
 
 DECILES_MOVED = 2
@@ -53,11 +54,11 @@ class SyncPlan:
     quarantined: pa.Table
     """Held back: refused within the quarantine (lead_id, refused_code, refused_message, refused_on)."""
     left: int
-    """Leads that carry values and are no longer scored, cleared or not."""
+    """Leads that carry values, or may, and are no longer scored, cleared or not."""
     left_with_other_version: int
     """Of those, the ones that carry another version."""
     carrying: int
-    """Leads that carry values, scored or not: the base of the limit on emptied leads."""
+    """Leads that carry values, or may, scored or not: the base of the limit on emptied leads."""
     comparable: int
     """Scored leads whose values count as this version's: the base of the limit on changes."""
     moved: int
@@ -119,8 +120,8 @@ def plan_sync(scores: DayScores, state: pa.Table, rules: SalesforceSync, terms: 
     small = carries & ~same & ~_matters(target, known, rules.min_score_change) & (not terms.full)
     send = ~same & ~small & ~refused
     unknown = _true(pc.is_null(known["model_version"]))
-    valued_state = pc.is_valid(state["score"])
-    left = state.filter(pc.and_(valued_state, pc.invert(pc.is_in(state["lead_id"], _ids(target)))))
+    carrying = _may_carry(state, since)
+    left = state.filter(pc.and_(carrying, pc.invert(pc.is_in(state["lead_id"], _ids(target)))))
     emptied = _emptied(_without(left, scores.called)) if rules.leads_that_left == "clear" else ROW.empty_table()
     # A switch is not measured against the version it replaces. Values whose version is not known are.
     comparable = valued & (same_version | unknown | terms.first)
@@ -136,7 +137,7 @@ def plan_sync(scores: DayScores, state: pa.Table, rules: SalesforceSync, terms: 
         quarantined=known.select(["lead_id", "refused_code", "refused_message", "refused_on"]).filter(refused),
         left=len(left),
         left_with_other_version=int(np.sum(~_true(pc.equal(left["model_version"], version)))),
-        carrying=int(pc.sum(valued_state).as_py() or 0),
+        carrying=int(pc.sum(carrying).as_py() or 0),
         comparable=int(np.sum(comparable)),
         moved=int(np.sum(comparable & _moved(target, known))),
     )
@@ -157,6 +158,22 @@ def aligned(target: pa.Table, state: pa.Table) -> pa.Table:
     position = pc.index_in(target["lead_id"], value_set=_ids(state))
     columns = {name: state[name].combine_chunks().take(position) for name in state.column_names if name != "lead_id"}
     return pa.table({"lead_id": target["lead_id"], **columns})
+
+
+def is_emptied(state: pa.Table) -> pa.ChunkedArray:
+    """Which leads of a state are to carry nothing, because they left the scored set. A lead in doubt has no day."""
+    return pc.and_(pc.and_(pc.is_null(state["score"]), pc.is_null(state["model_version"])), pc.is_valid(state["as_of"]))
+
+
+def _may_carry(state: pa.Table, since: date) -> pa.ChunkedArray:
+    """Which leads of a state carry values, or may: those in doubt, and those whose refusal is of `since` or before.
+
+    Not those that the org does not have open: there is nothing to empty.
+    """
+    held = pc.fill_null(pc.greater(state["refused_on"], since), False)
+    is_open = pc.invert(pc.is_in(state["refused_code"], value_set=pa.array((*NOT_OPEN, NOT_FOUND))))
+    unknown = pc.and_(pc.invert(is_emptied(state)), pc.and_(pc.invert(held), is_open))
+    return pc.or_(pc.is_valid(state["score"]), unknown)
 
 
 def _matters(target: pa.Table, known: pa.Table, least: float) -> NDArray[np.bool_]:

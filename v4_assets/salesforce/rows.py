@@ -28,6 +28,8 @@ ROW = pa.schema(
 )
 """A lead's values as sent; a NULL model_version empties its fields."""
 VALUES = ("score", "percentile", "deprioritize")
+LOWEST_FIFTH = 20
+"""The percentile up to which a lead is deprioritized."""
 EMPTY = "#N/A"
 """NULL in Bulk API 2.0. An empty cell would leave the field unchanged."""
 
@@ -101,14 +103,15 @@ def deciles(percentile: pa.Array | pa.ChunkedArray) -> Any:
     return pc.divide(pc.add(percentile, 9), 10)
 
 
-def csv(rows: pa.Table, columns: Sequence[tuple[str, str]], scored_at: datetime) -> bytes:
-    """The CSV of a job: Id and, for each (field name, key), a column; NULL as #N/A.
+def csv(rows: pa.Table, columns: Sequence[tuple[str, str]], scored_at: datetime | None) -> bytes:
+    """The CSV of a job: Id and, for each (field name, key), a column; NULL as #N/A. Without `scored_at`, the leads keep
+    theirs, but for those that are emptied.
 
     Keys are the columns of ROW, and `scored_at`. UTF-8 without a byte order mark, LF, no quoting: no value can hold a
     comma.
     """
     emptied = pc.is_null(rows["model_version"])
-    instant = f"{scored_at:%Y-%m-%dT%H:%M:%S}.{scored_at.microsecond // 1000:03d}Z"
+    instant = f"{scored_at:%Y-%m-%dT%H:%M:%S}.{scored_at.microsecond // 1000:03d}Z" if scored_at else ""
     texts = {
         "score": _score_texts().take(pc.cast(pc.round(pc.multiply(rows["score"], 100)), pa.int64())),
         "percentile": rows["percentile"].cast(pa.string()),
@@ -125,11 +128,12 @@ def _verify_values(scores: pa.Table) -> None:
     value = scores["score"].to_numpy()
     percentile = pc.fill_null(scores["percentile"], 0).to_numpy()
     wrong = ~((value >= 0) & (value <= 1)) | (percentile < 1) | (percentile > 100)
-    wrong |= pc.is_null(scores["deprioritize"]).to_numpy()
+    low = pa.array(percentile <= LOWEST_FIFTH)
+    wrong |= pc.fill_null(pc.not_equal(scores["deprioritize"], low), True).to_numpy()
     if wrong.any():
         examples = pc.cast(scores["lead_id"].filter(pa.array(wrong)).slice(0, 3), pa.string()).to_pylist()
         raise ValuesOutOfRangeError(
-            f"{int(wrong.sum())} leads have a score outside 0..1, a percentile outside 1..100 or no deprioritize: "
+            f"{int(wrong.sum())} leads have a score outside 0..1, a percentile outside 1..100 or a wrong deprioritize: "
             f"{', '.join(map(str, examples))}. Nothing was sent. Run the daily job again."
         )
 

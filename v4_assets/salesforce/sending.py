@@ -78,8 +78,12 @@ class Sender:
                 self._never_created(job, logged)
         return left_over
 
-    def deliver(self, rows: pa.Table, *, repair: bool = False) -> Delivery:
-        """Send `rows` (ROW); retry transient refusals. The attempts of a repair are counted on from the others."""
+    def deliver(self, rows: pa.Table, *, repair: bool = False, restores: bool = False) -> Delivery:
+        """Send `rows` (ROW); retry transient refusals. The attempts of a repair are counted on from the others.
+
+        With `restores`, the rows are known values of leads that left the scored set. They stay known, whatever the org
+        answers.
+        """
         before = self.rules.retry_rounds + 1 if repair else 0
         problems, badly, waiting, size = list[str](), list[str](), rows, self._size(len(rows))
         refused = Counter[str]()
@@ -87,7 +91,7 @@ class Sender:
         for attempt in range(1, self.rules.retry_rounds + 2):
             ended = []
             for batch in _batches(waiting, self.rules.rows_per_job):
-                job = self._send(batch, before + attempt, size, refused)
+                job = self._send(batch, before + attempt, size, refused, restores=restores)
                 ended.append(job.outcomes)
                 sent.append(job)
                 refused.update(_quarantined(job.outcomes))
@@ -108,8 +112,10 @@ class Sender:
     def _size(self, sent: int) -> SyncSize:
         return SyncSize(sent, len(self.scores.rows), self.is_sandbox)
 
-    def _send(self, rows: pa.Table, attempt: int, size: SyncSize, refused: Counter[str]) -> SettledJob:
-        job = self.ledger.plan(self.sync, attempt, rows)
+    def _send(
+        self, rows: pa.Table, attempt: int, size: SyncSize, refused: Counter[str], *, restores: bool
+    ) -> SettledJob:
+        job = self.ledger.plan(self.sync, attempt, rows, restores=restores)
         try:
             job_id = self._create()
         except SalesforceError:
@@ -122,7 +128,8 @@ class Sender:
             self.org.abort(job_id)
             raise
         try:
-            self.org.upload(job_id, csv(rows, self.columns, self.scores.scored_at))
+            # Restored values were not scored today: when they were, the lead shows.
+            self.org.upload(job_id, csv(rows, self.columns, None if restores else self.scores.scored_at))
             self.org.close(job_id)
         except AmbiguousAnswerError as error:
             # A job takes one upload. A job that is still open is aborted and replaced, not uploaded to again.

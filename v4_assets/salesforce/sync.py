@@ -7,12 +7,12 @@ the alerts and the report read.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets.clock import Clock
+from v4_assets.clock import Clock, cutoff
 from v4_assets.config.rollout import Rollout
 from v4_assets.salesforce import row_outcomes, verify
 from v4_assets.salesforce.client.org import CRM, Org, OrgIdentity
@@ -42,6 +42,8 @@ class PreparedSync:
     exempt: str | None
     """Why the limit on changes does not apply; None when it does."""
     target: str
+    read_all: bool
+    """Every lead is read back, not a sample."""
 
     def send(self) -> SyncResult:
         """Send the plan, read back, repair, record. Raises SyncHeldError above the limit on changes."""
@@ -71,43 +73,59 @@ class PreparedSync:
     def _read_back(self, delivery: Delivery) -> tuple[ReadBack, list[str], Delivery]:
         """Compare the org with the values it confirmed. When leads differ, all leads are read, and those that differ
         are sent again at once. Returns the last comparison, the ids of the leads that were repaired, and how."""
-        rules = self.rollout.salesforce
-        everything = self.terms.full or rules.read_back == "all"
-        shown = self._compared(None if everything else rules.read_back_leads)
+        shown = self._compared(None if self.read_all else self.rollout.salesforce.read_back_leads)
         nothing = Delivery((), ())
         if not len(shown.differing):
             return shown, [], nothing
         if not shown.everything:
             shown = self._compared(None)
+        self._doubt(shown)
         if delivery.problems:
             # The org takes nothing now. The leads that differ are sent by the next run.
-            self._doubt(shown)
             return shown, [], nothing
-        wrong = shown.differing["lead_id"].combine_chunks()
-        self._doubt(shown)
-        # They differ in values that were confirmed, so the limit on changes has nothing to say about them.
-        again = plan_sync(self.plan.scores, self.ledger.state(self.sync.org_id), rules, self.terms).rows
-        repair = self.sender.deliver(again.filter(pc.is_in(again["lead_id"], value_set=wrong)), repair=True)
+        sent, repair = self._repair(shown.differing)
         shown = self._compared(None)
         if len(shown.differing):
             self._doubt(shown)
-        return shown, wrong.to_pylist(), repair
+        return shown, sent, repair
+
+    def _repair(self, differing: pa.Table) -> tuple[list[str], Delivery]:
+        """Send the leads of `differing` (ROW) again: their ids, and how. They differ in values that were confirmed, so
+        the limit on changes has nothing to say about them."""
+        again = plan_sync(
+            self.plan.scores, self.ledger.state(self.sync.org_id), self.rollout.salesforce, self.terms
+        ).rows
+        scored = self._is_scored(differing)
+        ids = differing["lead_id"].filter(scored).combine_chunks()
+        sent = self.sender.deliver(again.filter(pc.is_in(again["lead_id"], value_set=ids)), repair=True)
+        if sent.problems:
+            return ids.to_pylist(), sent
+        restored = self.sender.deliver(differing.filter(pc.invert(scored)), restores=True)
+        both = Delivery((*sent.problems, *restored.problems), (*sent.ended_badly, *restored.ended_badly))
+        return differing["lead_id"].to_pylist(), both
+
+    def _is_scored(self, rows: pa.Table) -> pa.ChunkedArray:
+        return pc.is_in(rows["lead_id"], value_set=self.plan.scores.rows["lead_id"].combine_chunks())
 
     def _compared(self, leads: int | None) -> ReadBack:
-        """All of the day's leads, or a sample of `leads`, against the values confirmed as sent."""
-        state = self.ledger.state(self.sync.org_id)
-        scored = pc.is_in(state["lead_id"], value_set=self.plan.scores.rows["lead_id"].combine_chunks())
-        valued = pc.and_(pc.is_valid(state["score"]), pc.is_valid(state["model_version"]))
-        confirmed = state.filter(pc.and_(scored, valued)).select(ROW.names)
+        """All leads whose values were confirmed, or a sample of `leads`: those of the day's scores, those that were
+        emptied, and those that left and keep their values."""
+        since = self.sync.day - timedelta(days=self.rollout.salesforce.quarantine_days)
+        expected = verify.confirmed(self.ledger.state(self.sync.org_id), since)
+        scored = self.plan.scores.rows["lead_id"].combine_chunks()
         # Salted by the sync: two syncs of a day do not read the same leads.
-        return verify.read_back(self.org, self.fields, confirmed, self.plan.rows, leads, self.sync.sync_id)
+        return verify.read_back(self.org, self.fields, expected, scored, self.plan.rows, leads, self.sync.sync_id)
 
     def _doubt(self, shown: ReadBack) -> None:
-        """Forget what is known of the leads that differ."""
-        doubt = row_outcomes.all_alike(
-            shown.differing, row_outcomes.PENDING, row_outcomes.READ_BACK_DIFFERS, in_doubt=True
-        )
-        self.ledger.note(self.sync, "read-back", doubt, take_over=True)
+        """Log the leads that differ. What is known of the scored ones is forgotten, so that their scores are sent. What
+        is known of the others stays: it is what the org must show."""
+        scored = self._is_scored(shown.differing)
+        for what, rows in (("read-back", scored), ("read-back-left", pc.invert(scored))):
+            doubt = row_outcomes.all_alike(
+                shown.differing.filter(rows), row_outcomes.PENDING, row_outcomes.READ_BACK_DIFFERS, in_doubt=True
+            )
+            if len(doubt):
+                self.ledger.note(self.sync, what, doubt, take_over=what == "read-back")
 
 
 def prepare(
@@ -135,7 +153,7 @@ def prepare(
     first = not any(job.settled_at and job.job_id for job in jobs)
     resumed = sender.recover()
     state = ledger.state(sync.org_id)
-    behind = len(state) > 0 and _is_behind(org, fields, jobs)
+    behind = len(state) > 0 and _is_behind(org, fields, jobs, state)
     if behind:
         log("The org shows newer scores than the ledger knows: the warehouse is an older copy. The whole org is read.")
     if behind or not len(state):
@@ -143,7 +161,10 @@ def prepare(
     terms = Terms(full=ledger.full_is_due(sync.org_id, sync.day, rules.full_sync_days), first=first)
     plan = plan_sync(scores, ledger.state(sync.org_id), rules, terms)
     exempt = _exemption(sync, resumed, allowed)
-    return PreparedSync(rollout, org, identity, fields, ledger, sync, sender, terms, plan, exempt, crm.target)
+    # A sync that was cut short or owed may have seen leads differ that are not among today's scores.
+    unfinished = bool(resumed) or any(row["owed"] for row in ledger.syncs(sync.org_id)[-1:])
+    read_all = terms.full or unfinished or rules.read_back == "all"
+    return PreparedSync(rollout, org, identity, fields, ledger, sync, sender, terms, plan, exempt, crm.target, read_all)
 
 
 def synchronise(
@@ -167,14 +188,28 @@ def synchronise(
     return prepare(warehouse, rollout, clock, crm, org, scores, fields, run_id=run_id, allowed=allowed, log=log).send()
 
 
-def _is_behind(org: Org, fields: Fields, jobs: Sequence[Job]) -> bool:
-    """Whether the org shows scores made after the last job the ledger knows: the warehouse was restored."""
-    field = fields.name("scored_at")
-    if field is None or not jobs:
+def _is_behind(org: Org, fields: Fields, jobs: Sequence[Job], state: pa.Table) -> bool:
+    """Whether the org shows scores that the ledger cannot have sent: the warehouse was restored.
+
+    These are scores made after the last job, and scores of the last job's day of a version that no job of the day had:
+    a switch sends the scores that were made in the morning.
+    """
+    field, version = fields.name("scored_at"), fields.name("model_version")
+    if field is None:
         return False
-    last = max(job.planned_at for job in jobs) + timedelta(seconds=1)
-    newer = org.read_leads([field], f"{field} > {last:%Y-%m-%dT%H:%M:%SZ}")
-    return next(iter(newer), None) is not None
+    known_at = pc.max(state["known_at"]).as_py()
+    last = max((job.planned_at for job in jobs), default=known_at) + timedelta(seconds=1)
+    unknown = f"{field} > {_instant(last)}"
+    if version and jobs:
+        day = jobs[-1].prediction_date
+        sent = sorted({job.model_version for job in jobs if job.prediction_date == day})
+        listed = ", ".join(f"'{one}'" for one in sent)
+        unknown += f" OR ({field} >= {_instant(cutoff(day))} AND {version} NOT IN ({listed}))"
+    return next(iter(org.read_leads([field], unknown)), None) is not None
+
+
+def _instant(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _seed(ledger: Ledger, sync: Sync, rows: pa.Table) -> None:

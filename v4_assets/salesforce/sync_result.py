@@ -73,7 +73,8 @@ class SyncResult:
     @property
     def uncovered(self) -> int:
         """Open leads of the day that do not carry the live version's values: pending, refused or different."""
-        return self.unsent + self._held_back(absent=False) + len(self.read_back.differing)
+        differing = pc.is_in(self.read_back.differing["lead_id"], self.plan.scores.rows["lead_id"].combine_chunks())
+        return self.unsent + self._held_back(absent=False) + int(pc.sum(differing).as_py() or 0)
 
     @property
     def unsent(self) -> int:

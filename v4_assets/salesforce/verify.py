@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from v4_assets.errors import SalesforceSetupError
 from v4_assets.salesforce.client.org import Org, OrgIdentity
 from v4_assets.salesforce.fields import Fields
-from v4_assets.salesforce.plan import aligned
+from v4_assets.salesforce.plan import aligned, is_emptied
 from v4_assets.salesforce.row_outcomes import CONVERTED, NOT_IN_ORG
 from v4_assets.salesforce.rows import ROW, VALUES, deciles, rounded
 
@@ -28,7 +29,9 @@ class ReadBack:
     """The org's values of leads that it confirmed."""
 
     asked: int
-    """Leads that were read."""
+    """Leads that were asked for."""
+    absent: int
+    """Of those, leads outside of the day's scores that the org does not have open: they cannot be repaired."""
     everything: bool
     """True for all leads, False for a sample."""
     differing: pa.Table
@@ -55,7 +58,8 @@ def seed(
 
     Has every lead of `target`, and every other lead that carries a score and is not converted. Leads of `target` that
     are converted or missing are marked as refused, so that they are not sent; so are those refused in the state known
-    `before`. Raises SalesforceSetupError when a production org lacks most of the leads: it is another company's org.
+    `before`, whose emptied leads are kept, too. Raises SalesforceSetupError when a production org lacks most of the
+    leads: it is another company's org.
     """
     carried = _carried(org.read_leads([*(name for name, _ in fields.columns), "IsConverted"]), fields, target)
     missing = target.filter(pc.invert(pc.is_in(target["lead_id"], carried["lead_id"].combine_chunks())))
@@ -82,22 +86,44 @@ def seed(
         rows = rows.append_column(name, pa.repeat(value, len(rows)))
     if before is None or not len(before):
         return rows
-    refused = before.filter(pc.is_valid(before["refused_code"])).select(rows.column_names)
+    before = before.select(rows.column_names).cast(rows.schema)
+    empty = before.filter(pc.and_(is_emptied(before), pc.invert(pc.is_in(before["lead_id"], _ids(rows)))))
+    refused = before.filter(pc.is_valid(before["refused_code"]))
     open_ = pc.and_(pc.is_null(rows["refused_code"]), pc.is_in(rows["lead_id"], _ids(refused)))
     refused = refused.filter(pc.is_in(refused["lead_id"], _ids(rows.filter(open_))))
-    return pa.concat_tables([rows.filter(pc.invert(open_)), refused.cast(rows.schema)])
+    return pa.concat_tables([rows.filter(pc.invert(open_)), refused, empty])
 
 
-def read_back(org: Org, fields: Fields, expected: pa.Table, sent: pa.Table, leads: int | None, salt: str) -> ReadBack:
-    """Compare the org with `expected` (ROW): all of it, or with `leads` a sample, half of it from `sent`."""
-    asked = expected if leads is None else _sample(expected, sent, leads, salt)
+def confirmed(state: pa.Table, refused_since: date) -> pa.Table:
+    """ROW of the leads of a state whose values are known: scored, emptied, or kept after they left the scored set.
+
+    Without leads that the org refused after `refused_since`.
+    """
+    held = pc.fill_null(pc.greater(state["refused_on"], refused_since), False)
+    valued = pc.and_(pc.is_valid(state["score"]), pc.is_valid(state["model_version"]))
+    return state.filter(pc.and_(pc.or_(valued, is_emptied(state)), pc.invert(held))).select(ROW.names)
+
+
+def read_back(
+    org: Org, fields: Fields, expected: pa.Table, scored: pa.Array, sent: pa.Table, leads: int | None, salt: str
+) -> ReadBack:
+    """Compare the org with `expected` (ROW): all of it, or with `leads` a sample, half of it from `sent`.
+
+    A lead that is not among the ids `scored` and that the org does not have open is passed over: deleted, merged and
+    converted leads take no values. A scored one is sent again, so that the org says why it takes none.
+    """
+    asked = expected if leads is None else _sample(expected, scored, sent, leads, salt)
     shown = _carried(_rows(org, fields, None if leads is None else asked["lead_id"].to_pylist()), fields, asked)
+    open_ = pc.is_in(asked["lead_id"], _ids(shown.filter(pc.invert(shown["converted"]))))
+    looked_at = pc.or_(open_, pc.is_in(asked["lead_id"], scored))
+    absent = len(asked) - int(pc.sum(looked_at).as_py() or 0)
+    asked = asked.filter(looked_at)
     known = aligned(asked, shown)
     keys = [key for _, key in fields.columns if key in ROW.names]
-    equal = {key: pc.fill_null(pc.equal(known[key], asked[key]), False).to_numpy() for key in keys}
-    wrong = ~np.logical_and.reduce(list(equal.values()))
+    wrong = ~np.logical_and.reduce([_equal(known[key], asked[key]) for key in keys])
     return ReadBack(
-        asked=len(asked),
+        asked=len(asked) + absent,
+        absent=absent,
         everything=leads is None,
         differing=asked.filter(wrong),
         examples=tuple(_difference(asked, known, keys, int(at)) for at in np.flatnonzero(wrong)[:10]),
@@ -105,6 +131,12 @@ def read_back(org: Org, fields: Fields, expected: pa.Table, sent: pa.Table, lead
         deprioritized=(_count(asked["deprioritize"]), _count(known["deprioritize"])),
         mean_score=(pc.mean(asked["score"]).as_py() or 0.0, pc.mean(known["score"]).as_py() or 0.0),
     )
+
+
+def _equal(one: pa.ChunkedArray, other: pa.ChunkedArray) -> NDArray[np.bool_]:
+    both_null = pc.and_(pc.is_null(one), pc.is_null(other))
+    found: NDArray[np.bool_] = pc.or_(pc.fill_null(pc.equal(one, other), False), both_null).to_numpy()
+    return found
 
 
 def _ids(rows: pa.Table) -> pa.Array:
@@ -161,14 +193,18 @@ def _blank(rows: pa.Table, version: pa.Scalar) -> pa.Table:
     return pa.table(columns, schema=ROW)
 
 
-def _sample(expected: pa.Table, sent: pa.Table, leads: int, salt: str) -> pa.Table:
-    """At most `leads` of `expected`, drawn by `salt`; half of them from `sent`, if it has enough."""
+def _sample(expected: pa.Table, scored: pa.Array, sent: pa.Table, leads: int, salt: str) -> pa.Table:
+    """At most `leads` of `expected`, drawn by `salt`: half of them from `sent` and a quarter from those not `scored`,
+    if there are enough."""
     seed_ = np.frombuffer(sha256(salt.encode()).digest()[:8], dtype=np.uint64)
     drawn = np.random.default_rng(seed_).permutation(len(expected))
-    was_sent = pc.is_in(expected["lead_id"], sent["lead_id"].combine_chunks()).to_numpy()[drawn]
-    first = drawn[was_sent][: (leads + 1) // 2]
-    rest = drawn[~np.isin(drawn, first)][: leads - len(first)]
-    return expected.take(np.sort(np.concatenate([first, rest])))
+    was_sent = pc.is_in(expected["lead_id"], _ids(sent)).to_numpy()
+    has_left = pc.invert(pc.is_in(expected["lead_id"], scored)).to_numpy()
+    first = drawn[was_sent[drawn]][: (leads + 1) // 2]
+    left = drawn[(has_left & ~was_sent)[drawn]][: leads // 4]
+    taken = np.concatenate([first, left])
+    rest = drawn[~np.isin(drawn, taken)][: leads - len(taken)]
+    return expected.take(np.sort(np.concatenate([taken, rest])))
 
 
 def _by_decile(asked: pa.Table, known: pa.Table) -> tuple[tuple[int, int, int], ...]:

@@ -3,14 +3,15 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from salesforce_stand_in import StandInOrg
 from v4_assets.config.record_ids import is_record_id, to_18
-from v4_assets.operations import operate
+from v4_assets.names import ROLLOUT_PAGE
+from v4_assets.operations import actions, operate
 from v4_assets.operations.status import status
 from v4_assets.operations.status_text import as_text
 from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SINCE, Story, tell
@@ -44,6 +45,11 @@ def shown(told: Story) -> dict[str, Any]:
     """The Salesforce part of `v4 status`."""
     found: dict[str, Any] = status(told.settings)["salesforce"]
     return found
+
+
+def page(told: Story) -> str:
+    """The rollout page as it stands."""
+    return (told.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
 
 
 def versions(org: StandInOrg) -> set[Any]:
@@ -136,9 +142,122 @@ def test_a_day_whose_rows_stay_locked_is_owed_everywhere_and_repeated_by_the_sen
         outcome = told.run()
         assert not outcome.success
         assert "are pending, limit 1.0%" in shown(told)["owed"]
+        assert "are pending, limit 1.0%" in page(told)  # before any sensor has looked
         told.goes_on(time="08:00")
         assert "Salesforce has not received v4.1.0's scores of 2026-01-12" in told.alerts()
         [again] = told.tick().outcomes
         assert again.success, again.errors
         assert shown(told)["owed"] is None
+        assert "are pending, limit 1.0%" not in page(told)
         assert carried(org, scored(told, NEW)) == scored(told, NEW)
+
+
+@SWITCHES
+def test_a_warehouse_restored_from_yesterday_across_a_switch_sets_the_org_back_and_switches_again(
+    tmp_path, name, switch, version
+) -> None:
+    """The copy knows nothing of the switch: its own version is live again, until the sensor decides anew."""
+    before = NEW if version == OLD else OLD
+    with stage(name, tmp_path) as (told, org, _):
+        if name == "seventh":
+            assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+        assert versions(org) == {before}
+        told.candidate = GOOD if version == NEW else FALLEN
+        copy = shutil.copy(told.settings.duckdb_file, tmp_path / "copy")
+        told.goes_on(told.day + timedelta(days=1))
+        assert told.run().success
+        [outcome] = told.tick().outcomes
+        assert outcome.success, outcome.errors
+        assert (told.happened[-1], versions(org)) == (f"{switch}_completed", {version})
+
+        shutil.copy(copy, told.settings.duckdb_file)
+        told.deliver()
+        assert told.live == before
+        assert "today's scores are not delivered" in as_text(status(told.settings))
+        outcome = told.run()
+        assert outcome.success, outcome.errors
+        assert (shown(told)["owed"], shown(told)["today_done"]) == (None, True)
+        assert carried(org, scored(told, before)) == scored(told, before)
+        rows = org.rows()
+        assert {rows[lead]["V4_Model_Version__c"] for lead in scored(told, before)} == {before}
+
+        [again] = told.tick().outcomes
+        assert again.success, again.errors
+        assert (told.happened[-1], told.live) == (f"{switch}_completed", version)
+        assert (shown(told)["owed"], shown(told)["today_done"], versions(org)) == (None, True, {version})
+        assert carried(org, scored(told, version)) == scored(told, version)
+
+
+@SWITCHES
+@pytest.mark.parametrize("owes", [False, True], ids=["completed", "owed"])
+def test_a_restored_dagster_instance_repeats_no_switch_and_finishes_an_owed_one(
+    tmp_path, name, switch, version, owes
+) -> None:
+    """The instance is of before the switch: it knows no run of it. The ledger and the events are in the warehouse."""
+    with stage(name, tmp_path) as (told, org, _):
+        instance = told.settings.dagster_home
+        shutil.copytree(instance, tmp_path / "instance")
+        org.faults.set(maintenance=owes)
+        [outcome] = told.tick().outcomes
+        assert outcome.success != owes
+        shutil.rmtree(instance)
+        shutil.copytree(tmp_path / "instance", instance)
+        org.faults.clear()
+        sent = org.requests["create"]
+        outcomes = told.tick().outcomes
+        assert [one.success for one in outcomes] == ([True] if owes else [])
+        assert told.happened.count(f"{switch}_completed") == 1
+        assert (told.live, shown(told)["owed"], versions(org)) == (version, None, {version})
+        assert carried(org, scored(told, version)) == scored(told, version)
+        assert (org.requests["create"] > sent) == owes
+
+
+def test_an_org_that_is_set_back_to_before_a_switch_is_repaired_by_the_next_sync(tmp_path) -> None:
+    with stage("seventh", tmp_path) as (told, org, _):
+        assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+        older = org.rows()
+        [outcome] = told.tick().outcomes
+        assert (outcome.success, versions(org)) == (True, {NEW})
+        names = [name for name in next(iter(older.values())) if name.startswith("V4_")]
+        org.store.update(
+            names,
+            [[*(cell for name in names for cell in (True, row[name])), lead] for lead, row in older.items()],
+        )
+        assert versions(org) == {OLD}
+        outcome = operate.run_job(told.settings, "sync_salesforce", partition=told.day)
+        assert outcome.success, outcome.errors
+        assert (told.live, shown(told)["owed"], versions(org)) == (NEW, None, {NEW})
+        assert carried(org, scored(told, NEW)) == scored(told, NEW)
+
+
+def turn_over(told: Story) -> None:
+    """The best leads of the day become the worst, in the same write of the scores."""
+    table = told.settings.rollout.versions[NEW].scores_table
+    told.change(
+        f'UPDATE "ml_features"."{table}" SET percentile = 101 - percentile, decile = 11 - decile, '
+        f"deprioritize = (101 - percentile <= 20) WHERE prediction_date = DATE '{told.day}'"
+    )
+
+
+def test_a_permission_for_a_large_change_does_not_travel_with_a_re_execution(tmp_path) -> None:
+    with stage("promoted", tmp_path) as (told, org, _):
+        told.goes_on(date(2026, 1, 12))
+        assert told.run().success
+        turn_over(told)
+        held = operate.run_job(told.settings, "sync_salesforce", partition=told.day)
+        assert "Nothing was sent" in held.errors[0]
+        assert "Nothing was sent" in shown(told)["owed"]
+        actions.allow_changes(told.settings, "the features were repaired")
+        # The permitted run fails halfway; what repeats it sends the rest, and then nothing is permitted any more.
+        org.faults.set(maintenance=True)
+        first = operate.run_job(told.settings, "sync_salesforce", partition=told.day)
+        assert not first.success
+        org.faults.clear()
+        assert told.execute_again(first.run_id).success
+        assert carried(org, scored(told, NEW)) == scored(told, NEW)
+        assert shown(told)["owed"] is None
+        delivered = org.rows()
+        turn_over(told)
+        assert not told.execute_again(first.run_id).success
+        assert org.rows() == delivered
+        assert "Nothing was sent" in shown(told)["owed"]

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ from click.testing import CliRunner, Result
 from salesforce_stand_in import SeedLead, StandInOrg
 from v4_assets import tables
 from v4_assets.cli.main import cli
-from v4_assets.errors import SalesforceError, SalesforceSetupError, SettingsError, SyncHeldError
+from v4_assets.errors import ApiLimitError, SalesforceError, SalesforceSetupError, SettingsError, SyncHeldError
 from v4_assets.production import delivery
+from v4_assets.salesforce.checks import distribution
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.org import CRM
 from v4_assets.salesforce.preview import preview
 from v4_assets_tests.fixtures.crm_world import (
     DAY,
+    NEW,
     NEXT_DAY,
     OLD,
     CrmWorld,
@@ -32,6 +34,12 @@ from v4_assets_tests.fixtures.crm_world import (
 )
 
 MANY = 200
+EMPTIED, KEPT = lead(8), lead(9)
+"""Leads that leave the scored set: without a call, and with one."""
+NOTHING = dict.fromkeys(("V4_Score__c", "V4_Score_Percentile__c", "V4_Model_Version__c")) | {
+    "V4_Deprioritize__c": False
+}
+"""What an emptied lead shows."""
 MAINTENANCE = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
 VALIDATION = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
 
@@ -67,6 +75,16 @@ def move(world: CrmWorld, days: int = 1, by: float = 0.03) -> None:
     world.score(OLD, {one: score + by for one, score in before.items()})
 
 
+def leave(world: CrmWorld, emptied: Sequence[str] = (EMPTIED,), kept: Sequence[str] = (KEPT,)) -> None:
+    """The next morning, without these leads; those that are kept got a call."""
+    world.day += timedelta(days=1)
+    gone = {*emptied, *kept}
+    world.score(OLD, {one: score for one, score in spread(leads(MANY)).items() if one not in gone})
+    columns = dict.fromkeys(column.name for column in world.rollout.catalogue[tables.LEAD].columns)
+    called = {"Stage_Entered_Call_Scheduled__c": world.clock.now()}
+    world.put(tables.LEAD, [columns | called | {"Id": one} for one in kept])
+
+
 def owed(world: CrmWorld) -> str | None:
     return delivery.read(world.store).owed(world.day, OLD)
 
@@ -92,6 +110,76 @@ def test_a_warehouse_restored_from_yesterdays_copy_ends_with_the_org_as_the_ware
     assert carried(org) == world.expected(OLD)
 
 
+@pytest.mark.parametrize("with_fields", [True, False])
+@pytest.mark.parametrize(("before", "after"), [(OLD, NEW), (NEW, OLD)], ids=["promotion", "rollback"])
+def test_a_warehouse_restored_from_before_the_days_switch_ends_with_the_org_as_the_warehouse(
+    world, org, client, before, after, with_fields
+) -> None:
+    """The scores that a switch sends were made before the morning's job, so that none is newer than the ledger."""
+    if not with_fields:
+        org.drop("V4_Scored_At__c")
+        org.drop("V4_Model_Version__c")
+    world.score(NEW, spread(leads(MANY), seed=2))
+    world.go_live(before)
+    world.sync(client)
+    copy = shutil.copy(world.home / "warehouse.duckdb", world.home / "copy")
+    world.go_live(after)
+    world.sync(client)
+    shutil.copy(copy, world.home / "warehouse.duckdb")
+    world.messages.clear()
+    result = world.sync(client_of(org))
+    assert any("the warehouse is an older copy" in line for line in world.messages) == with_fields
+    assert (result.problems, result.uncovered) == ((), 0)
+    shown = {one: row | {"V4_Model_Version__c": before} for one, row in carried(org).items()}
+    assert shown == world.expected(before)
+    assert with_fields == (carried(org) == shown)  # without the field, no version is shown
+    world.messages.clear()
+    assert world.sync(client_of(org)).jobs == 0
+    assert not any("older copy" in line for line in world.messages)
+
+
+def test_a_warehouse_restored_from_before_its_first_job_is_noticed(world, org, client) -> None:
+    org.seed([SeedLead(one, row) for one, row in world.expected(OLD).items()])
+    assert world.sync(client).jobs == 0  # the org shows the scores already
+    copy = shutil.copy(world.home / "warehouse.duckdb", world.home / "copy")
+    move(world)
+    world.sync(client)
+    shutil.copy(copy, world.home / "warehouse.duckdb")
+    world.score(OLD, spread(leads(MANY)))
+    result = world.sync(client_of(org), allowed="the scores of the copy")
+    assert any("the warehouse is an older copy" in line for line in world.messages)
+    assert (result.repaired, result.problems) == (0, ())
+    assert carried(org) == world.expected(OLD)
+
+
+def test_a_restored_warehouse_still_knows_which_leads_were_emptied(world, org, client) -> None:
+    world.sync(client)
+    leave(world)
+    world.sync(client)
+    copy = shutil.copy(world.home / "warehouse.duckdb", world.home / "copy")
+    move(world)
+    world.sync(client)
+    shutil.copy(copy, world.home / "warehouse.duckdb")
+    move(world)
+    org.store.update(["V4_Score_Percentile__c"], [[True, 99, EMPTIED]])
+    result = world.sync(client_of(org))
+    assert any("the warehouse is an older copy" in line for line in world.messages)
+    assert (result.repaired, result.problems, carried(org)[EMPTIED]) == (1, (), NOTHING)
+
+
+def test_an_org_that_was_set_back_shows_the_days_values_after_the_next_sync(world, org, client) -> None:
+    world.sync(client)
+    older = [[True, row["V4_Score__c"], True, row["V4_Score_Percentile__c"], one] for one, row in carried(org).items()]
+    leave(world)
+    world.sync(client)
+    before = carried(org)
+    org.store.update(["V4_Score__c", "V4_Score_Percentile__c"], older)
+    result = world.sync(client)
+    assert (result.read_back.everything, result.problems) == (True, ())
+    assert EMPTIED in [row["lead_id"] for row in world.log() if row["code"] == "READ_BACK_DIFFERS"]
+    assert carried(org) == before
+
+
 def test_a_bulk_edit_of_almost_all_leads_is_repaired_by_the_next_sync(world, org, client) -> None:
     world.sync(client)
     edited = [[True, 0.99, True, 100, True, False, one] for one in leads(MANY)[4:]]
@@ -102,17 +190,176 @@ def test_a_bulk_edit_of_almost_all_leads_is_repaired_by_the_next_sync(world, org
     assert carried(org) == world.expected(OLD)
 
 
-def test_every_lead_is_read_back_within_a_week(world, org, client) -> None:
+@pytest.mark.parametrize("edited", [lead(7), KEPT], ids=["scored", "left"])
+def test_every_lead_is_read_back_within_a_week(world, org, client, edited) -> None:
     world.rules["read_back_leads"] = 1
     world.sync(client)
-    org.store.update(["V4_Score__c"], [[True, 0.01, lead(7)]])
+    leave(world)
+    world.sync(client)
+    before = carried(org)[edited]
+    org.store.update(["V4_Score__c"], [[True, 0.01, edited]])
     repaired = []
     for _ in range(7):
-        world.day += timedelta(days=1)
-        world.score(OLD, spread(leads(MANY)))
+        move(world, by=0.0)
         repaired.append(world.sync(client).repaired)
     assert sum(repaired) == 1
-    assert carried(org) == world.expected(OLD)
+    assert carried(org)[edited]["V4_Score__c"] == before["V4_Score__c"]
+
+
+def test_leads_that_left_are_repaired_by_the_sync_whose_sample_shows_them(world, org, client) -> None:
+    world.sync(client)
+    leave(world)
+    world.sync(client)
+    before, scored_at = carried(org), org.rows()[KEPT]["V4_Scored_At__c"]
+    assert before[EMPTIED] == NOTHING
+    assert None not in before[KEPT].values()
+    names = ["V4_Score__c", "V4_Score_Percentile__c"]
+    org.store.update(names, [[True, 0.9, True, 99, one] for one in (EMPTIED, KEPT)])
+    move(world, by=0.0)
+    result = world.sync(client)
+    assert (result.repaired, result.read_back.everything, result.problems, owed(world)) == (2, True, (), None)
+    assert carried(org) == before
+    # The values were scored when they were, and not today.
+    assert [org.rows()[one]["V4_Scored_At__c"] for one in (KEPT, EMPTIED)] == [scored_at, None]
+    world.messages.clear()
+    assert world.sync(client).jobs == 0
+    assert not any("older copy" in line for line in world.messages)
+
+
+def test_any_field_written_into_an_emptied_lead_is_emptied_again(world, org, client) -> None:
+    world.sync(client)
+    leave(world, emptied=leads(4), kept=[])
+    world.sync(client)
+    written = {"V4_Score__c": 0.4, "V4_Score_Percentile__c": 100, "V4_Deprioritize__c": True}
+    for one, (field, value) in zip(leads(4), (written | {"V4_Model_Version__c": OLD}).items(), strict=True):
+        org.store.update([field], [[True, value, one]])
+    assert world.sync(client).repaired == 4
+    assert [carried(org)[one] for one in leads(4)] == [NOTHING] * 4
+
+
+def test_leads_that_left_and_are_deleted_merged_or_converted_stop_nothing(world, org, client) -> None:
+    world.sync(client)
+    leave(world, emptied=leads(4), kept=leads(8)[4:])
+    world.sync(client)
+    values = {"V4_Score__c": 0.9}
+    gone = [SeedLead(lead(0), values, is_deleted=True), SeedLead(lead(4), values, is_deleted=True)]
+    org.seed([*gone, SeedLead(lead(1), values, is_converted=True), SeedLead(lead(5), values, is_converted=True)])
+    org.store.db.execute("DELETE FROM lead WHERE Id IN (?, ?)", (lead(2), lead(6)))
+    for full in (False, True):
+        world.rules["read_back"] = "all" if full else "sample"
+        result = world.sync(client)
+        assert (result.jobs, result.repaired, result.problems, result.uncovered) == (0, 0, (), 0)
+        assert (result.read_back.everything, result.read_back.absent > 0) == (full, True)
+        assert distribution(
+            result.plan.scores.rows,
+            result.read_back.deciles,
+            result.read_back.deprioritized,
+            result.read_back.mean_score,
+        ).passed
+    assert result.read_back.absent == 6
+    org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in (lead(3), lead(7))])
+    assert world.sync(client).repaired == 2  # the others are still repaired
+
+
+def test_leads_that_left_and_cannot_be_emptied_keep_their_values_and_stop_nothing(world, org, client) -> None:
+    """They are converted, merged or deleted in the org, and the warehouse's copy of the leads does not say so."""
+    world.sync(client)
+    values = carried(org)[lead(1)]
+    org.seed([SeedLead(lead(0), is_deleted=True), SeedLead(lead(1), values, is_converted=True)])
+    leave(world, emptied=leads(2), kept=[])
+    result = world.sync(client)
+    assert (result.plan.cleared, result.leads("quarantined"), result.refused, result.problems) == (2, 2, 0, ())
+    for days in (1, 7):
+        move(world, days, by=0.0)
+        result = world.sync(client)
+        assert (result.plan.cleared, result.repaired, result.problems) == (0, 0, ())
+    assert carried(org)[lead(1)] == values
+
+
+def test_a_lead_that_left_and_refuses_its_repair_is_held_back_and_repaired_after_the_quarantine(
+    world, org, client
+) -> None:
+    world.sync(client)
+    leave(world)
+    world.sync(client)
+    before = carried(org)
+    org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in (EMPTIED, KEPT)])
+    org.faults.row(VALIDATION, [EMPTIED, KEPT], times=1)
+    move(world, by=0.0)
+    result = world.sync(client)
+    assert (result.leads("quarantined"), result.problems, owed(world)) == (2, (), None)
+    assert carried(org)[KEPT] != before[KEPT]
+    assert world.sync(client).jobs == 0
+    move(world, days=7, by=0.0)
+    assert world.sync(client).repaired == 2
+    assert [carried(org)[one] for one in (EMPTIED, KEPT)] == [before[one] for one in (EMPTIED, KEPT)]
+
+
+def test_a_released_lead_that_left_is_repaired_by_the_next_full_comparison(world, org, client) -> None:
+    world.sync(client)
+    leave(world)
+    world.sync(client)
+    before = carried(org)
+    org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in (EMPTIED, KEPT)])
+    org.faults.row(VALIDATION, [EMPTIED, KEPT], times=1)
+    result = world.sync(client)
+    assert world.ledger.release(result.identity.org_id, code=VALIDATION) == 2
+    world.rules["read_back"] = "all"
+    assert world.sync(client).repaired == 2
+    assert carried(org) == before
+
+
+@pytest.mark.parametrize("how", ["maintenance", "limit", "lost"])
+def test_a_repair_of_leads_that_left_that_does_not_succeed_is_owed_and_finished_by_the_next_sync(
+    world, org, client, how
+) -> None:
+    world.sync(client)
+    leave(world)
+    world.sync(client)
+    before = carried(org)
+    org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in (EMPTIED, KEPT)])
+    world.rules["read_back_leads"] = 8  # two of them are leads that left
+    if how == "maintenance":
+        org.faults.set(maintenance=True)
+        world.sync(client)
+    elif how == "lost":
+        org.faults.job("lose", rows=2)
+        world.sync(client)
+    else:
+        org.faults.request("request_limit", on="poll")
+        with pytest.raises(ApiLimitError):
+            world.sync(client)
+    if how != "limit":
+        assert owed(world) is not None
+    org.faults.clear()
+    world.rules["read_back_leads"] = 1  # a sample of one would not see them
+    result = world.sync(client_of(org))
+    assert (result.read_back.everything, result.problems, owed(world)) == (True, (), None)
+    assert carried(org) == before
+
+
+def test_a_bulk_edit_of_leads_that_left_is_repaired_whatever_the_limit_on_changes(world, org, client) -> None:
+    world.sync(client)
+    leave(world, emptied=leads(30), kept=leads(60)[30:])
+    world.sync(client)
+    before = carried(org)
+    world.rules["max_changed_share"] = 0.01
+    org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in leads(60)])
+    result = world.sync(client)
+    assert (result.repaired, result.problems) == (60, ())
+    assert carried(org) == before
+
+
+def test_values_of_other_origin_on_leads_that_were_never_sent_are_nobodys_drift(world, org, client) -> None:
+    by_hand = SeedLead(KEPT, {"V4_Score__c": 0.5, "V4_Score_Percentile__c": 50})
+    org.seed([by_hand])
+    leave(world, emptied=[])
+    world.sync(client)
+    org.store.update(["V4_Score__c"], [[True, 0.9, KEPT]])
+    world.rules["read_back"] = "all"
+    result = world.sync(client)
+    assert (result.jobs, result.repaired, result.problems) == (0, 0, ())
+    assert carried(org)[KEPT]["V4_Score__c"] == 0.9
 
 
 def test_two_syncs_of_a_day_do_not_read_the_same_sample(world, org, client) -> None:

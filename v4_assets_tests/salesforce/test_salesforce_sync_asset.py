@@ -242,6 +242,8 @@ def test_too_many_changes_hold_and_are_allowed_for_these_scores_once(world: CrmW
     world.score(OLD, spread(leads(MANY), seed=9))
     held = run(world, client_of(org))
     assert "Nothing was sent" in error(held)
+    # The scores themselves are as expected.
+    assert verdicts(held) == dict.fromkeys(ALWAYS, True) | {"changes_within_limit": False}
     tagged: dict[str, Any] = {"v4/allow_changes": "features were mended"}
     assert "Nothing was sent" in error(run(world, client_of(org), **tagged))
     assert permit_large_change(world.store, NEXT_DAY, OLD, "features were mended", world.clock.now(), "ada") == 1
@@ -258,6 +260,76 @@ def test_too_many_changes_hold_and_are_allowed_for_these_scores_once(world: CrmW
     assert metadata(allowed)["limit_not_applied"] == "allowed: features were mended"
     assert carried(org) == world.expected(OLD)
     assert large_change_of(world.store, NEXT_DAY, OLD) is None
+
+
+# --- scores that are not as they must be, sent or not -----------------------------------------------------------------
+
+
+def spoil(world: CrmWorld, change: str) -> None:
+    """Change the day's scores in the warehouse."""
+    with world.warehouse._connection() as connection:
+        connection.execute(f'UPDATE "ml_features"."v4_daily_scores" {change}')
+
+
+SENDS = pytest.mark.parametrize("sends", [True, False], ids=["sync", "dry run"])
+
+
+@SENDS
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"SET score = 1.5 WHERE lead_id = '{lead(3)}'",
+        f"SET percentile = 101 WHERE lead_id = '{lead(3)}'",
+        f"SET deprioritize = NOT deprioritize WHERE lead_id = '{lead(3)}'",
+    ],
+    ids=["score", "percentile", "deprioritize"],
+)
+def test_values_out_of_range_fail_their_check_and_nothing_is_sent(world, org, change, sends) -> None:
+    spoil(world, change)
+    result = run(world, client_of(org) if sends else None)
+    assert verdicts(result) == {"values_in_range": False}
+    assert "1 leads have a score outside 0..1, a percentile outside 1..100 or a wrong deprioritize" in error(result)
+    assert lead(3) in error(result)
+    assert (org.requests["create"], list((world.home / "salesforce").glob("*.csv"))) == (0, [])
+    [owed] = [row["owed"] for row in world.all(tables.SALESFORCE_SYNCS)]
+    assert owed in error(result)
+
+
+@SENDS
+def test_scores_of_other_leads_than_the_listed_ones_fail_the_count(world, org, sends) -> None:
+    writes = world.all(tables.PARTITION_WRITES)
+    listed = world.rollout.catalogue[tables.SCORED_LEADS].name
+    world.put(
+        tables.PARTITION_WRITES,
+        [row | {"row_count": MANY + 5} if row["table_name"] == listed else row for row in writes],
+    )
+    found = verdicts(run(world, client_of(org) if sends else None))
+    assert [name for name, passed in found.items() if not passed] == ["count_as_scored"]
+
+
+@SENDS
+def test_scores_that_crowd_into_one_decile_fail_the_distribution(world, org, sends) -> None:
+    spoil(world, "SET percentile = 55 WHERE percentile BETWEEN 31 AND 90")
+    result = run(world, client_of(org) if sends else None)
+    assert [name for name, passed in verdicts(result).items() if not passed] == ["distribution_as_expected"]
+    [shown] = [one for one in result.get_asset_check_evaluations() if one.check_name == "distribution_as_expected"]
+    assert "decile 6: 36 leads" in str(shown.metadata["details"].value)
+
+
+def test_a_dry_run_that_would_be_held_fails_the_limit(world, org) -> None:
+    run(world, client_of(org))
+    world.day = NEXT_DAY
+    world.score(OLD, spread(leads(MANY), seed=9))
+    found = verdicts(run(world, None))
+    assert found == dict.fromkeys(ALWAYS, True) | {"changes_within_limit": False}
+
+
+@pytest.mark.parametrize("fault", ["request_limit", "refused"])
+def test_a_sync_that_breaks_off_still_answers_for_the_scores(world, org, fault) -> None:
+    org.faults.request(fault, on="create")
+    result = run(world, client_of(org))
+    assert not result.success
+    assert verdicts(result) == dict.fromkeys(ALWAYS, True)
 
 
 # --- dry run -------------------------------------------------------------------------------------------------------

@@ -7,7 +7,9 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -22,6 +24,7 @@ from v4_assets.errors import (
     SyncHeldError,
 )
 from v4_assets.salesforce.client.client import SalesforceClient
+from v4_assets.salesforce.client.org import JobResults
 from v4_assets.salesforce.ledger import Job, Sync
 from v4_assets_tests.fixtures.crm_world import (
     BUNDLE,
@@ -447,6 +450,59 @@ def test_counts_that_lie_are_not_believed(world, org, client) -> None:
     org.faults.job("miscount", rows=7)
     report = world.sync(client)
     assert (report.leads("confirmed"), report.problems) == (MANY, ())
+
+
+def test_result_rows_without_an_id_are_sent_again_by_the_next_sync(world, org, client) -> None:
+    org.faults.job("nameless", rows=7)
+    report = world.sync(client)
+    assert (report.leads("confirmed"), report.leads("pending")) == (MANY - 7, 7)
+    assert "7 rows of the result files name no lead and are ignored" in " ".join(world.messages)
+    assert "ended without a result for 7 of 60 rows; they stay pending" in report.problems[0]
+    assert world.sync(client).problems == ()
+    assert carried(org) == world.expected(OLD)
+
+
+def test_a_result_file_that_stays_cut_off_leaves_its_last_row_to_the_next_sync(world, org, client) -> None:
+    org.faults.set(cut_results=95)  # most of a row
+    report = world.sync(client)
+    assert (report.leads("confirmed"), report.leads("pending")) == (MANY - 1, 1)
+    assert report.problems
+    org.faults.clear()
+    assert world.sync(client).problems == ()
+    assert carried(org) == world.expected(OLD)
+
+
+def test_an_answer_that_is_cut_off_once_changes_nothing(world, org, client) -> None:
+    for operation in ("results", "query", "describe", "poll"):
+        org.faults.request("truncated", on=operation)
+    report = world.sync(client)
+    assert (report.leads("confirmed"), report.jobs, report.problems) == (MANY, 1, ())
+    assert carried(org) == world.expected(OLD)
+
+
+@pytest.mark.parametrize("kind", ["foreign", "twice"])
+def test_result_rows_of_leads_that_were_never_sent_or_that_stand_twice_change_nothing(world, org, client, kind) -> None:
+    org.faults.job(kind, rows=7)
+    report = world.sync(client)
+    assert (report.leads("confirmed"), report.jobs, report.problems) == (MANY, 1, ())
+    assert {row["lead_id"] for row in world.all(tables.SALESFORCE_STATE)} == set(leads(MANY))
+    assert world.sync(client).jobs == 0
+    assert carried(org) == world.expected(OLD)
+
+
+def test_a_result_row_of_a_stranger_does_not_stand_for_a_row_that_is_missing(world, org, client) -> None:
+    # The file then has as many rows as were sent.
+    ours = client.results
+
+    def results(job_id: str, expected: int | None = None) -> JobResults:
+        found = ours(job_id, expected)
+        return replace(found, succeeded=[lead(MANY + 5), *found.succeeded[1:]])
+
+    with patch.object(client, "results", results):
+        report = world.sync(client)
+    assert (report.leads("confirmed"), report.leads("pending")) == (MANY - 1, 1)
+    assert world.sync(client).problems == ()
+    assert carried(org) == world.expected(OLD)
 
 
 def test_rows_no_result_file_tells_of_stay_pending_and_fail_the_sync(world, org, client) -> None:

@@ -1,6 +1,6 @@
 """What is sent, to the second decimal: rows as sent, differences, limits, the meaning of refusals, fields. Pure."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from types import SimpleNamespace
 
@@ -26,7 +26,7 @@ VALIDATION = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
 USUAL, SMALL = Terms(), errors.SyncSize(100, 10_000)
 MAINTENANCE = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
 NOW = datetime(2026, 1, 12, 11, 30, 0, 7000, UTC)
-A, B, C, D = (to_18(f"00QAb000000000{letter}") for letter in "ABCD")
+A, B, C, D, E, F = (to_18(f"00QAb000000000{letter}") for letter in "ABCDEF")
 V0, V1 = "v4.0.0", "v4.1.0"
 
 
@@ -55,12 +55,17 @@ def state(*given: tuple[str, float | None, int | None, str | None, str | None, d
     rows = [
         {
             **{"lead_id": lead, "score": score, "percentile": percentile, "model_version": version},
-            **{"deprioritize": None if percentile is None else percentile <= 20},
+            **{"deprioritize": None if percentile is None else percentile <= 20, "as_of": None},
             **{"refused_code": code, "refused_message": code and "words", "refused_on": on},
         }
         for lead, score, percentile, version, code, on in given
     ]
-    extra = [("refused_code", pa.string()), ("refused_message", pa.string()), ("refused_on", pa.date32())]
+    extra = [
+        ("as_of", pa.date32()),
+        ("refused_code", pa.string()),
+        ("refused_message", pa.string()),
+        ("refused_on", pa.date32()),
+    ]
     return pa.Table.from_pylist(rows, schema=pa.schema([*ROW, *extra]))
 
 
@@ -230,6 +235,22 @@ def test_leads_that_left_are_left_or_emptied(clear: bool) -> None:
     emptied = {"lead_id": B, "score": None, "percentile": None, "deprioritize": False, "model_version": None}
     assert found.rows.to_pylist() == ([emptied] if clear else [])
     assert (found.left, found.left_with_other_version, found.cleared) == (1, 1, int(clear))
+
+
+def test_a_lead_that_left_is_emptied_where_it_may_carry_values() -> None:
+    known = state(
+        (A, None, None, None, None, None),  # in doubt
+        (B, None, None, V0, VALIDATION, DAY - timedelta(days=7)),
+        (C, None, None, V0, VALIDATION, DAY - timedelta(days=6)),
+        (D, None, None, V0, "ENTITY_IS_DELETED", DAY - timedelta(days=30)),
+    )
+    emptied = known.slice(0, 1).set_column(0, "lead_id", pa.array([E]))
+    at = emptied.schema.get_field_index("as_of")
+    known = pa.concat_tables([known, emptied.set_column(at, "as_of", pa.array([DAY], pa.date32()))])
+    found = difference(target((F, 0.5, 50)), known, clear=True)
+    assert sorted(found.rows["lead_id"].to_pylist()) == [A, B, F]
+    assert (found.cleared, found.left, found.carrying) == (2, 2, 2)
+    assert difference(target((F, 0.5, 50)), known, clear=True, called=(A, B)).cleared == 0
 
 
 def test_a_switch_is_judged_by_the_leads_that_carry_the_new_version_already() -> None:

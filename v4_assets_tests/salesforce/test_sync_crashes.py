@@ -139,6 +139,27 @@ def rollback(folder: Path) -> None:
     world.go_live(OLD)
 
 
+def scores_of(org: StandInOrg) -> dict[str, tuple[Any, ...]]:
+    """What the leads show, without the percentile, which may be of an earlier sync."""
+    return {one: tuple(row[name] for name in sorted(row) if "Perc" not in name) for one, row in carried(org).items()}
+
+
+def drift(folder: Path) -> dict[str, tuple[Any, ...]]:
+    """A scored lead, an emptied one and one that left with a call were edited in the org. What they showed before."""
+    world = CrmWorld(folder / "home").prepare()
+    scores = spread(leads(LEADS))
+    world.score(OLD, scores)
+    with org_of(folder / "org", list(leads(LEADS))) as (org, client):
+        world.sync(client)
+        world.score(OLD, {one: score for one, score in scores.items() if one not in (lead(0), lead(1))})
+        columns = dict.fromkeys(column.name for column in world.rollout.catalogue[tables.LEAD].columns)
+        world.put(tables.LEAD, [columns | {"Id": lead(1), "Stage_Entered_Call_Scheduled__c": world.clock.now()}])
+        world.sync(client)
+        before = scores_of(org)
+        org.store.update(["V4_Score__c"], [[True, 0.99, lead(number)] for number in range(3)])
+    return before
+
+
 @contextmanager
 def copy_of(template: Path, folder: Path) -> Iterator[tuple[CrmWorld, StandInOrg]]:
     """What the template holds; at the first sync a lead is locked once, a rollback takes two jobs."""
@@ -178,6 +199,26 @@ def test_killed_before_any_step_and_run_again_the_org_is_as_the_warehouse(tmp_pa
             assert all(row["settled_at"] for row in world.all(tables.SALESFORCE_JOBS)), where
             confirmed = [row["lead_id"] for row in world.log() if row["outcome"] == "confirmed"]
             assert sorted(confirmed) == sorted(leads(LEADS) * writes), where
+
+
+@pytest.mark.extended
+def test_killed_before_any_step_of_a_repair_and_run_again_the_org_shows_what_it_confirmed(tmp_path, victim) -> None:
+    before = drift(template := tmp_path / "template")
+    with copy_of(template, tmp_path / "whole") as (world, org):
+        said, *steps = sync_until(victim, world, org, 10_000).split()
+        assert said == "done"
+        assert steps.count("create_job") == 3  # a lead that is locked once, and the two that left
+        assert scores_of(org) == before
+    for fatal, step in enumerate(steps):
+        where = f"killed before step {fatal} ({step})"
+        with copy_of(template, tmp_path / str(fatal)) as (world, org):
+            assert sync_until(victim, world, org, fatal) == "killed", where
+            client = client_of(org)
+            report = world.sync(client)
+            assert (report.uncovered, report.problems) == (0, ()), where
+            assert world.sync(client).jobs == 0, where
+            assert scores_of(org) == before, where
+            assert all(row["settled_at"] for row in world.all(tables.SALESFORCE_JOBS)), where
 
 
 def test_killed_again_and_again_it_still_ends_well(tmp_path, victim) -> None:

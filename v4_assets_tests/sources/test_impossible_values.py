@@ -255,6 +255,8 @@ def test_a_lead_that_is_gone_is_left_out_of_its_own_day_and_of_no_recomputed_one
         left = {row["Id"] for row in good[LEAD][count:]}
         assert set(desk.scores(gone, day())) == left
         assert set(desk.scores(stale, day())) == left, "an older copy of the row calls no lead back"
+        kept = desk.store.read("leads_called", {"cutoff": cutoff(DAY), "retrospective": True})["lead_id"].to_pylist()
+        assert sorted(kept) == sorted(row["Id"] for row in good[LEAD][:count]), "their values stay in the CRM"
         assert desk.scores(gone, day(when=DAY + timedelta(days=1))) == everybody
         outcomes = {**day().params, "first_contact": DAY - timedelta(days=9), "last_matured": DAY, "window_days": 43}
         assert len(desk.store.rows(tables.LEAD_OUTCOMES, outcomes)) == COUNT
