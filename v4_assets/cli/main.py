@@ -205,7 +205,7 @@ for command in (
 def main() -> None:
     """Entry point: an error of the user's is one sentence and exit code 2, without a traceback."""
     try:
-        sys.exit(cli(standalone_mode=False))
+        sys.exit(cli(prog_name="v4", standalone_mode=False))
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
     except click.UsageError as error:
