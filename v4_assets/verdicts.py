@@ -27,6 +27,16 @@ def unpassed_tables(store: Store, day: date, keys: Iterable[str]) -> list[str]:
     return [line for key in keys for line in judged.of_table(store.catalogue[key].name, day)]
 
 
+def unchecked(store: Store, first: date, last: date, keys: Iterable[str]) -> set[date]:
+    """Days from `first` to `last` on which the latest write of one of these checked tables was never checked."""
+    judged, names = _Judged.of(store, first, last), {store.catalogue[key].name for key in keys}
+    return {
+        day
+        for (name, day), write in judged.writes.items()
+        if name in names and (name, day, write.sequence) not in judged.by_write
+    }
+
+
 def live_parallel_days(store: Store, versions: Sequence[str], *, since: date | None, until: date) -> int:
     """Days from `since` to `until` on which every version scored on the day itself, all blocking checks passed.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from v4_assets import jobs, tables
+from v4_assets import jobs, tables, verdicts
 from v4_assets.config.environment import Settings
 from v4_assets.days import contiguous, days_between
 from v4_assets.definitions import build
@@ -157,22 +157,38 @@ def pruned_gaps(settings: Settings, first: date, last: date) -> list[date]:
 
 
 def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date, Outcome]]:
-    """Compare the versions on those of the days that were not evaluated yet, one run a day, oldest first."""
+    """Compare the versions on those of the days that were not evaluated yet, one run a day, oldest first.
+
+    What a day has is kept and checked where it was not.
+    """
     wanted = sorted(set(days))
     if not wanted:
         return []
     verify_days(settings, wanted[0], wanted[-1])
     missing = set(gaps(settings, wanted[0], wanted[-1], jobs.EVALUATED))
     with store(settings).session():
-        return [(day, day, run_job(settings, EVALUATION_JOB, partition=day)) for day in wanted if day in missing]
+        kept = {ONLY_GAPS_TAG: "true"}
+        return [
+            (day, day, run_job(settings, EVALUATION_JOB, tags=kept, partition=day)) for day in wanted if day in missing
+        ]
 
 
 def gaps(settings: Settings, first: date, last: date, keys: Iterable[str]) -> list[date]:
-    """Days from `first` to `last` on which one of the tables has no partition yet."""
+    """Days from `first` to `last` on which one of the tables has no partition yet, or one that was never checked.
+
+    A process killed between writing and checking leaves the latter.
+    """
     record = store(settings)
-    daily = [record.catalogue[key].name for key in keys]
+    catalogue, wanted = record.catalogue, set(keys)
+    checked = {key for version in catalogue.versions for key in catalogue.lineage(version)} | {tables.LIFT_COMPARISON}
     written = record.latest_writes(first, last)
-    return [day for day in days_between(first, last) if any((name, day) not in written for name in daily)]
+    unchecked = verdicts.unchecked(record, first, last, wanted & checked)
+    names = [catalogue[key].name for key in wanted]
+    return [
+        day
+        for day in days_between(first, last)
+        if day in unchecked or any((name, day) not in written for name in names)
+    ]
 
 
 def _scoring_keys(settings: Settings) -> list[str]:
