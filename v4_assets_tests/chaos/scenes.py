@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from salesforce_stand_in import StandInOrg
 from v4_assets.cli.main import cli
-from v4_assets.names import EVALUATION_JOB, SCORING_JOB, SYNC_JOB
+from v4_assets.names import SYNC_JOB
 from v4_assets.operations import actions, operate
 from v4_assets.operations.status import status
 from v4_assets_tests.fixtures import firm_warehouse
@@ -135,13 +135,12 @@ def _backfill(home: Path) -> None:
 
 
 def _sync(home: Path) -> None:
-    """The second morning was scored and judged, and nothing sent: the daemon finds that a sync is owed."""
+    """The second morning was run while the org was down: the daemon finds that a sync is owed."""
     _begun_as(SCENES["backfill"].home, home)
     story = SCENES["backfill"].story(home)
-    story.goes_on(ADOPTED + timedelta(days=1))
-    with story.measured():
-        for job in (SCORING_JOB, EVALUATION_JOB):
-            assert operate.run_job(story.settings, job, partition=story.day).success
+    story.goes_on(ADOPTED + timedelta(days=1), "07:30")
+    outcome = story.run()
+    assert [error.split(":")[0] for error in outcome.errors] == ["salesforce_sync"], outcome.errors
 
 
 def _promotion(home: Path) -> None:
