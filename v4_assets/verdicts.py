@@ -28,8 +28,13 @@ def unpassed_tables(store: Store, day: date, keys: Iterable[str]) -> list[str]:
 
 
 def unchecked(store: Store, first: date, last: date, keys: Iterable[str]) -> set[date]:
-    """Days from `first` to `last` on which the latest write of one of these checked tables was never checked."""
-    judged, names = _Judged.of(store, first, last), {store.catalogue[key].name for key in keys}
+    """Days from `first` to `last` on which the latest write of one of these tables that have checks was never checked.
+
+    A process killed between writing and checking leaves it so.
+    """
+    judged, catalogue = _Judged.of(store, first, last), store.catalogue
+    with_checks = {tables.LIFT_COMPARISON}.union(*(catalogue.lineage(version) for version in catalogue.versions))
+    names = {catalogue[key].name for key in with_checks.intersection(keys)}
     return {
         day
         for (name, day), write in judged.writes.items()

@@ -37,6 +37,7 @@ from v4_assets.store import Store
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.protocol import Statement
 
+_ONLY_GAPS = {ONLY_GAPS_TAG: "true"}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -165,25 +166,18 @@ def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date,
     if not wanted:
         return []
     verify_days(settings, wanted[0], wanted[-1])
-    missing = set(gaps(settings, wanted[0], wanted[-1], jobs.EVALUATED))
+    missing = set(gaps(settings, wanted[0], wanted[-1], jobs.EVALUATED)).intersection(wanted)
     with store(settings).session():
-        kept = {ONLY_GAPS_TAG: "true"}
-        return [
-            (day, day, run_job(settings, EVALUATION_JOB, tags=kept, partition=day)) for day in wanted if day in missing
-        ]
+        runs = {day: run_job(settings, EVALUATION_JOB, tags=_ONLY_GAPS, partition=day) for day in sorted(missing)}
+        return [(day, day, outcome) for day, outcome in runs.items()]
 
 
 def gaps(settings: Settings, first: date, last: date, keys: Iterable[str]) -> list[date]:
-    """Days from `first` to `last` on which one of the tables has no partition yet, or one that was never checked.
-
-    A process killed between writing and checking leaves the latter.
-    """
-    record = store(settings)
-    catalogue, wanted = record.catalogue, set(keys)
-    checked = {key for version in catalogue.versions for key in catalogue.lineage(version)} | {tables.LIFT_COMPARISON}
+    """Days from `first` to `last` on which one of the tables has no partition yet, or one that was never checked."""
+    record, wanted = store(settings), set(keys)
+    names = [record.catalogue[key].name for key in wanted]
     written = record.latest_writes(first, last)
-    unchecked = verdicts.unchecked(record, first, last, wanted & checked)
-    names = [catalogue[key].name for key in wanted]
+    unchecked = verdicts.unchecked(record, first, last, wanted)
     return [
         day
         for day in days_between(first, last)
@@ -258,7 +252,7 @@ def _errors(events: Iterable[dg.DagsterEvent]) -> Iterator[str]:
 
 
 def _range_tags(first: date, last: date) -> dict[str, str]:
-    return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), ONLY_GAPS_TAG: "true"}
+    return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), **_ONLY_GAPS}
 
 
 def verify_days(settings: Settings, first: date, last: date) -> None:

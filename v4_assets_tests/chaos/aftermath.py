@@ -71,7 +71,7 @@ def _latest_writes(rows: list[Row]) -> list[Row]:
 
 
 def _latest_judgements(rows: list[Row]) -> list[Row]:
-    """The last judgement of each table and day, which alone counts; of a sync, which counts its own rows, the verdict."""
+    """The last judgement of each table and day, which alone counts; of a sync, the verdict alone."""
     last: dict[tuple[str, Any], int] = {}
     for row in rows:
         place = row["table_name"], row["prediction_date"]
@@ -88,7 +88,9 @@ def _latest_judgements(rows: list[Row]) -> list[Row]:
 
 def _last_sync(rows: list[Row]) -> list[Row]:
     """Whether the last sync of each day and version left anything to be done."""
-    last = {(row["prediction_date"], row["model_version"]): row for row in sorted(rows, key=lambda one: one["sequence"])}
+    last = {
+        (row["prediction_date"], row["model_version"]): row for row in sorted(rows, key=lambda one: one["sequence"])
+    }
     return [{name: row[name] for name in ("target", "org_id", *_LEFT)} for row in last.values()]
 
 
