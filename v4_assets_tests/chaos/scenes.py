@@ -15,8 +15,7 @@ from click.testing import CliRunner
 
 from salesforce_stand_in import StandInOrg
 from v4_assets.cli.main import cli
-from v4_assets.names import SYNC_JOB
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions
 from v4_assets.operations.status import status
 from v4_assets_tests.fixtures import firm_warehouse
 from v4_assets_tests.fixtures.homes import prepared
@@ -161,14 +160,15 @@ def _rollback(home: Path) -> None:
 
 
 def _synced(home: Path, begun: str, closes: tuple[date, ...], figures: Figures, *, retrospective: bool) -> None:
-    """The org carries what is live, and there is evidence for an action."""
+    """There is evidence for an action, and today's run has recorded the closes of it and filled the org."""
     _begun_as(home_of(begun), home)
     story = Story(home, DAYS[begun], env=dict(LOCAL))
     for day in closes:
         story.write(day, figures, retrospective=retrospective)
     leads = story.read("SELECT DISTINCT lead_id FROM `ml_features`.`v4_scored_leads`")
     with StandInOrg(home / "org", [row["lead_id"] for row in leads]):
-        assert operate.run_job(story.settings, SYNC_JOB, partition=story.day).success
+        outcome = story.run()
+        assert outcome.success, outcome.errors
 
 
 def _month(home: Path) -> None:
