@@ -198,7 +198,7 @@ SCENES = {
     scene.name: scene
     for scene in (
         Scene("takeover", firm_warehouse.made, firm_warehouse.DAY, _take_over, by_person=True, has_org=False),
-        Scene("run", _run, ADOPTED, Story.run),
+        Scene("run", _run, ADOPTED, Story.run, time="07:30"),
         Scene("backfill", _backfill, ADOPTED, _backfilled, by_person=True),
         Scene("sync", _sync, ADOPTED + timedelta(days=1), _ticked, time="07:30"),
         Scene("promotion", _promotion, SEVENTH, _ticked),
