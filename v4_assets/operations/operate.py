@@ -12,7 +12,7 @@ import dagster as dg
 
 from v4_assets import jobs, tables, verdicts
 from v4_assets.config.environment import Settings
-from v4_assets.days import contiguous, days_between
+from v4_assets.days import contiguous
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.names import (
@@ -144,7 +144,7 @@ def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, da
     """
     verify_days(settings, first, last)
     with store(settings).session():
-        missing = set(gaps(settings, first, last, _scoring_keys(settings)))
+        missing = set(verdicts.gaps(store(settings), first, last, _scoring_keys(settings)))
         return [
             (start, end, run_job(settings, SCORING_JOB, tags=_range_tags(start, end)))
             for start, end in contiguous(missing.difference(pruned_gaps(settings, first, last)))
@@ -154,7 +154,11 @@ def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, da
 def pruned_gaps(settings: Settings, first: date, last: date) -> list[date]:
     """Days that lack a partition and cannot be scored any more, as `v4 prune` removed their features."""
     pruned = pruned_days(store(settings), first, last)
-    return [day for day in gaps(settings, first, last, _scoring_keys(settings)) if day in pruned] if pruned else []
+    return (
+        [day for day in verdicts.gaps(store(settings), first, last, _scoring_keys(settings)) if day in pruned]
+        if pruned
+        else []
+    )
 
 
 def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date, Outcome]]:
@@ -166,23 +170,10 @@ def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date,
     if not wanted:
         return []
     verify_days(settings, wanted[0], wanted[-1])
-    missing = set(gaps(settings, wanted[0], wanted[-1], jobs.EVALUATED)).intersection(wanted)
+    missing = set(verdicts.gaps(store(settings), wanted[0], wanted[-1], jobs.EVALUATED)).intersection(wanted)
     with store(settings).session():
         runs = {day: run_job(settings, EVALUATION_JOB, tags=_ONLY_GAPS, partition=day) for day in sorted(missing)}
         return [(day, day, outcome) for day, outcome in runs.items()]
-
-
-def gaps(settings: Settings, first: date, last: date, keys: Iterable[str]) -> list[date]:
-    """Days from `first` to `last` on which one of the tables has no partition yet, or one that was never checked."""
-    record, wanted = store(settings), set(keys)
-    names = [record.catalogue[key].name for key in wanted]
-    written = record.latest_writes(first, last)
-    unchecked = verdicts.unchecked(record, first, last, wanted)
-    return [
-        day
-        for day in days_between(first, last)
-        if day in unchecked or any((name, day) not in written for name in names)
-    ]
 
 
 def _scoring_keys(settings: Settings) -> list[str]:
