@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE
 
 RUNTIME_TARGETS := demo dev bench models verify-models docs
-DEV_TARGETS := test test-all lint screenshots
+DEV_TARGETS := test test-all chaos lint screenshots
 .PHONY: $(RUNTIME_TARGETS) $(DEV_TARGETS) check lock clean
 
 demo: $(READY)  ## a rollout on sample data, by the real jobs and sensors; all stories: make demo STORIES=--all
@@ -31,6 +31,9 @@ test: $(DEV_READY)  ## the tests, without the extended ones
 test-all: test  ## the tests, then the extended ones: kill sweeps, the BigQuery emulator, the browser, PostgreSQL
 	@$(MAKE) --no-print-directory emulator || test -z "$$CI"
 	@$(PYTEST) -m extended
+
+chaos: $(DEV_READY)  ## kills at random times, tables and org compared with an undisturbed run; KILLS= SEED= ONLY=; not part of CI
+	@$(BIN)/python -m v4_assets_tests.chaos --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
 
 check: lint test  ## format, lint, types, definitions, tests: before every commit
 

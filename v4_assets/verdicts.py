@@ -27,6 +27,23 @@ def unpassed_tables(store: Store, day: date, keys: Iterable[str]) -> list[str]:
     return [line for key in keys for line in judged.of_table(store.catalogue[key].name, day)]
 
 
+def gaps(store: Store, first: date, last: date, keys: Iterable[str]) -> list[date]:
+    """Days from `first` to `last` on which one of the tables has no partition, or one whose checks never ran.
+
+    A process killed between writing and checking leaves the latter.
+    """
+    judged, catalogue, wanted = _Judged.of(store, first, last), store.catalogue, set(keys)
+    with_checks = {tables.LIFT_COMPARISON}.union(*(catalogue.lineage(version) for version in catalogue.versions))
+    missing = set[date]()
+    for key in wanted:
+        for day in days_between(first, last):
+            place = catalogue[key].name, day
+            write = judged.writes.get(place)
+            if write is None or (key in with_checks and (*place, write.sequence) not in judged.by_write):
+                missing.add(day)
+    return sorted(missing)
+
+
 def live_parallel_days(store: Store, versions: Sequence[str], *, since: date | None, until: date) -> int:
     """Days from `since` to `until` on which every version scored on the day itself, all blocking checks passed.
 

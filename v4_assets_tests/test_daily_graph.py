@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from v4_assets import tables
+from v4_assets import judgements, tables, verdicts
 from v4_assets.config.environment import Settings, load
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
@@ -227,6 +227,27 @@ def test_a_backfill_fills_gaps_only(home: Path) -> None:
     runs = operate.backfill(settings, DAY - timedelta(days=2), DAY)
     assert [(start, end) for start, end, _ in runs] == [(DAY - timedelta(days=2),) * 2, (DAY, DAY)]
     assert operate.backfill(settings, DAY - timedelta(days=2), DAY) == []
+
+
+def test_a_backfill_checks_what_was_written_and_never_checked_and_keeps_its_rows(home: Path) -> None:
+    """A kill between the two leaves it so."""
+    settings, day = at(home, DAY), DAY - timedelta(days=1)
+    operate.run_day(settings, day)
+    writes = store(settings).latest_writes(day, day)
+    change_source(settings, "DELETE FROM ml_features.v4_check_results WHERE table_name = 'v4_daily_scores_v41'")
+    change_source(settings, "DELETE FROM ml_features.v4_check_results WHERE table_name = 'v4_lift_comparison'")
+    assert "was never checked" in verdicts.unpassed(store(settings), day, "v4.1.0")[0]
+    [(first, last, scored)] = operate.backfill(settings, day, day)
+    [(_, _, compared)] = operate.evaluate(settings, [day])
+    assert (first, last, scored.success, compared.success) == (day, day, True, True)
+    assert verdicts.unpassed(store(settings), day, "v4.1.0") == []
+    assert {"v4_daily_scores_v41", "v4_lift_comparison"} <= judgements.latest(store(settings), day).keys()
+    again = store(settings).latest_writes(day, day)
+    observed = ("v4_source_observations", day)
+    assert {place: one for place, one in again.items() if place != observed} == {
+        place: one for place, one in writes.items() if place != observed
+    }
+    assert (operate.backfill(settings, day, day), operate.evaluate(settings, [day])) == ([], [])
 
 
 def test_a_backfilled_day_equals_the_day_run_alone(home: Path) -> None:

@@ -51,6 +51,13 @@ def test_the_stories_of_the_demo_are_chosen_by_a_variable():
     assert would_run("demo", "STORIES=--all") == [".venv/bin/v4 demo --all"]
 
 
+def test_the_kills_of_chaos_their_seed_and_a_single_difference_are_chosen_by_variables():
+    program = ".venv/bin/python -m v4_assets_tests.chaos --kills"
+    assert [" ".join(line.split()) for line in would_run("chaos")] == [f"{program} 100"]
+    given = would_run("chaos", "KILLS=5", "SEED=7", "ONLY=run: after 12 *")
+    assert [" ".join(line.split()) for line in given] == [f'{program} 5 --seed 7 --only "run: after 12 *"']
+
+
 def test_ci_runs_the_demo_in_the_clone_s_own_home_before_every_test():
     lines = (PROJECT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     made = [line.partition(" #")[0] for line in lines if line.startswith("make ")]

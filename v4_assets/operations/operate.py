@@ -10,9 +10,9 @@ from typing import Any
 
 import dagster as dg
 
-from v4_assets import jobs, tables
+from v4_assets import jobs, tables, verdicts
 from v4_assets.config.environment import Settings
-from v4_assets.days import contiguous, days_between
+from v4_assets.days import contiguous
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.names import (
@@ -37,6 +37,7 @@ from v4_assets.store import Store
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.protocol import Statement
 
+_ONLY_GAPS = {ONLY_GAPS_TAG: "true"}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -143,7 +144,7 @@ def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, da
     """
     verify_days(settings, first, last)
     with store(settings).session():
-        missing = set(gaps(settings, first, last, _scoring_keys(settings)))
+        missing = set(verdicts.gaps(store(settings), first, last, _scoring_keys(settings)))
         return [
             (start, end, run_job(settings, SCORING_JOB, tags=_range_tags(start, end)))
             for start, end in contiguous(missing.difference(pruned_gaps(settings, first, last)))
@@ -153,26 +154,26 @@ def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, da
 def pruned_gaps(settings: Settings, first: date, last: date) -> list[date]:
     """Days that lack a partition and cannot be scored any more, as `v4 prune` removed their features."""
     pruned = pruned_days(store(settings), first, last)
-    return [day for day in gaps(settings, first, last, _scoring_keys(settings)) if day in pruned] if pruned else []
+    return (
+        [day for day in verdicts.gaps(store(settings), first, last, _scoring_keys(settings)) if day in pruned]
+        if pruned
+        else []
+    )
 
 
 def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date, Outcome]]:
-    """Compare the versions on those of the days that were not evaluated yet, one run a day, oldest first."""
+    """Compare the versions on those of the days that were not evaluated yet, one run a day, oldest first.
+
+    What a day has is kept and checked where it was not.
+    """
     wanted = sorted(set(days))
     if not wanted:
         return []
     verify_days(settings, wanted[0], wanted[-1])
-    missing = set(gaps(settings, wanted[0], wanted[-1], jobs.EVALUATED))
+    missing = set(verdicts.gaps(store(settings), wanted[0], wanted[-1], jobs.EVALUATED)).intersection(wanted)
     with store(settings).session():
-        return [(day, day, run_job(settings, EVALUATION_JOB, partition=day)) for day in wanted if day in missing]
-
-
-def gaps(settings: Settings, first: date, last: date, keys: Iterable[str]) -> list[date]:
-    """Days from `first` to `last` on which one of the tables has no partition yet."""
-    record = store(settings)
-    daily = [record.catalogue[key].name for key in keys]
-    written = record.latest_writes(first, last)
-    return [day for day in days_between(first, last) if any((name, day) not in written for name in daily)]
+        runs = {day: run_job(settings, EVALUATION_JOB, tags=_ONLY_GAPS, partition=day) for day in sorted(missing)}
+        return [(day, day, outcome) for day, outcome in runs.items()]
 
 
 def _scoring_keys(settings: Settings) -> list[str]:
@@ -242,7 +243,7 @@ def _errors(events: Iterable[dg.DagsterEvent]) -> Iterator[str]:
 
 
 def _range_tags(first: date, last: date) -> dict[str, str]:
-    return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), ONLY_GAPS_TAG: "true"}
+    return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), **_ONLY_GAPS}
 
 
 def verify_days(settings: Settings, first: date, last: date) -> None:

@@ -12,7 +12,7 @@ from v4_assets.config.environment import Settings
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import TableMissingError
 from v4_assets.evaluation.week_verdicts import live_on
-from v4_assets.names import PROCESS_TAG
+from v4_assets.names import ACTION_JOBS, DAILY_JOB, PROCESS_TAG
 from v4_assets.operations.instance import read_instance
 from v4_assets.production.decision import ROLLBACK_GATES, Gate, Phase, Verdict
 from v4_assets.production.evaluations import gates_of_day
@@ -123,7 +123,10 @@ def _gates(store: Store, found: Status) -> tuple[Gate, ...]:
 
 
 def _runs(instance: dg.DagsterInstance, today: date) -> list[dict[str, Any]]:
-    """Runs that have not ended, and today's jobs whose latest run failed; `do` is empty for one that is executing."""
+    """Runs that have not ended, and today's jobs whose latest run failed; `do` is empty for one that is executing.
+
+    A daily run that succeeded makes up for every run before it. An action that is not finished has a line of its own.
+    """
     found = []
     for run in unfinished(instance):
         why = why_gone(instance, run)
@@ -131,8 +134,14 @@ def _runs(instance: dg.DagsterInstance, today: date) -> list[dict[str, Any]]:
         found.append(_run(run, why or "it is executing", do))
     latest: dict[str, dg.DagsterRun] = {}
     for run in instance.get_runs(dg.RunsFilter(tags={"dagster/partition": today.isoformat()})):
+        if run.job_name == DAILY_JOB and run.is_success:
+            break
         latest.setdefault(run.job_name, run)
-    failed = [run for run in latest.values() if run.status == dg.DagsterRunStatus.FAILURE]
+    failed = [
+        run
+        for run in latest.values()
+        if run.status == dg.DagsterRunStatus.FAILURE and run.job_name not in ACTION_JOBS.values()
+    ]
     return found + [_run(run, "it failed", alerts.KINDS["run"].do) for run in failed]
 
 

@@ -27,20 +27,17 @@ from v4_assets.operations.takeover.undo import Undo
 from v4_assets.project_files import PROJECT
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec
-from v4_assets.sample.world import build as world
 from v4_assets.tables import Table
 from v4_assets.warehouse import preflight
 from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.moving import Expiration
 from v4_assets_tests.fixtures import firm_warehouse as firm
+from v4_assets_tests.fixtures.firm_warehouse import environment
 from v4_assets_tests.fixtures.homes import copy, prepared
 from v4_assets_tests.fixtures.narrow import embedded
 
-DAY, NEXT = date(2026, 1, 12), date(2026, 1, 13)
-WORLD = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 1, 18))
+DAY, NEXT = firm.DAY, date(2026, 1, 13)
 Rows = list[tuple[Any, ...]]
 
 
@@ -48,23 +45,10 @@ class Crash(BaseException):
     """The process ends here."""
 
 
-def environment(home: Path, day: date = DAY) -> dict[str, str]:
-    return {"V4_HOME": str(home), "V4_NOW": f"{day}T06:30"}
-
-
-def made(home: Path) -> None:
-    settings = load(environment(home))
-    fill(warehouse(settings, any_schema=True), settings.rollout.catalogue, world(WORLD))
-    with embedded(warehouse(settings, any_schema=True))._connection() as connection:
-        connection.execute("CREATE SCHEMA ml_features")
-        firm.build(connection.execute, firm.for_duckdb)
-        connection.execute("CREATE MACRO ml_features.v4_daily_scores(n) AS TABLE SELECT n AS n")
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """The firm's warehouse, without us."""
-    return copy(prepared("firm", made), tmp_path / "home")
+    return copy(prepared("firm", firm.made), tmp_path / "home")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from v4_assets.config.environment import load
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.read import Evaluator
-from v4_assets.names import ACTION_JOBS, DAILY_JOB, PROCESS_TAG
+from v4_assets.names import ACTION_JOBS, DAILY_JOB, PROCESS_TAG, SYNC_JOB
 from v4_assets.operations import operate, prune
 from v4_assets.operations.doctor import examine, rollout
 from v4_assets.operations.instance import dagster_instance
@@ -74,6 +74,12 @@ def test_a_morning_killed_in_the_middle_is_named_ended_and_run_again(tmp_path):
     assert f"Run {run.run_id} of daily_scoring for {ADOPTED} failed." in told.alerts()
     assert [one["what"] for one in status(told.settings)["to_do"]] == [f"Run {run.run_id} of daily_scoring: it failed"]
 
+    # What another job of the day left failed is made up for, too.
+    with dagster_instance(told.settings) as instance:
+        job = dg.GraphDefinition(SYNC_JOB, node_defs=[]).to_job()
+        of_today = {"dagster/partition": f"{ADOPTED}"}
+        killed = instance.create_run_for_job(job, tags=of_today, status=dg.DagsterRunStatus.FAILURE)
+    assert f"Run {killed.run_id} of {SYNC_JOB}: it failed" in [one["what"] for one in status(told.settings)["to_do"]]
     assert told.run().success
     content = status(told.settings)
     assert (content["to_do"], content["runs"], content["salesforce"]["today_done"]) == ([], [], True)

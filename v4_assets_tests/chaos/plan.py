@@ -1,0 +1,55 @@
+"""Where the tests kill: each kind of boundary once, in a scene, at an occurrence and on a side that a seed chooses."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
+
+from v4_assets_tests.chaos.boundaries import Point
+
+SWEPT = {
+    r"org: \w+ \S+/jobs/ingest.*": "salesforce/test_sync_crashes.py",
+    r"warehouse: .*v4_salesforce_(jobs|state|sync_log).*": "salesforce/test_sync_crashes.py",
+    r"warehouse: (ALTER|DROP|CREATE) .*|warehouse: v4_takeover": "operations/test_takeover.py",
+}
+"""Kinds of boundaries that another test kills at, at every single one of them, and which."""
+LEAST = 2
+"""Kills of every scene, whatever other tests do."""
+AT_ONCE = 5
+"""Kills of one scene before it is finished: fewer than the attempts after which an action is given up."""
+Recorded = Mapping[str, Sequence[str]]
+"""Scene to its boundaries, in their order."""
+
+
+def kinds(recorded: Recorded) -> dict[str, list[str]]:
+    """Name of a boundary to the scenes that have it, without those that another test sweeps."""
+    found: dict[str, list[str]] = {}
+    for scene, boundaries in recorded.items():
+        for name in dict.fromkeys(boundaries):
+            if not any(re.fullmatch(pattern, name) for pattern in SWEPT):
+                found.setdefault(name, []).append(scene)
+    return found
+
+
+def planned(recorded: Recorded, seed: int) -> dict[str, list[Point]]:
+    """Scene to where it is killed, in the order of its boundaries."""
+    random = Random(seed)
+    points: dict[str, list[tuple[int, Point]]] = {scene: [] for scene in recorded}
+    for name, scenes in sorted(kinds(recorded).items()):
+        scene = random.choice(scenes)
+        points[scene].append(_chosen(recorded[scene], name, random))
+    for scene, boundaries in recorded.items():
+        while len(points[scene]) < min(LEAST, len(boundaries)):
+            points[scene].append(_chosen(boundaries, random.choice(boundaries), random))
+    return {scene: [point for _, point in sorted(found, key=lambda one: one[0])] for scene, found in points.items()}
+
+
+def chains(points: Sequence[Point]) -> Iterator[list[Point]]:
+    """The points in groups of at most AT_ONCE, each of which spans the scene."""
+    count = -(-len(points) // AT_ONCE)
+    yield from (list(points[first::count]) for first in range(count))
+
+
+def _chosen(boundaries: Sequence[str], name: str, random: Random) -> tuple[int, Point]:
+    places = [place for place, one in enumerate(boundaries) if one == name]
+    nth = random.randrange(len(places))
+    return places[nth], Point(name, nth + 1, after=random.random() < 0.5)
