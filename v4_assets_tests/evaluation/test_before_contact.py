@@ -264,9 +264,8 @@ def test_the_second_reading_is_what_plain_python_finds(shared: CohortWarehouse, 
             elif (
                 one.contacts[-1] < cutoff(day)
                 and new_york(one.contacts[-1]) == contacted_on
-                and own[BASELINE]
-                and own[CANDIDATE]
-                and own[BASELINE][0] == own[CANDIDATE][0]
+                and len({last and last[0] for last in own.values()} - {None}) == 1
+                and None not in own.values()
             ):
                 days = (called_on - contacted_on).days if called_on else None
                 converted.append(days is not None and days <= WINDOW_DAYS)
