@@ -403,6 +403,11 @@ def test_a_promotion_without_the_months_scores_is_refused_with_the_line_to_run_a
         actions.order(settings, "promotion", NEW, "a person's reason")
     assert store(settings).live() == OLD
     assert monthly.run_month(settings, MONTH).success
+    name_bundle = "UPDATE ml_features.v4_prospect_scores_v41 SET bundle_sha256 = '{}'"
+    change(settings, name_bundle.format("c" * 64))
+    with pytest.raises(PolicyError, match="they are not of its registered bundle"):
+        actions.order(settings, "promotion", NEW, "a person's reason")
+    change(settings, name_bundle.format(registry(settings).load(NEW).bundle_sha256))
     assert actions.order(settings, "promotion", NEW, "a person's reason").success
     change(settings, "DELETE FROM ml_features.v4_prospect_scores_v40")
     assert actions.order(settings, "rollback", OLD, "a person's reason").success
