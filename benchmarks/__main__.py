@@ -2,7 +2,7 @@
 
 This process stays small, importing nothing heavy: on Linux a child's peak memory begins at what its parent has.
 
-python -m benchmarks [--only start|scoring|features|daily|salesforce|writes|growth] [--repetitions N] [--scales 1 3 10]
+python -m benchmarks [--only PART] [--repetitions N] [--scales 1 3 10]
 """
 
 import argparse
@@ -27,6 +27,8 @@ START_LIMITS = {"--help": 1.0, "history": 1.5, "live": 1.5, "lift": 1.5, "status
 """CPU seconds a command may take to do little, by its last word."""
 FEATURES = ("correlated", "ours")
 SCORING = ("raw", "file", "ours", "reasons", "by_hand")
+PROSPECTS = ("producing", "everyone")
+MONTHLY = ("job", "ours", "by_hand")
 ONCE_ABOVE_SECONDS = 60.0
 """A measurement that took longer in the first round is not repeated."""
 LIMIT_SECONDS = 300.0
@@ -130,6 +132,27 @@ def daily_table(folder: str, repetitions: int | None) -> str:
     ]
     heads = ["what", "process seconds", "/ noop", "of which the job", "/ noop", "peak MB"]
     return table("The daily job", heads, lines, text_columns=1)
+
+
+def prospects_table(folder: str, repetitions: int | None) -> str:
+    """The monthly job on a world of production size, and its scoring against the hand-run way."""
+    lines, same = [], []
+    for who in PROSPECTS:
+        tell(f"prospects: making a sample world of scale 1 and scoring a first month of {who}")
+        advisors = int(run("benchmarks.prospects", "prepare", folder, who))
+        found: dict[str, int] = json.loads(run("benchmarks.prospects", "verify", folder, who))
+        same.append(
+            f"Of {advisors:,} hand-run scores {found['equal']:,} are ours bit for bit with the model's category codes, "
+            f"and {found['equal_by_batch']:,} with the batch's."
+        )
+        costs = in_rounds(
+            f"prospects {who}", every_round("benchmarks.prospects", MONTHLY, folder, who), repetitions or 3
+        )
+        for name, cost in costs.items():
+            speed = [seconds(cost), f"{advisors / cost.seconds:,.0f}", ratio(cost, costs["by_hand"])]
+            lines.append([f"{advisors:,}", name, *speed, f"{cost.peak_mb:,.0f}"])
+    heads = ["advisors", "what", "seconds", "advisors/s", "/ by_hand", "peak MB"]
+    return "\n".join([table("Every advisor, every month", heads, lines, text_columns=2), *same, ""])
 
 
 def salesforce_table() -> str:
@@ -272,7 +295,9 @@ def table(title: str, heads: Sequence[str], lines: Iterable[Sequence[str]], text
 def main() -> None:
     """Run what was asked for and print its tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=("start", "scoring", "features", "daily", "salesforce", "writes", "growth"))
+    parser.add_argument(
+        "--only", choices=("start", "scoring", "features", "daily", "prospects", "salesforce", "writes", "growth")
+    )
     parser.add_argument(
         "--repetitions",
         type=int,
@@ -286,6 +311,7 @@ def main() -> None:
         "scoring": lambda _: scoring_table(asked.repetitions),
         "features": lambda folder: features_table(folder, asked.scales, asked.repetitions),
         "daily": lambda folder: daily_table(folder, asked.repetitions),
+        "prospects": lambda folder: prospects_table(folder, asked.repetitions),
         "salesforce": lambda _: salesforce_table(),
         "writes": writes_table,
         "growth": growth_table,

@@ -6,6 +6,7 @@ from datetime import date
 
 import dagster as dg
 
+from v4_assets.evaluation.before_contact import Row, in_words, of_question
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.judgements import ERROR, WARN, CheckResult
 from v4_assets.production.decision import GATE_NAMES, PROMOTION_GATES, Gate, Verdict
@@ -167,11 +168,19 @@ def gate_specs(asset: str) -> list[dg.AssetCheckSpec]:
 
 
 def gate_results(
-    gates: Iterable[Gate], evidence: Sequence[Evidence], evidence_sha256: str, asset: str
+    gates: Iterable[Gate],
+    evidence: Sequence[Evidence],
+    evidence_sha256: str,
+    asset: str,
+    before_contact: Sequence[Row] = (),
 ) -> Iterator[dg.AssetCheckResult]:
-    """One result per gate, with the verdict that is kept for the sensor. FAIL is an error, INCONCLUSIVE a warning."""
+    """One result per gate, with the verdict that is kept for the sensor. FAIL is an error, INCONCLUSIVE a warning.
+
+    `before_contact`, rows of lift_before_contact, are shown beside the evidence and change no verdict.
+    """
     for gate in gates:
         question = "promotion" if gate.name in PROMOTION_GATES else "rollback"
+        second = in_words(of_question(before_contact, question))
         numbers = {
             "actual": gate.actual,
             "threshold": gate.threshold,
@@ -190,6 +199,7 @@ def gate_results(
                 "alert": gate.alert,
                 "cohort": _cohort(evidence, question),
                 "evidence_sha256": evidence_sha256,
+                **({"by the score before contact": second} if second else {}),
             },
         )
 

@@ -117,6 +117,10 @@ class Store:
         """The day's rows of lift_by_decile, of every version, ranked within the cohort that rollback is judged by."""
         return _of_rollback(self.rows(tables.LIFT_BY_DECILE, _days(day, day)))
 
+    def second_reading(self, day: date) -> list[dict[str, Any]]:
+        """The day's rows of lift_before_contact, of both questions: figures that decide nothing."""
+        return self.rows(tables.LIFT_BEFORE_CONTACT, _days(day, day))
+
     def weekly_deciles(self) -> list[dict[str, Any]]:
         """The same of the close of every week."""
         return _of_rollback(self.rows("weekly_lift_by_decile"))

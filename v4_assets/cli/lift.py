@@ -5,6 +5,7 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
+from v4_assets.evaluation.before_contact import in_words, of_question
 from v4_assets.store import Store
 
 
@@ -13,10 +14,16 @@ def by_decile(store: Store, day: date | None) -> list[dict[str, Any]]:
     return store.weekly_deciles() if day is None else store.deciles(day)
 
 
-def as_text(rows: Sequence[dict[str, Any]]) -> str:
-    """One table per day of evaluation, the top decile first."""
+def before_contact(store: Store, day: date) -> str:
+    """The second reading of the same cohort; empty where there is none."""
+    return in_words(of_question(store.second_reading(day), "rollback"))
+
+
+def as_text(rows: Sequence[dict[str, Any]], before_contact: str = "") -> str:
+    """One table per day of evaluation, the top decile first; below them the second reading of a single day."""
     ordered = sorted(rows, key=lambda row: (row["prediction_date"], -row["decile"], row["version"]))
-    return "\n\n".join(_table(day, list(own)) for day, own in groupby(ordered, key=lambda row: row["prediction_date"]))
+    tables = [_table(day, list(own)) for day, own in groupby(ordered, key=lambda row: row["prediction_date"])]
+    return "\n\n".join([*tables, *([before_contact] if tables and before_contact else [])])
 
 
 def _table(day: date, rows: Sequence[dict[str, Any]]) -> str:

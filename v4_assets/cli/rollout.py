@@ -96,8 +96,11 @@ def show_lift(day: date, weeks: bool, as_json: bool) -> None:
     from v4_assets.resources import store
 
     settings = load_existing()
-    rows = lift.by_decile(store(settings, reading=True), None if weeks else day)
-    say(rows, lift.as_text(rows) or f"{day} was not evaluated; `v4 run --date {day}` does.", as_json)
+    record = store(settings, reading=True)
+    with record.session():
+        rows = lift.by_decile(record, None if weeks else day)
+        second = "" if weeks else lift.before_contact(record, day)
+    say(rows, lift.as_text(rows, second) or f"{day} was not evaluated; `v4 run --date {day}` does.", as_json)
 
 
 def _now(settings: "Settings") -> str:

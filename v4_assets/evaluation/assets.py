@@ -18,11 +18,13 @@ from v4_assets.daily import MaterializeResult, about, daily_asset, days, sentenc
 from v4_assets.days_in_parallel import Judge
 from v4_assets.errors import V4Error
 from v4_assets.evaluation import booked_calls, checks, watch_basis, week_verdicts
+from v4_assets.evaluation.before_contact import Row
 from v4_assets.evaluation.cohorts import LATE_DAYS, last_matured, widest
 from v4_assets.evaluation.comparison import Judged
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.page import about_gates, page
 from v4_assets.evaluation.read import Evaluator
+from v4_assets.evaluation.second_reading import write_reading
 from v4_assets.evaluation.votes import Warning
 from v4_assets.judgements import Judgement, of_gate
 from v4_assets.models import checks as model_checks
@@ -33,6 +35,7 @@ from v4_assets.production.decision import Gate
 from v4_assets.production.events import Event
 from v4_assets.production.gates import gates
 from v4_assets.production.week_history import thresholds_sha256
+from v4_assets.prospects import contracts
 from v4_assets.sources import checks as source_checks
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
@@ -55,7 +58,8 @@ def lead_outcomes(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) ->
         rollout=rollout,
         partitions=partitions,
         group=EVALUATION_GROUP,
-        deps=upstream(file),
+        # A list is read as it was given out before a contact: what is made of one later makes no outcome stale.
+        deps=upstream(file) - {contracts.PROSPECT_LIST, contracts.PROSPECT_LISTS},
         description=about(file),
         kinds={"sql"},
         checks=(source_checks.ONE_ROW_PER_LEAD,),
@@ -112,11 +116,12 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
             basis = watch_basis.record_basis(evaluator)
             if basis:
                 booked_calls.count_calls(evaluator, basis)
+            again = write_reading(evaluator, write)
             judged = judge(store, rollout, day, events, evidence)
             week_verdicts.record(store, rollout, day, events)
             warning = booked_calls.read_warning(store, rollout, events, day.date)
             held = week_verdicts.late_labels(evaluator)
-            figures = shown(evaluator, evidence, judged, warning)
+            figures = shown(evaluator, evidence, again, judged, warning)
             findings = [
                 *checks.judge(rows, rollout.evaluation, evaluator.fresh_silences),
                 checks.early_warning(warning, rollout.candidate),
@@ -135,7 +140,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
         return dg.MaterializeResult(
             metadata={**figures, **written, **cost},
             check_results=[
-                *gate_results(judged, evidence, digest(evidence), key),
+                *gate_results(judged, evidence, digest(evidence), key, again),
                 *results(checks.CHECKS, {day.date: findings}, key),
             ],
         )
@@ -144,7 +149,7 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
 
 
 def shown(
-    evaluator: Evaluator, evidence: Sequence[Evidence], judged: Sequence[Gate], warning: Warning | None
+    evaluator: Evaluator, evidence: list[Evidence], again: list[Row], judged: Sequence[Gate], warning: Warning | None
 ) -> dict[str, Any]:
     """What the page of the day shows, as it stands in the warehouse."""
     store, day = evaluator.store, evaluator.day
@@ -152,6 +157,7 @@ def shown(
         evaluator.rollout,
         day.date,
         evidence=evidence,
+        before_contact=again,
         recorded=store.comparisons(day.date - timedelta(weeks=WEEKS_CHARTED), day.date),
         gates=judged,
         warning=warning,

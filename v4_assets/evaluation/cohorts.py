@@ -139,7 +139,7 @@ def entries(
     return Entries(
         contacted_on=contacted,
         called_on=called,
-        converted=_converted(contacted, called, window_days),
+        converted=converted_within(contacted, called, window_days),
         covered=is_scored & ~(called < scored_on),
         before_scored=(called >= contacted) & (called < could_be),
         before_contact=called < contacted,
@@ -155,7 +155,7 @@ def likely_reach(leads: pa.Table, whole: Reach, window_days: int, minimum: int, 
     """
     contacted, called = days_of(leads["contacted_on"]), days_of(leads["called_on"])
     listed = leads["is_listed"].to_numpy()
-    converted = _converted(contacted, called, window_days) & listed
+    converted = converted_within(contacted, called, window_days) & listed
     first = first_contact(whole, contacted[listed], converted[listed], minimum, min_days)
     return Reach(max(whole.first, first - SPARE), whole.last)
 
@@ -212,7 +212,7 @@ def days_of(column: pa.ChunkedArray) -> NDArray[Any]:
     return days
 
 
-def _converted(contacted: NDArray[Any], called: NDArray[Any], window_days: int) -> NDArray[Any]:
+def converted_within(contacted: NDArray[Any], called: NDArray[Any], window_days: int) -> NDArray[Any]:
     """Called 0 to `window_days` days after contact, bool; comparisons with NaT are False."""
     converted: NDArray[Any] = (called >= contacted) & (called <= contacted + np.timedelta64(window_days, "D"))
     return converted
@@ -223,16 +223,16 @@ def _positions(lead_ids: pa.ChunkedArray, contacted: NDArray[Any], scores: pa.Ta
     found: NDArray[Any] = np.full((len(contacted), FIRST_SCORE_DAYS), -1, dtype=np.int64)
     lead = pc.fill_null(pc.index_in(scores["lead_id"], value_set=lead_ids.combine_chunks()), -1).to_numpy()
     # A lead contacted again has scores by its second contact as well; those do not count.
-    same = (lead >= 0) & (days_of(scores["contacted_on"]) == _taken(contacted, lead))
+    same = (lead >= 0) & (days_of(scores["contacted_on"]) == taken_days(contacted, lead))
     rows = np.flatnonzero(same)
     age = (days_of(scores["scored_on"])[rows] - contacted[lead[rows]]).astype(int)
     found[lead[rows], age - 1] = rows
     return found
 
 
-def _taken(values: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
-    """values[rows]; NaT where a row is -1."""
-    taken: NDArray[Any] = np.append(values, np.datetime64("NaT", "D"))[rows]
+def taken_days(days: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+    """days[rows]; NaT, which equals nothing, where a row is -1."""
+    taken: NDArray[Any] = np.append(days, np.datetime64("NaT", "D"))[rows]
     return taken
 
 

@@ -8,6 +8,7 @@ import dagster as dg
 from numpy.typing import NDArray
 
 from v4_assets.config.rollout import Rollout
+from v4_assets.evaluation.before_contact import Row, in_words, of_question
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.votes import Warning
 from v4_assets.production.decision import Gate
@@ -36,6 +37,17 @@ OF_THE_COHORT = {
     "converted before scored": "converted_before_scored",
     "longest silence, days": "longest_silence_days",
 }
+BEFORE_CONTACT = {
+    "lift before contact": "lift",
+    "AUC before contact": "auc",
+}
+"""The same of the second reading: field of lift_before_contact."""
+COUNTED_BEFORE_CONTACT = {
+    "leads scored before contact": "leads",
+    "conversions scored before contact": "conversions",
+    "conversions on the day of contact": "same_day_conversions",
+    "leads not scored before contact": "uncovered",
+}
 DECIMALS = 4
 """Decimals of figures on the page; the checks hold them in full precision."""
 ABOUT = (
@@ -52,6 +64,7 @@ def page(
     day: date,
     *,
     evidence: Sequence[Evidence],
+    before_contact: Sequence[Row],
     recorded: Sequence[Evidence],
     gates: Sequence[Gate],
     warning: Warning | None,
@@ -62,8 +75,8 @@ def page(
     """Metadata of a day, in the order in which it is read. Figures are plain floats, which Dagster plots by day; what
     is not known is left out.
 
-    `recorded` is the evidence of the weeks before and of the day, `deciles` as Store.deciles has them, `scores` each
-    version's scores of the day.
+    `recorded` is the evidence of the weeks before and of the day, `before_contact` and `deciles` are as the store has
+    them, `scores` each version's scores of the day.
     """
     shown = [
         ("chart: lift by decile", charts.lift_by_decile(deciles, rollout.evaluation.interval_level)),
@@ -76,6 +89,8 @@ def page(
         **{name: round(float(value), DECIMALS) for name, value in _figures(evidence) if value is not None},
         **{name: round(float(value), DECIMALS) for name, value in _gates(gates) if value is not None},
         **_early_warning(warning),
+        **{name: round(float(value), DECIMALS) for name, value in _before_contact(before_contact) if value is not None},
+        "by the score before contact": in_words(of_question(before_contact, "rollback")) or "–",
         "deciles": _table(deciles),
         "report": dg.MetadataValue.asset(dg.AssetKey("rollout_report")),
         "evidence_sha256": digest(evidence),
@@ -133,6 +148,14 @@ def _figures(evidence: Sequence[Evidence]) -> Iterator[tuple[str, float | None]]
         if row.question == "promotion":
             yield f"promotion lift {row.version}", row.lift
             yield "promotion conversions", row.conversions
+
+
+def _before_contact(rows: Sequence[Row]) -> Iterator[tuple[str, float | None]]:
+    watched = of_question(rows, "rollback")
+    for name, column in BEFORE_CONTACT.items():
+        yield from ((f"{name} {row['version']}", row[column]) for row in watched)
+    for row in watched:
+        yield from ((name, row[column]) for name, column in COUNTED_BEFORE_CONTACT.items())
 
 
 def _gates(gates: Sequence[Gate]) -> Iterator[tuple[str, float | None]]:

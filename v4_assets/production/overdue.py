@@ -12,6 +12,7 @@ from v4_assets import verdicts
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.prospects import readiness
+from v4_assets.prospects.months import key_of
 from v4_assets.runs import at_work
 from v4_assets.store import Store
 
@@ -42,7 +43,7 @@ def overdue(
     *,
     differs: bool,
 ) -> Overdue | None:
-    """The first thing of today that is overdue; None when nothing is, or a run of today is still executing.
+    """The first thing of today that is overdue; None when nothing is, or its run is still executing.
 
     `owed` says why Salesforce lacks the live version's scores of today. With `differs` it carries another version's,
     which is wrong at any hour.
@@ -51,8 +52,7 @@ def overdue(
     is_due = clock.now() >= due(rollout, today)
     if live is None or not (is_due or differs):
         return None
-    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": today.isoformat()}), limit=RUNS_READ)
-    if any(at_work(instance, run) for run in runs):
+    if _is_executing(instance, today.isoformat()):
         return None
     problems = verdicts.unpassed(store, today, live) if is_due else []
     if problems:
@@ -62,4 +62,9 @@ def overdue(
     if owed:
         return Overdue("sync", f"Salesforce has not received {live}'s scores of {today}: {owed.rstrip('.')}.")
     late = readiness.late_month(store, rollout, live, today)
-    return Overdue("month", late) if late else None
+    return Overdue("month", late) if late and not _is_executing(instance, key_of(today)) else None
+
+
+def _is_executing(instance: dg.DagsterInstance, partition: str) -> bool:
+    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": partition}), limit=RUNS_READ)
+    return any(at_work(instance, run) for run in runs)

@@ -146,7 +146,7 @@ def _scores(version: str, entry: Version, rollout: Rollout, partitions: Months) 
         bundle = production_store.approved_bundle(store, version)
         table = store.catalogue[scores]
         without = left_out(store, rollout, version, day.date, ADVISORS)
-        rows = partial(_scored, store, bundle, table, features, day, rollout, without)
+        rows = partial(scored_month, store, bundle, table, features, day, rollout, without)
         definition = (version, bundle.bundle_sha256, str(sorted(rollout.prospects.words.items())))
         write = written(store, table, day, rows, definition, [store.catalogue[features]])
         return write, lambda store: _judge(store, day, bundle, features, scores, rollout, len(without))
@@ -176,7 +176,7 @@ def _scores(version: str, entry: Version, rollout: Rollout, partitions: Months) 
     )
 
 
-def _scored(
+def scored_month(
     store: Store, bundle: Bundle, table: Table, features: str, day: Day, rollout: Rollout, without: pa.Array
 ) -> Iterator[pa.RecordBatch]:
     """The month's rows, scored before the first is taken. Raises FeatureError when they do not fit the model."""

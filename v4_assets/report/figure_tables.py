@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from v4_assets.evaluation.before_contact import Row, in_words, of_question
 from v4_assets.evaluation.evidence import QUESTIONS, Evidence
 from v4_assets.production.decision import Gate
 from v4_assets.production.events import SWITCHES, Event
@@ -38,8 +39,9 @@ FIGURES = (
 """Label, field of Evidence, format. A field with `_low` and `_high` beside it is shown with its interval."""
 
 
-def of_cohorts(evidence: Sequence[Evidence]) -> str:
-    """A section per question: who was judged, and both versions' figures."""
+def of_cohorts(evidence: Sequence[Evidence], before_contact: Sequence[Row] = ()) -> str:
+    """A section per question: who was judged, and both versions' figures; then the second reading, rows of
+    lift_before_contact, in words."""
     parts = []
     for question in QUESTIONS:
         rows = sorted((row for row in evidence if row.question == question), key=lambda row: row.version)
@@ -50,7 +52,8 @@ def of_cohorts(evidence: Sequence[Evidence]) -> str:
             ["figure", *(row.version for row in rows)],
             [[label, *(_figure(row, name, form) for row in rows)] for label, name, form in FIGURES],
         )
-        parts.append(f"## The cohort asked for {question}\n\n{cohort}\n\n{figures}")
+        second = in_words(of_question(before_contact, question))
+        parts.append(f"## The cohort asked for {question}\n\n{cohort}\n\n{figures}" + f"\n\n{second}" * bool(second))
     return "\n\n".join(parts)
 
 

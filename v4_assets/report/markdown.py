@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from v4_assets.evaluation.before_contact import Row
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.votes import Warning
 from v4_assets.production.decision import Gate, RolloutStatus
@@ -52,6 +53,8 @@ class Report:
     """Check of salesforce_sync to its description in this run."""
     deciles: Sequence[Mapping[str, Any]] = ()
     """Rows of v4_lift_by_decile of the evidence's day, ranked within the cohort that rollback is judged by."""
+    before_contact: Sequence[Row] = ()
+    """Rows of v4_lift_before_contact of the evidence's day."""
     charts: Mapping[str, Picture] = field(default_factory=dict)
     """Heading to the picture."""
     recorded: Sequence[Evidence] = ()
@@ -76,7 +79,11 @@ DECILES, WEEKS, WARNING = "Conversion by decile", "Lift over the weeks", "Early 
 
 def as_markdown(report: Report) -> str:
     """The report as a page."""
-    details = [_gates(report), of_cohorts(report.evidence), ranked_by(report.evidence, report.events)]
+    details = [
+        _gates(report),
+        of_cohorts(report.evidence, report.before_contact),
+        ranked_by(report.evidence, report.events),
+    ]
     parts = [
         *([_action(report), *details] if report.action else [_head(report)]),
         _outlook(report),

@@ -43,7 +43,7 @@ def gather(
         status = read_status(instance, store, rollout, clock, asking=asking, through=through)
         recorded = store.comparisons(today - timedelta(weeks=WEEKS_CHARTED), today)
         latest = max((row.prediction_date for row in recorded), default=today)
-        deciles = store.deciles(latest)
+        deciles, before_contact = store.deciles(latest), store.second_reading(latest)
         checks = checks_of_sync(store, today, asking) if asking else {}
     rows = [row for row in recorded if row.prediction_date == latest]
     return Report(
@@ -59,6 +59,7 @@ def gather(
         sync=status.sync,
         checks={name: one.reason for name, one in checks.items()},
         deciles=deciles,
+        before_contact=before_contact,
         recorded=recorded,
         warning=status.warning,
     )

@@ -85,8 +85,8 @@ VERSIONS = (
         "v4_schema, the schema versions themselves; v4_takeover; bundle_sha256; v4_salesforce_syncs; "
         "impossible values; v4_watch_basis, v4_early_warning_votes, v4_week_closes; silent_days; "
         "v4_check_results in place of v4_partition_verdicts; v4_orders; hold_until; pruned_at; "
-        "the tables and the view of the prospects",
-        "388f66f1a9e9",
+        "the tables and the view of the prospects; the list a lead was chosen from; v4_lift_before_contact",
+        "d5d7769f9a8f",
         registered_bundles,
     ),
 )

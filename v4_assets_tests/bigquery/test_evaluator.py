@@ -15,6 +15,7 @@ import pytest
 
 from v4_assets import sql, tables
 from v4_assets.clock import cutoff
+from v4_assets.evaluation import assets, second_reading
 from v4_assets.models.assets import first_morning
 from v4_assets.sql import Column
 from v4_assets.tables import Table
@@ -27,6 +28,7 @@ from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.googlesql import bound_parameters
 from v4_assets_tests.bigquery.test_googlesql import ALIASES, QUERIES
 from v4_assets_tests.bigquery.twin import TwinWarehouse, answered, catalogue, new_twin
+from v4_assets_tests.evaluation import test_before_contact as before_contact
 from v4_assets_tests.fixtures import cohort_worlds, worlds
 from v4_assets_tests.fixtures.narrow import embedded
 
@@ -58,17 +60,36 @@ def test_google_agrees_on_every_table_of_the_daily_chain(tmp_path, day):
     assert compared["features_v40"] == compared["features_v41"] == compared[tables.SCORED_LEADS] > 10
 
 
+def given_before(day: date) -> list[before_contact.GivenList]:
+    """Lists of advisor 7 in the months about the contacts: one edition replaced by another, the next without it."""
+    made = day - timedelta(days=70)
+    month, following = made.replace(day=1), made.replace(day=1) + timedelta(days=31)
+    first = before_contact.GivenList(month, cohort_worlds.at(made))
+    second = before_contact.GivenList(month, cohort_worlds.at(made + timedelta(days=16)), 70, edition=2)
+    return [first, second, before_contact.GivenList(following, cohort_worlds.at(made + timedelta(days=30)), None)]
+
+
 @pytest.mark.parametrize("day", COHORT_DAYS, ids=str)
 def test_google_agrees_on_everything_the_evaluation_asks(tmp_path, monkeypatch, day):
     cohorts = cohort_worlds.cohort_warehouse(tmp_path, engine=TwinWarehouse)
     with cohorts.warehouse.session():
-        world = cohort_worlds.random_world(random.Random(f"twin {day}"), day, cohorts.rollout.evaluation, leads=40)
+        rng = random.Random(f"twin {day}")
+        world = cohort_worlds.random_world(rng, day, cohorts.rollout.evaluation, leads=40)
+        before_contact.put_scores(cohorts, before_contact.scored_months(rng, world, day - timedelta(days=57)))
+        before_contact.put_lists(cohorts, given_before(day))
+        for one in world.leads[::2]:
+            one.crd = "7"
         cohorts.fill(world)
-        evidence = cohorts.evaluator(day).compare()
-    assert len(evidence) == 4
+        evaluator = cohorts.evaluator(day)
+        evidence = evaluator.compare()
+        reading = second_reading.write_reading(evaluator, assets.write_evidence(evaluator))
+    assert len(evidence) == len(reading) == 4
+    assert max(row["leads"] for row in reading) > 0
+    assert {row["chosen_percentile"] for row in cohorts.all(tables.LEAD_OUTCOMES)} >= {90, 70, None}
     compared = dict(answered(embedded(cohorts.warehouse).path))
     assert {"lead_outcomes", "cohort_leads", "cohort_scores", "call_days", "top_decile_churn"} <= set(compared)
-    assert compared["cohort_leads"] > 10
+    assert {"scores_before_contact", "lift_before_contact"} <= set(compared)
+    assert max(rows for name, rows in answered(embedded(cohorts.warehouse).path) if name == "cohort_leads") > 10
 
 
 # --- random rows in every table ------------------------------------------------------------------------------------

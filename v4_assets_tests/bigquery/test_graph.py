@@ -11,6 +11,7 @@ from v4_assets import tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.names import DAILY_JOB
 from v4_assets.operations import actions, monthly, operate
+from v4_assets.prospects import contracts
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import warehouse
 from v4_assets.sample.load import fill
@@ -21,6 +22,8 @@ from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
 from v4_assets_tests.bigquery.twin import catalogue
 
 DAY = date(2026, 1, 12)
+NOVEMBER = date(2025, 11, 1)
+"""Scored and its list given out before the leads were contacted that are judged on DAY."""
 WORLD = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 1, 18))
 RUN_OF_ITS_OWN = {"run_id", "event_id", "action_id", "order_id", "sync_id", "content"}
 """Columns that differ between two runs of the same thing; the content of an order names events."""
@@ -39,13 +42,21 @@ class Place:
 
 
 def lived(place: Place) -> Place:
-    """A day: sources, scores, comparison, the dry-run sync; then a person promotes the candidate, and takes it back."""
-    settings = place.on(DAY)
+    """A month and its list; a day: sources, scores, comparison, the dry-run sync; a late month and its list.
+
+    Then a person promotes the candidate, takes it back, and gives out the list anew.
+    """
+    first, settings = place.on(NOVEMBER), place.on(DAY)
+    fill(warehouse(first), first.rollout.catalogue, build(WORLD), known_at=first.clock.now())
+    operate.init(first)
+    outcomes = [monthly.run_month(first, NOVEMBER)]
+    monthly.give_out(first, NOVEMBER)
     fill(warehouse(settings), settings.rollout.catalogue, build(WORLD))
-    operate.init(settings)
-    outcomes = [operate.run_job(settings, DAILY_JOB, partition=DAY)]
+    outcomes.append(operate.run_job(settings, DAILY_JOB, partition=DAY))
     outcomes.append(monthly.run_month(settings, month_of(DAY)))
+    monthly.give_out(settings, month_of(DAY))
     outcomes.append(actions.order(settings, "promotion", "v4.1.0", "It's better"))
+    monthly.give_out(settings, month_of(DAY), again="v4.1.0 is live")
     outcomes.append(actions.order(settings, "rollback", "v4.0.0", "It's not"))
     for outcome in outcomes:
         failures = [one for one in outcome.checks_failed if one.severity == "ERROR"]
@@ -94,7 +105,10 @@ FILLED = {
         tables.LEAD_OUTCOMES,
         tables.LIFT_COMPARISON,
         tables.LIFT_BY_DECILE,
+        tables.LIFT_BEFORE_CONTACT,
     ),
+    *(contracts.PROSPECTS, *contracts.SNAPSHOT.values(), contracts.PROSPECT_LIST, contracts.PROSPECT_LISTS),
+    *("prospect_features_v40", "prospect_features_v41", "prospect_scores_v40", "prospect_scores_v41"),
     *(tables.PARTITION_WRITES, tables.CHECK_RESULTS, tables.PRODUCTION, tables.DEPLOYMENTS),
 }
 
@@ -119,4 +133,19 @@ def test_readers_of_the_production_view_see_the_version_that_is_live(bigquery):
     assert sorted(name for name in events if name.endswith("_completed")) == [
         "promotion_completed",
         "rollback_completed",
+    ]
+
+
+def test_leads_know_the_list_they_were_chosen_from_and_the_second_reading_ranks_some(bigquery):
+    outcomes = rows(bigquery, catalogue()[tables.LEAD_OUTCOMES].full_name)
+    assert set(outcomes["chosen_month"].drop_null().to_pylist()) == {NOVEMBER}
+    assert set(outcomes["chosen_version"].drop_null().to_pylist()) == {"v4.0.0"}
+    reading = rows(bigquery, catalogue()[tables.LIFT_BEFORE_CONTACT].full_name).to_pylist()
+    assert min(row["leads"] for row in reading) > 5
+    assert min(row["chosen"] for row in reading) > 0
+    given = rows(bigquery, catalogue()[contracts.PROSPECT_LISTS].full_name).to_pylist()
+    assert sorted((row["prediction_date"], row["edition"], row["model_version"]) for row in given) == [
+        (NOVEMBER, 1, "v4.0.0"),
+        (month_of(DAY), 1, "v4.0.0"),
+        (month_of(DAY), 2, "v4.1.0"),
     ]

@@ -69,6 +69,8 @@ ADDED: dict[int, dict[str, tuple[str, ...]]] = {
         "v4_deployments": ("bundle_sha256", "hold_until"),
         "v4_lift_comparison": ("bundle_sha256", "silent_days"),
         "v4_partition_writes": ("pruned_at",),
+        "v4_lead_outcomes": ("advisor_crd", "contacted_at", "chosen_version", "chosen_month", "chosen_percentile"),
+        "v4_lift_before_contact": (),
         "v4_source_observations": ("impossible_count", "impossible_examples"),
         "v4_schema": (),
         "v4_takeover": (),

@@ -89,7 +89,7 @@ def test_a_retry_of_a_run_that_failed_halfway_replaces_the_rest(story, from_fail
     retried = told.execute_again(broken.run_id, from_failure=from_failure)
     assert retried.success
     through = writes(told, SEVENTH)
-    assert through == halfway | {"v4_lift_comparison": 2, "v4_lift_by_decile": 2}
+    assert through == halfway | {"v4_lift_comparison": 2, "v4_lift_by_decile": 2, "v4_lift_before_contact": 2}
     assert {row.top_conversions for row in evidence(told, SEVENTH) if row.version == NEW} == {24.0}
     told.candidate = GOOD
     assert told.execute_again(broken.run_id).success

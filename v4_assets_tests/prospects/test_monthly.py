@@ -15,13 +15,14 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.definitions import build
 from v4_assets.errors import PolicyError, V4Error
 from v4_assets.models.contract import encode
-from v4_assets.names import DAILY_JOB, PROSPECTS_JOB
+from v4_assets.names import DAILY_JOB, PROCESS_TAG, PROSPECTS_JOB
 from v4_assets.operations import actions, monthly, operate
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.prospects import comparing, contracts, lists
 from v4_assets.prospects.months import before, following, key_of, month_of, monthly_partitions, parse
 from v4_assets.prospects.scoring import EXPLAINED_FROM
 from v4_assets.resources import registry, store, warehouse
+from v4_assets.runs import this_process
 from v4_assets.sample.load import fill
 from v4_assets.sample.world import WorldSpec
 from v4_assets.sample.world import build as build_world
@@ -227,6 +228,31 @@ def test_a_late_month_is_marked_and_made_again_until_its_list_is_given_out(bare:
     assert [one.edition for one in given] == [1]
 
 
+def test_a_month_that_was_not_scored_is_overdue_from_half_past_seven_until_it_is_or_its_run_executes(
+    home: Path,
+) -> None:
+    first = date(2026, 2, 1)
+    early, late = (at(home, first, V4_NOW=f"{first}T{hour}") for hour in ("07:29", "07:31"))
+    assert operate.run_day(early, first).success
+
+    def missing(settings: Settings) -> str:
+        found = actions.status(settings).overdue
+        return found.text if found else ""
+
+    with dagster_instance(late) as instance:
+        said = "v4_prospect_scores still shows 2026-01: v4.0.0 has not scored the prospects of 2026-02."
+        assert (missing(early), missing(late)) == ("", said)
+        tags = {"dagster/partition": "2026-02", PROCESS_TAG: this_process()}
+        run = instance.create_run_for_job(
+            build(late).resolve_job_def(PROSPECTS_JOB), status=dg.DagsterRunStatus.STARTED, tags=tags
+        )
+        assert missing(late) == ""
+        instance.delete_run(run.run_id)
+    assert missing(late) == said
+    assert monthly.run_month(late, first).success
+    assert missing(late) == ""
+
+
 def test_a_rerun_on_its_own_day_keeps_every_row(home: Path) -> None:
     settings = at(home, MONTH)
     first = {key: month_rows(settings, key) for key in (contracts.scores_key("v41"), contracts.PROSPECT_LIST)}
@@ -377,6 +403,11 @@ def test_a_promotion_without_the_months_scores_is_refused_with_the_line_to_run_a
         actions.order(settings, "promotion", NEW, "a person's reason")
     assert store(settings).live() == OLD
     assert monthly.run_month(settings, MONTH).success
+    name_bundle = "UPDATE ml_features.v4_prospect_scores_v41 SET bundle_sha256 = '{}'"
+    change(settings, name_bundle.format("c" * 64))
+    with pytest.raises(PolicyError, match="they are not of its registered bundle"):
+        actions.order(settings, "promotion", NEW, "a person's reason")
+    change(settings, name_bundle.format(registry(settings).load(NEW).bundle_sha256))
     assert actions.order(settings, "promotion", NEW, "a person's reason").success
     change(settings, "DELETE FROM ml_features.v4_prospect_scores_v40")
     assert actions.order(settings, "rollback", OLD, "a person's reason").success
