@@ -47,7 +47,7 @@ from v4_assets.salesforce.client.org import CRM
 from v4_assets.salesforce.fields import examine
 from v4_assets.salesforce.rows import DayScores, day_scores
 from v4_assets.salesforce.sync_result import SyncResult
-from v4_assets.scores.ranking import deprioritized, percentiles
+from v4_assets.scores.scoring import deprioritized, percentiles
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.protocol import arrow_schema
 

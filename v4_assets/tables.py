@@ -11,7 +11,7 @@ from functools import cached_property
 
 from v4_assets import sql
 from v4_assets.prospects import contracts
-from v4_assets.sources import reading
+from v4_assets.sources import types
 from v4_assets.sources.types import SourceTypes
 from v4_assets.sql import Column, Query
 
@@ -82,7 +82,7 @@ class VersionNames:
         return "legacy_features" if self.legacy_columns else "production_features"
 
 
-LEAD = reading.LEAD
+LEAD = types.LEAD
 CONTACTS = "ria_contacts_current"
 HISTORY = "contact_registered_employment_history"
 PROTOCOL = "broker_protocol_members"
@@ -146,8 +146,8 @@ class Catalogue(Mapping[str, Table]):
         self._settled = {"policy.week": week, "prospects.percentile": contracts.PERCENTILES[prospect_percentiles]}
         self.datasets = datasets
         self.versions = versions
-        self.lead_columns = reading.lead_names(lead_columns or {})
-        self._reading = reading.SourceReading(self.lead_columns, self.brought, source_types or SourceTypes())
+        self.lead_columns = types.lead_names(lead_columns or {})
+        self._reading = types.SourceReading(self.lead_columns, self.brought, source_types or SourceTypes())
         described = (
             (LEAD, datasets.crm, "Lead", "Salesforce leads"),
             (CONTACTS, datasets.advisors, CONTACTS, "Advisors, current state only"),

@@ -10,8 +10,7 @@ from v4_assets.cli.output import json_option, say
 from v4_assets.config.environment import Settings, load
 from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import V4Error
-from v4_assets.warehouse.render import Script, chosen
-from v4_assets.warehouse.rollback_script import SCRIPT, Target
+from v4_assets.warehouse.render import SCRIPT, Script, Target, chosen
 
 
 @click.group("sql")

@@ -19,9 +19,8 @@ def takeover(yes: bool, undo: bool, copy: bool, as_json: bool) -> None:
     Shows a plan first: what moves to which dated name, who reads it, which columns ours does not have.
     """
     from v4_assets.operations.operate import operator
-    from v4_assets.operations.takeover import text
     from v4_assets.operations.takeover.move_in import MoveIn
-    from v4_assets.operations.takeover.plan import plan
+    from v4_assets.operations.takeover.plan import as_text, done_text, plan, undone_text
     from v4_assets.operations.takeover.undo import Undo
     from v4_assets.resources import store
 
@@ -31,15 +30,15 @@ def takeover(yes: bool, undo: bool, copy: bool, as_json: bool) -> None:
     record = store(settings, any_schema=True)
     if not (yes or undo):
         found = plan(record, settings.rollout, settings.clock, copy=copy)
-        say(found, text.as_text(found), as_json)
+        say(found, as_text(found), as_json)
         return
     progress = partial(click.echo, err=True)
     if undo:
         done = Undo(record, settings.rollout, settings.clock, operator(), progress).run()
-        say(done, text.undone_text(done), as_json)
+        say(done, undone_text(done), as_json)
         return
     done = MoveIn(record, settings.rollout, settings.clock, operator(), progress).run(copy=copy)
-    say(done, text.done_text(done) if done.moves else text.as_text(done), as_json)
+    say(done, done_text(done) if done.moves else as_text(done), as_json)
 
 
 COMMANDS = (takeover,)

@@ -19,7 +19,7 @@ from v4_assets.config.rollout_systems import (
     Sources,
 )
 from v4_assets.errors import SettingsError
-from v4_assets.sources.columns import SOURCE_COLUMNS
+from v4_assets.sources.types import SOURCE_COLUMNS
 from v4_assets.sql import Column
 from v4_assets.tables import LEAD, Catalogue, Datasets, VersionNames
 

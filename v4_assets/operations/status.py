@@ -19,7 +19,7 @@ from v4_assets.production.evaluations import gates_of_day
 from v4_assets.production.events import state_after
 from v4_assets.production.status import Status, read_status
 from v4_assets.report import alerts
-from v4_assets.report.sync_summary import COUNTS
+from v4_assets.report.wording import COUNTS
 from v4_assets.resources import registry, store
 from v4_assets.runs import unfinished, why_gone
 from v4_assets.store import Store

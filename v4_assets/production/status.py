@@ -14,13 +14,13 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation import booked_calls
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.votes import Warning
-from v4_assets.production import delivery, holds, past, references
+from v4_assets.production import delivery, holds, recorded_days, references
 from v4_assets.production import events as deployments
 from v4_assets.production.decide import decide
 from v4_assets.production.decision import Action, Decision, Phase, RolloutStatus
 from v4_assets.production.evaluations import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.events import DeploymentState, Event
-from v4_assets.production.lost import LostDays, lost_days
+from v4_assets.production.lost_days import LostDays, lost_days
 from v4_assets.production.orders import Order, following
 from v4_assets.production.overdue import Overdue, due, overdue
 from v4_assets.production.state import State
@@ -92,7 +92,7 @@ def read_status(
             lost=lost_days(store, rollout, clock, events),
             synced_today=owed is None,
             warning=booked_calls.standing_warning(store, rollout, events, today),
-            policy_change=past.policy_change(store, rollout, clock),
+            policy_change=recorded_days.policy_change(store, rollout, clock),
         )
 
 
@@ -145,7 +145,7 @@ def _judged(
         return Status(status, Decision(Action.HOLD, _still_executing(run, today)))
     if owed:
         evaluation = replace(evaluation, failing=(*evaluation.failing, f"salesforce_sync: {owed.rstrip('.')}"))
-    recorded = store.comparisons(past.first_day_read(rollout, today), today)
+    recorded = store.comparisons(recorded_days.first_day_read(rollout, today), today)
     rows = [row for row in recorded if row.prediction_date == today]
     if digest(rows) != evaluation.evidence_sha256:
         reason = (
@@ -176,7 +176,7 @@ def _state(
     return State(
         status,
         evaluation.gates,
-        past.history(store, rollout, status, recorded),
+        recorded_days.history(store, rollout, status, recorded),
         rollout.policy,
         failing_checks=evaluation.failing,
         approved=approved,

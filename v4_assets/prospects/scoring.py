@@ -1,9 +1,9 @@
-"""Scoring a month: feature batches in, ranked rows with the reasons of the best out. Pure.
+"""Scoring a month: feature batches in, ranked rows with the reasons of the best, as a sentence, out. Pure.
 
 A month is scored at once: 22 features of 788,154 advisors are 70 MB, and reasons need the ranks of all first.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,37 @@ from numpy.typing import NDArray
 
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Matrix, encode
-from v4_assets.prospects.narrative import sentences
-from v4_assets.scores.ranking import deciles, deprioritized, percentiles
-from v4_assets.scores.scoring import ROWS_AT_ONCE, read_ahead
+from v4_assets.scores.scoring import ROWS_AT_ONCE, deciles, deprioritized, percentiles, read_ahead
+
+
+def sentence(raises: Sequence[str], lowers: Sequence[str]) -> str | None:
+    """What raises the score and what lowers it, strongest first, in the words given; None without either.
+
+    Two features may go by the same words, which are then said once.
+    """
+    for_it, against = list(dict.fromkeys(raises)), list(dict.fromkeys(lowers))
+    if for_it and against:
+        return f"Ranked high for {_joined(for_it)}, despite {_joined(against)}."
+    if for_it:
+        return f"Ranked high for {_joined(for_it)}."
+    return f"Ranked high despite {_joined(against)}." if against else None
+
+
+def sentences(strongest: Sequence[tuple[NDArray[Any], NDArray[Any]]], words: Sequence[str]) -> pa.Array:
+    """The sentence of every row. `strongest`: per rank the feature's place and its value; `words`: by place."""
+    signs = np.stack([np.where(value == 0, 0, (place + 1) * np.sign(value)) for place, value in strongest], axis=1)
+    distinct, copies = np.unique(signs.astype(np.int64), axis=0, return_inverse=True)
+    made = [
+        sentence([words[one - 1] for one in row if one > 0], [words[-one - 1] for one in row if one < 0])
+        for row in distinct
+    ]
+    return pa.array(made, pa.string()).take(pa.array(copies.ravel()))
+
+
+def _joined(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
 
 EXPLAINED_FROM = 79
 """Percentile: a candidate is 80 or more, of 100 or of 99."""

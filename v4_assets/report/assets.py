@@ -31,7 +31,7 @@ from v4_assets.production.events import Event, report_name
 from v4_assets.production.orders import completed
 from v4_assets.prospects.comparing import after_switch
 from v4_assets.report.charts import Chart
-from v4_assets.report.headline import gates_of
+from v4_assets.report.figure_tables import gates_of
 from v4_assets.report.markdown import Report
 from v4_assets.report.publishing import draw, gather, publish, write
 from v4_assets.store import Store

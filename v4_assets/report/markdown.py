@@ -14,11 +14,9 @@ from v4_assets.evaluation.votes import Warning
 from v4_assets.production.decision import Gate, RolloutStatus
 from v4_assets.production.events import Event
 from v4_assets.production.syncs import Sync
-from v4_assets.report.figure_tables import of_cohorts, of_deciles, of_gates, ranked_by
-from v4_assets.report.headline import headline, in_brief, switched
+from v4_assets.report.figure_tables import headline, in_brief, of_cohorts, of_deciles, of_gates, ranked_by, switched
 from v4_assets.report.outlook import Outlook
-from v4_assets.report.sync_summary import as_section, in_a_line
-from v4_assets.report.wording import free, moment, table
+from v4_assets.report.wording import as_section, free, in_a_line, moment, table
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
-"""How the written report says things: dates, free text, tables, the names of criteria. Pure."""
+"""How the written report says things: dates, free text, tables, the names of criteria, the last sync. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from v4_assets.production import decision
 from v4_assets.production.decision import Gate
+from v4_assets.production.syncs import Sync
 
 _MARKUP = re.compile(r"[\\<>\[\]*&~]|(?<![^\W_])_|_(?![^\W_])")
 LABELS = {
@@ -71,3 +72,43 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
     return "\n".join([written(head), written(["---"] * len(head)), *(written(row) for row in rows)])
+
+
+DRY_RUN = "dry-run"
+"""How the name of a target begins that sends nothing."""
+COUNTS = ("sent", "confirmed", "pending", "failed", "quarantined")
+
+
+def in_a_line(sync: Sync | None) -> str:
+    """The last sync in a sentence."""
+    if sync is None or sync.at is None:
+        return "No sync is on record."
+    if sync.target.startswith(DRY_RUN):
+        return f"Dry run: nothing is sent. Last compared at {moment(sync.at)}."
+    if sync.owed:
+        return f"{sync.version or 'The live version'} is owed since {moment(sync.at)}: {sync.owed.rstrip('.')}."
+    carries = f"has {sync.version}'s scores of {moment(sync.at)}"
+    if sync.sent_at is None:
+        return f"It {carries}; nothing had to be sent."
+    refused = sync.failed + sync.quarantined
+    bad = f", {refused:,} refused" if refused else ", none refused"
+    waiting = f", {sync.pending:,} pending" if sync.pending else ""
+    return f"It {carries}; {count(sync.sent, 'lead')} sent last{bad}{waiting}."
+
+
+def as_section(sync: Sync | None, checks: Mapping[str, str]) -> str:
+    """When, what, how many, and the checks of the run's own sync, by name."""
+    parts = ["## Salesforce"]
+    if sync and sync.at:
+        rows = [["last compared", moment(sync.at)], ["target", sync.target], ["version", sync.version]]
+        if sync.sent_at:
+            rows.append(["rows last sent", moment(sync.sent_at)])
+            rows += [[name, f"{getattr(sync, name):,}"] for name in COUNTS]
+        rows += [["held back", f"{sync.kept_back:,}"], ["not in the org", f"{sync.absent:,}"]]
+        rows += [["repaired", f"{sync.repaired:,}"], ["delivered", free(f"no: {sync.owed}") if sync.owed else "yes"]]
+        parts.append(table(["last sync", "on record"], rows))
+    else:
+        parts.append("No sync is on record.")
+    if checks:
+        parts.append(table(["check", "said"], [[name, free(said)] for name, said in checks.items()]))
+    return "\n\n".join(parts)

@@ -11,9 +11,8 @@ from math import gamma
 
 import numpy as np
 
-from v4_assets.sample.days import NO_DAY, Bools, Floats, Ints, day_number
 from v4_assets.sample.firms import Firms
-from v4_assets.sample.spec import ADVISORS_AT_FULL_SCALE, WorldSpec
+from v4_assets.sample.spec import ADVISORS_AT_FULL_SCALE, NO_DAY, Bools, Floats, Ints, WorldSpec, day_number
 
 YEAR_DAYS = 365.25
 JOB_SHAPE = 1.8

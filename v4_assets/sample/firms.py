@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from v4_assets.sample.days import Bools, Floats, Ints, Text
-from v4_assets.sample.spec import FIRMS_AT_FULL_SCALE, WorldSpec
+from v4_assets.sample.spec import FIRMS_AT_FULL_SCALE, Bools, Floats, Ints, Text, WorldSpec
 
 LARGEST = (
     # name, share of advisors, yearly growth of its draw on people who change jobs

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from v4_assets.sample.careers import YEAR_DAYS, Jobs
-from v4_assets.sample.days import NO_DAY, Bools, Ints, day_number
 from v4_assets.sample.firms import Firms
-from v4_assets.sample.spec import HISTORY_ROWS_AT_FULL_SCALE, WorldSpec
+from v4_assets.sample.spec import HISTORY_ROWS_AT_FULL_SCALE, NO_DAY, Bools, Ints, WorldSpec, day_number
 
 NO_FIRM = -1
 """A null firm, wherever a firm is given by its position."""

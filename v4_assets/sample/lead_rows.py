@@ -10,10 +10,9 @@ import pyarrow.compute as pc
 from v4_assets.sample import leads as style
 from v4_assets.sample.advisors import FIRST_CRD, Advisors
 from v4_assets.sample.arrow import batches, joined, named, only_where
-from v4_assets.sample.days import NO_STAMP, Ints
 from v4_assets.sample.firms import Firms
 from v4_assets.sample.leads import NO_ADVISOR, Leads
-from v4_assets.sample.spec import WorldSpec
+from v4_assets.sample.spec import NO_STAMP, Ints, WorldSpec
 
 STAMP = pa.timestamp("us", tz="UTC")
 LEAD = pa.schema(

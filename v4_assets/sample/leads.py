@@ -5,8 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from v4_assets.sample.advisors import Advisors
-from v4_assets.sample.days import DAY_US, EPOCH, NO_STAMP, Bools, Floats, Ints, day_number, new_york_stamp
-from v4_assets.sample.spec import LEADS_NEVER_CONTACTED_AT_FULL_SCALE, OPEN_LEADS_AT_FULL_SCALE, WorldSpec
+from v4_assets.sample.spec import (
+    DAY_US,
+    EPOCH,
+    LEADS_NEVER_CONTACTED_AT_FULL_SCALE,
+    NO_STAMP,
+    OPEN_LEADS_AT_FULL_SCALE,
+    Bools,
+    Floats,
+    Ints,
+    WorldSpec,
+    day_number,
+    new_york_stamp,
+)
 
 NO_ADVISOR = -1
 EXPECTED_OPEN_SHARE = 0.945

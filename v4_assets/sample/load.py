@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from v4_assets import tables
 from v4_assets.clock import NEW_YORK
 from v4_assets.sample.world import World
-from v4_assets.sources import columns as source_columns
+from v4_assets.sources import types as source_columns
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.protocol import ARROW_TYPES, Warehouse
 

@@ -13,12 +13,11 @@ from v4_assets.sample import arrow, lead_rows
 from v4_assets.sample.advisors import Advisors, build_advisors
 from v4_assets.sample.as_of import AsOf, Facts
 from v4_assets.sample.careers import build_jobs
-from v4_assets.sample.days import Ints
 from v4_assets.sample.firms import Firms, build_firms, protocol_members
 from v4_assets.sample.history import History, build_history
 from v4_assets.sample.leads import Leads, build_leads
 from v4_assets.sample.outcomes import call_stamps
-from v4_assets.sample.spec import Regime, WorldSpec
+from v4_assets.sample.spec import Ints, Regime, WorldSpec
 
 __all__ = ["Regime", "World", "WorldSpec", "build"]
 

@@ -10,7 +10,7 @@ from v4_assets.checks import Check, Finding
 from v4_assets.config.rollout import CheckLimits
 from v4_assets.features.checks import covers
 from v4_assets.models.profile import Histogram, psi
-from v4_assets.scores.ranking import DEPRIORITIZED_UP_TO
+from v4_assets.scores.scoring import DEPRIORITIZED_UP_TO
 
 IN_RANGE = Check(
     "scores_in_range",

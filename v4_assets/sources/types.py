@@ -1,15 +1,64 @@
-"""Columns that a firm's systems deliver in another type than declared, and how they are read. Pure.
+"""The columns of the sources: their names at the firm, the type each is delivered in, and how SQL reads it. Pure.
 
 A column is read in another type only where rollout.yaml says so (`sources.types`): a type that changes without notice
-must stop the day, for most changes of a type are changes of the feed. Text never becomes a date or an instant here: its
-format and its zone are the feed's own, so the firm's own view casts it.
+must stop the day, for most changes of a type are changes of the feed.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from v4_assets.sources.columns import LEAD_COLUMNS, SOURCE_COLUMNS
 from v4_assets.sql import Column, Type
+
+LEAD_COLUMNS = {
+    "id": Column("Id", "STRING", "Salesforce Lead Id, 18 characters"),
+    "advisor_crd": Column("FA_CRD__c", "STRING", "the advisor's CRD number; may hold stray non-digits"),
+    "lead_source": Column("LeadSource", "STRING", "where the lead came from"),
+    "email": Column("Email", "STRING", "the lead's own e-mail address"),
+    "linkedin": Column("LinkedIn_Profile_Apollo__c", "STRING", "the lead's own LinkedIn profile"),
+    "company": Column("Company", "STRING", "employer as Salesforce knows it"),
+    "created_at": Column("CreatedDate", "TIMESTAMP", "creation of the lead"),
+    "entered_contacting": Column("stage_entered_contacting__c", "TIMESTAMP", "entering Contacting"),
+    "entered_call_scheduled": Column(
+        "Stage_Entered_Call_Scheduled__c", "TIMESTAMP", "entering Call Scheduled: the conversion"
+    ),
+}
+"""The Lead table's columns by what they hold, under their default names; SQL writes `{{lead.id}}`."""
+OPTIONAL_LEAD_COLUMNS = {
+    "is_deleted": Column("IsDeleted", "BOOL", "deleted, or merged into another lead"),
+    "is_converted": Column("IsConverted", "BOOL", "converted into a contact"),
+}
+"""Columns that a copy of the CRM may lack; they are read once rollout.yaml names them."""
+CONTACT_COLUMNS = (
+    Column("RIA_CONTACT_CRD_ID", "INT64", "the advisor"),
+    Column("PRIMARY_FIRM", "INT64", "where the advisor works now"),
+    Column("PRIMARY_FIRM_NAME", "STRING", "its name"),
+    Column("PRIMARY_FIRM_START_DATE", "DATE", "since when; about 15 % null"),
+    Column("PRIMARY_FIRM_CLASSIFICATION", "STRING", "kind of firm, such as Independent RIA"),
+    Column("REP_TYPE", "STRING", "IA, DR, BD, NA; about 5 % null"),
+    Column("PRODUCING_ADVISOR", "BOOL", "whether the advisor produces"),
+    Column("ACTIVE", "BOOL", "whether the advisor is active"),
+    Column("INDUSTRY_TENURE_MONTHS", "INT64", "months in the industry; about 6 % null"),
+    Column("LATEST_REGISTERED_EMPLOYMENT_COMPANY_CRD_ID", "INT64", "firm of the latest registration"),
+    Column("LATEST_REGISTERED_EMPLOYMENT_COMPANY", "STRING", "its name"),
+    Column("LATEST_REGISTERED_EMPLOYMENT_START_DATE", "DATE", "its start; about 10 % null"),
+    Column("EMAIL", "STRING", "e-mail address; about 41 % null"),
+    Column("LINKEDIN_PROFILE_URL", "STRING", "LinkedIn profile; 30-40 % null"),
+)
+HISTORY_COLUMNS = (
+    Column("RIA_CONTACT_CRD_ID", "INT64", "the advisor"),
+    Column("PREVIOUS_REGISTRATION_COMPANY_CRD_ID", "INT64", "the firm"),
+    Column("PREVIOUS_REGISTRATION_COMPANY_NAME", "STRING", "its name"),
+    Column("PREVIOUS_REGISTRATION_COMPANY_START_DATE", "DATE", "first day there"),
+    Column("PREVIOUS_REGISTRATION_COMPANY_END_DATE", "DATE", "last day; null = current; filled 60-90 days late"),
+)
+PROTOCOL_COLUMNS = (Column("firm_crd_id", "INT64", "a member firm"),)
+SOURCE_COLUMNS = {
+    "ria_contacts_current": CONTACT_COLUMNS,
+    "contact_registered_employment_history": HISTORY_COLUMNS,
+    "broker_protocol_members": PROTOCOL_COLUMNS,
+}
+"""Columns of the tables whose columns are named the same everywhere."""
+
 
 _WHOLE = "ABS({name}) < 1e15 AND {name} = TRUNC({name})"
 READINGS = {
@@ -75,3 +124,61 @@ class SourceTypes:
             reading = READINGS[column.type, delivered] if delivered != column.type else "{name}"
             found[f"{table}.{key}"] = reading.format(name=column.name, zone=self.time_zone)
         return found
+
+
+LEAD = "lead"
+BROUGHT = "brought"
+"""In {{lead.brought}}: the observations of a source's columns that only some versions need."""
+FURTHER = "further"
+"""In {{lead.further}} of sql/sources/lead.sql: those columns."""
+
+
+def lead_names(renamed: Mapping[str, str | None]) -> dict[str, str]:
+    """Name of each column of the Lead table that there is, by its key; `renamed` as in rollout.yaml."""
+    names = {key: renamed.get(key) or column.name for key, column in LEAD_COLUMNS.items()}
+    return names | {key: name for key in OPTIONAL_LEAD_COLUMNS if (name := renamed.get(key))}
+
+
+@dataclass(frozen=True)
+class SourceReading:
+    """The columns of every source as one installation has them."""
+
+    lead_columns: Mapping[str, str]
+    """As `lead_names` gives them."""
+    brought: Mapping[str, tuple[Column, ...]] = field(default_factory=dict)
+    types: SourceTypes = field(default_factory=SourceTypes)
+
+    def delivered(self, source: str) -> tuple[Column, ...]:
+        """A source's columns in the types they are delivered in."""
+        return (*self.types.delivered(source, self._declared(source)), *self.brought.get(source, ()))
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names in every other file: a Lead column, what the firm calls it, and observations of further columns."""
+        return (
+            {f"{LEAD}.{key}": key for key in LEAD_COLUMNS}
+            | {f"{LEAD}_name.{key}": name for key, name in self.lead_columns.items()}
+            | {f"{source}.{BROUGHT}": self._observed(source) for source in (LEAD, *SOURCE_COLUMNS)}
+        )
+
+    def own_names(self, source: str, table: str) -> dict[str, str]:
+        """The names in a source's own file: the firm's table, and its columns as they are read."""
+        columns = self.types.expressions(source, self._declared(source))
+        further = "".join(f",\n    {column.name}" for column in self.brought.get(source, ()))
+        absent = {f"{LEAD}.{key}": "FALSE" for key in OPTIONAL_LEAD_COLUMNS} if source == LEAD else {}
+        return {source: table, f"{source}.{FURTHER}": further, **absent, **columns}
+
+    def _observed(self, source: str) -> str:
+        """What source_observations.sql adds to a source's columns for those that only some versions need."""
+        return "".join(
+            f",\n      STRUCT('{one.name}' AS column_name, COUNTIF({one.name} IS NULL) AS null_count, 0 AS "
+            "impossible_count, CAST(NULL AS STRING) AS lowest, CAST(NULL AS STRING) AS highest)"
+            for one in self.brought.get(source, ())
+        )
+
+    def _declared(self, source: str) -> dict[str, Column]:
+        """The declared columns by key, under the names they have here."""
+        if source == LEAD:
+            every = {**LEAD_COLUMNS, **OPTIONAL_LEAD_COLUMNS}
+            return {key: replace(every[key], name=name) for key, name in self.lead_columns.items()}
+        return {column.name: column for column in SOURCE_COLUMNS[source]}

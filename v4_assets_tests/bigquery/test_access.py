@@ -19,7 +19,7 @@ from google.auth.exceptions import DefaultCredentialsError, RefreshError
 from v4_assets.config.environment import load
 from v4_assets.errors import SettingsError, WarehouseError
 from v4_assets.resources import warehouse
-from v4_assets.warehouse.bigquery.access import SCOPES, Access, client, credentials
+from v4_assets.warehouse.bigquery.connection import SCOPES, Access, client, credentials
 from v4_assets.warehouse.bigquery.errors import explained
 from v4_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
 

@@ -30,8 +30,7 @@ from v4_assets.warehouse.bigquery import console_rollback
 from v4_assets.warehouse.bigquery.console import render
 from v4_assets.warehouse.bigquery.tables import declared
 from v4_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
-from v4_assets.warehouse.render import scripts
-from v4_assets.warehouse.rollback_script import Target
+from v4_assets.warehouse.render import Target, scripts
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.emulator import Emulator
 from v4_assets_tests.bigquery.googlesql import GoogleSQL

@@ -9,7 +9,7 @@ import pytest
 
 from v4_assets import sql, tables
 from v4_assets.models.assets import first_morning
-from v4_assets.sources import columns as source_columns
+from v4_assets.sources import types as source_columns
 from v4_assets.sql import Column, Query
 from v4_assets.tables import Catalogue, Datasets, Table
 from v4_assets.warehouse.bigquery.scripts import LOGGED, parameters, partition_script, statements_script, table_script

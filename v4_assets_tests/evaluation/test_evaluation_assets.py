@@ -20,7 +20,7 @@ from v4_assets.judgements import ERROR, CheckResult, Judgement, record
 from v4_assets.partitions import daily_partitions
 from v4_assets.production.decision import GATE_NAMES, Gate, Verdict
 from v4_assets.production.events import Event
-from v4_assets.production.given import permit_replacement
+from v4_assets.production.orders import permit_replacement
 from v4_assets.production.production_row import adopt
 from v4_assets.resources import registry
 from v4_assets.sql import Query

@@ -15,17 +15,18 @@ from salesforce_stand_in import SeedLead, StandInOrg
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import RowsMissingError, SettingsError
-from v4_assets.models.cells import cells
 from v4_assets.models.contract import Feature
+from v4_assets.models.expected_features import cells
 from v4_assets.operations import operate
-from v4_assets.operations.migration.frozen import Departures, frozen
 from v4_assets.operations.migration.reasons import (
     FIRM_WITHOUT_ID,
     NULL_AGAINST_UNKNOWN,
     NULL_AGAINST_ZERO,
     OTHER_ADVISOR,
     UNEXPLAINED,
+    Departures,
     Facts,
+    frozen,
     reasons,
 )
 from v4_assets.operations.migration.scores import Served, compare, served

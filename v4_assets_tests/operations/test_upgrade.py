@@ -26,7 +26,7 @@ from v4_assets.operations.ci import checks_of_run
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.decision import ADDED as ADDED_GATES
 from v4_assets.production.decision import GATE_NAMES, Action
-from v4_assets.report.headline import gates_of
+from v4_assets.report.figure_tables import gates_of
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.warehouse.schema import NEEDED
 from v4_assets_tests.fixtures.make_release_fixture import DECISION, HOME

@@ -24,13 +24,13 @@ from v4_assets.names import (
 from v4_assets.operations import actions, operate
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.status import status
-from v4_assets.production import given
+from v4_assets.production import orders
 from v4_assets.production.decision import Action, Decision, Verdict
 from v4_assets.production.orders import Order
 from v4_assets.production.status import read_status
 from v4_assets.report import assets as report_assets
 from v4_assets.report import charts, publishing
-from v4_assets.report.headline import gates_of
+from v4_assets.report.figure_tables import gates_of
 from v4_assets.resources import store
 from v4_assets.runs import this_process
 from v4_assets_tests.fixtures.stories import (
@@ -76,7 +76,7 @@ def served(told: Story) -> set[str]:
 def stale_order(told: Story, expected_event_id: str) -> dict[str, object]:
     """Run config of a rollback that was decided when another switch was the last one."""
     order = Order("stale", "rollback", OLD, NEW, expected_event_id, "two bad weeks", "rollout_sensor")
-    config = given.give(store(told.settings), order, told.settings.clock.now())
+    config = orders.give(store(told.settings), order, told.settings.clock.now())
     return {"ops": {FIRST_ASSETS["rollback"]: {"config": config}}}
 
 

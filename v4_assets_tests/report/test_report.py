@@ -15,7 +15,7 @@ from v4_assets.production.orders import Order, completed, gates_json, order_id
 from v4_assets.production.syncs import Sync
 from v4_assets.report import charts
 from v4_assets.report.assets import verify_through
-from v4_assets.report.headline import gates_of
+from v4_assets.report.figure_tables import gates_of
 from v4_assets.report.markdown import Picture, Report, as_markdown
 from v4_assets.report.outlook import Criterion, Outlook
 from v4_assets.salesforce.sync_record import SyncRecord

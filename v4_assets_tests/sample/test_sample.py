@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pytest
 
 from v4_assets.sample.as_of import Facts
-from v4_assets.sample.days import EPOCH, day_number, new_york_stamp
 from v4_assets.sample.outcomes import bleeding_velocity, stability_tier
+from v4_assets.sample.spec import EPOCH, day_number, new_york_stamp
 from v4_assets.sample.world import Regime, World, WorldSpec, build
 from v4_assets_tests.fixtures import reference
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v4_assets.scores.ranking import deciles, deprioritized, percentiles
+from v4_assets.scores.scoring import deciles, deprioritized, percentiles
 
 FEW_SCORES = st.sampled_from([0.1, 0.2, 0.30000001, 0.3, 0.9])
 

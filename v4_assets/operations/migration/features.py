@@ -11,11 +11,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from v4_assets import tables
-from v4_assets.models.cells import Cells, cells
 from v4_assets.models.contract import Feature
-from v4_assets.operations.migration.frozen import Departures, earlier, frozen
+from v4_assets.models.expected_features import Cells, cells
 from v4_assets.operations.migration.hand_run import ADVISOR, LEAD, Rows
-from v4_assets.operations.migration.reasons import DEPARTURES, Facts, reasons
+from v4_assets.operations.migration.reasons import DEPARTURES, Departures, Facts, earlier, frozen, reasons
 from v4_assets.store import Store
 from v4_assets.tables import PARTITION_COLUMN
 

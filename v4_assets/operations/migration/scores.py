@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from v4_assets.errors import SettingsError
 from v4_assets.evaluation.metrics import midranks
-from v4_assets.scores.ranking import deciles, deprioritized, percentiles
+from v4_assets.scores.scoring import deciles, deprioritized, percentiles
 
 TOP = 10
 MOVES = ("0", "1", "2", "3 or more")

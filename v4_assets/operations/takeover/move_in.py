@@ -6,18 +6,20 @@ from functools import partial
 
 from v4_assets import tables
 from v4_assets.errors import TakeoverError
-from v4_assets.operations.takeover.moves import Move, Plan
 from v4_assets.operations.takeover.plan import authorizations, is_firms, plan, view_places
 from v4_assets.operations.takeover.record import (
     FINISHED,
     PLANNED,
     UNDO_STARTED,
+    Move,
+    Plan,
+    Step,
+    Steps,
     planned_rows,
     record,
     recorded,
     resumed,
 )
-from v4_assets.operations.takeover.steps import Step, Steps
 from v4_assets.tables import Table
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.moving import Expiration

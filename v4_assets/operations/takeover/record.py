@@ -1,16 +1,63 @@
-"""The record of takeovers in the warehouse: rows of v4_takeover, and the plan that can be resumed from them."""
+"""What a takeover moves, its named steps, which may be repeated, and its record: rows of v4_takeover."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from v4_assets import tables
+from v4_assets.clock import Clock
+from v4_assets.config.rollout import Rollout
 from v4_assets.errors import TableMissingError
-from v4_assets.operations.takeover.moves import Move, Plan
 from v4_assets.store import Store
 from v4_assets.tables import Table
 from v4_assets.warehouse.moving import Expiration
 from v4_assets.warehouse.protocol import Statement, rows_of
+from v4_assets.warehouse.table_differences import Kind
+
+Method = Literal["rename", "copy", "text"]
+
+
+@dataclass(frozen=True)
+class Move:
+    """One object of the firm's that is moved aside."""
+
+    place: Table
+    kind: Kind
+    kept_as: str
+    """Its dated name."""
+    method: Method
+    view_text: str | None = None
+    row_count: int | None = None
+    expires: Expiration = field(default_factory=Expiration)
+
+    @property
+    def name(self) -> str:
+        """Dataset and name."""
+        return f"{self.place.dataset}.{self.place.name}"
+
+    @property
+    def dated(self) -> Table:
+        """Where it is kept."""
+        return Table(self.kept_as, self.place.dataset, self.kept_as, ())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The moves of one takeover, and what people must know before it."""
+
+    takeover_id: str
+    moves: tuple[Move, ...]
+    hindrances: tuple[str, ...] = ()
+    """Why it cannot be done now."""
+    readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name of an object to who reads it."""
+    lost_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name of an object to the columns that ours of that name does not have."""
+    authorizations: tuple[tuple[str, str], ...] = ()
+    """Dataset and view that must be authorized on it again."""
+    notes: tuple[str, ...] = ()
+
 
 PLANNED, FINISHED, UNDO_STARTED, UNDONE = "planned", "finished", "undo_started", "undone"
 
@@ -105,3 +152,49 @@ def _of_row(row: Row, dataset: str) -> Move:
         row_count=row.row_count,
         expires=Expiration(row.expires_at, row.partition_days),
     )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One named step; doing it again changes nothing."""
+
+    name: str
+    do: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of one person's takeover of one warehouse."""
+
+    store: Store
+    rollout: Rollout
+    clock: Clock
+    by: str
+    progress: Callable[[str], None] = lambda _: None
+    """Called with the name of each step that is done."""
+
+    @property
+    def dataset(self) -> str:
+        """The dataset of our tables."""
+        return self.store.catalogue[tables.TAKEOVER].dataset
+
+    def do(self, steps: Iterable[Step]) -> None:
+        """Do the steps in order."""
+        with self.store.session():
+            for step in steps:
+                step.do()
+                self.progress(step.name)
+
+    def end(self, found: Plan, event: str) -> None:
+        """Record the end, once."""
+        if recorded(self.store)[-1].event != event:
+            record(self.store, [Row(found.takeover_id, event, self.clock.now(), self.by)])
+
+    def asides(self) -> dict[str, str]:
+        """Name to dated name of our tables that the latest undoing set aside."""
+        rows = [row for row in recorded(self.store) if row.event == UNDO_STARTED]
+        return {row.object_name: row.kept_as for row in rows if row.object_name and row.kept_as}
+
+    def made(self, name: str) -> Table | None:
+        """Our table of that name."""
+        return next((table for table in self.store.catalogue.made if table.name == name), None)

@@ -6,10 +6,20 @@ from functools import partial
 
 from v4_assets import tables
 from v4_assets.errors import TakeoverError, V4Error
-from v4_assets.operations.takeover.moves import Move, Plan
 from v4_assets.operations.takeover.plan import dated, is_firms, names, view_places
-from v4_assets.operations.takeover.record import PLANNED, UNDO_STARTED, UNDONE, Row, moved, record, recorded
-from v4_assets.operations.takeover.steps import Step, Steps
+from v4_assets.operations.takeover.record import (
+    PLANNED,
+    UNDO_STARTED,
+    UNDONE,
+    Move,
+    Plan,
+    Row,
+    Step,
+    Steps,
+    moved,
+    record,
+    recorded,
+)
 from v4_assets.tables import Table
 from v4_assets.warehouse.moving import Expiration
 

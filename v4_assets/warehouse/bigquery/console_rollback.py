@@ -10,7 +10,7 @@ from v4_assets import tables
 from v4_assets.errors import ConcurrentWriteError, WarehouseError
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.bigquery.errors import refusal
-from v4_assets.warehouse.rollback_script import HEADING, Target, happened_at, switch, values
+from v4_assets.warehouse.render import HEADING, Target, happened_at, switch, values
 
 _PARAM = re.compile(r"(?<!@)@(\w+)")
 OF_THE_SCRIPT = {

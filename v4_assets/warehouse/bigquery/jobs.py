@@ -1,16 +1,18 @@
-"""Traceable jobs: ids and labels that name the run, step and attempt, and the cost of the jobs."""
+"""Traceable jobs: ids and labels that name the run, step and attempt, the cost of jobs, and rows in batches."""
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from uuid import uuid4
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 from google.api_core.exceptions import Conflict, NotFound
 from google.api_core.retry import Retry, if_exception_type
 from google.cloud import bigquery
@@ -129,3 +131,30 @@ def charge_job(job: bigquery.QueryJob | bigquery.LoadJob) -> None:
 
 def _part(text: str) -> str:
     return re.sub(r"[^\w-]", "_", text, flags=re.ASCII)[:PART_LENGTH]
+
+
+def spool(rows: Iterable[pa.RecordBatch], schema: pa.Schema, file: IO[bytes]) -> None:
+    """Write batches to a Parquet file one by one, so that one is held at a time."""
+    with pq.ParquetWriter(file, schema) as writer:
+        for batch in rows:
+            writer.write_batch(batch)
+
+
+def resliced(pages: Iterable[pa.RecordBatch], rows_per_batch: int) -> Generator[pa.RecordBatch]:
+    """The same rows in batches of `rows_per_batch`, the last one shorter."""
+    held: list[pa.RecordBatch] = []
+    missing = rows_per_batch
+    for page in pages:
+        rest = page
+        while len(rest) >= missing:
+            yield _joined([*held, rest.slice(0, missing)])
+            held, rest, missing = [], rest.slice(missing), rows_per_batch
+        if len(rest):
+            held.append(rest)
+            missing -= len(rest)
+    if held:
+        yield _joined(held)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]

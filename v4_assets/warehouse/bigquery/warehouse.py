@@ -24,10 +24,9 @@ from v4_assets.sql import Query
 from v4_assets.tables import Table, View
 from v4_assets.warehouse import schema, table_differences
 from v4_assets.warehouse.bigquery import jobs, view_texts
-from v4_assets.warehouse.bigquery.access import Access
-from v4_assets.warehouse.bigquery.batches import resliced, spool
-from v4_assets.warehouse.bigquery.connection import BigQueryConnection
+from v4_assets.warehouse.bigquery.connection import Access, BigQueryConnection
 from v4_assets.warehouse.bigquery.errors import explained, is_aborted, verify_location
+from v4_assets.warehouse.bigquery.jobs import resliced, spool
 from v4_assets.warehouse.bigquery.moving import BigQueryMoving
 from v4_assets.warehouse.bigquery.scripts import partition_script, statements_script, table_script
 from v4_assets.warehouse.bigquery.tables import add_columns_ddl, declared, fields, reference, shape, view_ddl

@@ -6,7 +6,7 @@ from v4_assets import tables
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.duckdb.sql import quoted, to_duckdb
-from v4_assets.warehouse.rollback_script import HEADING, Target, happened_at, switch, values
+from v4_assets.warehouse.render import HEADING, Target, happened_at, switch, values
 
 _PARAM = re.compile(r"\$(\w+)")
 

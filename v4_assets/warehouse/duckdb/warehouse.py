@@ -14,7 +14,7 @@ from v4_assets.errors import ConcurrentWriteError, TableMissingError, WarehouseE
 from v4_assets.sql import Query
 from v4_assets.tables import PARTITION_COLUMN, Table, View
 from v4_assets.warehouse import schema
-from v4_assets.warehouse.duckdb import types
+from v4_assets.warehouse.duckdb import tables
 from v4_assets.warehouse.duckdb.errors import explained, failed
 from v4_assets.warehouse.duckdb.file import SETTINGS, Feed, shared_connection
 from v4_assets.warehouse.duckdb.moving import DuckDBMoving
@@ -211,7 +211,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: Table, rows: Query | I
     if isinstance(rows, Query):
         with explained(rows.name):
             text = to_duckdb(rows.text)
-            types.verify(connection, table, text, rows.params)
+            tables.verify(connection, table, text, rows.params)
             return _count(connection.execute(insert_from(table, f"({text})"), dict(rows.params)))
     feed = Feed(rows)
     reader = pa.RecordBatchReader.from_batches(arrow_schema(table), feed)
