@@ -17,7 +17,7 @@ from v4_assets.judgements import Judgement
 from v4_assets.names import ONLY_GAPS_TAG, ONLY_TODAY, PROCESS_TAG, REPLACE_LIVE_TAG
 from v4_assets.partitions import Day, is_kept, metadata_of, verify_not_pruned, write_query
 from v4_assets.production import events as deployments
-from v4_assets.production import orders
+from v4_assets.production import recorded_orders
 from v4_assets.runs import this_process
 from v4_assets.store import Store
 from v4_assets.tables import Table
@@ -41,7 +41,7 @@ def days(context: dg.AssetExecutionContext, clock: Clock, store: Store | None = 
     if tags.get(PROCESS_TAG) != this_process():
         # Dagster launched the run, or repeats one: without this tag a killed process goes unnoticed.
         context.instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
-    permitted = orders.replacement_of(store, tags.get(REPLACE_LIVE_TAG)) if store else None
+    permitted = recorded_orders.replacement_of(store, tags.get(REPLACE_LIVE_TAG)) if store else None
     only_gaps = tags.get(ONLY_GAPS_TAG) == "true"
     # A month's key has no day, and stands for its first.
     dates = {

@@ -17,7 +17,7 @@ from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.operations.order_rules import Confirm, accepted
 from v4_assets.production import events as deployments
-from v4_assets.production import holds, orders
+from v4_assets.production import holds, recorded_orders
 from v4_assets.production import production_row as production_store
 from v4_assets.production.archive import bring_back
 from v4_assets.production.assets import export_registry
@@ -167,7 +167,7 @@ def allow_changes(settings: Settings, reason: str) -> tuple[str, int]:
         raise PolicyError("Nothing is adopted yet. `v4 init` adopts the baseline.")
     today, now = settings.clock.today(), settings.clock.now()
     with record.session():
-        return live.version, orders.permit_large_change(
+        return live.version, recorded_orders.permit_large_change(
             record, today, live.version, reason.strip(), now, operate.operator()
         )
 
@@ -219,7 +219,7 @@ def add_event(settings: Settings, kind: str, version: str, reason: str, **others
 
 
 def _run(settings: Settings, wanted: Order) -> Outcome:
-    carried = orders.give(store(settings), wanted, settings.clock.now())
+    carried = recorded_orders.give(store(settings), wanted, settings.clock.now())
     config = {"ops": {FIRST_ASSETS[wanted.kind]: {"config": carried}}}
     tags = {ACTION_TAG: wanted.event_id}
     return operate.run_job(

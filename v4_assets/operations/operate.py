@@ -27,8 +27,8 @@ from v4_assets.names import (
 from v4_assets.operations import earlier_judgements
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.partitions import pruned_days
-from v4_assets.production import orders
 from v4_assets.production import production_row as production_store
+from v4_assets.production import recorded_orders
 from v4_assets.production.events import Production, state_after
 from v4_assets.prospects import contracts
 from v4_assets.resources import store
@@ -124,7 +124,7 @@ def replacing(settings: Settings, job: str, day: date, reason: str) -> dict[str,
     keys = made & record.catalogue.keys() | {tables.LIFT_BY_DECILE} | _profiles(settings)
     names = {record.catalogue[key].name for key in keys - {tables.SOURCE_OBSERVATIONS}}
     at = settings.clock.now()
-    return {REPLACE_LIVE_TAG: orders.permit_replacement(record, day, reason, names, at, operator())}
+    return {REPLACE_LIVE_TAG: recorded_orders.permit_replacement(record, day, reason, names, at, operator())}
 
 
 def _profiles(settings: Settings) -> set[str]:

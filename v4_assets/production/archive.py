@@ -13,7 +13,7 @@ from v4_assets.errors import ModelError, ModelIntegrityError
 from v4_assets.models.bundle import BUNDLE_FILES, file_sha256
 from v4_assets.models.registry import Entry, ModelRegistry
 from v4_assets.names import CHAMPION_ARCHIVE, PRODUCTION_GROUP
-from v4_assets.production import events, orders
+from v4_assets.production import events, recorded_orders
 from v4_assets.production.assets import only_today, start, take_turn
 from v4_assets.production.orders import OrderConfig
 from v4_assets.store import Store
@@ -44,7 +44,7 @@ def champion_archive(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
         places: dg.ResourceParam[Places],
     ) -> MaterializeResult:
         only_today(context, clock)
-        order = orders.order_of(store, config.order, "sunset")
+        order = recorded_orders.order_of(store, config.order, "sunset")
         if order:
             take_turn(context, order, rollout)
         with store.session():

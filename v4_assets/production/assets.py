@@ -14,7 +14,7 @@ from v4_assets.daily import MaterializeResult, days
 from v4_assets.errors import PolicyError
 from v4_assets.names import ACTION_TAG, PROCESS_TAG, PRODUCTION_ALIAS, PRODUCTION_GROUP, ROLLOUT_PAGE, ROLLOUT_SENSOR
 from v4_assets.production import events as deployments
-from v4_assets.production import holds, orders
+from v4_assets.production import holds, recorded_orders
 from v4_assets.production import production_row as production_store
 from v4_assets.production.attempts import await_turn
 from v4_assets.production.events import report_name
@@ -52,7 +52,7 @@ def production_alias(rollout: Rollout, partitions: dg.DailyPartitionsDefinition)
         places: dg.ResourceParam[Places],
     ) -> MaterializeResult:
         only_today(context, clock)
-        order = orders.order_of(store, config.order, "promotion", "rollback")
+        order = recorded_orders.order_of(store, config.order, "promotion", "rollback")
         if order:
             take_turn(context, order, rollout)
         with store.session():

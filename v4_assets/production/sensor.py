@@ -8,7 +8,7 @@ import dagster as dg
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, FIRST_ASSETS, ROLLOUT_SENSOR, SYNC_JOB
-from v4_assets.production import delivery, orders
+from v4_assets.production import delivery, recorded_orders
 from v4_assets.production.attempts import next_attempt
 from v4_assets.production.orders import Order
 from v4_assets.production.overdue import due
@@ -80,7 +80,7 @@ def answer(
     if attempt.number is None:
         reason = f"{order.kind} to {order.version}: {attempt.reason}"
         return dg.SensorResult(skip_reason=dg.SkipReason(reason), cursor=attempt.cursor)
-    config = orders.give(store, order, clock.now())
+    config = recorded_orders.give(store, order, clock.now())
     return dg.SensorResult(run_requests=[request(order, config, attempt.number, status)], cursor=attempt.cursor)
 
 

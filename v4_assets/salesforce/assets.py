@@ -14,11 +14,11 @@ from v4_assets.daily import MaterializeResult
 from v4_assets.errors import SalesforceError, SalesforceSetupError, V4Error, ValuesOutOfRangeError
 from v4_assets.judgements import ERROR, WARN, CheckResult, Judgement
 from v4_assets.names import ACTION_TAG, PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
-from v4_assets.production import holds, orders
+from v4_assets.production import holds, recorded_orders
 from v4_assets.production.assets import only_today
 from v4_assets.production.decision import Verdict
 from v4_assets.production.events import Event
-from v4_assets.production.orders import LargeChange
+from v4_assets.production.recorded_orders import LargeChange
 from v4_assets.salesforce import checks, sync
 from v4_assets.salesforce.client.org import CRM, Org
 from v4_assets.salesforce.fields import Fields, examine
@@ -189,7 +189,7 @@ class _Attempt:
                 f"Fields of Lead do not fit the scores: {'; '.join(fields.wrong)}. Nothing was sent. "
                 "An admin can create or correct them: docs/salesforce.md."
             )
-        self.permission = orders.large_change_of(self.store, scores.day, scores.version)
+        self.permission = recorded_orders.large_change_of(self.store, scores.day, scores.version)
         prepared = sync.prepare(
             self.store.warehouse, self.rollout, self.clock, self.crm, org, scores, fields,
             run_id=self.context.run_id, log=self.context.log.info,
@@ -221,7 +221,7 @@ class _Attempt:
     def _used_up(self) -> None:
         """Once delivered, nothing more is allowed for these scores."""
         if self.permission:
-            orders.done(self.store, self.permission, self.clock.now(), f"run {self.context.run_id}")
+            recorded_orders.done(self.store, self.permission, self.clock.now(), f"run {self.context.run_id}")
 
 
 def _of_scores(plan: SyncPlan) -> Sequence[Finding]:

@@ -20,8 +20,8 @@ from v4_assets.judgements import ERROR, CheckResult, Judgement, record
 from v4_assets.partitions import daily_partitions
 from v4_assets.production.decision import GATE_NAMES, Gate, Verdict
 from v4_assets.production.events import Event
-from v4_assets.production.orders import permit_replacement
 from v4_assets.production.production_row import adopt
+from v4_assets.production.recorded_orders import permit_replacement
 from v4_assets.resources import registry
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.cohort_worlds import (

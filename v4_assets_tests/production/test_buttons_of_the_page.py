@@ -22,7 +22,7 @@ from dagster_graphql.schema import create_schema
 from v4_assets.names import ACTION_JOBS, DAILY_JOB, REPLACE_LIVE_TAG
 from v4_assets.operations import actions, operate
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.production import orders
+from v4_assets.production import recorded_orders
 from v4_assets.resources import store
 from v4_assets.runs import RANGE_END, RANGE_START
 from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SEVENTH, SIXTH, Story, tell
@@ -188,7 +188,7 @@ def test_re_execute_of_a_run_that_replaced_live_rows_replaces_nothing(earned):
 def test_re_execute_of_a_finished_promotion_after_a_rollback_switches_nothing(earned):
     order = actions.status(earned.settings).order
     assert order is not None
-    config = orders.give(store(earned.settings), order, earned.settings.clock.now())
+    config = recorded_orders.give(store(earned.settings), order, earned.settings.clock.now())
     params = launched(
         ACTION_JOBS["promotion"], SEVENTH, runConfigData={"ops": {"production_alias": {"config": config}}}
     )

@@ -12,7 +12,7 @@ import pytest
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, DAILY_JOB, FIRST_ASSETS, PAST_DAY_JOB, REPLACE_LIVE_TAG
 from v4_assets.operations import actions, operate
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.production import orders
+from v4_assets.production import recorded_orders
 from v4_assets.production.orders import Kind, Order
 from v4_assets.resources import store
 from v4_assets_tests.fixtures.stories import FALLEN, GOOD, NEW, OLD, SEVENTH, SIXTH, Story, tell
@@ -151,7 +151,7 @@ def test_a_run_that_carries_an_order_nobody_recorded_is_refused(story, worded):
     assert "which is no recorded order. `v4 promote`, `v4 rollback`" in outcome.errors[0]
     assert len(outcome.errors[0]) < 300
     assert (told.live, told.happened[-1]) == (NEW, "promotion_completed")
-    orders.give(store(told.settings), order, told.settings.clock.now())
+    recorded_orders.give(store(told.settings), order, told.settings.clock.now())
     assert launched(told, "rollback", order.event_id).success
     assert told.live == OLD
 
@@ -161,7 +161,7 @@ def test_a_permission_or_an_order_of_another_kind_begins_nothing(story, kind):
     told = story("promoted")
     other: Kind = "sunset" if kind != "sunset" else "rollback"
     order = Order("other", other, OLD, None, told.production.event_id, "why", "ada")
-    orders.give(store(told.settings), order, told.settings.clock.now())
+    recorded_orders.give(store(told.settings), order, told.settings.clock.now())
     tags = operate.replacing(told.settings, DAILY_JOB, told.day, "why")
     before = told.happened
     assert f"is a {other}, and this job begins a " in launched(told, kind, "other").errors[0]
@@ -200,7 +200,7 @@ def test_a_finished_promotion_that_is_executed_again_after_a_rollback_switches_n
 def test_an_order_that_was_recorded_in_another_world_is_refused(story):
     told = story("promoted")
     order = rollback_of(told)
-    orders.give(store(told.settings), order, told.settings.clock.now())
+    recorded_orders.give(store(told.settings), order, told.settings.clock.now())
     assert actions.order(told.settings, "rollback", OLD, "sales asked").success
     actions.allow(told.settings, NEW, "repaired")
     assert actions.order(told.settings, "promotion", NEW, "again").success

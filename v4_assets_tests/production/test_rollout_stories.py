@@ -24,7 +24,7 @@ from v4_assets.names import (
 from v4_assets.operations import actions, operate
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.status import status
-from v4_assets.production import orders
+from v4_assets.production import recorded_orders
 from v4_assets.production.decision import Action, Decision, Verdict
 from v4_assets.production.orders import Order
 from v4_assets.production.status import read_status
@@ -76,7 +76,7 @@ def served(told: Story) -> set[str]:
 def stale_order(told: Story, expected_event_id: str) -> dict[str, object]:
     """Run config of a rollback that was decided when another switch was the last one."""
     order = Order("stale", "rollback", OLD, NEW, expected_event_id, "two bad weeks", "rollout_sensor")
-    config = orders.give(store(told.settings), order, told.settings.clock.now())
+    config = recorded_orders.give(store(told.settings), order, told.settings.clock.now())
     return {"ops": {FIRST_ASSETS["rollback"]: {"config": config}}}
 
 

@@ -15,7 +15,7 @@ from salesforce_stand_in import OrgField, StandInOrg
 from v4_assets import tables
 from v4_assets.errors import RowsMissingError, SettingsError
 from v4_assets.partitions import daily_partitions
-from v4_assets.production.orders import large_change_of, permit_large_change
+from v4_assets.production.recorded_orders import large_change_of, permit_large_change
 from v4_assets.salesforce.assets import salesforce_sync
 from v4_assets.salesforce.client.org import CRM, Org
 from v4_assets.salesforce.preview import preview
