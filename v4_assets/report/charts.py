@@ -18,7 +18,7 @@ from v4_assets.config.rollout_policy import Policy
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.votes import Warning
 from v4_assets.production.events import SWITCHES, Event
-from v4_assets.report.svg import COLOURS, GRID, INK, QUIET, for_page
+from v4_assets.report.chart_colours import COLOURS, GRID, INK, QUIET, for_page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

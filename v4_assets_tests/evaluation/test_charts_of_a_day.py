@@ -12,8 +12,8 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from v4_assets.config.environment import load
+from v4_assets.report.chart_colours import COLOURS
 from v4_assets.report.charts import Chart, conversion_by_decile, lift_by_decile, lift_over_time, scores_of_day
-from v4_assets.report.svg import COLOURS
 from v4_assets_tests.fixtures.evidences import evidence
 from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.report.test_report import ROLLBACK
