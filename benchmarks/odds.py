@@ -159,9 +159,12 @@ TREATMENTS: Mapping[str, Mapping[str, Any]] = {
 
 
 def filled(page: str, name: str, table: str) -> str:
-    """The page with one table replaced."""
+    """The page with one table replaced. Raises ValueError where the page has no place, or several, for it."""
     place = re.compile(rf"(<!-- odds: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-    return place.sub(lambda match: f"{match[1]}\n{table}\n{match[2]}", page)
+    replaced, count = place.subn(lambda match: f"{match[1]}\n{table}\n{match[2]}", page)
+    if count != 1:
+        raise ValueError(f"The page has {count} places for the table {name}, expected 1.")
+    return replaced
 
 
 def _table(head: Row, rows: Callable[[], Iterable[Row]]) -> str:

@@ -133,7 +133,7 @@ def by_hand(folder: str, who: str) -> None:
         percentile = pd.Series(scores).rank(pct=True) * 100
         result = frame[["advisor_crd", "prediction_date"]].assign(score=scores, percentile=percentile)
         if settings.rollout.reasons != "none":
-            best = np.flatnonzero(percentile >= EXPLAINED_FROM)
+            best = np.flatnonzero(percentile > EXPLAINED_FROM - 1)
             values = bundle.booster.predict(matrix.slice(best), pred_contribs=True)[:, :-1]
             strongest = np.argsort(-np.abs(values), axis=1)[:, :REASONS]
             for rank in range(REASONS):

@@ -116,16 +116,14 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
             basis = watch_basis.record_basis(evaluator)
             if basis:
                 booked_calls.count_calls(evaluator, basis)
-            again = write_reading(evaluator, write)
             judged = judge(store, rollout, day, events, evidence)
             week_verdicts.record(store, rollout, day, events)
             warning = booked_calls.read_warning(store, rollout, events, day.date)
-            held = week_verdicts.late_labels(evaluator)
-            figures = shown(evaluator, evidence, again, judged, warning)
+            changed = week_verdicts.late_labels(evaluator)
             findings = [
                 *checks.judge(rows, rollout.evaluation, evaluator.fresh_silences),
                 checks.early_warning(warning, rollout.candidate),
-                checks.closes_hold(held),
+                checks.closes_hold(changed),
             ]
             policy = thresholds_sha256(rollout.policy, rollout.evaluation)
             found = (
@@ -137,10 +135,13 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
                 store,
                 [Judgement(write.table_name, day.date, write.sequence, inputs, str(day.run_id), clock.now(), found)],
             )
+            # Decides nothing, so the day is judged before it.
+            before_contact = write_reading(evaluator, write) if rollout.prospects.enabled else []
+            figures = shown(evaluator, evidence, before_contact, judged, warning)
         return dg.MaterializeResult(
             metadata={**figures, **written, **cost},
             check_results=[
-                *gate_results(judged, evidence, digest(evidence), key, again),
+                *gate_results(judged, evidence, digest(evidence), key, before_contact),
                 *results(checks.CHECKS, {day.date: findings}, key),
             ],
         )
@@ -149,7 +150,11 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
 
 
 def shown(
-    evaluator: Evaluator, evidence: list[Evidence], again: list[Row], judged: Sequence[Gate], warning: Warning | None
+    evaluator: Evaluator,
+    evidence: list[Evidence],
+    before_contact: list[Row],
+    judged: Sequence[Gate],
+    warning: Warning | None,
 ) -> dict[str, Any]:
     """What the page of the day shows, as it stands in the warehouse."""
     store, day = evaluator.store, evaluator.day
@@ -157,7 +162,7 @@ def shown(
         evaluator.rollout,
         day.date,
         evidence=evidence,
-        before_contact=again,
+        before_contact=before_contact,
         recorded=store.comparisons(day.date - timedelta(weeks=WEEKS_CHARTED), day.date),
         gates=judged,
         warning=warning,

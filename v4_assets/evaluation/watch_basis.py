@@ -123,15 +123,15 @@ def _measured(evaluator: Evaluator, switch: Event) -> dict[str, Any]:
     measured = measure(found, reach, rollout.outcome_window_days)
     calls = calls_among(found, first_scores(found, scores, evaluator), found.converted & found.covered)
     square = votes.mean_square(calls) if len(calls.leads) >= LEAST_CALLS else None
-    asked, is_enough = rollout.policy.early_warning, measured.conversions >= LEAST_CONVERSIONS
-    base = measured.covered_base if is_enough and measured.covered_base else ASSUMED_BASE
+    asked, measures_base = rollout.policy.early_warning, measured.conversions >= LEAST_CONVERSIONS
+    base = measured.covered_base if measures_base and measured.covered_base else ASSUMED_BASE
     # A switch of the day before begins the watch; an older one without a basis is from before this table.
     fresh = evaluator.store.latest_writes(switch.day, evaluator.day.date)
     name = evaluator.store.catalogue[tables.LIFT_COMPARISON].name
     since = [day for table, day in fresh if table == name and switch.day < day < evaluator.day.date]
     assumed = strengths(asked)
     weights = Weights(**assumed, base_rate=base, variance=square or ASSUMED_VARIANCE)
-    timing = measured.booked_by if is_enough else FIRST_CALL
+    timing = measured.booked_by if measures_base else FIRST_CALL
     return {
         "switch_id": switch.event_id,
         "version": switch.version,

@@ -102,7 +102,8 @@ def late_labels(evaluator: Evaluator) -> list[str]:
     """Gates of the last recorded close whose verdict would be another by what is known of its cohort now.
 
     The close is judged by the thresholds and the version it was recorded with. Days whose evidence is void close no
-    week, and a close of more than LATE_DAYS ago is not compared.
+    week. A close is not compared when it is more than LATE_DAYS ago, compared other versions than today's, or reaches
+    back further than today's lead_outcomes.
     """
     close = _last_close(evaluator)
     if close is None:
@@ -110,12 +111,13 @@ def late_labels(evaluator: Evaluator) -> list[str]:
     store, day = evaluator.store, evaluator.day.date
     policy, evaluation = close.thresholds_of(evaluator.rollout.policy, evaluator.rollout.evaluation)
     rows = store.comparisons(close.day, close.day)
-    if not rows:
+    if not rows or {row.version for row in rows} != set(evaluator.versions):
+        return []
+    if min(row.cohort_from for row in rows) < evaluator.whole.first - timedelta(days=LATE_DAYS):
         return []
     then = replace(
         evaluator,
         rollout=evaluator.rollout.model_copy(update={"policy": policy, "evaluation": evaluation}),
-        versions=tuple(sorted({row.version for row in rows})),
         writes=store.latest_writes(min(row.cohort_from for row in rows), day),
     )
     judged = evidence_gates(
@@ -183,6 +185,6 @@ def _known_now(then: Evaluator, rows: Sequence[Evidence]) -> list[Evidence]:
 def _silent(then: Evaluator, close: date) -> set[date]:
     """Days of contact left out, by the calls known at the close and those known now."""
     at_close, limits = replace(then, day=replace(then.day, date=close)), then.rollout.evaluation
-    calls = {**at_close.calls, **then.calls}
+    calls = {day: max(at_close.calls.get(day, 0), then.calls.get(day, 0)) for day in at_close.calls | then.calls}
     last = then.day.date - timedelta(days=1)
     return left_out(silences(calls, at_close.whole.first, last, limits.silent_calls, limits.holidays))

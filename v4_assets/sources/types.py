@@ -1,7 +1,8 @@
 """The columns of the sources: their names at the firm, the type each is delivered in, and how SQL reads it. Pure.
 
 A column is read in another type only where rollout.yaml says so (`sources.types`): a type that changes without notice
-must stop the day, for most changes of a type are changes of the feed.
+must stop the day, for most changes of a type are changes of the feed. Text never becomes a date or an instant here: its
+format and its zone are the feed's own, so the firm's own view casts it.
 """
 
 from collections.abc import Mapping

@@ -158,6 +158,29 @@ def test_the_longest_cohort_is_compared_whole_though_its_first_days_are_out_of_t
     assert changes(evaluated(walked, after(2)))["top_decile_lift"] == ("INCONCLUSIVE", "FAIL")
 
 
+@pytest.mark.parametrize(("max_days", "is_compared"), [(180, True), (120, False)])
+def test_a_cohort_that_begins_before_todays_outcomes_is_not_compared(walk, max_days, is_compared):
+    walked = walk(base=0.03)
+    evaluated(walked, CLOSE)
+    calls_arrive(walked, top=False)
+    walked.story.rule("max_days: 182", f"max_days: {max_days}")
+    assert bool(evaluated(walked, after(1))) is is_compared
+
+
+def test_a_close_of_other_versions_than_todays_is_not_compared(walk):
+    walked = walk()
+    evaluated(walked, CLOSE)
+    calls_arrive(walked, top=True)
+    assert evaluated(walked, after(1)) != []
+    walked.to(after(2))
+    settings = walked.story.settings
+    of, record = Day(after(2), settings.clock), store(settings)
+    with record.session():
+        assets.write_outcomes(record, settings.rollout, of)
+        alone = Evaluator.of(record, settings.rollout, of, (NEW,), record.events())
+        assert week_verdicts.late_labels(alone) == []
+
+
 def test_before_a_promotion_the_lift_that_it_needs_is_compared_too(walk):
     walked = walk(live=OLD, lift=lambda day: HEALTHY_LIFT)
     evaluated(walked, CLOSE)

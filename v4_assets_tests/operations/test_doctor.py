@@ -54,7 +54,7 @@ def test_a_healthy_installation_is_ok_everywhere_and_left_as_it_was(story):
     results = asked(story)
     assert not_ok(results) == {CLOCK_STANDS: "warn"}
     assert results["source Lead"].found == "all columns as declared, expected all columns as declared"
-    assert results["tables and views"].found.startswith("43 tables and 6 views")
+    assert results["tables and views"].found.startswith("44 tables and 6 views")
     assert results["time zones"].found.startswith("today's partition is 2026-01-05, its cut-off 2026-01-05 05:00 UTC")
     assert results["live version"].found.startswith("v4.0.0 (")
     assert results["Salesforce"].found.startswith("dry-run: nothing is sent")

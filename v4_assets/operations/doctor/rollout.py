@@ -91,15 +91,21 @@ def verdicts(settings: Settings) -> ProbeResult:
     rollout, today = settings.rollout, settings.clock.today()
     with opened(settings, any_schema=False) as connected:
         record = Store(connected, rollout.catalogue, registry(settings))
-        rows, live = record.comparisons(today - timedelta(days=EVIDENCE_DAYS), today), record.live()
+        rows, state = (
+            record.comparisons(today - timedelta(days=EVIDENCE_DAYS), today),
+            deployments.state_after(record.events()),
+        )
     if not rows:
         return ProbeResult(Verdict.OK, f"nothing was evaluated in the last {EVIDENCE_DAYS} days, so no volume is known")
     latest = max(row.prediction_date for row in rows)
     by_question = {row.question: row for row in rows if row.prediction_date == latest}
     rollback, promotion = (_decides(by_question[one], rollout.evaluation) for one in ("rollback", "promotion"))
-    if promotion.verdict is Verdict.FAIL and live == rollout.candidate:
-        # No promotion waits for a verdict while the candidate is live.
+    tried = state.live is None or rollout.candidate not in {state.live.version, *state.rolled_back}
+    if promotion.verdict is Verdict.FAIL and not tried:
+        # No promotion waits for a verdict while the candidate is live, or rolled back and not allowed again.
         promotion = replace(promotion, verdict=Verdict.WARN)
+    if rollback.verdict is promotion.verdict is not Verdict.OK:
+        return replace(rollback, found=f"{rollback.found} {promotion.found}")
     return max(rollback, promotion, key=lambda one: list(Verdict).index(one.verdict))
 
 
