@@ -95,7 +95,8 @@ def test_a_column_that_is_missing_and_one_of_another_type_are_named_and_hide_not
 @pytest.mark.parametrize(
     ("conversions", "verdict", "found"),
     [
-        (3, "FAIL", "No cohort can decide a rollback: 3 conversions in 10 days: about 55 in 182, 150 are needed."),
+        (3, "FAIL", "No cohort can decide a rollback: 3 conversions in 10 days: about 55 in 182, 150 are needed. "
+         "No cohort can decide a promotion: 3 conversions in 10 days: about 55 in 182, 200 are needed."),
         (8, "FAIL", "No cohort can decide a promotion: 8 conversions in 10 days: about 146 in 182, 200 are needed."),
         (9, "FAIL", "No cohort can decide a promotion: 9 conversions in 10 days: about 164 in 182, 200 are needed."),
         (10, "warn", "Most cohorts cannot decide a promotion: 10 conversions in 10 days: about 182 in 182, 200 are "
