@@ -113,6 +113,38 @@ def test_the_latest_features_stay_however_old_they_are(story):
     assert shown == [{"prediction_date": SEVENTH}]
 
 
+def test_the_legacy_view_of_a_version_without_new_features_keeps_its_firms(story):
+    story.rule(
+        "    features_view: v4_production_features\n",
+        "    features_view: v4_production_features\n    legacy_columns: true\n",
+    )
+    operate.init(story.settings)
+    story.change(f"DELETE FROM ml_features.v4_features_v40 WHERE prediction_date > DATE '{ADOPTED}'")
+    story.change(
+        "UPDATE ml_features.v4_partition_writes SET row_count = 0 WHERE table_name = 'v4_features_v40' "
+        f"AND prediction_date > DATE '{ADOPTED}'"
+    )
+    view = "SELECT * FROM `ml_features`.`v4_production_features` ORDER BY lead_id"
+    before = story.read(view)
+    assert any(row["firm_name"] for row in before)
+    assert prune_features(story) > 0
+    assert story.read(view) == before
+    writes = store(story.settings).latest_writes(ADOPTED, SEVENTH)
+    assert writes["v4_advisor_firms", ADOPTED].pruned_at is None
+    assert writes["v4_advisor_firms", LAST_PRUNED].pruned_at is not None
+
+
+def test_an_old_day_that_had_no_rows_is_not_called_pruned(story):
+    story.change(
+        "UPDATE ml_features.v4_partition_writes SET row_count = 0 WHERE table_name = 'v4_firm_activity' "
+        f"AND prediction_date = DATE '{ADOPTED}'"
+    )
+    prune_features(story)
+    writes = store(story.settings).latest_writes(ADOPTED, SEVENTH)
+    assert writes["v4_firm_activity", ADOPTED].pruned_at is None
+    assert writes["v4_firm_activity", LAST_PRUNED].pruned_at is not None
+
+
 def test_an_asset_of_a_pruned_day_is_refused_on_the_page_before_anything_is_written(story):
     prune_features(story)
     before = rows_by_day(story), store(story.settings).latest_writes(ADOPTED, SEVENTH)

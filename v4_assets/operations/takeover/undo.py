@@ -122,7 +122,10 @@ class Undo(Steps):
         kept = {row.kept_as: row.object_name for row in rows if row.event == PLANNED and row.kept_as}
         for name, original in kept.items():
             if self.store.warehouse.shape(Table(name, self.dataset, name, ())) is not None:
-                yield f"{self.dataset}.{name} stays: another object was made under the name {original}, or under this one, meanwhile."
+                yield (
+                    f"{self.dataset}.{name} stays: another object was made under the name {original}, or under this "
+                    "one, meanwhile."
+                )
 
     def _begun(self, found: Plan) -> list[Row]:
         """Rows that begin the undoing: which tables of ours are set aside, and as what."""
