@@ -10,13 +10,13 @@ from click.testing import CliRunner, Result
 
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings
-from v4_assets.errors import RowsMissingError
+from v4_assets.errors import PolicyError, RowsMissingError
 from v4_assets.models import registering
 from v4_assets.names import PAST_DAY_JOB
 from v4_assets.notebook import Notebook
 from v4_assets.operations import actions, operate, prune
 from v4_assets.operations.migration.ours import Ours
-from v4_assets.partitions import feature_tables
+from v4_assets.partitions import feature_tables, verify_not_pruned
 from v4_assets.resources import store, warehouse
 from v4_assets.runs import RANGE_END, RANGE_START
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -165,6 +165,22 @@ def test_a_run_of_a_pruned_day_or_of_a_range_with_one_says_what_was_removed(stor
         outcome = operate.run_job(story.settings, PAST_DAY_JOB, tags=days)
     assert f"of {LAST_PRUNED} was asked for" in outcome.errors[0]
     assert store(story.settings).latest_writes(ADOPTED, SEVENTH) == before
+
+
+def test_leads_and_prospects_of_one_date_are_pruned_apart(story):
+    month = date(2026, 1, 1)
+    story.change(
+        "INSERT INTO ml_features.v4_partition_writes (table_name, prediction_date, sequence, row_count, pruned_at) "
+        f"SELECT name, day, 1, 9, now() FROM (VALUES ('v4_firm_activity', DATE '{month}'), "
+        "('v4_prospect_features_v40', DATE '2025-12-01')) AS pruned (name, day)"
+    )
+    record = store(story.settings)
+    of_leads, of_prospects = ("features_v40", "daily_scores_v40"), ("prospects", "prospect_scores_v40")
+    verify_not_pruned(record, of_prospects, [month], SEVENTH)
+    verify_not_pruned(record, of_leads, [date(2025, 12, 1)], SEVENTH)
+    for asked, day in ((of_leads, month), (of_prospects, date(2025, 12, 1))):
+        with pytest.raises(PolicyError, match=f"{asked[1]} of {day} was asked for, and `v4 prune` removed"):
+            verify_not_pruned(record, asked, [day], SEVENTH)
 
 
 def test_a_pruned_day_is_still_evaluated_from_its_scores(story):
