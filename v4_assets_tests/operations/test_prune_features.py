@@ -223,6 +223,18 @@ def test_readers_of_features_pass_over_pruned_days_and_say_so(story):
     assert set(batch["prediction_date"].to_pylist()) == {LAST_PRUNED + timedelta(days=1)}
 
 
+def test_equal_scores_of_a_pruned_day_keep_their_order_in_the_migration_report(story):
+    ours = Ours(store(story.settings), story.settings.rollout)
+    before = ours.scored(NEW, ADOPTED)
+    prune_features(story)
+    after = ours.scored(NEW, ADOPTED)
+    assert before is not None
+    assert after is not None
+    order = [dict(zip(one.served.leads.to_pylist(), one.tie_break.tolist(), strict=True)) for one in (before, after)]
+    assert order[0] == order[1]
+    assert len(set(order[1].values())) == len(order[1]) > 10
+
+
 def test_the_command_says_how_many_partitions_go_and_null_or_bigquery_keeps_all(story):
     assert (
         "\n0 partitions of features older than 240 days: would be deleted; --yes does it.\n"
