@@ -146,7 +146,7 @@ class Undo(Steps):
 
 
 def _in_order(moves: Iterable[Move]) -> list[Move]:
-    """Tables first, and a view after those that its text names."""
+    """A view after the objects that its text names; the others keep their order."""
     ordered: list[Move] = []
     left = list(moves)
     while left:
