@@ -78,40 +78,48 @@ def is_kept(write: PartitionWrite, day: Day) -> bool:
 
 
 def feature_tables(catalogue: Catalogue) -> tuple[Table, ...]:
-    """The tables between the leads or prospects and their scores, whose old partitions `v4 prune` removes.
-
-    The versions' own come before what they are made from.
-    """
-    shared = (*tables.SHARED[1:], *contracts.SNAPSHOT.values())
-    versions = [one.key for one in catalogue.versions.values()]
-    own = (make(key) for key in versions for make in (tables.features_key, contracts.features_key))
-    return tuple(catalogue[key] for key in (*own, *shared))
+    """The tables between the leads or prospects and their scores, whose old partitions `v4 prune` removes."""
+    return (*lead_features(catalogue), *prospect_features(catalogue))
 
 
-def pruned_days(store: Store, first: date, last: date) -> dict[date, date]:
-    """Days from `first` to `last` whose features, or some of them, `v4 prune` removed, to the day it did so."""
-    features = {table.name for table in feature_tables(store.catalogue)}
+def lead_features(catalogue: Catalogue) -> tuple[Table, ...]:
+    """Those of the leads, by day; the versions' own come before what they are made from."""
+    own = (tables.features_key(one.key) for one in catalogue.versions.values())
+    return tuple(catalogue[key] for key in (*own, *tables.SHARED[1:]))
+
+
+def prospect_features(catalogue: Catalogue) -> tuple[Table, ...]:
+    """Those of the prospects, by the first day of the month, in the same order."""
+    own = (contracts.features_key(one.key) for one in catalogue.versions.values())
+    return tuple(catalogue[key] for key in (*own, *contracts.SNAPSHOT.values()))
+
+
+def pruned_days(store: Store, features: Iterable[Table], first: date, last: date) -> dict[date, date]:
+    """Days from `first` to `last` of which `v4 prune` removed one of these tables' partitions, to the day it did so."""
+    names = {table.name for table in features}
     writes = store.latest_writes(first, last)
-    return {
-        day: write.pruned_at.date() for (name, day), write in writes.items() if name in features and write.pruned_at
-    }
+    return {day: write.pruned_at.date() for (name, day), write in writes.items() if name in names and write.pruned_at}
 
 
 def verify_not_pruned(store: Store, asked: Iterable[str], days: Iterable[date], today: date) -> None:
-    """Raise PolicyError when an asset of features or scores is asked for, for a past day whose features were pruned."""
-    versions = [one.key for one in store.catalogue.versions.values()]
-    made = {make(key) for key in versions for make in (tables.scores_key, contracts.scores_key)}
-    made |= {table.key for table in feature_tables(store.catalogue)}
-    wanted, past = sorted(made & set(asked)), [day for day in days if day < today]
-    if not wanted or not past:
-        return
-    pruned = pruned_days(store, min(past), max(past))
-    if found := sorted(pruned.keys() & set(past)):
-        raise PolicyError(
-            f"{wanted[0]} of {found[0]} was asked for, and `v4 prune` removed the features of that day on "
-            f"{pruned[found[0]]} (keep_features_days of rollout.yaml), so nothing was written. The day's scores, "
-            "outcomes and evidence stay as they are."
-        )
+    """Raise PolicyError when an asset of features or scores is asked for, for a past day whose features were pruned.
+
+    Leads and prospects are told apart: a month's partition has the date of its first day.
+    """
+    past = [day for day in days if day < today]
+    for features, scores_key in (
+        (lead_features(store.catalogue), tables.scores_key),
+        (prospect_features(store.catalogue), contracts.scores_key),
+    ):
+        made = {table.key for table in features} | {scores_key(one.key) for one in store.catalogue.versions.values()}
+        wanted = sorted(made.intersection(asked))
+        pruned = pruned_days(store, features, min(past), max(past)) if wanted and past else {}
+        if found := sorted(pruned.keys() & set(past)):
+            raise PolicyError(
+                f"{wanted[0]} of {found[0]} was asked for, and `v4 prune` removed the features of that day on "
+                f"{pruned[found[0]]} (keep_features_days of rollout.yaml), so nothing was written. The day's scores, "
+                "outcomes and evidence stay as they are."
+            )
 
 
 def write_query(store: Store, key: str, day: Day) -> PartitionWrite:

@@ -1,5 +1,6 @@
 """Every file of sql/ is executed on every engine and does what its header says; a header that disagrees is refused."""
 
+import json
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -210,7 +211,7 @@ def score_of(lead_id: str) -> dict[str, Any]:
 
 
 def pruned(project: ProjectWarehouse) -> pa.Table:
-    """The rows of a table before a day go, and the writes of that table before that day say so, once."""
+    """The rows of the days named go, and the writes of that table on these days say so, once."""
     key = "feature_profile_v40"
     table = project.catalogue[key]
     row = dict.fromkeys(column.name for column in table.columns)
@@ -219,9 +220,10 @@ def pruned(project: ProjectWarehouse) -> pa.Table:
     written |= {"definition_sha256": "0" * 64, "run_id": None, "replace_reason": None}
     names = {"table_name": table.name, "prediction_date": YESTERDAY}, {"table_name": table.name, "prediction_date": DAY}
     project.put(tables.PARTITION_WRITES, [written | one for one in (*names, names[0] | {"table_name": "u"})])
-    removed = project.catalogue.query("prune_partitions", {"before": DAY}, pruned=key)
+    days = {"days": json.dumps([str(YESTERDAY), str(YESTERDAY - timedelta(days=1))])}
+    removed = project.catalogue.query("prune_partitions", days, pruned=key)
     for removed_at, changes in ((WRITTEN_AT, (2, 1)), (WRITTEN_AT + timedelta(days=1), (0, 0))):
-        noted = {"pruned_table": table.name, "before": DAY, "removed_at": removed_at}
+        noted = days | {"pruned_table": table.name, "removed_at": removed_at}
         statements = (removed, project.catalogue.query("record_pruned", noted))
         project.warehouse.transact([Statement(*one) for one in zip(statements, changes, strict=True)])
     assert stored(project, table, YESTERDAY) == []

@@ -90,7 +90,8 @@ def report() -> None:
 def show_lift(day: date, weeks: bool, as_json: bool) -> None:
     """Show conversion and lift by decile of both versions.
 
-    Only leads whose outcome window has ended are counted.
+    Only leads whose outcome window has ended are counted. --json has the deciles alone; the reading by the score before
+    contact, shown below them, is in v4_lift_before_contact.
     """
     from v4_assets.cli import lift
     from v4_assets.resources import store

@@ -26,7 +26,7 @@ from v4_assets.names import (
 )
 from v4_assets.operations import earlier_judgements
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.partitions import pruned_days
+from v4_assets.partitions import lead_features, pruned_days
 from v4_assets.production import production_row as production_store
 from v4_assets.production import recorded_orders
 from v4_assets.production.events import Production, state_after
@@ -152,12 +152,11 @@ def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, da
 
 
 def pruned_gaps(settings: Settings, first: date, last: date) -> list[date]:
-    """Days that lack a partition and cannot be scored any more, as `v4 prune` removed their features."""
-    pruned = pruned_days(store(settings), first, last)
+    """Days that lack a partition, or were not checked, and cannot be made again: `v4 prune` removed their features."""
+    record = store(settings)
+    pruned = pruned_days(record, lead_features(record.catalogue), first, last)
     return (
-        [day for day in verdicts.gaps(store(settings), first, last, _scoring_keys(settings)) if day in pruned]
-        if pruned
-        else []
+        [day for day in verdicts.gaps(record, first, last, _scoring_keys(settings)) if day in pruned] if pruned else []
     )
 
 

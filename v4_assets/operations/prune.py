@@ -5,6 +5,7 @@ sunsets stay, and so do the archive, the models, and every table but those of fe
 removed partition is noted on its write, which stays: what was judged of it stays valid.
 """
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from sqlalchemy import select
 
+from v4_assets import tables
 from v4_assets.clock import Clock
 from v4_assets.config.environment import Settings
 from v4_assets.errors import TableMissingError, V4Error
@@ -94,7 +96,10 @@ def _remove_left_over(instance: dg.DagsterInstance, home: Path) -> None:
 
 
 def _features(settings: Settings) -> dict[str, tuple[date, ...]]:
-    """Old partitions of the embedded warehouse; never a table's latest one, which its view shows."""
+    """Old partitions of the embedded warehouse; never one that a view shows.
+
+    A version's view shows its latest day of features, with the advisors' firms of that day.
+    """
     keep_days, today = settings.rollout.keep_features_days, settings.clock.today()
     if keep_days is None or settings.warehouse != "duckdb" or not settings.duckdb_file.exists():
         return {}
@@ -103,12 +108,15 @@ def _features(settings: Settings) -> dict[str, tuple[date, ...]]:
         writes = record.latest_writes(date.min, today)
     except TableMissingError:
         return {}
-    found = {}
-    for table in feature_tables(record.catalogue):
-        days = sorted(day for (name, day), write in writes.items() if name == table.name and write.has_rows)
-        if old_days := tuple(day for day in days[:-1] if day < before):
-            found[table.key] = old_days
-    return found
+    written = {
+        table.key: sorted(day for (name, day), write in writes.items() if name == table.name and write.has_rows)
+        for table in feature_tables(record.catalogue)
+    }
+    shown = {key: set(days[-1:]) for key, days in written.items()}
+    for version in record.catalogue.versions.values():
+        shown[tables.ADVISOR_FIRMS] |= shown[tables.features_key(version.key)]
+    found = {key: tuple(day for day in days if day < before and day not in shown[key]) for key, days in written.items()}
+    return {key: days for key, days in found.items() if days}
 
 
 def _remove_features(settings: Settings, features: Mapping[str, Sequence[date]]) -> None:
@@ -116,11 +124,11 @@ def _remove_features(settings: Settings, features: Mapping[str, Sequence[date]])
     record = store(settings)
     with record.session():
         for key, days in features.items():
-            before = {"before": days[-1] + timedelta(days=1)}
-            noted = before | {"pruned_table": record.catalogue[key].name, "removed_at": settings.clock.now()}
+            listed = {"days": json.dumps([day.isoformat() for day in days])}
+            noted = listed | {"pruned_table": record.catalogue[key].name, "removed_at": settings.clock.now()}
             record.warehouse.transact(
                 [
-                    Statement(record.catalogue.query("prune_partitions", before, pruned=key)),
+                    Statement(record.catalogue.query("prune_partitions", listed, pruned=key)),
                     Statement(record.catalogue.query("record_pruned", noted)),
                 ]
             )

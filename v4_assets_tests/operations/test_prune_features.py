@@ -10,13 +10,13 @@ from click.testing import CliRunner, Result
 
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings
-from v4_assets.errors import RowsMissingError
+from v4_assets.errors import PolicyError, RowsMissingError
 from v4_assets.models import registering
 from v4_assets.names import PAST_DAY_JOB
 from v4_assets.notebook import Notebook
 from v4_assets.operations import actions, operate, prune
 from v4_assets.operations.migration.ours import Ours
-from v4_assets.partitions import feature_tables
+from v4_assets.partitions import feature_tables, verify_not_pruned
 from v4_assets.resources import store, warehouse
 from v4_assets.runs import RANGE_END, RANGE_START
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -113,6 +113,38 @@ def test_the_latest_features_stay_however_old_they_are(story):
     assert shown == [{"prediction_date": SEVENTH}]
 
 
+def test_the_legacy_view_of_a_version_without_new_features_keeps_its_firms(story):
+    story.rule(
+        "    features_view: v4_production_features\n",
+        "    features_view: v4_production_features\n    legacy_columns: true\n",
+    )
+    operate.init(story.settings)
+    story.change(f"DELETE FROM ml_features.v4_features_v40 WHERE prediction_date > DATE '{ADOPTED}'")
+    story.change(
+        "UPDATE ml_features.v4_partition_writes SET row_count = 0 WHERE table_name = 'v4_features_v40' "
+        f"AND prediction_date > DATE '{ADOPTED}'"
+    )
+    view = "SELECT * FROM `ml_features`.`v4_production_features` ORDER BY lead_id"
+    before = story.read(view)
+    assert any(row["firm_name"] for row in before)
+    assert prune_features(story) > 0
+    assert story.read(view) == before
+    writes = store(story.settings).latest_writes(ADOPTED, SEVENTH)
+    assert writes["v4_advisor_firms", ADOPTED].pruned_at is None
+    assert writes["v4_advisor_firms", LAST_PRUNED].pruned_at is not None
+
+
+def test_an_old_day_that_had_no_rows_is_not_called_pruned(story):
+    story.change(
+        "UPDATE ml_features.v4_partition_writes SET row_count = 0 WHERE table_name = 'v4_firm_activity' "
+        f"AND prediction_date = DATE '{ADOPTED}'"
+    )
+    prune_features(story)
+    writes = store(story.settings).latest_writes(ADOPTED, SEVENTH)
+    assert writes["v4_firm_activity", ADOPTED].pruned_at is None
+    assert writes["v4_firm_activity", LAST_PRUNED].pruned_at is not None
+
+
 def test_an_asset_of_a_pruned_day_is_refused_on_the_page_before_anything_is_written(story):
     prune_features(story)
     before = rows_by_day(story), store(story.settings).latest_writes(ADOPTED, SEVENTH)
@@ -133,6 +165,22 @@ def test_a_run_of_a_pruned_day_or_of_a_range_with_one_says_what_was_removed(stor
         outcome = operate.run_job(story.settings, PAST_DAY_JOB, tags=days)
     assert f"of {LAST_PRUNED} was asked for" in outcome.errors[0]
     assert store(story.settings).latest_writes(ADOPTED, SEVENTH) == before
+
+
+def test_leads_and_prospects_of_one_date_are_pruned_apart(story):
+    month = date(2026, 1, 1)
+    story.change(
+        "INSERT INTO ml_features.v4_partition_writes (table_name, prediction_date, sequence, row_count, pruned_at) "
+        f"SELECT name, day, 1, 9, now() FROM (VALUES ('v4_firm_activity', DATE '{month}'), "
+        "('v4_prospect_features_v40', DATE '2025-12-01')) AS pruned (name, day)"
+    )
+    record = store(story.settings)
+    of_leads, of_prospects = ("features_v40", "daily_scores_v40"), ("prospects", "prospect_scores_v40")
+    verify_not_pruned(record, of_prospects, [month], SEVENTH)
+    verify_not_pruned(record, of_leads, [date(2025, 12, 1)], SEVENTH)
+    for asked, day in ((of_leads, month), (of_prospects, date(2025, 12, 1))):
+        with pytest.raises(PolicyError, match=f"{asked[1]} of {day} was asked for, and `v4 prune` removed"):
+            verify_not_pruned(record, asked, [day], SEVENTH)
 
 
 def test_a_pruned_day_is_still_evaluated_from_its_scores(story):
@@ -173,6 +221,18 @@ def test_readers_of_features_pass_over_pruned_days_and_say_so(story):
     assert ours.latest_features(entry, SEVENTH) == LAST_PRUNED + timedelta(days=1)
     [batch, *_] = registering._latest_features(settings, NEW, record.registry.load(NEW).features)
     assert set(batch["prediction_date"].to_pylist()) == {LAST_PRUNED + timedelta(days=1)}
+
+
+def test_equal_scores_of_a_pruned_day_keep_their_order_in_the_migration_report(story):
+    ours = Ours(store(story.settings), story.settings.rollout)
+    before = ours.scored(NEW, ADOPTED)
+    prune_features(story)
+    after = ours.scored(NEW, ADOPTED)
+    assert before is not None
+    assert after is not None
+    order = [dict(zip(one.served.leads.to_pylist(), one.tie_break.tolist(), strict=True)) for one in (before, after)]
+    assert order[0] == order[1]
+    assert len(set(order[1].values())) == len(order[1]) > 10
 
 
 def test_the_command_says_how_many_partitions_go_and_null_or_bigquery_keeps_all(story):

@@ -442,8 +442,12 @@ def test_a_view_whose_query_fails_hinders_the_takeover_before_anything_is_record
             f"CREATE TABLE ml_features.{firm.OLD_SCORES}_before_v4_20260112 AS SELECT 1 AS n",
             f"ml_features.{firm.OLD_SCORES} was left as it is: {firm.OLD_SCORES}_before_v4_20260112 is there already",
         ),
+        (
+            f"CREATE TABLE ml_features.{firm.OLD_SCORES}_before_v4_20260112 AS FROM ml_features.{firm.OLD_SCORES}",
+            f"ml_features.{firm.OLD_SCORES} was left as it is: {firm.OLD_SCORES}_before_v4_20260112 is there already",
+        ),
     ],
-    ids=["an-object-more", "another-text", "the-dated-name-taken"],
+    ids=["an-object-more", "another-text", "the-dated-name-taken", "the-dated-name-taken-by-an-equal-backup"],
 )
 def test_what_changed_after_the_plan_was_recorded_stops_it_and_an_undoing_leaves_what_is_there(
     home, settings, change, said
@@ -457,8 +461,11 @@ def test_what_changed_after_the_plan_was_recorded_stops_it_and_an_undoing_leaves
     assert isinstance(refused, TakeoverError)
     assert said in str(refused)
     assert "`v4 takeover --undo` gives back what was moved; `v4 takeover --yes` then plans anew" in str(refused)
+    kept = f"{firm.OLD_SCORES}_before_v4_20260112"
+    backup_stands = kept in objects(settings)
     undo(settings)
     assert firms(settings) == all_of_it
+    assert (kept in objects(settings)) == backup_stands
 
 
 def test_an_expiration_that_has_passed_is_not_set_back_for_it_would_delete_the_object(home, settings, monkeypatch):

@@ -67,7 +67,8 @@ class Ours:
         found = served(rows.select(READ), _ids(rows)) if len(rows) else None
         if found is None:
             return None
-        known = self.store.read("features_of_day", {PARTITION_COLUMN: day}, features=tables.features_key(key))
+        # Not from the features, which may be pruned: the day's list of leads stays.
+        known = self.store.read("rows_of_days", {"first_day": day, "last_day": day}, dated=tables.SCORED_LEADS)
         at = pc.index_in(found.leads, value_set=_ids(known))
         return Scored(found, pc.fill_null(known["tie_break"].combine_chunks().take(at), 0).to_numpy())
 

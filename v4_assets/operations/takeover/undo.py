@@ -94,7 +94,8 @@ class Undo(Steps):
     def _clear(self, one: Move) -> None:
         """The copy goes once what it was made of is back, equal."""
         warehouse, moving = self.store.warehouse, self.store.warehouse.moving()
-        if warehouse.shape(one.dated) is None:
+        # A rename leaves no copy: what stands under the dated name is somebody's own.
+        if one.method == "rename" or warehouse.shape(one.dated) is None:
             return
         if one.method == "text":
             equal = moving.view_text(one.place) == moving.view_text(one.dated)
@@ -121,7 +122,10 @@ class Undo(Steps):
         kept = {row.kept_as: row.object_name for row in rows if row.event == PLANNED and row.kept_as}
         for name, original in kept.items():
             if self.store.warehouse.shape(Table(name, self.dataset, name, ())) is not None:
-                yield f"{self.dataset}.{name} stays: another object was made under the name {original} meanwhile."
+                yield (
+                    f"{self.dataset}.{name} stays: another object was made under the name {original}, or under this "
+                    "one, meanwhile."
+                )
 
     def _begun(self, found: Plan) -> list[Row]:
         """Rows that begin the undoing: which tables of ours are set aside, and as what."""
@@ -142,7 +146,7 @@ class Undo(Steps):
 
 
 def _in_order(moves: Iterable[Move]) -> list[Move]:
-    """Tables first, and a view after those that its text names."""
+    """A view after the objects that its text names; the others keep their order."""
     ordered: list[Move] = []
     left = list(moves)
     while left:
