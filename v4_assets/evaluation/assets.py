@@ -8,7 +8,6 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from v4_assets import judgements, sql, tables, verdicts
 from v4_assets.checks import Finding, gate_results, gate_specs, of_finding, results, specs
@@ -168,16 +167,8 @@ def shown(
         warning=warning,
         deciles=store.deciles(day.date),
         events=[event for event in evaluator.events if event.day <= day.date],
-        scores={version: scores_of(store, evaluator.rollout, version, day) for version in evaluator.versions},
+        scores=evaluator.scores,
     )
-
-
-def scores_of(store: Store, rollout: Rollout, version: str, day: Day) -> NDArray[Any]:
-    """A version's scores of the day, float, shape (n,)."""
-    key = tables.scores_key(rollout.versions[version].key)
-    ranks = store.read("score_ranks", {"prediction_date": day.date}, daily_scores=key)
-    scores: NDArray[Any] = ranks["score"].to_numpy()
-    return scores
 
 
 def only_day(context: dg.AssetExecutionContext, clock: Clock, store: Store) -> Day:

@@ -4,8 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from v4_assets import sql, tables
 from v4_assets.clock import cutoff
@@ -114,6 +116,15 @@ class Evaluator:
             version: self._read("cohort_scores", reach, daily_scores=key) for version, key in self._score_keys().items()
         }
         return entries(leads, scores, self._scored_days(reach), self.rollout.outcome_window_days), scores
+
+    @property
+    def scores(self) -> dict[str, NDArray[Any]]:
+        """Each version's scores of the day, float, shape (n,)."""
+        keys, day = self._score_keys(), {"prediction_date": self.day.date}
+        return {
+            version: self.store.read("score_ranks", day, daily_scores=keys[version])["score"].to_numpy()
+            for version in keys
+        }
 
     @cached_property
     def calls(self) -> dict[date, int]:
