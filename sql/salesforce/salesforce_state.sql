@@ -9,7 +9,7 @@
 --   percentile       INT64 [1..100]  as the org has it
 --   deprioritize     BOOL       as the org has it
 --   model_version    STRING     the version the values are of, or were refused of; NULL when the org does not say, and for a lead whose fields were emptied
---   as_of            DATE       the day they were sent; NULL when they were read from the org, and for a lead in doubt
+--   as_of            DATE       the day they were sent; NULL when they were read from the org, refused or in doubt
 --   refused_code     STRING     the org's code for its refusal; NULL when confirmed
 --   refused_message  STRING     its words
 --   refused_on       DATE       the day whose scores were refused

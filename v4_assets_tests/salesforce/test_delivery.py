@@ -295,6 +295,39 @@ def test_a_lead_that_left_and_refuses_its_repair_is_held_back_and_repaired_after
     assert [carried(org)[one] for one in (EMPTIED, KEPT)] == [before[one] for one in (EMPTIED, KEPT)]
 
 
+@pytest.mark.parametrize("release", [False, True])
+def test_many_leads_that_refuse_to_be_emptied_are_held_back_and_emptied_later(world, org, client, release) -> None:
+    world.rules |= {"max_changed_share": 1.0, "max_failure_rate": 2.0}
+    world.sync(client)
+    gone = leads(120)
+    leave(world, emptied=gone, kept=[])
+    org.faults.row(VALIDATION, gone, times=1)
+    result = world.sync(client)
+    assert (result.leads("quarantined"), result.leads("failed"), owed(world)) == (120, 0, None)
+    world.rules["read_back"] = "all"
+    result = world.sync(client)
+    assert (result.jobs, result.repaired, result.problems) == (0, 0, ())  # no emptying was confirmed
+    if release:
+        assert world.ledger.release(result.identity.org_id, code=VALIDATION) == 120
+    else:
+        move(world, days=7, by=0.0)
+    result = world.sync(client)
+    assert (result.plan.cleared, result.repaired, result.problems) == (120, 0, ())
+    assert [carried(org)[one] for one in gone] == [NOTHING] * 120
+
+
+def test_many_leads_that_left_and_refuse_their_repair_do_not_owe_the_day(world, org, client) -> None:
+    world.rules |= {"max_changed_share": 1.0, "max_failure_rate": 2.0}
+    world.sync(client)
+    leave(world, emptied=leads(60), kept=leads(120)[60:])
+    world.sync(client)
+    org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in leads(120)])
+    org.faults.row(VALIDATION, leads(120), times=1)
+    result = world.sync(client)
+    assert (result.leads("quarantined"), result.leads("failed"), owed(world)) == (120, 0, None)
+    assert world.sync(client).jobs == 0
+
+
 def test_a_released_lead_that_left_is_repaired_by_the_next_full_comparison(world, org, client) -> None:
     world.sync(client)
     leave(world)
