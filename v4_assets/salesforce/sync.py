@@ -100,7 +100,7 @@ class PreparedSync:
         sent = self.sender.deliver(again.filter(pc.is_in(again["lead_id"], value_set=ids)), repair=True)
         if sent.problems:
             return ids.to_pylist(), sent
-        restored = self.sender.deliver(differing.filter(pc.invert(scored)), restores=True)
+        restored = self.sender.deliver(differing.filter(pc.invert(scored)), repair=True, restores=True)
         both = Delivery((*sent.problems, *restored.problems), (*sent.ended_badly, *restored.ended_badly))
         return differing["lead_id"].to_pylist(), both
 

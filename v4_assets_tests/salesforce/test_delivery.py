@@ -328,6 +328,24 @@ def test_many_leads_that_left_and_refuse_their_repair_do_not_owe_the_day(world, 
     assert world.sync(client).jobs == 0
 
 
+def test_a_refused_repair_is_counted_after_an_emptying_that_took_two_attempts(world, org, client) -> None:
+    world.sync(client)
+    leave(world, kept=[])
+    world.rules["read_back"] = "all"
+    org.faults.row("UNABLE_TO_LOCK_ROW", [EMPTIED], times=1)
+    read = client.read_leads
+
+    def edited(fields: list[str], where: str = "") -> Any:
+        if not where and carried(org)[EMPTIED] == NOTHING:
+            org.store.update(["V4_Score__c"], [[True, 0.9, EMPTIED]])
+            org.faults.row(VALIDATION, [EMPTIED], times=1)
+        return read(fields, where)
+
+    client.read_leads = edited
+    result = world.sync(client)
+    assert (result.plan.cleared, result.repaired, result.leads("quarantined")) == (1, 1, 1)
+
+
 def test_a_released_lead_that_left_is_repaired_by_the_next_full_comparison(world, org, client) -> None:
     world.sync(client)
     leave(world)
