@@ -160,7 +160,7 @@ def prepare(
         _seed(ledger, sync, verify.seed(org, identity, fields, scores.rows, sync.day, clock.now(), state))
     terms = Terms(full=ledger.full_is_due(sync.org_id, sync.day, rules.full_sync_days), first=first)
     plan = plan_sync(scores, ledger.state(sync.org_id), rules, terms)
-    exempt = _exemption(sync, resumed, allowed)
+    exempt = _exemption(scores, resumed, allowed)
     # A sync that was cut short or owed may have seen leads differ that are not among today's scores.
     unfinished = bool(resumed) or any(row["owed"] for row in ledger.syncs(sync.org_id)[-1:])
     read_all = terms.full or unfinished or rules.read_back == "all"
@@ -223,10 +223,11 @@ def _seed(ledger: Ledger, sync: Sync, rows: pa.Table) -> None:
     ledger.seed(sync.org_id, rows)
 
 
-def _exemption(sync: Sync, resumed: list[Job], allowed: str | None) -> str | None:
+def _exemption(scores: DayScores, resumed: list[Job], allowed: str | None) -> str | None:
     """Why the limit on changes does not apply. A switch needs no exemption: the limit counts only leads that already
-    carry the new version."""
-    if any((job.prediction_date, job.model_version) == (sync.day, sync.version) for job in resumed):
+    carry the new version. A job that restored leads, or carried earlier scores of the day, says nothing of these."""
+    of_these = [job for job in resumed if not job.restores and job.planned_at >= scores.scored_at]
+    if any((job.prediction_date, job.model_version) == (scores.day, scores.version) for job in of_these):
         return "the rest of an interrupted sync"
     return f"allowed: {allowed}" if allowed else None
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -399,6 +399,26 @@ def test_a_bulk_edit_of_leads_that_left_is_repaired_whatever_the_limit_on_change
     result = world.sync(client)
     assert (result.repaired, result.problems) == (60, ())
     assert carried(org) == before
+
+
+@pytest.mark.parametrize("what", ["a repair of leads that left", "earlier scores of the day"])
+def test_a_job_left_over_that_carried_other_rows_does_not_lift_the_limit_on_changes(world, org, client, what) -> None:
+    world.rules["read_back"] = "all"
+    world.sync(client)
+    leave(world)
+    if what.startswith("a repair"):
+        world.sync(client)
+        org.store.update(["V4_Score__c"], [[True, 0.9, KEPT]])
+    org.faults.request("request_limit", on="poll")
+    with pytest.raises(ApiLimitError):
+        world.sync(client)
+    org.faults.clear()
+    [left_over] = [row for row in world.all(tables.SALESFORCE_JOBS) if row["settled_at"] is None]
+    assert left_over["row_count"] == 1
+    world.at = world.at if what.startswith("a repair") else time(12, 30)
+    world.score(OLD, spread(leads(MANY)[10:], seed=3))
+    with pytest.raises(SyncHeldError, match="Nothing was sent"):
+        world.sync(client_of(org))
 
 
 def test_values_of_other_origin_on_leads_that_were_never_sent_are_nobodys_drift(world, org, client) -> None:
