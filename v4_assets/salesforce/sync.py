@@ -5,9 +5,10 @@ crash sends what is missing. A sync is delivered or owed: `owed` in v4_salesforc
 the alerts and the report read.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -162,7 +163,7 @@ def prepare(
     plan = plan_sync(scores, ledger.state(sync.org_id), rules, terms)
     exempt = _exemption(scores, resumed, allowed)
     # A sync that was cut short or owed may have seen leads differ that are not among today's scores.
-    unfinished = bool(resumed) or any(row["owed"] for row in ledger.syncs(sync.org_id)[-1:])
+    unfinished = bool(resumed) or _is_unfinished(jobs, ledger.syncs(sync.org_id))
     read_all = terms.full or unfinished or rules.read_back == "all"
     return PreparedSync(rollout, org, identity, fields, ledger, sync, sender, terms, plan, exempt, crm.target, read_all)
 
@@ -186,6 +187,16 @@ def synchronise(
     when the org does not answer. Rows confirmed by then are in the ledger.
     """
     return prepare(warehouse, rollout, clock, crm, org, scores, fields, run_id=run_id, allowed=allowed, log=log).send()
+
+
+def _is_unfinished(jobs: Sequence[Job], ended: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the last sync that `ended` (rows of salesforce_syncs) is owed, or one that planned a job since did not
+    end."""
+    if not ended:
+        return bool(jobs)
+    known = {row["sync_id"] for row in ended}
+    cut_short = any(job.sync_id not in known and job.planned_at >= ended[-1]["ended_at"] for job in jobs)
+    return cut_short or ended[-1]["owed"] is not None
 
 
 def _is_behind(org: Org, fields: Fields, jobs: Sequence[Job], state: pa.Table) -> bool:

@@ -18,6 +18,7 @@ from v4_assets.production import delivery
 from v4_assets.salesforce.checks import distribution
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.org import CRM
+from v4_assets.salesforce.ledger import Ledger
 from v4_assets.salesforce.preview import preview
 from v4_assets_tests.fixtures.crm_world import (
     DAY,
@@ -387,6 +388,35 @@ def test_a_repair_of_leads_that_left_that_does_not_succeed_is_owed_and_finished_
     result = world.sync(client_of(org))
     assert (result.read_back.everything, result.problems, owed(world)) == (True, (), None)
     assert carried(org) == before
+
+
+def test_a_sync_that_dies_before_it_restores_leads_that_left_is_finished_by_the_next(
+    world, org, client, monkeypatch
+) -> None:
+    world.sync(client)
+    leave(world)
+    world.sync(client)
+    before = [carried(org)[one] for one in (EMPTIED, KEPT)]
+    move(world)
+    org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in (EMPTIED, KEPT)])
+    plan = Ledger.plan
+
+    def dying(ledger: Ledger, *args: Any, restores: bool = False) -> Any:
+        if restores:
+            raise KeyboardInterrupt
+        return plan(ledger, *args, restores=restores)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Ledger, "plan", dying)
+        world.sync(client)
+    assert all(row["settled_at"] for row in world.all(tables.SALESFORCE_JOBS))
+    world.rules["read_back_leads"] = 1  # a sample of one would not see them
+    move(world, by=0.0)
+    result = world.sync(client)
+    assert (result.repaired, result.problems) == (2, ())
+    assert [carried(org)[one] for one in (EMPTIED, KEPT)] == before
+    move(world, by=0.0)
+    assert not world.sync(client).read_back.everything
 
 
 def test_a_bulk_edit_of_leads_that_left_is_repaired_whatever_the_limit_on_changes(world, org, client) -> None:
