@@ -5,7 +5,7 @@ crash sends what is missing. A sync is delivered or owed: `owed` in v4_salesforc
 the alerts and the report read.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -154,7 +154,7 @@ def prepare(
     first = not any(job.settled_at and job.job_id for job in jobs)
     resumed = sender.recover()
     state = ledger.state(sync.org_id)
-    behind = len(state) > 0 and _is_behind(org, fields, jobs, state)
+    behind = len(state) > 0 and _is_behind(org, fields, jobs, state, rollout.versions)
     if behind:
         log("The org shows newer scores than the ledger knows: the warehouse is an older copy. The whole org is read.")
     if behind or not len(state):
@@ -199,11 +199,11 @@ def _is_unfinished(jobs: Sequence[Job], ended: Sequence[Mapping[str, Any]]) -> b
     return cut_short or ended[-1]["owed"] is not None
 
 
-def _is_behind(org: Org, fields: Fields, jobs: Sequence[Job], state: pa.Table) -> bool:
+def _is_behind(org: Org, fields: Fields, jobs: Sequence[Job], state: pa.Table, versions: Iterable[str]) -> bool:
     """Whether the org shows scores that the ledger cannot have sent: the warehouse was restored.
 
-    These are scores made after the last job, and scores of the last job's day of a version that no job of the day had:
-    a switch sends the scores that were made in the morning.
+    These are scores made after the last job, and scores of the last job's day of one of `versions` that no job of the
+    day had: a switch sends the scores that were made in the morning. Other texts in the version's field are edits.
     """
     field, version = fields.name("scored_at"), fields.name("model_version")
     if field is None:
@@ -213,9 +213,9 @@ def _is_behind(org: Org, fields: Fields, jobs: Sequence[Job], state: pa.Table) -
     unknown = f"{field} > {_instant(last)}"
     if version and jobs:
         day = jobs[-1].prediction_date
-        sent = sorted({job.model_version for job in jobs if job.prediction_date == day})
-        listed = ", ".join(f"'{one}'" for one in sent)
-        unknown += f" OR ({field} >= {_instant(cutoff(day))} AND {version} NOT IN ({listed}))"
+        unsent = sorted({*versions} - {job.model_version for job in jobs if job.prediction_date == day})
+        listed = ", ".join(f"'{one}'" for one in unsent)
+        unknown += f" OR ({field} >= {_instant(cutoff(day))} AND {version} IN ({listed}))" if unsent else ""
     return next(iter(org.read_leads([field], unknown)), None) is not None
 
 

@@ -191,6 +191,24 @@ def test_a_bulk_edit_of_almost_all_leads_is_repaired_by_the_next_sync(world, org
     assert carried(org) == world.expected(OLD)
 
 
+@pytest.mark.parametrize("version", ["by hand", None])
+def test_an_edit_of_the_versions_is_repaired_and_not_taken_for_a_restored_warehouse(
+    world, org, client, version
+) -> None:
+    world.sync(client)
+    leave(world)
+    world.sync(client)
+    before = carried(org)
+    edited = [[True, version, True, not before[one]["V4_Deprioritize__c"], one] for one in [*leads(MANY)[20:], KEPT]]
+    org.store.update(["V4_Model_Version__c", "V4_Deprioritize__c"], edited)
+    result = world.sync(client)
+    assert not any("older copy" in line for line in world.messages)
+    assert (result.repaired, result.problems) == (len(edited), ())
+    shown, scored = carried(org), world.expected(OLD)
+    assert [shown[one] for one in leads(MANY)[20:]] == [scored[one] for one in leads(MANY)[20:]]
+    assert shown[KEPT] == before[KEPT]
+
+
 @pytest.mark.parametrize("edited", [lead(7), KEPT], ids=["scored", "left"])
 def test_every_lead_is_read_back_within_a_week(world, org, client, edited) -> None:
     world.rules["read_back_leads"] = 1
