@@ -154,17 +154,19 @@ def prepare(
     first = not any(job.settled_at and job.job_id for job in jobs)
     resumed = sender.recover()
     state = ledger.state(sync.org_id)
-    behind = len(state) > 0 and _is_behind(org, fields, jobs, state, rollout.versions)
+    sent_until = max((job.planned_at for job in jobs), default=pc.max(state["known_at"]).as_py())
+    behind = len(state) > 0 and _is_behind(org, fields, jobs, sent_until, rollout.versions)
     if behind:
         log("The org shows newer scores than the ledger knows: the warehouse is an older copy. The whole org is read.")
     if behind or not len(state):
-        _seed(ledger, sync, verify.seed(org, identity, fields, scores.rows, sync.day, clock.now(), state))
+        read = verify.seed(org, identity, fields, scores.rows, sync.day, clock.now(), state, sent_until)
+        _seed(ledger, sync, read)
     terms = Terms(full=ledger.full_is_due(sync.org_id, sync.day, rules.full_sync_days), first=first)
     plan = plan_sync(scores, ledger.state(sync.org_id), rules, terms)
     exempt = _exemption(scores, resumed, allowed)
     # A sync that was cut short or owed may have seen leads differ that are not among today's scores.
     unfinished = bool(resumed) or _is_unfinished(jobs, ledger.syncs(sync.org_id))
-    read_all = terms.full or unfinished or rules.read_back == "all"
+    read_all = terms.full or unfinished or behind or rules.read_back == "all"
     return PreparedSync(rollout, org, identity, fields, ledger, sync, sender, terms, plan, exempt, crm.target, read_all)
 
 
@@ -199,18 +201,16 @@ def _is_unfinished(jobs: Sequence[Job], ended: Sequence[Mapping[str, Any]]) -> b
     return cut_short or ended[-1]["owed"] is not None
 
 
-def _is_behind(org: Org, fields: Fields, jobs: Sequence[Job], state: pa.Table, versions: Iterable[str]) -> bool:
+def _is_behind(org: Org, fields: Fields, jobs: Sequence[Job], sent_until: datetime, versions: Iterable[str]) -> bool:
     """Whether the org shows scores that the ledger cannot have sent: the warehouse was restored.
 
-    These are scores made after the last job, and scores of the last job's day of one of `versions` that no job of the
-    day had: a switch sends the scores that were made in the morning. Other texts in the version's field are edits.
+    These are scores made after `sent_until` (the last job), and scores of the last job's day of one of `versions` that
+    no job of the day had: a switch sends the scores made in the morning. Other texts in the version's field are edits.
     """
     field, version = fields.name("scored_at"), fields.name("model_version")
     if field is None:
         return False
-    known_at = pc.max(state["known_at"]).as_py()
-    last = max((job.planned_at for job in jobs), default=known_at) + timedelta(seconds=1)
-    unknown = f"{field} > {_instant(last)}"
+    unknown = f"{field} > {_instant(sent_until + timedelta(seconds=1))}"
     if version and jobs:
         day = jobs[-1].prediction_date
         unsent = sorted({*versions} - {job.model_version for job in jobs if job.prediction_date == day})

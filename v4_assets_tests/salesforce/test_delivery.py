@@ -153,19 +153,21 @@ def test_a_warehouse_restored_from_before_its_first_job_is_noticed(world, org, c
     assert carried(org) == world.expected(OLD)
 
 
-def test_a_restored_warehouse_still_knows_which_leads_were_emptied(world, org, client) -> None:
+def test_a_restored_warehouse_still_knows_what_leads_that_left_must_show(world, org, client) -> None:
     world.sync(client)
     leave(world)
     world.sync(client)
+    kept = carried(org)[KEPT]
     copy = shutil.copy(world.home / "warehouse.duckdb", world.home / "copy")
     move(world)
     world.sync(client)
     shutil.copy(copy, world.home / "warehouse.duckdb")
     move(world)
-    org.store.update(["V4_Score_Percentile__c"], [[True, 99, EMPTIED]])
+    org.store.update(["V4_Score_Percentile__c"], [[True, 99, one] for one in (EMPTIED, KEPT)])
     result = world.sync(client_of(org))
     assert any("the warehouse is an older copy" in line for line in world.messages)
-    assert (result.repaired, result.problems, carried(org)[EMPTIED]) == (1, (), NOTHING)
+    assert (result.repaired, result.problems) == (2, ())
+    assert [carried(org)[one] for one in (EMPTIED, KEPT)] == [NOTHING, kept]
 
 
 def test_an_org_that_was_set_back_shows_the_days_values_after_the_next_sync(world, org, client) -> None:
