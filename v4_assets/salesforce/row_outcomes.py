@@ -1,7 +1,8 @@
 """The reaction to each refusal, and the outcome of every row of a job. Pure.
 
 The counts of a job are not used: each row is matched with the three result files by its lead id. A row that is in none
-of them, or in two, is in doubt: it stays pending, and the known state of its lead is deleted.
+of them, or in two, is in doubt: it stays pending, and the known state of its lead is deleted. Of leads that left the
+scored set it is kept: they must show it, or are emptied again.
 """
 
 import re

@@ -128,7 +128,7 @@ class Sender:
             self.org.abort(job_id)
             raise
         try:
-            # Restored values were not scored today: when they were, the lead shows.
+            # Restored values were not scored today: the lead keeps the time that it shows, if it shows one.
             self.org.upload(job_id, csv(rows, self.columns, None if restores else self.scores.scored_at))
             self.org.close(job_id)
         except AmbiguousAnswerError as error:
