@@ -130,18 +130,29 @@ def read_back(
     absent = len(asked) - int(pc.sum(looked_at).as_py() or 0)
     asked = asked.filter(looked_at)
     known = aligned(asked, shown)
-    keys = [key for _, key in fields.columns if key in ROW.names]
+    keys = [key for _, key in fields.columns]
+    if "scored_at" in keys:
+        asked, known = _with_time(asked, known, scored)
     wrong = ~np.logical_and.reduce([_equal(known[key], asked[key]) for key in keys])
     return ReadBack(
         asked=len(asked) + absent,
         absent=absent,
         everything=leads is None,
-        differing=asked.filter(wrong),
+        differing=asked.filter(wrong).select(ROW.names),
         examples=tuple(_difference(asked, known, keys, int(at)) for at in np.flatnonzero(wrong)[:10]),
         deciles=_by_decile(asked, known),
         deprioritized=(_count(asked["deprioritize"]), _count(known["deprioritize"])),
         mean_score=(pc.mean(asked["score"]).as_py() or 0.0, pc.mean(known["score"]).as_py() or 0.0),
     )
+
+
+def _with_time(asked: pa.Table, known: pa.Table, scored: pa.Array) -> tuple[pa.Table, pa.Table]:
+    """Both with `scored_at`: whether a time is set, as on a scored lead and not on an emptied one. The ledger does not
+    know the time of a lead that left and keeps its values: it is taken as shown."""
+    shown = pc.if_else(pc.is_null(known["scored_at"]), "blank", "set")
+    of_others = pc.if_else(pc.is_in(asked["lead_id"], scored), "set", shown)
+    wanted = pc.if_else(pc.is_null(asked["model_version"]), "blank", of_others)
+    return asked.append_column("scored_at", wanted), known.drop_columns("scored_at").append_column("scored_at", shown)
 
 
 def _equal(one: pa.ChunkedArray, other: pa.ChunkedArray) -> NDArray[np.bool_]:

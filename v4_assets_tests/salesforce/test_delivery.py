@@ -140,7 +140,8 @@ def test_a_warehouse_restored_from_before_the_days_switch_ends_with_the_org_as_t
 
 
 def test_a_warehouse_restored_from_before_its_first_job_is_noticed(world, org, client) -> None:
-    org.seed([SeedLead(one, row) for one, row in world.expected(OLD).items()])
+    scored_at = {"V4_Scored_At__c": "2026-01-12T11:30:00.000+0000"}
+    org.seed([SeedLead(one, row | scored_at) for one, row in world.expected(OLD).items()])
     assert world.sync(client).jobs == 0  # the org shows the scores already
     copy = shutil.copy(world.home / "warehouse.duckdb", world.home / "copy")
     move(world)
@@ -256,6 +257,19 @@ def test_any_field_written_into_an_emptied_lead_is_emptied_again(world, org, cli
         org.store.update([field], [[True, value, one]])
     assert world.sync(client).repaired == 4
     assert [carried(org)[one] for one in leads(4)] == [NOTHING] * 4
+
+
+def test_an_edit_of_the_times_of_scoring_is_repaired(world, org, client) -> None:
+    world.sync(client)
+    leave(world)
+    world.sync(client)
+    world.rules["read_back"] = "all"
+    before = org.rows()
+    org.store.update(["V4_Scored_At__c"], [[True, None, lead(0)], [True, before[lead(0)]["V4_Scored_At__c"], EMPTIED]])
+    result = world.sync(client)
+    assert (result.repaired, result.problems) == (2, ())
+    assert [org.rows()[one]["V4_Scored_At__c"] is None for one in (lead(0), EMPTIED)] == [False, True]
+    assert world.sync(client).jobs == 0
 
 
 def test_leads_that_left_and_are_deleted_merged_or_converted_stop_nothing(world, org, client) -> None:
