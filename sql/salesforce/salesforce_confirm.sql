@@ -5,8 +5,9 @@
 -- output:
 --   lead_id  STRING  the other columns are those of salesforce_state
 
--- A lead whose fields were emptied has a row without values and version, but with the day. A lead in doubt has a row
--- without all three. A lead whose known values were sent again keeps them, also when the org refused them.
+-- A lead whose fields were emptied has a row without values and version, but with the day. A lead in doubt, or whose
+-- emptying was refused, has a row without all three. A lead whose known values were sent again keeps them, also when the
+-- org refused them.
 INSERT INTO {{salesforce_state}} (
   org_id, lead_id, score, percentile, deprioritize, model_version, as_of, refused_code, refused_message, refused_on,
   known_at
@@ -16,9 +17,9 @@ SELECT
   lead_id,
   IF(outcome = 'confirmed' OR @restores, score, NULL),
   IF(outcome = 'confirmed' OR @restores, percentile, NULL),
-  IF(outcome = 'confirmed' OR @restores OR model_version IS NULL, deprioritize, NULL),
+  IF(outcome = 'confirmed' OR @restores, deprioritize, NULL),
   IF(in_doubt AND NOT @restores, NULL, model_version),
-  IF(outcome = 'confirmed' OR @restores OR model_version IS NULL, prediction_date, NULL),
+  IF(outcome = 'confirmed' OR @restores, prediction_date, NULL),
   IF(outcome = 'quarantined', code, NULL),
   IF(outcome = 'quarantined', message, NULL),
   IF(outcome = 'quarantined', prediction_date, NULL),

@@ -5,11 +5,11 @@
 -- output:
 --   org_id           STRING     the org, 18 characters
 --   lead_id          STRING     Salesforce Lead Id, 18 characters
---   score            FLOAT64 [0..1]  two decimals; NULL when the lead carries none, or was refused
+--   score            FLOAT64 [0..1]  two decimals; NULL when the lead carries none, or refused what was sent; a lead that refused known values sent again keeps them
 --   percentile       INT64 [1..100]  as the org has it
 --   deprioritize     BOOL       as the org has it
 --   model_version    STRING     the version the values are of, or were refused of; NULL when the org does not say, and for a lead whose fields were emptied
---   as_of            DATE       the day they were sent; NULL when they were read from the org, and for a lead in doubt
+--   as_of            DATE       the day they were sent; NULL when they were read from the org, refused or in doubt
 --   refused_code     STRING     the org's code for its refusal; NULL when confirmed
 --   refused_message  STRING     its words
 --   refused_on       DATE       the day whose scores were refused

@@ -45,6 +45,11 @@ class Job:
     org_state: str | None = None
     message: str | None = None
 
+    @property
+    def restores(self) -> bool:
+        """It sends leads that left the scored set their known values again."""
+        return self.job_key.startswith(RESTORE)
+
 
 @dataclass(frozen=True)
 class Sync:
@@ -218,11 +223,7 @@ class Ledger:
         key = {"job_key": job.job_key, "prediction_date": job.prediction_date}
         return [
             Statement(self.catalogue.query("salesforce_forget", {**key, "org_id": job.org_id})),
-            Statement(
-                self.catalogue.query(
-                    "salesforce_confirm", {**key, "known_at": now, "restores": job.job_key.startswith(RESTORE)}
-                )
-            ),
+            Statement(self.catalogue.query("salesforce_confirm", {**key, "known_at": now, "restores": job.restores})),
         ]
 
     def _one(self, file: str, params: Mapping[str, object]) -> Statement:

@@ -116,6 +116,8 @@ def plan_sync(scores: DayScores, state: pa.Table, rules: SalesforceSync, terms: 
     carries = same_version & valued
     since = scores.day - timedelta(days=rules.quarantine_days)
     refused = same_version & _true(pc.is_valid(known["refused_code"])) & _true(pc.greater(known["refused_on"], since))
+    # A lead whose known values were refused when they were sent again is held back, whatever it is known to carry.
+    carries &= ~refused
     same = carries & np.logical_and.reduce([_true(pc.equal(known[name], target[name])) for name in VALUES])
     small = carries & ~same & ~_matters(target, known, rules.min_score_change) & (not terms.full)
     send = ~same & ~small & ~refused

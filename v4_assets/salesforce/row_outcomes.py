@@ -1,7 +1,8 @@
 """The reaction to each refusal, and the outcome of every row of a job. Pure.
 
 The counts of a job are not used: each row is matched with the three result files by its lead id. A row that is in none
-of them, or in two, is in doubt: it stays pending, and the known state of its lead is deleted.
+of them, or in two, is in doubt: it stays pending, and the known state of its lead is deleted. Of leads that left the
+scored set it is kept: they must show it, or are emptied again.
 """
 
 import re
@@ -173,11 +174,13 @@ def account(
     size: SyncSize,
     lost: str,
     earlier: Mapping[str, int] | None = None,
+    scored: pa.Array | None = None,
 ) -> pa.Table:
     """`rows` of a job with outcome, in_doubt, code, message and `again`: to be sent again in this sync.
 
     `failed` holds (lead id, code, message), `earlier` counts refusals by code in the sync's other jobs, and `lost` is
-    the code of a row that is in no file. Leads in the files that are not in `rows` are ignored.
+    the code of a row that is in no file. Leads in the files that are not in `rows` are ignored. Only leads among the
+    ids `scored` (None: all) make a refusal widespread: those that left the scored set may all be locked alike.
     """
     ids = rows["lead_id"]
     refusals = {lead: (code, message) for lead, code, message in failed}
@@ -186,7 +189,8 @@ def account(
     code, message = (np.full(len(rows), None, dtype=object) for _ in range(2))
     code[left] = NOT_PROCESSED
     again = left.copy()
-    counts = Counter(refusals[ids[int(position)].as_py()][0] for position in np.flatnonzero(bad))
+    counted = bad if scored is None else bad & pc.is_in(ids, value_set=scored).to_numpy()
+    counts = Counter(refusals[ids[int(position)].as_py()][0] for position in np.flatnonzero(counted))
     widespread = {one for one, count in counts.items() if is_widespread(one, count + (earlier or {}).get(one, 0), size)}
     for position in np.flatnonzero(bad):
         code[position], message[position] = refusals[ids[int(position)].as_py()]

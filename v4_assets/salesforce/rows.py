@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from v4_assets.config.record_ids import is_record_id, to_18
 from v4_assets.errors import ValuesOutOfRangeError
+from v4_assets.scores.scoring import deprioritized
 
 ROW = pa.schema(
     {
@@ -28,8 +29,6 @@ ROW = pa.schema(
 )
 """A lead's values as sent; a NULL model_version empties its fields."""
 VALUES = ("score", "percentile", "deprioritize")
-LOWEST_FIFTH = 20
-"""The percentile up to which a lead is deprioritized."""
 EMPTY = "#N/A"
 """NULL in Bulk API 2.0. An empty cell would leave the field unchanged."""
 
@@ -128,7 +127,7 @@ def _verify_values(scores: pa.Table) -> None:
     value = scores["score"].to_numpy()
     percentile = pc.fill_null(scores["percentile"], 0).to_numpy()
     wrong = ~((value >= 0) & (value <= 1)) | (percentile < 1) | (percentile > 100)
-    low = pa.array(percentile <= LOWEST_FIFTH)
+    low = pa.array(deprioritized(percentile))
     wrong |= pc.fill_null(pc.not_equal(scores["deprioritize"], low), True).to_numpy()
     if wrong.any():
         examples = pc.cast(scores["lead_id"].filter(pa.array(wrong)).slice(0, 3), pa.string()).to_pylist()

@@ -94,7 +94,7 @@ class Sender:
                 job = self._send(batch, before + attempt, size, refused, restores=restores)
                 ended.append(job.outcomes)
                 sent.append(job)
-                refused.update(_quarantined(job.outcomes))
+                refused.update(self._quarantined(job.outcomes))
                 problems += job.problems
                 badly += [job.ended_badly] if job.ended_badly else []
                 if job.stop:
@@ -128,7 +128,7 @@ class Sender:
             self.org.abort(job_id)
             raise
         try:
-            # Restored values were not scored today: when they were, the lead shows.
+            # Restored values were not scored today: the lead keeps the time that it shows, if it shows one.
             self.org.upload(job_id, csv(rows, self.columns, None if restores else self.scores.scored_at))
             self.org.close(job_id)
         except AmbiguousAnswerError as error:
@@ -162,6 +162,17 @@ class Sender:
                 self.ledger.log(one.job, one.outcomes.set_column(at, "outcome", renamed))
             self.ledger.release(self.sync.org_id, code=code)
 
+    def _quarantined(self, ended: pa.Table) -> dict[str, int]:
+        """Quarantined rows of a job that are scored on the day, by code."""
+        scored = pc.is_in(ended["lead_id"], value_set=self._scored)
+        return Counter(
+            ended.filter(pc.and_(scored, pc.equal(ended["outcome"], row_outcomes.QUARANTINED)))["code"].to_pylist()
+        )
+
+    @property
+    def _scored(self) -> pa.Array:
+        return self.scores.rows["lead_id"].combine_chunks()
+
     def _finish(self, job: Job, logged: pa.Table, size: SyncSize, refused: Mapping[str, int]) -> SettledJob:
         """Wait for a job's end, account for its rows, settle it."""
         assert job.job_id is not None
@@ -183,6 +194,7 @@ class Sender:
                 size=size,
                 lost=row_outcomes.JOB_ABORTED if status.state is JobState.ABORTED else row_outcomes.UNACCOUNTED,
                 earlier=refused,
+                scored=self._scored,
             )
         self.ledger.log(job, ended)
         self.ledger.settle(job, status.state.value, status.error)
@@ -223,11 +235,6 @@ def _codes(sent: Sequence[SettledJob], outcome: str) -> set[str]:
         for one in sent
         for code in one.outcomes.filter(pc.equal(one.outcomes["outcome"], outcome))["code"].to_pylist()
     }
-
-
-def _quarantined(ended: pa.Table) -> dict[str, int]:
-    """Quarantined rows of a job by code."""
-    return Counter(ended.filter(pc.equal(ended["outcome"], row_outcomes.QUARANTINED))["code"].to_pylist())
 
 
 def _reasons(failed: pa.Table) -> str:

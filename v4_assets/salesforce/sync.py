@@ -5,9 +5,10 @@ crash sends what is missing. A sync is delivered or owed: `owed` in v4_salesforc
 the alerts and the report read.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -100,7 +101,7 @@ class PreparedSync:
         sent = self.sender.deliver(again.filter(pc.is_in(again["lead_id"], value_set=ids)), repair=True)
         if sent.problems:
             return ids.to_pylist(), sent
-        restored = self.sender.deliver(differing.filter(pc.invert(scored)), restores=True)
+        restored = self.sender.deliver(differing.filter(pc.invert(scored)), repair=True, restores=True)
         both = Delivery((*sent.problems, *restored.problems), (*sent.ended_badly, *restored.ended_badly))
         return differing["lead_id"].to_pylist(), both
 
@@ -153,17 +154,19 @@ def prepare(
     first = not any(job.settled_at and job.job_id for job in jobs)
     resumed = sender.recover()
     state = ledger.state(sync.org_id)
-    behind = len(state) > 0 and _is_behind(org, fields, jobs, state)
+    sent_until = max((job.planned_at for job in jobs), default=pc.max(state["known_at"]).as_py())
+    behind = len(state) > 0 and _is_behind(org, fields, jobs, sent_until, rollout.versions)
     if behind:
         log("The org shows newer scores than the ledger knows: the warehouse is an older copy. The whole org is read.")
     if behind or not len(state):
-        _seed(ledger, sync, verify.seed(org, identity, fields, scores.rows, sync.day, clock.now(), state))
+        read = verify.seed(org, identity, fields, scores.rows, sync.day, clock.now(), state, sent_until)
+        _seed(ledger, sync, read)
     terms = Terms(full=ledger.full_is_due(sync.org_id, sync.day, rules.full_sync_days), first=first)
     plan = plan_sync(scores, ledger.state(sync.org_id), rules, terms)
-    exempt = _exemption(sync, resumed, allowed)
+    exempt = _exemption(scores, resumed, allowed)
     # A sync that was cut short or owed may have seen leads differ that are not among today's scores.
-    unfinished = bool(resumed) or any(row["owed"] for row in ledger.syncs(sync.org_id)[-1:])
-    read_all = terms.full or unfinished or rules.read_back == "all"
+    unfinished = bool(resumed) or _is_unfinished(jobs, ledger.syncs(sync.org_id))
+    read_all = terms.full or unfinished or behind or rules.read_back == "all"
     return PreparedSync(rollout, org, identity, fields, ledger, sync, sender, terms, plan, exempt, crm.target, read_all)
 
 
@@ -188,23 +191,31 @@ def synchronise(
     return prepare(warehouse, rollout, clock, crm, org, scores, fields, run_id=run_id, allowed=allowed, log=log).send()
 
 
-def _is_behind(org: Org, fields: Fields, jobs: Sequence[Job], state: pa.Table) -> bool:
+def _is_unfinished(jobs: Sequence[Job], ended: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the last sync that `ended` (rows of salesforce_syncs) is owed, or one that planned a job since did not
+    end."""
+    if not ended:
+        return bool(jobs)
+    known = {row["sync_id"] for row in ended}
+    cut_short = any(job.sync_id not in known and job.planned_at >= ended[-1]["ended_at"] for job in jobs)
+    return cut_short or ended[-1]["owed"] is not None
+
+
+def _is_behind(org: Org, fields: Fields, jobs: Sequence[Job], sent_until: datetime, versions: Iterable[str]) -> bool:
     """Whether the org shows scores that the ledger cannot have sent: the warehouse was restored.
 
-    These are scores made after the last job, and scores of the last job's day of a version that no job of the day had:
-    a switch sends the scores that were made in the morning.
+    These are scores made after `sent_until` (the last job), and scores of the last job's day of one of `versions` that
+    no job of the day had: a switch sends the scores made in the morning. Other texts in the version's field are edits.
     """
     field, version = fields.name("scored_at"), fields.name("model_version")
     if field is None:
         return False
-    known_at = pc.max(state["known_at"]).as_py()
-    last = max((job.planned_at for job in jobs), default=known_at) + timedelta(seconds=1)
-    unknown = f"{field} > {_instant(last)}"
+    unknown = f"{field} > {_instant(sent_until + timedelta(seconds=1))}"
     if version and jobs:
         day = jobs[-1].prediction_date
-        sent = sorted({job.model_version for job in jobs if job.prediction_date == day})
-        listed = ", ".join(f"'{one}'" for one in sent)
-        unknown += f" OR ({field} >= {_instant(cutoff(day))} AND {version} NOT IN ({listed}))"
+        unsent = sorted({*versions} - {job.model_version for job in jobs if job.prediction_date == day})
+        listed = ", ".join(f"'{one}'" for one in unsent)
+        unknown += f" OR ({field} >= {_instant(cutoff(day))} AND {version} IN ({listed}))" if unsent else ""
     return next(iter(org.read_leads([field], unknown)), None) is not None
 
 
@@ -223,10 +234,11 @@ def _seed(ledger: Ledger, sync: Sync, rows: pa.Table) -> None:
     ledger.seed(sync.org_id, rows)
 
 
-def _exemption(sync: Sync, resumed: list[Job], allowed: str | None) -> str | None:
+def _exemption(scores: DayScores, resumed: list[Job], allowed: str | None) -> str | None:
     """Why the limit on changes does not apply. A switch needs no exemption: the limit counts only leads that already
-    carry the new version."""
-    if any((job.prediction_date, job.model_version) == (sync.day, sync.version) for job in resumed):
+    carry the new version. A job that restored leads, or carried earlier scores of the day, says nothing of these."""
+    of_these = [job for job in resumed if not job.restores and job.planned_at >= scores.scored_at]
+    if any((job.prediction_date, job.model_version) == (scores.day, scores.version) for job in of_these):
         return "the rest of an interrupted sync"
     return f"allowed: {allowed}" if allowed else None
 

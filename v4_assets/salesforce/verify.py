@@ -21,6 +21,7 @@ from v4_assets.salesforce.rows import ROW, VALUES, deciles, rounded
 ROWS_PER_BATCH = 20_000
 IDS_PER_QUERY = 200
 """A query is part of the URL, which is limited to 16 kB."""
+SCORED_AT = pa.timestamp("us", tz="UTC")
 REFUSAL = pa.schema({"refused_code": pa.string(), "refused_message": pa.string(), "refused_on": pa.date32()})
 
 
@@ -53,13 +54,15 @@ def seed(
     day: date,
     now: datetime,
     before: pa.Table | None = None,
+    sent_until: datetime | None = None,
 ) -> pa.Table:
     """The state of the whole org as it shows it, as the columns of salesforce_state.
 
     Has every lead of `target`, and every other lead that carries a score and is not converted. Leads of `target` that
     are converted or missing are marked as refused, so that they are not sent; so are those refused in the state known
-    `before`, whose emptied leads are kept, too. Raises SalesforceSetupError when a production org lacks most of the
-    leads: it is another company's org.
+    `before`, whose emptied leads are kept, too. Leads outside `target` that show no score made after `sent_until` keep
+    the values known `before`: what differs was edited. Raises SalesforceSetupError when a production org lacks most of
+    the leads: it is another company's org.
     """
     carried = _carried(org.read_leads([*(name for name, _ in fields.columns), "IsConverted"]), fields, target)
     missing = target.filter(pc.invert(pc.is_in(target["lead_id"], carried["lead_id"].combine_chunks())))
@@ -71,7 +74,7 @@ def seed(
     converted = carried.filter(carried["converted"])
     wanted = converted.filter(pc.is_in(converted["lead_id"], target["lead_id"].combine_chunks()))
     version = target["model_version"][0]
-    kept = _refused(carried.filter(pc.invert(carried["converted"])).drop_columns("converted"), None, None, day)
+    kept = _refused(carried.filter(pc.invert(carried["converted"])).select(ROW.names), None, None, day)
     excluded = [
         _refused(_blank(wanted, version), CONVERTED, "converted before it was sent", day),
         _refused(_blank(missing, version), NOT_IN_ORG, "deleted, or never there", day),
@@ -80,7 +83,7 @@ def seed(
     constants = {
         "org_id": pa.scalar(identity.org_id),
         "as_of": pa.scalar(None, pa.date32()),
-        "known_at": pa.scalar(now, pa.timestamp("us", tz="UTC")),
+        "known_at": pa.scalar(now, SCORED_AT),
     }
     for name, value in constants.items():
         rows = rows.append_column(name, pa.repeat(value, len(rows)))
@@ -88,10 +91,14 @@ def seed(
         return rows
     before = before.select(rows.column_names).cast(rows.schema)
     empty = before.filter(pc.and_(is_emptied(before), pc.invert(pc.is_in(before["lead_id"], _ids(rows)))))
-    refused = before.filter(pc.is_valid(before["refused_code"]))
-    open_ = pc.and_(pc.is_null(rows["refused_code"]), pc.is_in(rows["lead_id"], _ids(refused)))
-    refused = refused.filter(pc.is_in(refused["lead_id"], _ids(rows.filter(open_))))
-    return pa.concat_tables([rows.filter(pc.invert(open_)), refused, empty])
+    refused = pc.is_in(rows["lead_id"], _ids(before.filter(pc.is_valid(before["refused_code"]))))
+    known = before.filter(pc.or_(pc.is_valid(before["refused_code"]), _is_known(before)))
+    newer = carried.filter(pc.greater(carried["scored_at"], pa.scalar(sent_until, SCORED_AT)))
+    current = pc.or_(pc.is_in(rows["lead_id"], _ids(target)), pc.is_in(rows["lead_id"], _ids(newer)))
+    edited = pc.and_(pc.invert(current), pc.is_in(rows["lead_id"], _ids(known)))
+    replaced = pc.and_(pc.is_null(rows["refused_code"]), pc.or_(refused, edited))
+    known = known.filter(pc.is_in(known["lead_id"], _ids(rows.filter(replaced))))
+    return pa.concat_tables([rows.filter(pc.invert(replaced)), known, empty])
 
 
 def confirmed(state: pa.Table, refused_since: date) -> pa.Table:
@@ -100,8 +107,12 @@ def confirmed(state: pa.Table, refused_since: date) -> pa.Table:
     Without leads that the org refused after `refused_since`.
     """
     held = pc.fill_null(pc.greater(state["refused_on"], refused_since), False)
+    return state.filter(pc.and_(_is_known(state), pc.invert(held))).select(ROW.names)
+
+
+def _is_known(state: pa.Table) -> pa.ChunkedArray:
     valued = pc.and_(pc.is_valid(state["score"]), pc.is_valid(state["model_version"]))
-    return state.filter(pc.and_(pc.or_(valued, is_emptied(state)), pc.invert(held))).select(ROW.names)
+    return pc.or_(valued, is_emptied(state))
 
 
 def read_back(
@@ -119,18 +130,29 @@ def read_back(
     absent = len(asked) - int(pc.sum(looked_at).as_py() or 0)
     asked = asked.filter(looked_at)
     known = aligned(asked, shown)
-    keys = [key for _, key in fields.columns if key in ROW.names]
+    keys = [key for _, key in fields.columns]
+    if "scored_at" in keys:
+        asked, known = _with_time(asked, known, scored)
     wrong = ~np.logical_and.reduce([_equal(known[key], asked[key]) for key in keys])
     return ReadBack(
         asked=len(asked) + absent,
         absent=absent,
         everything=leads is None,
-        differing=asked.filter(wrong),
+        differing=asked.filter(wrong).select(ROW.names),
         examples=tuple(_difference(asked, known, keys, int(at)) for at in np.flatnonzero(wrong)[:10]),
         deciles=_by_decile(asked, known),
         deprioritized=(_count(asked["deprioritize"]), _count(known["deprioritize"])),
         mean_score=(pc.mean(asked["score"]).as_py() or 0.0, pc.mean(known["score"]).as_py() or 0.0),
     )
+
+
+def _with_time(asked: pa.Table, known: pa.Table, scored: pa.Array) -> tuple[pa.Table, pa.Table]:
+    """Both with `scored_at`: whether a time is set, as on a scored lead and not on an emptied one. The ledger does not
+    know the time of a lead that left and keeps its values: it is taken as shown."""
+    shown = pc.if_else(pc.is_null(known["scored_at"]), "blank", "set")
+    of_others = pc.if_else(pc.is_in(asked["lead_id"], scored), "set", shown)
+    wanted = pc.if_else(pc.is_null(asked["model_version"]), "blank", of_others)
+    return asked.append_column("scored_at", wanted), known.drop_columns("scored_at").append_column("scored_at", shown)
 
 
 def _equal(one: pa.ChunkedArray, other: pa.ChunkedArray) -> NDArray[np.bool_]:
@@ -154,14 +176,14 @@ def _rows(org: Org, fields: Fields, ids: Sequence[str] | None) -> Iterator[Mappi
 
 
 def _carried(rows: Iterable[Mapping[str, object]], fields: Fields, wanted: pa.Table) -> pa.Table:
-    """ROW and `converted` of every lead that is wanted or carries a score, values rounded as ours."""
-    schema = ROW.append(pa.field("converted", pa.bool_()))
+    """ROW, `converted` and `scored_at` of every lead that is wanted or carries a score, values rounded as ours."""
+    schema = ROW.append(pa.field("converted", pa.bool_())).append(pa.field("scored_at", SCORED_AT))
     names = {key: name for name, key in fields.columns}
     ids = wanted["lead_id"].combine_chunks()
     batches, part = [], list[dict[str, Any]]()
     for row in rows:
         part.append(
-            {key: row.get(names[key]) if key in names else None for key in ROW.names}
+            {key: row.get(names[key]) if key in names else None for key in (*ROW.names, "scored_at")}
             | {"lead_id": row["Id"], "converted": bool(row.get("IsConverted"))}
         )
         if len(part) == ROWS_PER_BATCH:
@@ -174,6 +196,7 @@ def _kept(rows: list[dict[str, Any]], wanted: pa.Array, schema: pa.Schema) -> pa
     for row in rows:
         row["percentile"] = None if row["percentile"] is None else round(row["percentile"])
         row["score"] = None if row["score"] is None else float(row["score"])
+        row["scored_at"] = None if row["scored_at"] is None else datetime.fromisoformat(row["scored_at"])
     batch = pa.RecordBatch.from_pylist(rows, schema=schema)
     score = pa.array(rounded(batch["score"].to_numpy(zero_copy_only=False).astype(float)), from_pandas=True)
     batch = batch.set_column(schema.get_field_index("score"), "score", score)

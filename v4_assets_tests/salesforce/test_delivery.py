@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from v4_assets.production import delivery
 from v4_assets.salesforce.checks import distribution
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.org import CRM
+from v4_assets.salesforce.ledger import Ledger
 from v4_assets.salesforce.preview import preview
 from v4_assets_tests.fixtures.crm_world import (
     DAY,
@@ -139,7 +140,8 @@ def test_a_warehouse_restored_from_before_the_days_switch_ends_with_the_org_as_t
 
 
 def test_a_warehouse_restored_from_before_its_first_job_is_noticed(world, org, client) -> None:
-    org.seed([SeedLead(one, row) for one, row in world.expected(OLD).items()])
+    scored_at = {"V4_Scored_At__c": "2026-01-12T11:30:00.000+0000"}
+    org.seed([SeedLead(one, row | scored_at) for one, row in world.expected(OLD).items()])
     assert world.sync(client).jobs == 0  # the org shows the scores already
     copy = shutil.copy(world.home / "warehouse.duckdb", world.home / "copy")
     move(world)
@@ -152,19 +154,21 @@ def test_a_warehouse_restored_from_before_its_first_job_is_noticed(world, org, c
     assert carried(org) == world.expected(OLD)
 
 
-def test_a_restored_warehouse_still_knows_which_leads_were_emptied(world, org, client) -> None:
+def test_a_restored_warehouse_still_knows_what_leads_that_left_must_show(world, org, client) -> None:
     world.sync(client)
     leave(world)
     world.sync(client)
+    kept = carried(org)[KEPT]
     copy = shutil.copy(world.home / "warehouse.duckdb", world.home / "copy")
     move(world)
     world.sync(client)
     shutil.copy(copy, world.home / "warehouse.duckdb")
     move(world)
-    org.store.update(["V4_Score_Percentile__c"], [[True, 99, EMPTIED]])
+    org.store.update(["V4_Score_Percentile__c"], [[True, 99, one] for one in (EMPTIED, KEPT)])
     result = world.sync(client_of(org))
     assert any("the warehouse is an older copy" in line for line in world.messages)
-    assert (result.repaired, result.problems, carried(org)[EMPTIED]) == (1, (), NOTHING)
+    assert (result.repaired, result.problems) == (2, ())
+    assert [carried(org)[one] for one in (EMPTIED, KEPT)] == [NOTHING, kept]
 
 
 def test_an_org_that_was_set_back_shows_the_days_values_after_the_next_sync(world, org, client) -> None:
@@ -188,6 +192,24 @@ def test_a_bulk_edit_of_almost_all_leads_is_repaired_by_the_next_sync(world, org
     result = world.sync(client)
     assert (result.read_back.everything, result.problems) == (True, ())
     assert carried(org) == world.expected(OLD)
+
+
+@pytest.mark.parametrize("version", ["by hand", None])
+def test_an_edit_of_the_versions_is_repaired_and_not_taken_for_a_restored_warehouse(
+    world, org, client, version
+) -> None:
+    world.sync(client)
+    leave(world)
+    world.sync(client)
+    before = carried(org)
+    edited = [[True, version, True, not before[one]["V4_Deprioritize__c"], one] for one in [*leads(MANY)[20:], KEPT]]
+    org.store.update(["V4_Model_Version__c", "V4_Deprioritize__c"], edited)
+    result = world.sync(client)
+    assert not any("older copy" in line for line in world.messages)
+    assert (result.repaired, result.problems) == (len(edited), ())
+    shown, scored = carried(org), world.expected(OLD)
+    assert [shown[one] for one in leads(MANY)[20:]] == [scored[one] for one in leads(MANY)[20:]]
+    assert shown[KEPT] == before[KEPT]
 
 
 @pytest.mark.parametrize("edited", [lead(7), KEPT], ids=["scored", "left"])
@@ -235,6 +257,19 @@ def test_any_field_written_into_an_emptied_lead_is_emptied_again(world, org, cli
         org.store.update([field], [[True, value, one]])
     assert world.sync(client).repaired == 4
     assert [carried(org)[one] for one in leads(4)] == [NOTHING] * 4
+
+
+def test_an_edit_of_the_times_of_scoring_is_repaired(world, org, client) -> None:
+    world.sync(client)
+    leave(world)
+    world.sync(client)
+    world.rules["read_back"] = "all"
+    before = org.rows()
+    org.store.update(["V4_Scored_At__c"], [[True, None, lead(0)], [True, before[lead(0)]["V4_Scored_At__c"], EMPTIED]])
+    result = world.sync(client)
+    assert (result.repaired, result.problems) == (2, ())
+    assert [org.rows()[one]["V4_Scored_At__c"] is None for one in (lead(0), EMPTIED)] == [False, True]
+    assert world.sync(client).jobs == 0
 
 
 def test_leads_that_left_and_are_deleted_merged_or_converted_stop_nothing(world, org, client) -> None:
@@ -295,6 +330,57 @@ def test_a_lead_that_left_and_refuses_its_repair_is_held_back_and_repaired_after
     assert [carried(org)[one] for one in (EMPTIED, KEPT)] == [before[one] for one in (EMPTIED, KEPT)]
 
 
+@pytest.mark.parametrize("release", [False, True])
+def test_many_leads_that_refuse_to_be_emptied_are_held_back_and_emptied_later(world, org, client, release) -> None:
+    world.rules |= {"max_changed_share": 1.0, "max_failure_rate": 2.0}
+    world.sync(client)
+    gone = leads(120)
+    leave(world, emptied=gone, kept=[])
+    org.faults.row(VALIDATION, gone, times=1)
+    result = world.sync(client)
+    assert (result.leads("quarantined"), result.leads("failed"), owed(world)) == (120, 0, None)
+    world.rules["read_back"] = "all"
+    result = world.sync(client)
+    assert (result.jobs, result.repaired, result.problems) == (0, 0, ())  # no emptying was confirmed
+    if release:
+        assert world.ledger.release(result.identity.org_id, code=VALIDATION) == 120
+    else:
+        move(world, days=7, by=0.0)
+    result = world.sync(client)
+    assert (result.plan.cleared, result.repaired, result.problems) == (120, 0, ())
+    assert [carried(org)[one] for one in gone] == [NOTHING] * 120
+
+
+def test_many_leads_that_left_and_refuse_their_repair_do_not_owe_the_day(world, org, client) -> None:
+    world.rules |= {"max_changed_share": 1.0, "max_failure_rate": 2.0}
+    world.sync(client)
+    leave(world, emptied=leads(60), kept=leads(120)[60:])
+    world.sync(client)
+    org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in leads(120)])
+    org.faults.row(VALIDATION, leads(120), times=1)
+    result = world.sync(client)
+    assert (result.leads("quarantined"), result.leads("failed"), owed(world)) == (120, 0, None)
+    assert world.sync(client).jobs == 0
+
+
+def test_a_refused_repair_is_counted_after_an_emptying_that_took_two_attempts(world, org, client) -> None:
+    world.sync(client)
+    leave(world, kept=[])
+    world.rules["read_back"] = "all"
+    org.faults.row("UNABLE_TO_LOCK_ROW", [EMPTIED], times=1)
+    read = client.read_leads
+
+    def edited(fields: list[str], where: str = "") -> Any:
+        if not where and carried(org)[EMPTIED] == NOTHING:
+            org.store.update(["V4_Score__c"], [[True, 0.9, EMPTIED]])
+            org.faults.row(VALIDATION, [EMPTIED], times=1)
+        return read(fields, where)
+
+    client.read_leads = edited
+    result = world.sync(client)
+    assert (result.plan.cleared, result.repaired, result.leads("quarantined")) == (1, 1, 1)
+
+
 def test_a_released_lead_that_left_is_repaired_by_the_next_full_comparison(world, org, client) -> None:
     world.sync(client)
     leave(world)
@@ -338,6 +424,35 @@ def test_a_repair_of_leads_that_left_that_does_not_succeed_is_owed_and_finished_
     assert carried(org) == before
 
 
+def test_a_sync_that_dies_before_it_restores_leads_that_left_is_finished_by_the_next(
+    world, org, client, monkeypatch
+) -> None:
+    world.sync(client)
+    leave(world)
+    world.sync(client)
+    before = [carried(org)[one] for one in (EMPTIED, KEPT)]
+    move(world)
+    org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in (EMPTIED, KEPT)])
+    plan = Ledger.plan
+
+    def dying(ledger: Ledger, *args: Any, restores: bool = False) -> Any:
+        if restores:
+            raise KeyboardInterrupt
+        return plan(ledger, *args, restores=restores)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Ledger, "plan", dying)
+        world.sync(client)
+    assert all(row["settled_at"] for row in world.all(tables.SALESFORCE_JOBS))
+    world.rules["read_back_leads"] = 1  # a sample of one would not see them
+    move(world, by=0.0)
+    result = world.sync(client)
+    assert (result.repaired, result.problems) == (2, ())
+    assert [carried(org)[one] for one in (EMPTIED, KEPT)] == before
+    move(world, by=0.0)
+    assert not world.sync(client).read_back.everything
+
+
 def test_a_bulk_edit_of_leads_that_left_is_repaired_whatever_the_limit_on_changes(world, org, client) -> None:
     world.sync(client)
     leave(world, emptied=leads(30), kept=leads(60)[30:])
@@ -348,6 +463,26 @@ def test_a_bulk_edit_of_leads_that_left_is_repaired_whatever_the_limit_on_change
     result = world.sync(client)
     assert (result.repaired, result.problems) == (60, ())
     assert carried(org) == before
+
+
+@pytest.mark.parametrize("what", ["a repair of leads that left", "earlier scores of the day"])
+def test_a_job_left_over_that_carried_other_rows_does_not_lift_the_limit_on_changes(world, org, client, what) -> None:
+    world.rules["read_back"] = "all"
+    world.sync(client)
+    leave(world)
+    if what.startswith("a repair"):
+        world.sync(client)
+        org.store.update(["V4_Score__c"], [[True, 0.9, KEPT]])
+    org.faults.request("request_limit", on="poll")
+    with pytest.raises(ApiLimitError):
+        world.sync(client)
+    org.faults.clear()
+    [left_over] = [row for row in world.all(tables.SALESFORCE_JOBS) if row["settled_at"] is None]
+    assert left_over["row_count"] == 1
+    world.at = world.at if what.startswith("a repair") else time(12, 30)
+    world.score(OLD, spread(leads(MANY)[10:], seed=3))
+    with pytest.raises(SyncHeldError, match="Nothing was sent"):
+        world.sync(client_of(org))
 
 
 def test_values_of_other_origin_on_leads_that_were_never_sent_are_nobodys_drift(world, org, client) -> None:

@@ -179,7 +179,10 @@ def test_many_rows_go_in_jobs_of_bounded_size(world: CrmWorld, org: StandInOrg, 
 
 def test_what_the_org_carried_before_is_read_and_not_sent_again(world: CrmWorld, tmp_path: Path) -> None:
     wanted = world.expected(OLD)
-    seeded = [SeedLead(one, {**row, "V4_Score__c": row["V4_Score__c"] + 0.001}) for one, row in wanted.items()]
+    scored_at = {"V4_Scored_At__c": "2026-01-12T11:30:00.000+0000"}
+    seeded = [
+        SeedLead(one, {**row, **scored_at, "V4_Score__c": row["V4_Score__c"] + 0.001}) for one, row in wanted.items()
+    ]
     with org_of(tmp_path / "used", [*seeded[:50], *leads(MANY)[50:]]) as (org, client):
         report = world.sync(client)
         assert (report.plan.unchanged, len(report.plan.rows)) == (50, 10)

@@ -16,6 +16,7 @@ from v4_assets.config.rollout_systems import FieldNames
 from v4_assets.errors import SalesforceError, SettingsError, SyncHeldError
 from v4_assets.project_files import PROJECT
 from v4_assets.salesforce import row_outcomes as errors
+from v4_assets.salesforce.checks import count
 from v4_assets.salesforce.fields import examine
 from v4_assets.salesforce.plan import SyncPlan, Terms, hold_if_too_many, plan_sync
 from v4_assets.salesforce.row_outcomes import Reaction, account, is_hopeless, outcome_of, reaction, to_retry
@@ -179,6 +180,14 @@ def test_every_lead_is_counted_under_one_reason() -> None:
     found = difference(wanted, known)
     assert (found.unchanged, found.other_version, found.other_values, found.unknown) == (1, 1, 1, 1)
     assert (found.counts["to_send"], found.counts["small_changes"]) == (3, 0)
+
+
+@pytest.mark.parametrize("score", [0.43, 0.44, 0.9], ids=["the-same", "a-small-change", "another-score"])
+def test_a_lead_that_refused_known_values_and_is_scored_again_is_only_held_back(score: float) -> None:
+    refused = (A, score, 50, V0, VALIDATION, DAY)
+    found = difference(target((A, 0.43, 50)), state(refused))
+    assert (len(found.quarantined), found.unchanged, found.small, len(found.rows)) == (1, 0, 0, 0)
+    assert count(found).passed
 
 
 @pytest.mark.parametrize(("full", "sent"), [(False, []), (True, [A, B])])
