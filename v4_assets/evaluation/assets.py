@@ -119,6 +119,12 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
             week_verdicts.record(store, rollout, day, events)
             warning = booked_calls.read_warning(store, rollout, events, day.date)
             changed = week_verdicts.late_labels(evaluator)
+            try:
+                before_contact = write_reading(evaluator, write) if rollout.prospects.enabled else []
+            except V4Error as error:
+                # The second reading decides nothing, so the day is judged without it.
+                context.log.warning(f"There is no reading by the score before contact: {error}")
+                before_contact = []
             findings = [
                 *checks.judge(rows, rollout.evaluation, evaluator.fresh_silences),
                 checks.early_warning(warning, rollout.candidate),
@@ -134,8 +140,6 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
                 store,
                 [Judgement(write.table_name, day.date, write.sequence, inputs, str(day.run_id), clock.now(), found)],
             )
-            # Decides nothing, so the day is judged before it.
-            before_contact = write_reading(evaluator, write) if rollout.prospects.enabled else []
             figures = shown(evaluator, evidence, before_contact, judged, warning)
         return dg.MaterializeResult(
             metadata={**figures, **written, **cost},
