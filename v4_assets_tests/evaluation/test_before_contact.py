@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from v4_assets import tables
 from v4_assets.cli import lift as printed
 from v4_assets.clock import cutoff
+from v4_assets.errors import WarehouseError
 from v4_assets.evaluation import assets
 from v4_assets.evaluation.before_contact import in_words, of_question
 from v4_assets.evaluation.evidence import digest
@@ -385,6 +387,16 @@ def test_the_second_reading_is_shown_and_changes_no_evidence_gate_or_check(
         assert words in of_cohorts(other.store.comparisons(DAY, DAY), rows)
         deciles = other.store.deciles(DAY)
         assert printed.as_text(deciles, printed.before_contact(other.store, DAY)).endswith(words)
+
+
+def test_a_reading_that_cannot_be_made_leaves_the_day_judged(filled: CohortWarehouse) -> None:
+    with patch.object(assets, "write_reading", side_effect=WarehouseError("the query read too much")):
+        broken = decided(filled)
+    assert len(broken["kept"]) > 10
+    assert stored(filled, tables.LIFT_BEFORE_CONTACT) == []
+    again = decided(filled)
+    assert stored(filled, tables.LIFT_BEFORE_CONTACT) != []
+    assert {**again, "kept": []} == {**broken, "kept": []}
 
 
 def test_the_reading_is_kept_with_its_evidence_and_written_again_with_it(shared: CohortWarehouse) -> None:
