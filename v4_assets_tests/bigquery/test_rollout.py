@@ -50,7 +50,7 @@ ELSEWHERE = (
     ("features: ml_features", f"features: {GOOGLE_PROJECT}.rollout_of_scores"),
 )
 UNUSED = {
-    *(tables.TRAINING_SET, "takeover", "early_warning_votes", "week_closes"),
+    *(tables.TRAINING_SET, tables.LIFT_BEFORE_CONTACT, "takeover", "early_warning_votes", "week_closes"),
     *(key for key in default_catalogue() if key.startswith("prospect")),
 }
 """Tables that the story does not fill: nothing is trained or taken over, its evidence is written and not computed, and
