@@ -104,7 +104,7 @@ def pruned_days(store: Store, features: Iterable[Table], first: date, last: date
 def verify_not_pruned(store: Store, asked: Iterable[str], days: Iterable[date], today: date) -> None:
     """Raise PolicyError when an asset of features or scores is asked for, for a past day whose features were pruned.
 
-    Leads and prospects are told apart: a month's partition has the date of its first day.
+    Tables of leads and of prospects are looked up separately: a month's partition has the date of its first day.
     """
     past = [day for day in days if day < today]
     for features, scores_key in (

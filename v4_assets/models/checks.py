@@ -48,7 +48,7 @@ class TestSet:
         return f"{period}, {self.leads:,} leads{converted}"
 
     def is_of(self, other: "TestSet") -> bool | None:
-        """Whether both are the same leads; None where a number is not stated, so that nobody can tell."""
+        """Whether both are the same leads; None where a number is not stated."""
         if self.period != other.period and self.period and other.period:
             return False
         counts = ((self.leads, other.leads), (self.conversions, other.conversions))

@@ -44,7 +44,7 @@ class Place:
 def lived(place: Place) -> Place:
     """A month and its list; a day: sources, scores, comparison, the dry-run sync; a late month and its list.
 
-    Then a person promotes the candidate, takes it back, and gives out the list anew.
+    Then a person promotes the candidate, rolls it back, and gives out a new list.
     """
     first, settings = place.on(NOVEMBER), place.on(DAY)
     fill(warehouse(first), first.rollout.catalogue, build(WORLD), known_at=first.clock.now())

@@ -40,7 +40,7 @@ def _only(stage: Stage, text: str) -> Disturbed:
 
 
 def _at_random(stage: Stage, seed: int, kills: int) -> Iterator[Disturbed]:
-    """Scenes with kills at random times, until so many have struck. Times go by the scene's own length."""
+    """Scenes killed at random times until `kills` have struck. The times lie within each scene's own duration."""
     chance, struck = random.Random(seed), 0
     while struck < kills:
         scene = chance.choice(list(SCENES))

@@ -63,7 +63,7 @@ def differences(found: Aftermath, expected: Aftermath) -> list[str]:
 
 
 def _latest_writes(rows: list[Row]) -> list[Row]:
-    """Every write; of the observations, which every run makes anew, the last one of each day."""
+    """Every write. Of the observations, which every run writes again, only the last one of each day."""
     in_order = sorted(rows, key=lambda row: row["sequence"])
     observed = {row["prediction_date"]: row for row in in_order if row["table_name"] == OBSERVATIONS}
     kept = [row for row in rows if row["table_name"] != OBSERVATIONS]
@@ -128,7 +128,7 @@ def _compared(row: Row, adopted: set[str]) -> Row:
 
 
 def _files(home: Path) -> list[str]:
-    """What is derived, without what a killed process left half written under a name that nobody reads."""
+    """Names of derived files, without the temporary files of killed writes."""
     found = [path for folder in ("reports", "archive") for path in (home / folder).rglob("*")]
     return sorted(str(path.relative_to(home)) for path in found if path.is_file() and ".new" not in str(path))
 

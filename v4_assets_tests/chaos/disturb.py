@@ -45,7 +45,7 @@ class Disturbed:
         return f"{self.scene}: {'; '.join(str(_at(*one)) for one in self.struck)}"
 
     def report(self, seed: int) -> str:
-        """What is told of a scene that ended otherwise."""
+        """The report on a scene that ended differently."""
         kills = "\n".join(f"  killed {_at(*one)}{_timed(one[0])}" for one in self.struck)
         lines = "\n".join(f"  {line}" for line in self.differences)
         return f"{self.scene} ended otherwise (SEED={seed}):\n{kills}\n{lines}\nAgain: make chaos ONLY='{self.order}'"

@@ -460,7 +460,7 @@ def test_what_changed_after_the_plan_was_recorded_stops_it_and_an_undoing_leaves
     refused = v4(home, "takeover", "--yes").exception
     assert isinstance(refused, TakeoverError)
     assert said in str(refused)
-    assert "`v4 takeover --undo` gives back what was moved; `v4 takeover --yes` then plans anew" in str(refused)
+    assert "`v4 takeover --undo` gives back what was moved; `v4 takeover --yes` then makes a new plan" in str(refused)
     kept = f"{firm.OLD_SCORES}_before_v4_20260112"
     backup_stands = kept in objects(settings)
     undo(settings)

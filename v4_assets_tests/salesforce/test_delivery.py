@@ -76,6 +76,16 @@ def move(world: CrmWorld, days: int = 1, by: float = 0.03) -> None:
     world.score(OLD, {one: score + by for one, score in before.items()})
 
 
+def left_and_edited(world: CrmWorld, org: Any, client: Any) -> dict[str, Any]:
+    """Leads leave and the sync follows; then their scores are edited in the org. What the leads carried before that."""
+    world.sync(client)
+    leave(world)
+    world.sync(client)
+    before = carried(org)
+    org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in (EMPTIED, KEPT)])
+    return before
+
+
 def leave(world: CrmWorld, emptied: Sequence[str] = (EMPTIED,), kept: Sequence[str] = (KEPT,)) -> None:
     """The next morning, without these leads; those that are kept got a call."""
     world.day += timedelta(days=1)
@@ -314,11 +324,7 @@ def test_leads_that_left_and_cannot_be_emptied_keep_their_values_and_stop_nothin
 def test_a_lead_that_left_and_refuses_its_repair_is_held_back_and_repaired_after_the_quarantine(
     world, org, client
 ) -> None:
-    world.sync(client)
-    leave(world)
-    world.sync(client)
-    before = carried(org)
-    org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in (EMPTIED, KEPT)])
+    before = left_and_edited(world, org, client)
     org.faults.row(VALIDATION, [EMPTIED, KEPT], times=1)
     move(world, by=0.0)
     result = world.sync(client)
@@ -382,11 +388,7 @@ def test_a_refused_repair_is_counted_after_an_emptying_that_took_two_attempts(wo
 
 
 def test_a_released_lead_that_left_is_repaired_by_the_next_full_comparison(world, org, client) -> None:
-    world.sync(client)
-    leave(world)
-    world.sync(client)
-    before = carried(org)
-    org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in (EMPTIED, KEPT)])
+    before = left_and_edited(world, org, client)
     org.faults.row(VALIDATION, [EMPTIED, KEPT], times=1)
     result = world.sync(client)
     assert world.ledger.release(result.identity.org_id, code=VALIDATION) == 2
@@ -399,11 +401,7 @@ def test_a_released_lead_that_left_is_repaired_by_the_next_full_comparison(world
 def test_a_repair_of_leads_that_left_that_does_not_succeed_is_owed_and_finished_by_the_next_sync(
     world, org, client, how
 ) -> None:
-    world.sync(client)
-    leave(world)
-    world.sync(client)
-    before = carried(org)
-    org.store.update(["V4_Score__c"], [[True, 0.9, one] for one in (EMPTIED, KEPT)])
+    before = left_and_edited(world, org, client)
     world.rules["read_back_leads"] = 8  # two of them are leads that left
     if how == "maintenance":
         org.faults.set(maintenance=True)

@@ -25,7 +25,7 @@ from v4_assets.warehouse import schema
 from v4_assets.warehouse.moving import Expiration
 from v4_assets.warehouse.preflight import examine
 
-ANEW = "`v4 takeover --undo` gives back what was moved; `v4 takeover --yes` then plans anew."
+ANEW = "`v4 takeover --undo` gives back what was moved; `v4 takeover --yes` then makes a new plan."
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Undo(Steps):
     def _clear(self, one: Move) -> None:
         """The copy goes once what it was made of is back, equal."""
         warehouse, moving = self.store.warehouse, self.store.warehouse.moving()
-        # A rename leaves no copy: what stands under the dated name is somebody's own.
+        # A rename leaves no copy, so what stands under the dated name is not ours to drop.
         if one.method == "rename" or warehouse.shape(one.dated) is None:
             return
         if one.method == "text":
