@@ -87,12 +87,13 @@ def examine(warehouse: Warehouse, catalogue: Catalogue) -> Preflight:
             (table_differences.place(view), "view", by_name and _view_is_of_0_1(catalogue, view))
             for view in catalogue.views
         ]
-        standing = []
-        for place, belongs, is_known in wanted:
-            shape = warehouse.shape(place)
-            if shape is not None:
-                standing.append(Standing(place, belongs, shape, is_known or shape.is_marked))
-        return Preflight(tuple(standing), tuple(_notes(warehouse, catalogue, [place for place, *_ in wanted])))
+        places = [place for place, *_ in wanted]
+        standing = [
+            Standing(place, belongs, shape, is_known or shape.is_marked)
+            for (place, belongs, is_known), shape in zip(wanted, warehouse.shapes(places), strict=True)
+            if shape is not None
+        ]
+        return Preflight(tuple(standing), tuple(_notes(warehouse, catalogue, places)))
 
 
 def is_filled(warehouse: Warehouse, table: Table) -> bool:
@@ -138,8 +139,8 @@ def _notes(warehouse: Warehouse, catalogue: Catalogue, places: Iterable[Table]) 
     ours = {place.name.lower() for place in places}
     dataset = catalogue[tables.DEPLOYMENTS].dataset
     notes = []
-    for name in LEGACY:
-        shape = None if name in ours else warehouse.shape(Table(name, dataset, name, ()))
+    names = [name for name in LEGACY if name not in ours]
+    for name, shape in zip(names, warehouse.shapes(Table(name, dataset, name, ()) for name in names), strict=True):
         if shape:
             notes.append(f"{dataset}.{name} is a {described(shape)}: it stays, this project has nothing of that name.")
     try:

@@ -88,6 +88,9 @@ class Warehouse(Protocol):
     def shape(self, table: Table) -> Shape | None:
         """The table or view of that name; None when it does not exist."""
 
+    def shapes(self, tables: Iterable[Table]) -> list[Shape | None]:
+        """The same of several, in their order."""
+
     def moving(self) -> Moving:
         """Moving objects aside and back, for a takeover."""
 

@@ -22,7 +22,7 @@ from v4_assets.sql import Query
 from v4_assets.sql import load as load_sql
 from v4_assets.warehouse.bigquery import console as bigquery_console
 from v4_assets.warehouse.duckdb import scripts as duckdb_scripts
-from v4_assets.warehouse.duckdb.file import SETTINGS
+from v4_assets.warehouse.duckdb.engine import SETTINGS
 from v4_assets.warehouse.protocol import Statement
 from v4_assets.warehouse.render import chosen, scripts
 from v4_assets.warehouse.writes import fingerprint, text_sha256

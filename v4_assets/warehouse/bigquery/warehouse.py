@@ -79,8 +79,8 @@ class BigQueryWarehouse(BigQueryConnection):
         tables, views = tuple(tables), tuple(views)
         for dataset in sorted({table.dataset for table in tables} | {view.dataset for view in views}):
             self._verify_dataset(dataset)
-        found = [(table, self.shape(table)) for table in tables]
-        table_differences.verify(found, [(view, self.shape(table_differences.place(view))) for view in views])
+        found = list(zip(tables, self.shapes(tables), strict=True))
+        table_differences.verify(found, list(zip(views, self.shapes(map(table_differences.place, views)), strict=True)))
         for table, there in found:
             lacking = table_differences.missing_columns(table, there) if there else ()
             if lacking:
@@ -122,6 +122,10 @@ class BigQueryWarehouse(BigQueryConnection):
                 return shape(self._client.get_table(reference(table, self.project)))
             except NotFound:
                 return None
+
+    def shapes(self, tables: Iterable[Table]) -> list[Shape | None]:
+        """The same of several, in their order."""
+        return [self.shape(table) for table in tables]
 
     def moving(self) -> BigQueryMoving:
         """Moving objects aside and back."""

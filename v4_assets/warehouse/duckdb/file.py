@@ -21,20 +21,15 @@ import pyarrow as pa
 
 from v4_assets.atomic import own_folder
 from v4_assets.errors import DAMAGED, TableMissingError, WarehouseBusyError, WarehouseError
+from v4_assets.warehouse.duckdb import engine
 from v4_assets.warehouse.duckdb.errors import first_line
-
-SETTINGS = (
-    "SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET checkpoint_threshold = '256MB'; "
-    "SET enable_progress_bar = false"
-)
-"""By default DuckDB would rewrite the file at nearly every partition of a large day, and a process without a script,
-such as a spawned one, would print progress bars."""
 
 
 @dataclass
 class _Shared:
     """The only connection of this process to a file. Threads take turns; calls inside a session share it."""
 
+    path: Path
     turn: threading.RLock = field(default_factory=threading.RLock)
     connection: duckdb.DuckDBPyConnection | None = None
     reopen: Callable[[], None] | None = None
@@ -43,7 +38,7 @@ class _Shared:
 
     def close(self) -> None:
         if self.connection is not None:
-            self.connection.close()
+            engine.detach(self.path, self.connection)
         self.connection = None
         if self.lock is not None:
             self.lock.release()
@@ -74,8 +69,7 @@ def shared_connection(
         raise WarehouseError(
             "The rows of a running write query the same warehouse, which would be a deadlock. Read first, then write."
         )
-    with _shared_guard:
-        shared = _shared.setdefault(path.resolve(), _Shared())
+    shared = _shared_of(path)
     with shared.turn:
         if shared.connection is not None:
             yield shared.connection
@@ -100,6 +94,11 @@ def shared_connection(
             shared.reopen = None
 
 
+def _shared_of(path: Path) -> _Shared:
+    with _shared_guard:
+        return _shared.setdefault(path.resolve(), _Shared(path))
+
+
 @contextmanager
 def released(path: Path) -> Iterator[None]:
     """Leave the file to other processes meanwhile, although an outer caller keeps it open. For waits: no query may be
@@ -122,15 +121,17 @@ def released(path: Path) -> Iterator[None]:
 @contextmanager
 def exclusive(path: Path, lock_seconds: float, memory_limit: str) -> Iterator[None]:
     """Keep every process of this project away from the file, which is closed and holds all that was committed."""
-    with _shared_guard:
-        shared = _shared.setdefault(path.resolve(), _Shared())
+    shared = _shared_of(path)
     with shared.turn:
         if shared.connection is not None:
             raise WarehouseError(f"{path} is in use by this process. Run the command by itself.")
         lock = _acquire(path, lock_seconds)
         try:
-            with _open(path, lock_seconds, memory_limit, read_only=False) as connection:
+            connection = _open(path, lock_seconds, memory_limit, read_only=False)
+            try:
                 connection.execute("CHECKPOINT")
+            finally:
+                engine.detach(path, connection)
             yield
         finally:
             lock.release()
@@ -184,7 +185,7 @@ def _open(path: Path, seconds: float, memory_limit: str, *, read_only: bool) -> 
     deadline, is_new = time.monotonic() + seconds, not path.exists()
     while True:
         try:
-            opened = duckdb.connect(path, read_only=read_only, config={"memory_limit": memory_limit})
+            opened = engine.attach(path, memory_limit, read_only=read_only)
         except duckdb.IOException as error:
             if "Could not set lock" not in str(error):
                 raise _unusable(path, error) from error
@@ -199,7 +200,6 @@ def _open(path: Path, seconds: float, memory_limit: str, *, read_only: bool) -> 
         else:
             if is_new:
                 path.chmod(0o600)  # it holds names and addresses of leads
-            opened.execute(SETTINGS)
             return opened
 
 

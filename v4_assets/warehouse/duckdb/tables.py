@@ -21,6 +21,15 @@ from v4_assets.warehouse.table_differences import Shape
 
 IN_SCHEMA = "lower(schema_name) = lower($schema)"
 """The engine resolves names without case."""
+_ASKED = "list_contains($schemas, lower(schema_name)) AND list_contains($names, lower({}_name))"
+OBJECTS = " UNION ALL ".join(
+    f"SELECT lower(schema_name), lower({kind}_name), '{kind}', comment FROM duckdb_{kind}s() WHERE {_ASKED.format(kind)}"
+    for kind in ("table", "view")
+)
+COLUMNS = (
+    "SELECT lower(schema_name), lower(table_name), column_name, data_type, is_nullable FROM duckdb_columns() "
+    f"WHERE {_ASKED.format('table')} ORDER BY column_index"
+)
 
 
 def create(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views: Sequence[View]) -> None:
@@ -28,8 +37,9 @@ def create(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views
 
     Raises SchemaDriftError, changing nothing, on any other difference.
     """
-    found = [(table, shape_of(connection, table)) for table in tables]
-    table_differences.verify(found, [(view, shape_of(connection, table_differences.place(view))) for view in views])
+    found = list(zip(tables, shapes_of(connection, tables), strict=True))
+    shapes_of_views = shapes_of(connection, [table_differences.place(view) for view in views])
+    table_differences.verify(found, list(zip(views, shapes_of_views, strict=True)))
     for dataset in sorted({table.dataset for table in tables} | {view.dataset for view in views}):
         connection.execute(create_schema(dataset))
     for table, shape in found:
@@ -43,29 +53,24 @@ def create(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], views
         connection.execute(mark("VIEW", table_differences.place(view), view.description))
 
 
-def shape_of(connection: duckdb.DuckDBPyConnection, table: Table) -> Shape | None:
-    """The table or view of that name; None when it does not exist."""
-    name = {"schema": schema_name(table.dataset), "name": table.name}
-    there = connection.execute(
-        f"SELECT 'table', comment FROM duckdb_tables() WHERE {IN_SCHEMA} AND lower(table_name) = lower($name) "
-        f"UNION ALL SELECT 'view', comment FROM duckdb_views() WHERE {IN_SCHEMA} AND lower(view_name) = lower($name)",
-        name,
-    ).fetchall()
-    if not there:
-        return None
-    found = connection.execute(
-        "SELECT column_name, data_type, is_nullable FROM information_schema.columns "
-        "WHERE lower(table_schema) = lower($schema) AND lower(table_name) = lower($name) ORDER BY ordinal_position",
-        name,
-    ).fetchall()
-    [(kind, comment)] = there
-    return Shape(
-        columns={column: GOOGLE_TYPES.get(data_type, data_type) for column, data_type, _ in found},
-        required=frozenset(column for column, _, is_nullable in found if is_nullable == "NO"),
-        answers_as_spelt=True,
-        kind=kind,
-        is_marked=MARK in (comment or ""),
-    )
+def shapes_of(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> list[Shape | None]:
+    """The table or view of each name; None where it does not exist."""
+    places = [(schema_name(table.dataset).lower(), table.name.lower()) for table in tables]
+    asked = {"schemas": [schema for schema, _ in places], "names": [name for _, name in places]}
+    columns: dict[tuple[str, str], list[tuple[str, str, bool]]] = {}
+    for schema, name, *column in connection.execute(COLUMNS, asked).fetchall():
+        columns.setdefault((schema, name), []).append((column[0], column[1], column[2]))
+    found = {
+        (schema, name): Shape(
+            columns={column: GOOGLE_TYPES.get(type_, type_) for column, type_, _ in columns[schema, name]},
+            required=frozenset(column for column, _, is_nullable in columns[schema, name] if not is_nullable),
+            answers_as_spelt=True,
+            kind=kind,
+            is_marked=MARK in (comment or ""),
+        )
+        for schema, name, kind, comment in connection.execute(OBJECTS, asked).fetchall()
+    }
+    return [found.get(place) for place in places]
 
 
 FLOATS, TEXTS, FLAGS = ("DOUBLE", "FLOAT", "DECIMAL"), ("VARCHAR",), ("BOOLEAN",)

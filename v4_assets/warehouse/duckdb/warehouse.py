@@ -15,11 +15,12 @@ from v4_assets.sql import Query
 from v4_assets.tables import PARTITION_COLUMN, Table, View
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.duckdb import tables
+from v4_assets.warehouse.duckdb.engine import cursor_of
 from v4_assets.warehouse.duckdb.errors import explained, failed
-from v4_assets.warehouse.duckdb.file import SETTINGS, Feed, shared_connection
+from v4_assets.warehouse.duckdb.file import Feed, shared_connection
 from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.sql import delete_partition, insert_from, quoted, schema_name, to_duckdb
-from v4_assets.warehouse.duckdb.tables import IN_SCHEMA, create, shape_of
+from v4_assets.warehouse.duckdb.tables import IN_SCHEMA, create, shapes_of
 from v4_assets.warehouse.protocol import ROWS_PER_BATCH, Statement, arrow_schema
 from v4_assets.warehouse.table_differences import Shape
 from v4_assets.warehouse.writes import PartitionWrite
@@ -51,8 +52,7 @@ class DuckDBWarehouse:
     @contextmanager
     def beside(self) -> Iterator["DuckDBWarehouse"]:
         """A second connection to the file, which stays open meanwhile."""
-        with self._connection() as connection, connection.cursor() as cursor:
-            cursor.execute(SETTINGS)
+        with self._connection() as connection, cursor_of(connection) as cursor:
             yield replace(self, own=cursor)
 
     def metered(self) -> AbstractContextManager[Mapping[str, int]]:
@@ -67,11 +67,10 @@ class DuckDBWarehouse:
     @contextmanager
     def stream(self, query: Query, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[Iterable[pa.RecordBatch]]:
         """A large answer in batches, computed as they are taken."""
-        with self._connection() as connection, connection.cursor() as cursor:
+        # A cursor of its own: a connection with an open result takes no other query.
+        with self._connection() as connection, cursor_of(connection) as cursor:
             with explained(query.name):
-                # A cursor of its own: a connection with an open result takes no other query. And a relation: .execute()
-                # would hold the whole result first.
-                cursor.execute(SETTINGS)
+                # A relation: .execute() would hold the whole result first.
                 relation = cursor.sql(to_duckdb(query.text), params=dict(query.params))
                 reader = relation.to_arrow_reader(rows_per_batch)
             try:
@@ -134,8 +133,13 @@ class DuckDBWarehouse:
 
     def shape(self, table: Table) -> Shape | None:
         """The table or view of that name; None when it does not exist."""
+        [found] = self.shapes([table])
+        return found
+
+    def shapes(self, tables: Iterable[Table]) -> list[Shape | None]:
+        """The same of several, in their order."""
         with self._connection() as connection:
-            return shape_of(connection, table)
+            return shapes_of(connection, list(tables))
 
     def moving(self) -> DuckDBMoving:
         """Moving objects aside and back."""
