@@ -1,4 +1,4 @@
-"""DuckDB itself, started once in a process. A file is attached whenever it is opened, in a seventh of a start's time."""
+"""DuckDB itself, started once in a process; the file is attached at each opening, in a seventh of a start's time."""
 
 import atexit
 import threading

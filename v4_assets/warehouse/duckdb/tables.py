@@ -23,7 +23,8 @@ IN_SCHEMA = "lower(schema_name) = lower($schema)"
 """The engine resolves names without case."""
 _ASKED = "list_contains($schemas, lower(schema_name)) AND list_contains($names, lower({}_name))"
 OBJECTS = " UNION ALL ".join(
-    f"SELECT lower(schema_name), lower({kind}_name), '{kind}', comment FROM duckdb_{kind}s() WHERE {_ASKED.format(kind)}"
+    f"SELECT lower(schema_name), lower({kind}_name), '{kind}', comment FROM duckdb_{kind}s() "
+    f"WHERE {_ASKED.format(kind)}"
     for kind in ("table", "view")
 )
 COLUMNS = (
