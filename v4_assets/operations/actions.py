@@ -219,12 +219,13 @@ def add_event(settings: Settings, kind: str, version: str, reason: str, **others
 
 
 def _run(settings: Settings, wanted: Order) -> Outcome:
-    carried = recorded_orders.give(store(settings), wanted, settings.clock.now())
-    config = {"ops": {FIRST_ASSETS[wanted.kind]: {"config": carried}}}
-    tags = {ACTION_TAG: wanted.event_id}
-    return operate.run_job(
-        settings, ACTION_JOBS[wanted.kind], tags=tags, partition=settings.clock.today(), config=config
-    )
+    record, tags = store(settings), {ACTION_TAG: wanted.event_id}
+    with record.session():
+        carried = recorded_orders.give(record, wanted, settings.clock.now())
+        config = {"ops": {FIRST_ASSETS[wanted.kind]: {"config": carried}}}
+        return operate.run_job(
+            settings, ACTION_JOBS[wanted.kind], tags=tags, partition=settings.clock.today(), config=config
+        )
 
 
 def _launched(instance: dg.DagsterInstance, name: str, wanted: dg.RunRequest) -> dg.DagsterRun | None:
@@ -241,6 +242,7 @@ def _said(wanted: dg.RunRequest, launched: dg.DagsterRun | None) -> str:
 def _carried_out(settings: Settings, name: str, wanted: dg.RunRequest) -> Outcome:
     tags = {**wanted.tags, RUN_KEY_TAG: str(wanted.run_key), SENSOR_TAG: name}
     partition = date.fromisoformat(str(wanted.partition_key))
-    return operate.run_job(
-        settings, str(wanted.job_name), tags=tags, partition=partition, config=dict(wanted.run_config)
-    )
+    with store(settings).session():
+        return operate.run_job(
+            settings, str(wanted.job_name), tags=tags, partition=partition, config=dict(wanted.run_config)
+        )
