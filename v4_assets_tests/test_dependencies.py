@@ -82,6 +82,7 @@ def modules(text: str) -> set[str]:
     return {one for one in found if one.partition(".")[0] not in (*OURS, *sys.stdlib_module_names)}
 
 
+@cache
 def imported_by(*folders: str) -> set[str]:
     """Distributions that the modules of folders import."""
     files = [path for folder in folders for path in (PROJECT / folder).rglob("*.py") if path != SERVE]

@@ -25,6 +25,7 @@ class Volume(dg.Config):
     covered_share: float = Field(
         default=Assumptions.covered_share, gt=0, le=1, description="Of these, those called after their first score."
     )
+    histories: int = Field(default=Assumptions.histories, gt=0, description="Simulated; more take longer.")
     from_data: bool = Field(
         default=False, description="Measure volume, base rate, covered share and timing on the warehouse instead."
     )
@@ -46,6 +47,7 @@ def policy_odds(rollout: Rollout) -> dg.AssetsDefinition:
             leads_per_week=config.leads_per_week,
             base_rate=config.base_rate,
             covered_share=config.covered_share,
+            histories=config.histories,
             outcome_window_days=rollout.outcome_window_days,
         )
         if config.from_data:

@@ -506,7 +506,7 @@ def test_the_chart_is_a_png(shown):
 
 
 def test_the_asset_shows_odds_and_chart_at_the_volume_of_its_run():
-    config = {"ops": {"policy_odds": {"config": {"leads_per_week": 3000.0}}}}
+    config = {"ops": {"policy_odds": {"config": {"leads_per_week": 3000.0, "histories": 1000}}}}
     result = dg.materialize([policy_odds(FILE)], run_config=config, resources={"store": object(), "clock": object()})
     (made,) = result.asset_materializations_for_node("policy_odds")
     assert made.metadata["false_rollback_12_weeks"].value == pytest.approx(0.028, abs=0.015)
