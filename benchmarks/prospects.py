@@ -36,8 +36,7 @@ from v4_assets.prospects.assets import scored_month
 from v4_assets.prospects.partition import written
 from v4_assets.prospects.scoring import EXPLAINED_FROM, REASONS
 from v4_assets.resources import registry, store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.sql import Query
 
 VERSION, KEY = "v4.1.0", "v41"

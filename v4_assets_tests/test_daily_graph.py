@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from v4_assets import judgements, tables, verdicts
+from v4_assets import judgements, tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
@@ -17,8 +17,7 @@ from v4_assets.operations import operate
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec
+from v4_assets.sample.world import WorldSpec, fill
 from v4_assets.sample.world import build as build_world
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.homes import copy, prepared
@@ -236,11 +235,11 @@ def test_a_backfill_checks_what_was_written_and_never_checked_and_keeps_its_rows
     writes = store(settings).latest_writes(day, day)
     change_source(settings, "DELETE FROM ml_features.v4_check_results WHERE table_name = 'v4_daily_scores_v41'")
     change_source(settings, "DELETE FROM ml_features.v4_check_results WHERE table_name = 'v4_lift_comparison'")
-    assert "was never checked" in verdicts.unpassed(store(settings), day, "v4.1.0")[0]
+    assert "was never checked" in judgements.unpassed(store(settings), day, "v4.1.0")[0]
     [(first, last, scored)] = operate.backfill(settings, day, day)
     [(_, _, compared)] = operate.evaluate(settings, [day])
     assert (first, last, scored.success, compared.success) == (day, day, True, True)
-    assert verdicts.unpassed(store(settings), day, "v4.1.0") == []
+    assert judgements.unpassed(store(settings), day, "v4.1.0") == []
     assert {"v4_daily_scores_v41", "v4_lift_comparison"} <= judgements.latest(store(settings), day).keys()
     again = store(settings).latest_writes(day, day)
     observed = ("v4_source_observations", day)

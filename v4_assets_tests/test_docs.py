@@ -19,8 +19,7 @@ from v4_assets.config.environment import load
 from v4_assets.operations import ci, operate
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import build
+from v4_assets.sample.world import build, fill
 from v4_assets_tests.fixtures.homes import copy, prepared
 from v4_assets_tests.fixtures.pages import PAGES, anchors, blocks, inline_code, links
 from v4_assets_tests.fixtures.shell import play

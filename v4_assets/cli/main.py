@@ -9,19 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.cli import (
-    ci,
-    migration,
-    operations,
-    orders,
-    prospects,
-    register,
-    rollout,
-    scripts,
-    studies,
-    sync,
-    takeover,
-)
+from v4_assets.cli import adoption, ci, operations, orders, prospects, register, rollout, scripts, studies, sync
 from v4_assets.cli.output import DAY, Number, json_option, optional_reason, outcome_text, say
 from v4_assets.config.environment import load
 from v4_assets.errors import DAMAGED, V4Error
@@ -60,7 +48,7 @@ def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -
     """
     from v4_assets.resources import warehouse
     from v4_assets.sample import world
-    from v4_assets.sample.load import fill
+    from v4_assets.sample.world import fill
 
     settings = load()
     if settings.warehouse != "duckdb":
@@ -195,8 +183,7 @@ for command in (
     sync.sync,
     *scripts.COMMANDS,
     *register.COMMANDS,
-    *takeover.COMMANDS,
-    *migration.COMMANDS,
+    *adoption.COMMANDS,
     *ci.COMMANDS,
 ):
     cli.add_command(command)

@@ -68,7 +68,7 @@ def prune_old(keep_days: int, yes: bool, compact: bool) -> None:
     if kept := settings.rollout.keep_features_days if settings.warehouse == "duckdb" else None:
         click.echo(f"{found.partitions} partitions of features older than {kept} days: {done}.")
     if compact:
-        from v4_assets.operations import compact as compacting
+        from v4_assets.operations import prune as compacting
 
         click.echo(f"{compacting.compact(settings) / 2**20:,.1f} MiB were given back to the disk.")
 

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from v4_assets import judgements, sql, tables, verdicts
+from v4_assets import judgements, sql, tables
 from v4_assets.checks import Finding, gate_results, gate_specs, of_finding, results, specs
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
@@ -33,7 +33,7 @@ from v4_assets.production import events as deployments
 from v4_assets.production.decision import Gate
 from v4_assets.production.events import Event
 from v4_assets.production.gates import gates
-from v4_assets.production.week_history import thresholds_sha256
+from v4_assets.production.weeks import thresholds_sha256
 from v4_assets.prospects import contracts
 from v4_assets.sources import checks as source_checks
 from v4_assets.store import Store
@@ -234,7 +234,7 @@ def judge(
         policy=rollout.policy,
         evaluation=rollout.evaluation,
         model_findings=bundle_findings(store, rollout, versions),
-        live_parallel_days=verdicts.live_parallel_days(
+        live_parallel_days=judgements.live_parallel_days(
             store,
             versions,
             since=deployments.parallel_since(events, rollout.candidate),

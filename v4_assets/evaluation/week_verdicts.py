@@ -10,18 +10,16 @@ from v4_assets.evaluation import watch_basis
 from v4_assets.evaluation.cohorts import LATE_DAYS, Reach, cohort, without
 from v4_assets.evaluation.comparison import compare, served
 from v4_assets.evaluation.evidence import Evidence
+from v4_assets.evaluation.lead_flow import left_out, silences
 from v4_assets.evaluation.read import Evaluator
-from v4_assets.evaluation.silent_days import left_out, silences
 from v4_assets.partitions import Day
 from v4_assets.production import events as deployments
-from v4_assets.production import week_history
 from v4_assets.production.criteria import Covered
 from v4_assets.production.decision import PROMOTION_LIFT, ROLLBACK_GATES, Evaluated, Verdict
 from v4_assets.production.events import Event
 from v4_assets.production.gates import evidence_gates, history_of
 from v4_assets.production.orders import gates_json
-from v4_assets.production.week_history import Recorded
-from v4_assets.production.weeks import can_close, closes, name_of
+from v4_assets.production.weeks import Recorded, can_close, closes, name_of, thresholds, thresholds_sha256, with_records
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import Statement
 
@@ -82,8 +80,8 @@ def record(store: Store, rollout: Rollout, day: Day, events: Sequence[Event]) ->
             "retrospective": writes[one].retrospective,
             "recorded_at": day.clock.now(),
             "live_version": live(one),
-            "policy_sha256": week_history.thresholds_sha256(rollout.policy, rollout.evaluation),
-            "policy": week_history.thresholds(rollout.policy, rollout.evaluation),
+            "policy_sha256": thresholds_sha256(rollout.policy, rollout.evaluation),
+            "policy": thresholds(rollout.policy, rollout.evaluation),
             "gates": gates_json(judged[one].gates),
             "run_id": day.run_id,
         }
@@ -149,7 +147,7 @@ def _last_close(evaluator: Evaluator) -> Recorded | None:
     first, name = day - timedelta(days=RECORDED_DAYS), store.catalogue[tables.LIFT_COMPARISON].name
     writes = {one: write for (table, one), write in store.latest_writes(first, day).items() if table == name}
     known = recorded(store, first, day)
-    history = week_history.with_records(
+    history = with_records(
         {one: Evaluated((), write.retrospective) for one, write in writes.items()},
         known,
         {one: write.sequence for one, write in writes.items()},

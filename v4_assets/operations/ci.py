@@ -26,7 +26,7 @@ from v4_assets.operations.operate import Outcome
 from v4_assets.production.decision import GATE_NAMES
 from v4_assets.resources import warehouse
 from v4_assets.sample import world
-from v4_assets.sample.load import fill, lead_ids
+from v4_assets.sample.world import fill, lead_ids
 
 SAMPLE = world.WorldSpec(scale=0.01, leads_per_week=40, seed=5, through=date(2026, 1, 18))
 SAMPLE_DAY = date(2026, 1, 12)

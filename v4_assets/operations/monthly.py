@@ -20,9 +20,8 @@ from v4_assets.operations.operate import Outcome, operator
 from v4_assets.partitions import verify_sources
 from v4_assets.production import production_row as production_store
 from v4_assets.production.events import state_after
-from v4_assets.prospects import contracts, lists, making
-from v4_assets.prospects.comparing import compared
-from v4_assets.prospects.lists import Difference, Given, Row
+from v4_assets.prospects import contracts, lists
+from v4_assets.prospects.lists import Difference, Given, Row, compared
 from v4_assets.prospects.months import key_of, month_of
 from v4_assets.prospects.scoring import score_prospects
 from v4_assets.resources import store
@@ -144,7 +143,7 @@ def give_out(settings: Settings, month: date, path: Path | None = None, *, again
         if again and not given:
             raise V4Error(f"The list of {key_of(month)} was not given out yet, so --again is not needed.")
         if again or not given:
-            making.verify_passed(record, month, version)
+            lists.verify_passed(record, month, version)
             tags = operate.replacing(settings, PROSPECT_LIST_JOB, month, again) if again else {}
             outcome = operate.run_job(settings, PROSPECT_LIST_JOB, tags=tags, partition=key_of(month))
             if not outcome.success:

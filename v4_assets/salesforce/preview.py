@@ -21,11 +21,10 @@ from v4_assets.errors import SalesforceSetupError, SettingsError
 from v4_assets.salesforce import verify
 from v4_assets.salesforce.client.org import CRM, Org
 from v4_assets.salesforce.fields import examine
-from v4_assets.salesforce.ledger import Ledger
+from v4_assets.salesforce.ledger import Ledger, SyncRecord
 from v4_assets.salesforce.plan import SyncPlan, Terms, aligned, plan_sync
 from v4_assets.salesforce.rows import DayScores, csv, deciles
 from v4_assets.salesforce.scores import scores_of
-from v4_assets.salesforce.sync_record import SyncRecord
 from v4_assets.store import Store
 from v4_assets.tables import SALESFORCE_STATE
 from v4_assets.warehouse.protocol import arrow_schema

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v4_assets.sample.advisors import NO_FLAG, NO_MONTHS, REP_TYPES, Advisors
+from v4_assets.sample.careers import NO_FIRM, History
 from v4_assets.sample.firms import CLASSIFICATIONS, Firms
-from v4_assets.sample.history import NO_FIRM, History
 from v4_assets.sample.spec import NO_DAY, Bools, Ints
 
 BATCH_ROWS = 100_000

@@ -19,8 +19,7 @@ from v4_assets.names import TRAINING_JOB
 from v4_assets.operations import operate
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.warehouse import schema
 
 TRAINING_WORLD = WorldSpec(scale=0.1, leads_per_week=450, seed=12, through=date(2025, 12, 14))

@@ -25,8 +25,7 @@ from v4_assets.operations.operate import Outcome
 from v4_assets.production.decision import Decision
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import World
+from v4_assets.sample.world import World, fill
 
 if TYPE_CHECKING:
     from salesforce_stand_in import StandInOrg

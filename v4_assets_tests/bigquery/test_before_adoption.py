@@ -15,8 +15,7 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.operations import operate
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.sql import Query
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator

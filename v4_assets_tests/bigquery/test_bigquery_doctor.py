@@ -12,8 +12,7 @@ from v4_assets.operations.doctor import ProbeResult, Verdict, examine, others_ob
 from v4_assets.operations.doctor import warehouse as warehouse_probes
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
 
 WORLD = WorldSpec(scale=0.002, leads_per_week=40, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 1, 18))

@@ -22,8 +22,7 @@ from v4_assets.names import SCORING_JOB
 from v4_assets.operations import actions, monthly, operate
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import registry, store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import build
+from v4_assets.sample.world import build, fill
 from v4_assets.sql import Column, Query
 from v4_assets.tables import Table
 from v4_assets.warehouse.bigquery import console_rollback

@@ -14,8 +14,7 @@ from v4_assets.operations import actions, monthly, operate
 from v4_assets.prospects import contracts
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.sql import Query
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator

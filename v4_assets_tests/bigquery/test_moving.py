@@ -21,8 +21,8 @@ from v4_assets.tables import Table
 from v4_assets.warehouse.bigquery.moving import BigQueryMoving
 from v4_assets.warehouse.bigquery.probe import MOVING, READING, WRITING, permission_sets
 from v4_assets.warehouse.bigquery.tables import shape
-from v4_assets.warehouse.moving import Expiration
 from v4_assets.warehouse.preflight import Preflight, Standing
+from v4_assets.warehouse.protocol import Expiration
 from v4_assets.warehouse.table_differences import Shape
 
 PLACE = Table("v4_daily_scores", "ml_features", "v4_daily_scores", ())

@@ -21,9 +21,8 @@ from v4_assets.operations import actions, operate
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.operate import Outcome
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill, lead_ids
 from v4_assets.sample.story_home import carried
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill, lead_ids
 from v4_assets.sql import Query
 from v4_assets.tables import View
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse

@@ -22,8 +22,7 @@ from v4_assets.operations.takeover.move_in import MoveIn
 from v4_assets.operations.takeover.undo import Undo
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import crm, store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import build
+from v4_assets.sample.world import build, fill
 from v4_assets.warehouse.bigquery import warehouse as module
 from v4_assets_tests.bigquery.emulator import Emulator
 from v4_assets_tests.bigquery.test_graph import WORLD

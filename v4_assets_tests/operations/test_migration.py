@@ -31,8 +31,7 @@ from v4_assets.operations.migration.reasons import (
 )
 from v4_assets.operations.migration.scores import Served, compare, served
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets_tests.fixtures import firm_warehouse as firm
 from v4_assets_tests.fixtures import sparing
 from v4_assets_tests.fixtures.homes import copy, prepared

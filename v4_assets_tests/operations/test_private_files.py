@@ -10,10 +10,10 @@ import pytest
 
 from v4_assets.config.environment import Settings, load
 from v4_assets.operations import operate
-from v4_assets.operations.compact import compact
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.operations.prune import compact
 from v4_assets.resources import warehouse
-from v4_assets.warehouse.duckdb import compact as rewriting
+from v4_assets.warehouse.duckdb import file as rewriting
 from v4_assets_tests.fixtures.narrow import embedded
 
 

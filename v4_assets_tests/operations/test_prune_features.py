@@ -15,7 +15,7 @@ from v4_assets.models import registering
 from v4_assets.names import PAST_DAY_JOB
 from v4_assets.notebook import Notebook
 from v4_assets.operations import actions, operate, prune
-from v4_assets.operations.migration.ours import Ours
+from v4_assets.operations.migration.compared_rows import Ours
 from v4_assets.partitions import feature_tables, verify_not_pruned
 from v4_assets.resources import store, warehouse
 from v4_assets.runs import RANGE_END, RANGE_START

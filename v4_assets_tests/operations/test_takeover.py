@@ -31,7 +31,7 @@ from v4_assets.tables import Table
 from v4_assets.warehouse import preflight
 from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from v4_assets.warehouse.moving import Expiration
+from v4_assets.warehouse.protocol import Expiration
 from v4_assets_tests.fixtures import firm_warehouse as firm
 from v4_assets_tests.fixtures.firm_warehouse import environment
 from v4_assets_tests.fixtures.homes import copy, prepared

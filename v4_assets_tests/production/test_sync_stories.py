@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from salesforce_stand_in import StandInOrg
-from v4_assets.config.record_ids import is_record_id, to_18
+from v4_assets.config.salesforce import is_record_id, to_18
 from v4_assets.names import ROLLOUT_PAGE
 from v4_assets.operations import actions, operate
 from v4_assets.operations.status import status

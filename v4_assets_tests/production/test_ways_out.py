@@ -19,14 +19,13 @@ from click.testing import CliRunner, Result
 from salesforce_stand_in import StandInOrg, local_target
 from v4_assets import resources
 from v4_assets.cli.main import cli
-from v4_assets.config.record_ids import is_record_id, to_18
+from v4_assets.config.salesforce import is_record_id, to_18
 from v4_assets.errors import PolicyError, SalesforceError
 from v4_assets.names import ROLLOUT_PAGE
-from v4_assets.operations import actions, hold, operate
+from v4_assets.operations import actions, operate
 from v4_assets.operations.status import status
 from v4_assets.production import archive as archive_asset
-from v4_assets.production import holds
-from v4_assets.production.orders import Kind
+from v4_assets.production.orders import Kind, hold_at
 from v4_assets.production.syncs import Delivery
 from v4_assets.resources import RELEASED_FROM_SECONDS
 from v4_assets.salesforce.client.http import Patience
@@ -165,14 +164,14 @@ def test_a_hold_stops_the_sensor_and_not_the_alerts_and_ends_at_its_instant(conv
 def test_a_rollback_by_hand_passes_a_hold_with_its_sync(tmp_path):
     with with_org("promoted", tmp_path / "home") as (told, org):
         assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
-        hold.begin(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+        actions.begin_hold(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
         assert v4(told, "rollback", "--reason", WHY).exit_code == 0
         assert (told.live, versions(org), told.happened[-1]) == (OLD, {OLD}, "rollback_completed")
 
 
 def test_during_a_hold_the_daily_run_scores_and_judges_and_sends_nothing_until_it_is_ended(tmp_path):
     with with_org("promoted", tmp_path / "home") as (told, org):
-        hold.begin(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+        actions.begin_hold(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
         told.goes_on(date(2026, 1, 12))
         outcome = told.run()
         assert outcome.success, outcome.errors
@@ -192,7 +191,7 @@ def test_during_a_hold_nothing_unfinished_is_resumed_by_sensor_or_daily_run_but_
         org.faults.set(down=True)
         assert not told.tick().outcomes[0].success
         org.faults.clear()
-        hold.begin(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+        actions.begin_hold(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
         assert told.tick().outcomes == ()
         assert told.run().success
         assert (told.happened[-2:], versions(org)) == (["promotion_started", "held"], set())
@@ -204,7 +203,7 @@ def test_a_run_that_the_sensor_launched_before_the_hold_does_not_switch_during_i
     late = actions.tick.__globals__["_carried_out"]
 
     def held_first(*arguments: object) -> operate.Outcome:
-        hold.begin(convicted.settings, "wait", convicted.settings.clock.now() + timedelta(hours=1))
+        actions.begin_hold(convicted.settings, "wait", convicted.settings.clock.now() + timedelta(hours=1))
         outcome: operate.Outcome = late(*arguments)
         return outcome
 
@@ -235,13 +234,13 @@ def test_a_hold_that_makes_no_sense_is_refused(tmp_path, arguments, said):
 
 def test_a_later_hold_replaces_an_earlier_one_and_an_ended_one_is_over(convicted):
     now = convicted.settings.clock.now()
-    hold.begin(convicted.settings, "first", now + timedelta(days=9))
-    second = hold.begin(convicted.settings, "second", now + timedelta(days=1))
-    found = holds.hold_at(convicted.events, now)
+    actions.begin_hold(convicted.settings, "first", now + timedelta(days=9))
+    second = actions.begin_hold(convicted.settings, "second", now + timedelta(days=1))
+    found = hold_at(convicted.events, now)
     assert (found and found.event_id) == second.event_id
-    assert holds.hold_at(convicted.events, now + timedelta(days=1)) is None
-    hold.end(convicted.settings, "over")
-    assert holds.hold_at(convicted.events, now) is None
+    assert hold_at(convicted.events, now + timedelta(days=1)) is None
+    actions.end_hold(convicted.settings, "over")
+    assert hold_at(convicted.events, now) is None
 
 
 # --- overrides -----------------------------------------------------------------------------------------------------
@@ -291,7 +290,7 @@ def test_a_promotion_during_a_hold_overrides_the_hold(tmp_path):
     told = tell("seventh", tmp_path / "home")
     for day in BEFORE:
         told.write(day, GOOD, retrospective=True)
-    hold.begin(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+    actions.begin_hold(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
     refused = v4(told, "promote", "--reason", "it is Sunday")
     assert "This overrides: On hold until 2026-01-19 19:00 in New York" in refused.output
     assert told.live == OLD

@@ -18,13 +18,12 @@ from v4_assets.models.contract import encode
 from v4_assets.names import DAILY_JOB, PROCESS_TAG, PROSPECTS_JOB
 from v4_assets.operations import actions, monthly, operate
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.prospects import comparing, contracts, lists
+from v4_assets.prospects import contracts, lists
 from v4_assets.prospects.months import before, following, key_of, month_of, monthly_partitions, parse
 from v4_assets.prospects.scoring import EXPLAINED_FROM
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.runs import this_process
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec
+from v4_assets.sample.world import WorldSpec, fill
 from v4_assets.sample.world import build as build_world
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.homes import copy, prepared
@@ -385,12 +384,12 @@ def test_a_promotion_on_the_12th_and_a_rollback_on_the_20th_offer_the_list_anew(
         assert outcome.success, outcome.errors
         [report] = settings.places.reports.glob(f"{day}-{kind}-*.md")
         assert "## The month's list" in report.read_text(encoding="utf-8")
-        said.append(comparing.after_switch(store(settings), settings.rollout, version, day))
+        said.append(lists.after_switch(store(settings), settings.rollout, version, day))
         assert f"{other}'s list of 2026-01" in said[-1]
         assert "was given out on" in said[-1]
         again = monthly.give_out(settings, MONTH, again=f"{kind} of {day}")
         assert (again.given.model_version, again.given.reason) == (version, f"{kind} of {day}")
-        assert "already" in comparing.after_switch(store(settings), settings.rollout, version, day)
+        assert "already" in lists.after_switch(store(settings), settings.rollout, version, day)
     editions = {row["edition"]: row["model_version"] for row in month_rows(settings, contracts.PROSPECT_LIST)}
     assert editions == {1: OLD, 2: NEW, 3: OLD}
     assert [one.edition for one in lists.given_out(store(settings), MONTH)] == [1, 2, 3]

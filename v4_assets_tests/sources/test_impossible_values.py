@@ -20,8 +20,7 @@ from v4_assets.operations import operate
 from v4_assets.partitions import Day, verify_sources, write_query
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.scores.scoring import score_rows
 from v4_assets.sources import checks
 from v4_assets.sources.assets import _judge_sources

@@ -17,8 +17,7 @@ from v4_assets.models.assets import first_morning
 from v4_assets.operations import operate
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.sources import types as source_columns
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue

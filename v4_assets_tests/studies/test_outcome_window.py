@@ -21,8 +21,8 @@ from v4_assets.sample.story_texts import figures
 from v4_assets.studies.assets import policy_odds
 from v4_assets.studies.assumptions import FALLEN, HEALTHY, Assumptions
 from v4_assets.studies.odds import simulate
+from v4_assets.studies.odds_report import as_text
 from v4_assets.studies.odds_rules import Rule, convictions, watched
-from v4_assets.studies.odds_text import as_text
 from v4_assets_tests.fixtures.evidences import evidence
 
 DAY = date(2026, 1, 12)

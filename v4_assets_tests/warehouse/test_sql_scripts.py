@@ -16,8 +16,7 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.operations import actions, monthly, operate
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.sql import Query
 from v4_assets.sql import load as load_sql
 from v4_assets.warehouse.bigquery import console as bigquery_console

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from v4_assets.config.rollout_policy import Weeks
 from v4_assets.production.decision import EVIDENCE_GATES, ROLLBACK_GATES, Action, Evaluated, Gate, Verdict
 from v4_assets.production.orders import gates_json
-from v4_assets.production.week_history import Recorded, changed_since, thresholds, thresholds_sha256, with_records
-from v4_assets.production.weeks import closes
+from v4_assets.production.weeks import Recorded, changed_since, closes, thresholds, thresholds_sha256, with_records
 from v4_assets_tests.fixtures.policy_worlds import EVALUATION, FAIL, PASS, POLICY, changed, day_gates, watch
 
 SATURDAY, SUNDAY, LAST = date(2026, 1, 17), date(2026, 1, 18), date(2026, 1, 25)

@@ -1,12 +1,18 @@
-"""A day's evaluation: the latest judgement of its tables, as the warehouse keeps it, whichever runs made them."""
+"""Judged days: the latest judgement of a day's tables, and of the days before it that a decision looks back on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from v4_assets import judgements, tables
+from v4_assets.clock import Clock
+from v4_assets.config.rollout import Rollout
+from v4_assets.evaluation import week_verdicts
+from v4_assets.evaluation.evidence import Evidence
 from v4_assets.judgements import CheckResult, Judgement
-from v4_assets.production.decision import ADDED, GATE_NAMES, Gate, Verdict
+from v4_assets.production import gates
+from v4_assets.production.decision import ADDED, GATE_NAMES, Gate, History, RolloutStatus, Verdict
+from v4_assets.production.weeks import changed_since, name_of, with_records
 from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
 
@@ -130,3 +136,33 @@ def _gate(found: Mapping[str, CheckResult], name: str) -> Gate:
         return Gate(name, Verdict.INCONCLUSIVE, "The day was evaluated by a release without this gate; run it again.")
     one = found[name]
     return Gate(one.check_name, one.verdict, one.reason, one.actual, one.threshold, one.bound, alert=one.alert)
+
+
+def first_day_read(rollout: Rollout, today: date) -> date:
+    """Far enough back for every streak of weeks a policy can require."""
+    weeks = max(rollout.policy.promotion.weeks_running, *rollout.policy.rollback.weeks_running.model_dump().values(), 2)
+    return today - timedelta(days=max(7 * (weeks + 2), rollout.policy.sunset.healthy_days + 7))
+
+
+def history(store: Store, rollout: Rollout, status: RolloutStatus, recorded: list[Evidence]) -> History:
+    """Every day read, judged as it was recorded; days without a record by the thresholds of today."""
+    events, first = store.events(), min((row.prediction_date for row in recorded), default=status.today)
+    found = gates.history_of(
+        recorded,
+        candidate=rollout.candidate,
+        baseline=rollout.baseline,
+        policy=rollout.policy,
+        evaluation=rollout.evaluation,
+        covered=week_verdicts.covered(store, rollout, events, status.today),
+        live_on=week_verdicts.live_on(events, rollout),
+    )
+    name = store.catalogue[tables.LIFT_COMPARISON].name
+    writes = store.latest_writes(first, status.today)
+    sequences = {day: write.sequence for (table, day), write in writes.items() if table == name}
+    return with_records(found, week_verdicts.recorded(store, first, status.today), sequences, status.live_since)
+
+
+def policy_change(store: Store, rollout: Rollout, clock: Clock) -> str | None:
+    today, weeks = clock.today(), rollout.policy.weeks
+    recorded = week_verdicts.recorded(store, first_day_read(rollout, today), today)
+    return changed_since(recorded, rollout.policy, rollout.evaluation, lambda day: name_of(day, weeks))

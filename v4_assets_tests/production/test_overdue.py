@@ -14,7 +14,7 @@ from v4_assets.names import ROLLOUT_PAGE
 from v4_assets.operations import actions, operate
 from v4_assets.operations.status import status
 from v4_assets.production.events import Event
-from v4_assets.production.lost_days import LostDays, lost_days
+from v4_assets.production.overdue import LostDays, lost_days
 from v4_assets.resources import store
 from v4_assets.store import Store
 from v4_assets_tests.fixtures.stories import NEW, OLD, Story, tell

@@ -2,7 +2,7 @@
 
 import pytest
 
-from v4_assets.reasons import escaped
+from v4_assets.production.events import escaped
 
 
 @pytest.mark.parametrize(
