@@ -21,7 +21,7 @@ def takeover(yes: bool, undo: bool, copy: bool, as_json: bool) -> None:
 
     Shows a plan first: what moves to which dated name, who reads it, which columns ours does not have.
     """
-    from v4_assets.operations.operate import operator
+    from v4_assets.operations.local_runs import operator
     from v4_assets.operations.takeover.move_in import MoveIn
     from v4_assets.operations.takeover.plan import as_text, done_text, plan, undone_text
     from v4_assets.operations.takeover.undo import Undo
@@ -64,7 +64,7 @@ def migration_report(
     Per feature the share of cells that differ and why; for scores the rank correlation, deciles that move and call
     flags that flip. Hand-run tables are found where `v4 takeover` keeps them.
     """
-    from v4_assets.atomic import atomic_write
+    from v4_assets.atomic_files import atomic_write
     from v4_assets.operations.migration.report import Migration
     from v4_assets.operations.migration.text import as_markdown, in_brief
     from v4_assets.resources import crm, store

@@ -74,9 +74,9 @@ def init(tables_only: bool, as_json: bool) -> None:
 
     Running it again changes nothing.
     """
-    from v4_assets.operations import operate
+    from v4_assets.operations import local_runs
 
-    done = operate.init(load(), adopting=not tables_only)
+    done = local_runs.init(load(), adopting=not tables_only)
     text = f"{done.live.version} is live." if done.live else "No version is live; `v4 init` adopts the baseline."
     if done.upgraded_from:
         text = f"The warehouse was upgraded from schema {done.upgraded_from} to {done.schema}. {text}"
@@ -95,9 +95,9 @@ def init(tables_only: bool, as_json: bool) -> None:
 @json_option
 def run(day: date, replace_live: str | None, as_json: bool) -> None:
     """The daily job for one day, in this process. Exit code 0: done and no blocking check failed."""
-    from v4_assets.operations import operate
+    from v4_assets.operations import local_runs
 
-    outcome = operate.run_day(load(), day, replace_live=replace_live)
+    outcome = local_runs.run_day(load(), day, replace_live=replace_live)
     say(outcome, outcome_text(outcome, f"{day}"), as_json)
     sys.exit(0 if outcome.success else 1)
 
@@ -110,15 +110,15 @@ def run(day: date, replace_live: str | None, as_json: bool) -> None:
 def backfill(first: date, last: date, evaluate: bool, as_json: bool) -> None:
     """Score the days that have a gap. Existing partitions are kept; production and Salesforce are never touched."""
     from v4_assets.days import contiguous, days_between
-    from v4_assets.operations import operate
+    from v4_assets.operations import local_runs
 
     settings = load()
-    runs = operate.backfill(settings, first, last)
-    if pruned := operate.pruned_gaps(settings, first, last):
+    runs = local_runs.backfill(settings, first, last)
+    if pruned := local_runs.pruned_gaps(settings, first, last):
         left_out = ", ".join(f"{start} to {end}" for start, end in contiguous(pruned))
         click.echo(f"Left out, as `v4 prune` removed their features: {left_out}.", err=True)
     if evaluate:
-        runs += operate.evaluate(settings, days_between(first, last))
+        runs += local_runs.evaluate(settings, days_between(first, last))
     lines = [outcome_text(outcome, f"{start} to {end}") for start, end, outcome in runs] or ["No gaps: nothing to do."]
     say([{"from": start, "to": end, **asdict(outcome)} for start, end, outcome in runs], "\n".join(lines), as_json)
     sys.exit(0 if all(outcome.success for _, _, outcome in runs) else 1)

@@ -13,7 +13,7 @@ from v4_assets.config.environment import load
 from v4_assets.production.events import escaped
 
 if TYPE_CHECKING:
-    from v4_assets.operations.operate import Outcome
+    from v4_assets.operations.local_runs import Outcome
 
 
 class Day(click.ParamType[date]):

@@ -115,7 +115,7 @@ def before_contact_text(store: "Store", day: date) -> str:
     """The reading by the score before contact of the same cohort; empty where there is none."""
     from v4_assets.evaluation.before_contact import in_words, of_question
 
-    return in_words(of_question(store.second_reading(day), "rollback"))
+    return in_words(of_question(store.lift_before_contact(day), "rollback"))
 
 
 def lift_text(rows: Sequence[dict[str, Any]], before_contact: str = "") -> str:

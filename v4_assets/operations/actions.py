@@ -13,9 +13,9 @@ from v4_assets.definitions import build
 from v4_assets.errors import PolicyError
 from v4_assets.evaluation.evidence import digest
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, ALERT_SENSOR, FIRST_ASSETS, ROLLOUT_SENSOR
-from v4_assets.operations import operate, order_rules
+from v4_assets.operations import local_runs, order_rules
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.operations.operate import Outcome
+from v4_assets.operations.local_runs import Outcome
 from v4_assets.operations.order_rules import Confirm, accepted
 from v4_assets.production import events as deployments
 from v4_assets.production import orders, recorded_orders
@@ -105,7 +105,7 @@ def order(settings: Settings, kind: Kind, version: str, reason: str, confirm: Co
         previous=live.version if kind != "sunset" else None,
         expected_event_id=live.event_id,
         reason=reason,
-        decided_by=operate.operator(),
+        decided_by=local_runs.operator(),
         gates=gates_json(override.gates) if override and override.gates else None,
     )
     return _run(settings, orders.superseding(wanted, state.unfinished))
@@ -169,7 +169,7 @@ def allow_changes(settings: Settings, reason: str) -> tuple[str, int]:
     today, now = settings.clock.today(), settings.clock.now()
     with record.session():
         return live.version, recorded_orders.permit_large_change(
-            record, today, live.version, reason.strip(), now, operate.operator()
+            record, today, live.version, reason.strip(), now, local_runs.operator()
         )
 
 
@@ -207,7 +207,7 @@ def add_event(settings: Settings, kind: str, version: str, reason: str, **others
         event=kind,
         version=version,
         reason=reason,
-        decided_by=operate.operator(),
+        decided_by=local_runs.operator(),
         **others,
     )
     record = store(settings)
@@ -223,7 +223,7 @@ def _run(settings: Settings, wanted: Order) -> Outcome:
     carried = recorded_orders.give(store(settings), wanted, settings.clock.now())
     config = {"ops": {FIRST_ASSETS[wanted.kind]: {"config": carried}}}
     tags = {ACTION_TAG: wanted.event_id}
-    return operate.run_job(
+    return local_runs.run_job(
         settings, ACTION_JOBS[wanted.kind], tags=tags, partition=settings.clock.today(), config=config
     )
 
@@ -242,7 +242,7 @@ def _said(wanted: dg.RunRequest, launched: dg.DagsterRun | None) -> str:
 def _carried_out(settings: Settings, name: str, wanted: dg.RunRequest) -> Outcome:
     tags = {**wanted.tags, RUN_KEY_TAG: str(wanted.run_key), SENSOR_TAG: name}
     partition = date.fromisoformat(str(wanted.partition_key))
-    return operate.run_job(
+    return local_runs.run_job(
         settings, str(wanted.job_name), tags=tags, partition=partition, config=dict(wanted.run_config)
     )
 

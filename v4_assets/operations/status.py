@@ -11,7 +11,7 @@ from v4_assets import tables
 from v4_assets.config.environment import Settings
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import TableMissingError
-from v4_assets.evaluation.week_verdicts import live_on
+from v4_assets.evaluation.week_closes import live_on
 from v4_assets.names import ACTION_JOBS, DAILY_JOB, PROCESS_TAG
 from v4_assets.operations.instance import read_instance
 from v4_assets.production.decision import ROLLBACK_GATES, Gate, Phase, Verdict

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from v4_assets.atomic import atomic_write
+from v4_assets.atomic_files import atomic_write
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout

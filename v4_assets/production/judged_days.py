@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from v4_assets import judgements, tables
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
-from v4_assets.evaluation import week_verdicts
+from v4_assets.evaluation import week_closes
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.judgements import CheckResult, Judgement
 from v4_assets.production import gates
@@ -153,16 +153,16 @@ def history(store: Store, rollout: Rollout, status: RolloutStatus, recorded: lis
         baseline=rollout.baseline,
         policy=rollout.policy,
         evaluation=rollout.evaluation,
-        covered=week_verdicts.covered(store, rollout, events, status.today),
-        live_on=week_verdicts.live_on(events, rollout),
+        covered=week_closes.covered(store, rollout, events, status.today),
+        live_on=week_closes.live_on(events, rollout),
     )
     name = store.catalogue[tables.LIFT_COMPARISON].name
     writes = store.latest_writes(first, status.today)
     sequences = {day: write.sequence for (table, day), write in writes.items() if table == name}
-    return with_records(found, week_verdicts.recorded(store, first, status.today), sequences, status.live_since)
+    return with_records(found, week_closes.recorded(store, first, status.today), sequences, status.live_since)
 
 
 def policy_change(store: Store, rollout: Rollout, clock: Clock) -> str | None:
     today, weeks = clock.today(), rollout.policy.weeks
-    recorded = week_verdicts.recorded(store, first_day_read(rollout, today), today)
+    recorded = week_closes.recorded(store, first_day_read(rollout, today), today)
     return changed_since(recorded, rollout.policy, rollout.evaluation, lambda day: name_of(day, weeks))

@@ -16,13 +16,13 @@ from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.votes import Warning
 from v4_assets.production import events as deployments
 from v4_assets.production import judged_days, orders, references
-from v4_assets.production.decide import decide
 from v4_assets.production.decision import Action, Decision, Phase, RolloutStatus
+from v4_assets.production.decision_state import State
 from v4_assets.production.events import DeploymentState, Event
 from v4_assets.production.judged_days import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.orders import Order, following
 from v4_assets.production.overdue import LostDays, Overdue, due, lost_days, overdue, owed_sync, recorded_syncs
-from v4_assets.production.state import State
+from v4_assets.production.rules import decide
 from v4_assets.production.syncs import Sync
 from v4_assets.prospects import months
 from v4_assets.runs import executing

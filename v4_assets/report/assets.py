@@ -147,7 +147,7 @@ def of_action(report: Report, action: Event, store: Store, rollout: Rollout) -> 
         action=action,
         gates=gates_of(action),
         evidence=rows,
-        before_contact=store.second_reading(day),
+        before_contact=store.lift_before_contact(day),
         evidence_sha256=sha256,
         readers=references.left_behind(store, rollout, action),
         prospects=(

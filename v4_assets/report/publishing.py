@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from v4_assets.atomic import atomic_write
+from v4_assets.atomic_files import atomic_write
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
@@ -24,7 +24,7 @@ from v4_assets.report.alerts import held, unfinished, warnings
 from v4_assets.report.charts import Chart
 from v4_assets.report.html import as_html
 from v4_assets.report.markdown import DECILES, WARNING, WEEKS, Picture, Report, as_markdown
-from v4_assets.report.outlook import outlook
+from v4_assets.report.next_decision import outlook
 from v4_assets.report.wording import count
 from v4_assets.store import Store
 
@@ -46,7 +46,7 @@ def gather(
         status = read_status(instance, store, rollout, clock, asking=asking, through=through)
         recorded = store.comparisons(today - timedelta(weeks=WEEKS_CHARTED), today)
         latest = max((row.prediction_date for row in recorded), default=today)
-        deciles, before_contact = store.deciles(latest), store.second_reading(latest)
+        deciles, before_contact = store.deciles(latest), store.lift_before_contact(latest)
         checks = checks_of_sync(store, today, asking) if asking else {}
     rows = [row for row in recorded if row.prediction_date == latest]
     return Report(

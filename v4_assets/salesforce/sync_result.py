@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 from v4_assets.clock import Clock
 from v4_assets.config.rollout_systems import SalesforceSync
 from v4_assets.salesforce import row_outcomes
+from v4_assets.salesforce.bulk_jobs import Delivery
 from v4_assets.salesforce.client.org import OrgIdentity
 from v4_assets.salesforce.ledger import Sync, SyncRecord
 from v4_assets.salesforce.plan import SyncPlan, Terms
 from v4_assets.salesforce.preview import DryRun
-from v4_assets.salesforce.sending import Delivery
 from v4_assets.salesforce.verify import ReadBack
 
 

@@ -6,7 +6,7 @@ from datetime import date
 
 from v4_assets import tables
 from v4_assets.evaluation.evidence import Evidence, Question
-from v4_assets.operations.operate import Outcome
+from v4_assets.operations.local_runs import Outcome
 from v4_assets.production.decision import Action, Decision
 from v4_assets.sample.story_home import Morning
 

@@ -15,7 +15,7 @@ from v4_assets import tables
 from v4_assets.config.environment import load
 from v4_assets.errors import WarehouseError
 from v4_assets.operations.doctor import Verdict
-from v4_assets.operations.doctor.others_objects import judged
+from v4_assets.operations.doctor.foreign_objects import judged
 from v4_assets.sql import Query
 from v4_assets.tables import Table
 from v4_assets.warehouse.bigquery.moving import BigQueryMoving

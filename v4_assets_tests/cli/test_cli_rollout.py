@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from v4_assets.cli.main import cli, main
 from v4_assets.names import ROLLOUT_PAGE
-from v4_assets.operations import operate
+from v4_assets.operations import local_runs
 from v4_assets_tests.fixtures.stories import (
     BEFORE,
     CLOSE_BEFORE_LATE,
@@ -34,7 +34,7 @@ Telling = Callable[..., Story]
 @pytest.fixture
 def story(tmp_path, monkeypatch) -> Telling:
     """Begins a story with a copy of a prepared home."""
-    monkeypatch.setattr(operate, "operator", lambda: WHO)
+    monkeypatch.setattr(local_runs, "operator", lambda: WHO)
     return lambda name, **env: tell(name, tmp_path / "home", **env)
 
 

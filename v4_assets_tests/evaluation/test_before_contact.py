@@ -18,7 +18,7 @@ from v4_assets.errors import WarehouseError
 from v4_assets.evaluation import assets
 from v4_assets.evaluation.before_contact import in_words, of_question
 from v4_assets.evaluation.evidence import digest
-from v4_assets.evaluation.second_reading import write_reading
+from v4_assets.evaluation.lift_before_contact import write_reading
 from v4_assets.prospects import contracts
 from v4_assets.prospects.months import before
 from v4_assets.report.figure_tables import of_cohorts

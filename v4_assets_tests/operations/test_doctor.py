@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from salesforce_stand_in import StandInOrg
 from v4_assets.cli.main import cli
 from v4_assets.names import PROCESS_TAG
-from v4_assets.operations.doctor import ProbeResult, Verdict, as_text, examine, others_objects, rollout
+from v4_assets.operations.doctor import ProbeResult, Verdict, as_text, examine, foreign_objects, rollout
 from v4_assets.operations.doctor import warehouse as warehouse_probes
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.project_files import PROJECT
@@ -35,7 +35,7 @@ def story(tmp_path) -> Story:
 def asked(story: Story) -> dict[str, ProbeResult]:
     """Every answer under its probe's name."""
     settings = story.settings
-    probes = {**warehouse_probes.probes(settings), **others_objects.probes(settings), **rollout.probes(settings)}
+    probes = {**warehouse_probes.probes(settings), **foreign_objects.probes(settings), **rollout.probes(settings)}
     return {one.probe: one for one in examine(probes)}
 
 

@@ -15,7 +15,7 @@ from v4_assets.cli.main import cli
 from v4_assets.clock import Clock
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import WarehouseBusyError, WarehouseError
-from v4_assets.operations import operate, prune
+from v4_assets.operations import local_runs, prune
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.prune import compact
 from v4_assets.resources import store, warehouse
@@ -27,7 +27,7 @@ from v4_assets_tests.operations.test_dagster_storage import made, materialize
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     made = load({"V4_HOME": str(tmp_path / "home"), "V4_NOW": "2026-01-05T06:30"})
-    operate.init(made)
+    local_runs.init(made)
     return made
 
 

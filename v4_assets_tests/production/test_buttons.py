@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from v4_assets.names import DAILY_JOB, EVALUATION_JOB, PROCESS_TAG, SCORING_JOB, SYNC_JOB
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.resources import store
 from v4_assets.runs import RANGE_END, RANGE_START, end_left_over, this_process
@@ -62,7 +62,7 @@ def test_a_job_that_reaches_production_is_refused_for_another_day_before_anythin
     before = writes(told, day, MORNING_AFTER)
     synced = told.read("SELECT * FROM `ml_features`.`v4_salesforce_syncs`")
     with told.measured():
-        outcome = operate.run_job(told.settings, job, partition=day)
+        outcome = local_runs.run_job(told.settings, job, partition=day)
     assert not outcome.success
     assert outcome.errors
     for error in outcome.errors:
@@ -78,7 +78,9 @@ def test_several_days_at_once_of_a_job_that_reaches_production_are_refused_today
     told.goes_on(MORNING_AFTER)
     before = writes(told, SIXTH, MORNING_AFTER)
     with told.measured():
-        outcome = operate.run_job(told.settings, SYNC_JOB, tags={RANGE_START: str(SEVENTH), RANGE_END: str(told.day)})
+        outcome = local_runs.run_job(
+            told.settings, SYNC_JOB, tags={RANGE_START: str(SEVENTH), RANGE_END: str(told.day)}
+        )
     assert f"production_alias of {SEVENTH} was asked for" in outcome.errors[0]
     assert writes(told, SIXTH, MORNING_AFTER) == before
 
@@ -87,7 +89,7 @@ def test_a_daemon_that_comes_back_after_midnight_writes_nothing_of_yesterday_and
     told = story("seventh")
     told.goes_on(MORNING_AFTER + timedelta(days=1), "00:20")
     with told.measured():
-        late = operate.run_job(told.settings, DAILY_JOB, partition=MORNING_AFTER)
+        late = local_runs.run_job(told.settings, DAILY_JOB, partition=MORNING_AFTER)
     assert not late.success
     assert writes(told, MORNING_AFTER, told.day) == {}
     told.goes_on(time="06:30")
@@ -95,7 +97,7 @@ def test_a_daemon_that_comes_back_after_midnight_writes_nothing_of_yesterday_and
     assert outcome.success, outcome.errors
     assert actions.status(told.settings).synced_today
     with told.measured():
-        assert operate.run_day(told.settings, MORNING_AFTER).success
+        assert local_runs.run_day(told.settings, MORNING_AFTER).success
     assert all(write.retrospective for write in writes(told, MORNING_AFTER, MORNING_AFTER).values())
 
 
@@ -192,7 +194,7 @@ def test_a_re_execution_is_not_ended_for_the_process_of_the_run_it_repeats(story
 
 def test_an_evaluation_that_is_repeated_from_the_page_evaluates_the_same(earned):
     with earned.measured():
-        first = operate.run_job(earned.settings, EVALUATION_JOB, partition=SEVENTH)
+        first = local_runs.run_job(earned.settings, EVALUATION_JOB, partition=SEVENTH)
     before = actions.status(earned.settings).decision
     assert earned.execute_again(first.run_id).success
     assert actions.status(earned.settings).decision == before

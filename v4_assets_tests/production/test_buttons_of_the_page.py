@@ -20,7 +20,7 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from dagster_graphql.schema import create_schema
 
 from v4_assets.names import ACTION_JOBS, DAILY_JOB, REPLACE_LIVE_TAG
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import recorded_orders
 from v4_assets.resources import store
@@ -172,7 +172,7 @@ def test_retry_from_failure_makes_the_day_good(earned):
 
 
 def test_re_execute_of_a_run_that_replaced_live_rows_replaces_nothing(earned):
-    permission = operate.replacing(earned.settings, DAILY_JOB, SEVENTH, "the CRM copy was half loaded")
+    permission = local_runs.replacing(earned.settings, DAILY_JOB, SEVENTH, "the CRM copy was half loaded")
     tags = [{"key": key, "value": value} for key, value in permission.items()]
     with page(earned) as send:
         first = send(LAUNCH, executionParams=launched(DAILY_JOB, SEVENTH, tags=tags))

@@ -17,7 +17,7 @@ from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.read import Evaluator
 from v4_assets.names import ACTION_JOBS, DAILY_JOB, PROCESS_TAG, SYNC_JOB
-from v4_assets.operations import operate, prune
+from v4_assets.operations import local_runs, prune
 from v4_assets.operations.doctor import examine, rollout
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.status import status
@@ -36,7 +36,7 @@ def killed_in_the_morning(environment: dict[str, str]) -> None:
     settings = load(environment)
     with patch.object(Evaluator, "compare", fatal), dagster_instance(settings) as instance:
         job = build(settings).resolve_job_def(DAILY_JOB)
-        job.execute_in_process(instance=instance, partition_key=str(ADOPTED), run_config=operate.QUIET)
+        job.execute_in_process(instance=instance, partition_key=str(ADOPTED), run_config=local_runs.QUIET)
 
 
 def latest(told: Story) -> dg.DagsterRun:

@@ -12,7 +12,7 @@ import pytest
 from v4_assets import tables
 from v4_assets.judgements import CheckResult, Judgement, all_of, record
 from v4_assets.names import EVALUATION_JOB
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.ci import checks_of_run
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.decision import GATE_NAMES, Action, Verdict
@@ -79,7 +79,7 @@ def write_again(told: Story, key: str) -> None:
 
 def test_gates_judged_by_another_run_than_the_scores_decide(convicted):
     with convicted.measured():
-        again = operate.run_job(convicted.settings, EVALUATION_JOB, partition=WATCHED)
+        again = local_runs.run_job(convicted.settings, EVALUATION_JOB, partition=WATCHED)
     assert again.success, again.errors
     runs = {row["table_name"]: row["run_id"] for row in rows(convicted)}
     assert runs["v4_lift_comparison"] == again.run_id != runs["v4_daily_scores_v41"]
@@ -193,7 +193,7 @@ def test_every_gate_is_kept_with_its_numbers_its_write_and_its_policy(story):
     assert {len(row["policy_sha256"]) for row in gates.values()} == {64}
     told.rule("lift_below: 1.5", "lift_below: 1.4")
     with told.measured():
-        assert operate.run_job(told.settings, EVALUATION_JOB, partition=told.day).success
+        assert local_runs.run_job(told.settings, EVALUATION_JOB, partition=told.day).success
     policies = {row["number"]: row["policy_sha256"] for row in rows(told) if row["check_name"] == "top_decile_lift"}
     assert len(set(policies.values())) == len(policies) == 2
 

@@ -11,7 +11,7 @@ import pytest
 from v4_assets.clock import Clock
 from v4_assets.config.environment import Settings, load
 from v4_assets.names import ROLLOUT_PAGE
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.status import status
 from v4_assets.production.events import Event
 from v4_assets.production.overdue import LostDays, lost_days
@@ -43,7 +43,7 @@ def test_three_days_without_a_daemon_are_named_everywhere_until_they_are_backfil
         assert SENTENCE in actions.alert(settings).said
         page = (settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
         assert "3 days have no scores: 2026-01-12 to 2026-01-14." in page
-        runs = operate.backfill(settings, date(2026, 1, 12), date(2026, 1, 14))
+        runs = local_runs.backfill(settings, date(2026, 1, 12), date(2026, 1, 14))
         assert [outcome.success for _, _, outcome in runs] == [True]
         assert not [one for one in status(settings)["to_do"] if "no scores: " in one["what"]]
 
@@ -60,7 +60,7 @@ def test_days_between_two_positions_of_a_fixed_clock_are_not_lost(tmp_path):
 @pytest.fixture
 def settings(tmp_path) -> Settings:
     made = load({"V4_HOME": str(tmp_path / "home"), "V4_NOW": "2026-01-05T06:30"})
-    operate.init(made)
+    local_runs.init(made)
     return made
 
 

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, DAILY_JOB, FIRST_ASSETS, PAST_DAY_JOB, REPLACE_LIVE_TAG
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import recorded_orders
 from v4_assets.production.orders import Kind, Order
@@ -66,7 +66,7 @@ def test_a_re_execution_of_a_finished_run_replaces_nothing(story):
 def test_a_re_execution_of_a_past_days_run_replaces_nothing(story, age):
     told = story("seventh")
     with told.measured():
-        first = operate.run_day(told.settings, SIXTH, replace_live="scored without its advisors")
+        first = local_runs.run_day(told.settings, SIXTH, replace_live="scored without its advisors")
     assert first.success, first.errors
     replaced, served = writes(told, SIXTH), evidence(told, SIXTH)
     assert set(replaced.values()) == {2}
@@ -101,7 +101,7 @@ def test_a_tag_that_names_no_recorded_permission_is_refused_before_anything_is_w
     told = story("seventh")
     before = store(told.settings).latest_writes(SEVENTH, SEVENTH)
     with told.measured():
-        outcome = operate.run_job(told.settings, DAILY_JOB, tags={REPLACE_LIVE_TAG: text}, partition=SEVENTH)
+        outcome = local_runs.run_job(told.settings, DAILY_JOB, tags={REPLACE_LIVE_TAG: text}, partition=SEVENTH)
     assert not outcome.success
     assert f"The run's tag holds {text!r}, which is no recorded permission" in outcome.errors[0]
     assert store(told.settings).latest_writes(SEVENTH, SEVENTH) == before
@@ -109,10 +109,10 @@ def test_a_tag_that_names_no_recorded_permission_is_refused_before_anything_is_w
 
 def test_a_permission_is_for_its_day_alone(story):
     told = story("seventh")
-    tags = operate.replacing(told.settings, DAILY_JOB, SEVENTH, "for the seventh")
+    tags = local_runs.replacing(told.settings, DAILY_JOB, SEVENTH, "for the seventh")
     told.candidate = FALLEN
     with told.measured():
-        operate.run_job(told.settings, PAST_DAY_JOB, tags=tags, partition=SIXTH)
+        local_runs.run_job(told.settings, PAST_DAY_JOB, tags=tags, partition=SIXTH)
     assert set(writes(told, SIXTH).values()) == {1}
 
 
@@ -121,7 +121,7 @@ def test_an_order_is_no_permission_to_replace_rows(story):
     [started] = [event for event in told.events if event.event == "promotion_started"]
     before = writes(told, told.day)
     with told.measured():
-        outcome = operate.run_job(
+        outcome = local_runs.run_job(
             told.settings, DAILY_JOB, tags={REPLACE_LIVE_TAG: started.event_id}, partition=told.day
         )
     assert "no recorded permission" in outcome.errors[0]
@@ -131,10 +131,10 @@ def test_an_order_is_no_permission_to_replace_rows(story):
 # --- orders --------------------------------------------------------------------------------------------------------
 
 
-def launched(told: Story, kind: str, text: str) -> operate.Outcome:
+def launched(told: Story, kind: str, text: str) -> local_runs.Outcome:
     """An action's run, launched by a person with a config of their own."""
     config = {"ops": {FIRST_ASSETS[kind]: {"config": {"order": text}}}}
-    return operate.run_job(told.settings, ACTION_JOBS[kind], partition=told.day, config=config)
+    return local_runs.run_job(told.settings, ACTION_JOBS[kind], partition=told.day, config=config)
 
 
 def rollback_of(told: Story) -> Order:
@@ -162,7 +162,7 @@ def test_a_permission_or_an_order_of_another_kind_begins_nothing(story, kind):
     other: Kind = "sunset" if kind != "sunset" else "rollback"
     order = Order("other", other, OLD, None, told.production.event_id, "why", "ada")
     recorded_orders.give(store(told.settings), order, told.settings.clock.now())
-    tags = operate.replacing(told.settings, DAILY_JOB, told.day, "why")
+    tags = local_runs.replacing(told.settings, DAILY_JOB, told.day, "why")
     before = told.happened
     assert f"is a {other}, and this job begins a " in launched(told, kind, "other").errors[0]
     assert "no recorded order" in launched(told, kind, tags[REPLACE_LIVE_TAG]).errors[0]

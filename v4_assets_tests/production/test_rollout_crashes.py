@@ -25,7 +25,7 @@ from salesforce_stand_in import StandInOrg, local_target
 from v4_assets import resources
 from v4_assets.config.environment import Settings, load
 from v4_assets.names import SYNC_JOB
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.production import archive as archive_asset
 from v4_assets.production import assets as production_asset
 from v4_assets.report import assets as report_assets
@@ -85,7 +85,7 @@ def looks(environment: Environment, together: Barrier) -> None:
     """One look of the sensor whose run begins when everybody has decided on one. Exit code 0 when it went through."""
     real = actions._carried_out
 
-    def at_once(*args: Any) -> operate.Outcome:
+    def at_once(*args: Any) -> local_runs.Outcome:
         together.wait(300)
         return real(*args)
 
@@ -132,7 +132,7 @@ def synced(kind: str) -> Path:
             told.write(day, decided[1], retrospective=kind == "promotion")
         leads = told.read("SELECT DISTINCT lead_id FROM `ml_features`.`v4_scored_leads`")
         with StandInOrg(told.home / "org", [row["lead_id"] for row in leads]):
-            outcome = operate.run_job(told.settings, SYNC_JOB, partition=told.day)
+            outcome = local_runs.run_job(told.settings, SYNC_JOB, partition=told.day)
         assert outcome.success, outcome.errors
 
     return prepared(f"synced-{kind}", make)

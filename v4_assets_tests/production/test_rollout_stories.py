@@ -21,7 +21,7 @@ from v4_assets.names import (
     SCORING_JOB,
     SYNC_JOB,
 )
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.status import status
 from v4_assets.production import recorded_orders
@@ -220,7 +220,7 @@ def test_an_old_day_that_is_evaluated_afterwards_triggers_nothing(story):
     told.write(SINCE[2], FALLEN)
     told.candidate = FALLEN
     with told.measured():
-        [(_, _, outcome)] = operate.evaluate(told.settings, [SINCE[1]])
+        [(_, _, outcome)] = local_runs.evaluate(told.settings, [SINCE[1]])
     assert outcome.success
     tick = told.tick()
     assert "1 more such week will roll back" in tick.said
@@ -306,7 +306,7 @@ def test_a_market_that_falls_for_both_versions_holds_and_alerts(story):
 
 def test_a_switch_that_was_decided_before_another_refuses(story):
     told = story("watched")
-    outcome = operate.run_job(
+    outcome = local_runs.run_job(
         told.settings,
         ACTION_JOBS["rollback"],
         partition=WATCHED,
@@ -394,8 +394,8 @@ def test_a_run_that_has_judged_but_is_still_at_work_is_waited_for(story):
 def test_another_partition_than_todays_is_refused_by_production_and_by_the_sync(convicted):
     yesterday = WATCHED - timedelta(days=1)
     order = stale_order(convicted, convicted.production.event_id)
-    outcome = operate.run_job(convicted.settings, ACTION_JOBS["rollback"], partition=yesterday, config=order)
-    synced = operate.run_job(convicted.settings, SYNC_JOB, partition=yesterday)
+    outcome = local_runs.run_job(convicted.settings, ACTION_JOBS["rollback"], partition=yesterday, config=order)
+    synced = local_runs.run_job(convicted.settings, SYNC_JOB, partition=yesterday)
     for refused in (outcome, synced):
         assert not refused.success
         assert "production_alias of 2026-02-01 was asked for, and it is 2026-02-02 in New York" in refused.errors[0]
@@ -412,7 +412,7 @@ def test_no_part_of_a_backfill_touches_production_or_salesforce(story):
 
 def test_a_range_of_days_is_refused_by_the_sync(convicted):
     tags = {runs.RANGE_START: "2026-02-01", runs.RANGE_END: "2026-02-02"}
-    outcome = operate.run_job(convicted.settings, SYNC_JOB, tags=tags)
+    outcome = local_runs.run_job(convicted.settings, SYNC_JOB, tags=tags)
     assert "production_alias of 2026-02-01 was asked for" in outcome.errors[0]
 
 
@@ -493,6 +493,6 @@ def test_scores_of_production_that_did_not_pass_are_never_synced(story):
     with told.broken(OLD):
         assert not told.run().success
     assert (told.tick().outcomes, told.ran("salesforce_sync")) == ((), 0)
-    outcome = operate.run_job(told.settings, SYNC_JOB, partition=SEVENTH)
+    outcome = local_runs.run_job(told.settings, SYNC_JOB, partition=SEVENTH)
     assert "v4_daily_scores: distinct_scores failed on the latest write" in outcome.errors[0]
     assert told.ran("salesforce_sync") == 0

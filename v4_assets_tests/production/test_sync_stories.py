@@ -11,7 +11,7 @@ import pytest
 from salesforce_stand_in import StandInOrg
 from v4_assets.config.salesforce import is_record_id, to_18
 from v4_assets.names import ROLLOUT_PAGE
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.status import status
 from v4_assets.operations.status_text import as_text
 from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SINCE, Story, tell
@@ -36,7 +36,7 @@ def stage(name: str, tmp_path) -> Iterator[tuple[Story, StandInOrg, list[str]]]:
     leads = sorted({to_18(row["Id"]) for row in rows if is_record_id(row["Id"] or "")})
     with StandInOrg(told.home / "org", leads) as org:
         if name == "watched":
-            assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+            assert local_runs.run_job(told.settings, "sync_salesforce", partition=told.day).success
             assert versions(org) == {NEW}
         yield told, org, leads
 
@@ -160,7 +160,7 @@ def test_a_warehouse_restored_from_yesterday_across_a_switch_sets_the_org_back_a
     before = NEW if version == OLD else OLD
     with stage(name, tmp_path) as (told, org, _):
         if name == "seventh":
-            assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+            assert local_runs.run_job(told.settings, "sync_salesforce", partition=told.day).success
         assert versions(org) == {before}
         told.candidate = GOOD if version == NEW else FALLEN
         copy = shutil.copy(told.settings.duckdb_file, tmp_path / "copy")
@@ -214,7 +214,7 @@ def test_a_restored_dagster_instance_repeats_no_switch_and_finishes_an_owed_one(
 
 def test_an_org_that_is_set_back_to_before_a_switch_is_repaired_by_the_next_sync(tmp_path) -> None:
     with stage("seventh", tmp_path) as (told, org, _):
-        assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+        assert local_runs.run_job(told.settings, "sync_salesforce", partition=told.day).success
         older = org.rows()
         [outcome] = told.tick().outcomes
         assert (outcome.success, versions(org)) == (True, {NEW})
@@ -224,7 +224,7 @@ def test_an_org_that_is_set_back_to_before_a_switch_is_repaired_by_the_next_sync
             [[*(cell for name in names for cell in (True, row[name])), lead] for lead, row in older.items()],
         )
         assert versions(org) == {OLD}
-        outcome = operate.run_job(told.settings, "sync_salesforce", partition=told.day)
+        outcome = local_runs.run_job(told.settings, "sync_salesforce", partition=told.day)
         assert outcome.success, outcome.errors
         assert (told.live, shown(told)["owed"], versions(org)) == (NEW, None, {NEW})
         assert carried(org, scored(told, NEW)) == scored(told, NEW)
@@ -244,13 +244,13 @@ def test_a_permission_for_a_large_change_does_not_travel_with_a_re_execution(tmp
         told.goes_on(date(2026, 1, 12))
         assert told.run().success
         turn_over(told)
-        held = operate.run_job(told.settings, "sync_salesforce", partition=told.day)
+        held = local_runs.run_job(told.settings, "sync_salesforce", partition=told.day)
         assert "Nothing was sent" in held.errors[0]
         assert "Nothing was sent" in shown(told)["owed"]
         actions.allow_changes(told.settings, "the features were repaired")
         # The permitted run fails halfway; what repeats it sends the rest, and then nothing is permitted any more.
         org.faults.set(maintenance=True)
-        first = operate.run_job(told.settings, "sync_salesforce", partition=told.day)
+        first = local_runs.run_job(told.settings, "sync_salesforce", partition=told.day)
         assert not first.success
         org.faults.clear()
         assert told.execute_again(first.run_id).success

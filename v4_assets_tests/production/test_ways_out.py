@@ -22,7 +22,7 @@ from v4_assets.cli.main import cli
 from v4_assets.config.salesforce import is_record_id, to_18
 from v4_assets.errors import PolicyError, SalesforceError
 from v4_assets.names import ROLLOUT_PAGE
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.status import status
 from v4_assets.production import archive as archive_asset
 from v4_assets.production.orders import Kind, hold_at
@@ -50,7 +50,7 @@ def with_org(name: str, home: Path) -> Iterator[tuple[Story, StandInOrg]]:
 
 
 def v4(told: Story, *arguments: str, typed: str = "") -> Result:
-    with patch.object(operate, "operator", lambda: "ada (v4)"):
+    with patch.object(local_runs, "operator", lambda: "ada (v4)"):
         return CliRunner().invoke(cli, arguments, env=told.environment, prog_name="v4", input=typed)
 
 
@@ -85,7 +85,7 @@ def test_a_rollback_by_hand_supersedes_a_promotion_that_the_org_keeps_from_its_e
 
 def test_a_rollback_in_the_middle_of_the_promotions_sync_leaves_the_org_with_the_live_version(tmp_path):
     with with_org("seventh", tmp_path / "home") as (told, org):
-        assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+        assert local_runs.run_job(told.settings, "sync_salesforce", partition=told.day).success
         org.faults.row("UNABLE_TO_LOCK_ROW", sorted(org.rows())[:40], times=99)
         assert not told.tick().outcomes[0].success
         assert versions(org) == {OLD, NEW}
@@ -163,7 +163,7 @@ def test_a_hold_stops_the_sensor_and_not_the_alerts_and_ends_at_its_instant(conv
 
 def test_a_rollback_by_hand_passes_a_hold_with_its_sync(tmp_path):
     with with_org("promoted", tmp_path / "home") as (told, org):
-        assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+        assert local_runs.run_job(told.settings, "sync_salesforce", partition=told.day).success
         actions.begin_hold(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
         assert v4(told, "rollback", "--reason", WHY).exit_code == 0
         assert (told.live, versions(org), told.happened[-1]) == (OLD, {OLD}, "rollback_completed")
@@ -202,9 +202,9 @@ def test_during_a_hold_nothing_unfinished_is_resumed_by_sensor_or_daily_run_but_
 def test_a_run_that_the_sensor_launched_before_the_hold_does_not_switch_during_it(convicted):
     late = actions.tick.__globals__["_carried_out"]
 
-    def held_first(*arguments: object) -> operate.Outcome:
+    def held_first(*arguments: object) -> local_runs.Outcome:
         actions.begin_hold(convicted.settings, "wait", convicted.settings.clock.now() + timedelta(hours=1))
-        outcome: operate.Outcome = late(*arguments)
+        outcome: local_runs.Outcome = late(*arguments)
         return outcome
 
     with patch.object(actions, "_carried_out", held_first):
@@ -325,7 +325,7 @@ def test_scores_delivered_before_the_version_went_live_again_are_not_delivered_n
 
 def test_an_org_with_another_version_than_the_live_one_is_named_at_any_hour_and_put_right(tmp_path):
     with with_org("promoted", tmp_path / "home") as (told, org):
-        assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+        assert local_runs.run_job(told.settings, "sync_salesforce", partition=told.day).success
         # Someone edits production back to the older version, row and record alike.
         told.change("DELETE FROM ml_features.v4_deployments WHERE event LIKE 'promotion%'")
         told.change(

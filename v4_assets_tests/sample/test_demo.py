@@ -15,7 +15,7 @@ from v4_assets import tables
 from v4_assets.config.environment import load
 from v4_assets.models.bundle import Bundle
 from v4_assets.operations import actions
-from v4_assets.operations.operate import FailedCheck, Outcome
+from v4_assets.operations.local_runs import FailedCheck, Outcome
 from v4_assets.production.decision import Action, Decision, Gate, Verdict
 from v4_assets.resources import registry, warehouse
 from v4_assets.sample import Story, demo, other_stories, rollout_story, stories

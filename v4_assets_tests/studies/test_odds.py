@@ -23,10 +23,10 @@ from v4_assets.config.rollout_policy import Evaluation, Policy, Weeks
 from v4_assets.evaluation.early_warning import Stretch
 from v4_assets.evaluation.intervals import lift_bounds, logit_auc_bounds
 from v4_assets.evaluation.joint_ranks import joint
-from v4_assets.production.decide import decide
 from v4_assets.production.decision import GATE_NAMES, ROLLBACK_GATES, Action, Gate, Phase, RolloutStatus, Verdict
+from v4_assets.production.decision_state import State
 from v4_assets.production.gates import history_of
-from v4_assets.production.state import State
+from v4_assets.production.rules import decide
 from v4_assets.project_files import PROJECT
 from v4_assets.studies.assets import policy_odds
 from v4_assets.studies.assumptions import FALLEN, HEALTHY, TOP, Assumptions, Strength

@@ -20,7 +20,7 @@ import duckdb
 import filelock
 import pyarrow as pa
 
-from v4_assets.atomic import own_folder, private_folder
+from v4_assets.atomic_files import own_folder, private_folder
 from v4_assets.errors import DAMAGED, TableMissingError, WarehouseBusyError, WarehouseError
 from v4_assets.warehouse.duckdb.errors import first_line
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from v4_assets import tables
 from v4_assets.config.rollout import Rollout
-from v4_assets.evaluation import watch_basis
+from v4_assets.evaluation import watch_calibration
 from v4_assets.evaluation.cohorts import LATE_DAYS, Reach, cohort, without
 from v4_assets.evaluation.comparison import compare, served
 from v4_assets.evaluation.evidence import Evidence
@@ -43,7 +43,7 @@ def covered(store: Store, rollout: Rollout, events: Sequence[Event], day: date) 
 
     None without any watch: the cohort itself measures them.
     """
-    known = watch_basis.bases(store)
+    known = watch_calibration.bases(store)
     switches = [event.event_id for event in events if event.event in deployments.SWITCHES and event.day < day]
     found = [known[one] for one in switches if one in known]
     return found[-1].covered if found else None

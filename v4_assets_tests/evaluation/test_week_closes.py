@@ -8,7 +8,7 @@ import pytest
 
 from v4_assets import tables
 from v4_assets.days import days_between
-from v4_assets.evaluation import assets, watch_basis, week_verdicts
+from v4_assets.evaluation import assets, watch_calibration, week_closes
 from v4_assets.evaluation.read import Evaluator
 from v4_assets.partitions import Day
 from v4_assets.production.decision import Verdict
@@ -52,9 +52,9 @@ def evaluated(walked: Walk, day: date, *, again: bool = False, basis: bool = Fal
         evaluator = Evaluator.of(record, rollout, of, assets.compared(rollout, events, day), events)
         assets.write_evidence(evaluator)
         if basis:
-            watch_basis.record_basis(evaluator)
-        week_verdicts.record(record, rollout, of, events)
-        return week_verdicts.late_labels(evaluator)
+            watch_calibration.record_basis(evaluator)
+        week_closes.record(record, rollout, of, events)
+        return week_closes.late_labels(evaluator)
 
 
 def calls_arrive(walked: Walk, *, top: bool, first: date = FIRST) -> None:
@@ -87,7 +87,7 @@ def test_calls_that_arrive_after_a_close_and_change_its_verdict_are_reported_and
     assert found[0].startswith(
         f"2026-W10 closed with top_decile_lift FAIL; by the calls known now it is PASS: {NEW}'s top-decile lift is "
     )
-    [row] = week_verdicts.recorded(store(walked.story.settings), CLOSE, CLOSE)
+    [row] = week_closes.recorded(store(walked.story.settings), CLOSE, CLOSE)
     assert {gate.name: gate.verdict for gate in row.verdicts}["top_decile_lift"] is Verdict.FAIL
     # A fortnight later the close is compared no more.
     assert evaluated(walked, after(15)) == []
@@ -148,7 +148,7 @@ def test_the_longest_cohort_is_compared_whole_though_its_first_days_are_out_of_t
     walked = walk(base=0.08, weekly=700)
     walked.story.rule("max_days: 182", "max_days: 14")
     evaluated(walked, CLOSE)
-    [row] = week_verdicts.recorded(store(walked.story.settings), CLOSE, CLOSE)
+    [row] = week_closes.recorded(store(walked.story.settings), CLOSE, CLOSE)
     assert {gate.verdict for gate in row.verdicts if gate.name == "top_decile_lift"} == {Verdict.INCONCLUSIVE}
     # Only the calls of the cohort's first two days make it large enough.
     for day in (date(2026, 1, 10), date(2026, 1, 11)):
@@ -178,7 +178,7 @@ def test_a_close_of_other_versions_than_todays_is_not_compared(walk):
     with record.session():
         assets.write_outcomes(record, settings.rollout, of)
         alone = Evaluator.of(record, settings.rollout, of, (NEW,), record.events())
-        assert week_verdicts.late_labels(alone) == []
+        assert week_closes.late_labels(alone) == []
 
 
 def test_before_a_promotion_the_lift_that_it_needs_is_compared_too(walk):
@@ -199,10 +199,10 @@ def test_the_line_of_covered_leads_is_frozen_when_the_watch_begins_and_the_same_
                 walked.calls(contacted_on, place, contacted_on)
     for close in (CLOSE, after(7)):
         evaluated(walked, close, basis=True)
-    [basis] = watch_basis.bases(store(walked.story.settings)).values()
+    [basis] = watch_calibration.bases(store(walked.story.settings)).values()
     share = basis.conversions / (basis.conversions + basis.before_scored)
     assert (basis.measured_to, basis.conversions > 100, 0.5 < share < 0.7) == (date(2026, 1, 10), True, True)
-    rows = week_verdicts.recorded(store(walked.story.settings), CLOSE, after(7))
+    rows = week_closes.recorded(store(walked.story.settings), CLOSE, after(7))
     lines = [{gate.name: gate.threshold for gate in row.verdicts}["top_decile_conversion"] for row in rows]
     assert lines == [pytest.approx(0.05 * share)] * 2
     [row] = [

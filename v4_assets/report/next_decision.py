@@ -17,7 +17,7 @@ from v4_assets.production.decision import (
     Phase,
     Verdict,
 )
-from v4_assets.production.state import State
+from v4_assets.production.decision_state import State
 from v4_assets.production.weeks import WEEK, first_day, last_day
 from v4_assets.report.wording import count, day, figure, free, label, line
 

@@ -29,7 +29,7 @@ def write_reading(evaluator: Evaluator, evidence: PartitionWrite) -> list[Row]:
     if present is None or present.definition_sha256 != wanted.definition_sha256:
         content = [pa.RecordBatch.from_pylist(_rows(evaluator), schema=arrow_schema(table))]
         write_partition(store, table, day, lambda: content, definition, is_evidence=False)
-    return store.second_reading(day.date)
+    return store.lift_before_contact(day.date)
 
 
 def _rows(evaluator: Evaluator) -> list[Row]:

@@ -15,7 +15,7 @@ from v4_assets.production.decision import (
     Phase,
     Verdict,
 )
-from v4_assets.production.state import Rule, State
+from v4_assets.production.decision_state import Rule, State
 from v4_assets.production.weeks import Close, without_verdict
 
 WEEKS_WITHOUT_VERDICT = 2

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from v4_assets.config.rollout import read_rollout
-from v4_assets.production.decide import decide
 from v4_assets.production.decision import (
     GATE_NAMES,
     LIVE_PARALLEL_DAYS,
@@ -18,9 +17,10 @@ from v4_assets.production.decision import (
     RolloutStatus,
     Verdict,
 )
-from v4_assets.production.state import State
+from v4_assets.production.decision_state import State
+from v4_assets.production.rules import decide
 from v4_assets.project_files import PROJECT
-from v4_assets.report.outlook import MET, MISSED, OPEN, Outlook, outlook
+from v4_assets.report.next_decision import MET, MISSED, OPEN, Outlook, outlook
 
 POLICY = read_rollout(Path(PROJECT) / "rollout.yaml").policy
 TODAY = date(2026, 1, 14)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from v4_assets.atomic import atomic, atomic_write
+from v4_assets.atomic_files import atomic, atomic_write
 
 KILLED_BEFORE_THE_MOVE = """
 import os, signal, sys
 from pathlib import Path
 Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-from v4_assets.atomic import atomic_write
+from v4_assets.atomic_files import atomic_write
 atomic_write(Path(sys.argv[1]), b"new")
 """
 
