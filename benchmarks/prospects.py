@@ -33,7 +33,7 @@ from v4_assets.partitions import Day
 from v4_assets.project_files import PROJECT
 from v4_assets.prospects import contracts
 from v4_assets.prospects.assets import scored_month
-from v4_assets.prospects.partition import written
+from v4_assets.prospects.month_rows import written
 from v4_assets.prospects.scoring import EXPLAINED_FROM, REASONS
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.sample.world import WorldSpec, build, fill

@@ -26,8 +26,8 @@ from v4_assets.partitions import Day, verify_sources
 from v4_assets.production import production_row as production_store
 from v4_assets.prospects import checks, contracts, lists
 from v4_assets.prospects.lists import editions, latest_edition
+from v4_assets.prospects.month_rows import coverage, kept_when_given_out, written
 from v4_assets.prospects.months import before
-from v4_assets.prospects.partition import coverage, kept_when_given_out, written
 from v4_assets.prospects.scoring import EXPLAINED_FROM, score_prospects
 from v4_assets.scores.checks import judge as judge_scores
 from v4_assets.scores.scoring import ROWS_AT_ONCE

@@ -14,8 +14,8 @@ from v4_assets.production.gates import history_of
 from v4_assets.production.rules import decide
 from v4_assets.resources import store
 from v4_assets.sample import stories
+from v4_assets.sample.stories import chapter, entry, figures, in_short, more, troubles
 from v4_assets.sample.story_home import LOOK_AT, Morning, Stage, StoryError, must
-from v4_assets.sample.story_texts import chapter, entry, figures, in_short, more, troubles
 from v4_assets.sample.world import World, build
 
 Say = Callable[[str], None]

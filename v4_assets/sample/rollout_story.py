@@ -11,8 +11,8 @@ from v4_assets.operations import local_runs, monthly
 from v4_assets.production.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Action
 from v4_assets.prospects.months import month_of
 from v4_assets.sample import stories
+from v4_assets.sample.stories import chapter, decided, entry, figures, gates, in_short, more, troubles
 from v4_assets.sample.story_home import Morning, Stage, carried, fails, must
-from v4_assets.sample.story_texts import chapter, decided, entry, figures, gates, in_short, more, troubles
 from v4_assets.sample.world import World, lead_ids
 
 if TYPE_CHECKING:

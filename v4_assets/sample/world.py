@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from v4_assets import tables
 from v4_assets.clock import NEW_YORK
-from v4_assets.sample import arrow, lead_rows
+from v4_assets.sample import source_tables
 from v4_assets.sample.advisors import Advisors, build_advisors
 from v4_assets.sample.as_of import AsOf, Facts
 from v4_assets.sample.careers import History, build_history, build_jobs
@@ -46,13 +46,13 @@ class World:
 
     def tables(self) -> Iterator[tuple[str, pa.Schema, Iterator[pa.RecordBatch]]]:
         """(table key, schema, batches of at most 100,000 rows) of the four sources; consume each before the next."""
-        leads = lead_rows.lead_batches(self.spec, self.firms, self.advisors, self.leads, self.call_stamp)
-        yield "lead", lead_rows.LEAD, leads
-        yield "ria_contacts_current", arrow.CONTACTS, arrow.contact_batches(self.firms, self.advisors)
-        history = arrow.history_batches(self.firms, self.advisors, self.history)
-        yield "contact_registered_employment_history", arrow.HISTORY, history
-        members = arrow.protocol_batches(protocol_members(self.spec, self.firms))
-        yield "broker_protocol_members", arrow.PROTOCOL, members
+        leads = source_tables.lead_batches(self.spec, self.firms, self.advisors, self.leads, self.call_stamp)
+        yield "lead", source_tables.LEAD, leads
+        yield "ria_contacts_current", source_tables.CONTACTS, source_tables.contact_batches(self.firms, self.advisors)
+        history = source_tables.history_batches(self.firms, self.advisors, self.history)
+        yield "contact_registered_employment_history", source_tables.HISTORY, history
+        members = source_tables.protocol_batches(protocol_members(self.spec, self.firms))
+        yield "broker_protocol_members", source_tables.PROTOCOL, members
 
 
 def build(spec: WorldSpec) -> World:
