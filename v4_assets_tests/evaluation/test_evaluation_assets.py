@@ -369,7 +369,7 @@ def lineage_scored(
 
     def judged(name: str, day: date) -> Judgement:
         verdict = Verdict.FAIL if (name, day) == failed else Verdict.PASS
-        found = CheckResult("values_allowed", verdict, ERROR, "told", blocking=True)
+        found = CheckResult("values_allowed", verdict, ERROR, "stated", blocking=True)
         return Judgement(name, day, 1, {}, f"run {day}", at(day), (found,))
 
     looked = catalogue[tables.SOURCE_OBSERVATIONS].name

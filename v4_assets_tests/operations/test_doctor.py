@@ -237,7 +237,7 @@ def test_a_schedule_without_a_daemon_fails(story):
 def test_an_order_that_is_half_done_is_reported(story):
     story.change(
         "INSERT INTO ml_features.v4_deployments (event_id, happened_at, event, version, reason, decided_by, sequence) "
-        "VALUES ('begun', '2026-01-05 12:00:00+00', 'rollback_started', 'v4.0.0', 'told', 'told', 9)"
+        "VALUES ('begun', '2026-01-05 12:00:00+00', 'rollback_started', 'v4.0.0', 'a reason', 'operator', 9)"
     )
     results = asked(story)["unfinished order"]
     assert (results.found, results.do) == ("rollback_started of 2026-01-05 (v4.0.0) is not finished.", "`v4 resume`")

@@ -28,17 +28,17 @@ TABLES = {OLD: "v4_daily_scores", NEW: "v4_daily_scores_v41"}
 
 
 @contextmanager
-def at(told: Story, instant: datetime) -> Iterator[Settings]:
+def at(story: Story, instant: datetime) -> Iterator[Settings]:
     """The story's home under a clock that runs, at an instant."""
-    environment = {name: value for name, value in told.environment.items() if name != "V4_NOW"}
+    environment = {name: value for name, value in story.environment.items() if name != "V4_NOW"}
     with patch.object(Clock, "now", lambda clock: clock.fixed or instant):
         yield load(environment)
 
 
 def test_three_days_without_a_daemon_are_named_everywhere_until_they_are_backfilled(tmp_path):
-    told = tell("promoted", tmp_path / "home")
-    told.goes_on(date(2026, 1, 15))  # the sources go on
-    with at(told, datetime(2026, 1, 15, 11, tzinfo=UTC)) as settings:
+    story = tell("promoted", tmp_path / "home")
+    story.goes_on(date(2026, 1, 15))  # the sources go on
+    with at(story, datetime(2026, 1, 15, 11, tzinfo=UTC)) as settings:
         assert SENTENCE in [one["what"] for one in status(settings)["to_do"]]
         assert SENTENCE in actions.alert(settings).said
         page = (settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
@@ -49,9 +49,9 @@ def test_three_days_without_a_daemon_are_named_everywhere_until_they_are_backfil
 
 
 def test_days_between_two_positions_of_a_fixed_clock_are_not_lost(tmp_path):
-    told = tell("promoted", tmp_path / "home")
-    told.goes_on(date(2026, 1, 15))
-    assert not [one for one in status(told.settings)["to_do"] if "no scores: " in one["what"]]
+    story = tell("promoted", tmp_path / "home")
+    story.goes_on(date(2026, 1, 15))
+    assert not [one for one in status(story.settings)["to_do"] if "no scores: " in one["what"]]
 
 
 # --- which days ----------------------------------------------------------------------------------------------------
