@@ -1,4 +1,4 @@
-"""When the daily run starts and what decides about versions: `daily_run`, `evaluation` and `policy` of rollout.yaml."""
+"""The jobs and what decides about versions: `daily_run`, `prospects`, `evaluation` and `policy` of rollout.yaml."""
 
 import re
 from datetime import date, datetime, time

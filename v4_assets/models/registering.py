@@ -1,4 +1,4 @@
-"""Entering a model trained elsewhere into the registry."""
+"""Entering a model trained elsewhere into the registry, and correcting its figures there."""
 
 import getpass
 import re

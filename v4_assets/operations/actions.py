@@ -1,4 +1,4 @@
-"""Operator actions on a rollout: the sensor's jobs and record, decided by a person."""
+"""Operator actions on a rollout: orders, holds, permissions and ticks, on the sensor's own jobs and record."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
