@@ -17,7 +17,7 @@ from salesforce_stand_in.jobs import Refused
 from salesforce_stand_in.messages import Answer, Request, as_json
 from salesforce_stand_in.rows import Group, Saved, save, unknown_column
 from salesforce_stand_in.store import Store
-from v4_assets.config.record_ids import to_18
+from v4_assets.config.salesforce import to_18
 
 AT = "/services/async/"
 SESSION = "x-sfdc-session"

@@ -46,13 +46,13 @@ def day_of(repetition: int) -> date:
 def prepare(folder: str) -> None:
     """The homes: ours with a copy of the sample world, the others' with the job's shape; all have run FIRST_DAY."""
     from benchmarks.features import settings_in, template
-    from v4_assets.operations import operate
+    from v4_assets.operations import local_runs
 
     home = Path(folder) / "ours"
     home.mkdir()
     settings = settings_in(home)
     shutil.copy(settings_in(template(folder, 1.0)).duckdb_file, settings.duckdb_file)
-    operate.init(settings)
+    local_runs.init(settings)
     run_ours(folder, FIRST_DAY)
     for name in ("noop", "bare"):
         empty = Path(folder) / name
@@ -87,12 +87,12 @@ def shape() -> list[dict[str, Any]]:
 def run_ours(folder: str, day: date) -> None:
     """The daily job of `day`, as at 06:30 on its morning. Raises RuntimeError when the run failed."""
     from v4_assets.config.environment import load
-    from v4_assets.operations import operate
+    from v4_assets.operations import local_runs
 
     settings = load({"V4_HOME": str(Path(folder) / "ours"), "V4_NOW": f"{day}T06:30"})
 
     def work() -> None:
-        outcome = operate.run_day(settings, day)
+        outcome = local_runs.run_day(settings, day)
         if not outcome.success:
             raise RuntimeError(f"{day} failed: {outcome.errors} {outcome.checks_failed}")
 
@@ -101,7 +101,7 @@ def run_ours(folder: str, day: date) -> None:
 
 def run_noop(folder: str, day: date) -> None:
     """The empty job of `day` in a process that imported what ours imports."""
-    import v4_assets.operations.operate  # noqa: F401 # for its cost
+    import v4_assets.operations.local_runs  # noqa: F401 # for its cost
 
     run_empty(Path(folder) / "noop", day)
 

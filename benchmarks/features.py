@@ -27,8 +27,7 @@ from v4_assets.clock import Clock, cutoff
 from v4_assets.config.environment import Settings, load
 from v4_assets.partitions import Day, write_query
 from v4_assets.resources import registry, store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.sql import Query
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.duckdb.sql import to_duckdb

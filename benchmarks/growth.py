@@ -18,8 +18,8 @@ import duckdb
 from benchmarks.features import prepare, template
 from v4_assets import tables
 from v4_assets.config.environment import Settings, load
-from v4_assets.operations import monthly, operate
-from v4_assets.operations.operate import Outcome
+from v4_assets.operations import local_runs, monthly
+from v4_assets.operations.local_runs import Outcome
 from v4_assets.partitions import feature_tables
 from v4_assets.prospects import contracts
 from v4_assets.prospects.months import month_of
@@ -40,7 +40,7 @@ def at(folder: str, scale: float, day: date) -> Settings:
 
 def run(folder: str, scale: float, day: date) -> None:
     """The daily job of a day, as on its morning."""
-    _succeeded(operate.run_day(at(folder, scale, day), day))
+    _succeeded(local_runs.run_day(at(folder, scale, day), day))
 
 
 def _succeeded(outcome: Outcome) -> None:
@@ -100,7 +100,7 @@ def groups(settings: Settings) -> dict[str, list[Table]]:
 def main(folder: str, scale: float) -> None:
     """Print leads, advisors, and bytes a day and a month, as JSON."""
     prepare(folder, scale)
-    operate.init(at(folder, scale, FIRST))
+    local_runs.init(at(folder, scale, FIRST))
     run(folder, scale, FIRST)
     before = beside(at(folder, scale, FIRST))
     last = FIRST + timedelta(days=DAYS)

@@ -28,16 +28,15 @@ from benchmarks.measure import timed
 from v4_assets import tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.models.bundle import Bundle
-from v4_assets.operations import monthly, operate
+from v4_assets.operations import local_runs, monthly
 from v4_assets.partitions import Day
 from v4_assets.project_files import PROJECT
 from v4_assets.prospects import contracts
 from v4_assets.prospects.assets import scored_month
-from v4_assets.prospects.partition import written
+from v4_assets.prospects.month_rows import written
 from v4_assets.prospects.scoring import EXPLAINED_FROM, REASONS
 from v4_assets.resources import registry, store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.sql import Query
 
 VERSION, KEY = "v4.1.0", "v41"
@@ -79,7 +78,7 @@ def prepare(folder: str, who: str) -> int:
                 f"UPDATE {name} SET ACTIVE = FALSE WHERE RIA_CONTACT_CRD_ID NOT IN (SELECT RIA_CONTACT_CRD_ID "
                 f"FROM {name} WHERE PRODUCING_ADVISOR AND ACTIVE ORDER BY hash(RIA_CONTACT_CRD_ID) LIMIT {PRODUCING})"
             )
-    operate.init(settings)
+    local_runs.init(settings)
     shutil.copytree(home, scored)
     run_job(scored)
     name = settings.rollout.catalogue[contracts.scores_key(KEY)].full_name

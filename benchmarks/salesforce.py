@@ -39,7 +39,7 @@ from salesforce_stand_in.messages import as_json
 from v4_assets import tables
 from v4_assets.clock import Clock, cutoff
 from v4_assets.config.environment import Settings, load
-from v4_assets.config.record_ids import to_18
+from v4_assets.config.salesforce import to_18
 from v4_assets.resources import registry, warehouse
 from v4_assets.salesforce import sync as syncing
 from v4_assets.salesforce.client.client import SalesforceClient

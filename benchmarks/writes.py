@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from benchmarks.features import prepare, settings_in, template
 from v4_assets.clock import NEW_YORK
 from v4_assets.config.environment import Settings
-from v4_assets.operations import operate
+from v4_assets.operations import local_runs
 from v4_assets.resources import store
 from v4_assets.salesforce.plan import Terms, plan_sync
 from v4_assets.salesforce.rows import ROW, DayScores
@@ -38,8 +38,8 @@ def scored(folder: str, scale: float) -> Settings:
     last = FIRST + timedelta(days=DAYS - 1)
     moment = datetime.combine(last, time(18), NEW_YORK)
     settings = settings_in(template(folder, scale)).model_copy(update={"now": moment.isoformat()})
-    operate.init(settings)
-    for _, _, outcome in operate.backfill(settings, FIRST, last):
+    local_runs.init(settings)
+    for _, _, outcome in local_runs.backfill(settings, FIRST, last):
         if not outcome.success:
             raise RuntimeError(f"Scoring failed: {outcome.errors}")
     return settings

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
-from salesforce_stand_in.api_extension import Extension
 from salesforce_stand_in.faults import REFUSALS, Faults, Operation, RequestFault
 from salesforce_stand_in.fields import OrgField, Value
 from salesforce_stand_in.jobs import KINDS, Jobs, Refused, info
 from salesforce_stand_in.login import ORG_ID, USER_ID, Login, identity, oauth
-from salesforce_stand_in.messages import Answer, Request, as_json, refusal
+from salesforce_stand_in.messages import Answer, Extension, Request, as_json, refusal
 from salesforce_stand_in.soql import Query, SoqlError, parse
 from salesforce_stand_in.store import Store
 

@@ -15,7 +15,7 @@ from salesforce_stand_in.faults import Faults, JobFault
 from salesforce_stand_in.rows import Group, lines, save, unknown_column
 from salesforce_stand_in.store import Job, Store
 from v4_assets.clock import Clock
-from v4_assets.config.record_ids import to_18
+from v4_assets.config.salesforce import to_18
 
 ENDS = {"LF": "\n", "CRLF": "\r\n"}
 KINDS = {

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from salesforce_stand_in.messages import Answer, Request, as_json
-from v4_assets.config.record_ids import to_18
+from v4_assets.config.salesforce import to_18
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ORG_ID = to_18("00DSM0000000001")

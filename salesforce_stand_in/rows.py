@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from salesforce_stand_in.faults import Faults
 from salesforce_stand_in.fields import OrgField, RowError, Value, reader
 from salesforce_stand_in.store import Store
-from v4_assets.config.record_ids import is_record_id, to_18
+from v4_assets.config.salesforce import is_record_id, to_18
 
 GROUP = 200
 LEAD = "00Q"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from salesforce_stand_in.fields import STANDARD, OrgField, Value
-from v4_assets.config.record_ids import is_record_id, to_18
+from v4_assets.config.salesforce import is_record_id, to_18
 from v4_assets.errors import SalesforceSetupError
 
 _COLUMN = {"id": "TEXT", "double": "REAL", "boolean": "INTEGER", "string": "TEXT", "datetime": "TEXT"}

@@ -117,7 +117,7 @@ class Store:
         """The day's rows of lift_by_decile, of every version, ranked within the cohort that rollback is judged by."""
         return _of_rollback(self.rows(tables.LIFT_BY_DECILE, _days(day, day)))
 
-    def second_reading(self, day: date) -> list[dict[str, Any]]:
+    def lift_before_contact(self, day: date) -> list[dict[str, Any]]:
         """The day's rows of lift_before_contact, of both questions: figures that decide nothing."""
         return self.rows(tables.LIFT_BEFORE_CONTACT, _days(day, day))
 

@@ -123,6 +123,6 @@ def test_no_module_is_long() -> None:
     long = {
         str(path.relative_to(PACKAGE.parent)): lines
         for path in MODULES
-        if (lines := len(path.read_text().splitlines())) > 260
+        if (lines := len(path.read_text().splitlines())) > 300
     }
     assert long == {}

@@ -16,11 +16,10 @@ from click.testing import CliRunner
 from v4_assets.cli.main import cli
 from v4_assets.config import docs_page as configuration
 from v4_assets.config.environment import load
-from v4_assets.operations import ci, operate
+from v4_assets.operations import ci, local_runs
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import build
+from v4_assets.sample.world import build, fill
 from v4_assets_tests.fixtures.homes import copy, prepared
 from v4_assets_tests.fixtures.pages import PAGES, anchors, blocks, inline_code, links
 from v4_assets_tests.fixtures.shell import play
@@ -160,8 +159,8 @@ def scored(home: Path) -> None:
     """A V4_HOME with a small sample world on one scored day."""
     settings = load({"V4_HOME": str(home), "V4_NOW": ci.SAMPLE_NOW})
     fill(warehouse(settings), settings.rollout.catalogue, build(ci.SAMPLE))
-    operate.init(settings)
-    assert operate.run_day(settings, ci.SAMPLE_DAY).success
+    local_runs.init(settings)
+    assert local_runs.run_day(settings, ci.SAMPLE_DAY).success
     shutil.copy(PROJECT / "rollout.yaml", home / "other.yaml")
 
 

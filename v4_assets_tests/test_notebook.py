@@ -116,7 +116,7 @@ def test_open_reads_the_environment(monkeypatch, tmp_path):
 
 def test_the_module_asks_for_pandas_only_with_the_first_frame():
     # XGBoost imports pandas where it is installed, so pandas is hidden instead of looked for afterwards.
-    code = "import sys; sys.modules['pandas'] = None; import v4_assets.notebook, v4_assets.models.frames"
+    code = "import sys; sys.modules['pandas'] = None; import v4_assets.notebook, v4_assets.models.bundle"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -9,19 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.cli import (
-    ci,
-    migration,
-    operations,
-    orders,
-    prospects,
-    register,
-    rollout,
-    scripts,
-    studies,
-    sync,
-    takeover,
-)
+from v4_assets.cli import adoption, ci, operations, orders, prospects, register, rollout, scripts, studies, sync
 from v4_assets.cli.output import DAY, Number, json_option, optional_reason, outcome_text, say
 from v4_assets.config.environment import load
 from v4_assets.errors import DAMAGED, V4Error
@@ -60,7 +48,7 @@ def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -
     """
     from v4_assets.resources import warehouse
     from v4_assets.sample import world
-    from v4_assets.sample.load import fill
+    from v4_assets.sample.world import fill
 
     settings = load()
     if settings.warehouse != "duckdb":
@@ -86,9 +74,9 @@ def init(tables_only: bool, as_json: bool) -> None:
 
     Running it again changes nothing.
     """
-    from v4_assets.operations import operate
+    from v4_assets.operations import local_runs
 
-    done = operate.init(load(), adopting=not tables_only)
+    done = local_runs.init(load(), adopting=not tables_only)
     text = f"{done.live.version} is live." if done.live else "No version is live; `v4 init` adopts the baseline."
     if done.upgraded_from:
         text = f"The warehouse was upgraded from schema {done.upgraded_from} to {done.schema}. {text}"
@@ -107,9 +95,9 @@ def init(tables_only: bool, as_json: bool) -> None:
 @json_option
 def run(day: date, replace_live: str | None, as_json: bool) -> None:
     """The daily job for one day, in this process. Exit code 0: done and no blocking check failed."""
-    from v4_assets.operations import operate
+    from v4_assets.operations import local_runs
 
-    outcome = operate.run_day(load(), day, replace_live=replace_live)
+    outcome = local_runs.run_day(load(), day, replace_live=replace_live)
     say(outcome, outcome_text(outcome, f"{day}"), as_json)
     sys.exit(0 if outcome.success else 1)
 
@@ -122,15 +110,15 @@ def run(day: date, replace_live: str | None, as_json: bool) -> None:
 def backfill(first: date, last: date, evaluate: bool, as_json: bool) -> None:
     """Score the days that have a gap. Existing partitions are kept; production and Salesforce are never touched."""
     from v4_assets.days import contiguous, days_between
-    from v4_assets.operations import operate
+    from v4_assets.operations import local_runs
 
     settings = load()
-    runs = operate.backfill(settings, first, last)
-    if pruned := operate.pruned_gaps(settings, first, last):
+    runs = local_runs.backfill(settings, first, last)
+    if pruned := local_runs.pruned_gaps(settings, first, last):
         left_out = ", ".join(f"{start} to {end}" for start, end in contiguous(pruned))
         click.echo(f"Left out, as `v4 prune` removed their features: {left_out}.", err=True)
     if evaluate:
-        runs += operate.evaluate(settings, days_between(first, last))
+        runs += local_runs.evaluate(settings, days_between(first, last))
     lines = [outcome_text(outcome, f"{start} to {end}") for start, end, outcome in runs] or ["No gaps: nothing to do."]
     say([{"from": start, "to": end, **asdict(outcome)} for start, end, outcome in runs], "\n".join(lines), as_json)
     sys.exit(0 if all(outcome.success for _, _, outcome in runs) else 1)
@@ -195,8 +183,7 @@ for command in (
     sync.sync,
     *scripts.COMMANDS,
     *register.COMMANDS,
-    *takeover.COMMANDS,
-    *migration.COMMANDS,
+    *adoption.COMMANDS,
     *ci.COMMANDS,
 ):
     cli.add_command(command)

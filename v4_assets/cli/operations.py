@@ -68,14 +68,14 @@ def prune_old(keep_days: int, yes: bool, compact: bool) -> None:
     if kept := settings.rollout.keep_features_days if settings.warehouse == "duckdb" else None:
         click.echo(f"{found.partitions} partitions of features older than {kept} days: {done}.")
     if compact:
-        from v4_assets.operations import compact as compacting
+        from v4_assets.operations import prune as compacting
 
         click.echo(f"{compacting.compact(settings) / 2**20:,.1f} MiB were given back to the disk.")
 
 
 def _examined() -> "list[ProbeResult]":
     from v4_assets.operations import doctor
-    from v4_assets.operations.doctor import others_objects, rollout
+    from v4_assets.operations.doctor import foreign_objects, rollout
     from v4_assets.operations.doctor import warehouse as warehouse_probes
 
     try:
@@ -83,7 +83,7 @@ def _examined() -> "list[ProbeResult]":
     except SettingsError as error:
         return [doctor.ProbeResult(doctor.Verdict.FAIL, str(error), "Nothing else can be probed before.", "settings")]
     sound = doctor.ProbeResult(doctor.Verdict.OK, f"{settings.warehouse}, {settings.salesforce}; rollout.yaml is sound")
-    probes = {**warehouse_probes.probes(settings), **others_objects.probes(settings), **rollout.probes(settings)}
+    probes = {**warehouse_probes.probes(settings), **foreign_objects.probes(settings), **rollout.probes(settings)}
     return doctor.examine({"settings": lambda: sound, **probes})
 
 

@@ -60,15 +60,15 @@ def hold(reason: str, until: str | None, end: bool) -> None:
 
     Scores, evaluation and alerts go on, and `v4 rollback` passes.
     """
-    from v4_assets.operations import hold as holding
-    from v4_assets.production import holds
+    from v4_assets.operations import actions as holding
+    from v4_assets.production import orders
 
     if end == bool(until):
         raise click.UsageError("Give either --until WHEN, to begin a hold, or --end, to end it.")
     settings = load_existing()
-    event = holding.begin(settings, reason, instant_of(until)) if until else holding.end(settings, reason)
+    event = holding.begin_hold(settings, reason, instant_of(until)) if until else holding.end_hold(settings, reason)
     ended = "The hold is ended: the sensor decides again at its next tick, and the next run sends the scores."
-    click.echo(holds.sentence(event) if until else ended)
+    click.echo(orders.hold_sentence(event) if until else ended)
     _rewrite_page()
 
 

@@ -10,10 +10,10 @@ import click
 
 from v4_assets.clock import cutoff, parse_instant
 from v4_assets.config.environment import load
-from v4_assets.reasons import escaped
+from v4_assets.production.events import escaped
 
 if TYPE_CHECKING:
-    from v4_assets.operations.operate import Outcome
+    from v4_assets.operations.local_runs import Outcome
 
 
 class Day(click.ParamType[date]):

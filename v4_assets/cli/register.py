@@ -95,7 +95,7 @@ def _correct(
     version: str, metrics: Path | None, reason: str | None, test_period: tuple[date, date] | None, *, others: bool
 ) -> None:
     """Correct the figures alone; anything that could change a score is refused."""
-    from v4_assets.models.corrected_figures import correct_figures
+    from v4_assets.models.registering import correct_figures
 
     if others:
         raise V4Error(

@@ -1,8 +1,10 @@
 """The commands that show a rollout: what happened, what is live, one tick of the sensor, page and lift."""
 
 import sys
+from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +14,7 @@ from v4_assets.config.environment import load_existing
 if TYPE_CHECKING:
     from v4_assets.config.environment import Settings
     from v4_assets.production.events import Event
+    from v4_assets.store import Store
 
 
 @click.command()
@@ -93,15 +96,51 @@ def show_lift(day: date, weeks: bool, as_json: bool) -> None:
     Only leads whose outcome window has ended are counted. --json has the deciles alone; the reading by the score before
     contact, shown below them, is in v4_lift_before_contact.
     """
-    from v4_assets.cli import lift
     from v4_assets.resources import store
 
     settings = load_existing()
     record = store(settings, reading=True)
     with record.session():
-        rows = lift.by_decile(record, None if weeks else day)
-        second = "" if weeks else lift.before_contact(record, day)
-    say(rows, lift.as_text(rows, second) or f"{day} was not evaluated; `v4 run --date {day}` does.", as_json)
+        rows = _deciles(record, None if weeks else day)
+        second = "" if weeks else before_contact_text(record, day)
+    say(rows, lift_text(rows, second) or f"{day} was not evaluated; `v4 run --date {day}` does.", as_json)
+
+
+def _deciles(store: "Store", day: date | None) -> list[dict[str, Any]]:
+    """Rows of v4_lift_by_decile, ranked within the cohort asked for rollback: of `day`, or of every week's close."""
+    return store.weekly_deciles() if day is None else store.deciles(day)
+
+
+def before_contact_text(store: "Store", day: date) -> str:
+    """The reading by the score before contact of the same cohort; empty where there is none."""
+    from v4_assets.evaluation.before_contact import in_words, of_question
+
+    return in_words(of_question(store.lift_before_contact(day), "rollback"))
+
+
+def lift_text(rows: Sequence[dict[str, Any]], before_contact: str = "") -> str:
+    """One table per day of evaluation, the top decile first; below one day the reading before contact."""
+    ordered = sorted(rows, key=lambda row: (row["prediction_date"], -row["decile"], row["version"]))
+    tables = [_lift_table(day, list(own)) for day, own in groupby(ordered, key=lambda row: row["prediction_date"])]
+    return "\n\n".join([*tables, *([before_contact] if tables and before_contact else [])])
+
+
+def _lift_table(day: date, rows: Sequence[dict[str, Any]]) -> str:
+    versions = sorted({row["version"] for row in rows})
+    lines = [
+        f"Matured on {day}",
+        "decile  " + "  ".join(f"{version + ': leads':>14} {'converts':>9} {'lift':>5}" for version in versions),
+    ]
+    for decile, own in groupby(rows, key=lambda row: row["decile"]):
+        by_version = {row["version"]: row for row in own}
+        lines.append(f"{decile:>6}  " + "  ".join(_cell(by_version[version]) for version in versions))
+    return "\n".join(lines)
+
+
+def _cell(row: dict[str, Any]) -> str:
+    rate = "–" if row["conversion_rate"] is None else f"{row['conversion_rate']:.2%}"
+    lift = "–" if row["lift"] is None else f"{row['lift']:.2f}"
+    return f"{row['leads']:>14,.1f} {rate:>9} {lift:>5}"
 
 
 def _now(settings: "Settings") -> str:

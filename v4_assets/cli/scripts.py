@@ -71,7 +71,7 @@ def _rollback(settings: Settings, engine: str, version: str | None) -> str:
         happened_at=settings.clock.now() if settings.now else None,
     )
     if engine == "duckdb":
-        from v4_assets.warehouse.duckdb.rollback_script import render as duckdb
+        from v4_assets.warehouse.duckdb.scripts import rollback_script as duckdb
 
         return duckdb(rollout.catalogue, target)
     from v4_assets.warehouse.bigquery.console_rollback import render as bigquery

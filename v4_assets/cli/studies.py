@@ -109,9 +109,9 @@ def show_odds(
     Counts false rollbacks and promotions, the weeks until a fall is detected, and the early warnings.
     """
     from v4_assets.resources import store
-    from v4_assets.studies import from_data as measuring
+    from v4_assets.studies import assets as measuring
     from v4_assets.studies import odds
-    from v4_assets.studies.odds_text import as_text
+    from v4_assets.studies.odds_report import as_text
 
     rollout = load().rollout
     assumptions = DEFAULT(

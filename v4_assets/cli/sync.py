@@ -73,7 +73,7 @@ def retry_refused(code: str | None, lead: str | None, every: bool, as_json: bool
     The next sync sends them, before their quarantine ends. Leads that left the scored set and refused a repair are
     repaired by the next full read-back.
     """
-    from v4_assets.config.record_ids import is_record_id, to_18
+    from v4_assets.config.salesforce import is_record_id, to_18
     from v4_assets.resources import org_id, store
     from v4_assets.salesforce.ledger import Ledger
 

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, PreDeployment, Share
-from v4_assets.config.rollout_prospects import Prospects
+from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, PreDeployment, Prospects, Share
 from v4_assets.config.rollout_systems import (
     FOLDER,
     ColumnName,

@@ -4,6 +4,7 @@ Secrets are SecretStr, and an error names the variable and never its value.
 """
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -12,7 +13,6 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from v4_assets.config.record_ids import to_18
 from v4_assets.config.variables import FromEnvironment
 from v4_assets.errors import SettingsError
 
@@ -128,3 +128,22 @@ def refuse_password_login(env: Mapping[str, str]) -> None:
             f"{', '.join(found)} cannot be used: Salesforce ends the login by password. Unset it and "
             f"set {PREFIX}AUTH to jwt or client-credentials (docs/salesforce.md)."
         )
+
+
+_SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+
+
+def is_record_id(text: str) -> bool:
+    """Whether it has the form of an id; not whether there is such a record."""
+    return _ID.fullmatch(text) is not None
+
+
+def to_18(record_id: str) -> str:
+    """The id in 18 characters. What is not an id of 15 characters stays as it is."""
+    if len(record_id) != 15 or not is_record_id(record_id):
+        return record_id
+    fives = (record_id[start : start + 5] for start in (0, 5, 10))
+    return record_id + "".join(
+        _SUFFIX[sum(1 << at for at, sign in enumerate(five) if sign.isupper())] for five in fives
+    )

@@ -1,7 +1,9 @@
 """Evaluation: outcomes of the leads, comparison of the versions' rankings, and the guide's gates."""
 
+import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -9,21 +11,21 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from v4_assets import judgements, sql, tables, verdicts
+from v4_assets import judgements, sql, tables
 from v4_assets.checks import Finding, gate_results, gate_specs, of_finding, results, specs
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.daily import MaterializeResult, about, daily_asset, days, sentence, upstream
 from v4_assets.days_in_parallel import Judge
 from v4_assets.errors import V4Error
-from v4_assets.evaluation import booked_calls, checks, watch_basis, week_verdicts
+from v4_assets.evaluation import booked_calls, checks, watch_calibration, week_closes
 from v4_assets.evaluation.before_contact import Row
 from v4_assets.evaluation.cohorts import LATE_DAYS, last_matured, widest
 from v4_assets.evaluation.comparison import Judged
+from v4_assets.evaluation.dagster_page import about_gates, page
 from v4_assets.evaluation.evidence import Evidence, digest
-from v4_assets.evaluation.page import about_gates, page
+from v4_assets.evaluation.lift_before_contact import write_reading
 from v4_assets.evaluation.read import Evaluator
-from v4_assets.evaluation.second_reading import write_reading
 from v4_assets.evaluation.votes import Warning
 from v4_assets.judgements import Judgement, of_gate
 from v4_assets.models import checks as model_checks
@@ -33,7 +35,7 @@ from v4_assets.production import events as deployments
 from v4_assets.production.decision import Gate
 from v4_assets.production.events import Event
 from v4_assets.production.gates import gates
-from v4_assets.production.week_history import thresholds_sha256
+from v4_assets.production.weeks import thresholds_sha256
 from v4_assets.prospects import contracts
 from v4_assets.sources import checks as source_checks
 from v4_assets.store import Store
@@ -110,65 +112,85 @@ def lift_comparison(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) 
             started = time.monotonic()
             write = write_evidence(evaluator)
             written = metadata_of(write, day, time.monotonic() - started)
-            rows = store.comparison_rows(day.date, day.date)
-            evidence = [Evidence.from_row(row) for row in rows]
-            basis = watch_basis.record_basis(evaluator)
-            if basis:
-                booked_calls.count_calls(evaluator, basis)
-            judged = judge(store, rollout, day, events, evidence)
-            week_verdicts.record(store, rollout, day, events)
-            warning = booked_calls.read_warning(store, rollout, events, day.date)
-            changed = week_verdicts.late_labels(evaluator)
-            try:
-                before_contact = write_reading(evaluator, write) if rollout.prospects.enabled else []
-            except V4Error as error:
-                # The second reading decides nothing, so the day is judged without it.
-                context.log.warning(f"There is no reading by the score before contact: {error}")
-                before_contact = []
-            findings = [
-                *checks.judge(rows, rollout.evaluation, evaluator.fresh_silences),
-                checks.early_warning(warning, rollout.candidate),
-                checks.closes_hold(changed),
-            ]
-            policy = thresholds_sha256(rollout.policy, rollout.evaluation)
-            found = (
-                *(of_gate(gate, digest(evidence), policy) for gate in judged),
-                *(of_finding(finding, policy) for finding in findings),
-            )
-            inputs = evaluator.inputs
-            judgements.record(
-                store,
-                [Judgement(write.table_name, day.date, write.sequence, inputs, str(day.run_id), clock.now(), found)],
-            )
-            figures = shown(evaluator, evidence, before_contact, judged, warning)
+            judged = judge_day(evaluator, write, context.log)
+            record(judged, evaluator, write, clock)
+            figures = shown(evaluator, judged)
         return dg.MaterializeResult(
             metadata={**figures, **written, **cost},
             check_results=[
-                *gate_results(judged, evidence, digest(evidence), key, before_contact),
-                *results(checks.CHECKS, {day.date: findings}, key),
+                *gate_results(judged.gates, judged.evidence, digest(judged.evidence), key, judged.before_contact),
+                *results(checks.CHECKS, {day.date: judged.findings}, key),
             ],
         )
 
     return asset
 
 
-def shown(
-    evaluator: Evaluator,
-    evidence: list[Evidence],
-    before_contact: list[Row],
-    judged: Sequence[Gate],
-    warning: Warning | None,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class DayJudged:
+    """A day's evidence and what it was judged to be."""
+
+    evidence: list[Evidence]
+    before_contact: list[Row]
+    gates: tuple[Gate, ...]
+    findings: list[Finding]
+    warning: Warning | None
+
+
+def judge_day(evaluator: Evaluator, write: PartitionWrite, log: logging.Logger) -> DayJudged:
+    """Every gate and check of the day, on its stored evidence; what the watch and the weeks need is recorded."""
+    store, rollout, day, events = evaluator.store, evaluator.rollout, evaluator.day, evaluator.events
+    rows = store.comparison_rows(day.date, day.date)
+    evidence = [Evidence.from_row(row) for row in rows]
+    basis = watch_calibration.record_basis(evaluator)
+    if basis:
+        booked_calls.count_calls(evaluator, basis)
+    gates_of_day = judge(store, rollout, day, events, evidence)
+    week_closes.record(store, rollout, day, events)
+    warning = booked_calls.read_warning(store, rollout, events, day.date)
+    changed = week_closes.late_labels(evaluator)
+    before_contact = read_before_contact(evaluator, write, log)
+    findings = [
+        *checks.judge(rows, rollout.evaluation, evaluator.fresh_silences),
+        checks.early_warning(warning, rollout.candidate),
+        checks.closes_hold(changed),
+    ]
+    return DayJudged(evidence, before_contact, gates_of_day, findings, warning)
+
+
+def read_before_contact(evaluator: Evaluator, write: PartitionWrite, log: logging.Logger) -> list[Row]:
+    """The day's rows of lift_before_contact. They decide nothing: the day is judged without one that cannot be made."""
+    try:
+        return write_reading(evaluator, write) if evaluator.rollout.prospects.enabled else []
+    except V4Error as error:
+        log.warning(f"There is no reading by the score before contact: {error}")
+        return []
+
+
+def record(judged: DayJudged, evaluator: Evaluator, write: PartitionWrite, clock: Clock) -> None:
+    """Record the judgement of the day's evidence."""
+    rollout, day, sha256 = evaluator.rollout, evaluator.day, digest(judged.evidence)
+    policy = thresholds_sha256(rollout.policy, rollout.evaluation)
+    found = (
+        *(of_gate(gate, sha256, policy) for gate in judged.gates),
+        *(of_finding(finding, policy) for finding in judged.findings),
+    )
+    run = str(day.run_id)
+    judgement = Judgement(write.table_name, day.date, write.sequence, evaluator.inputs, run, clock.now(), found)
+    judgements.record(evaluator.store, [judgement])
+
+
+def shown(evaluator: Evaluator, judged: DayJudged) -> dict[str, Any]:
     """What the page of the day shows, as it stands in the warehouse."""
     store, day = evaluator.store, evaluator.day
     return page(
         evaluator.rollout,
         day.date,
-        evidence=evidence,
-        before_contact=before_contact,
+        evidence=judged.evidence,
+        before_contact=judged.before_contact,
         recorded=store.comparisons(day.date - timedelta(weeks=WEEKS_CHARTED), day.date),
-        gates=judged,
-        warning=warning,
+        gates=judged.gates,
+        warning=judged.warning,
         deciles=store.deciles(day.date),
         events=[event for event in evaluator.events if event.day <= day.date],
         scores=evaluator.scores,
@@ -224,17 +246,17 @@ def judge(
 ) -> tuple[Gate, ...]:
     """Every gate of the day, evaluated on the stored evidence."""
     versions = compared(rollout, events, day.date)
-    live = week_verdicts.live_on(events, rollout)(day.date)
+    live = week_closes.live_on(events, rollout)(day.date)
     return gates(
         evidence,
         candidate=rollout.candidate,
         baseline=rollout.baseline,
         live=live,
-        covered=week_verdicts.covered(store, rollout, events, day.date),
+        covered=week_closes.covered(store, rollout, events, day.date),
         policy=rollout.policy,
         evaluation=rollout.evaluation,
         model_findings=bundle_findings(store, rollout, versions),
-        live_parallel_days=verdicts.live_parallel_days(
+        live_parallel_days=judgements.live_parallel_days(
             store,
             versions,
             since=deployments.parallel_since(events, rollout.candidate),

@@ -10,10 +10,22 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from v4_assets.evaluation.cohorts import Cohort, longest_silence
-from v4_assets.evaluation.deciles import TOP, Ranked, decile_rows, difference, ends, top_change, top_change_by_chance
 from v4_assets.evaluation.evidence import Artifact, Evidence, Question
 from v4_assets.evaluation.intervals import lift_interval, logit_auc_interval, wilson
-from v4_assets.evaluation.metrics import auc, auc_difference, auc_standard_error, decile_membership, top_decile_lift
+from v4_assets.evaluation.metrics import (
+    TOP,
+    Ranked,
+    auc,
+    auc_difference,
+    auc_standard_error,
+    decile_membership,
+    decile_rows,
+    difference,
+    ends,
+    top_change,
+    top_change_by_chance,
+    top_decile_lift,
+)
 
 RANKINGS = ("cohort", "within_week", "as_served")
 

@@ -17,7 +17,7 @@ from v4_assets.errors import RowsMissingError
 from v4_assets.evaluation.cohorts import Entries, Reach, cohort, entries, first_contact, likely_reach, widest, without
 from v4_assets.evaluation.comparison import Judged, Occasion, compare, served
 from v4_assets.evaluation.evidence import QUESTIONS, Question
-from v4_assets.evaluation.silent_days import WEEKS_BEFORE, left_out, silences
+from v4_assets.evaluation.lead_flow import WEEKS_BEFORE, left_out, silences
 from v4_assets.partitions import Day
 from v4_assets.production import events as deployments
 from v4_assets.production.events import Event

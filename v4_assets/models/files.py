@@ -11,7 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import xgboost as xgb
 
-from v4_assets.atomic import atomic
+from v4_assets.atomic_files import atomic
 from v4_assets.errors import FeatureError, ModelContractError, V4Error
 from v4_assets.models import training
 from v4_assets.models.bundle import Bundle

@@ -1,4 +1,4 @@
-"""Entering a model trained elsewhere into the registry."""
+"""Entering a model trained elsewhere into the registry, and correcting its figures there."""
 
 import getpass
 import re
@@ -14,13 +14,14 @@ import xgboost as xgb
 from v4_assets import sql, tables
 from v4_assets.config.environment import Settings
 from v4_assets.errors import ModelContractError, SqlFileError, TableMissingError, V4Error, listed
-from v4_assets.models import ORDER, UNUSUAL, Nulls, files
+from v4_assets.models import ORDER, UNUSUAL, Nulls, files, training
 from v4_assets.models.booster_file import BoosterFacts, inspect
 from v4_assets.models.bundle import file_sha256, read_booster, verify_agreement
 from v4_assets.models.contract import Contract, Feature, contract_problems, sql_problems
 from v4_assets.models.expected_features import compare
 from v4_assets.models.expected_file import KnownAnswers, read_answers
 from v4_assets.models.expected_scores import figure_problems, unproven_order, verify_answers
+from v4_assets.models.files import read_json
 from v4_assets.models.importer import chosen_rounds, contract_of, draft, figures_of
 from v4_assets.models.registry import Entry
 from v4_assets.models.training import plain_feature
@@ -216,3 +217,28 @@ def _latest_features(settings: Settings, version: str, contract: tuple[Feature, 
         f"No day of the last {PROFILE_DAYS} has all of the model's features, so there is nothing to profile it on. "
         "Give rows with --data FILE (Parquet or CSV, one column per feature)."
     )
+
+
+def correct_figures(
+    settings: Settings, version: str, metrics: Path, reason: str, test_period: tuple[date, date] | None = None
+) -> Entry:
+    """Replace the figures of a version, live or not; registry.json keeps the reason and the earlier file's sha256.
+
+    Raises ModelError when the version is not registered, ModelContractError for unusable figures.
+    """
+    models = registry(settings)
+    before = models.entry(version)
+    figures = figures_of(read_json(metrics), str(metrics))
+    correction = {
+        "at": settings.clock.now().isoformat(),
+        "by": getpass.getuser(),
+        "reason": reason,
+        "file_sha256": file_sha256(metrics),
+        "earlier_metrics_sha256": before.files["metrics.json"],
+    }
+    if test_period:
+        figures |= dict(zip(PERIOD, map(str, test_period), strict=True))
+    period = [figures.get(name) for name in PERIOD]
+    corrections = [*before.provenance.get("corrections", ()), correction]
+    provenance = {**before.provenance, "test_period": None if None in period else period, "corrections": corrections}
+    return models.correct_figures(version, training.as_json(figures), provenance)

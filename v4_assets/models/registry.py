@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import filelock
 
-from v4_assets.atomic import atomic_write
+from v4_assets.atomic_files import atomic_write
 from v4_assets.errors import ModelContractError, ModelError, ModelIntegrityError
 
 if TYPE_CHECKING:

@@ -1,23 +1,24 @@
-"""Operator actions on a rollout: the sensor's jobs and record, decided by a person."""
+"""Operator actions on a rollout: orders, holds, permissions and ticks, on the sensor's own jobs and record."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 
+from v4_assets.clock import NEW_YORK
 from v4_assets.config.environment import Settings
 from v4_assets.definitions import build
 from v4_assets.errors import PolicyError
 from v4_assets.evaluation.evidence import digest
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, ALERT_SENSOR, FIRST_ASSETS, ROLLOUT_SENSOR
-from v4_assets.operations import operate, order_rules
+from v4_assets.operations import local_runs, order_rules
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.operations.operate import Outcome
+from v4_assets.operations.local_runs import Outcome
 from v4_assets.operations.order_rules import Confirm, accepted
 from v4_assets.production import events as deployments
-from v4_assets.production import holds, recorded_orders
+from v4_assets.production import orders, recorded_orders
 from v4_assets.production import production_row as production_store
 from v4_assets.production.archive import bring_back
 from v4_assets.production.assets import export_registry
@@ -84,7 +85,7 @@ def order(settings: Settings, kind: Kind, version: str, reason: str, confirm: Co
     if live is None:
         raise PolicyError("Nothing is adopted yet. `v4 init` adopts the baseline.")
     state = deployments.state_after(events)
-    if state.unfinished and not holds.supersedes(kind, state.unfinished):
+    if state.unfinished and not orders.supersedes(kind, state.unfinished):
         raise PolicyError(
             f"{state.unfinished.event} of {state.unfinished.day} is not completed. Complete it with `v4 resume`."
         )
@@ -104,10 +105,10 @@ def order(settings: Settings, kind: Kind, version: str, reason: str, confirm: Co
         previous=live.version if kind != "sunset" else None,
         expected_event_id=live.event_id,
         reason=reason,
-        decided_by=operate.operator(),
+        decided_by=local_runs.operator(),
         gates=gates_json(override.gates) if override and override.gates else None,
     )
-    return _run(settings, holds.superseding(wanted, state.unfinished))
+    return _run(settings, orders.superseding(wanted, state.unfinished))
 
 
 def resume(settings: Settings) -> Outcome:
@@ -168,7 +169,7 @@ def allow_changes(settings: Settings, reason: str) -> tuple[str, int]:
     today, now = settings.clock.today(), settings.clock.now()
     with record.session():
         return live.version, recorded_orders.permit_large_change(
-            record, today, live.version, reason.strip(), now, operate.operator()
+            record, today, live.version, reason.strip(), now, local_runs.operator()
         )
 
 
@@ -206,7 +207,7 @@ def add_event(settings: Settings, kind: str, version: str, reason: str, **others
         event=kind,
         version=version,
         reason=reason,
-        decided_by=operate.operator(),
+        decided_by=local_runs.operator(),
         **others,
     )
     record = store(settings)
@@ -223,7 +224,7 @@ def _run(settings: Settings, wanted: Order) -> Outcome:
     with record.session():
         carried = recorded_orders.give(record, wanted, settings.clock.now())
         config = {"ops": {FIRST_ASSETS[wanted.kind]: {"config": carried}}}
-        return operate.run_job(
+        return local_runs.run_job(
             settings, ACTION_JOBS[wanted.kind], tags=tags, partition=settings.clock.today(), config=config
         )
 
@@ -243,6 +244,29 @@ def _carried_out(settings: Settings, name: str, wanted: dg.RunRequest) -> Outcom
     tags = {**wanted.tags, RUN_KEY_TAG: str(wanted.run_key), SENSOR_TAG: name}
     partition = date.fromisoformat(str(wanted.partition_key))
     with store(settings).session():
-        return operate.run_job(
+        return local_runs.run_job(
             settings, str(wanted.job_name), tags=tags, partition=partition, config=dict(wanted.run_config)
         )
+
+
+def begin_hold(settings: Settings, reason: str, until: datetime) -> Event:
+    """Hold switches, resumes and syncs of the sensor and the daily run. Raises PolicyError for an end in the past."""
+    now = settings.clock.now()
+    if until <= now:
+        given, present = (f"{one.astimezone(NEW_YORK):%Y-%m-%d %H:%M}" for one in (until, now))
+        raise PolicyError(f"--until {given} is not after now, {present} in New York. Give a later day or instant.")
+    return add_event(settings, orders.HELD, _live(settings), reason, hold_until=until)
+
+
+def end_hold(settings: Settings, reason: str) -> Event:
+    """End the hold in force. Raises PolicyError when there is none."""
+    if orders.hold_at(store(settings).events(), settings.clock.now()) is None:
+        raise PolicyError("Nothing is on hold, so there is no hold to end. `v4 history` lists earlier ones.")
+    return add_event(settings, orders.RELEASED, _live(settings), reason)
+
+
+def _live(settings: Settings) -> str:
+    live = store(settings).live()
+    if live is None:
+        raise PolicyError("Nothing is adopted yet, so nothing happens by itself. `v4 init` adopts the baseline.")
+    return live

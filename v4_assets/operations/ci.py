@@ -19,14 +19,14 @@ from v4_assets.config.rollout import DatasetNames
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.names import CHECKLIST_JOB, DAILY_JOB, PAST_DAY_JOB, SCORING_JOB
-from v4_assets.operations import operate
+from v4_assets.operations import local_runs
 from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.operations.operate import Outcome
+from v4_assets.operations.local_runs import Outcome
 from v4_assets.production.decision import GATE_NAMES
 from v4_assets.resources import warehouse
 from v4_assets.sample import world
-from v4_assets.sample.load import fill, lead_ids
+from v4_assets.sample.world import fill, lead_ids
 
 SAMPLE = world.WorldSpec(scale=0.01, leads_per_week=40, seed=5, through=date(2026, 1, 18))
 SAMPLE_DAY = date(2026, 1, 12)
@@ -52,10 +52,10 @@ def on_sample(settings: Settings) -> Report:
     }
     with _elsewhere(settings, changes) as here, StandInOrg(here.stand_in_org, lead_ids(made)):
         fill(warehouse(here), here.rollout.catalogue, made)
-        operate.init(here)
-        before = operate.backfill(here, here.rollout.first_day, SAMPLE_DAY - timedelta(days=1))
+        local_runs.init(here)
+        before = local_runs.backfill(here, here.rollout.first_day, SAMPLE_DAY - timedelta(days=1))
         broken = [(SCORING_JOB, outcome) for _, _, outcome in before if not outcome.success]
-        ran = broken or [(DAILY_JOB, operate.run_day(here, SAMPLE_DAY))]
+        ran = broken or [(DAILY_JOB, local_runs.run_day(here, SAMPLE_DAY))]
         return _report(here, "sample data", SAMPLE_DAY, [*ran, _checklist(here)])
 
 
@@ -65,7 +65,7 @@ def on_dataset(settings: Settings, dataset: str, day: date) -> Report:
     Raises V4Error when `dataset` is the one that rollout.yaml writes to.
     """
     names = settings.rollout.datasets
-    operate.verify_days(settings, day, day)
+    local_runs.verify_days(settings, day, day)
     try:
         datasets = DatasetNames(**names.model_dump() | {"features": dataset})
     except ValidationError as error:
@@ -83,16 +83,16 @@ def on_dataset(settings: Settings, dataset: str, day: date) -> Report:
     with _elsewhere(settings, changes) as here:
         if settings.warehouse == "duckdb":
             _copy_warehouse(settings, here)
-        operate.init(here)
+        local_runs.init(here)
         # The day may have been scored by an earlier build; what counts is the code of now.
         with warehouse(here).session():
-            tags = operate.replacing(here, PAST_DAY_JOB, day, REASON)
-            outcome = operate.run_job(here, PAST_DAY_JOB, tags=tags, partition=day)
+            tags = local_runs.replacing(here, PAST_DAY_JOB, day, REASON)
+            outcome = local_runs.run_job(here, PAST_DAY_JOB, tags=tags, partition=day)
         return _report(here, dataset, day, [(PAST_DAY_JOB, outcome), _checklist(here)])
 
 
 def _checklist(here: Settings) -> tuple[str, Outcome]:
-    return CHECKLIST_JOB, operate.run_job(here, CHECKLIST_JOB)
+    return CHECKLIST_JOB, local_runs.run_job(here, CHECKLIST_JOB)
 
 
 def _report(here: Settings, where: str, day: date, ran: list[tuple[str, Outcome]]) -> Report:

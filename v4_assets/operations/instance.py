@@ -8,7 +8,7 @@ from typing import cast
 
 import dagster as dg
 
-from v4_assets.atomic import own_folder
+from v4_assets.atomic_files import own_folder
 from v4_assets.config.environment import Settings
 from v4_assets.dagster_reading import ReadInstance, names_a_storage
 from v4_assets.errors import SettingsError

@@ -9,20 +9,19 @@ from hashlib import sha256
 from pathlib import Path
 
 from v4_assets import tables
-from v4_assets.atomic import atomic_write, private_folder
+from v4_assets.atomic_files import atomic_write, private_folder
 from v4_assets.clock import cutoff
 from v4_assets.config.environment import Settings
 from v4_assets.errors import ConcurrentWriteError, PolicyError, V4Error
 from v4_assets.models.bundle import Bundle
 from v4_assets.names import PROSPECT_LIST_JOB, PROSPECTS_JOB
-from v4_assets.operations import operate
-from v4_assets.operations.operate import Outcome, operator
+from v4_assets.operations import local_runs
+from v4_assets.operations.local_runs import Outcome, operator
 from v4_assets.partitions import verify_sources
 from v4_assets.production import production_row as production_store
 from v4_assets.production.events import state_after
-from v4_assets.prospects import contracts, lists, making
-from v4_assets.prospects.comparing import compared
-from v4_assets.prospects.lists import Difference, Given, Row
+from v4_assets.prospects import contracts, lists
+from v4_assets.prospects.lists import Difference, Given, Row, compared
 from v4_assets.prospects.months import key_of, month_of
 from v4_assets.prospects.scoring import score_prospects
 from v4_assets.resources import store
@@ -38,8 +37,8 @@ def run_month(settings: Settings, month: date, *, replace_live: str | None = Non
     """The monthly job. `replace_live` is the reason for giving up what was written on its day or given out."""
     verify_month(settings, month)
     with store(settings).session():
-        tags = operate.replacing(settings, PROSPECTS_JOB, month, replace_live) if replace_live else {}
-        return operate.run_job(settings, PROSPECTS_JOB, tags=tags, partition=key_of(month))
+        tags = local_runs.replacing(settings, PROSPECTS_JOB, month, replace_live) if replace_live else {}
+        return local_runs.run_job(settings, PROSPECTS_JOB, tags=tags, partition=key_of(month))
 
 
 def verify_month(settings: Settings, month: date) -> None:
@@ -144,9 +143,9 @@ def give_out(settings: Settings, month: date, path: Path | None = None, *, again
         if again and not given:
             raise V4Error(f"The list of {key_of(month)} was not given out yet, so --again is not needed.")
         if again or not given:
-            making.verify_passed(record, month, version)
-            tags = operate.replacing(settings, PROSPECT_LIST_JOB, month, again) if again else {}
-            outcome = operate.run_job(settings, PROSPECT_LIST_JOB, tags=tags, partition=key_of(month))
+            lists.verify_passed(record, month, version)
+            tags = local_runs.replacing(settings, PROSPECT_LIST_JOB, month, again) if again else {}
+            outcome = local_runs.run_job(settings, PROSPECT_LIST_JOB, tags=tags, partition=key_of(month))
             if not outcome.success:
                 raise V4Error(f"The list of {key_of(month)} could not be made: {'; '.join(outcome.errors)}")
         rows = lists.latest_edition(lists.editions(record, month))

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from v4_assets import verdicts
+from v4_assets import judgements
 from v4_assets.config.environment import Settings
 from v4_assets.errors import PolicyError, listed
-from v4_assets.production import holds
+from v4_assets.production import orders
 from v4_assets.production.decision import TO_PROMOTE, Action, Decision, Gate
 from v4_assets.production.events import DeploymentState
 from v4_assets.production.orders import KIND, Kind
 from v4_assets.production.status import Status
-from v4_assets.prospects import readiness
+from v4_assets.prospects import months
 from v4_assets.resources import store
 
 Confirm = Callable[[str], None]
@@ -35,7 +35,7 @@ def override(settings: Settings, kind: Kind, version: str, found: Status) -> Ove
     """What an order overrides; None where the sensor wants the same. A rollback, the way out, overrides nothing."""
     if kind == "rollback":
         return None
-    hold = f"{holds.sentence(found.hold)} " if found.hold else ""
+    hold = f"{orders.hold_sentence(found.hold)} " if found.hold else ""
     if kind == "promotion" and version != settings.rollout.candidate:
         return Override(f"{hold}{version} is not the candidate of rollout.yaml, so no gate judges it.")
     if kind in _wanted(found.decision):
@@ -64,7 +64,7 @@ def refusal(settings: Settings, kind: Kind, version: str, live: str, state: Depl
 def verify_scored(settings: Settings, version: str) -> None:
     """Refuse to promote a version whose scores for today are missing, unchecked or of another bundle than goes live."""
     record, today = store(settings), settings.clock.today()
-    problems = verdicts.unpassed(record, today, version)
+    problems = judgements.unpassed(record, today, version)
     bundle = record.registry.load(version).bundle_sha256
     if any(one.bundle_sha256 != bundle for one in record.artifacts(version, today, today).get(today, ())):
         problems = [f"they are not of its registered bundle {bundle[:12]}", *problems]
@@ -73,7 +73,7 @@ def verify_scored(settings: Settings, version: str) -> None:
             f"{version} has no scores of {today} that passed every check: {listed(problems)}. "
             f"`v4 run --date {today}` makes them."
         )
-    if problem := readiness.missing(record, settings.rollout, version, today):
+    if problem := months.missing_scores(record, settings.rollout, version, today):
         raise PolicyError(problem)
 
 

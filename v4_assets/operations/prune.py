@@ -7,7 +7,9 @@ removed partition is noted on its write, which stays: what was judged of it stay
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -27,6 +29,7 @@ from v4_assets.operations.instance import dagster_instance
 from v4_assets.partitions import feature_tables
 from v4_assets.resources import store
 from v4_assets.runs import UNFINISHED
+from v4_assets.warehouse.duckdb import file as warehouse
 from v4_assets.warehouse.protocol import Statement
 
 LEAST_DAYS = 30
@@ -153,3 +156,23 @@ def _files(settings: Settings, before: date) -> Iterator[Path]:
                 continue  # not one of ours
             if day < before:
                 yield file
+
+
+def compact(settings: Settings) -> int:
+    """Rewrite the files without their empty pages. Returns the bytes given back. Raises WarehouseBusyError."""
+    files = sorted(settings.dagster_home.rglob("*.db"))
+    embedded = [settings.duckdb_file] if settings.warehouse == "duckdb" and settings.duckdb_file.exists() else []
+    before = _size([*files, *embedded])
+    for file in files:
+        # Autocommit: SQLite rewrites no file inside a transaction.
+        with closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for file in embedded:
+        warehouse.compact(file, settings.warehouse_lock_seconds, settings.warehouse_memory)
+    return before - _size([*files, *embedded])
+
+
+def _size(files: list[Path]) -> int:
+    beside = [file.with_name(file.name + ending) for file in files for ending in ("-wal", ".wal")]
+    return sum(file.stat().st_size for file in (*files, *beside) if file.exists())

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from v4_assets.atomic import atomic_write
+from v4_assets.atomic_files import atomic_write
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
@@ -14,12 +14,12 @@ from v4_assets.daily import MaterializeResult, days
 from v4_assets.errors import PolicyError
 from v4_assets.names import ACTION_TAG, PROCESS_TAG, PRODUCTION_ALIAS, PRODUCTION_GROUP, ROLLOUT_PAGE, ROLLOUT_SENSOR
 from v4_assets.production import events as deployments
-from v4_assets.production import holds, recorded_orders
+from v4_assets.production import orders, recorded_orders
 from v4_assets.production import production_row as production_store
 from v4_assets.production.attempts import await_turn
 from v4_assets.production.events import report_name
 from v4_assets.production.orders import Order, OrderConfig
-from v4_assets.prospects import readiness
+from v4_assets.prospects import months
 from v4_assets.runs import this_process
 from v4_assets.store import Store
 
@@ -83,15 +83,15 @@ def start(store: Store, rollout: Rollout, order: Order, clock: Clock, run_id: st
     if any(event.event_id == order.event_id for event in begun):
         return
     unfinished = deployments.state_after(begun).unfinished
-    if unfinished and not holds.supersedes(order.kind, unfinished):
+    if unfinished and not orders.supersedes(order.kind, unfinished):
         raise PolicyError(
             f"{unfinished.event} of {unfinished.day} ({unfinished.event_id[:12]}) is not completed. It is resumed "
             "first; `v4 resume` does that now."
         )
-    hold = holds.hold_at(begun, clock.now())
+    hold = orders.hold_at(begun, clock.now())
     if hold and order.decided_by == ROLLOUT_SENSOR:
-        raise PolicyError(f"{holds.sentence(hold)} Nothing was changed; `v4 hold --end` ends it.")
-    if order.kind == "promotion" and (problem := readiness.missing(store, rollout, order.version, clock.today())):
+        raise PolicyError(f"{orders.hold_sentence(hold)} Nothing was changed; `v4 hold --end` ends it.")
+    if order.kind == "promotion" and (problem := months.missing_scores(store, rollout, order.version, clock.today())):
         raise PolicyError(problem)
     event = order.started(clock.now(), run_id)
     if order.kind == "sunset":

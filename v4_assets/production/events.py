@@ -2,6 +2,7 @@
 phase a rollout is in, what status each model has. Nothing here is stored; it is derived from the events.
 """
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -200,3 +201,15 @@ def report_name(action: Event | None, day: date) -> str:
     if action is None:
         return f"{day}-daily"
     return f"{action.day}-{action.event.replace('_started', '')}-{action.version}-{action.event_id[:8]}"
+
+
+UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+"""Categories of characters that move the cursor, turn the direction of reading, or are not shown."""
+
+
+def escaped(reason: str) -> str:
+    """The reason with control and format characters written out, as \\x1b or \\u202e: it shows what it holds."""
+    return "".join(
+        character.encode("unicode_escape").decode() if unicodedata.category(character) in UNSEEN else character
+        for character in reason
+    )

@@ -11,8 +11,7 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, StaleDecisionError
 from v4_assets.evaluation.evidence import digest
 from v4_assets.models.bundle import Bundle
-from v4_assets.production.events import Event, Production
-from v4_assets.reasons import escaped
+from v4_assets.production.events import Event, Production, escaped
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import Statement
 

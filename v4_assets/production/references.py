@@ -14,8 +14,16 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import V4Error
 from v4_assets.production.events import Event
-from v4_assets.production.reference_files import runs, text_file, text_files
-from v4_assets.production.reference_patterns import Bound, may_mention, mentions, scheduled_queries, without_comments
+from v4_assets.production.reference_search import (
+    Bound,
+    may_mention,
+    mentions,
+    runs,
+    scheduled_queries,
+    text_file,
+    text_files,
+    without_comments,
+)
 from v4_assets.store import Store
 
 TOLD = 10

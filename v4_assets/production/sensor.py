@@ -8,7 +8,7 @@ import dagster as dg
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, FIRST_ASSETS, ROLLOUT_SENSOR, SYNC_JOB
-from v4_assets.production import delivery, recorded_orders
+from v4_assets.production import overdue, recorded_orders
 from v4_assets.production.attempts import next_attempt
 from v4_assets.production.orders import Order
 from v4_assets.production.overdue import due
@@ -44,7 +44,7 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
         status = read_status(context.instance, store, rollout, clock)
         since, live = due(rollout, status.rollout.today), status.rollout.live
         idle = status.order is None and status.hold is None
-        if idle and delivery.is_owed(context.instance, store, clock, live, since):
+        if idle and overdue.sync_is_owed(context.instance, store, clock, live, since):
             return _owed(context, status)
         return answer(context, store, status, rollout, clock)
 
@@ -54,8 +54,8 @@ def rollout_sensor(rollout: Rollout, requested: "Sequence[AssetJob]", *, running
 def _owed(context: dg.SensorEvaluationContext, status: Status) -> dg.SensorResult:
     """The run that brings the live version's scores to Salesforce after the day's run ended without."""
     day = status.rollout.today
-    action = delivery.action_id(day)
-    attempt = next_attempt(context.instance, action, context.cursor, delivery.ATTEMPTS)
+    action = overdue.sync_action_id(day)
+    attempt = next_attempt(context.instance, action, context.cursor, overdue.SYNC_ATTEMPTS)
     if attempt.number is None:
         reason = f"{status.decision.reason}; Salesforce has not received the scores of {day}: {attempt.reason}"
         return dg.SensorResult(skip_reason=dg.SkipReason(reason), cursor=attempt.cursor)

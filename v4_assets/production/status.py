@@ -8,24 +8,23 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from v4_assets import verdicts
+from v4_assets import judgements
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation import booked_calls
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.votes import Warning
-from v4_assets.production import delivery, holds, recorded_days, references
 from v4_assets.production import events as deployments
-from v4_assets.production.decide import decide
+from v4_assets.production import judged_days, orders, references
 from v4_assets.production.decision import Action, Decision, Phase, RolloutStatus
-from v4_assets.production.evaluations import DayEvaluation, NotEvaluated, evaluation_of
+from v4_assets.production.decision_state import State
 from v4_assets.production.events import DeploymentState, Event
-from v4_assets.production.lost_days import LostDays, lost_days
+from v4_assets.production.judged_days import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.orders import Order, following
-from v4_assets.production.overdue import Overdue, due, overdue
-from v4_assets.production.state import State
+from v4_assets.production.overdue import LostDays, Overdue, due, lost_days, overdue, owed_sync, recorded_syncs
+from v4_assets.production.rules import decide
 from v4_assets.production.syncs import Sync
-from v4_assets.prospects import readiness
+from v4_assets.prospects import months
 from v4_assets.runs import executing
 from v4_assets.store import Store
 
@@ -78,10 +77,10 @@ def read_status(
     """Read everything once. A run that reads at its last step is `asking`; `through` is the event it records next."""
     with store.session():
         events = (*store.events(), *([through] if through else []))
-        today, syncs, live = clock.today(), delivery.read(store), store.live()
-        owed, carries = delivery.owed(store, today, live), syncs.differs_from(live)
+        today, syncs, live = clock.today(), recorded_syncs(store), store.live()
+        owed, carries = owed_sync(store, today, live), syncs.differs_from(live)
         found = _decided(instance, store, rollout, clock, events, asking, owed)
-        found = holds.held(found, holds.hold_at(events, clock.now()))
+        found = orders.status_on_hold(found, orders.hold_at(events, clock.now()))
         due_now = not (asking or found.unfinished) and (carries or not found.missing_day)
         return replace(
             found,
@@ -92,7 +91,7 @@ def read_status(
             lost=lost_days(store, rollout, clock, events),
             synced_today=owed is None,
             warning=booked_calls.standing_warning(store, rollout, events, today),
-            policy_change=recorded_days.policy_change(store, rollout, clock),
+            policy_change=judged_days.policy_change(store, rollout, clock),
         )
 
 
@@ -115,14 +114,14 @@ def _decided(
         production=(live.version, live.event_id) if live else None,
     )
     deployed = deployments.state_after(events)
-    if deployed.unfinished and not holds.supersedes("rollback", deployed.unfinished):
+    if deployed.unfinished and not orders.supersedes("rollback", deployed.unfinished):
         return _to_be_resumed(store, rollout, status, deployed.unfinished, clock)
     found = _judged(instance, store, rollout, clock, status, events, asking, owed)
     if deployed.unfinished is None:
         return found
     if found.order is None or found.order.kind != "rollback":
         return _to_be_resumed(store, rollout, status, deployed.unfinished, clock)
-    return replace(found, order=holds.superseding(found.order, deployed.unfinished))
+    return replace(found, order=orders.superseding(found.order, deployed.unfinished))
 
 
 def _judged(
@@ -145,7 +144,7 @@ def _judged(
         return Status(status, Decision(Action.HOLD, _still_executing(run, today)))
     if owed:
         evaluation = replace(evaluation, failing=(*evaluation.failing, f"salesforce_sync: {owed.rstrip('.')}"))
-    recorded = store.comparisons(recorded_days.first_day_read(rollout, today), today)
+    recorded = store.comparisons(judged_days.first_day_read(rollout, today), today)
     rows = [row for row in recorded if row.prediction_date == today]
     if digest(rows) != evaluation.evidence_sha256:
         reason = (
@@ -176,7 +175,7 @@ def _state(
     return State(
         status,
         evaluation.gates,
-        recorded_days.history(store, rollout, status, recorded),
+        judged_days.history(store, rollout, status, recorded),
         rollout.policy,
         failing_checks=evaluation.failing,
         approved=approved,
@@ -186,7 +185,7 @@ def _state(
         evidence_sha256=evaluation.evidence_sha256,
         unchecked_readers=unchecked,
         prospects_missing=(
-            readiness.missing(store, rollout, rollout.candidate, status.today)
+            months.missing_scores(store, rollout, rollout.candidate, status.today)
             if status.phase is Phase.PARALLEL
             else None
         ),
@@ -202,7 +201,7 @@ def _to_be_resumed(store: Store, rollout: Rollout, status: RolloutStatus, starte
     """An unfinished action is resumed once today's scores have passed: attempts before that would be wasted."""
     today, order = status.today, Order.again(started)
     what = f"{started.event} ({started.version}) of {started.day} is completed before anything is decided"
-    problems = verdicts.unpassed(store, today, started.version) if order.kind != "sunset" else []
+    problems = judgements.unpassed(store, today, started.version) if order.kind != "sunset" else []
     if not problems:
         return Status(status, Decision(Action.HOLD, what), started, order)
     reason = f"{what}, and waits for scores of {today} that passed: {'; '.join(problems)}"

@@ -24,10 +24,10 @@ from v4_assets.models.bundle import Bundle
 from v4_assets.names import PROSPECTS_GROUP
 from v4_assets.partitions import Day, verify_sources
 from v4_assets.production import production_row as production_store
-from v4_assets.prospects import checks, contracts, making
+from v4_assets.prospects import checks, contracts, lists
 from v4_assets.prospects.lists import editions, latest_edition
+from v4_assets.prospects.month_rows import coverage, kept_when_given_out, written
 from v4_assets.prospects.months import before
-from v4_assets.prospects.partition import coverage, kept_when_given_out, written
 from v4_assets.prospects.scoring import EXPLAINED_FROM, score_prospects
 from v4_assets.scores.checks import judge as judge_scores
 from v4_assets.scores.scoring import ROWS_AT_ONCE
@@ -228,7 +228,7 @@ def _list(rollout: Rollout, partitions: Months) -> dg.AssetsDefinition:
         return checks.judge_list(advisors, callers, version, store.live(), rollout.prospects.list.advisors_each)
 
     def work(store: Store, day: Day) -> tuple[PartitionWrite, Judge]:
-        return making.make_list(store, rollout, day), lambda store: judge(store, day)
+        return lists.make_list(store, rollout, day), lambda store: judge(store, day)
 
     def waits(store: Store, days: Sequence[Day]) -> str | None:
         return None if store.live() else f"no version is live, so no list is made; `v4 init` adopts {rollout.baseline}"

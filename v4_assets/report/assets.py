@@ -22,14 +22,14 @@ from v4_assets.names import (
     ROLLOUT_REPORT,
     SALESFORCE_SYNC,
 )
-from v4_assets.production import delivery, holds, references
 from v4_assets.production import events as deployments
+from v4_assets.production import orders, overdue, references
 from v4_assets.production import production_row as production_store
 from v4_assets.production.archive import is_archived
 from v4_assets.production.assets import export_registry, only_today
 from v4_assets.production.events import Event, report_name
 from v4_assets.production.orders import completed
-from v4_assets.prospects.comparing import after_switch
+from v4_assets.prospects.lists import after_switch
 from v4_assets.report.charts import Chart
 from v4_assets.report.figure_tables import gates_of
 from v4_assets.report.markdown import Report
@@ -80,7 +80,7 @@ def rollout_report(rollout: Rollout, partitions: dg.DailyPartitionsDefinition) -
             action = deployments.state_after(events).unfinished
             if action and action.event == "sunset_started" and not is_archived(places.archive, action.version):
                 action = None  # the day's own run: the sunset's is to come
-            if action and holds.hold_at(events, clock.now()) and context.run.tags.get(ACTION_TAG) != action.event_id:
+            if action and orders.hold_at(events, clock.now()) and context.run.tags.get(ACTION_TAG) != action.event_id:
                 action = None  # during a hold only a run that a person asked for ends an action
             if action:
                 verify_through(store, action, clock)
@@ -147,7 +147,7 @@ def of_action(report: Report, action: Event, store: Store, rollout: Rollout) -> 
         action=action,
         gates=gates_of(action),
         evidence=rows,
-        before_contact=store.second_reading(day),
+        before_contact=store.lift_before_contact(day),
         evidence_sha256=sha256,
         readers=references.left_behind(store, rollout, action),
         prospects=(
@@ -168,7 +168,7 @@ def verify_through(store: Store, action: Event, clock: Clock) -> None:
     owed = (
         None
         if action.event.startswith("sunset")
-        else delivery.read(store).owed(clock.today(), action.version, action.happened_at)
+        else overdue.recorded_syncs(store).owed(clock.today(), action.version, action.happened_at)
     )
     if owed:
         raise SalesforceError(

@@ -15,7 +15,7 @@ from v4_assets.production.decision import Gate, RolloutStatus
 from v4_assets.production.events import Event
 from v4_assets.production.syncs import Sync
 from v4_assets.report.figure_tables import headline, in_brief, of_cohorts, of_deciles, of_gates, ranked_by, switched
-from v4_assets.report.outlook import Outlook
+from v4_assets.report.next_decision import Outlook
 from v4_assets.report.wording import as_section, free, in_a_line, moment, table
 
 

@@ -1,28 +1,31 @@
 """Gather what a report shows, draw its charts, write report and page."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 
-from v4_assets.atomic import atomic_write
+from v4_assets.atomic_files import atomic_write
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.environment import Places
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation.evidence import digest
 from v4_assets.names import ROLLOUT_PAGE, SYNC_JOB
-from v4_assets.production import events
-from v4_assets.production.evaluations import checks_of_sync
+from v4_assets.production import events, orders
+from v4_assets.production.decision import ROLLBACK_GATES, Verdict
 from v4_assets.production.events import Event, report_name
-from v4_assets.production.status import read_status
+from v4_assets.production.judged_days import checks_of_sync
+from v4_assets.production.status import Status, read_status
+from v4_assets.production.syncs import Sync
 from v4_assets.report import charts
+from v4_assets.report.alerts import held, unfinished, warnings
 from v4_assets.report.charts import Chart
 from v4_assets.report.html import as_html
 from v4_assets.report.markdown import DECILES, WARNING, WEEKS, Picture, Report, as_markdown
-from v4_assets.report.outlook import outlook
-from v4_assets.report.problems import problems
+from v4_assets.report.next_decision import outlook
+from v4_assets.report.wording import count
 from v4_assets.store import Store
 
 WEEKS_CHARTED = 26
@@ -43,7 +46,7 @@ def gather(
         status = read_status(instance, store, rollout, clock, asking=asking, through=through)
         recorded = store.comparisons(today - timedelta(weeks=WEEKS_CHARTED), today)
         latest = max((row.prediction_date for row in recorded), default=today)
-        deciles, before_contact = store.deciles(latest), store.second_reading(latest)
+        deciles, before_contact = store.deciles(latest), store.lift_before_contact(latest)
         checks = checks_of_sync(store, today, asking) if asking else {}
     rows = [row for row in recorded if row.prediction_date == latest]
     return Report(
@@ -130,3 +133,58 @@ def hooks(rollout: Rollout) -> set[dg.HookDefinition]:
             page(context)
 
     return {page_after_failure, page_after_sync_alone}
+
+
+RUNS_READ = 50
+
+
+def problems(
+    instance: dg.DagsterInstance, rollout: Rollout, status: Status, *, asking: str | None = None
+) -> tuple[str, ...]:
+    """Every open problem in a sentence. `asking` is the run that asks, at its last step."""
+    return (
+        *([orders.hold_sentence(status.hold)] if status.hold and status.hold.event_id not in status.subject else []),
+        *(alert.text for alert in (*held(status, rollout), *unfinished(instance, status, rollout))),
+        *([status.overdue.text] if status.overdue else _carried(status)),
+        *(alert.text for alert in warnings(status)),
+        *_of_today(status),
+        *_failed_runs(instance, status, asking),
+        *_of_salesforce(status.sync),
+    )
+
+
+def _carried(status: Status) -> Iterator[str]:
+    if status.carries:
+        yield f"Salesforce carries {status.carries}'s scores, live is {status.rollout.live}."
+
+
+def _of_today(status: Status) -> Iterator[str]:
+    state = status.state
+    if state is None:
+        return
+    failing = (one for one in state.gates if one.name in ROLLBACK_GATES and one.verdict is Verdict.FAIL)
+    yield from (f"{gate.name} fails today: {gate.reason}" for gate in failing)
+    for name in state.failing_checks:
+        yield f"A check of today fails: {name}."
+
+
+def _failed_runs(instance: dg.DagsterInstance, status: Status, asking: str | None) -> Iterator[str]:
+    """The latest run of each of today's jobs, if it failed: a failure that was repaired since is not a problem."""
+    today = status.rollout.today
+    seen: set[str] = set()
+    for run in instance.get_runs(dg.RunsFilter(tags={"dagster/partition": today.isoformat()}), limit=RUNS_READ):
+        if run.job_name not in seen and run.run_id != asking and run.status is dg.DagsterRunStatus.FAILURE:
+            yield f"Run {run.run_id} of {run.job_name} for {today} failed. See docs/runbook.md."
+        seen.add(run.job_name)
+
+
+def _of_salesforce(sync: Sync | None) -> Iterator[str]:
+    if sync is None:
+        return
+    if sync.owed:
+        yield f"Salesforce lacks scores of the last sync: {sync.owed.rstrip('.')}."
+    elif sync.pending:
+        yield f"{count(sync.pending, 'lead')} are pending in Salesforce; the next sync sends them."
+    refused = max(sync.quarantined, sync.kept_back)
+    if refused:
+        yield f"Salesforce refuses {count(refused, 'lead')} (quarantined); salesforce_sync names them and the reasons."

@@ -14,7 +14,7 @@ from v4_assets.daily import MaterializeResult
 from v4_assets.errors import SalesforceError, SalesforceSetupError, V4Error, ValuesOutOfRangeError
 from v4_assets.judgements import ERROR, WARN, CheckResult, Judgement
 from v4_assets.names import ACTION_TAG, PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
-from v4_assets.production import holds, recorded_orders
+from v4_assets.production import orders, recorded_orders
 from v4_assets.production.assets import only_today
 from v4_assets.production.decision import Verdict
 from v4_assets.production.events import Event
@@ -22,14 +22,12 @@ from v4_assets.production.recorded_orders import LargeChange
 from v4_assets.salesforce import checks, sync
 from v4_assets.salesforce.client.org import CRM, Org
 from v4_assets.salesforce.fields import Fields, examine
-from v4_assets.salesforce.ledger import Ledger
-from v4_assets.salesforce.metadata import looked_at, of_dry_run, of_sync
+from v4_assets.salesforce.ledger import Ledger, SyncRecord
 from v4_assets.salesforce.plan import SyncPlan
 from v4_assets.salesforce.preview import dry_run
 from v4_assets.salesforce.rows import ROW, DayScores
 from v4_assets.salesforce.scores import live_scores
-from v4_assets.salesforce.sync_record import SyncRecord
-from v4_assets.salesforce.sync_result import SyncResult
+from v4_assets.salesforce.sync_result import SyncResult, looked_at, of_dry_run, of_sync
 from v4_assets.store import Store
 
 Results = Iterator[dg.AssetCheckResult | dg.AssetObservation | MaterializeResult]
@@ -81,9 +79,9 @@ def salesforce_sync(
         attempt = _Attempt(context, store, rollout, clock, salesforce)
         if hold := attempt.hold():
             attempt.version = store.live()
-            attempt.owes(holds.sentence(hold))
-            yield from unasked(asked, SALESFORCE_SYNC, holds.sentence(hold))
-            yield dg.MaterializeResult(metadata={"held": holds.sentence(hold)})
+            attempt.owes(orders.hold_sentence(hold))
+            yield from unasked(asked, SALESFORCE_SYNC, orders.hold_sentence(hold))
+            yield dg.MaterializeResult(metadata={"held": orders.hold_sentence(hold)})
             return
         try:
             yield from attempt.results()
@@ -121,7 +119,7 @@ class _Attempt:
         """The hold in force; None without one, and for a run that carries out an order: a person gave it."""
         if ACTION_TAG in self.context.run.tags:
             return None
-        return holds.hold_at(self.store.events(), self.clock.now())
+        return orders.hold_at(self.store.events(), self.clock.now())
 
     def owes(self, why: str) -> None:
         """Record that the day's scores were not delivered, unless the sync itself has recorded how it ended."""

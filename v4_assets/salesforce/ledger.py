@@ -17,7 +17,6 @@ from v4_assets import tables
 from v4_assets.clock import Clock
 from v4_assets.errors import ConcurrentWriteError, SalesforceError, StaleDecisionError
 from v4_assets.salesforce.row_outcomes import all_alike
-from v4_assets.salesforce.sync_record import SyncRecord
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.protocol import Statement, Warehouse, arrow_schema, rows_of
 
@@ -25,6 +24,29 @@ PLANNED = "PLANNED"
 """Code of a row whose job is not settled."""
 RESTORE = "restore-"
 """Begins the key of a job that sends leads which left the scored set their known values again."""
+
+
+@dataclass(frozen=True)
+class SyncRecord:
+    """A row of salesforce_syncs, without its sequence and its time."""
+
+    sync_id: str
+    target: str
+    org_id: str | None
+    prediction_date: date
+    model_version: str | None
+    run_id: str | None
+    is_full: bool = False
+    leads: int = 0
+    sent: int = 0
+    confirmed: int = 0
+    pending: int = 0
+    failed: int = 0
+    quarantined: int = 0
+    held_back: int = 0
+    absent: int = 0
+    repaired: int = 0
+    owed: str | None = None
 
 
 @dataclass(frozen=True)

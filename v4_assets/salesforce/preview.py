@@ -14,18 +14,17 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets.atomic import private_folder
+from v4_assets.atomic_files import private_folder
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import SalesforceSetupError, SettingsError
 from v4_assets.salesforce import verify
 from v4_assets.salesforce.client.org import CRM, Org
 from v4_assets.salesforce.fields import examine
-from v4_assets.salesforce.ledger import Ledger
+from v4_assets.salesforce.ledger import Ledger, SyncRecord
 from v4_assets.salesforce.plan import SyncPlan, Terms, aligned, plan_sync
 from v4_assets.salesforce.rows import DayScores, csv, deciles
 from v4_assets.salesforce.scores import scores_of
-from v4_assets.salesforce.sync_record import SyncRecord
 from v4_assets.store import Store
 from v4_assets.tables import SALESFORCE_STATE
 from v4_assets.warehouse.protocol import arrow_schema

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets.config.record_ids import is_record_id, to_18
+from v4_assets.config.salesforce import is_record_id, to_18
 from v4_assets.errors import ValuesOutOfRangeError
 from v4_assets.scores.scoring import deprioritized
 

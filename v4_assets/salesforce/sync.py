@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 from v4_assets.clock import Clock, cutoff
 from v4_assets.config.rollout import Rollout
 from v4_assets.salesforce import row_outcomes, verify
+from v4_assets.salesforce.bulk_jobs import Delivery, Sender
 from v4_assets.salesforce.client.org import CRM, Org, OrgIdentity
 from v4_assets.salesforce.fields import Fields
 from v4_assets.salesforce.ledger import Job, Ledger, Sync
 from v4_assets.salesforce.plan import SyncPlan, Terms, hold_if_too_many, plan_sync
 from v4_assets.salesforce.rows import ROW, DayScores
-from v4_assets.salesforce.sending import Delivery, Sender
 from v4_assets.salesforce.sync_result import SyncResult
 from v4_assets.salesforce.verify import ReadBack
 from v4_assets.warehouse.protocol import Warehouse

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from v4_assets.sample.careers import Jobs
+from v4_assets.sample.careers import NO_FIRM, Jobs
 from v4_assets.sample.firms import CLASSIFICATIONS, Firms
-from v4_assets.sample.history import NO_FIRM
 from v4_assets.sample.spec import NO_DAY, Bools, Ints, WorldSpec, day_number, month_number
 
 FIRST_CRD, CRD_STEP = 1_000_000, 8

@@ -14,8 +14,8 @@ from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
 from v4_assets.names import ROLLOUT_PAGE
 from v4_assets.sample import Story, other_stories, rollout_story, stories
+from v4_assets.sample.stories import chapter
 from v4_assets.sample.story_home import Stage
-from v4_assets.sample.story_texts import chapter
 from v4_assets.sample.world import build
 
 INTRODUCTION = (

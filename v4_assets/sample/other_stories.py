@@ -7,15 +7,15 @@ from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 
-from v4_assets.evaluation import week_verdicts
+from v4_assets.evaluation import week_closes
 from v4_assets.operations import actions
-from v4_assets.production.decide import decide
 from v4_assets.production.decision import TOP_DECILE_CONVERSION, Action, Gate
 from v4_assets.production.gates import history_of
+from v4_assets.production.rules import decide
 from v4_assets.resources import store
 from v4_assets.sample import stories
+from v4_assets.sample.stories import chapter, entry, figures, in_short, more, troubles
 from v4_assets.sample.story_home import LOOK_AT, Morning, Stage, StoryError, must
-from v4_assets.sample.story_texts import chapter, entry, figures, in_short, more, troubles
 from v4_assets.sample.world import World, build
 
 Say = Callable[[str], None]
@@ -131,7 +131,7 @@ def _by_the_letter(stage: Stage, say: Say) -> None:
         baseline=rollout.baseline,
         policy=policy,
         evaluation=rollout.evaluation,
-        covered=week_verdicts.covered(warehouse, rollout, warehouse.events(), day),
+        covered=week_closes.covered(warehouse, rollout, warehouse.events(), day),
     )
     again = {gate.name: gate for gate in history[day].gates}
     gates = tuple(again.get(gate.name, gate) for gate in state.gates)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from v4_assets.evaluation.checks import EARLY_WARNING
 from v4_assets.evaluation.evidence import Question
 from v4_assets.names import CHECKLIST_JOB
-from v4_assets.operations import monthly, operate
+from v4_assets.operations import local_runs, monthly
 from v4_assets.production.decision import ROLLBACK_GATES, TOP_DECILE_LIFT, Action
 from v4_assets.prospects.months import month_of
 from v4_assets.sample import stories
-from v4_assets.sample.load import lead_ids
+from v4_assets.sample.stories import chapter, decided, entry, figures, gates, in_short, more, troubles
 from v4_assets.sample.story_home import Morning, Stage, carried, fails, must
-from v4_assets.sample.story_texts import chapter, decided, entry, figures, gates, in_short, more, troubles
-from v4_assets.sample.world import World
+from v4_assets.sample.world import World, lead_ids
 
 if TYPE_CHECKING:
     from salesforce_stand_in import StandInOrg
@@ -44,7 +43,7 @@ def _adopt(stage: Stage, world: World, say: Say) -> None:
     counts = stage.adopt(world, first)
     rows = ", ".join(f"{count:,} rows of {table}" for table, count in counts.items())
     say(entry(first, f"{stage.live()} is adopted as the live version. {rows}."))
-    checklist = operate.run_job(stage.at(first), CHECKLIST_JOB)
+    checklist = local_runs.run_job(stage.at(first), CHECKLIST_JOB)
     must(checklist.success and not checklist.checks_failed, f"the pre-deployment checklist failed: {checklist}")
     say(more(f"The pre-deployment checklist passes: {checklist.checks_passed} checks of both models."))
     _one_day(stage, scored[0], first, say)

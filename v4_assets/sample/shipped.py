@@ -16,11 +16,10 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.errors import V4Error
 from v4_assets.models.registry import Entry, ModelRegistry, write_catalogue
 from v4_assets.names import TRAINING_JOB
-from v4_assets.operations import operate
+from v4_assets.operations import local_runs
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.warehouse import schema
 
 TRAINING_WORLD = WorldSpec(scale=0.1, leads_per_week=450, seed=12, through=date(2025, 12, 14))
@@ -63,7 +62,7 @@ def train_shipped(target: Path) -> dict[str, Entry]:
         settings = load({"V4_HOME": home, "V4_MODELS": str(Path(home) / "none")})
         fill(warehouse(settings), settings.rollout.catalogue, build(TRAINING_WORLD))
         schema.upgrade(warehouse(settings), settings.rollout.catalogue, registry(settings), settings.clock)
-        outcome = operate.run_job(settings, TRAINING_JOB)
+        outcome = local_runs.run_job(settings, TRAINING_JOB)
         if not outcome.success:
             raise V4Error("Training failed: " + "; ".join(outcome.errors))
         entries = {version: _copy(entry, target) for version, entry in registry(settings).entries().items()}

@@ -18,15 +18,14 @@ from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.names import SCORING_JOB
-from v4_assets.operations import actions, monthly, operate
+from v4_assets.operations import actions, local_runs, monthly
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.operations.local_runs import Outcome
 from v4_assets.operations.monthly import Handed
-from v4_assets.operations.operate import Outcome
 from v4_assets.production.decision import Decision
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import World
+from v4_assets.sample.world import World, fill
 
 if TYPE_CHECKING:
     from salesforce_stand_in import StandInOrg
@@ -82,7 +81,7 @@ class Stage:
         """Fill the sources and adopt the baseline. Returns rows per source."""
         self.world = world
         counts = self.deliver(day)
-        operate.init(self.at(day))
+        local_runs.init(self.at(day))
         return counts
 
     def deliver(self, day: date) -> dict[str, int]:
@@ -95,7 +94,7 @@ class Stage:
 
     def score(self, first: date, last: date, on: date) -> Outcome:
         """Scores of past days, computed on a later day in one run. Raises StoryError when it fails."""
-        outcomes = [outcome for _, _, outcome in operate.backfill(self.at(on), first, last)]
+        outcomes = [outcome for _, _, outcome in local_runs.backfill(self.at(on), first, last)]
         must(
             len(outcomes) == 1 and outcomes[0].success,
             f"scoring {first} to {last} afterwards failed: {[outcome.errors for outcome in outcomes]}",
@@ -105,18 +104,18 @@ class Stage:
     def score_live(self, day: date) -> None:
         """Scores of the day, computed that morning; nothing is compared. Raises StoryError when it fails."""
         self.deliver(day)
-        outcome = operate.run_job(self.at(day), SCORING_JOB, partition=day)
+        outcome = local_runs.run_job(self.at(day), SCORING_JOB, partition=day)
         must(outcome.success, f"scoring {day} failed: {outcome.errors}")
 
     def judge(self, day: date, on: date) -> None:
         """Compare the versions as of a past day. Raises StoryError when it fails."""
-        outcomes = [outcome for _, _, outcome in operate.evaluate(self.at(on), [day])]
+        outcomes = [outcome for _, _, outcome in local_runs.evaluate(self.at(on), [day])]
         must(len(outcomes) == 1 and outcomes[0].success, f"{day} could not be judged: {outcomes}")
 
     def run(self, day: date) -> Outcome:
         """The day's run, on the sources of that morning."""
         self.deliver(day)
-        return operate.run_day(self.at(day), day)
+        return local_runs.run_day(self.at(day), day)
 
     def morning(self, day: date) -> Morning:
         """The day's run, then one tick of both sensors, and the runs they request."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from v4_assets.config.rollout_policy import Evaluation, Policy
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.production.decide import decide
 from v4_assets.production.decision import (
     LIVE_PARALLEL_DAYS,
     MODEL_TEST_METRICS,
@@ -26,8 +25,9 @@ from v4_assets.production.decision import (
     RolloutStatus,
     Verdict,
 )
+from v4_assets.production.decision_state import State
 from v4_assets.production.gates import history_of
-from v4_assets.production.state import State
+from v4_assets.production.rules import decide
 
 AFTER = {Action.PROMOTE: Phase.WATCH, Action.ROLLBACK: Phase.ROLLED_BACK, Action.SUNSET: Phase.SUNSET}
 

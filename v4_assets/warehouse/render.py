@@ -12,8 +12,9 @@ from datetime import UTC, date, datetime
 from v4_assets import sql, tables
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error
-from v4_assets.sql import Query, load
+from v4_assets.sql import Column, Query, load
 from v4_assets.tables import Catalogue, Table, View
+from v4_assets.warehouse import table_differences
 
 SCRIPT = "rollback"
 HEADING = (
@@ -122,9 +123,9 @@ def chosen(rollout: Rollout, version: str | None, name: str | None) -> tuple[Scr
     every = scripts(rollout)
     found = tuple(one for one in every if version in (None, one.version) and name in (None, one.name))
     if not found:
-        of = f" of {version}" if version else ""
+        validations_of = f" of {version}" if version else ""
         there = ", ".join([*(one.name for one in every if version in (None, one.version)), SCRIPT])
-        raise V4Error(f"There is no script {name}{of}; there are {there}.")
+        raise V4Error(f"There is no script {name}{validations_of}; there are {there}.")
     return found
 
 
@@ -165,3 +166,36 @@ def heading(script: Script, lines: Sequence[str]) -> str:
         *lines,
     ]
     return "\n".join(f"-- {line}".rstrip() for line in text)
+
+
+SAMPLE_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Validations:
+    """Of one script that fills the features of a version."""
+
+    view: View
+    scores: Table
+    wanted: tuple[Column, ...]
+    """The features."""
+    beside: tuple[Column, ...]
+    """Columns that the view may have beside them."""
+
+    @property
+    def place(self) -> Table:
+        """The view by name."""
+        return table_differences.place(self.view)
+
+
+def validations_of(script: Script) -> Validations:
+    """The validations of a script with fills."""
+    [view], scores, features = script.views, script.tables[-2], script.fills[-1].table
+    wanted = tuple(column for column in features.columns if column.is_feature)
+    beside = tuple(column for column in features.columns if not column.is_feature)
+    return Validations(view, scores, wanted, (*beside, *load(view.query.name).columns))
+
+
+def quoted_names(columns: tuple[Column, ...]) -> str:
+    """Their names as texts of SQL."""
+    return ", ".join(f"'{column.name}'" for column in columns)

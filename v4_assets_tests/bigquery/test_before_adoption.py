@@ -12,11 +12,10 @@ import pytest
 
 from v4_assets import sql, tables
 from v4_assets.config.environment import Settings, load
-from v4_assets.operations import operate
+from v4_assets.operations import local_runs
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.sql import Query
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
@@ -63,12 +62,12 @@ def lived(folder: Path, names: dict[str, str], env: dict[str, str]) -> Settings:
     rollout = settings.rollout.model_copy(update={"checks": checks, "evaluation": evaluation})
     settings = settings.model_copy(update={"rollout": rollout})
     fill(warehouse(settings), settings.rollout.catalogue, build(WORLD))
-    operate.init(settings, adopting=False)
+    local_runs.init(settings, adopting=False)
     for day in (*MATURED, DAY):
-        outcome = operate.run_day(settings, day)
+        outcome = local_runs.run_day(settings, day)
         failures = [one for one in outcome.checks_failed if one.severity == "ERROR"]
         assert (outcome.success, outcome.errors, failures) == (True, (), [])
-    [(_, _, evaluated)] = operate.evaluate(settings, [DAY + timedelta(days=1)])
+    [(_, _, evaluated)] = local_runs.evaluate(settings, [DAY + timedelta(days=1)])
     assert evaluated.errors == ()
     return settings
 

@@ -7,13 +7,12 @@ from uuid import uuid4
 import pytest
 
 from v4_assets.config.environment import load
-from v4_assets.operations import operate
-from v4_assets.operations.doctor import ProbeResult, Verdict, examine, others_objects, rollout
+from v4_assets.operations import local_runs
+from v4_assets.operations.doctor import ProbeResult, Verdict, examine, foreign_objects, rollout
 from v4_assets.operations.doctor import warehouse as warehouse_probes
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
 
 WORLD = WorldSpec(scale=0.002, leads_per_week=40, seed=5, first_contact=date(2025, 9, 1), through=date(2026, 1, 18))
@@ -41,13 +40,13 @@ def environment(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) ->
     }
     settings = load(env)
     fill(warehouse(settings), settings.rollout.catalogue, build(WORLD))
-    operate.init(settings)
+    local_runs.init(settings)
     return env
 
 
 def asked(env: dict[str, str]) -> dict[str, ProbeResult]:
     settings = load(env)
-    probes = {**warehouse_probes.probes(settings), **others_objects.probes(settings), **rollout.probes(settings)}
+    probes = {**warehouse_probes.probes(settings), **foreign_objects.probes(settings), **rollout.probes(settings)}
     return {one.probe: one for one in examine(probes)}
 
 

@@ -20,8 +20,7 @@ from v4_assets.tables import View
 from v4_assets.warehouse.bigquery import probe
 from v4_assets.warehouse.bigquery import warehouse as warehouse_module
 from v4_assets.warehouse.bigquery.tables import table_ddl
-from v4_assets.warehouse.moving import Expiration
-from v4_assets.warehouse.protocol import Statement
+from v4_assets.warehouse.protocol import Expiration, Statement
 from v4_assets_tests.bigquery.emulator import Emulator
 from v4_assets_tests.fixtures.warehouses import DAY, SmallWarehouse
 
@@ -119,7 +118,7 @@ ADAPTER = Path(warehouse_module.__file__).parent
 STATEMENT = re.compile(
     r"(?:SELECT|INSERT|UPDATE|DELETE|MERGE|CREATE|ALTER|DROP|DECLARE|BEGIN|COMMIT|SET|IF)\b", re.ASCII
 )
-PASTED = ("console.py", "console_checks.py", "console_rollback.py")
+PASTED = ("console.py", "console_rollback.py")
 """Make the scripts for Google's console, which test_console.py runs as a whole."""
 
 

@@ -19,11 +19,10 @@ from v4_assets.cli.main import cli
 from v4_assets.clock import NEW_YORK
 from v4_assets.config.environment import load
 from v4_assets.names import SCORING_JOB
-from v4_assets.operations import actions, monthly, operate
+from v4_assets.operations import actions, local_runs, monthly
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import registry, store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import build
+from v4_assets.sample.world import build, fill
 from v4_assets.sql import Column, Query
 from v4_assets.tables import Table
 from v4_assets.warehouse.bigquery import console_rollback
@@ -191,8 +190,8 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The embedded warehouse after the scoring job of this very day, by the machine's clock as the console's is."""
     settings = load({"V4_HOME": str(tmp_path_factory.mktemp("embedded"))})
     fill(warehouse(settings), catalogue(), build(WORLD))
-    operate.init(settings)
-    outcome = operate.run_job(settings, SCORING_JOB, partition=settings.clock.today())
+    local_runs.init(settings)
+    outcome = local_runs.run_job(settings, SCORING_JOB, partition=settings.clock.today())
     assert (outcome.errors, [one for one in outcome.checks_failed if one.severity == "ERROR"]) == ((), [])
     return warehouse(settings)
 
@@ -364,7 +363,7 @@ def test_the_pasted_rollback_switches_once_with_a_reason_and_is_carried_through_
             "V4_BIGQUERY_STORAGE_ENDPOINT": str(console.warehouse.storage_endpoint),
         }
     )
-    operate.init(settings)
+    local_runs.init(settings)
     wanted = CliRunner().invoke(cli, ["sql", "render", "--script", "rollback", "--warehouse", "bigquery"]).output
     text = wanted.replace("v4_reason STRING DEFAULT NULL", "v4_reason STRING DEFAULT 'the page is down'")
     with pytest.raises(BadRequest, match="say in v4_reason why"):
@@ -372,7 +371,7 @@ def test_the_pasted_rollback_switches_once_with_a_reason_and_is_carried_through_
     with pytest.raises(BadRequest, match=r"Nothing was changed: v4\.0\.0 is live"):
         console.paste(text)
     # Tests before this one have pasted other definitions of today's rows.
-    outcome = operate.run_day(settings, settings.clock.today(), replace_live="made by other definitions")
+    outcome = local_runs.run_day(settings, settings.clock.today(), replace_live="made by other definitions")
     assert outcome.success, outcome.errors
     assert monthly.run_month(settings, month_of(settings.clock.today())).success
     outcome = actions.order(settings, "promotion", "v4.1.0", "It is better")

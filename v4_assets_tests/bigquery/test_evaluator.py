@@ -15,7 +15,7 @@ import pytest
 
 from v4_assets import sql, tables
 from v4_assets.clock import cutoff
-from v4_assets.evaluation import assets, second_reading
+from v4_assets.evaluation import assets, lift_before_contact
 from v4_assets.models.assets import first_morning
 from v4_assets.sql import Column
 from v4_assets.tables import Table
@@ -82,7 +82,7 @@ def test_google_agrees_on_everything_the_evaluation_asks(tmp_path, monkeypatch, 
         cohorts.fill(world)
         evaluator = cohorts.evaluator(day)
         evidence = evaluator.compare()
-        reading = second_reading.write_reading(evaluator, assets.write_evidence(evaluator))
+        reading = lift_before_contact.write_reading(evaluator, assets.write_evidence(evaluator))
     assert len(evidence) == len(reading) == 4
     assert max(row["leads"] for row in reading) > 0
     assert {row["chosen_percentile"] for row in cohorts.all(tables.LEAD_OUTCOMES)} >= {90, 70, None}

@@ -10,12 +10,11 @@ import pytest
 from v4_assets import tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.names import DAILY_JOB
-from v4_assets.operations import actions, monthly, operate
+from v4_assets.operations import actions, local_runs, monthly
 from v4_assets.prospects import contracts
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.sql import Query
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.emulator import GOOGLE_PROJECT, Emulator
@@ -48,11 +47,11 @@ def lived(place: Place) -> Place:
     """
     first, settings = place.on(NOVEMBER), place.on(DAY)
     fill(warehouse(first), first.rollout.catalogue, build(WORLD), known_at=first.clock.now())
-    operate.init(first)
+    local_runs.init(first)
     outcomes = [monthly.run_month(first, NOVEMBER)]
     monthly.give_out(first, NOVEMBER)
     fill(warehouse(settings), settings.rollout.catalogue, build(WORLD))
-    outcomes.append(operate.run_job(settings, DAILY_JOB, partition=DAY))
+    outcomes.append(local_runs.run_job(settings, DAILY_JOB, partition=DAY))
     outcomes.append(monthly.run_month(settings, month_of(DAY)))
     monthly.give_out(settings, month_of(DAY))
     outcomes.append(actions.order(settings, "promotion", "v4.1.0", "It's better"))

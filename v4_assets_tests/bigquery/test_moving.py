@@ -15,14 +15,14 @@ from v4_assets import tables
 from v4_assets.config.environment import load
 from v4_assets.errors import WarehouseError
 from v4_assets.operations.doctor import Verdict
-from v4_assets.operations.doctor.others_objects import judged
+from v4_assets.operations.doctor.foreign_objects import judged
 from v4_assets.sql import Query
 from v4_assets.tables import Table
 from v4_assets.warehouse.bigquery.moving import BigQueryMoving
 from v4_assets.warehouse.bigquery.probe import MOVING, READING, WRITING, permission_sets
 from v4_assets.warehouse.bigquery.tables import shape
-from v4_assets.warehouse.moving import Expiration
 from v4_assets.warehouse.preflight import Preflight, Standing
+from v4_assets.warehouse.protocol import Expiration
 from v4_assets.warehouse.table_differences import Shape
 
 PLACE = Table("v4_daily_scores", "ml_features", "v4_daily_scores", ())

@@ -17,13 +17,12 @@ from google.cloud import bigquery
 
 from salesforce_stand_in import StandInOrg
 from v4_assets import tables
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.operations.operate import Outcome
+from v4_assets.operations.local_runs import Outcome
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill, lead_ids
 from v4_assets.sample.story_home import carried
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill, lead_ids
 from v4_assets.sql import Query
 from v4_assets.tables import View
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -87,7 +86,7 @@ def running_org(story: Story) -> Iterator[StandInOrg]:
     settings, world = story.settings, build(WORLD)
     with warehouse(settings).session(), StandInOrg(settings.stand_in_org, lead_ids(world)) as org:
         fill(warehouse(settings), settings.rollout.catalogue, world)
-        operate.init(settings)
+        local_runs.init(settings)
         yield org
 
 

@@ -14,16 +14,15 @@ from google.cloud import bigquery
 from v4_assets import tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ObstacleError, TakeoverError
-from v4_assets.operations import actions, monthly, operate
-from v4_assets.operations.doctor import Verdict, others_objects
+from v4_assets.operations import actions, local_runs, monthly
+from v4_assets.operations.doctor import Verdict, foreign_objects
 from v4_assets.operations.migration.reasons import OTHER_ADVISOR
 from v4_assets.operations.migration.report import Migration
 from v4_assets.operations.takeover.move_in import MoveIn
 from v4_assets.operations.takeover.undo import Undo
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import crm, store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import build
+from v4_assets.sample.world import build, fill
 from v4_assets.warehouse.bigquery import warehouse as module
 from v4_assets_tests.bigquery.emulator import Emulator
 from v4_assets_tests.bigquery.test_graph import WORLD
@@ -155,15 +154,15 @@ def taken_over(place: Firm, before: dict[str, Any]) -> None:
     assert (kept.view_query, kept.description) == (before[firm.OLD_FEATURES][1], "the dashboards' view")
     assert kept.expires is None
     assert place.client.get_table(f"ml_features.{firm.OLD_SCORES}_before_v4_20260112").expires is None
-    assert present(operate.init(place.on()).live).version == "v4.0.0"
-    told = others_objects.probes(place.on())
+    assert present(local_runs.init(place.on()).live).version == "v4.0.0"
+    told = foreign_objects.probes(place.on())
     assert told["expiration"]().found == "nothing of ours expires"
     assert told["names free"]().verdict is Verdict.OK
 
 
 def scored_and_promoted(place: Firm) -> list[tuple[Any, ...]]:
     for day in (DAY, NEXT):
-        outcome = operate.run_day(place.on(day), day)
+        outcome = local_runs.run_day(place.on(day), day)
         assert (outcome.success, outcome.errors) == (True, ())
     assert monthly.run_month(place.on(NEXT), month_of(NEXT)).success
     outcome = actions.order(place.on(NEXT), "promotion", "v4.1.0", "It is better")
@@ -176,7 +175,7 @@ def scored_and_promoted(place: Firm) -> list[tuple[Any, ...]]:
 def compared(place: Firm) -> None:
     """The migration report of the day of the hand-run tables, from where the takeover keeps them."""
     settings = place.on(NEXT)
-    for _, _, outcome in operate.backfill(settings, HAND_RUN, HAND_RUN):
+    for _, _, outcome in local_runs.backfill(settings, HAND_RUN, HAND_RUN):
         assert outcome.success, outcome.errors
     there = Migration(store(settings), settings.rollout, settings.clock, crm(settings), day=HAND_RUN)
     found = {one.version: one for one in there.report(list(settings.rollout.versions)).sections}
@@ -202,7 +201,7 @@ def test_the_whole_way_and_back(place):
     before = place.content()
     assert all(content[2] for content in before.values())
     with pytest.raises(ObstacleError, match=r"7 objects that this project did not make .* expires on 20\d\d-"):
-        operate.init(place.on())
+        local_runs.init(place.on())
     assert place.content() == before
     taken_over(place, before)
     scored = scored_and_promoted(place)
@@ -217,10 +216,10 @@ def test_the_whole_way_and_back(place):
     with pytest.raises(TakeoverError, match="was undone"):
         store(place.on(NEXT)).live()
     with pytest.raises(ObstacleError):
-        operate.init(place.on(NEXT))
+        local_runs.init(place.on(NEXT))
 
     place.move_in(day=NEXT)
-    assert present(operate.init(place.on(NEXT)).live).version == "v4.1.0"
+    assert present(local_runs.init(place.on(NEXT)).live).version == "v4.1.0"
     assert place.ask(COUNTED) == scored
 
 
@@ -230,9 +229,9 @@ def test_an_expiration_set_later_fails_with_the_statement_that_removes_it_the_re
     for key in (tables.SCORED_LEADS, tables.DEPLOYMENTS):
         name = catalogue[key].full_name
         place.ask(f"ALTER TABLE {name} SET OPTIONS (expiration_timestamp = TIMESTAMP '2099-01-01')")
-    told = others_objects.probes(settings)["expiration"]()
+    told = foreign_objects.probes(settings)["expiration"]()
     assert told.verdict is Verdict.FAIL
     assert told.found.startswith("ml_features.v4_deployments expires on 2099-01-01; ml_features.v4_scored_leads ")
     for statement in told.do.split("; "):
         place.ask(statement.strip("`"))
-    assert others_objects.probes(settings)["expiration"]().verdict is Verdict.OK
+    assert foreign_objects.probes(settings)["expiration"]().verdict is Verdict.OK

@@ -9,7 +9,7 @@ import pytest
 from v4_assets import tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import SchemaDriftError, SchemaVersionError
-from v4_assets.operations import operate
+from v4_assets.operations import local_runs
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.sql import Column, Query
@@ -51,7 +51,7 @@ def settings(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Se
             "V4_BIGQUERY_STORAGE_ENDPOINT": emulator.storage_endpoint,
         }
     )
-    operate.init(settings)
+    local_runs.init(settings)
     return settings
 
 
@@ -92,8 +92,8 @@ def test_an_upgrade_adds_what_is_missing_and_is_due_until_then(settings):
     age(settings)
     with pytest.raises(SchemaVersionError, match=f"is of schema 1, this release needs {NEEDED}: run `v4 init`"):
         store(settings).live()
-    assert operate.init(settings).upgraded_from == 1
-    assert operate.init(settings).upgraded_from is None
+    assert local_runs.init(settings).upgraded_from == 1
+    assert local_runs.init(settings).upgraded_from is None
     after = {table.name: warehouse(settings).shape(table) for table in catalogue.made}
     # An added column stands last.
     columns = {name: dict(shape.columns) for name, shape in after.items() if shape}
@@ -161,7 +161,7 @@ def test_a_newer_warehouse_is_refused(settings):
     )
     for refused in (
         lambda: store(settings).live(),
-        lambda: operate.init(settings),
+        lambda: local_runs.init(settings),
     ):
         with pytest.raises(SchemaVersionError, match=r"needs \d+: run release 9\.1\.0"):
             refused()

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from v4_assets.cli.main import cli, main
 from v4_assets.config.environment import load
-from v4_assets.operations import operate
-from v4_assets.operations.operate import FailedCheck, Outcome
+from v4_assets.operations import local_runs
+from v4_assets.operations.local_runs import FailedCheck, Outcome
 from v4_assets.warehouse import schema
 from v4_assets_tests.models.test_training import leads, trained_files, write
 
@@ -269,7 +269,7 @@ def run_day(outcome: Outcome):
 
 
 def test_a_run_that_warns_succeeds_and_says_what_it_warns_of(home, monkeypatch):
-    monkeypatch.setattr(operate, "run_day", run_day(WARNED))
+    monkeypatch.setattr(local_runs, "run_day", run_day(WARNED))
     result = CliRunner().invoke(cli, ["run", "--date", "today"])
     assert result.exit_code == 0
     assert result.output.splitlines() == [
@@ -279,7 +279,7 @@ def test_a_run_that_warns_succeeds_and_says_what_it_warns_of(home, monkeypatch):
 
 
 def test_a_run_that_fails_has_exit_code_1_and_says_why(home, monkeypatch):
-    monkeypatch.setattr(operate, "run_day", run_day(FAILED))
+    monkeypatch.setattr(local_runs, "run_day", run_day(FAILED))
     result = CliRunner().invoke(cli, ["run", "--date", "2026-01-12"])
     assert result.exit_code == 1
     assert result.output.splitlines() == [
@@ -289,7 +289,7 @@ def test_a_run_that_fails_has_exit_code_1_and_says_why(home, monkeypatch):
 
 
 def test_a_run_for_scripts_is_json(home, monkeypatch):
-    monkeypatch.setattr(operate, "run_day", run_day(FAILED))
+    monkeypatch.setattr(local_runs, "run_day", run_day(FAILED))
     result = CliRunner().invoke(cli, ["run", "--date", "2026-01-12", "--json"])
     assert result.exit_code == 1
     assert json.loads(result.output) == {
@@ -303,7 +303,7 @@ def test_a_run_for_scripts_is_json(home, monkeypatch):
 
 
 def test_a_failed_check_for_scripts_is_json_too(home, monkeypatch):
-    monkeypatch.setattr(operate, "run_day", run_day(WARNED))
+    monkeypatch.setattr(local_runs, "run_day", run_day(WARNED))
     result = CliRunner().invoke(cli, ["run", "--date", "2026-01-12", "--json"])
     assert json.loads(result.output)["checks_failed"] == [
         {
@@ -322,6 +322,6 @@ def test_the_reason_for_giving_up_evidence_is_passed_on(home, monkeypatch):
         heard.update(day=str(day), reason=replace_live)
         return WARNED
 
-    monkeypatch.setattr(operate, "run_day", listen)
+    monkeypatch.setattr(local_runs, "run_day", listen)
     assert CliRunner().invoke(cli, ["run", "--date", "2026-01-12", "--replace-live", "late CRM copy"]).exit_code == 0
     assert heard == {"day": "2026-01-12", "reason": "late CRM copy"}

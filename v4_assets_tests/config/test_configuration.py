@@ -7,8 +7,8 @@ import pytest
 from v4_assets.config import docs_page as configuration
 from v4_assets.config import environment
 from v4_assets.config import salesforce as salesforce_target
+from v4_assets.config.docs_page import comments_of, entries
 from v4_assets.config.rollout import Rollout
-from v4_assets.config.rollout_entries import comments_of, entries
 from v4_assets.project_files import PROJECT
 
 VARIABLE = re.compile(r"V4_[A-Z0-9_]*[A-Z0-9]")

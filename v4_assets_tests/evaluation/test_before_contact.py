@@ -12,13 +12,13 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from v4_assets import tables
-from v4_assets.cli import lift as printed
+from v4_assets.cli.rollout import before_contact_text, lift_text
 from v4_assets.clock import cutoff
 from v4_assets.errors import WarehouseError
 from v4_assets.evaluation import assets
 from v4_assets.evaluation.before_contact import in_words, of_question
 from v4_assets.evaluation.evidence import digest
-from v4_assets.evaluation.second_reading import write_reading
+from v4_assets.evaluation.lift_before_contact import write_reading
 from v4_assets.prospects import contracts
 from v4_assets.prospects.months import before
 from v4_assets.report.figure_tables import of_cohorts
@@ -386,7 +386,7 @@ def test_the_second_reading_is_shown_and_changes_no_evidence_gate_or_check(
         assert f"{candidate['leads']} of {everyone} leads have one, {candidate['leads']} of them from a list" in words
         assert words in of_cohorts(other.store.comparisons(DAY, DAY), rows)
         deciles = other.store.deciles(DAY)
-        assert printed.as_text(deciles, printed.before_contact(other.store, DAY)).endswith(words)
+        assert lift_text(deciles, before_contact_text(other.store, DAY)).endswith(words)
 
 
 def test_a_reading_that_cannot_be_made_leaves_the_day_judged(filled: CohortWarehouse) -> None:

@@ -13,7 +13,7 @@ from v4_assets.cli.main import cli
 from v4_assets.days import days_between
 from v4_assets.evaluation import votes
 from v4_assets.names import ROLLOUT_PAGE
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.production.decision import ROLLBACK_GATES, Action, Verdict
 from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.fixtures.stories import NEW, OLD
@@ -44,7 +44,7 @@ def counted(walked: Walk) -> dict[str, dict]:
 
 
 def v4(walked: Walk, *arguments: str) -> Result:
-    with patch.object(operate, "operator", lambda: "ada (v4)"):
+    with patch.object(local_runs, "operator", lambda: "ada (v4)"):
         return CliRunner().invoke(cli, arguments, env=walked.story.environment, prog_name="v4")
 
 
@@ -157,7 +157,7 @@ def test_a_call_is_counted_at_the_first_close_that_knows_it_and_never_again(walk
     walked.calls(TUESDAY, 0, None)
     third = walked.calls(TUESDAY, 2, date(2026, 2, 6))
     walked.to(CLOSES[2])
-    again = operate.run_day(walked.story.settings, CLOSES[2], replace_live="the calls were loaded again")
+    again = local_runs.run_day(walked.story.settings, CLOSES[2], replace_live="the calls were loaded again")
     assert again.success, again.errors
     assert counted(walked) == rows
     walked.run(CLOSES[3])

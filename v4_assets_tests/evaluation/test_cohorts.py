@@ -19,7 +19,7 @@ from v4_assets import sql, tables
 from v4_assets.clock import cutoff
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.cohorts import LATE_DAYS, Reach, entries, first_contact, longest_silence, widest
-from v4_assets.evaluation.silent_days import left_out, silences
+from v4_assets.evaluation.lead_flow import left_out, silences
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.cohort_worlds import (
     BASELINE,

@@ -23,7 +23,6 @@ from v4_assets.evaluation.comparison import (
     was_called,
     week_of,
 )
-from v4_assets.evaluation.deciles import top_change, top_change_by_chance
 from v4_assets.evaluation.evidence import Artifact, Evidence
 from v4_assets.evaluation.intervals import bonett_price_lift_difference, lift_interval, logit_auc_interval, wilson
 from v4_assets.evaluation.metrics import (
@@ -31,6 +30,8 @@ from v4_assets.evaluation.metrics import (
     auc_standard_error,
     decile_membership,
     membership,
+    top_change,
+    top_change_by_chance,
     top_decile_lift,
 )
 from v4_assets_tests.fixtures.cohort_worlds import BASELINE, CANDIDATE, evaluation

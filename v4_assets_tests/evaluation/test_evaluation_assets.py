@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from v4_assets import tables, verdicts
+from v4_assets import judgements, tables
 from v4_assets.checks import GATES_ASK, GATES_REMEDY, gate_results
 from v4_assets.clock import Clock
 from v4_assets.config.environment import load
@@ -369,7 +369,7 @@ def lineage_scored(
 
     def judged(name: str, day: date) -> Judgement:
         verdict = Verdict.FAIL if (name, day) == failed else Verdict.PASS
-        found = CheckResult("values_allowed", verdict, ERROR, "told", blocking=True)
+        found = CheckResult("values_allowed", verdict, ERROR, "stated", blocking=True)
         return Judgement(name, day, 1, {}, f"run {day}", at(day), (found,))
 
     looked = catalogue[tables.SOURCE_OBSERVATIONS].name
@@ -377,7 +377,7 @@ def lineage_scored(
 
 
 def parallel(cohorts: CohortWarehouse, since: date | None, versions: tuple[str, ...] = VERSIONS) -> int:
-    return verdicts.live_parallel_days(cohorts.store, versions, since=since, until=DAY)
+    return judgements.live_parallel_days(cohorts.store, versions, since=since, until=DAY)
 
 
 def test_days_in_parallel_are_those_on_which_everything_was_live_and_passed(filled):

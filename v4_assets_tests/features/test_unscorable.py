@@ -14,12 +14,11 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.errors import FeatureError
 from v4_assets.models.bundle import file_sha256
 from v4_assets.models.contract import Feature, unusable
-from v4_assets.operations import operate
-from v4_assets.operations.operate import FailedCheck, Outcome
+from v4_assets.operations import local_runs
+from v4_assets.operations.local_runs import FailedCheck, Outcome
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets_tests.fixtures import sparing
 
 sparing.spared()
@@ -75,7 +74,7 @@ def sources(tmp_path_factory) -> Path:
     """A home with sources and tables, in which nothing is live and no day was run."""
     settings = load({"V4_HOME": str(tmp_path_factory.mktemp("sources")), "V4_NOW": f"{DAY}T06:30"})
     fill(warehouse(settings), settings.rollout.catalogue, build(WORLD))
-    operate.init(settings, adopting=False)
+    local_runs.init(settings, adopting=False)
     return settings.home
 
 
@@ -84,7 +83,7 @@ def run(home: Path, sources: Path, models: Path, share: float) -> tuple[Settings
     settings = load({"V4_HOME": str(home), "V4_MODELS": str(models), "V4_NOW": f"{DAY}T06:30"})
     checks = settings.rollout.checks.model_copy(update={"unscored_share": share})
     settings = settings.model_copy(update={"rollout": settings.rollout.model_copy(update={"checks": checks})})
-    return settings, operate.run_day(settings, DAY)
+    return settings, local_runs.run_day(settings, DAY)
 
 
 def rows(settings: Settings, file: str, **aliases: str) -> dict[str, dict[str, Any]]:
@@ -132,8 +131,8 @@ def judged(home: Path, models: Path) -> tuple[Settings, dict[str, dict[str, Any]
     rollout = rollout.model_copy(update={"checks": checks, "evaluation": evaluation})
     settings = settings.model_copy(update={"rollout": rollout})
     fill(warehouse(settings), rollout.catalogue, build(EVIDENCE_WORLD))
-    operate.init(settings, adopting=False)
-    runs = [*operate.backfill(settings, *SCORED), *operate.evaluate(settings, [DAY])]
+    local_runs.init(settings, adopting=False)
+    runs = [*local_runs.backfill(settings, *SCORED), *local_runs.evaluate(settings, [DAY])]
     assert [outcome.errors for _, _, outcome in runs if not outcome.success] == []
     evidence = store(settings).rows("lift_comparison", {"first_day": DAY, "last_day": DAY})
     found = {row["version"]: row for row in evidence if row["question"] == "promotion"}

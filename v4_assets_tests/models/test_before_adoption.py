@@ -7,11 +7,10 @@ from datetime import date, timedelta
 import pytest
 
 from v4_assets.config.environment import Settings, load
-from v4_assets.operations import operate
+from v4_assets.operations import local_runs
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets_tests.fixtures import sparing
 
 sparing.spared()
@@ -30,7 +29,7 @@ def settings(tmp_path) -> Settings:
     (models / "registry.json").write_text(json.dumps(catalogue), encoding="utf-8")
     found = load({"V4_HOME": str(tmp_path / "home"), "V4_MODELS": str(models), "V4_NOW": f"{DAY}T06:30"})
     fill(warehouse(found), found.rollout.catalogue, build(WORLD))
-    operate.init(found, adopting=False)
+    local_runs.init(found, adopting=False)
     return found
 
 
@@ -40,7 +39,7 @@ def rows(settings: Settings, file: str, day: date, **aliases: str) -> int:
 
 def test_its_features_are_made_and_its_scores_wait_without_red(settings):
     yesterday = DAY - timedelta(days=1)
-    outcome = operate.run_day(settings, yesterday)
+    outcome = local_runs.run_day(settings, yesterday)
     assert (outcome.success, outcome.errors) == (True, ())
     assert outcome.waits is not None
     drift = [one for one in outcome.checks_failed if (one.asset, one.check) == ("features_v41", "feature_drift")]
@@ -53,8 +52,8 @@ def test_its_features_are_made_and_its_scores_wait_without_red(settings):
 
 
 def test_once_something_is_live_a_version_without_a_model_is_an_error_on_the_day_itself(settings):
-    operate.init(settings)
-    outcome = operate.run_day(settings, DAY)
+    local_runs.init(settings)
+    outcome = local_runs.run_day(settings, DAY)
     assert not outcome.success
     assert [error for error in outcome.errors if "There is no model v4.1.0" in error]
     assert rows(settings, "daily_scores", DAY, daily_scores="daily_scores_v40") > 500

@@ -20,8 +20,7 @@ from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
 from v4_assets.production.decision import GATE_NAMES
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import build
+from v4_assets.sample.world import build, fill
 from v4_assets_tests.fixtures.homes import copy, prepared
 from v4_assets_tests.fixtures.narrow import embedded
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from salesforce_stand_in import StandInOrg
 from v4_assets.cli.main import cli
 from v4_assets.names import PROCESS_TAG
-from v4_assets.operations.doctor import ProbeResult, Verdict, as_text, examine, others_objects, rollout
+from v4_assets.operations.doctor import ProbeResult, Verdict, as_text, examine, foreign_objects, rollout
 from v4_assets.operations.doctor import warehouse as warehouse_probes
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.project_files import PROJECT
@@ -35,7 +35,7 @@ def story(tmp_path) -> Story:
 def asked(story: Story) -> dict[str, ProbeResult]:
     """Every answer under its probe's name."""
     settings = story.settings
-    probes = {**warehouse_probes.probes(settings), **others_objects.probes(settings), **rollout.probes(settings)}
+    probes = {**warehouse_probes.probes(settings), **foreign_objects.probes(settings), **rollout.probes(settings)}
     return {one.probe: one for one in examine(probes)}
 
 
@@ -237,7 +237,7 @@ def test_a_schedule_without_a_daemon_fails(story):
 def test_an_order_that_is_half_done_is_reported(story):
     story.change(
         "INSERT INTO ml_features.v4_deployments (event_id, happened_at, event, version, reason, decided_by, sequence) "
-        "VALUES ('begun', '2026-01-05 12:00:00+00', 'rollback_started', 'v4.0.0', 'told', 'told', 9)"
+        "VALUES ('begun', '2026-01-05 12:00:00+00', 'rollback_started', 'v4.0.0', 'a reason', 'operator', 9)"
     )
     results = asked(story)["unfinished order"]
     assert (results.found, results.do) == ("rollback_started of 2026-01-05 (v4.0.0) is not finished.", "`v4 resume`")

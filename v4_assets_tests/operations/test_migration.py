@@ -17,7 +17,7 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.errors import RowsMissingError, SettingsError
 from v4_assets.models.contract import Feature
 from v4_assets.models.expected_features import cells
-from v4_assets.operations import operate
+from v4_assets.operations import local_runs
 from v4_assets.operations.migration.reasons import (
     FIRM_WITHOUT_ID,
     NULL_AGAINST_UNKNOWN,
@@ -31,8 +31,7 @@ from v4_assets.operations.migration.reasons import (
 )
 from v4_assets.operations.migration.scores import Served, compare, served
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets_tests.fixtures import firm_warehouse as firm
 from v4_assets_tests.fixtures import sparing
 from v4_assets_tests.fixtures.homes import copy, prepared
@@ -61,8 +60,8 @@ def made(home: Path) -> None:
             "UPDATE FinTrx_data_CA.ria_contacts_current SET LATEST_REGISTERED_EMPLOYMENT_COMPANY_CRD_ID = NULL"
         )
     assert v4(home, "takeover", "--yes").exit_code == 0
-    operate.init(settings, adopting=False)
-    assert operate.run_day(settings, DAY).success
+    local_runs.init(settings, adopting=False)
+    assert local_runs.run_day(settings, DAY).success
 
 
 @pytest.fixture(scope="module")

@@ -104,12 +104,12 @@ def test_a_day_runs_on_postgresql_and_the_sensor_reads_its_evaluations_from_ther
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)  # Dagster reads them itself
     production = str(PROJECT / "deploy" / "dagster.production.yaml")
-    told = tell("adopted", tmp_path / "home", V4_DAGSTER_YAML=production)
-    shutil.rmtree(told.settings.dagster_home)  # made by the month's job, on SQLite
-    with dagster_instance(told.settings) as instance:
+    story = tell("adopted", tmp_path / "home", V4_DAGSTER_YAML=production)
+    shutil.rmtree(story.settings.dagster_home)  # made by the month's job, on SQLite
+    with dagster_instance(story.settings) as instance:
         storages = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
         assert [type(one).__module__.partition(".")[0] for one in storages] == ["dagster_postgres"] * 3
-    outcome = told.run()
+    outcome = story.run()
     assert outcome.success, outcome.errors
     assert server.ask("SELECT run_id, status FROM runs") == [(outcome.run_id, "SUCCESS")]
     gates = server.ask(
@@ -117,9 +117,11 @@ def test_a_day_runs_on_postgresql_and_the_sensor_reads_its_evaluations_from_ther
         f"WHERE run_id = '{outcome.run_id}' AND asset_key = '[\"lift_comparison\"]' AND evaluation_event IS NOT NULL"
     )
     assert {*GATE_NAMES} <= {name for (name,) in gates}
-    assert told.tick().said.startswith("hold: v4.1.0 waits: 0 of 2 consecutive weeks closed with a lift of at least 2.")
-    assert told.alerts().endswith("was live before this project kept records.")
-    assert told.alerts() == ""
-    assert [path.name for path in told.settings.dagster_home.rglob("*.db")] == []
-    told.goes_on(ADOPTED, "08:00")
-    assert told.alerts() == ""
+    assert story.tick().said.startswith(
+        "hold: v4.1.0 waits: 0 of 2 consecutive weeks closed with a lift of at least 2."
+    )
+    assert story.alerts().endswith("was live before this project kept records.")
+    assert story.alerts() == ""
+    assert [path.name for path in story.settings.dagster_home.rglob("*.db")] == []
+    story.goes_on(ADOPTED, "08:00")
+    assert story.alerts() == ""

@@ -9,11 +9,11 @@ from unittest.mock import patch
 import pytest
 
 from v4_assets.config.environment import Settings, load
-from v4_assets.operations import operate
-from v4_assets.operations.compact import compact
+from v4_assets.operations import local_runs
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.operations.prune import compact
 from v4_assets.resources import warehouse
-from v4_assets.warehouse.duckdb import compact as rewriting
+from v4_assets.warehouse.duckdb import file as rewriting
 from v4_assets_tests.fixtures.narrow import embedded
 
 
@@ -42,7 +42,7 @@ def readable(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("first", [operate.init, lambda settings: dagster_instance(settings).__enter__()])
+@pytest.mark.parametrize("first", [local_runs.init, lambda settings: dagster_instance(settings).__enter__()])
 def test_a_new_home_is_its_owners_alone_whoever_makes_it(tmp_path, first):
     settings = settings_of(tmp_path / "home")
     first(settings)
@@ -51,7 +51,7 @@ def test_a_new_home_is_its_owners_alone_whoever_makes_it(tmp_path, first):
 
 def test_while_the_warehouse_is_written_others_read_neither_it_nor_its_log(tmp_path):
     settings = settings_of(tmp_path / "home")
-    operate.init(settings)
+    local_runs.init(settings)
     with embedded(warehouse(settings))._connection() as connection:
         connection.execute("CREATE TABLE main.one AS SELECT 1 AS n")
         assert settings.duckdb_file.with_name("warehouse.duckdb.wal").exists()
@@ -61,7 +61,7 @@ def test_while_the_warehouse_is_written_others_read_neither_it_nor_its_log(tmp_p
 def test_a_home_that_is_there_keeps_its_permissions_and_its_warehouse_is_the_owners(tmp_path):
     home = tmp_path / "home"
     home.mkdir(mode=0o755)
-    operate.init(settings_of(home))
+    local_runs.init(settings_of(home))
     assert stat.S_IMODE(home.stat().st_mode) == 0o755
     assert "warehouse.duckdb" not in readable(home)
 
@@ -70,7 +70,7 @@ def test_while_the_warehouse_is_compacted_others_read_no_copy_and_none_is_left(t
     home = tmp_path / "home"
     home.mkdir(mode=0o755)
     settings = settings_of(home)
-    operate.init(settings)
+    local_runs.init(settings)
     before, seen, content = set(readable(home)), list[set[str]](), rewriting._content
 
     def looked(*arguments):

@@ -15,9 +15,9 @@ from v4_assets.cli.main import cli
 from v4_assets.clock import Clock
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import WarehouseBusyError, WarehouseError
-from v4_assets.operations import operate, prune
-from v4_assets.operations.compact import compact
+from v4_assets.operations import local_runs, prune
 from v4_assets.operations.instance import dagster_instance
+from v4_assets.operations.prune import compact
 from v4_assets.resources import store, warehouse
 from v4_assets.warehouse.duckdb.file import exclusive
 from v4_assets_tests.fixtures.narrow import embedded
@@ -27,7 +27,7 @@ from v4_assets_tests.operations.test_dagster_storage import made, materialize
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     made = load({"V4_HOME": str(tmp_path / "home"), "V4_NOW": "2026-01-05T06:30"})
-    operate.init(made)
+    local_runs.init(made)
     return made
 
 
@@ -132,7 +132,7 @@ def test_a_copy_that_lacks_anything_is_not_taken(settings):
     fill(settings)
     before = settings.duckdb_file.read_bytes()
     with (
-        patch("v4_assets.warehouse.duckdb.compact._content", side_effect=[[("table", "a", "b", 1)], []]),
+        patch("v4_assets.warehouse.duckdb.file._content", side_effect=[[("table", "a", "b", 1)], []]),
         pytest.raises(WarehouseError, match="The file was left as it is"),
     ):
         compact(settings)

@@ -14,8 +14,8 @@ from v4_assets.errors import PolicyError, RowsMissingError
 from v4_assets.models import registering
 from v4_assets.names import PAST_DAY_JOB
 from v4_assets.notebook import Notebook
-from v4_assets.operations import actions, operate, prune
-from v4_assets.operations.migration.ours import Ours
+from v4_assets.operations import actions, local_runs, prune
+from v4_assets.operations.migration.compared_rows import Ours
 from v4_assets.partitions import feature_tables, verify_not_pruned
 from v4_assets.resources import store, warehouse
 from v4_assets.runs import RANGE_END, RANGE_START
@@ -118,7 +118,7 @@ def test_the_legacy_view_of_a_version_without_new_features_keeps_its_firms(story
         "    features_view: v4_production_features\n",
         "    features_view: v4_production_features\n    legacy_columns: true\n",
     )
-    operate.init(story.settings)
+    local_runs.init(story.settings)
     story.change(f"DELETE FROM ml_features.v4_features_v40 WHERE prediction_date > DATE '{ADOPTED}'")
     story.change(
         "UPDATE ml_features.v4_partition_writes SET row_count = 0 WHERE table_name = 'v4_features_v40' "
@@ -162,7 +162,7 @@ def test_a_run_of_a_pruned_day_or_of_a_range_with_one_says_what_was_removed(stor
     assert f"of {ADOPTED} was asked for, and `v4 prune` removed the features of that day on {SEVENTH}" in refused.output
     days = {RANGE_START: str(LAST_PRUNED), RANGE_END: str(SEVENTH - timedelta(days=1))}
     with story.measured():
-        outcome = operate.run_job(story.settings, PAST_DAY_JOB, tags=days)
+        outcome = local_runs.run_job(story.settings, PAST_DAY_JOB, tags=days)
     assert f"of {LAST_PRUNED} was asked for" in outcome.errors[0]
     assert store(story.settings).latest_writes(ADOPTED, SEVENTH) == before
 

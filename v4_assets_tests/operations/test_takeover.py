@@ -20,8 +20,8 @@ from click.testing import CliRunner, Result
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ObstacleError, TakeoverError
-from v4_assets.operations import actions, monthly, operate
-from v4_assets.operations.doctor import Verdict, others_objects
+from v4_assets.operations import actions, local_runs, monthly
+from v4_assets.operations.doctor import Verdict, foreign_objects
 from v4_assets.operations.takeover.move_in import MoveIn
 from v4_assets.operations.takeover.undo import Undo
 from v4_assets.project_files import PROJECT
@@ -31,7 +31,7 @@ from v4_assets.tables import Table
 from v4_assets.warehouse import preflight
 from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from v4_assets.warehouse.moving import Expiration
+from v4_assets.warehouse.protocol import Expiration
 from v4_assets_tests.fixtures import firm_warehouse as firm
 from v4_assets_tests.fixtures.firm_warehouse import environment
 from v4_assets_tests.fixtures.homes import copy, prepared
@@ -129,7 +129,7 @@ def test_the_monthly_tables_and_a_routine_are_noted_and_stay(settings):
 
 
 def test_doctor_fails_with_the_same_objects(settings):
-    told = others_objects.probes(settings)["names free"]()
+    told = foreign_objects.probes(settings)["names free"]()
     assert told.verdict is Verdict.FAIL
     assert all(f"ml_features.{name} is a " in told.found for name in firm.IN_THE_WAY)
 
@@ -140,15 +140,15 @@ def test_a_table_in_another_case_or_at_the_name_of_a_record_is_in_the_way(tmp_pa
     ask(settings, "CREATE SCHEMA ml_features")
     ask(settings, f"CREATE TABLE ml_features.{spelt} AS SELECT 1 AS n")
     with pytest.raises(ObstacleError, match=f"1 object .* ml_features.{spelt.lower()} is a table of 1 columns"):
-        operate.init(settings)
+        local_runs.init(settings)
     assert objects(settings) == {spelt: "BASE TABLE"}
 
 
 def test_a_second_init_of_our_own_is_harmless(tmp_path):
     settings = load(environment(tmp_path))
-    operate.init(settings)
+    local_runs.init(settings)
     before = objects(settings)
-    operate.init(settings)
+    local_runs.init(settings)
     assert objects(settings) == before
     found = preflight.examine(warehouse(settings), settings.rollout.catalogue)
     assert (found.obstacles, len(found.standing)) == ((), len(before))
@@ -158,7 +158,7 @@ def test_tables_made_by_the_rendered_scripts_are_ours(tmp_path):
     settings = load(environment(tmp_path))
     for name in ("tables", "views"):
         ask(settings, v4(tmp_path, "sql", "render", "--script", name).output)
-    operate.init(settings)
+    local_runs.init(settings)
     assert store(settings).live() == "v4.0.0"
 
 
@@ -246,7 +246,7 @@ def test_taken_over_scored_promoted_undone_and_taken_over_again(home, settings):
         kept = ask(settings, f"SELECT * FROM ml_features.{name}_before_v4_20260112 ORDER BY ALL")
         assert kept == all_of_it[name]
     for day in (DAY, NEXT):
-        outcome = operate.run_day(load(environment(home, day)), day)
+        outcome = local_runs.run_day(load(environment(home, day)), day)
         assert (outcome.success, outcome.errors) == (True, ())
     assert monthly.run_month(load(environment(home, NEXT)), month_of(NEXT)).success
     outcome = actions.order(load(environment(home, NEXT)), "promotion", "v4.1.0", "It is better")
@@ -309,11 +309,11 @@ def test_a_view_of_ours_carries_the_old_columns_where_that_is_asked_for(home):
     said = CliRunner().invoke(cli, ["takeover"], env=env, prog_name="v4").output
     assert "columns that ours does not have: lead_source_grouped\n" in said
     move_in(settings)
-    operate.init(settings)
+    local_runs.init(settings)
     asked = "SELECT firm_crd, firm_name, has_fintrx_match, feature_extraction_timestamp FROM ml_features."
     for view in (firm.OLD_FEATURES, firm.NEW_FEATURES):
         assert ask(settings, asked + view) == []
-    operate.init(settings)
+    local_runs.init(settings)
     assert preflight.examine(warehouse(settings), settings.rollout.catalogue).obstacles == ()
 
 
@@ -399,7 +399,7 @@ def test_views_on_moved_tables_and_on_each_other_come_back_whatever_their_order(
         with pytest.raises(Crash):
             move_in(settings, stopping(f"move ml_features.{name} to {name}_before_v4_20260112"))
     move_in(settings)
-    operate.init(settings)
+    local_runs.init(settings)
     undo(settings)
     assert firms(settings) == all_of_it
     assert descriptions(settings) == described
@@ -499,7 +499,7 @@ def test_a_table_at_the_name_of_the_schema_record_is_moved_like_any_other(home, 
 def test_an_old_job_that_replaced_our_table_is_taken_over_again_and_all_of_it_is_undone_at_once(home, settings):
     all_of_it = firms(settings)
     move_in(settings)
-    operate.init(settings)
+    local_runs.init(settings)
     ask(settings, f"CREATE OR REPLACE TABLE ml_features.{firm.OLD_SCORES} AS SELECT 'new' AS lead_id")
     assert "1 object that this project did not make" in str(v4(home, "init").exception)
     again = v4(home, "takeover", "--yes")
@@ -578,7 +578,7 @@ def test_a_crash_before_any_statement_is_closed_by_the_next_call_on_the_way_in_a
         undo(settings)
         assert firms(settings) == all_of_it, after
         move_in(settings)
-        operate.init(settings)
+        local_runs.init(settings)
         after += 1
     assert after > 12
 
@@ -616,7 +616,7 @@ def test_a_takeover_that_is_killed_after_every_one_of_its_steps_ends_like_one_th
         assert step < 60
     assert set(codes[:-1]) == {-signal.SIGKILL}
     assert len(codes) > 12
-    operate.init(settings)
+    local_runs.init(settings)
     assert store(settings).live() == "v4.0.0"
     undo(settings)
     assert firms(settings) == all_of_it

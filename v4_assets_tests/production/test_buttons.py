@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from v4_assets.names import DAILY_JOB, EVALUATION_JOB, PROCESS_TAG, SCORING_JOB, SYNC_JOB
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.resources import store
 from v4_assets.runs import RANGE_END, RANGE_START, end_left_over, this_process
@@ -22,32 +22,32 @@ MORNING_AFTER = SEVENTH + timedelta(days=1)
 
 
 @pytest.fixture
-def story(tmp_path) -> Telling:
+def begin_story(tmp_path) -> Telling:
     return lambda name: tell(name, tmp_path / "home")
 
 
 @pytest.fixture
-def earned(story) -> Story:
+def earned(begin_story) -> Story:
     """Two good weeks: the next sound look promotes."""
-    told = story("seventh")
+    story = begin_story("seventh")
     for day in BEFORE:
-        told.write(day, GOOD, retrospective=True)
-    return told
+        story.write(day, GOOD, retrospective=True)
+    return story
 
 
-def writes(told: Story, first: date, last: date) -> dict[tuple[str, date], PartitionWrite]:
-    return store(told.settings).latest_writes(first, last)
+def writes(story: Story, first: date, last: date) -> dict[tuple[str, date], PartitionWrite]:
+    return store(story.settings).latest_writes(first, last)
 
 
-def assert_promotes(told: Story) -> None:
-    [outcome] = told.tick().outcomes
+def assert_promotes(story: Story) -> None:
+    [outcome] = story.tick().outcomes
     assert outcome.success, outcome.errors
-    assert told.live == NEW
+    assert story.live == NEW
 
 
-def a_run_of_today(told: Story, instance: dg.DagsterInstance, **made: object) -> dg.DagsterRun:
+def a_run_of_today(story: Story, instance: dg.DagsterInstance, **made: object) -> dg.DagsterRun:
     job = dg.GraphDefinition(SCORING_JOB, node_defs=[]).to_job()
-    tags = {"dagster/partition": str(told.day)}
+    tags = {"dagster/partition": str(story.day)}
     return instance.create_run_for_job(job, **{"tags": tags, **made})  # type: ignore[arg-type] # each as named
 
 
@@ -56,47 +56,49 @@ def a_run_of_today(told: Story, instance: dg.DagsterInstance, **made: object) ->
 
 @pytest.mark.parametrize("job", [DAILY_JOB, SYNC_JOB, "promote_production", "rollback_production", "sunset_champion"])
 @pytest.mark.parametrize("day", [SEVENTH, SEVENTH - timedelta(days=3)], ids=["yesterday", "an old day"])
-def test_a_job_that_reaches_production_is_refused_for_another_day_before_anything_is_written(story, job, day):
-    told = story("seventh")
-    told.goes_on(MORNING_AFTER)
-    before = writes(told, day, MORNING_AFTER)
-    synced = told.read("SELECT * FROM `ml_features`.`v4_salesforce_syncs`")
-    with told.measured():
-        outcome = operate.run_job(told.settings, job, partition=day)
+def test_a_job_that_reaches_production_is_refused_for_another_day_before_anything_is_written(begin_story, job, day):
+    story = begin_story("seventh")
+    story.goes_on(MORNING_AFTER)
+    before = writes(story, day, MORNING_AFTER)
+    synced = story.read("SELECT * FROM `ml_features`.`v4_salesforce_syncs`")
+    with story.measured():
+        outcome = local_runs.run_job(story.settings, job, partition=day)
     assert not outcome.success
     assert outcome.errors
     for error in outcome.errors:
         assert f" of {day} was asked for, and it is {MORNING_AFTER} in New York." in error
         assert f"so nothing was written. `v4 run --date {day}` makes the rest of it." in error
-    assert writes(told, day, MORNING_AFTER) == before
-    assert told.read("SELECT * FROM `ml_features`.`v4_salesforce_syncs`") == synced
-    assert (told.live, told.happened) == (OLD, ["adopted"])
+    assert writes(story, day, MORNING_AFTER) == before
+    assert story.read("SELECT * FROM `ml_features`.`v4_salesforce_syncs`") == synced
+    assert (story.live, story.happened) == (OLD, ["adopted"])
 
 
-def test_several_days_at_once_of_a_job_that_reaches_production_are_refused_today_among_them(story):
-    told = story("seventh")
-    told.goes_on(MORNING_AFTER)
-    before = writes(told, SIXTH, MORNING_AFTER)
-    with told.measured():
-        outcome = operate.run_job(told.settings, SYNC_JOB, tags={RANGE_START: str(SEVENTH), RANGE_END: str(told.day)})
+def test_several_days_at_once_of_a_job_that_reaches_production_are_refused_today_among_them(begin_story):
+    story = begin_story("seventh")
+    story.goes_on(MORNING_AFTER)
+    before = writes(story, SIXTH, MORNING_AFTER)
+    with story.measured():
+        outcome = local_runs.run_job(
+            story.settings, SYNC_JOB, tags={RANGE_START: str(SEVENTH), RANGE_END: str(story.day)}
+        )
     assert f"production_alias of {SEVENTH} was asked for" in outcome.errors[0]
-    assert writes(told, SIXTH, MORNING_AFTER) == before
+    assert writes(story, SIXTH, MORNING_AFTER) == before
 
 
-def test_a_daemon_that_comes_back_after_midnight_writes_nothing_of_yesterday_and_today_can_be_run(story):
-    told = story("seventh")
-    told.goes_on(MORNING_AFTER + timedelta(days=1), "00:20")
-    with told.measured():
-        late = operate.run_job(told.settings, DAILY_JOB, partition=MORNING_AFTER)
+def test_a_daemon_that_comes_back_after_midnight_writes_nothing_of_yesterday_and_today_can_be_run(begin_story):
+    story = begin_story("seventh")
+    story.goes_on(MORNING_AFTER + timedelta(days=1), "00:20")
+    with story.measured():
+        late = local_runs.run_job(story.settings, DAILY_JOB, partition=MORNING_AFTER)
     assert not late.success
-    assert writes(told, MORNING_AFTER, told.day) == {}
-    told.goes_on(time="06:30")
-    outcome = told.run()
+    assert writes(story, MORNING_AFTER, story.day) == {}
+    story.goes_on(time="06:30")
+    outcome = story.run()
     assert outcome.success, outcome.errors
-    assert actions.status(told.settings).synced_today
-    with told.measured():
-        assert operate.run_day(told.settings, MORNING_AFTER).success
-    assert all(write.retrospective for write in writes(told, MORNING_AFTER, MORNING_AFTER).values())
+    assert actions.status(story.settings).synced_today
+    with story.measured():
+        assert local_runs.run_day(story.settings, MORNING_AFTER).success
+    assert all(write.retrospective for write in writes(story, MORNING_AFTER, MORNING_AFTER).values())
 
 
 # --- single assets -------------------------------------------------------------------------------------------------
@@ -119,9 +121,9 @@ def test_a_single_asset_of_production_for_an_old_day_is_refused(earned, key):
     assert (earned.live, earned.happened) == (OLD, ["adopted"])
 
 
-def test_todays_missing_scores_are_made_asset_by_asset_and_the_day_is_not_missing(story):
-    told = story("seventh")
-    told.goes_on(MORNING_AFTER, "09:00")
+def test_todays_missing_scores_are_made_asset_by_asset_and_the_day_is_not_missing(begin_story):
+    story = begin_story("seventh")
+    story.goes_on(MORNING_AFTER, "09:00")
     for keys in (
         ("source_observations", "scored_leads"),
         ("inferred_departures", "firm_activity", "advisor_firms", "common_features"),
@@ -130,14 +132,14 @@ def test_todays_missing_scores_are_made_asset_by_asset_and_the_day_is_not_missin
         ("daily_scores_v41",),
         ("lead_outcomes",),
     ):
-        assert told.materialize(*keys).success
-    assert actions.status(told.settings).missing_day == MORNING_AFTER
-    assert told.materialize("lift_comparison").success
-    found = actions.status(told.settings)
+        assert story.materialize(*keys).success
+    assert actions.status(story.settings).missing_day == MORNING_AFTER
+    assert story.materialize("lift_comparison").success
+    found = actions.status(story.settings)
     assert (found.missing_day, found.overdue and found.overdue.what) == (None, "sync")
-    [sync] = told.tick().outcomes
+    [sync] = story.tick().outcomes
     assert sync.success, sync.errors
-    assert actions.status(told.settings).overdue is None
+    assert actions.status(story.settings).overdue is None
 
 
 # --- runs that end otherwise ---------------------------------------------------------------------------------------
@@ -173,18 +175,18 @@ def test_a_wiped_asset_changes_no_decision(earned, key):
     assert_promotes(earned)
 
 
-def test_a_re_execution_is_not_ended_for_the_process_of_the_run_it_repeats(story):
-    told = story("seventh")
+def test_a_re_execution_is_not_ended_for_the_process_of_the_run_it_repeats(begin_story):
+    story = begin_story("seventh")
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     dead = this_process().replace(f":{os.getpid()}", f":{gone.pid}")
-    tags = {"dagster/partition": str(told.day), PROCESS_TAG: dead}
-    with dagster_instance(told.settings) as instance:
-        parent = a_run_of_today(told, instance, tags=tags, status=dg.DagsterRunStatus.SUCCESS)
+    tags = {"dagster/partition": str(story.day), PROCESS_TAG: dead}
+    with dagster_instance(story.settings) as instance:
+        parent = a_run_of_today(story, instance, tags=tags, status=dg.DagsterRunStatus.SUCCESS)
         families = {"parent_run_id": parent.run_id, "root_run_id": parent.run_id}
         begun = dg.DagsterRunStatus.STARTING
-        again = a_run_of_today(told, instance, tags=tags, status=begun, **families)
-        own = a_run_of_today(told, instance, tags=tags, status=begun)
+        again = a_run_of_today(story, instance, tags=tags, status=begun, **families)
+        own = a_run_of_today(story, instance, tags=tags, status=begun)
         end_left_over(instance)
         statuses = {run.run_id: found.status for run in (again, own) if (found := instance.get_run_by_id(run.run_id))}
     assert statuses == {again.run_id: begun, own.run_id: dg.DagsterRunStatus.FAILURE}
@@ -192,7 +194,7 @@ def test_a_re_execution_is_not_ended_for_the_process_of_the_run_it_repeats(story
 
 def test_an_evaluation_that_is_repeated_from_the_page_evaluates_the_same(earned):
     with earned.measured():
-        first = operate.run_job(earned.settings, EVALUATION_JOB, partition=SEVENTH)
+        first = local_runs.run_job(earned.settings, EVALUATION_JOB, partition=SEVENTH)
     before = actions.status(earned.settings).decision
     assert earned.execute_again(first.run_id).success
     assert actions.status(earned.settings).decision == before

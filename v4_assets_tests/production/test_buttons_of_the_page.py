@@ -20,7 +20,7 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from dagster_graphql.schema import create_schema
 
 from v4_assets.names import ACTION_JOBS, DAILY_JOB, REPLACE_LIVE_TAG
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import recorded_orders
 from v4_assets.resources import store
@@ -115,14 +115,14 @@ class Page:
 
 
 @contextmanager
-def page(told: Story) -> Iterator[Page]:
+def page(story: Story) -> Iterator[Page]:
     """The page of the story's instance."""
-    (told.home / "dagster" / "dagster.yaml").write_text(AT_ONCE, encoding="utf-8")
+    (story.home / "dagster" / "dagster.yaml").write_text(AT_ONCE, encoding="utf-8")
     target = LoadableTargetOrigin(executable_path=sys.executable, module_name="v4_assets.definitions", attribute="defs")
     with (
-        told.found_by_dagster(),
-        told.measured(),
-        dagster_instance(told.settings) as instance,
+        story.found_by_dagster(),
+        story.measured(),
+        dagster_instance(story.settings) as instance,
         WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(InProcessCodeLocationOrigin(target))) as process,
     ):
         yield Page(instance, process)
@@ -148,14 +148,14 @@ def launched(job: str, day: object, keys: tuple[str, ...] = (), **more: Any) -> 
 @pytest.fixture
 def earned(tmp_path) -> Story:
     """Two good weeks: the next sound look promotes."""
-    told = tell("seventh", tmp_path / "home")
+    story = tell("seventh", tmp_path / "home")
     for day in BEFORE:
-        told.write(day, GOOD, retrospective=True)
-    return told
+        story.write(day, GOOD, retrospective=True)
+    return story
 
 
-def latest(told: Story) -> dict[str, int]:
-    found = store(told.settings).latest_writes(SEVENTH, SEVENTH)
+def latest(story: Story) -> dict[str, int]:
+    found = store(story.settings).latest_writes(SEVENTH, SEVENTH)
     return {name: write.sequence for (name, _), write in found.items() if name != "v4_source_observations"}
 
 
@@ -172,7 +172,7 @@ def test_retry_from_failure_makes_the_day_good(earned):
 
 
 def test_re_execute_of_a_run_that_replaced_live_rows_replaces_nothing(earned):
-    permission = operate.replacing(earned.settings, DAILY_JOB, SEVENTH, "the CRM copy was half loaded")
+    permission = local_runs.replacing(earned.settings, DAILY_JOB, SEVENTH, "the CRM copy was half loaded")
     tags = [{"key": key, "value": value} for key, value in permission.items()]
     with page(earned) as send:
         first = send(LAUNCH, executionParams=launched(DAILY_JOB, SEVENTH, tags=tags))

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v4_assets.config.rollout_policy import WEEKDAYS, Weeks
-from v4_assets.production.decide import decide
 from v4_assets.production.decision import (
     EVIDENCE_GATES,
     GATE_NAMES,
@@ -18,8 +17,9 @@ from v4_assets.production.decision import (
     Phase,
     Verdict,
 )
+from v4_assets.production.decision_state import State
 from v4_assets.production.gates import history_of
-from v4_assets.production.state import State
+from v4_assets.production.rules import decide
 from v4_assets.production.weeks import can_close, closes
 from v4_assets_tests.fixtures.policy_worlds import (
     DUE,

@@ -12,7 +12,7 @@ import pytest
 from v4_assets import tables
 from v4_assets.judgements import CheckResult, Judgement, all_of, record
 from v4_assets.names import EVALUATION_JOB
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.ci import checks_of_run
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.decision import GATE_NAMES, Action, Verdict
@@ -25,52 +25,52 @@ Telling = Callable[[str], Story]
 
 
 @pytest.fixture
-def story(tmp_path) -> Telling:
+def begin_story(tmp_path) -> Telling:
     return lambda name: tell(name, tmp_path / "home")
 
 
 @pytest.fixture
-def convicted(story) -> Story:
+def convicted(begin_story) -> Story:
     """Two bad weeks: the next sound look rolls back."""
-    told = story("watched")
+    story = begin_story("watched")
     for day in SINCE[1:]:
-        told.write(day, FALLEN)
-    return told
+        story.write(day, FALLEN)
+    return story
 
 
 @pytest.fixture
-def earned(story) -> Story:
+def earned(begin_story) -> Story:
     """Two good weeks: the next sound look promotes."""
-    told = story("seventh")
+    story = begin_story("seventh")
     for day in BEFORE:
-        told.write(day, GOOD, retrospective=True)
-    return told
+        story.write(day, GOOD, retrospective=True)
+    return story
 
 
-def rows(told: Story) -> list[dict[str, Any]]:
+def rows(story: Story) -> list[dict[str, Any]]:
     """Everything that is kept of today, in a fixed order."""
-    text = f"SELECT * FROM `ml_features`.`v4_check_results` WHERE prediction_date = DATE '{told.day}'"
-    return sorted(told.read(text), key=lambda row: (row["table_name"], row["number"], row["check_name"]))
+    text = f"SELECT * FROM `ml_features`.`v4_check_results` WHERE prediction_date = DATE '{story.day}'"
+    return sorted(story.read(text), key=lambda row: (row["table_name"], row["number"], row["check_name"]))
 
 
-def write_again(told: Story, key: str) -> None:
+def write_again(story: Story, key: str) -> None:
     """Write today's partition of a table once more, with the rows it has."""
-    record, table = store(told.settings), told.settings.rollout.catalogue[key]
-    latest = record.latest_writes(told.day, told.day)[table.name, told.day]
-    query = f"SELECT * FROM {table.full_name} WHERE prediction_date = DATE '{told.day}'"
-    batches = [pa.RecordBatch.from_pylist(told.read(query), schema=arrow_schema(table))]
+    record, table = store(story.settings), story.settings.rollout.catalogue[key]
+    latest = record.latest_writes(story.day, story.day)[table.name, story.day]
+    query = f"SELECT * FROM {table.full_name} WHERE prediction_date = DATE '{story.day}'"
+    batches = [pa.RecordBatch.from_pylist(story.read(query), schema=arrow_schema(table))]
     write = PartitionWrite(
         table.name,
-        told.day,
-        told.settings.clock.now(),
+        story.day,
+        story.settings.clock.now(),
         latest.retrospective,
         "again",
         "again",
         None,
         latest.sequence + 1,
     )
-    warehouse(told.settings).replace_partition(
-        table, write, batches, told.settings.rollout.catalogue[tables.PARTITION_WRITES]
+    warehouse(story.settings).replace_partition(
+        table, write, batches, story.settings.rollout.catalogue[tables.PARTITION_WRITES]
     )
 
 
@@ -79,7 +79,7 @@ def write_again(told: Story, key: str) -> None:
 
 def test_gates_judged_by_another_run_than_the_scores_decide(convicted):
     with convicted.measured():
-        again = operate.run_job(convicted.settings, EVALUATION_JOB, partition=WATCHED)
+        again = local_runs.run_job(convicted.settings, EVALUATION_JOB, partition=WATCHED)
     assert again.success, again.errors
     runs = {row["table_name"]: row["run_id"] for row in rows(convicted)}
     assert runs["v4_lift_comparison"] == again.run_id != runs["v4_daily_scores_v41"]
@@ -125,25 +125,25 @@ def test_a_check_that_fails_in_a_later_run_of_one_asset_stands_in_the_way(earned
 @pytest.mark.parametrize("lost", ["history", "."], ids=["history wiped", "new instance"])
 @pytest.mark.parametrize("name", ["convicted", "earned"])
 def test_without_dagsters_history_every_decision_is_the_same(request, name, lost):
-    told: Story = request.getfixturevalue(name)
-    before = actions.status(told.settings)
+    story: Story = request.getfixturevalue(name)
+    before = actions.status(story.settings)
     assert before.decision.action in (Action.ROLLBACK, Action.PROMOTE)
-    late = replace(told, time="09:00")
+    late = replace(story, time="09:00")
     overdue = actions.status(late.settings).overdue
-    shutil.rmtree(told.home / "dagster" / lost)
-    after = actions.status(told.settings)
+    shutil.rmtree(story.home / "dagster" / lost)
+    after = actions.status(story.settings)
     assert (after.decision, after.state, after.order, after.missing_day) == (
         before.decision,
         before.state,
         before.order,
         None,
     )
-    told.goes_on(time="09:00")
-    assert actions.status(told.settings).overdue == overdue
-    assert "missing" not in told.alerts()
-    [outcome] = told.tick().outcomes
+    story.goes_on(time="09:00")
+    assert actions.status(story.settings).overdue == overdue
+    assert "missing" not in story.alerts()
+    [outcome] = story.tick().outcomes
     assert outcome.success, outcome.errors
-    assert told.live == {"convicted": OLD, "earned": NEW}[name]
+    assert story.live == {"convicted": OLD, "earned": NEW}[name]
 
 
 def test_a_deleted_run_changes_no_decision(convicted):
@@ -155,15 +155,15 @@ def test_a_deleted_run_changes_no_decision(convicted):
     assert convicted.tick().outcomes[0].success
 
 
-def test_dagster_shows_the_rows_that_are_kept(story):
-    told = story("seventh")
-    with told.broken(NEW):
-        outcome = told.run()
-    with dagster_instance(told.settings) as instance:
+def test_dagster_shows_the_rows_that_are_kept(begin_story):
+    story = begin_story("seventh")
+    with story.broken(NEW):
+        outcome = story.run()
+    with dagster_instance(story.settings) as instance:
         shown = checks_of_run(instance, outcome.run_id)
-    keys = {table.name: key for key, table in told.settings.rollout.catalogue.items()}
+    keys = {table.name: key for key, table in story.settings.rollout.catalogue.items()}
     keys["v4_salesforce_syncs"] = "salesforce_sync"
-    kept = [row for row in rows(told) if row["run_id"] == outcome.run_id]
+    kept = [row for row in rows(story) if row["run_id"] == outcome.run_id]
     as_kept = {
         (keys[row["table_name"]], row["check_name"]): (row["verdict"] == "PASS", row["severity"], row["reason"])
         for row in kept
@@ -182,27 +182,27 @@ def test_dagster_shows_the_rows_that_are_kept(story):
     } == {True}
 
 
-def test_every_gate_is_kept_with_its_numbers_its_write_and_its_policy(story):
-    told = story("promoted")
-    gates = {row["check_name"]: row for row in rows(told) if row["check_name"] in GATE_NAMES}
+def test_every_gate_is_kept_with_its_numbers_its_write_and_its_policy(begin_story):
+    story = begin_story("promoted")
+    gates = {row["check_name"]: row for row in rows(story) if row["check_name"] in GATE_NAMES}
     assert set(gates) == set(GATE_NAMES)
     lift = gates["top_decile_lift"]
     assert (lift["actual"], lift["threshold"], lift["verdict"]) == (pytest.approx(1.5), 1.5, "PASS")
-    assert lift["evidence_sha256"] == told.evidence_sha256
+    assert lift["evidence_sha256"] == story.evidence_sha256
     assert {row["sequence"] for row in gates.values()} == {1}
     assert {len(row["policy_sha256"]) for row in gates.values()} == {64}
-    told.rule("lift_below: 1.5", "lift_below: 1.4")
-    with told.measured():
-        assert operate.run_job(told.settings, EVALUATION_JOB, partition=told.day).success
-    policies = {row["number"]: row["policy_sha256"] for row in rows(told) if row["check_name"] == "top_decile_lift"}
+    story.rule("lift_below: 1.5", "lift_below: 1.4")
+    with story.measured():
+        assert local_runs.run_job(story.settings, EVALUATION_JOB, partition=story.day).success
+    policies = {row["number"]: row["policy_sha256"] for row in rows(story) if row["check_name"] == "top_decile_lift"}
     assert len(set(policies.values())) == len(policies) == 2
 
 
-def test_rows_are_only_added(story):
-    told = story("seventh")
-    before = rows(told)
-    assert told.run().success
-    after = rows(told)
+def test_rows_are_only_added(begin_story):
+    story = begin_story("seventh")
+    before = rows(story)
+    assert story.run().success
+    after = rows(story)
     assert [row for row in after if row in before] == before
     assert len(after) == 2 * len(before)
     assert {row["number"] for row in after} == {1, 2}
@@ -247,9 +247,9 @@ def test_an_input_that_was_first_written_after_the_judgement_makes_it_stale(earn
 # --- the record itself ---------------------------------------------------------------------------------------------
 
 
-def test_thousands_of_rows_are_kept_whole_and_counted_by_table_and_day(story):
-    told = story("adopted")
-    kept, at = store(told.settings), told.settings.clock.now()
+def test_thousands_of_rows_are_kept_whole_and_counted_by_table_and_day(begin_story):
+    story = begin_story("adopted")
+    kept, at = store(story.settings), story.settings.clock.now()
     found = tuple(CheckResult(f"check {number}", Verdict.PASS, "WARN", "ok", actual=number / 3) for number in range(7))
     days = [date(2024, 1, 1) + timedelta(days=age) for age in range(400)]
     judged = [Judgement("t", day, 1, {"s": 2}, run, at, found) for day in days for run in ("a", "b")]
@@ -258,13 +258,13 @@ def test_thousands_of_rows_are_kept_whole_and_counted_by_table_and_day(story):
     record(kept, [])
 
 
-def test_a_figure_that_is_no_number_is_kept_as_unknown(story):
-    told = story("adopted")
-    kept, at = store(told.settings), told.settings.clock.now()
+def test_a_figure_that_is_no_number_is_kept_as_unknown(begin_story):
+    story = begin_story("adopted")
+    kept, at = store(story.settings), story.settings.clock.now()
     odd = CheckResult("odd", Verdict.FAIL, "ERROR", "nan", actual=float("nan"), bound=float("inf"), threshold=1.5)
     day = date(2024, 1, 1)
     record(kept, [Judgement("t", day, None, None, "run", at, (odd,))])
-    [row] = told.read(
+    [row] = story.read(
         "SELECT actual, bound, threshold, sequence FROM `ml_features`.`v4_check_results` WHERE table_name = 't'"
     )
     assert row == {"actual": None, "bound": None, "threshold": 1.5, "sequence": None}

@@ -15,7 +15,7 @@ from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, PolicyError, StaleDecisionError
 from v4_assets.evaluation.evidence import Evidence, digest
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.production import events
 from v4_assets.production import production_row as production_store
 from v4_assets.production.events import Event, Production
@@ -35,7 +35,7 @@ OLD, NEW = "v4.0.0", "v4.1.0"
 def settings(tmp_path: Path) -> Settings:
     """A home in which the baseline is adopted."""
     made = load({"V4_HOME": str(tmp_path / "home"), "V4_NOW": "2026-01-12T06:30"})
-    operate.init(made)
+    local_runs.init(made)
     return made
 
 

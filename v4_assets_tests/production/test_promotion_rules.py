@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from v4_assets.production.decide import decide
 from v4_assets.production.decision import ROLLBACK_GATES, TO_PROMOTE, Action, Decision, Phase
-from v4_assets.production.state import State
+from v4_assets.production.decision_state import State
+from v4_assets.production.rules import decide
 from v4_assets_tests.fixtures.policy_worlds import (
     FAIL,
     GOOD,

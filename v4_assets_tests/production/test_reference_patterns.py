@@ -5,7 +5,7 @@ import json
 import pytest
 
 from v4_assets.errors import V4Error
-from v4_assets.production.reference_patterns import Bound, Mention, mentions, scheduled_queries, without_comments
+from v4_assets.production.reference_search import Bound, Mention, mentions, scheduled_queries, without_comments
 
 NAMES = ("v4_production_features", "v4_daily_scores", "v4_features_v40")
 OLD = Bound("v4.0.0", "ml_features", NAMES, ("model_version", "V4_Model_Version__c"))

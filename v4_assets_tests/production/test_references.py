@@ -16,7 +16,7 @@ from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import TableMissingError, V4Error
 from v4_assets.production import references
 from v4_assets.production.events import Event
-from v4_assets.production.reference_files import text_files
+from v4_assets.production.reference_search import text_files
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
 from v4_assets_tests.fixtures.narrow import embedded

@@ -25,7 +25,7 @@ from salesforce_stand_in import StandInOrg, local_target
 from v4_assets import resources
 from v4_assets.config.environment import Settings, load
 from v4_assets.names import SYNC_JOB
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.production import archive as archive_asset
 from v4_assets.production import assets as production_asset
 from v4_assets.report import assets as report_assets
@@ -85,7 +85,7 @@ def looks(environment: Environment, together: Barrier) -> None:
     """One look of the sensor whose run begins when everybody has decided on one. Exit code 0 when it went through."""
     real = actions._carried_out
 
-    def at_once(*args: Any) -> operate.Outcome:
+    def at_once(*args: Any) -> local_runs.Outcome:
         together.wait(300)
         return real(*args)
 
@@ -126,40 +126,40 @@ def synced(kind: str) -> Path:
     def make(home: Path) -> None:
         begun = KINDS[kind][0]
         shutil.copytree(home_of(begun), home, dirs_exist_ok=True)
-        told = Story(home, DAYS[begun], env={"V4_SALESFORCE": "local"})
+        story = Story(home, DAYS[begun], env={"V4_SALESFORCE": "local"})
         decided = {"promotion": (BEFORE, GOOD), "rollback": (SINCE[1:], FALLEN)}[kind]
         for day in decided[0]:
-            told.write(day, decided[1], retrospective=kind == "promotion")
-        leads = told.read("SELECT DISTINCT lead_id FROM `ml_features`.`v4_scored_leads`")
-        with StandInOrg(told.home / "org", [row["lead_id"] for row in leads]):
-            outcome = operate.run_job(told.settings, SYNC_JOB, partition=told.day)
+            story.write(day, decided[1], retrospective=kind == "promotion")
+        leads = story.read("SELECT DISTINCT lead_id FROM `ml_features`.`v4_scored_leads`")
+        with StandInOrg(story.home / "org", [row["lead_id"] for row in leads]):
+            outcome = local_runs.run_job(story.settings, SYNC_JOB, partition=story.day)
         assert outcome.success, outcome.errors
 
     return prepared(f"synced-{kind}", make)
 
 
 @pytest.fixture
-def story(tmp_path) -> Telling:
+def begin_story(tmp_path) -> Telling:
     """Begins a story in which an action is due, with its org."""
 
     @contextmanager
     def begun(kind: str) -> Iterator[tuple[Story, StandInOrg]]:
         home = copy(synced(kind), tmp_path / kind)
-        told = Story(home, DAYS[KINDS[kind][0]], env={"V4_SALESFORCE": "local"})
+        story = Story(home, DAYS[KINDS[kind][0]], env={"V4_SALESFORCE": "local"})
         with StandInOrg(home / "org") as org, impatient():
-            yield told, org
+            yield story, org
 
     return begun
 
 
-def end_of(told: Story, org: StandInOrg) -> dict[str, Any]:
+def end_of(story: Story, org: StandInOrg) -> dict[str, Any]:
     """Everything an action leaves behind, without the ids of the runs it took."""
-    reports = told.settings.places.reports
-    pages = {name: SALESFORCE.sub("", (reports / name).read_text(encoding="utf-8")) for name in told.reports}
+    reports = story.settings.places.reports
+    pages = {name: SALESFORCE.sub("", (reports / name).read_text(encoding="utf-8")) for name in story.reports}
     return {
-        "production": asdict(told.production),
-        "events": [asdict(event) | {"run_id": None} for event in told.events],
-        "registry": told.settings.places.registry.read_text(encoding="utf-8"),
+        "production": asdict(story.production),
+        "events": [asdict(event) | {"run_id": None} for event in story.events],
+        "registry": story.settings.places.registry.read_text(encoding="utf-8"),
         "reports": pages,
         "charts": sorted(path.name for path in reports.glob("*.png")),
         "unfinished": sorted(path.name for path in reports.glob("*.new")),
@@ -175,11 +175,11 @@ def undisturbed(tmp_path_factory) -> Callable[[str], dict[str, Any]]:
     def end(kind: str) -> dict[str, Any]:
         if kind not in known:
             home = copy(synced(kind), tmp_path_factory.mktemp("undisturbed") / kind)
-            told = Story(home, DAYS[KINDS[kind][0]], env={"V4_SALESFORCE": "local"})
+            story = Story(home, DAYS[KINDS[kind][0]], env={"V4_SALESFORCE": "local"})
             with StandInOrg(home / "org") as org, impatient():
-                [outcome] = told.tick().outcomes
+                [outcome] = story.tick().outcomes
                 assert outcome.success, outcome.errors
-                known[kind] = end_of(told, org)
+                known[kind] = end_of(story, org)
         return known[kind]
 
     return end
@@ -208,100 +208,100 @@ def test_undisturbed_an_action_ends_with_warehouse_registry_org_and_report_on_th
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_at_a_step_an_action_is_resumed_by_the_next_look_and_ends_the_same(
-    story, undisturbed, processes, kind, step
+    begin_story, undisturbed, processes, kind, step
 ):
-    with story(kind) as (told, org):
-        child = processes.Process(target=killed, args=(told.environment, step))
+    with begin_story(kind) as (story, org):
+        child = processes.Process(target=killed, args=(story.environment, step))
         child.start()
         child.join(300)
         assert child.exitcode == -signal.SIGKILL
-        left = told.happened
-        tick = told.tick()
+        left = story.happened
+        tick = story.tick()
         assert [outcome.success for outcome in tick.outcomes] == ([] if step == "after the completion" else [True])
-        assert end_of(told, org) == undisturbed(kind)
-        assert told.happened[: len(left)] == left
-        assert told.tick().outcomes == ()
+        assert end_of(story, org) == undisturbed(kind)
+        assert story.happened[: len(left)] == left
+        assert story.tick().outcomes == ()
 
 
 @pytest.mark.parametrize("step", SUNSET_STEPS)
 def test_killed_at_a_step_a_sunset_is_resumed_by_the_next_look(tmp_path, processes, step):
-    told = tell("late", tmp_path / "home")
-    actions.approve(told.settings, told.evidence_sha256)
-    child = processes.Process(target=killed, args=(told.environment, step))
+    story = tell("late", tmp_path / "home")
+    actions.approve(story.settings, story.evidence_sha256)
+    child = processes.Process(target=killed, args=(story.environment, step))
     child.start()
     child.join(300)
     assert child.exitcode == -signal.SIGKILL
-    assert (told.happened[-1], told.live) == ("sunset_started", NEW)
-    [outcome] = told.tick().outcomes
+    assert (story.happened[-1], story.live) == ("sunset_started", NEW)
+    [outcome] = story.tick().outcomes
     assert outcome.success, outcome.errors
-    assert told.happened[-3:] == ["approved", "sunset_started", "sunset_completed"]
-    assert told.exported == {OLD: "archived", NEW: "production"}
-    [folder] = told.settings.places.archive.iterdir()
-    assert archive_asset.verify(folder) == dict(registry(told.settings).entry(OLD).files)
-    assert told.tick().outcomes == ()
+    assert story.happened[-3:] == ["approved", "sunset_started", "sunset_completed"]
+    assert story.exported == {OLD: "archived", NEW: "production"}
+    [folder] = story.settings.places.archive.iterdir()
+    assert archive_asset.verify(folder) == dict(registry(story.settings).entry(OLD).files)
+    assert story.tick().outcomes == ()
 
 
-def test_two_sensors_that_look_at_once_switch_once(story, undisturbed, processes):
-    with story("rollback") as (told, org):
+def test_two_sensors_that_look_at_once_switch_once(begin_story, undisturbed, processes):
+    with begin_story("rollback") as (story, org):
         together = processes.Barrier(2)
-        children = [processes.Process(target=looks, args=(told.environment, together)) for _ in range(2)]
+        children = [processes.Process(target=looks, args=(story.environment, together)) for _ in range(2)]
         for child in children:
             child.start()
         for child in children:
             child.join(300)
         assert [child.exitcode for child in children] == [0, 0]
-        assert told.tick().outcomes == ()
-        assert end_of(told, org) == undisturbed("rollback")
+        assert story.tick().outcomes == ()
+        assert end_of(story, org) == undisturbed("rollback")
 
 
-def test_a_rollback_is_completed_when_the_crm_is_back_after_three_looks(story, undisturbed):
-    with story("rollback") as (told, org):
+def test_a_rollback_is_completed_when_the_crm_is_back_after_three_looks(begin_story, undisturbed):
+    with begin_story("rollback") as (story, org):
         org.faults.set(down=True)
-        first, second, third = told.tick(), told.tick(), told.tick()
+        first, second, third = story.tick(), story.tick(), story.tick()
         assert [[outcome.success for outcome in tick.outcomes] for tick in (first, second, third)] == [[False]] * 2 + [
             []
         ]
         assert third.said == "rollback to v4.0.0: attempt 3 comes after 1 more ticks"
         assert "salesforce_sync: " in first.outcomes[0].errors[0]
-        assert (told.live, told.happened[-1], carried(org)) == (OLD, "rollback_started", {NEW})
-        assert "The rollback to v4.0.0 is not finished: attempt 3 follows." in told.alerts()
+        assert (story.live, story.happened[-1], carried(org)) == (OLD, "rollback_started", {NEW})
+        assert "The rollback to v4.0.0 is not finished: attempt 3 follows." in story.alerts()
         org.faults.clear()
-        [outcome] = told.tick().outcomes
+        [outcome] = story.tick().outcomes
         assert outcome.success, outcome.errors
-        assert end_of(told, org) == undisturbed("rollback")
+        assert end_of(story, org) == undisturbed("rollback")
 
 
-def test_an_action_that_fails_again_and_again_is_given_up_and_told_and_resumed_by_a_person(story, undisturbed):
-    with story("rollback") as (told, org):
-        told.rule("max_attempts: 6", "max_attempts: 2")
+def test_an_action_that_fails_again_and_again_is_given_up_and_told_and_resumed_by_a_person(begin_story, undisturbed):
+    with begin_story("rollback") as (story, org):
+        story.rule("max_attempts: 6", "max_attempts: 2")
         org.faults.set(down=True)
-        assert [len(told.tick().outcomes) for _ in range(4)] == [1, 1, 0, 0]
-        assert told.tick().said == "rollback to v4.0.0: it was tried 2 times"
+        assert [len(story.tick().outcomes) for _ in range(4)] == [1, 1, 0, 0]
+        assert story.tick().said == "rollback to v4.0.0: it was tried 2 times"
         given_up = "The rollback to v4.0.0 was given up, it was tried 2 times. `v4 resume` tries once more."
-        assert given_up in told.alerts()
-        assert told.alerts() == ""
+        assert given_up in story.alerts()
+        assert story.alerts() == ""
         org.faults.clear()
-        assert told.tick().outcomes == ()
-        assert actions.resume(told.settings).success
-        assert end_of(told, org) == undisturbed("rollback")
+        assert story.tick().outcomes == ()
+        assert actions.resume(story.settings).success
+        assert end_of(story, org) == undisturbed("rollback")
 
 
-def test_what_is_open_at_night_waits_for_the_next_morning_and_is_completed_by_its_run(story):
-    with story("rollback") as (told, org):
+def test_what_is_open_at_night_waits_for_the_next_morning_and_is_completed_by_its_run(begin_story):
+    with begin_story("rollback") as (story, org):
         org.faults.set(down=True)
-        assert not told.tick().outcomes[0].success
+        assert not story.tick().outcomes[0].success
         org.faults.clear()
-        told.goes_on(WATCHED.replace(day=3), "00:05")
-        tick = told.tick()
+        story.goes_on(WATCHED.replace(day=3), "00:05")
+        tick = story.tick()
         assert tick.outcomes == ()
         assert "and waits for scores of 2026-02-03 that passed: v4_scored_leads has no rows of 2026-02-03" in tick.said
-        assert "2026-02-03" not in told.alerts()
-        told.goes_on(time="07:30")
-        assert told.alerts().startswith("Held in rolled_back: rollback_started (v4.0.0) of 2026-02-02 is completed")
-        assert told.run().success
-        assert (told.live, told.happened[-1]) == (OLD, "rollback_completed")
-        assert told.reports[-1].startswith("2026-02-02-rollback-v4.0.0-")
-        assert told.exported == {OLD: "production", NEW: "deprecated"}
+        assert "2026-02-03" not in story.alerts()
+        story.goes_on(time="07:30")
+        assert story.alerts().startswith("Held in rolled_back: rollback_started (v4.0.0) of 2026-02-02 is completed")
+        assert story.run().success
+        assert (story.live, story.happened[-1]) == (OLD, "rollback_completed")
+        assert story.reports[-1].startswith("2026-02-02-rollback-v4.0.0-")
+        assert story.exported == {OLD: "production", NEW: "deprecated"}
 
 
 def test_the_prepared_homes_are_left_as_they_were():

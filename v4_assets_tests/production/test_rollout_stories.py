@@ -21,7 +21,7 @@ from v4_assets.names import (
     SCORING_JOB,
     SYNC_JOB,
 )
-from v4_assets.operations import actions, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.status import status
 from v4_assets.production import recorded_orders
@@ -57,94 +57,94 @@ Telling = Callable[..., Story]
 
 
 @pytest.fixture
-def story(tmp_path) -> Telling:
+def begin_story(tmp_path) -> Telling:
     """Begins a story with a copy of a prepared home."""
     return lambda name, **env: tell(name, tmp_path / "home", **env)
 
 
-def served(told: Story) -> set[str]:
+def served(story: Story) -> set[str]:
     """The versions whose scores of today readers see."""
     return {
         row["model_version"]
-        for row in told.read(
+        for row in story.read(
             "SELECT DISTINCT model_version FROM `ml_features`.`v4_production_scores` "
-            f"WHERE prediction_date = DATE '{told.day}'"
+            f"WHERE prediction_date = DATE '{story.day}'"
         )
     }
 
 
-def stale_order(told: Story, expected_event_id: str) -> dict[str, object]:
+def stale_order(story: Story, expected_event_id: str) -> dict[str, object]:
     """Run config of a rollback that was decided when another switch was the last one."""
     order = Order("stale", "rollback", OLD, NEW, expected_event_id, "two bad weeks", "rollout_sensor")
-    config = recorded_orders.give(store(told.settings), order, told.settings.clock.now())
+    config = recorded_orders.give(store(story.settings), order, story.settings.clock.now())
     return {"ops": {FIRST_ASSETS["rollback"]: {"config": config}}}
 
 
 # --- promotion -----------------------------------------------------------------------------------------------------
 
 
-def test_six_live_days_are_too_few_however_good_the_weeks(story):
-    told = story("sixth")
+def test_six_live_days_are_too_few_however_good_the_weeks(begin_story):
+    story = begin_story("sixth")
     for day in BEFORE:
-        told.write(day, GOOD, retrospective=True)
-    tick = told.tick()
+        story.write(day, GOOD, retrospective=True)
+    tick = story.tick()
     assert tick.outcomes == ()
     assert tick.said.startswith("hold: v4.1.0 waits: ")
     assert "6 of 7 days in parallel" in tick.said
-    assert (told.live, told.happened) == (OLD, ADOPTED)
+    assert (story.live, story.happened) == (OLD, ADOPTED)
 
 
-def test_seven_live_days_wait_for_a_second_good_week(story):
-    told = story("seventh")
-    assert "0 of 2 consecutive weeks closed with a lift of at least 2." in told.tick().said
-    told.write(BEFORE[1], GOOD, retrospective=True)
-    assert "1 of 2 consecutive weeks closed with a lift of at least 2 (2026-W01)." in told.tick().said
-    told.write(BEFORE[0], DOUBTFUL, retrospective=True)
-    assert "1 of 2 consecutive weeks" in told.tick().said
-    assert (told.live, told.happened) == (OLD, ADOPTED)
+def test_seven_live_days_wait_for_a_second_good_week(begin_story):
+    story = begin_story("seventh")
+    assert "0 of 2 consecutive weeks closed with a lift of at least 2." in story.tick().said
+    story.write(BEFORE[1], GOOD, retrospective=True)
+    assert "1 of 2 consecutive weeks closed with a lift of at least 2 (2026-W01)." in story.tick().said
+    story.write(BEFORE[0], DOUBTFUL, retrospective=True)
+    assert "1 of 2 consecutive weeks" in story.tick().said
+    assert (story.live, story.happened) == (OLD, ADOPTED)
 
 
-def test_on_the_seventh_day_with_two_good_weeks_the_candidate_goes_live_with_its_reasons(story):
-    told = story("promoted")
-    started = told.events[1]
-    assert told.happened == PROMOTED
+def test_on_the_seventh_day_with_two_good_weeks_the_candidate_goes_live_with_its_reasons(begin_story):
+    story = begin_story("promoted")
+    started = story.events[1]
+    assert story.happened == PROMOTED
     assert (started.version, started.previous, started.decided_by, started.day) == (NEW, OLD, "rollout_sensor", SEVENTH)
-    assert (started.evidence_day, started.evidence_sha256) == (SEVENTH, told.evidence_sha256)
+    assert (started.evidence_day, started.evidence_sha256) == (SEVENTH, story.evidence_sha256)
     assert started.reason.startswith(
         "v4.1.0 has earned its promotion. 2025-W52: v4.1.0's top-decile lift is 2.10, not below 2.00"
     )
     assert "2026-W01: v4.1.0's top-decile lift is 2.10" in started.reason
     gates = {gate.name: (gate.verdict, gate.actual) for gate in gates_of(started)}
     assert gates["live_parallel_days"] == (Verdict.PASS, 7.0)
-    assert (told.production.version, told.production.event_id) == (NEW, started.event_id)
-    assert told.exported == {OLD: "retired", NEW: "production"}
-    assert served(told) == {NEW}
-    assert told.reports == [f"2026-01-11-promotion-v4.1.0-{started.event_id[:8]}.md"]
-    page = (told.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
+    assert (story.production.version, story.production.event_id) == (NEW, started.event_id)
+    assert story.exported == {OLD: "retired", NEW: "production"}
+    assert served(story) == {NEW}
+    assert story.reports == [f"2026-01-11-promotion-v4.1.0-{started.event_id[:8]}.md"]
+    page = (story.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
     assert "<h1>v4.1.0 has been live since 11 January 2026 in place of v4.0.0, under watch</h1>" in page
     assert "v4.1.0 earned its promotion: its top-decile lift was 2.10, where at least 2 is asked for" in page
 
 
-def test_after_a_promotion_the_next_look_does_nothing(story):
-    told = story("promoted")
-    tick = told.tick()
-    assert (tick.outcomes, told.happened) == ((), PROMOTED)
+def test_after_a_promotion_the_next_look_does_nothing(begin_story):
+    story = begin_story("promoted")
+    tick = story.tick()
+    assert (tick.outcomes, story.happened) == ((), PROMOTED)
     assert tick.said.startswith("hold: ")
 
 
-def test_a_day_that_is_run_again_and_breaks_is_no_day_to_promote_on(story):
-    told = story("seventh")
+def test_a_day_that_is_run_again_and_breaks_is_no_day_to_promote_on(begin_story):
+    story = begin_story("seventh")
     for day in BEFORE:
-        told.write(day, GOOD, retrospective=True)
-    with told.broken(NEW):
-        outcome = told.run()
+        story.write(day, GOOD, retrospective=True)
+    with story.broken(NEW):
+        outcome = story.run()
     assert not outcome.success
-    tick = told.tick()
+    tick = story.tick()
     assert "Checks fail: daily_scores_v41.distinct_scores." in tick.said
-    assert (tick.outcomes, told.live, told.happened) == ((), OLD, ADOPTED)
-    assert told.run().success
-    assert told.tick().outcomes[0].success
-    assert told.live == NEW
+    assert (tick.outcomes, story.live, story.happened) == ((), OLD, ADOPTED)
+    assert story.run().success
+    assert story.tick().outcomes[0].success
+    assert story.live == NEW
 
 
 # --- rollback ------------------------------------------------------------------------------------------------------
@@ -169,171 +169,171 @@ def test_a_day_that_is_run_again_and_breaks_is_no_day_to_promote_on(story):
         "seven bad days of one week",
     ],
 )
-def test_nobody_is_rolled_back_for(story, closes):
-    told = story("watched")
+def test_nobody_is_rolled_back_for(begin_story, closes):
+    story = begin_story("watched")
     for day, figures in closes.items():
-        told.write(day, figures)
-    tick = told.tick()
+        story.write(day, figures)
+    tick = story.tick()
     assert tick.said.startswith("hold: ")
-    assert (tick.outcomes, told.live, told.happened) == ((), NEW, PROMOTED)
+    assert (tick.outcomes, story.live, story.happened) == ((), NEW, PROMOTED)
 
 
-def test_a_bad_week_that_is_run_again_is_still_one_bad_week(story):
-    told = story("watched")
+def test_a_bad_week_that_is_run_again_is_still_one_bad_week(begin_story):
+    story = begin_story("watched")
     for _ in range(3):
-        told.write(SINCE[2], FALLEN)
-        tick = told.tick()
+        story.write(SINCE[2], FALLEN)
+        tick = story.tick()
     assert "2026-W05 closed with top_decile_lift failing; 1 more such week will roll back" in tick.said
-    assert (tick.outcomes, told.live) == ((), NEW)
+    assert (tick.outcomes, story.live) == ((), NEW)
 
 
-def test_an_edited_threshold_is_announced_and_convicts_for_no_week_that_closed_before_it(story):
-    told = story("promoted")
-    told.goes_on(SINCE[2])
-    told.candidate = MIDDLING
-    told.write(SINCE[1], MIDDLING)
-    assert told.run().success
-    told.rule("lift_below: 1.5", "lift_below: 2.0")
-    told.goes_on(WATCHED)
-    assert told.run().success
-    state = actions.status(told.settings).state
+def test_an_edited_threshold_is_announced_and_convicts_for_no_week_that_closed_before_it(begin_story):
+    story = begin_story("promoted")
+    story.goes_on(SINCE[2])
+    story.candidate = MIDDLING
+    story.write(SINCE[1], MIDDLING)
+    assert story.run().success
+    story.rule("lift_below: 1.5", "lift_below: 2.0")
+    story.goes_on(WATCHED)
+    assert story.run().success
+    state = actions.status(story.settings).state
     assert state
     assert "top_decile_lift" in {gate.name for gate in state.gates if gate.verdict is Verdict.FAIL}
-    tick = told.tick()
-    assert (tick.outcomes, told.live) == ((), NEW)
+    tick = story.tick()
+    assert (tick.outcomes, story.live) == ((), NEW)
     assert "closed with top_decile_lift failing" not in tick.said
     changed = "rollout.yaml has changed since 2026-W05 closed (rollback.lift_below): closed weeks keep their verdicts"
-    assert changed in told.alerts()
-    assert changed in (told.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
+    assert changed in story.alerts()
+    assert changed in (story.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
     # From the next close on the new threshold judges: one failing week is not two.
-    told.goes_on(WATCHED + timedelta(days=7))
-    told.write(WATCHED + timedelta(days=6), MIDDLING)
-    assert told.run().success
-    tick = told.tick()
-    assert (tick.outcomes, told.live) == ((), NEW)
+    story.goes_on(WATCHED + timedelta(days=7))
+    story.write(WATCHED + timedelta(days=6), MIDDLING)
+    assert story.run().success
+    tick = story.tick()
+    assert (tick.outcomes, story.live) == ((), NEW)
     assert "2026-W06 closed with top_decile_lift failing; 1 more such week will roll back" in tick.said
-    assert "rollout.yaml has changed" not in told.alerts()
+    assert "rollout.yaml has changed" not in story.alerts()
 
 
-def test_an_old_day_that_is_evaluated_afterwards_triggers_nothing(story):
-    told = story("watched")
-    told.write(SINCE[2], FALLEN)
-    told.candidate = FALLEN
-    with told.measured():
-        [(_, _, outcome)] = operate.evaluate(told.settings, [SINCE[1]])
+def test_an_old_day_that_is_evaluated_afterwards_triggers_nothing(begin_story):
+    story = begin_story("watched")
+    story.write(SINCE[2], FALLEN)
+    story.candidate = FALLEN
+    with story.measured():
+        [(_, _, outcome)] = local_runs.evaluate(story.settings, [SINCE[1]])
     assert outcome.success
-    tick = told.tick()
+    tick = story.tick()
     assert "1 more such week will roll back" in tick.said
-    assert (tick.outcomes, told.live, told.happened) == ((), NEW, PROMOTED)
-    assert told.ran("production_alias") == 1
+    assert (tick.outcomes, story.live, story.happened) == ((), NEW, PROMOTED)
+    assert story.ran("production_alias") == 1
 
 
-def test_two_bad_weeks_roll_back_everything_and_say_why(story):
-    told = story("watched")
+def test_two_bad_weeks_roll_back_everything_and_say_why(begin_story):
+    story = begin_story("watched")
     for day in SINCE[1:]:
-        told.write(day, FALLEN)
-    [outcome] = told.tick().outcomes
+        story.write(day, FALLEN)
+    [outcome] = story.tick().outcomes
     assert outcome.success, outcome.errors
-    started = told.events[3]
-    assert told.happened == ROLLED_BACK
+    started = story.events[3]
+    assert story.happened == ROLLED_BACK
     assert (started.version, started.previous, started.decided_by) == (OLD, NEW, "rollout_sensor")
     assert started.reason.startswith(
         "top_decile_lift failed at 2 consecutive week-closes. 2026-W04: v4.1.0's top-decile lift is 1.20"
     )
-    assert (told.live, told.production.event_id) == (OLD, started.event_id)
-    assert told.exported == {OLD: "production", NEW: "deprecated"}
-    assert served(told) == {OLD}
-    page = (told.settings.places.reports / told.reports[-1]).read_text(encoding="utf-8")
+    assert (story.live, story.production.event_id) == (OLD, started.event_id)
+    assert story.exported == {OLD: "production", NEW: "deprecated"}
+    assert served(story) == {OLD}
+    page = (story.settings.places.reports / story.reports[-1]).read_text(encoding="utf-8")
     assert page.startswith("# Rollback: v4.0.0 (was v4.1.0), 2026-02-02\n")
     assert started.reason in page
-    assert f"sha256 `{told.evidence_sha256}`" in page
+    assert f"sha256 `{story.evidence_sha256}`" in page
     assert "rollback_completed" in page
-    assert_page_tells_of_the_rollback(told)
-    assert_stays_out_until_allowed(told)
+    assert_page_tells_of_the_rollback(story)
+    assert_stays_out_until_allowed(story)
 
 
-def assert_page_tells_of_the_rollback(told: Story) -> None:
-    page = (told.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
+def assert_page_tells_of_the_rollback(story: Story) -> None:
+    page = (story.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
     assert "<h1>v4.0.0 has been live since 2 February 2026, v4.1.0 was rolled back</h1>" in page
     assert "v4.1.0 was rolled back: its top-decile lift was 1.20 and 1.20 at 2 week-closes running" in page
     assert page.count("<svg") == 2
     assert "<li><strong>Problems</strong> None open.</li>" in page
 
 
-def test_an_action_that_cannot_be_drawn_is_completed_and_says_so(story):
-    told = story("watched")
+def test_an_action_that_cannot_be_drawn_is_completed_and_says_so(begin_story):
+    story = begin_story("watched")
     for day in SINCE[1:]:
-        told.write(day, FALLEN)
-    before = (told.settings.places.reports / ROLLOUT_PAGE).read_bytes()
+        story.write(day, FALLEN)
+    before = (story.settings.places.reports / ROLLOUT_PAGE).read_bytes()
     with patch.object(charts, "lift_over_time", side_effect=ValueError("no font")):
-        [outcome] = told.tick().outcomes
+        [outcome] = story.tick().outcomes
     assert outcome.success, outcome.errors
-    assert told.happened == ROLLED_BACK
+    assert story.happened == ROLLED_BACK
     [failed] = outcome.checks_failed
     assert (failed.check, failed.severity, failed.description) == ("page_drawn", "WARN", "not ok: ValueError: no font")
     assert "Not all could be made: not ok: ValueError: no font" in (
-        told.settings.places.reports / told.reports[-1]
+        story.settings.places.reports / story.reports[-1]
     ).read_text(encoding="utf-8")
-    assert (told.settings.places.reports / ROLLOUT_PAGE).read_bytes() == before
+    assert (story.settings.places.reports / ROLLOUT_PAGE).read_bytes() == before
 
 
-def assert_stays_out_until_allowed(told: Story) -> None:
-    again = told.tick()
+def assert_stays_out_until_allowed(story: Story) -> None:
+    again = story.tick()
     assert (again.outcomes, again.said) == (
         (),
         "hold: v4.1.0 was rolled back on 2026-02-02. `v4 allow v4.1.0 --reason …` lets it compete again.",
     )
     with pytest.raises(PolicyError, match=r"was rolled back\. Allow it first"):
-        actions.order(told.settings, "promotion", NEW, "I like it")
-    actions.allow(told.settings, NEW, "its features were repaired")
-    assert told.exported == {OLD: "production", NEW: "challenger"}
-    assert "v4.1.0 waits: " in told.tick().said
-    assert (told.live, told.happened) == (OLD, [*ROLLED_BACK, "allowed"])
+        actions.order(story.settings, "promotion", NEW, "I like it")
+    actions.allow(story.settings, NEW, "its features were repaired")
+    assert story.exported == {OLD: "production", NEW: "challenger"}
+    assert "v4.1.0 waits: " in story.tick().said
+    assert (story.live, story.happened) == (OLD, [*ROLLED_BACK, "allowed"])
 
 
-def test_a_market_that_falls_for_both_versions_holds_and_alerts(story):
-    told = story("promoted")
-    told.goes_on(WATCHED)
-    told.candidate, told.champion = POOR_MARKET, POORER_MARKET
-    assert told.run().success
+def test_a_market_that_falls_for_both_versions_holds_and_alerts(begin_story):
+    story = begin_story("promoted")
+    story.goes_on(WATCHED)
+    story.candidate, story.champion = POOR_MARKET, POORER_MARKET
+    assert story.run().success
     for day in SINCE:
-        told.write(day, POOR_MARKET, POORER_MARKET)
-    tick = told.tick()
-    assert (tick.outcomes, told.live, told.happened) == ((), NEW, PROMOTED)
+        story.write(day, POOR_MARKET, POORER_MARKET)
+    tick = story.tick()
+    assert (tick.outcomes, story.live, story.happened) == ((), NEW, PROMOTED)
     assert "which is lower still: the market fell, not the model." in tick.said
-    assert told.alerts().startswith("Held in watch: ")
+    assert story.alerts().startswith("Held in watch: ")
 
 
-def test_a_switch_that_was_decided_before_another_refuses(story):
-    told = story("watched")
-    outcome = operate.run_job(
-        told.settings,
+def test_a_switch_that_was_decided_before_another_refuses(begin_story):
+    story = begin_story("watched")
+    outcome = local_runs.run_job(
+        story.settings,
         ACTION_JOBS["rollback"],
         partition=WATCHED,
-        config=stale_order(told, told.events[0].event_id),
+        config=stale_order(story, story.events[0].event_id),
     )
     assert not outcome.success
-    assert f"was decided when {told.events[0].event_id[:12]} was the last switch" in outcome.errors[0]
-    assert (told.live, told.happened, told.ran("salesforce_sync")) == (NEW, PROMOTED, 1)
+    assert f"was decided when {story.events[0].event_id[:12]} was the last switch" in outcome.errors[0]
+    assert (story.live, story.happened, story.ran("salesforce_sync")) == (NEW, PROMOTED, 1)
 
 
 # --- evaluations that cannot be acted on ---------------------------------------------------------------------------
 
 
 @pytest.fixture
-def convicted(story) -> Story:
+def convicted(begin_story) -> Story:
     """Two bad weeks: the next sound look rolls back."""
-    told = story("watched")
+    story = begin_story("watched")
     for day in SINCE[1:]:
-        told.write(day, FALLEN)
-    return told
+        story.write(day, FALLEN)
+    return story
 
 
-def assert_held(told: Story, said: str) -> None:
-    tick = told.tick()
+def assert_held(story: Story, said: str) -> None:
+    tick = story.tick()
     assert tick.said.startswith("hold: ")
     assert said in tick.said
-    assert (tick.outcomes, told.live, told.happened) == ((), NEW, PROMOTED)
+    assert (tick.outcomes, story.live, story.happened) == ((), NEW, PROMOTED)
 
 
 def test_evidence_replaced_under_the_gates_holds_and_alerts_until_it_is_judged_again(convicted):
@@ -375,18 +375,18 @@ def test_a_run_on_its_way_is_waited_for_and_not_called_missing(convicted):
         assert "missing" not in convicted.alerts()
 
 
-def test_a_run_that_has_judged_but_is_still_at_work_is_waited_for(story):
-    told = story("promoted")
-    told.goes_on(WATCHED)
+def test_a_run_that_has_judged_but_is_still_at_work_is_waited_for(begin_story):
+    story = begin_story("promoted")
+    story.goes_on(WATCHED)
     seen = []
 
     def looked_at(instance: dg.DagsterInstance, *args: Any, **named: Any) -> Any:
-        seen.append(read_status(instance, store(told.settings), told.settings.rollout, told.settings.clock).decision)
+        seen.append(read_status(instance, store(story.settings), story.settings.rollout, story.settings.clock).decision)
         return gather(instance, *args, **named)
 
     gather = publishing.gather
     with patch.object(report_assets, "gather", looked_at):
-        outcome = told.run()
+        outcome = story.run()
     assert outcome.success
     assert seen == [Decision(Action.HOLD, f"run {outcome.run_id} (daily_scoring) of {WATCHED} is still executing")]
 
@@ -394,16 +394,16 @@ def test_a_run_that_has_judged_but_is_still_at_work_is_waited_for(story):
 def test_another_partition_than_todays_is_refused_by_production_and_by_the_sync(convicted):
     yesterday = WATCHED - timedelta(days=1)
     order = stale_order(convicted, convicted.production.event_id)
-    outcome = operate.run_job(convicted.settings, ACTION_JOBS["rollback"], partition=yesterday, config=order)
-    synced = operate.run_job(convicted.settings, SYNC_JOB, partition=yesterday)
+    outcome = local_runs.run_job(convicted.settings, ACTION_JOBS["rollback"], partition=yesterday, config=order)
+    synced = local_runs.run_job(convicted.settings, SYNC_JOB, partition=yesterday)
     for refused in (outcome, synced):
         assert not refused.success
         assert "production_alias of 2026-02-01 was asked for, and it is 2026-02-02 in New York" in refused.errors[0]
     assert (convicted.live, convicted.happened, convicted.ran("salesforce_sync")) == (NEW, PROMOTED, 1)
 
 
-def test_no_part_of_a_backfill_touches_production_or_salesforce(story):
-    definitions = build(Story(story("adopted").home, WATCHED).settings)
+def test_no_part_of_a_backfill_touches_production_or_salesforce(begin_story):
+    definitions = build(Story(begin_story("adopted").home, WATCHED).settings)
     for name in (SCORING_JOB, EVALUATION_JOB):
         keys = {key.to_user_string() for key in definitions.resolve_job_def(name).asset_layer.selected_asset_keys}
         assert keys
@@ -412,7 +412,7 @@ def test_no_part_of_a_backfill_touches_production_or_salesforce(story):
 
 def test_a_range_of_days_is_refused_by_the_sync(convicted):
     tags = {runs.RANGE_START: "2026-02-01", runs.RANGE_END: "2026-02-02"}
-    outcome = operate.run_job(convicted.settings, SYNC_JOB, tags=tags)
+    outcome = local_runs.run_job(convicted.settings, SYNC_JOB, tags=tags)
     assert "production_alias of 2026-02-01 was asked for" in outcome.errors[0]
 
 
@@ -420,23 +420,23 @@ def test_a_range_of_days_is_refused_by_the_sync(convicted):
 
 
 @pytest.fixture
-def asked(story) -> Story:
+def asked(begin_story) -> Story:
     """Everything speaks for promotion, and a person must agree within an hour."""
-    told = story("seventh")
-    told.rule("approval: auto", "approval: manual")
-    told.rule("approval_valid_hours: 24", "approval_valid_hours: 1")
+    story = begin_story("seventh")
+    story.rule("approval: auto", "approval: manual")
+    story.rule("approval_valid_hours: 24", "approval_valid_hours: 1")
     for day in BEFORE:
-        told.write(day, GOOD, retrospective=True)
-    return told
+        story.write(day, GOOD, retrospective=True)
+    return story
 
 
-def assert_asks(told: Story) -> None:
-    tick = told.tick()
-    assert (tick.outcomes, told.live) == ((), OLD)
+def assert_asks(story: Story) -> None:
+    tick = story.tick()
+    assert (tick.outcomes, story.live) == ((), OLD)
     assert tick.said.startswith("ask: v4.1.0 has earned its promotion.")
-    line = f"v4 approve {told.evidence_sha256[:12]}"
+    line = f"v4 approve {story.evidence_sha256[:12]}"
     assert tick.said.endswith(f"Approval is manual: `{line}` agrees to it on this evidence.")
-    assert f"`{line}`" in "".join(one["what"] for one in status(told.settings)["to_do"])
+    assert f"`{line}`" in "".join(one["what"] for one in status(story.settings)["to_do"])
 
 
 def test_a_promotion_that_needs_a_person_happens_when_one_agrees_to_this_evidence(asked):
@@ -472,27 +472,27 @@ def test_an_approval_is_for_the_evidence_that_was_seen(asked):
 # --- production's own scores ---------------------------------------------------------------------------------------
 
 
-def test_production_is_synced_at_the_next_look_when_the_other_version_broke_the_day(story):
-    told = story("promoted")
-    told.goes_on(date(2026, 1, 12))
-    with told.broken(OLD):
-        outcome = told.run()
+def test_production_is_synced_at_the_next_look_when_the_other_version_broke_the_day(begin_story):
+    story = begin_story("promoted")
+    story.goes_on(date(2026, 1, 12))
+    with story.broken(OLD):
+        outcome = story.run()
     assert [f"{one.asset}.{one.check}" for one in outcome.checks_failed if one.severity == "ERROR"] == [
         "daily_scores_v40.distinct_scores"
     ]
-    assert (outcome.success, told.ran("salesforce_sync")) == (False, 0)
-    [synced] = told.tick().outcomes
+    assert (outcome.success, story.ran("salesforce_sync")) == (False, 0)
+    [synced] = story.tick().outcomes
     assert synced.success
-    assert told.ran("salesforce_sync") == 1
-    assert (told.tick().outcomes, told.ran("salesforce_sync"), told.happened) == ((), 1, PROMOTED)
+    assert story.ran("salesforce_sync") == 1
+    assert (story.tick().outcomes, story.ran("salesforce_sync"), story.happened) == ((), 1, PROMOTED)
 
 
-def test_scores_of_production_that_did_not_pass_are_never_synced(story):
-    told = story("sixth")
-    told.goes_on(SEVENTH)
-    with told.broken(OLD):
-        assert not told.run().success
-    assert (told.tick().outcomes, told.ran("salesforce_sync")) == ((), 0)
-    outcome = operate.run_job(told.settings, SYNC_JOB, partition=SEVENTH)
+def test_scores_of_production_that_did_not_pass_are_never_synced(begin_story):
+    story = begin_story("sixth")
+    story.goes_on(SEVENTH)
+    with story.broken(OLD):
+        assert not story.run().success
+    assert (story.tick().outcomes, story.ran("salesforce_sync")) == ((), 0)
+    outcome = local_runs.run_job(story.settings, SYNC_JOB, partition=SEVENTH)
     assert "v4_daily_scores: distinct_scores failed on the latest write" in outcome.errors[0]
-    assert told.ran("salesforce_sync") == 0
+    assert story.ran("salesforce_sync") == 0

@@ -26,54 +26,54 @@ Telling = Callable[..., Story]
 
 
 @pytest.fixture
-def story(tmp_path) -> Telling:
+def begin_story(tmp_path) -> Telling:
     """Begins a story with a copy of a prepared home."""
     return lambda name, **env: tell(name, tmp_path / "home", **env)
 
 
 @pytest.fixture
-def gone(story, tmp_path) -> Story:
+def gone(begin_story, tmp_path) -> Story:
     """The champion is archived. The shipped models are a copy, so that they may be damaged."""
-    return story("sunset", V4_MODELS=str(shutil.copytree(PROJECT / "models", tmp_path / "models")))
+    return begin_story("sunset", V4_MODELS=str(shutil.copytree(PROJECT / "models", tmp_path / "models")))
 
 
-def archived(told: Story) -> Path:
+def archived(story: Story) -> Path:
     """The folder of the archived bundle."""
-    [folder] = told.settings.places.archive.iterdir()
+    [folder] = story.settings.places.archive.iterdir()
     return folder
 
 
 # --- the sunset ----------------------------------------------------------------------------------------------------
 
 
-def test_a_healthy_successor_asks_for_the_sunset_and_does_nothing_before_a_person_agrees(story):
-    told = story("late")
-    tick = told.tick()
+def test_a_healthy_successor_asks_for_the_sunset_and_does_nothing_before_a_person_agrees(begin_story):
+    story = begin_story("late")
+    tick = story.tick()
     assert tick.outcomes == ()
     assert tick.said.startswith("ask: v4.1.0 has been healthy for 57 days and nothing reads v4.0.0.")
-    assert "Approval is needed: v4.1.0 has been healthy" in told.alerts()
-    assert (told.happened[-1], told.settings.places.archive.exists()) == ("promotion_completed", False)
+    assert "Approval is needed: v4.1.0 has been healthy" in story.alerts()
+    assert (story.happened[-1], story.settings.places.archive.exists()) == ("promotion_completed", False)
 
 
-def test_a_view_that_still_reads_the_old_scores_keeps_the_sunset_back(story):
-    told = story("late")
-    told.change("CREATE VIEW ml_features.sales_sheet AS SELECT lead_id, score FROM ml_features.v4_daily_scores")
-    assert "waits for these readers of v4.0.0's names to be moved: ml_features.sales_sheet." in told.tick().said
+def test_a_view_that_still_reads_the_old_scores_keeps_the_sunset_back(begin_story):
+    story = begin_story("late")
+    story.change("CREATE VIEW ml_features.sales_sheet AS SELECT lead_id, score FROM ml_features.v4_daily_scores")
+    assert "waits for these readers of v4.0.0's names to be moved: ml_features.sales_sheet." in story.tick().said
     with pytest.raises(PolicyError, match="Nothing waits for an approval"):
-        actions.approve(told.settings, told.evidence_sha256)
-    told.change("DROP VIEW ml_features.sales_sheet")
-    assert told.tick().said.startswith("ask: ")
+        actions.approve(story.settings, story.evidence_sha256)
+    story.change("DROP VIEW ml_features.sales_sheet")
+    assert story.tick().said.startswith("ask: ")
 
 
-def test_a_file_named_in_rollout_yaml_keeps_the_sunset_back_and_so_does_one_that_is_gone(story, tmp_path):
+def test_a_file_named_in_rollout_yaml_keeps_the_sunset_back_and_so_does_one_that_is_gone(begin_story, tmp_path):
     job = tmp_path / "job.py"
-    told = story("late", V4_ROLLOUT=str(with_references(tmp_path, paths=["job.py"])))
+    story = begin_story("late", V4_ROLLOUT=str(with_references(tmp_path, paths=["job.py"])))
     job.write_text("x = 1\nMODEL = 'v4/models/v4.0.0'\n", encoding="utf-8")
-    assert f"waits for these readers of v4.0.0's names to be moved: {job}:2." in told.tick().said
+    assert f"waits for these readers of v4.0.0's names to be moved: {job}:2." in story.tick().said
     job.unlink()
-    assert f"waits for a check of what reads v4.0.0's names: There is no {job}: correct" in told.tick().said
+    assert f"waits for a check of what reads v4.0.0's names: There is no {job}: correct" in story.tick().said
     job.write_text("MODEL = 'v4/models/v4.1.0'\n", encoding="utf-8")
-    assert told.tick().said.startswith("ask: ")
+    assert story.tick().said.startswith("ask: ")
 
 
 def test_the_archive_holds_the_very_bundle_with_its_hashes(gone):
@@ -112,32 +112,32 @@ def test_a_damaged_export_of_the_registry_changes_no_run_and_is_written_again(go
     assert gone.exported == {OLD: "archived", NEW: "production"}
 
 
-def test_a_sunset_by_hand_of_what_is_live_is_refused(story):
+def test_a_sunset_by_hand_of_what_is_live_is_refused(begin_story):
     with pytest.raises(PolicyError, match=r"v4.0.0 is live; what is live is not archived"):
-        actions.order(story("adopted").settings, "sunset", OLD, "tidy up")
+        actions.order(begin_story("adopted").settings, "sunset", OLD, "tidy up")
 
 
-def test_a_person_may_archive_the_champion_without_being_asked(story):
-    told = story("promoted")
-    outcome = actions.order(told.settings, "sunset", OLD, "its data feed ends today")
+def test_a_person_may_archive_the_champion_without_being_asked(begin_story):
+    story = begin_story("promoted")
+    outcome = actions.order(story.settings, "sunset", OLD, "its data feed ends today")
     assert outcome.success, outcome.errors
-    assert (told.happened[-1], told.exported[OLD]) == ("sunset_completed", "archived")
-    assert told.events[-2].reason.startswith("its data feed ends today (overrides: The sunset of v4.0.0 waits for ")
+    assert (story.happened[-1], story.exported[OLD]) == ("sunset_completed", "archived")
+    assert story.events[-2].reason.startswith("its data feed ends today (overrides: The sunset of v4.0.0 waits for ")
     with pytest.raises(PolicyError, match=r"v4.0.0 is archived. Bring it back first: `v4 restore v4.0.0"):
-        actions.order(told.settings, "rollback", OLD, "the phones are silent")
+        actions.order(story.settings, "rollback", OLD, "the phones are silent")
 
 
-def test_a_champion_whose_bundle_is_damaged_is_not_archived_and_the_sunset_stays_open(story, tmp_path):
+def test_a_champion_whose_bundle_is_damaged_is_not_archived_and_the_sunset_stays_open(begin_story, tmp_path):
     models = shutil.copytree(PROJECT / "models", tmp_path / "models")
-    told = story("promoted", V4_MODELS=str(models))
+    story = begin_story("promoted", V4_MODELS=str(models))
     whole = (models / OLD / "metrics.json").read_bytes()
     (models / OLD / "metrics.json").write_text("{}", encoding="utf-8")
-    outcome = actions.order(told.settings, "sunset", OLD, "its data feed ends today")
+    outcome = actions.order(story.settings, "sunset", OLD, "its data feed ends today")
     assert "metrics.json is not what was archived" in outcome.errors[0]
-    assert (told.happened[-1], told.exported[OLD]) == ("sunset_started", "retired")
+    assert (story.happened[-1], story.exported[OLD]) == ("sunset_started", "retired")
     (models / OLD / "metrics.json").write_bytes(whole)
-    assert actions.resume(told.settings).success
-    assert (told.happened[-1], told.exported[OLD]) == ("sunset_completed", "archived")
+    assert actions.resume(story.settings).success
+    assert (story.happened[-1], story.exported[OLD]) == ("sunset_completed", "archived")
 
 
 # --- afterwards ----------------------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from v4_assets.production.decide import decide
 from v4_assets.production.decision import EVIDENCE_GATES, ROLLBACK_GATES, Action, Evaluated, Phase
+from v4_assets.production.decision_state import State
 from v4_assets.production.gates import history_of
-from v4_assets.production.state import State
+from v4_assets.production.rules import decide
 from v4_assets_tests.fixtures.policy_worlds import (
     CALM,
     DUE,

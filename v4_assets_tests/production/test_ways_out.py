@@ -19,14 +19,13 @@ from click.testing import CliRunner, Result
 from salesforce_stand_in import StandInOrg, local_target
 from v4_assets import resources
 from v4_assets.cli.main import cli
-from v4_assets.config.record_ids import is_record_id, to_18
+from v4_assets.config.salesforce import is_record_id, to_18
 from v4_assets.errors import PolicyError, SalesforceError
 from v4_assets.names import ROLLOUT_PAGE
-from v4_assets.operations import actions, hold, operate
+from v4_assets.operations import actions, local_runs
 from v4_assets.operations.status import status
 from v4_assets.production import archive as archive_asset
-from v4_assets.production import holds
-from v4_assets.production.orders import Kind
+from v4_assets.production.orders import Kind, hold_at
 from v4_assets.production.syncs import Delivery
 from v4_assets.resources import RELEASED_FROM_SECONDS
 from v4_assets.salesforce.client.http import Patience
@@ -40,93 +39,93 @@ SUPERSEDED = ["promotion_started", "rollback_started", "rollback_completed"]
 @contextmanager
 def with_org(name: str, home: Path) -> Iterator[tuple[Story, StandInOrg]]:
     """A prepared home with an org that has every lead; a promotion is due where the home is `seventh`."""
-    told = tell(name, home, V4_SALESFORCE="local")
+    story = tell(name, home, V4_SALESFORCE="local")
     for day in BEFORE if name == "seventh" else ():
-        told.write(day, GOOD, retrospective=True)
-    rows = told.read("SELECT DISTINCT Id FROM `SavvyGTMData`.`Lead`")
+        story.write(day, GOOD, retrospective=True)
+    rows = story.read("SELECT DISTINCT Id FROM `SavvyGTMData`.`Lead`")
     with StandInOrg(
-        told.home / "org", sorted({to_18(row["Id"]) for row in rows if is_record_id(row["Id"] or "")})
+        story.home / "org", sorted({to_18(row["Id"]) for row in rows if is_record_id(row["Id"] or "")})
     ) as org:
-        yield told, org
+        yield story, org
 
 
-def v4(told: Story, *arguments: str, typed: str = "") -> Result:
-    with patch.object(operate, "operator", lambda: "ada (v4)"):
-        return CliRunner().invoke(cli, arguments, env=told.environment, prog_name="v4", input=typed)
+def v4(story: Story, *arguments: str, typed: str = "") -> Result:
+    with patch.object(local_runs, "operator", lambda: "ada (v4)"):
+        return CliRunner().invoke(cli, arguments, env=story.environment, prog_name="v4", input=typed)
 
 
 def versions(org: StandInOrg) -> set[str]:
     return {str(row["V4_Model_Version__c"]) for row in org.rows().values() if row["V4_Model_Version__c"]}
 
 
-def to_do(told: Story) -> str:
-    return "\n".join(one["what"] for one in status(told.settings)["to_do"])
+def to_do(story: Story) -> str:
+    return "\n".join(one["what"] for one in status(story.settings)["to_do"])
 
 
 # --- superseding ---------------------------------------------------------------------------------------------------
 
 
 def test_a_rollback_by_hand_supersedes_a_promotion_that_the_org_keeps_from_its_end(tmp_path):
-    with with_org("seventh", tmp_path / "home") as (told, org):
+    with with_org("seventh", tmp_path / "home") as (story, org):
         org.faults.set(down=True)
-        assert not told.tick().outcomes[0].success
-        assert (told.live, told.happened[-1]) == (NEW, "promotion_started")
-        result = v4(told, "rollback", "--reason", WHY)
-        assert (result.exit_code, told.live) == (1, OLD)
-        assert told.events[-1].reason == (
+        assert not story.tick().outcomes[0].success
+        assert (story.live, story.happened[-1]) == (NEW, "promotion_started")
+        result = v4(story, "rollback", "--reason", WHY)
+        assert (result.exit_code, story.live) == (1, OLD)
+        assert story.events[-1].reason == (
             f"{WHY} It supersedes promotion_started of 2026-01-11, which was not completed."
         )
         org.faults.clear()
-        [outcome] = told.tick().outcomes
+        [outcome] = story.tick().outcomes
         assert outcome.success, outcome.errors
-        assert told.happened[1:] == SUPERSEDED
-        assert (versions(org), told.exported[NEW]) == ({OLD}, "deprecated")
-        assert told.tick().outcomes == ()
+        assert story.happened[1:] == SUPERSEDED
+        assert (versions(org), story.exported[NEW]) == ({OLD}, "deprecated")
+        assert story.tick().outcomes == ()
 
 
 def test_a_rollback_in_the_middle_of_the_promotions_sync_leaves_the_org_with_the_live_version(tmp_path):
-    with with_org("seventh", tmp_path / "home") as (told, org):
-        assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+    with with_org("seventh", tmp_path / "home") as (story, org):
+        assert local_runs.run_job(story.settings, "sync_salesforce", partition=story.day).success
         org.faults.row("UNABLE_TO_LOCK_ROW", sorted(org.rows())[:40], times=99)
-        assert not told.tick().outcomes[0].success
+        assert not story.tick().outcomes[0].success
         assert versions(org) == {OLD, NEW}
-        assert status(told.settings)["salesforce"]["today_done"] is False
+        assert status(story.settings)["salesforce"]["today_done"] is False
         org.faults.clear()
-        assert v4(told, "rollback", "--reason", WHY).exit_code == 0
-        assert (versions(org), told.happened[1:]) == ({OLD}, SUPERSEDED)
-        assert status(told.settings)["salesforce"]["today_done"] is True
+        assert v4(story, "rollback", "--reason", WHY).exit_code == 0
+        assert (versions(org), story.happened[1:]) == ({OLD}, SUPERSEDED)
+        assert status(story.settings)["salesforce"]["today_done"] is True
 
 
 def test_a_rollback_supersedes_a_sunset_that_cannot_be_archived(tmp_path):
-    told = tell("promoted", tmp_path / "home")
+    story = tell("promoted", tmp_path / "home")
     with patch.object(archive_asset, "archive", side_effect=OSError(28, "No space left on device")):
-        assert not actions.order(told.settings, "sunset", OLD, "its feed ends").success
-    assert told.happened[-1] == "sunset_started"
-    assert actions.order(told.settings, "rollback", OLD, WHY).success
-    assert told.happened[-3:] == ["sunset_started", "rollback_started", "rollback_completed"]
-    assert (told.live, told.exported[OLD]) == (OLD, "production")
+        assert not actions.order(story.settings, "sunset", OLD, "its feed ends").success
+    assert story.happened[-1] == "sunset_started"
+    assert actions.order(story.settings, "rollback", OLD, WHY).success
+    assert story.happened[-3:] == ["sunset_started", "rollback_started", "rollback_completed"]
+    assert (story.live, story.exported[OLD]) == (OLD, "production")
 
 
 def test_the_sensor_rolls_back_although_the_promotion_was_never_completed(tmp_path):
-    told = tell("watched", tmp_path / "home")
-    told.change("DELETE FROM ml_features.v4_deployments WHERE event = 'promotion_completed'")
-    assert told.tick().said.startswith("promote_production for 2026-02-02, ")  # healthy: it is resumed
-    told.change("DELETE FROM ml_features.v4_deployments WHERE event = 'promotion_completed'")
+    story = tell("watched", tmp_path / "home")
+    story.change("DELETE FROM ml_features.v4_deployments WHERE event = 'promotion_completed'")
+    assert story.tick().said.startswith("promote_production for 2026-02-02, ")  # healthy: it is resumed
+    story.change("DELETE FROM ml_features.v4_deployments WHERE event = 'promotion_completed'")
     for day in SINCE[1:]:
-        told.write(day, FALLEN)
-    [outcome] = told.tick().outcomes
+        story.write(day, FALLEN)
+    [outcome] = story.tick().outcomes
     assert outcome.success, outcome.errors
-    assert told.happened[1:] == SUPERSEDED
-    assert told.events[-2].reason.endswith("It supersedes promotion_started of 2026-01-11, which was not completed.")
+    assert story.happened[1:] == SUPERSEDED
+    assert story.events[-2].reason.endswith("It supersedes promotion_started of 2026-01-11, which was not completed.")
 
 
 def test_nothing_but_a_rollback_supersedes_and_a_rollback_is_not_superseded(tmp_path):
-    told = tell("watched", tmp_path / "home", V4_SALESFORCE="local")
-    assert v4(told, "rollback", "--reason", WHY).exit_code == 1  # the stand-in org is not there
+    story = tell("watched", tmp_path / "home", V4_SALESFORCE="local")
+    assert v4(story, "rollback", "--reason", WHY).exit_code == 1  # the stand-in org is not there
     orders: tuple[tuple[Kind, str], ...] = (("promotion", NEW), ("sunset", NEW), ("rollback", OLD))
     for kind, version in orders:
         with pytest.raises(PolicyError, match="rollback_started of 2026-02-02 is not completed"):
-            actions.order(told.settings, kind, version, "another")
+            actions.order(story.settings, kind, version, "another")
 
 
 # --- a hold --------------------------------------------------------------------------------------------------------
@@ -135,10 +134,10 @@ def test_nothing_but_a_rollback_supersedes_and_a_rollback_is_not_superseded(tmp_
 @pytest.fixture
 def convicted(tmp_path) -> Story:
     """A rollback is due."""
-    told = tell("watched", tmp_path / "home")
+    story = tell("watched", tmp_path / "home")
     for day in SINCE[1:]:
-        told.write(day, FALLEN)
-    return told
+        story.write(day, FALLEN)
+    return story
 
 
 def test_a_hold_stops_the_sensor_and_not_the_alerts_and_ends_at_its_instant(convicted):
@@ -163,49 +162,49 @@ def test_a_hold_stops_the_sensor_and_not_the_alerts_and_ends_at_its_instant(conv
 
 
 def test_a_rollback_by_hand_passes_a_hold_with_its_sync(tmp_path):
-    with with_org("promoted", tmp_path / "home") as (told, org):
-        assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
-        hold.begin(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
-        assert v4(told, "rollback", "--reason", WHY).exit_code == 0
-        assert (told.live, versions(org), told.happened[-1]) == (OLD, {OLD}, "rollback_completed")
+    with with_org("promoted", tmp_path / "home") as (story, org):
+        assert local_runs.run_job(story.settings, "sync_salesforce", partition=story.day).success
+        actions.begin_hold(story.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+        assert v4(story, "rollback", "--reason", WHY).exit_code == 0
+        assert (story.live, versions(org), story.happened[-1]) == (OLD, {OLD}, "rollback_completed")
 
 
 def test_during_a_hold_the_daily_run_scores_and_judges_and_sends_nothing_until_it_is_ended(tmp_path):
-    with with_org("promoted", tmp_path / "home") as (told, org):
-        hold.begin(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
-        told.goes_on(date(2026, 1, 12))
-        outcome = told.run()
+    with with_org("promoted", tmp_path / "home") as (story, org):
+        actions.begin_hold(story.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+        story.goes_on(date(2026, 1, 12))
+        outcome = story.run()
         assert outcome.success, outcome.errors
-        assert told.ran("lift_comparison") == told.ran("rollout_report") == 1
+        assert story.ran("lift_comparison") == story.ran("rollout_report") == 1
         assert versions(org) == set()
-        assert (told.tick().outcomes, versions(org)) == ((), set())
-        told.goes_on(time="08:00")
-        assert "has not received v4.1.0's scores of 2026-01-12: On hold until 2026-01-19 19:00" in told.alerts()
-        assert v4(told, "hold", "--end", "--reason", "all is well").exit_code == 0
-        [synced] = told.tick().outcomes
+        assert (story.tick().outcomes, versions(org)) == ((), set())
+        story.goes_on(time="08:00")
+        assert "has not received v4.1.0's scores of 2026-01-12: On hold until 2026-01-19 19:00" in story.alerts()
+        assert v4(story, "hold", "--end", "--reason", "all is well").exit_code == 0
+        [synced] = story.tick().outcomes
         assert (synced.success, versions(org)) == (True, {NEW})
-        assert told.happened[-2:] == ["held", "released"]
+        assert story.happened[-2:] == ["held", "released"]
 
 
 def test_during_a_hold_nothing_unfinished_is_resumed_by_sensor_or_daily_run_but_by_a_person(tmp_path):
-    with with_org("seventh", tmp_path / "home") as (told, org):
+    with with_org("seventh", tmp_path / "home") as (story, org):
         org.faults.set(down=True)
-        assert not told.tick().outcomes[0].success
+        assert not story.tick().outcomes[0].success
         org.faults.clear()
-        hold.begin(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
-        assert told.tick().outcomes == ()
-        assert told.run().success
-        assert (told.happened[-2:], versions(org)) == (["promotion_started", "held"], set())
-        assert actions.resume(told.settings).success
-        assert (told.happened[-1], versions(org)) == ("promotion_completed", {NEW})
+        actions.begin_hold(story.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+        assert story.tick().outcomes == ()
+        assert story.run().success
+        assert (story.happened[-2:], versions(org)) == (["promotion_started", "held"], set())
+        assert actions.resume(story.settings).success
+        assert (story.happened[-1], versions(org)) == ("promotion_completed", {NEW})
 
 
 def test_a_run_that_the_sensor_launched_before_the_hold_does_not_switch_during_it(convicted):
     late = actions.tick.__globals__["_carried_out"]
 
-    def held_first(*arguments: object) -> operate.Outcome:
-        hold.begin(convicted.settings, "wait", convicted.settings.clock.now() + timedelta(hours=1))
-        outcome: operate.Outcome = late(*arguments)
+    def held_first(*arguments: object) -> local_runs.Outcome:
+        actions.begin_hold(convicted.settings, "wait", convicted.settings.clock.now() + timedelta(hours=1))
+        outcome: local_runs.Outcome = late(*arguments)
         return outcome
 
     with patch.object(actions, "_carried_out", held_first):
@@ -226,22 +225,22 @@ def test_a_run_that_the_sensor_launched_before_the_hold_does_not_switch_during_i
     ],
 )
 def test_a_hold_that_makes_no_sense_is_refused(tmp_path, arguments, said):
-    told = tell("watched", tmp_path / "home")
-    before = told.happened
-    result = v4(told, "hold", "--reason", "why", *arguments)
+    story = tell("watched", tmp_path / "home")
+    before = story.happened
+    result = v4(story, "hold", "--reason", "why", *arguments)
     assert said in f"{result.output} {result.exception}"
-    assert told.happened == before
+    assert story.happened == before
 
 
 def test_a_later_hold_replaces_an_earlier_one_and_an_ended_one_is_over(convicted):
     now = convicted.settings.clock.now()
-    hold.begin(convicted.settings, "first", now + timedelta(days=9))
-    second = hold.begin(convicted.settings, "second", now + timedelta(days=1))
-    found = holds.hold_at(convicted.events, now)
+    actions.begin_hold(convicted.settings, "first", now + timedelta(days=9))
+    second = actions.begin_hold(convicted.settings, "second", now + timedelta(days=1))
+    found = hold_at(convicted.events, now)
     assert (found and found.event_id) == second.event_id
-    assert holds.hold_at(convicted.events, now + timedelta(days=1)) is None
-    hold.end(convicted.settings, "over")
-    assert holds.hold_at(convicted.events, now) is None
+    assert hold_at(convicted.events, now + timedelta(days=1)) is None
+    actions.end_hold(convicted.settings, "over")
+    assert hold_at(convicted.events, now) is None
 
 
 # --- overrides -----------------------------------------------------------------------------------------------------
@@ -249,31 +248,31 @@ def test_a_later_hold_replaces_an_earlier_one_and_an_ended_one_is_over(convicted
 
 @pytest.mark.parametrize("typed", ["n\n", ""], ids=["refused", "no answer"])
 def test_a_promotion_against_its_gates_says_what_it_overrides_and_does_nothing_unconfirmed(tmp_path, typed):
-    told = tell("seventh", tmp_path / "home")
-    result = v4(told, "promote", "--reason", "the board wants it", typed=typed)
+    story = tell("seventh", tmp_path / "home")
+    result = v4(story, "promote", "--reason", "the board wants it", typed=typed)
     assert "This overrides: v4.1.0 waits: 0 of 2 consecutive weeks closed" in result.output
     assert str(result.exception) == "Not confirmed, so nothing was changed. `--yes` does it without asking."
-    assert told.happened == ADOPTED
+    assert story.happened == ADOPTED
 
 
 @pytest.mark.parametrize(("options", "typed"), [(("--yes",), ""), ((), "y\n")], ids=["--yes", "asked"])
 def test_a_confirmed_override_is_recorded_with_the_gates_it_overrides(tmp_path, options, typed):
-    told = tell("seventh", tmp_path / "home")
-    told.candidate = GOOD | {"auc": 0.5}
-    assert told.run(replace_live="the outcomes were loaded again").success
-    result = v4(told, "promote", "--reason", "the board wants it", *options, typed=typed)
+    story = tell("seventh", tmp_path / "home")
+    story.candidate = GOOD | {"auc": 0.5}
+    assert story.run(replace_live="the outcomes were loaded again").success
+    result = v4(story, "promote", "--reason", "the board wants it", *options, typed=typed)
     assert result.exit_code == 0, result.output
-    started = told.events[1]
+    started = story.events[1]
     assert started.reason.startswith("the board wants it (overrides: v4.1.0 waits: 0 of 2 consecutive weeks closed")
     assert "promotion_auc" in {one["name"] for one in json.loads(started.gates or "[]")}
 
 
 def test_what_the_sensor_would_do_itself_overrides_nothing(tmp_path):
-    told = tell("seventh", tmp_path / "home")
+    story = tell("seventh", tmp_path / "home")
     for day in BEFORE:
-        told.write(day, GOOD, retrospective=True)
-    result = v4(told, "promote", "--reason", "it is Sunday")
-    assert (result.exit_code, told.events[1].reason) == (0, "it is Sunday")
+        story.write(day, GOOD, retrospective=True)
+    result = v4(story, "promote", "--reason", "it is Sunday")
+    assert (result.exit_code, story.events[1].reason) == (0, "it is Sunday")
 
 
 def test_a_sunset_without_healthy_days_is_an_override_and_an_asked_one_is_not(tmp_path):
@@ -288,15 +287,15 @@ def test_a_sunset_without_healthy_days_is_an_override_and_an_asked_one_is_not(tm
 
 
 def test_a_promotion_during_a_hold_overrides_the_hold(tmp_path):
-    told = tell("seventh", tmp_path / "home")
+    story = tell("seventh", tmp_path / "home")
     for day in BEFORE:
-        told.write(day, GOOD, retrospective=True)
-    hold.begin(told.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
-    refused = v4(told, "promote", "--reason", "it is Sunday")
+        story.write(day, GOOD, retrospective=True)
+    actions.begin_hold(story.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+    refused = v4(story, "promote", "--reason", "it is Sunday")
     assert "This overrides: On hold until 2026-01-19 19:00 in New York" in refused.output
-    assert told.live == OLD
-    assert v4(told, "promote", "--reason", "it is Sunday", "--yes").exit_code == 0
-    assert (told.live, "(overrides: On hold until" in told.events[2].reason) == (NEW, True)
+    assert story.live == OLD
+    assert v4(story, "promote", "--reason", "it is Sunday", "--yes").exit_code == 0
+    assert (story.live, "(overrides: On hold until" in story.events[2].reason) == (NEW, True)
 
 
 # --- live and synced -----------------------------------------------------------------------------------------------
@@ -325,22 +324,22 @@ def test_scores_delivered_before_the_version_went_live_again_are_not_delivered_n
 
 
 def test_an_org_with_another_version_than_the_live_one_is_named_at_any_hour_and_put_right(tmp_path):
-    with with_org("promoted", tmp_path / "home") as (told, org):
-        assert operate.run_job(told.settings, "sync_salesforce", partition=told.day).success
+    with with_org("promoted", tmp_path / "home") as (story, org):
+        assert local_runs.run_job(story.settings, "sync_salesforce", partition=story.day).success
         # Someone edits production back to the older version, row and record alike.
-        told.change("DELETE FROM ml_features.v4_deployments WHERE event LIKE 'promotion%'")
-        told.change(
+        story.change("DELETE FROM ml_features.v4_deployments WHERE event LIKE 'promotion%'")
+        story.change(
             "UPDATE ml_features.v4_production SET version = 'v4.0.0', scores_table = 'v4_daily_scores', "
             "event_id = (SELECT event_id FROM ml_features.v4_deployments LIMIT 1)"
         )
-        assert "Salesforce has not received v4.0.0's scores of 2026-01-11: it carries v4.1.0's scores" in to_do(told)
-        assert "it carries v4.1.0's scores, which is not live" in v4(told, "status").output
+        assert "Salesforce has not received v4.0.0's scores of 2026-01-11: it carries v4.1.0's scores" in to_do(story)
+        assert "it carries v4.1.0's scores, which is not live" in v4(story, "status").output
         assert versions(org) == {NEW}
 
 
 def test_while_an_org_that_does_not_answer_is_asked_again_others_use_the_warehouse(tmp_path, monkeypatch):
-    with with_org("adopted", tmp_path / "home") as (told, org):
-        file, free = told.settings.duckdb_file, []
+    with with_org("adopted", tmp_path / "home") as (story, org):
+        file, free = story.settings.duckdb_file, []
 
         def asleep(seconds: float) -> None:
             if seconds >= RELEASED_FROM_SECONDS:
@@ -348,8 +347,8 @@ def test_while_an_org_that_does_not_answer_is_asked_again_others_use_the_warehou
                     free.append(seconds)
 
         org.faults.set(down=True)
-        real = {"salesforce": "salesforce", "salesforce_target": local_target(told.home / "org")}
-        settings = told.settings.model_copy(update=real)
+        real = {"salesforce": "salesforce", "salesforce_target": local_target(story.home / "org")}
+        settings = story.settings.model_copy(update=real)
         crm, record = resources.crm(settings), resources.store(settings)
         assert crm.org is not None
         monkeypatch.setattr(time, "sleep", asleep)
@@ -364,39 +363,39 @@ def test_while_an_org_that_does_not_answer_is_asked_again_others_use_the_warehou
 
 @pytest.mark.parametrize("name", ["seventh", "watched"])
 def test_the_status_exits_with_1_while_the_live_version_fails_a_rollback_gate_in_any_phase(tmp_path, name):
-    told = tell(name, tmp_path / "home")
-    assert "is live and fails" not in v4(told, "status").output
-    told.candidate = told.champion = FALLEN
-    assert told.run(replace_live="the outcomes were loaded again").success
-    result = v4(told, "status")
+    story = tell(name, tmp_path / "home")
+    assert "is live and fails" not in v4(story, "status").output
+    story.candidate = story.champion = FALLEN
+    assert story.run(replace_live="the outcomes were loaded again").success
+    result = v4(story, "status")
     live = {"seventh": OLD, "watched": NEW}[name]
     assert result.exit_code == 1
     assert f"To do      {live} is live and fails top_decile_lift: {live}'s top-decile lift is 1.20" in result.output
 
 
 def test_on_the_day_of_a_rollback_the_version_that_is_live_now_is_not_blamed_for_what_the_other_failed(tmp_path):
-    told = tell("watched", tmp_path / "home")
-    told.candidate = told.champion = FALLEN
-    assert told.run(replace_live="the outcomes were loaded again").success
-    assert f"{NEW} is live and fails top_decile_lift" in to_do(told)
-    assert actions.order(told.settings, "rollback", OLD, WHY).success
-    assert "is live and fails" not in to_do(told)
+    story = tell("watched", tmp_path / "home")
+    story.candidate = story.champion = FALLEN
+    assert story.run(replace_live="the outcomes were loaded again").success
+    assert f"{NEW} is live and fails top_decile_lift" in to_do(story)
+    assert actions.order(story.settings, "rollback", OLD, WHY).success
+    assert "is live and fails" not in to_do(story)
 
 
 @pytest.mark.parametrize(
     ("name", "live"), [pytest.param("watched", OLD, id="rolled back"), pytest.param("sunset", NEW, id="after a sunset")]
 )
 def test_a_version_that_is_left_alone_and_fails_is_an_open_problem_that_names_it(tmp_path, name, live):
-    told = tell(name, tmp_path / "home")
+    story = tell(name, tmp_path / "home")
     if name == "watched":
-        assert actions.order(told.settings, "rollback", OLD, WHY).success
-    told.goes_on(told.day + timedelta(days=1))
-    told.candidate = told.champion = FALLEN
-    outcome = told.run()
+        assert actions.order(story.settings, "rollback", OLD, WHY).success
+    story.goes_on(story.day + timedelta(days=1))
+    story.candidate = story.champion = FALLEN
+    outcome = story.run()
     assert outcome.success, outcome.errors
     named = f"{live}'s top-decile lift is 1.20, below 1.50 by more than chance explains"
-    page = (told.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
+    page = (story.settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
     assert f"top_decile_lift fails today: {named}" in html.unescape(page)
-    result = v4(told, "status")
-    assert (result.exit_code, told.live) == (1, live)
+    result = v4(story, "status")
+    assert (result.exit_code, story.live) == (1, live)
     assert f"{live} is live and fails top_decile_lift: {named}" in " ".join(result.output.split())

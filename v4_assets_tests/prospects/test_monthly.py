@@ -16,15 +16,14 @@ from v4_assets.definitions import build
 from v4_assets.errors import PolicyError, V4Error
 from v4_assets.models.contract import encode
 from v4_assets.names import DAILY_JOB, PROCESS_TAG, PROSPECTS_JOB
-from v4_assets.operations import actions, monthly, operate
+from v4_assets.operations import actions, local_runs, monthly
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.prospects import comparing, contracts, lists
+from v4_assets.prospects import contracts, lists
 from v4_assets.prospects.months import before, following, key_of, month_of, monthly_partitions, parse
 from v4_assets.prospects.scoring import EXPLAINED_FROM
 from v4_assets.resources import registry, store, warehouse
 from v4_assets.runs import this_process
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec
+from v4_assets.sample.world import WorldSpec, fill
 from v4_assets.sample.world import build as build_world
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.homes import copy, prepared
@@ -43,7 +42,7 @@ def at(home: Path, day: date, **env: str) -> Settings:
 def adopted(home: Path) -> None:
     settings = at(home, MONTH)
     fill(warehouse(settings), settings.rollout.catalogue, build_world(WORLD), known_at=settings.clock.now())
-    operate.init(settings)
+    local_runs.init(settings)
 
 
 def scored(home: Path) -> None:
@@ -64,7 +63,7 @@ def home(tmp_path: Path) -> Path:
     return copy(prepared("prospects_scored", scored), tmp_path / "home")
 
 
-def blocking(outcome: operate.Outcome) -> set[str]:
+def blocking(outcome: local_runs.Outcome) -> set[str]:
     return {f"{one.asset}.{one.check}" for one in outcome.checks_failed if one.severity == "ERROR"}
 
 
@@ -152,12 +151,12 @@ def test_the_view_shows_the_live_version_and_follows_a_switch(home: Path) -> Non
 
 @pytest.mark.parametrize(("counting", "best"), [("one_to_hundred", 100), ("zero_to_99", 99)])
 def test_the_view_counts_percentiles_as_rollout_yaml_says(home: Path, counting: str, best: int) -> None:
-    text = (Path(operate.__file__).parents[2] / "rollout.yaml").read_text(encoding="utf-8")
+    text = (Path(local_runs.__file__).parents[2] / "rollout.yaml").read_text(encoding="utf-8")
     written = "percentile: one_to_hundred #"
     assert text.count(written) == 1
     (home / "rollout.yaml").write_text(text.replace(written, f"percentile: {counting} #"), encoding="utf-8")
     settings = at(home, MONTH, V4_ROLLOUT=str(home / "rollout.yaml"))
-    operate.init(settings)
+    local_runs.init(settings)
     view = f"`{settings.rollout.datasets.features}`.`{contracts.VIEW}`"
     [found] = rows(settings, f"SELECT MAX(v4_percentile) AS best, MIN(v4_percentile) AS worst FROM {view}")
     assert (found["best"], found["worst"]) == (best, best - 99)
@@ -233,7 +232,7 @@ def test_a_month_that_was_not_scored_is_overdue_from_half_past_seven_until_it_is
 ) -> None:
     first = date(2026, 2, 1)
     early, late = (at(home, first, V4_NOW=f"{first}T{hour}") for hour in ("07:29", "07:31"))
-    assert operate.run_day(early, first).success
+    assert local_runs.run_day(early, first).success
 
     def missing(settings: Settings) -> str:
         found = actions.status(settings).overdue
@@ -376,7 +375,7 @@ def test_a_promotion_on_the_12th_and_a_rollback_on_the_20th_offer_the_list_anew(
     said: list[str] = []
     for day, kind, version in ((TWELFTH, "promotion", NEW), (TWENTIETH, "rollback", OLD)):
         settings = at(home, day)
-        assert operate.run_day(settings, day).success
+        assert local_runs.run_day(settings, day).success
         other = OLD if version == NEW else NEW
         preview = monthly.preview(settings, MONTH)
         assert (preview.version, preview.listed_by) == (version, OLD if kind == "promotion" else NEW)
@@ -385,12 +384,12 @@ def test_a_promotion_on_the_12th_and_a_rollback_on_the_20th_offer_the_list_anew(
         assert outcome.success, outcome.errors
         [report] = settings.places.reports.glob(f"{day}-{kind}-*.md")
         assert "## The month's list" in report.read_text(encoding="utf-8")
-        said.append(comparing.after_switch(store(settings), settings.rollout, version, day))
+        said.append(lists.after_switch(store(settings), settings.rollout, version, day))
         assert f"{other}'s list of 2026-01" in said[-1]
         assert "was given out on" in said[-1]
         again = monthly.give_out(settings, MONTH, again=f"{kind} of {day}")
         assert (again.given.model_version, again.given.reason) == (version, f"{kind} of {day}")
-        assert "already" in comparing.after_switch(store(settings), settings.rollout, version, day)
+        assert "already" in lists.after_switch(store(settings), settings.rollout, version, day)
     editions = {row["edition"]: row["model_version"] for row in month_rows(settings, contracts.PROSPECT_LIST)}
     assert editions == {1: OLD, 2: NEW, 3: OLD}
     assert [one.edition for one in lists.given_out(store(settings), MONTH)] == [1, 2, 3]
@@ -398,7 +397,7 @@ def test_a_promotion_on_the_12th_and_a_rollback_on_the_20th_offer_the_list_anew(
 
 def test_a_promotion_without_the_months_scores_is_refused_with_the_line_to_run_and_a_rollback_never(bare: Path) -> None:
     settings = at(bare, TWELFTH)
-    assert operate.run_day(settings, TWELFTH).success
+    assert local_runs.run_day(settings, TWELFTH).success
     with pytest.raises(PolicyError, match=r"prospects of 2026-01 .* `v4 prospects run --month 2026-01` makes them"):
         actions.order(settings, "promotion", NEW, "a person's reason")
     assert store(settings).live() == OLD
@@ -414,11 +413,11 @@ def test_a_promotion_without_the_months_scores_is_refused_with_the_line_to_run_a
 
 
 def test_where_no_list_is_used_a_promotion_needs_none(bare: Path) -> None:
-    text = (Path(operate.__file__).parents[2] / "rollout.yaml").read_text(encoding="utf-8")
+    text = (Path(local_runs.__file__).parents[2] / "rollout.yaml").read_text(encoding="utf-8")
     assert text.count("  enabled: yes #") == 1
     (bare / "rollout.yaml").write_text(text.replace("  enabled: yes #", "  enabled: no #"), encoding="utf-8")
     settings = at(bare, TWELFTH, V4_ROLLOUT=str(bare / "rollout.yaml"))
-    assert operate.run_day(settings, TWELFTH).success
+    assert local_runs.run_day(settings, TWELFTH).success
     assert actions.order(settings, "promotion", NEW, "a person's reason").success
 
 

@@ -17,7 +17,7 @@ import pytest
 from v4_assets import judgements, tables
 from v4_assets.config.environment import Settings
 from v4_assets.operations import monthly
-from v4_assets.prospects import assets, contracts, lists, making
+from v4_assets.prospects import assets, contracts, lists
 from v4_assets.resources import store
 from v4_assets_tests.fixtures.homes import copy, prepared
 from v4_assets_tests.prospects.test_monthly import MONTH, adopted, at, rows, scored
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.extended
 STEPS = {
     "before the first scores": (assets, "score_prospects", True),
     "in the middle of the scores' rows": (assets, "score_prospects", False),
-    "before the list": (making, "write_partition", True),
-    "after the list": (making, "write_partition", False),
+    "before the list": (lists, "write_partition", True),
+    "after the list": (lists, "write_partition", False),
     "before a judgement is kept": (judgements, "record", True),
 }
 """What is killed before (True) it does its work, or after it has begun to give rows or has done it."""

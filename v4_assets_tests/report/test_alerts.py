@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.names import ALERT_SENSOR, PAST_DAY_JOB, ROLLOUT_PAGE, SYNC_JOB
-from v4_assets.operations import operate
+from v4_assets.operations import local_runs
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.status import status
 from v4_assets.report import alerts
@@ -242,7 +242,7 @@ def test_a_day_that_was_compared_but_never_sent_is_reported_once_it_is_due(told)
     told.alerts()
     told.goes_on(WATCHED.replace(day=3), "07:29")
     with told.measured():
-        outcome = operate.run_job(told.settings, PAST_DAY_JOB, partition=told.day)
+        outcome = local_runs.run_job(told.settings, PAST_DAY_JOB, partition=told.day)
     assert outcome.success, outcome.errors
     assert told.alerts() == ""
     told.goes_on(time="07:30")
@@ -250,7 +250,7 @@ def test_a_day_that_was_compared_but_never_sent_is_reported_once_it_is_due(told)
     assert told.alerts() == said
     assert {"what": said, "do": alerts.KINDS["sync"].do} in status(told.settings)["to_do"]
     assert said.replace("'", "&#x27;") in page_of(told) or said in page_of(told)
-    assert operate.run_job(told.settings, SYNC_JOB, partition=told.day).success
+    assert local_runs.run_job(told.settings, SYNC_JOB, partition=told.day).success
     assert said not in [one["what"] for one in status(told.settings)["to_do"]]
 
 

@@ -17,8 +17,8 @@ from v4_assets.report import charts
 from v4_assets.report.assets import verify_through
 from v4_assets.report.figure_tables import gates_of
 from v4_assets.report.markdown import Picture, Report, as_markdown
-from v4_assets.report.outlook import Criterion, Outlook
-from v4_assets.salesforce.sync_record import SyncRecord
+from v4_assets.report.next_decision import Criterion, Outlook
+from v4_assets.salesforce.ledger import SyncRecord
 from v4_assets_tests.fixtures.crm_world import CrmWorld
 from v4_assets_tests.fixtures.evidences import evidence
 

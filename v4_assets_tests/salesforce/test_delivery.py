@@ -14,7 +14,7 @@ from salesforce_stand_in import SeedLead, StandInOrg
 from v4_assets import tables
 from v4_assets.cli.main import cli
 from v4_assets.errors import ApiLimitError, SalesforceError, SalesforceSetupError, SettingsError, SyncHeldError
-from v4_assets.production import delivery
+from v4_assets.production import overdue
 from v4_assets.salesforce.checks import distribution
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.org import CRM
@@ -97,7 +97,7 @@ def leave(world: CrmWorld, emptied: Sequence[str] = (EMPTIED,), kept: Sequence[s
 
 
 def owed(world: CrmWorld) -> str | None:
-    return delivery.read(world.store).owed(world.day, OLD)
+    return overdue.recorded_syncs(world.store).owed(world.day, OLD)
 
 
 # --- drift ---------------------------------------------------------------------------------------------------------
@@ -637,7 +637,7 @@ def test_leads_that_a_sandbox_does_not_have_are_counted_and_owe_nothing(world, o
 def test_a_few_pending_rows_are_delivered_and_more_are_owed(world, org, client) -> None:
     org.faults.row("UNABLE_TO_LOCK_ROW", leads(2), times=9)
     assert (world.sync(client).problems, owed(world)) == ((), None)
-    last = delivery.read(world.store).last
+    last = overdue.recorded_syncs(world.store).last
     assert last is not None
     assert (last.pending, last.owed) == (2, None)
     org.faults.clear()

@@ -23,8 +23,7 @@ from salesforce_stand_in import V4, OrgField, SeedLead, StandInOrg
 from salesforce_stand_in.login import ORG_ID, Login
 from v4_assets import resources
 from v4_assets.config.environment import load
-from v4_assets.config.record_ids import to_18
-from v4_assets.config.salesforce import SalesforceTarget, from_environment
+from v4_assets.config.salesforce import SalesforceTarget, from_environment, to_18
 from v4_assets.errors import (
     AmbiguousAnswerError,
     ApiLimitError,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v4_assets.config.record_ids import to_18
 from v4_assets.config.rollout import read_rollout
 from v4_assets.config.rollout_systems import FieldNames
+from v4_assets.config.salesforce import to_18
 from v4_assets.errors import SalesforceError, SettingsError, SyncHeldError
 from v4_assets.project_files import PROJECT
 from v4_assets.salesforce import row_outcomes as errors

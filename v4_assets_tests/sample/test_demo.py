@@ -15,12 +15,11 @@ from v4_assets import tables
 from v4_assets.config.environment import load
 from v4_assets.models.bundle import Bundle
 from v4_assets.operations import actions
-from v4_assets.operations.operate import FailedCheck, Outcome
+from v4_assets.operations.local_runs import FailedCheck, Outcome
 from v4_assets.production.decision import Action, Decision, Gate, Verdict
 from v4_assets.resources import registry, warehouse
 from v4_assets.sample import Story, demo, other_stories, rollout_story, stories
 from v4_assets.sample.as_of import Facts
-from v4_assets.sample.load import fill, lead_ids
 from v4_assets.sample.outcomes import (
     EXPERIENCE_YEARS,
     TENURE_MONTHS,
@@ -29,9 +28,9 @@ from v4_assets.sample.outcomes import (
     stability_tier,
 )
 from v4_assets.sample.spec import day_number
+from v4_assets.sample.stories import DID, decided, entry, figures, gates, troubles
 from v4_assets.sample.story_home import LOOK_AT, Morning, Stage, StoryError, carried, fails, must
-from v4_assets.sample.story_texts import DID, decided, entry, figures, gates, troubles
-from v4_assets.sample.world import World, WorldSpec, build
+from v4_assets.sample.world import World, WorldSpec, build, fill, lead_ids
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.evidences import evidence
 from v4_assets_tests.fixtures.homes import copy, prepared

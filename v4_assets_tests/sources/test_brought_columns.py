@@ -15,8 +15,7 @@ from v4_assets.errors import SettingsError
 from v4_assets.partitions import Day
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.sources import checks
 from v4_assets.sql import Query
 

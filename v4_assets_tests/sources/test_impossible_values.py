@@ -16,12 +16,11 @@ from v4_assets.clock import Clock, cutoff
 from v4_assets.config.environment import load
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import SchemaDriftError
-from v4_assets.operations import operate
+from v4_assets.operations import local_runs
 from v4_assets.partitions import Day, verify_sources, write_query
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.scores.scoring import score_rows
 from v4_assets.sources import checks
 from v4_assets.sources.assets import _judge_sources
@@ -365,7 +364,7 @@ def test_a_type_that_is_not_declared_stops_the_day_and_a_training_with_a_sentenc
 def test_a_run_stops_before_scores_at_8_percent_and_scores_at_1_percent(tmp_path) -> None:
     settings = load({"V4_HOME": str(tmp_path), "V4_NOW": f"{DAY}T06:30"})
     fill(warehouse(settings), settings.rollout.catalogue, build(WorldSpec(0.01, 20, seed=5, through=date(2026, 1, 18))))
-    operate.init(settings)
+    local_runs.init(settings)
     history = settings.rollout.catalogue[HISTORY]
 
     def end_at(date_text: str, one_in: int) -> None:
@@ -377,13 +376,13 @@ def test_a_run_stops_before_scores_at_8_percent_and_scores_at_1_percent(tmp_path
             )
 
     end_at("1900-01-01", 12)
-    blocked = operate.run_day(settings, DAY)
+    blocked = local_runs.run_day(settings, DAY)
     assert not blocked.success
     assert [one.check for one in blocked.checks_failed if one.severity == "ERROR"] == [checks.POSSIBLE.name]
     assert scored(settings, "daily_scores_v41") == 0
     fill(warehouse(settings), settings.rollout.catalogue, build(WorldSpec(0.01, 20, seed=5, through=date(2026, 1, 18))))
     end_at("1900-01-01", 100)
-    warned = operate.run_day(settings, DAY)
+    warned = local_runs.run_day(settings, DAY)
     assert warned.success
     assert scored(settings, "daily_scores_v41") > 100
 

@@ -14,11 +14,10 @@ from v4_assets.config.environment import Settings, load
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import SqlFileError
 from v4_assets.models.assets import first_morning
-from v4_assets.operations import operate
+from v4_assets.operations import local_runs
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.sources import types as source_columns
 from v4_assets.sql import Query
 from v4_assets.tables import Catalogue
@@ -73,8 +72,8 @@ def test_a_day_on_renamed_columns_is_the_day_on_the_firm_s_own(tmp_path: Path) -
     for settings in homes.values():
         fill(warehouse(settings), settings.rollout.catalogue, build(WORLD))
         in_another_case(settings)
-        operate.init(settings)
-        outcome = operate.run_day(settings, DAY)
+        local_runs.init(settings)
+        outcome = local_runs.run_day(settings, DAY)
         assert (outcome.success, outcome.errors) == (True, ())
     names = {source_columns.LEAD_COLUMNS[key].name: name for key, name in RENAMED.items()}
     for key in (tables.SCORED_LEADS, tables.LEAD_OUTCOMES, "features_v41", "daily_scores_v40", "daily_scores_v41"):
@@ -96,16 +95,16 @@ def test_a_renamed_column_that_is_missing_or_silent_stops_the_day_under_its_own_
     settings = load({**env, "V4_NOW": "2026-01-12T06:30"})
     world = build(WORLD)
     fill(warehouse(settings), settings.rollout.catalogue, world)
-    operate.init(settings)
-    assert operate.run_day(settings, DAY).success
+    local_runs.init(settings)
+    assert local_runs.run_day(settings, DAY).success
     fill(warehouse(settings), settings.rollout.catalogue, world, silent={tables.LEAD: "LinkedIn_Profile_Apollo__c"})
     following = load({**env, "V4_NOW": "2026-01-13T06:30"})
-    silent = operate.run_day(following, DAY + timedelta(days=1))
+    silent = local_runs.run_day(following, DAY + timedelta(days=1))
     assert not silent.success
     assert "lead.Profile__c" in " ".join(one.description for one in silent.checks_failed)
     with embedded(warehouse(settings))._connection() as connection:
         connection.execute('ALTER TABLE "SavvyGTMData"."Lead" RENAME COLUMN "Profile__c" TO "Profile"')
-    lost = operate.run_day(following, DAY + timedelta(days=1))
+    lost = local_runs.run_day(following, DAY + timedelta(days=1))
     assert not lost.success
     assert '"Profile__c" not found' in " ".join(lost.errors)
 

@@ -18,7 +18,7 @@ from salesforce_stand_in import V4, OrgField, SeedLead, StandInOrg, local_target
 from salesforce_stand_in.fields import RowError, reader
 from salesforce_stand_in.login import DOMAIN, JWT_BEARER, ORG_ID, USER_ID, USERNAME, Login
 from salesforce_stand_in.soql import SoqlError, parse
-from v4_assets.config.record_ids import to_18
+from v4_assets.config.salesforce import to_18
 from v4_assets.errors import SalesforceError, SalesforceSetupError
 from v4_assets.salesforce.client.http import LoopbackAdapter
 from v4_assets_tests.fixtures import sparing

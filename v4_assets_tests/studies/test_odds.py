@@ -23,15 +23,15 @@ from v4_assets.config.rollout_policy import Evaluation, Policy, Weeks
 from v4_assets.evaluation.early_warning import Stretch
 from v4_assets.evaluation.intervals import lift_bounds, logit_auc_bounds
 from v4_assets.evaluation.joint_ranks import joint
-from v4_assets.production.decide import decide
 from v4_assets.production.decision import GATE_NAMES, ROLLBACK_GATES, Action, Gate, Phase, RolloutStatus, Verdict
+from v4_assets.production.decision_state import State
 from v4_assets.production.gates import history_of
-from v4_assets.production.state import State
+from v4_assets.production.rules import decide
 from v4_assets.project_files import PROJECT
 from v4_assets.studies.assets import policy_odds
 from v4_assets.studies.assumptions import FALLEN, HEALTHY, TOP, Assumptions, Strength
 from v4_assets.studies.odds import FEWER, as_dict, headline, odds_of, rules_of, simulate, warning_odds
-from v4_assets.studies.odds_chart import png
+from v4_assets.studies.odds_report import as_text, png
 from v4_assets.studies.odds_rules import (
     NEVER,
     Rule,
@@ -42,7 +42,6 @@ from v4_assets.studies.odds_rules import (
     trial,
     watched,
 )
-from v4_assets.studies.odds_text import as_text
 from v4_assets.studies.replay import replay
 from v4_assets.studies.simulation import Sums, cohorts, draw, leads_by_day
 from v4_assets_tests.fixtures.evidences import evidence

@@ -17,12 +17,12 @@ from v4_assets.errors import PolicyError
 from v4_assets.evaluation.cohorts import last_matured
 from v4_assets.models.assets import first_morning
 from v4_assets.project_files import PROJECT
-from v4_assets.sample.story_texts import figures
+from v4_assets.sample.stories import figures
 from v4_assets.studies.assets import policy_odds
 from v4_assets.studies.assumptions import FALLEN, HEALTHY, Assumptions
 from v4_assets.studies.odds import simulate
+from v4_assets.studies.odds_report import as_text
 from v4_assets.studies.odds_rules import Rule, convictions, watched
-from v4_assets.studies.odds_text import as_text
 from v4_assets_tests.fixtures.evidences import evidence
 
 DAY = date(2026, 1, 12)

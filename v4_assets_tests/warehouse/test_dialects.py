@@ -13,7 +13,7 @@ from v4_assets.errors import SqlFileError
 from v4_assets.sources.types import READINGS
 from v4_assets.sql import Query, SqlFile
 from v4_assets.warehouse import dialects
-from v4_assets.warehouse.dialect_differences import DIFFERENCES, Difference
+from v4_assets.warehouse.dialects import DIFFERENCES, Difference
 from v4_assets.warehouse.duckdb.sql import to_duckdb
 
 NAMES = [one.name for one in DIFFERENCES]

@@ -15,7 +15,7 @@ from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ModelIntegrityError, SchemaDriftError, SchemaVersionError
 from v4_assets.names import SCORING_JOB
-from v4_assets.operations import operate
+from v4_assets.operations import local_runs
 from v4_assets.operations.doctor import ProbeResult, Verdict
 from v4_assets.operations.doctor import rollout as rollout_probes
 from v4_assets.operations.doctor import warehouse as probes
@@ -84,7 +84,7 @@ NOT_READING = {
 def settings(tmp_path: Path) -> Settings:
     """An installation without sources."""
     settings = load(environment(tmp_path))
-    operate.init(settings)
+    local_runs.init(settings)
     return settings
 
 
@@ -186,7 +186,7 @@ def test_versions_are_counted_from_one():
 
 def test_a_new_warehouse_is_of_the_version_this_release_needs_and_has_no_facts_about_older_rows(settings):
     assert recorded(settings) == [(NEEDED, None, None)]
-    assert operate.init(settings).upgraded_from is None
+    assert local_runs.init(settings).upgraded_from is None
     assert recorded(settings) == [(NEEDED, None, None)]
     assert asked(settings, "schema version").found == f"schema {NEEDED}, as release {schema.RELEASE} needs"
 
@@ -194,7 +194,7 @@ def test_a_new_warehouse_is_of_the_version_this_release_needs_and_has_no_facts_a
 def test_an_upgrade_adds_what_is_missing_renews_views_and_old_rows_read_null(settings):
     before = content(settings)
     age(settings)
-    done = operate.init(settings)
+    done = local_runs.init(settings)
     assert (done.upgraded_from, done.schema, present(done.live).version) == (1, NEEDED, "v4.0.0")
     assert content(settings) == before
     [event] = store(settings).events()
@@ -204,7 +204,7 @@ def test_an_upgrade_adds_what_is_missing_renews_views_and_old_rows_read_null(set
 
 def test_the_bundles_that_older_rows_stand_for_are_recorded_by_the_upgrade(settings):
     age(settings)
-    operate.init(settings)
+    local_runs.init(settings)
     facts = json.loads(recorded(settings)[0][2] or "")
     live = store(settings).production()
     assert sorted(facts["bundles"]) == ["v4.0.0", "v4.1.0"]
@@ -217,7 +217,7 @@ def test_the_bundles_that_older_rows_stand_for_are_recorded_by_the_upgrade(setti
 def test_rows_from_before_the_upgrade_name_no_bundle_and_stand_for_the_recorded_one(settings):
     age(settings)
     change(settings, *(f"ALTER TABLE ml_features.v4_{name} DROP COLUMN bundle_sha256" for name in UNNAMED))
-    operate.init(settings)
+    local_runs.init(settings)
     [row] = store(settings).rows(tables.PRODUCTION)
     live, bundle = store(settings).production(), registry(settings).load("v4.0.0")
     assert (row["bundle_sha256"], live and live.bundle_sha256) == (None, bundle.bundle_sha256)
@@ -232,7 +232,7 @@ def test_the_live_scores_are_read_from_tables_that_were_upgraded_and_from_tables
         "ALTER TABLE ml_features.v4_daily_scores DROP COLUMN bundle_sha256",
         "DROP TABLE ml_features.v4_daily_scores_v41",
     )
-    operate.init(settings)
+    local_runs.init(settings)
     orders = [tuple(warehouse(settings).columns(settings.rollout.catalogue[key])) for key in SCORES_KEYS]
     assert orders[0] != orders[1]
     assert sorted(orders[0]) == sorted(orders[1])
@@ -257,7 +257,7 @@ def test_an_upgrade_is_refused_while_the_registry_has_another_booster_than_the_l
     age(settings)
     change(settings, "UPDATE ml_features.v4_production SET model_sha256 = repeat('f', 64)")
     with pytest.raises(ModelIntegrityError, match=r"its booster is ffffffffffff, the registry has .* Restore the bun"):
-        operate.init(settings)
+        local_runs.init(settings)
     with pytest.raises(SchemaVersionError):
         store(settings).production()
 
@@ -268,7 +268,7 @@ def test_only_a_partition_written_before_an_upgrade_is_of_an_earlier_release(set
     earlier = replace(write, written_at=now - timedelta(minutes=1))
     assert (record.precedes_upgrade(earlier), record.older_bundles()) == (False, {})
     age(settings)
-    operate.init(settings)
+    local_runs.init(settings)
     assert (record.precedes_upgrade(earlier), record.precedes_upgrade(write)) == (True, False)
 
 
@@ -279,8 +279,8 @@ def test_several_versions_are_passed_in_one_upgrade_each_with_its_own_facts(sett
         patch.object(schema, "VERSIONS", (*VERSIONS, later)),
         patch.object(schema, "NEEDED", NEEDED + 1),
     ):
-        operate.init(settings)
-        operate.init(settings)
+        local_runs.init(settings)
+        local_runs.init(settings)
         rows = recorded(settings)
     assert [(version, previous) for version, previous, _ in rows] == [(n, n - 1) for n in range(2, NEEDED + 2)]
     assert json.loads(rows[-1][2] or "") == {"tables": 6}
@@ -289,12 +289,12 @@ def test_several_versions_are_passed_in_one_upgrade_each_with_its_own_facts(sett
 def test_an_upgrade_that_stops_half_way_is_due_until_the_next_one_finishes_it(settings):
     age(settings)
     with patch.object(DuckDBWarehouse, "transact", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
-        operate.init(settings)
+        local_runs.init(settings)
     assert "run_id" in warehouse(settings, any_schema=True).columns(settings.rollout.catalogue[tables.DEPLOYMENTS])
     with pytest.raises(SchemaVersionError):
         store(settings).production()
-    assert operate.init(settings).upgraded_from == 1
-    assert operate.init(settings).upgraded_from is None
+    assert local_runs.init(settings).upgraded_from == 1
+    assert local_runs.init(settings).upgraded_from is None
     assert [row[0] for row in recorded(settings)] == list(range(2, NEEDED + 1))
 
 
@@ -304,7 +304,7 @@ def test_an_upgrade_that_fails_at_its_last_view_has_changed_nothing(settings):
     broken = replace(settings.rollout.catalogue.views[-1], query=Query("broken", "SELECT nothing FROM nowhere"))
     views = (*settings.rollout.catalogue.views[:-1], broken)
     with patch.object(tables.Catalogue, "views", views), pytest.raises(Exception, match="nowhere"):
-        operate.init(settings)
+        local_runs.init(settings)
     assert content(settings) == before
 
 
@@ -322,7 +322,7 @@ def test_every_other_difference_is_named_in_one_error_and_nothing_is_changed(set
     )
     before = content(settings)
     with pytest.raises(SchemaDriftError) as refused:
-        operate.init(settings)
+        local_runs.init(settings)
     said = str(refused.value)
     assert said.startswith("5 differences from the declared tables must be repaired manually; nothing was changed: ")
     for difference in (
@@ -341,7 +341,7 @@ def test_every_other_difference_is_named_in_one_error_and_nothing_is_changed(set
 def test_a_column_spelt_otherwise_is_not_added_again_and_is_to_be_renamed(settings):
     change(settings, 'ALTER TABLE ml_features.v4_production RENAME COLUMN version TO "Version"')
     with pytest.raises(SchemaDriftError, match=r"One difference .*RENAME COLUMN `Version` TO `version`\)\.$"):
-        operate.init(settings)
+        local_runs.init(settings)
 
 
 # --- an older or a newer warehouse ------------------------------------------------------------------------------------
@@ -363,7 +363,7 @@ def test_every_command_reads_our_tables_or_is_known_not_to():
 
 def test_a_run_of_dagster_s_own_on_an_old_warehouse_ends_with_the_same_sentence(settings):
     age(settings)
-    outcome = operate.run_job(settings, SCORING_JOB, partition=date(2026, 1, 5))
+    outcome = local_runs.run_job(settings, SCORING_JOB, partition=date(2026, 1, 5))
     assert not outcome.success
     assert any(OLDER in error for error in outcome.errors), outcome.errors
 
@@ -464,7 +464,7 @@ def test_a_warehouse_in_another_dataset_is_another_installation(settings, tmp_pa
     elsewhere.write_text(text.replace("features: ml_features\n", "features: ml_elsewhere\n"), encoding="utf-8")
     other = load(environment(settings.home) | {"V4_ROLLOUT": str(elsewhere)})
     assert other.rollout.datasets.features == "ml_elsewhere"
-    assert operate.init(other).upgraded_from is None
+    assert local_runs.init(other).upgraded_from is None
     assert store(other).live() == "v4.0.0"
     with pytest.raises(SchemaVersionError):
         store(settings).live()

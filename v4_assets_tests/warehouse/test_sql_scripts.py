@@ -13,11 +13,10 @@ from v4_assets import tables
 from v4_assets.cli.main import cli
 from v4_assets.clock import cutoff
 from v4_assets.config.environment import Settings, load
-from v4_assets.operations import actions, monthly, operate
+from v4_assets.operations import actions, local_runs, monthly
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import store, warehouse
-from v4_assets.sample.load import fill
-from v4_assets.sample.world import WorldSpec, build
+from v4_assets.sample.world import WorldSpec, build, fill
 from v4_assets.sql import Query
 from v4_assets.sql import load as load_sql
 from v4_assets.warehouse.bigquery import console as bigquery_console
@@ -209,9 +208,9 @@ def promoted(tmp_path) -> Settings:
     settings = load({"V4_HOME": str(tmp_path), "V4_NOW": f"{DAY}T06:30"})
     world = WorldSpec(scale=0.002, leads_per_week=15, seed=5, first_contact=date(2025, 9, 1), through=DAY)
     fill(warehouse(settings, any_schema=True), settings.rollout.catalogue, build(world))
-    operate.init(settings)
+    local_runs.init(settings)
     for act in (
-        lambda: operate.run_day(settings, DAY),
+        lambda: local_runs.run_day(settings, DAY),
         lambda: monthly.run_month(settings, month_of(DAY)),
         lambda: actions.order(settings, "promotion", NEW, "It is better"),
     ):

@@ -16,8 +16,8 @@ from v4_assets.names import ALERT_SENSOR, DAILY_JOB, ROLLOUT_SENSOR
 from v4_assets.operations.doctor import Probe, ProbeResult, Verdict
 from v4_assets.operations.doctor.warehouse import in_demo, opened
 from v4_assets.operations.instance import dagster_instance
-from v4_assets.production import delivery
 from v4_assets.production import events as deployments
+from v4_assets.production import overdue
 from v4_assets.production import production_row as production_store
 from v4_assets.resources import registry
 from v4_assets.runs import unfinished, why_gone
@@ -61,7 +61,7 @@ def live(settings: Settings) -> ProbeResult:
     with opened(settings, any_schema=False) as connected:
         record = Store(connected, rollout.catalogue, registry(settings))
         now = record.production()
-        events, carried = record.events(), delivery.read(record).differs_from(now.version if now else None)
+        events, carried = record.events(), overdue.recorded_syncs(record).differs_from(now.version if now else None)
         if now is None:
             return ProbeResult(
                 Verdict.WARN,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from v4_assets import tables
 from v4_assets.models.contract import Feature
 from v4_assets.models.expected_features import Cells, cells
-from v4_assets.operations.migration.hand_run import ADVISOR, LEAD, Rows
+from v4_assets.operations.migration.compared_rows import ADVISOR, LEAD, Rows
 from v4_assets.operations.migration.reasons import DEPARTURES, Departures, Facts, earlier, frozen, reasons
 from v4_assets.store import Store
 from v4_assets.tables import PARTITION_COLUMN

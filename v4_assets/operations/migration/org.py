@@ -11,7 +11,7 @@ from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import SalesforceError
 from v4_assets.operations.migration import scores
-from v4_assets.operations.migration.ours import Ours, Scored
+from v4_assets.operations.migration.compared_rows import Ours, Scored
 from v4_assets.operations.migration.scores import ScoreDifference
 from v4_assets.salesforce.client.org import Org
 from v4_assets.salesforce.preview import org_state

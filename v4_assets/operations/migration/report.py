@@ -10,12 +10,11 @@ from v4_assets.config.rollout import Rollout, Version
 from v4_assets.errors import RowsMissingError, SettingsError
 from v4_assets.features.unscorable import contract_of
 from v4_assets.models.expected_file import TOLERANCE
+from v4_assets.operations.migration import compared_rows, scores
 from v4_assets.operations.migration import features as by_feature
-from v4_assets.operations.migration import hand_run, scores
+from v4_assets.operations.migration.compared_rows import Ours, Place
 from v4_assets.operations.migration.features import FeatureComparison
-from v4_assets.operations.migration.hand_run import Place
 from v4_assets.operations.migration.org import OrgComparison, compare_org
-from v4_assets.operations.migration.ours import Ours
 from v4_assets.operations.migration.scores import ScoreDifference
 from v4_assets.salesforce.client.org import CRM
 from v4_assets.store import Store
@@ -116,16 +115,16 @@ class Migration:
         features = contract_of(self.store, version, tables.features_key(entry.key))
         names = [name for one in features for name in (one.name, one.trained_as)]
         if self.features:
-            places = [hand_run.named(self.store, self.features)]
+            places = [compared_rows.named(self.store, self.features)]
         else:
-            places = hand_run.features_places(self.store, entry, names)
+            places = compared_rows.features_places(self.store, entry, names)
         if not places:
             return (
                 f"No hand-run features of {version} stand, or are kept, as {entry.scores_table} or "
                 f"{entry.features_view}: name their table with --features and --version."
             )
         source = self._source(entry, places)
-        theirs = hand_run.read(self.store, source.place, [hand_run.ADVISOR, *names], version, source.on)
+        theirs = compared_rows.read(self.store, source.place, [compared_rows.ADVISOR, *names], version, source.on)
         compared = by_feature.compare(self.store, entry.key, features, source.day, theirs)
         scored = self._scores(version, entry, source)
         return Section(
@@ -144,7 +143,7 @@ class Migration:
         """Where their features are, on the latest day that both sides have."""
         latest: list[tuple[date, str]] = []
         for place in places:
-            days = hand_run.days_of(self.store, place)
+            days = compared_rows.days_of(self.store, place)
             if days is None:
                 day = self.day or self.ours.latest_features(entry, self.clock.today())
                 if day and self.ours.features_written(entry, [day]):
@@ -178,11 +177,11 @@ class Migration:
         ours = self.ours.scored(version, source.day)
         if ours is None:
             return f"{version} has no scores of {source.day} here: register its model and run the day again"
-        named = [hand_run.named(self.store, self.scores)] if self.scores else None
-        beside = hand_run.scores_places(self.store, entry.key) if named is None else named
+        named = [compared_rows.named(self.store, self.scores)] if self.scores else None
+        beside = compared_rows.scores_places(self.store, entry.key) if named is None else named
         dated = [Source(one, source.day if PARTITION_COLUMN in one.columns else None, source.day) for one in beside]
         for one in (source, *dated) if named is None else dated:
-            rows = hand_run.read(self.store, one.place, SCORE_COLUMNS, version, one.on)
+            rows = compared_rows.read(self.store, one.place, SCORE_COLUMNS, version, one.on)
             try:
                 theirs = scores.served(rows.rows, rows.leads)
             except SettingsError as error:

@@ -22,8 +22,8 @@ from v4_assets.operations.takeover.record import (
 )
 from v4_assets.tables import Table
 from v4_assets.warehouse import schema
-from v4_assets.warehouse.moving import Expiration
 from v4_assets.warehouse.preflight import examine
+from v4_assets.warehouse.protocol import Expiration
 
 ANEW = "`v4 takeover --undo` gives back what was moved; `v4 takeover --yes` then makes a new plan."
 

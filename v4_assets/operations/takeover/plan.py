@@ -10,7 +10,7 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.errors import TakeoverError, V4Error
 from v4_assets.operations.takeover.record import PLANNED, UNDO_STARTED, Move, Plan, recorded
 from v4_assets.production import references
-from v4_assets.production.reference_patterns import without_comments
+from v4_assets.production.reference_search import without_comments
 from v4_assets.store import Store
 from v4_assets.tables import Catalogue, Table
 from v4_assets.warehouse import schema, table_differences

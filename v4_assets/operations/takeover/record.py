@@ -11,8 +11,7 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.errors import TableMissingError
 from v4_assets.store import Store
 from v4_assets.tables import Table
-from v4_assets.warehouse.moving import Expiration
-from v4_assets.warehouse.protocol import Statement, rows_of
+from v4_assets.warehouse.protocol import Expiration, Statement, rows_of
 from v4_assets.warehouse.table_differences import Kind
 
 Method = Literal["rename", "copy", "text"]

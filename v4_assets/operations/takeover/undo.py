@@ -21,7 +21,7 @@ from v4_assets.operations.takeover.record import (
     recorded,
 )
 from v4_assets.tables import Table
-from v4_assets.warehouse.moving import Expiration
+from v4_assets.warehouse.protocol import Expiration
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ from urllib.parse import quote
 from simple_salesforce.api import Salesforce
 from simple_salesforce.bulk2 import Operation
 
-from v4_assets.config.record_ids import is_record_id, to_18
-from v4_assets.config.salesforce import SalesforceTarget
+from v4_assets.config.salesforce import SalesforceTarget, is_record_id, to_18
 from v4_assets.errors import AmbiguousAnswerError, OrgRefusedError, SalesforceError, SalesforceSetupError
 from v4_assets.salesforce.client.auth import Login
 from v4_assets.salesforce.client.http import OrgSession, Patience

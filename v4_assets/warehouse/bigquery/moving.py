@@ -16,7 +16,7 @@ from v4_assets.tables import Table
 from v4_assets.warehouse.bigquery.errors import explained
 from v4_assets.warehouse.bigquery.tables import expiration as expiration_text
 from v4_assets.warehouse.bigquery.tables import expiration_ddl, options, reference
-from v4_assets.warehouse.moving import MOVABLE, Content, Expiration
+from v4_assets.warehouse.protocol import MOVABLE, Content, Expiration
 from v4_assets.warehouse.table_differences import Kind
 
 MILLISECONDS_A_DAY = 86_400_000

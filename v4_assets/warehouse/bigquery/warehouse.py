@@ -23,7 +23,7 @@ from v4_assets.errors import TableMissingError
 from v4_assets.sql import Query
 from v4_assets.tables import Table, View
 from v4_assets.warehouse import schema, table_differences
-from v4_assets.warehouse.bigquery import jobs, view_texts
+from v4_assets.warehouse.bigquery import jobs
 from v4_assets.warehouse.bigquery.connection import Access, BigQueryConnection
 from v4_assets.warehouse.bigquery.errors import explained, is_aborted, verify_location
 from v4_assets.warehouse.bigquery.jobs import resliced, spool
@@ -142,7 +142,7 @@ class BigQueryWarehouse(BigQueryConnection):
         try:
             found = self.read(Query("view_texts", f"SELECT table_name, view_definition FROM {place}"))
             with explained(dataset):
-                materialized = view_texts.materialized_views(self._client, self._place(dataset))
+                materialized = materialized_views(self._client, self._place(dataset))
         except TableMissingError:
             return {}
         views = dict(zip(found["table_name"].to_pylist(), found["view_definition"].to_pylist(), strict=True))
@@ -152,7 +152,7 @@ class BigQueryWarehouse(BigQueryConnection):
         """Every routine of a dataset and its text."""
         self._verify_dataset(dataset)
         with explained(dataset):
-            return view_texts.routines(self._client, self._place(dataset))
+            return routines(self._client, self._place(dataset))
 
     def _job(self, query: Query, ids: Iterator[str]) -> bigquery.QueryJob:
         self._verify_schema()
@@ -260,3 +260,18 @@ class BigQueryWarehouse(BigQueryConnection):
                     f"`bq mk --dataset --location={self.location} {name}`, or correct `datasets` in rollout.yaml."
                 ) from error
         verify_location(f"{place.project}:{place.dataset_id}", found.location, self.location)
+
+
+def materialized_views(client: bigquery.Client, place: bigquery.DatasetReference) -> dict[str, str]:
+    """Every materialized view and its query."""
+    return {
+        item.table_id: str(client.get_table(item.reference).mview_query)
+        for item in client.list_tables(place)
+        if item.table_type == "MATERIALIZED_VIEW"
+    }
+
+
+def routines(client: bigquery.Client, place: bigquery.DatasetReference) -> dict[str, str]:
+    """Every routine and its body; one that runs elsewhere has none, and its whole description stands for it."""
+    found = (client.get_routine(item.reference) for item in client.list_routines(place))
+    return {one.routine_id: one.body or str(one.to_api_repr()) for one in found}

@@ -13,7 +13,7 @@ from v4_assets.tables import Table
 from v4_assets.warehouse.duckdb.errors import first_line
 from v4_assets.warehouse.duckdb.sql import quoted, schema_name
 from v4_assets.warehouse.duckdb.tables import IN_SCHEMA
-from v4_assets.warehouse.moving import Content, Expiration
+from v4_assets.warehouse.protocol import Content, Expiration
 from v4_assets.warehouse.table_differences import Kind
 
 _PART = r'(?:"(?:[^"]|"")*"|\w+)'
