@@ -28,7 +28,7 @@ dev: $(READY)  ## the Dagster UI on what the demo made
 test: $(DEV_READY)  ## the tests, without the extended ones
 	@$(PYTEST) -m "not extended"
 
-test-all: test  ## the tests, then the extended ones: kill sweeps, the BigQuery emulator, the browser, PostgreSQL
+test-all: test  ## the tests, then the extended ones: kill sweeps, stories of weeks, the BigQuery emulator, the browser, PostgreSQL
 	@$(MAKE) --no-print-directory emulator || test -z "$$CI"
 	@$(PYTEST) -m extended
 

@@ -17,6 +17,8 @@ from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.fixtures.stories import NEW, OLD
 from v4_assets_tests.fixtures.walks import FALLEN_LIFT, Market, Walk
 
+pytestmark = pytest.mark.extended
+
 Walking = Callable[..., Walk]
 LISTED = 'holidays: ["12-24", "12-25", "12-26", "12-27", "12-28", "12-29", "12-30", "12-31", "01-01", "01-02", "07-04"]'
 CLOSE = date(2026, 3, 8)
@@ -82,7 +84,6 @@ def ten_days_late(day: date) -> date:
     return CLOSE if CLOSE - timedelta(days=10) <= day < CLOSE else day
 
 
-@pytest.mark.extended
 def test_a_feed_that_stops_is_named_and_one_that_catches_up_leaves_no_trace(walk):
     walked = walk(Market(delivered=ten_days_late)).run(CLOSE)
     assert "to 2026-03-07: check the outcome feed" in walked.failing["cohort_sound"]
@@ -129,7 +130,6 @@ def test_a_base_of_30_percent_is_judged_by_its_least_week(walk):
 # --- weeks of any size
 
 
-@pytest.mark.extended
 def test_a_week_without_leads_one_of_2_and_one_of_1437_are_judged_by_the_leads_there_are(walk):
     weeks = {date(2026, 1, 5): 0, date(2026, 1, 12): 2, date(2026, 1, 19): 1_437}
     walked = walk(Market(weeks=weeks))
@@ -178,7 +178,6 @@ def test_the_odds_from_data_are_those_of_the_leads_that_have_matured(walk):
 # --- a year of 53 weeks
 
 
-@pytest.mark.extended
 def test_the_53rd_week_and_the_first_are_two_weeks_running(walk, monkeypatch):
     walked = walk(Market(first=date(2026, 10, 1), lift=lambda day: FALLEN_LIFT))
     # Dagster and V4_NOW know no day that has not come; the next year of 53 weeks has not.

@@ -51,6 +51,7 @@ def v4(walked: Walk, *arguments: str) -> Result:
 # --- who votes
 
 
+@pytest.mark.extended
 def test_only_an_advisors_first_call_1_to_43_days_after_contact_on_a_live_first_score_of_the_watch_votes(walk):
     walked = walk(**QUIET)
     walked.planted(TUESDAY + timedelta(days=1)).crds[6] = walked.planted(TUESDAY).crds[6]
@@ -178,6 +179,7 @@ def falls_with_the_promotion(day: date) -> float:
     return HEALTHY_LIFT if day < PROMOTED else FALLEN_LIFT
 
 
+@pytest.mark.extended
 def test_an_alarm_is_announced_everywhere_rolls_nothing_back_and_ends_with_a_reason(walk):
     walked = walk(base=0.2, lift=falls_with_the_promotion)
     assert v4(walked, "acknowledge", "--reason", "none is raised").exit_code != 0

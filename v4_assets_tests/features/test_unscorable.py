@@ -158,6 +158,7 @@ def first_scored(settings: Settings) -> set[str]:
     return {lead for lead, _ in contacted & scored[0] & scored[1]}
 
 
+@pytest.mark.extended
 def test_a_lead_left_out_by_a_value_out_of_range_is_counted_as_uncovered_when_its_outcome_is_known(tmp_path):
     whole, before, _ = judged(tmp_path / "whole", PROJECT / "models")
     models = tightened(tmp_path / "models", "v4.1.0", "days_since_last_move", 9998)

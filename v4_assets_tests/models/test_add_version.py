@@ -20,6 +20,8 @@ from v4_assets.operations.ci import SAMPLE, SAMPLE_DAY, SAMPLE_NOW
 from v4_assets.project_files import PROJECT
 from v4_assets_tests.fixtures.pages import blocks
 
+pytestmark = pytest.mark.extended
+
 PAGE = PROJECT / "docs" / "models.md"
 WORLD = f"v4 sample --scale {SAMPLE.scale} --leads-per-week {SAMPLE.leads_per_week} --seed {SAMPLE.seed}"
 """The page's `v4 sample`, but small."""

@@ -235,6 +235,7 @@ def test_where_nothing_is_in_the_way_there_is_nothing_to_do(tmp_path):
 # --- the whole way ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.extended
 def test_taken_over_scored_promoted_undone_and_taken_over_again(home, settings):
     before, all_of_it = objects(settings), firms(settings)
     took = v4(home, "takeover", "--yes")

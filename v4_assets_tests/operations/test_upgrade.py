@@ -228,6 +228,7 @@ def test_the_upgrade_adds_the_tables_and_columns_named_here_and_removes_none(sto
     assert added == named
 
 
+@pytest.mark.extended
 def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_as_that_release_did(story):
     # Before the upgrade.
     refused = v4(story, "status")
@@ -285,6 +286,7 @@ def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_
     assert {one.bundle_sha256 for one in story.events[-2:]} == {story.production.bundle_sha256} == {old}
 
 
+@pytest.mark.extended
 def test_an_upgrade_without_dagsters_history_decides_the_same_on_the_next_monday(story):
     shutil.rmtree(story.home / "dagster" / "history")
     assert v4(story, "init").exit_code == 0

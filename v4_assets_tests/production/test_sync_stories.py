@@ -16,6 +16,8 @@ from v4_assets.operations.status import status
 from v4_assets.operations.status_text import as_text
 from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SINCE, Story, tell
 
+pytestmark = pytest.mark.extended
+
 VALIDATION = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
 MAINTENANCE = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
 SWITCHES = pytest.mark.parametrize(
