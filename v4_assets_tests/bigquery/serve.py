@@ -166,11 +166,18 @@ class Kept:
             self.answers[question] = found
         return found
 
-    def changed(self) -> None:
+    def changed(self, table: tuple[str, ...] = ()) -> None:
+        """All of it, or a table of this name."""
         self.changes += 1
-        self.answers.clear()
+        if not table:
+            self.answers.clear()
+        for question in list(self.answers):
+            if [part.casefold() for part in question[-3:]] == [part.casefold() for part in table]:
+                self.answers.pop(question, None)
 
 
+ANSWERS = set[str]()
+"""Names of tables of answers. DuckDB searches all names for similar ones before it says that one is missing."""
 RECORDS, SHAPES, ROWS, RESULTS = Kept(), Kept(), Kept(), Kept()
 """What the emulator wrote down of its objects; columns of tables; which tables there are and their numbers of rows;
 columns of answers."""
@@ -178,6 +185,11 @@ NO_CHANGE = re.compile(
     r"\s*(SELECT|USE|EXPLAIN|BEGIN|ROLLBACK|CREATE (OR REPLACE )?TEMP|\w+ OR REPLACE INTO emulator\.)"
 )
 OF_ANSWERS = 'CREATE OR REPLACE TABLE "emulator"."_results".'
+OF_ONE_TABLE = re.compile(
+    r'\s*(CREATE TABLE(?: IF NOT EXISTS)?|DROP TABLE(?= "[^"]+"."[^"]+"."v4_staging_)) "([^"]+)"\."([^"]+)"\."([^"]+)"'
+)
+"""No view reads a table that is new, or one that rows are staged in."""
+ANSWER = re.compile(f'{OF_ANSWERS}"([^"]+)"')
 OF_ROWS = re.compile(r"\s*(INSERT|UPDATE|DELETE|COMMIT)")
 
 
@@ -205,14 +217,17 @@ class Cursor:
 
     def execute(self, text: str, *parameters: Any) -> duckdb.DuckDBPyConnection:
         self.last = None, None
-        kept = changed_by(text)
+        kept, of_one = changed_by(text), OF_ONE_TABLE.match(text)
+        table = of_one.groups()[1:] if of_one else ()
+        if answer := ANSWER.match(text):
+            ANSWERS.add(answer[1])
         for one in kept:
-            one.changed()
+            one.changed(table)
         try:
             return self.cursor.execute(text, *parameters)
         finally:
             for one in kept:
-                one.changed()
+                one.changed(table)
 
     def sql(self, text: str, *, params: Any = None) -> duckdb.DuckDBPyRelation:
         asked = text, params
@@ -245,6 +260,10 @@ def found_by_name() -> None:
 
     listed, is_hidden, connection = database.objects, partitions._hidden, database.connection
 
+    @cache
+    def earlier_answers() -> set[str]:
+        return {name for name, *_ in listed("emulator", tables.RESULTS)}
+
     def nullable(project: str, dataset: str, table: str) -> dict[str, bool]:
         text = COLUMNS.format(lake=database.quote(f"__ducklake_metadata_{project}"))
         asked = ("nullable", project, dataset, table)
@@ -256,6 +275,8 @@ def found_by_name() -> None:
         if project in database._attached:
             text = FOUND.format(lake=database.quote(f"__ducklake_metadata_{project}"))
             return ROWS.get((project, dataset, table), lambda: database.fetch(text, [dataset, table]))
+        if table not in ANSWERS and table not in earlier_answers():
+            return []
         try:
             [(rows,)] = database.fetch(f"SELECT COUNT(*) FROM {database.quote(project, dataset, table)}")
         except duckdb.CatalogException:
@@ -288,6 +309,27 @@ def found_by_name() -> None:
     database.objects, tables.columns, partitions._hidden = objects, columns, hidden
     tabledata.columns = columns
     database.connection = cache(lambda: Connection(connection()))
+
+
+def answered_at_once() -> None:
+    """The rows of an answer are found by the snapshot that its columns were."""
+    from local_bigquery.catalog import tables
+
+    write = tables.write
+
+    def write_at_once(cursor: Cursor, text: str, bound: Any, place: Any, *how: Any, isolated: bool = False) -> bool:
+        if isolated or place[1] != tables.RESULTS:
+            return write(cursor, text, bound, place, *how, isolated=isolated)
+        cursor.cursor.execute("BEGIN")
+        try:
+            done = write(cursor, text, bound, place, *how)
+        except BaseException:
+            cursor.cursor.execute("ROLLBACK")
+            raise
+        cursor.cursor.execute("COMMIT")
+        return done
+
+    tables.write = write_at_once
 
 
 def asked_once() -> None:
@@ -329,6 +371,7 @@ def main() -> None:
     as_the_service_does()
     options_without_a_value()
     found_by_name()
+    answered_at_once()
     asked_once()
     from local_bigquery import cli
 
