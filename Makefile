@@ -30,7 +30,7 @@ test: $(DEV_READY)  ## the tests, without the extended ones
 
 test-all: test  ## the tests, then the extended ones: kill sweeps, stories of weeks, the BigQuery emulator, the browser, PostgreSQL
 	@$(MAKE) --no-print-directory emulator || test -z "$$CI"
-	@$(PYTEST) -m extended
+	@$(PYTEST) --no-loadscope-reorder -m extended
 
 chaos: $(DEV_READY)  ## kills at random times, tables and org compared with an undisturbed run; KILLS= SEED= ONLY=; not part of CI
 	@$(BIN)/python -m v4_assets_tests.chaos --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")

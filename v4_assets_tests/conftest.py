@@ -15,8 +15,25 @@ pytest_plugins = ["v4_assets_tests.fixtures.emulated"]
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
+SLOWEST_FIRST = (
+    "chaos/test_chaos.py",
+    "bigquery/test_takeover.py",
+    "operations/test_takeover.py",
+    "bigquery/test_rollout.py",
+    "bigquery/test_before_adoption.py",
+    "bigquery/test_graph.py",
+    "bigquery/test_console.py",
+)
+"""Files of minutes: one that begins last keeps a single worker busy."""
+
 SESSION = ExitStack()
 SHARED_HOME = SESSION.enter_context(fresh_environment())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first, where pytest-xdist keeps this order."""
+    places = {Path(__file__).parent / part: place for place, part in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,11 @@ a table; it reads its own records again and again; and each of its many small qu
 
 import argparse
 import json
+import os
 import re
 import threading
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,23 +64,56 @@ def connect(*args: Any, **kwargs: Any) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def end_lost_jobs(data: Path) -> None:
-    """Give every job that an earlier process left unfinished an error."""
-    file = data / "emulator.duckdb"
-    if not file.exists():
-        return
-    with connect_plainly(str(file)) as connection:
-        unfinished = connection.execute(
-            "SELECT project_id, job_id, resource FROM jobs WHERE state <> 'DONE'"
-        ).fetchall()
-        for project, job, text in unfinished:
-            resource = json.loads(text)
-            resource["status"] = {"state": "DONE", "errorResult": LOST, "errors": [LOST]}
-            resource["statistics"]["endTime"] = resource["statistics"]["creationTime"]
-            connection.execute(
-                "UPDATE jobs SET state = 'DONE', resource = ? WHERE project_id = ? AND job_id = ?",
-                [json.dumps(resource), project, job],
-            )
+def jobs_in_memory(data: Path) -> None:
+    """Jobs are kept in memory, and every change of one is a line of a file, which outlives a kill.
+
+    A job that an earlier process left unfinished ends in an error.
+    """
+    from local_bigquery.jobs import store
+    from local_bigquery.models import Job
+
+    data.mkdir(parents=True, exist_ok=True)
+    file = os.open(data / "jobs.jsonl", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    jobs: dict[tuple[str, str], str] = {}
+
+    def save(job: Job) -> Job:
+        text = json.dumps(job.dump())
+        jobs[job.jobReference.projectId, job.jobReference.jobId] = text
+        os.write(file, f"{text}\n".encode())
+        return job
+
+    def load(project: str, job_id: str) -> Job | None:
+        text = jobs.get((project, job_id))
+        return Job.model_validate_json(text) if text else None
+
+    def listed(
+        project: str,
+        states: list[str] | None = None,
+        parent: str | None = None,
+        least: int | None = None,
+        most: int | None = None,
+    ) -> list[Job]:
+        found = []
+        for (project_id, job_id), text in list(jobs.items()):
+            job = Job.model_validate_json(text)
+            created = int(job.statistics.creationTime)
+            if (
+                (project_id, job.statistics.parentJobId) == (project, parent)
+                and (states is None or job.status.state in states)
+                and (least or created) <= created <= (most or created)
+            ):
+                found.append((-created, job_id, job))
+        return [job for _, _, job in sorted(found, key=lambda one: one[:2])]
+
+    with (data / "jobs.jsonl").open(encoding="utf-8") as lines:
+        for job in map(Job.model_validate_json, lines):
+            jobs[job.jobReference.projectId, job.jobReference.jobId] = json.dumps(job.dump())
+    for job in map(Job.model_validate_json, list(jobs.values())):
+        if job.status.state != "DONE":
+            status = {"state": "DONE", "errorResult": LOST, "errors": [LOST]}
+            statistics = job.statistics.replace(endTime=job.statistics.creationTime)
+            save(job.replace(status=status, statistics=statistics))
+    store.save, store.load, store.list_ = save, load, listed
 
 
 def as_the_service_does() -> None:
@@ -114,32 +150,140 @@ def options_without_a_value() -> None:
     ddl.options = known
 
 
+class Kept:
+    """Answers that hold until what they tell about is changed."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, ...], Any] = {}
+        self.changes = 0
+
+    def get(self, question: tuple[str, ...], ask: Callable[[], Any]) -> Any:
+        before = self.changes
+        if question in self.answers:
+            return self.answers[question]
+        found = ask()
+        if before == self.changes:
+            self.answers[question] = found
+        return found
+
+    def changed(self, table: tuple[str, ...] = ()) -> None:
+        """All of it, or a table of this name."""
+        self.changes += 1
+        if not table:
+            self.answers.clear()
+        for question in list(self.answers):
+            if [part.casefold() for part in question[-3:]] == [part.casefold() for part in table]:
+                self.answers.pop(question, None)
+
+
+ANSWERS = set[str]()
+"""Names of tables of answers. DuckDB searches all names for similar ones before it says that one is missing."""
+RECORDS, SHAPES, ROWS, RESULTS = Kept(), Kept(), Kept(), Kept()
+"""What the emulator wrote down of its objects; columns of tables; which tables there are and their numbers of rows;
+columns of answers."""
+NO_CHANGE = re.compile(
+    r"\s*(SELECT|USE|EXPLAIN|BEGIN|ROLLBACK|CREATE (OR REPLACE )?TEMP|\w+ OR REPLACE INTO emulator\.)"
+)
+OF_ANSWERS = 'CREATE OR REPLACE TABLE "emulator"."_results".'
+OF_ONE_TABLE = re.compile(
+    r'\s*(CREATE TABLE(?: IF NOT EXISTS)?|DROP TABLE(?= "[^"]+"."[^"]+"."v4_staging_)) "([^"]+)"\."([^"]+)"\."([^"]+)"'
+)
+"""No view reads a table that is new, or one that rows are staged in."""
+ANSWER = re.compile(f'{OF_ANSWERS}"([^"]+)"')
+OF_ROWS = re.compile(r"\s*(INSERT|UPDATE|DELETE|COMMIT)")
+
+
+def changed_by(text: str) -> tuple[Kept, ...]:
+    """What a statement may change. One of several words, such as WITH … INSERT, may change everything."""
+    if text.startswith(OF_ANSWERS):
+        return (RESULTS,)
+    if NO_CHANGE.match(text):
+        return ()
+    return (ROWS,) if OF_ROWS.match(text) else (ROWS, SHAPES, RESULTS)
+
+
+class Cursor:
+    """A cursor that was just made and therefore has no temporary tables, unless it is a session's.
+
+    The relation it was asked for last is given again.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self.cursor, self.is_fresh = cursor, False
+        self.last: tuple[Any, Any] = None, None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.cursor, name)
+
+    def execute(self, text: str, *parameters: Any) -> duckdb.DuckDBPyConnection:
+        self.last = None, None
+        kept, of_one = changed_by(text), OF_ONE_TABLE.match(text)
+        table = of_one.groups()[1:] if of_one else ()
+        if answer := ANSWER.match(text):
+            ANSWERS.add(answer[1])
+        for one in kept:
+            one.changed(table)
+        try:
+            return self.cursor.execute(text, *parameters)
+        finally:
+            for one in kept:
+                one.changed(table)
+
+    def sql(self, text: str, *, params: Any = None) -> duckdb.DuckDBPyRelation:
+        asked = text, params
+        if self.last[0] != asked:
+            if self.is_fresh and text == TEMPORARY:
+                text = "SELECT NULL WHERE FALSE"
+            self.last = asked, self.cursor.sql(text, params=params)
+        return self.last[1]
+
+
+class Connection:
+    """The connection, whose cursors are those above."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def cursor(self) -> Cursor:
+        return Cursor(self.connection.cursor())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
+
 def found_by_name() -> None:
-    """A table and its columns are looked up by name, not among all tables."""
+    """A table and its columns are looked up by name, not among all tables, and once until they change."""
     from local_bigquery.catalog import names, tabledata, tables
     from local_bigquery.engine import database, types
     from local_bigquery.errors import not_found
     from local_bigquery.sql.rules import partitions
 
-    listed, is_hidden = database.objects, partitions._hidden
+    listed, is_hidden, connection = database.objects, partitions._hidden, database.connection
+
+    @cache
+    def earlier_answers() -> set[str]:
+        return {name for name, *_ in listed("emulator", tables.RESULTS)}
 
     def nullable(project: str, dataset: str, table: str) -> dict[str, bool]:
-        lake = database.quote(f"__ducklake_metadata_{project}")
-        return dict(database.fetch(COLUMNS.format(lake=lake), [dataset, table]))
+        text = COLUMNS.format(lake=database.quote(f"__ducklake_metadata_{project}"))
+        asked = ("nullable", project, dataset, table)
+        return SHAPES.get(asked, lambda: dict(database.fetch(text, [dataset, table])))
 
     def objects(project: str, dataset: str, table: str | None = None) -> list[tuple[str, str, int]]:
         if table is None:
             return listed(project, dataset)
         if project in database._attached:
-            lake = database.quote(f"__ducklake_metadata_{project}")
-            return database.fetch(FOUND.format(lake=lake), [dataset, table])
+            text = FOUND.format(lake=database.quote(f"__ducklake_metadata_{project}"))
+            return ROWS.get((project, dataset, table), lambda: database.fetch(text, [dataset, table]))
+        if table not in ANSWERS and table not in earlier_answers():
+            return []
         try:
             [(rows,)] = database.fetch(f"SELECT COUNT(*) FROM {database.quote(project, dataset, table)}")
         except duckdb.CatalogException:
             return []
         return [(table, "TABLE", rows)]
 
-    def columns(project: str, dataset: str, table: str) -> list[Any]:
+    def looked_up(project: str, dataset: str, table: str) -> list[Any]:
         catalog, schema, name = tables.physical(project, dataset, table)
         found = nullable(catalog, schema, name) if catalog in database._attached else {}
         with database.cursor() as cursor:
@@ -153,6 +297,10 @@ def found_by_name() -> None:
                 if column != tables.INGESTION_TIME or dataset == tables.RESULTS
             ]
 
+    def columns(project: str, dataset: str, table: str) -> list[Any]:
+        kept = RESULTS if dataset == tables.RESULTS else SHAPES
+        return kept.get((project, dataset, table), lambda: looked_up(project, dataset, table))
+
     def hidden(table: Any) -> bool:
         if table.catalog not in database._attached:
             return table.db != tables.RESULTS and is_hidden(table)
@@ -160,51 +308,52 @@ def found_by_name() -> None:
 
     database.objects, tables.columns, partitions._hidden = objects, columns, hidden
     tabledata.columns = columns
+    database.connection = cache(lambda: Connection(connection()))
 
 
-class Fresh:
-    """A cursor that was just made and therefore has no temporary tables."""
+def answered_at_once() -> None:
+    """The rows of an answer are found by the snapshot that its columns were."""
+    from local_bigquery.catalog import tables
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        self.cursor = cursor
+    write = tables.write
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.cursor, name)
+    def write_at_once(cursor: Cursor, text: str, bound: Any, place: Any, *how: Any, isolated: bool = False) -> bool:
+        if isolated or place[1] != tables.RESULTS:
+            return write(cursor, text, bound, place, *how, isolated=isolated)
+        cursor.cursor.execute("BEGIN")
+        try:
+            done = write(cursor, text, bound, place, *how)
+        except BaseException:
+            cursor.cursor.execute("ROLLBACK")
+            raise
+        cursor.cursor.execute("COMMIT")
+        return done
 
-    def sql(self, text: str, **how: Any) -> Any:
-        return self.cursor.sql("SELECT NULL WHERE FALSE" if text == TEMPORARY else text, **how)
+    tables.write = write_at_once
 
 
 def asked_once() -> None:
     """What the emulator wrote down is kept in memory until it writes again, and a fresh cursor is not searched."""
-    from local_bigquery.catalog import metadata
+    from local_bigquery.catalog import metadata, row_access
     from local_bigquery.jobs import query
 
     fetch, execute, run = metadata.fetch, metadata.execute, query.execute
-    kept: dict[tuple[str, ...], list[Any]] = {}
-    written = [0]
 
-    def fetch_once(text: str, keys: list[str]) -> list[Any]:
-        before, question = written[0], (text, *keys)
-        if question in kept:
-            return kept[question]
-        found = fetch(text, keys)
-        if before == written[0]:
-            kept[question] = found
-        return found
+    def fetch_once(text: str, keys: Sequence[str] = ()) -> list[Any]:
+        return RECORDS.get((text, *keys), lambda: fetch(text, list(keys)))
 
     def write(text: str, values: list[Any]) -> None:
-        written[0] += 1
+        RECORDS.changed()
         try:
             execute(text, values)
         finally:
-            written[0] += 1
-            kept.clear()
+            RECORDS.changed()
 
-    def run_fresh(cursor: Any, *args: Any, session: Any = None, **how: Any) -> Any:
-        return run(cursor if session else Fresh(cursor), *args, session=session, **how)
+    def run_fresh(cursor: Cursor, *args: Any, session: Any = None, **how: Any) -> Any:
+        cursor.is_fresh = session is None
+        return run(cursor, *args, session=session, **how)
 
-    metadata.fetch, metadata.execute, query.execute = fetch_once, write, run_fresh
+    metadata.fetch, metadata.execute, query.execute, row_access.fetch = fetch_once, write, run_fresh, fetch_once
 
 
 def main() -> None:
@@ -216,12 +365,13 @@ def main() -> None:
     options = parser.parse_args()
     for name in EXTENSIONS:
         duckdb_extensions.import_extension(name)
-    end_lost_jobs(options.data)
     duckdb.connect = connect
 
+    jobs_in_memory(options.data)
     as_the_service_does()
     options_without_a_value()
     found_by_name()
+    answered_at_once()
     asked_once()
     from local_bigquery import cli
 

@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from functools import partial
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -518,15 +517,13 @@ def test_an_old_job_that_replaced_our_table_is_taken_over_again_and_all_of_it_is
 
 
 @contextmanager
-def crashing(after: int) -> Iterator[list[str]]:
-    """Ends before the statement of this number, whatever step it belongs to."""
-    done: list[str] = []
+def kept_before_every_statement(home: Path, folder: Path) -> Iterator[list[Path]]:
+    """Homes as a kill before each statement that changes something would leave them, whatever step it belongs to."""
+    left: list[Path] = []
 
-    def counted(real: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def keeping(real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **how: Any) -> Any:
-            if len(done) == after:
-                raise Crash
-            done.append(name)
+            left.append(copy(home, folder / str(len(left))))
             return real(*args, **how)
 
         return call
@@ -535,18 +532,8 @@ def crashing(after: int) -> Iterator[list[str]]:
     changing += [(DuckDBWarehouse, name) for name in ("create", "transact")]
     with pytest.MonkeyPatch.context() as patched:
         for owner, name in changing:
-            patched.setattr(owner, name, counted(getattr(owner, name), name))
-        yield done
-
-
-def through(action: Callable[[], None], after: int) -> bool:
-    """Whether an action ends before it crashes at a statement."""
-    with crashing(after):
-        try:
-            action()
-        except Crash:
-            return False
-    return True
+            patched.setattr(owner, name, keeping(getattr(owner, name)))
+        yield left
 
 
 @pytest.mark.extended
@@ -554,34 +541,28 @@ def through(action: Callable[[], None], after: int) -> bool:
 def test_a_crash_before_any_statement_is_closed_by_the_next_call_on_the_way_in_and_on_the_way_back(
     home, tmp_path, copied
 ):
-    all_of_it = firms(load(environment(home)))
-    after, crashes = 0, 0
-    while crashes < 100:
-        settings = load(environment(copy(home, tmp_path / f"in-{after}")))
-        if through(partial(move_in, settings, copy=copied), after):
-            break
-        crashes += 1
+    settings = load(environment(home))
+    all_of_it = firms(settings)
+    with kept_before_every_statement(home, tmp_path / "in") as left:
         move_in(settings, copy=copied)
-        for name in (*firm.IN_THE_WAY, *firm.DASHBOARDS):
-            assert answers(settings, name), (after, name)
-        assert preflight.examine(warehouse(settings), settings.rollout.catalogue).obstacles == ()
+    assert len(left) > 12
+    for after, there in enumerate(map(load, map(environment, left))):
+        with warehouse(there, any_schema=True).session():
+            move_in(there, copy=copied)
+            for name in (*firm.IN_THE_WAY, *firm.DASHBOARDS):
+                assert answers(there, name), (after, name)
+            assert preflight.examine(warehouse(there), there.rollout.catalogue).obstacles == ()
+            undo(there)
+            assert firms(there) == all_of_it, after
+    with kept_before_every_statement(home, tmp_path / "back") as left:
         undo(settings)
-        assert firms(settings) == all_of_it, after
-        after += 1
-    assert crashes > 12
-    taken = load(environment(copy(home, tmp_path / "taken")))
-    move_in(taken, copy=copied)
-    after = 0
-    while True:
-        settings = load(environment(copy(taken.home, tmp_path / f"back-{after}")))
-        if through(partial(undo, settings), after):
-            break
-        undo(settings)
-        assert firms(settings) == all_of_it, after
-        move_in(settings)
-        local_runs.init(settings)
-        after += 1
-    assert after > 12
+    assert len(left) > 12
+    for after, there in enumerate(map(load, map(environment, left))):
+        with warehouse(there, any_schema=True).session():
+            undo(there)
+            assert firms(there) == all_of_it, after
+            move_in(there)
+            local_runs.init(there)
 
 
 def killed(env: dict[str, str], step: int) -> None:

@@ -3,6 +3,7 @@
 Functions named `child_…` run in an interpreter of their own. test_warehouse.py has what every engine does.
 """
 
+import multiprocessing
 import os
 import resource
 import signal
@@ -268,6 +269,18 @@ def test_a_session_lets_the_file_go_at_its_end(small, tmp_path):
         assert connection.execute("SELECT COUNT(*) FROM ml_features.scores").fetchall() == [(3,)]
     finally:
         connection.close()
+
+
+def test_a_fork_of_a_process_that_has_started_duckdb_opens_another_file(small, tmp_path):
+    def child() -> None:
+        duckdb_at(tmp_path / "another").filled()
+
+    assert small.leads() == ["a", "b"]
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(PATIENCE)
+    process.kill()
+    assert process.exitcode == 0
 
 
 def test_a_file_that_is_not_a_warehouse_is_named_without_a_wait(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """DuckDB itself, started once in a process; the file is attached at each opening, in a seventh of a start's time."""
 
 import atexit
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,6 +74,10 @@ def _started(path: Path) -> duckdb.DuckDBPyConnection:
 def _end() -> None:
     while _idle:
         _idle.popitem()[1].close()
+
+
+# DuckDB's threads do not survive a fork, and closing it would wait for them.
+os.register_at_fork(before=_end)
 
 
 def _database(path: Path) -> str:

@@ -58,6 +58,9 @@ def shapes_of(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) ->
     """The table or view of each name; None where it does not exist."""
     places = [(schema_name(table.dataset).lower(), table.name.lower()) for table in tables]
     asked = {"schemas": [schema for schema, _ in places], "names": [name for _, name in places]}
+    objects = connection.execute(OBJECTS, asked).fetchall()
+    if not objects:
+        return [None] * len(places)
     columns: dict[tuple[str, str], list[tuple[str, str, bool]]] = {}
     for schema, name, *column in connection.execute(COLUMNS, asked).fetchall():
         columns.setdefault((schema, name), []).append((column[0], column[1], column[2]))
@@ -69,7 +72,7 @@ def shapes_of(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) ->
             kind=kind,
             is_marked=MARK in (comment or ""),
         )
-        for schema, name, kind, comment in connection.execute(OBJECTS, asked).fetchall()
+        for schema, name, kind, comment in objects
     }
     return [found.get(place) for place in places]
 
