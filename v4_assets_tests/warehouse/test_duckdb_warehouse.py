@@ -237,14 +237,17 @@ def test_rows_that_read_the_warehouse_while_they_are_written_are_refused(small):
 
 
 def test_a_second_connection_reads_and_writes_in_another_thread_while_the_first_does(small):
-    """Both write their own partition at once, and each sees what the other has committed."""
+    """Both write their own partition at once, read it whole, and see in the end what the other has committed.
+
+    The partition that the other is replacing is not read: DuckDB 2.0 may give old and new rows of it at once.
+    """
     failed: list[BaseException] = []
 
     def work(second: SmallWarehouse) -> None:
         try:
             for sequence in range(1, 6):
                 second.put([second.many("two", day=TOMORROW)], sequence=sequence, day=TOMORROW)
-                assert second.names_and_counts() in ([("a", 1), ("b", 1)], [("one", MANY)])
+                assert second.leads(TOMORROW) == ["two"] * MANY
         except BaseException as error:
             failed.append(error)
 

@@ -51,7 +51,10 @@ class DuckDBWarehouse:
 
     @contextmanager
     def beside(self) -> Iterator["DuckDBWarehouse"]:
-        """A second connection to the file, which stays open meanwhile."""
+        """A second connection to the file, which stays open meanwhile.
+
+        Not for a partition that the first one is replacing: DuckDB 2.0 may read old and new rows of it at once.
+        """
         with self._connection() as connection, cursor_of(connection) as cursor:
             yield replace(self, own=cursor)
 
