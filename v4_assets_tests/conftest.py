@@ -17,9 +17,11 @@ settings.load_profile("any machine")
 
 SLOWEST_FIRST = (
     "chaos/test_chaos.py",
-    "bigquery/test_takeover.py",
-    "operations/test_takeover.py",
+    "production/test_sync_stories.py",
     "bigquery/test_rollout.py",
+    "test_walks.py",
+    "operations/test_takeover.py",
+    "bigquery/test_takeover.py",
     "bigquery/test_before_adoption.py",
     "bigquery/test_graph.py",
     "bigquery/test_console.py",
