@@ -132,7 +132,7 @@ class Stopped:
         for name, seen in self.failing.items():
             if not self.place.answers(name):
                 seen.add(step.partition(" to ")[0])
-        kind = step.split()[0]
+        kind = step.partition(" ")[0]
         if kind not in self.kinds:
             self.kinds.add(kind)
             raise Crash
