@@ -66,8 +66,8 @@ def shapes_of(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) ->
         columns.setdefault((schema, name), []).append((column[0], column[1], column[2]))
     found = {
         (schema, name): Shape(
-            columns={column: GOOGLE_TYPES.get(type_, type_) for column, type_, _ in columns[schema, name]},
-            required=frozenset(column for column, _, is_nullable in columns[schema, name] if not is_nullable),
+            columns={column: GOOGLE_TYPES.get(type_, type_) for column, type_, _ in columns.get((schema, name), ())},
+            required=frozenset(column for column, _, can_be_null in columns.get((schema, name), ()) if not can_be_null),
             answers_as_spelt=True,
             kind=kind,
             is_marked=MARK in (comment or ""),
