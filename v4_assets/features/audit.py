@@ -37,9 +37,12 @@ class FeatureAudit:
 
     @property
     def mean(self) -> float | None:
-        """Mean of the encoded values; None without any."""
+        """Mean of the encoded values; None without any.
+
+        To 12 digits: the rows come in any order, and the last digits of a sum depend on it.
+        """
         valid = self.rows - self.nulls
-        return self.total / valid if valid else None
+        return float(f"{self.total / valid:.12g}") if valid else None
 
     @property
     def psi(self) -> float | None:

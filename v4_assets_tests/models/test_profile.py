@@ -194,6 +194,13 @@ def test_an_audit_over_many_batches_equals_the_audit_over_one(cuts):
         assert joined.mean == pytest.approx(alone.mean, rel=1e-12)
 
 
+def test_an_audit_does_not_depend_on_the_order_of_the_rows():
+    batch, trained = many(529, seed=1), profile(many(400, seed=2))
+    orders = [np.random.default_rng(seed).permutation(529) for seed in range(20)]
+    found = [profile_rows(audit(FEATURES, trained, [batch.take(pa.array(order))])) for order in orders]
+    assert len({str(one) for one in found}) == 1
+
+
 @pytest.mark.parametrize("batches", [[], [rows([], [], [])]], ids=["no batch", "a batch without rows"])
 def test_the_audit_of_an_empty_day_knows_nothing(batches):
     for found in audit(FEATURES, profile(many(100)), batches):
