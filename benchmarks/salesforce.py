@@ -44,7 +44,7 @@ from v4_assets.resources import registry, warehouse
 from v4_assets.salesforce import sync as syncing
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.org import CRM
-from v4_assets.salesforce.fields import examine
+from v4_assets.salesforce.field_preflight import examine
 from v4_assets.salesforce.rows import DayScores, day_scores
 from v4_assets.salesforce.sync_result import SyncResult
 from v4_assets.scores.scoring import deprioritized, percentiles

@@ -21,7 +21,7 @@ from v4_assets.production.events import Event
 from v4_assets.production.recorded_orders import LargeChange
 from v4_assets.salesforce import checks, sync
 from v4_assets.salesforce.client.org import CRM, Org
-from v4_assets.salesforce.fields import Fields, examine
+from v4_assets.salesforce.field_preflight import Fields, examine
 from v4_assets.salesforce.ledger import Ledger, SyncRecord
 from v4_assets.salesforce.plan import SyncPlan
 from v4_assets.salesforce.preview import dry_run

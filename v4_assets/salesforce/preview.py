@@ -20,7 +20,7 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.errors import SalesforceSetupError, SettingsError
 from v4_assets.salesforce import verify
 from v4_assets.salesforce.client.org import CRM, Org
-from v4_assets.salesforce.fields import examine
+from v4_assets.salesforce.field_preflight import examine
 from v4_assets.salesforce.ledger import Ledger, SyncRecord
 from v4_assets.salesforce.plan import SyncPlan, Terms, aligned, plan_sync
 from v4_assets.salesforce.rows import DayScores, csv, deciles

@@ -18,7 +18,7 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.salesforce import row_outcomes, verify
 from v4_assets.salesforce.bulk_jobs import Delivery, Sender
 from v4_assets.salesforce.client.org import CRM, Org, OrgIdentity
-from v4_assets.salesforce.fields import Fields
+from v4_assets.salesforce.field_preflight import Fields
 from v4_assets.salesforce.ledger import Job, Ledger, Sync
 from v4_assets.salesforce.plan import SyncPlan, Terms, hold_if_too_many, plan_sync
 from v4_assets.salesforce.rows import ROW, DayScores

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from v4_assets.errors import SalesforceSetupError
 from v4_assets.salesforce.client.org import Org, OrgIdentity
-from v4_assets.salesforce.fields import Fields
+from v4_assets.salesforce.field_preflight import Fields
 from v4_assets.salesforce.plan import aligned, is_emptied
 from v4_assets.salesforce.row_outcomes import CONVERTED, NOT_IN_ORG
 from v4_assets.salesforce.rows import ROW, VALUES, deciles, rounded

@@ -17,7 +17,7 @@ from v4_assets.errors import SalesforceError, SettingsError, SyncHeldError
 from v4_assets.project_files import PROJECT
 from v4_assets.salesforce import row_outcomes as errors
 from v4_assets.salesforce.checks import count
-from v4_assets.salesforce.fields import examine
+from v4_assets.salesforce.field_preflight import examine
 from v4_assets.salesforce.plan import SyncPlan, Terms, hold_if_too_many, plan_sync
 from v4_assets.salesforce.row_outcomes import Reaction, account, is_hopeless, outcome_of, reaction, to_retry
 from v4_assets.salesforce.rows import ROW, DayScores, csv, day_scores, rounded

@@ -23,7 +23,7 @@ from v4_assets.resources import registry
 from v4_assets.runs import unfinished, why_gone
 from v4_assets.salesforce.client.http import Patience
 from v4_assets.salesforce.client.org import Org, OrgIdentity
-from v4_assets.salesforce.fields import examine
+from v4_assets.salesforce.field_preflight import examine
 from v4_assets.store import Store
 
 IMPATIENT = Patience(connect_seconds=5.0, read_seconds=30.0, waits=(1.0,))
