@@ -29,6 +29,7 @@ ASIDE = {
     "job_id": "numbered by the org",
     "job_key": "made from the run",
     "sync_id": "made from the run",
+    "switch_id": "the event_id of a promotion, as in v4_deployments",
 }
 """Column of any table to why it is not compared."""
 ASIDE_IN = {
@@ -36,6 +37,10 @@ ASIDE_IN = {
         "event_id": "of an adoption at random; of an action a hash that the adoption's id is part of",
         "action_id": "the event_id of the action's first event",
         "reason": "a sentence; what it says in numbers is in `gates` and `evidence_sha256`, which are compared",
+    },
+    "v4_orders": {
+        "order_id": "at random, or the event_id of an action",
+        "content": "names actions by their event_id; the event itself is compared in v4_deployments",
     },
     "v4_production": {
         "event_id": "as in v4_deployments",
@@ -47,7 +52,7 @@ WITHOUT_SENTENCES = """
 list_transform(json_extract("gates", '$[*]'), lambda gate: json_merge_patch(gate, '{"reason": null}'))
 """
 COMPARED_AS = {
-    "mean": ('round("mean", 9)', "rows come in any order, and a sum of floats depends on it (1e-14)"),
+    "mean": ("format('{:.6g}', \"mean\")", "rows come in any order, and a sum of floats depends on it (1e-14)"),
     "gates": (WITHOUT_SENTENCES, "a gate's reason is a sentence; its name, verdict and numbers are compared"),
 }
 """Column to what of it is compared, and why not all."""
