@@ -71,7 +71,7 @@ def run_month(month: date, only_test: bool, replace_live: str | None, as_json: b
 @prospects.command("list")
 @month_option
 @click.option("--output", "target", type=click.Path(path_type=Path), help="The CSV file.  [default: under V4_HOME]")
-@click.option("--again", metavar="REASON", help="Make it anew after it was given out, from today's live version.")
+@click.option("--again", metavar="REASON", help="Make it again after it was given out, from today's live version.")
 @json_option
 def give_out(month: date, target: Path | None, again: str | None, as_json: bool) -> None:
     """Write the month's list as CSV and record it as given out.

@@ -91,7 +91,7 @@ def measure(found: Entries, reach: Reach, window_days: int) -> Measured:
 
 WEEKS_BEFORE = 8
 DAYS_AFTER_CONTACT = 7
-"""A lead contacted so many days before an abnormal silence, or fewer, is left out: most calls come within them."""
+"""A lead contacted at most this many days before an abnormal silence is left out: most calls come in these days."""
 
 
 def is_holiday(day: date, holidays: Sequence[str]) -> bool:

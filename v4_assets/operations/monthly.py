@@ -131,7 +131,7 @@ class Handed:
 def give_out(settings: Settings, month: date, path: Path | None = None, *, again: str | None = None) -> Handed:
     """Write the month's list as CSV and record it as given out; the same list every time.
 
-    `again` is the reason for making it anew after it was given out. Raises V4Error when there is no list to give.
+    `again` is the reason for making it again after it was given out. Raises V4Error when there is no list to give.
     """
     verify_month(settings, month)
     record = store(settings)

@@ -73,7 +73,7 @@ OF_LIVE = Check(
     "list_of_the_live_version",
     "The latest list of the month is ordered by the live version.",
     blocking=False,
-    remedy='The list was given out before a switch: `v4 prospects list --again "REASON"` makes it anew.',
+    remedy='The list was given out before a switch: `v4 prospects list --again "REASON"` makes it again.',
 )
 LIST_CHECKS = (LISTED_ONCE, OF_LIVE)
 

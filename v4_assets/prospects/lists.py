@@ -242,6 +242,6 @@ def after_switch(store: Store, rollout: Rollout, live: str, today: date) -> str:
     if difference.listed_by == live:
         return f"The list of {key_of(month)} is ordered by {live}'s scores already."
     if given:
-        again = f'`v4 prospects list --month {key_of(month)} --again "REASON"` makes it anew by {live}.'
+        again = f'`v4 prospects list --month {key_of(month)} --again "REASON"` makes it again with {live}.'
         return f"{difference.sentence} It was given out on {given[-1].day}: {again}"
-    return f"{difference.sentence} `v4 prospects list --month {key_of(month)}` makes it anew and gives it out."
+    return f"{difference.sentence} `v4 prospects list --month {key_of(month)}` makes it again and gives it out."

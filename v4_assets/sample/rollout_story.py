@@ -90,7 +90,7 @@ def _promote(stage: Stage, org: "StandInOrg", say: Say) -> None:
     say(more(monthly.preview(stage.at(day), month_of(day), candidate).sentence))
     handed = monthly.give_out(stage.at(day), month_of(day), again=f"{candidate} is live")
     must(handed.given.model_version == candidate, f"the new list is {handed.given.model_version}'s")
-    say(more(f"Given out anew by {candidate}: edition {handed.given.edition} of {handed.month}, {handed.path}"))
+    say(more(f"Given out again by {candidate}: edition {handed.given.edition} of {handed.month}, {handed.path}"))
 
 
 def _watch(stage: Stage, say: Say) -> None:

@@ -239,6 +239,6 @@ def test_the_account_is_asked_for_each_set_on_what_stands_there(granted, lacking
     ],
 )
 def test_doctor_fails_only_for_what_is_needed_now(lacking, due, verdict):
-    told = judged(lacking, is_due=due)
-    assert told.verdict is verdict
-    assert told.found.count("lacks x") == sum(bool(what) for what in lacking.values())
+    warning = judged(lacking, is_due=due)
+    assert warning.verdict is verdict
+    assert warning.found.count("lacks x") == sum(bool(what) for what in lacking.values())

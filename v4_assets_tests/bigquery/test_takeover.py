@@ -164,9 +164,9 @@ def taken_over(place: Firm, before: dict[str, Any]) -> None:
     assert kept.expires is None
     assert place.client.get_table(f"ml_features.{firm.OLD_SCORES}_before_v4_20260112").expires is None
     assert present(local_runs.init(place.on()).live).version == "v4.0.0"
-    told = foreign_objects.probes(place.on())
-    assert told["expiration"]().found == "nothing of ours expires"
-    assert told["names free"]().verdict is Verdict.OK
+    doctor = foreign_objects.probes(place.on())
+    assert doctor["expiration"]().found == "nothing of ours expires"
+    assert doctor["names free"]().verdict is Verdict.OK
 
 
 def scored_and_promoted(place: Firm) -> list[tuple[Any, ...]]:
@@ -240,9 +240,9 @@ def test_an_expiration_set_later_fails_with_the_statement_that_removes_it_the_re
     for key in (tables.SCORED_LEADS, tables.DEPLOYMENTS):
         name = catalogue[key].full_name
         place.ask(f"ALTER TABLE {name} SET OPTIONS (expiration_timestamp = TIMESTAMP '2099-01-01')")
-    told = foreign_objects.probes(settings)["expiration"]()
-    assert told.verdict is Verdict.FAIL
-    assert told.found.startswith("ml_features.v4_deployments expires on 2099-01-01; ml_features.v4_scored_leads ")
-    for statement in told.do.split("; "):
+    doctor = foreign_objects.probes(settings)["expiration"]()
+    assert doctor.verdict is Verdict.FAIL
+    assert doctor.found.startswith("ml_features.v4_deployments expires on 2099-01-01; ml_features.v4_scored_leads ")
+    for statement in doctor.do.split("; "):
         place.ask(statement.strip("`"))
     assert foreign_objects.probes(settings)["expiration"]().verdict is Verdict.OK

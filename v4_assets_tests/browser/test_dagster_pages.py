@@ -16,7 +16,7 @@ SECONDS = 90
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, chromium: object) -> Story:
+def rolled_back(tmp_path_factory: pytest.TempPathFactory, chromium: object) -> Story:
     """v4.1.0 was promoted by a person, failed at two week-closes, and was taken back by the sensor."""
     story = tell("adopted", tmp_path_factory.mktemp("pages") / "home")
     assert story.run().success
@@ -32,9 +32,9 @@ def told(tmp_path_factory: pytest.TempPathFactory, chromium: object) -> Story:
 
 
 @pytest.fixture(scope="module")
-def dagster(told: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterUI]:
+def dagster(rolled_back: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterUI]:
     """The pages of that home."""
-    with DagsterUI(told.environment, tmp_path_factory.mktemp("server") / "log") as server:
+    with DagsterUI(rolled_back.environment, tmp_path_factory.mktemp("server") / "log") as server:
         yield server
 
 
@@ -46,14 +46,14 @@ def patience(page: Page) -> None:
 
 
 def test_the_alias_names_the_live_version_the_reason_of_the_rollback_and_its_report(
-    page: Page, dagster: DagsterUI, told: Story
+    page: Page, dagster: DagsterUI, rolled_back: Story
 ) -> None:
     page.goto(dagster.asset("production_alias"))
-    reason = told.events[-2].reason
+    reason = rolled_back.events[-2].reason
     assert "v4.1.0's top-decile lift is 1.20, below 1.50" in reason
     expect(page.get_by_role("row", name="live", exact=False).get_by_text(OLD, exact=True).first).to_be_visible()
     expect(page.get_by_text(reason).first).to_be_visible()
-    expect(page.get_by_text(told.reports[-1]).first).to_be_visible()
+    expect(page.get_by_text(rolled_back.reports[-1]).first).to_be_visible()
 
 
 def test_the_comparison_shows_both_versions_lift_and_its_charts(page: Page, dagster: DagsterUI) -> None:

@@ -49,13 +49,13 @@ def v4(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["v4", *arguments])
         with pytest.raises(SystemExit) as caught:
             main()
-        told = capsys.readouterr()
-        return int(caught.value.code or 0), told.out, told.err
+        printed = capsys.readouterr()
+        return int(caught.value.code or 0), printed.out, printed.err
 
     return run
 
 
-def told(code: int, out: str, err: str) -> str:
+def printed(code: int, out: str, err: str) -> str:
     """The one sentence a refusal consists of."""
     assert code == 2
     assert out == ""
@@ -155,7 +155,7 @@ def test_init_adopts_the_baseline_once_and_the_status_shows_it(home, shipped, v4
 
 
 def test_init_without_the_baseline_s_model_is_refused(home, v4):
-    message = told(*v4("init"))
+    message = printed(*v4("init"))
     assert message.startswith("There is no model v4.0.0; the registry has []. Register it with `v4 register v4.0.0")
 
 
@@ -163,7 +163,7 @@ def test_init_without_the_baseline_s_model_is_refused(home, v4):
 
 
 def test_a_day_that_has_not_begun_is_not_run(home, v4):
-    message = told(*v4("run", "--date", "2026-01-13"))
+    message = printed(*v4("run", "--date", "2026-01-13"))
     assert message == "2026-01-13 has not begun in New York, where it is 2026-01-12. Run it on its day."
     assert not home.exists()
 
@@ -171,7 +171,7 @@ def test_a_day_that_has_not_begun_is_not_run(home, v4):
 def test_a_day_before_the_first_is_not_run(home, v4):
     first_day = load().rollout.first_day
     assert str(first_day) == "2025-10-01"
-    message = told(*v4("run", "--date", "2025-09-30"))
+    message = printed(*v4("run", "--date", "2025-09-30"))
     assert message == "2025-09-30 lies before first_day 2025-10-01 of rollout.yaml. Move first_day, or start later."
     assert not home.exists()
 
@@ -190,12 +190,12 @@ def test_a_day_before_the_first_is_not_run(home, v4):
     ids=["backwards", "into the future", "before the first day"],
 )
 def test_an_impossible_range_is_not_filled(home, v4, first, last, said):
-    assert told(*v4("backfill", "--from", first, "--to", last)).startswith(said)
+    assert printed(*v4("backfill", "--from", first, "--to", last)).startswith(said)
 
 
 def test_a_backfill_before_init_gets_as_far_as_the_tables_and_says_what_creates_them(home, v4):
     # From the first day to today: both borders are allowed.
-    message = told(*v4("backfill", "--from", "2025-10-01", "--to", "2026-01-12"))
+    message = printed(*v4("backfill", "--from", "2025-10-01", "--to", "2026-01-12"))
     assert message.startswith("deployments ")
     assert "a table that does not exist" in message
     assert "`v4 init` creates" in message
@@ -209,14 +209,14 @@ def test_what_is_no_date_is_a_mistake_in_use(home, v4, day):
 
 
 def test_an_unknown_model_is_refused_beside_those_there_are(home, shipped, v4):
-    message = told(*v4("score", "--model", "v9.9.9", "--input", "rows.csv", "--output", "scores.csv"))
+    message = printed(*v4("score", "--model", "v9.9.9", "--input", "rows.csv", "--output", "scores.csv"))
     assert message.startswith("There is no model v9.9.9; the registry has ['v4.0.0'].")
 
 
 def test_a_changed_model_is_refused(home, shipped, v4):
     path = home.parent / "shipped" / "v4.0.0" / "model.json"
     path.write_bytes(path.read_bytes() + b" ")
-    message = told(*v4("score", "--model", "v4.0.0", "--input", "rows.csv", "--output", "scores.csv"))
+    message = printed(*v4("score", "--model", "v4.0.0", "--input", "rows.csv", "--output", "scores.csv"))
     assert f"{path} is not the approved v4.0.0 model" in message
     assert f"the registry says {shipped['model.json'][:12]}" in message
 
@@ -225,7 +225,7 @@ def test_a_mistake_in_rollout_yaml_is_reported_without_a_traceback(home, v4, mon
     rollout = tmp_path / "rollout.yaml"
     rollout.write_text("baseline: v4.0.0\n", encoding="utf-8")
     monkeypatch.setenv("V4_ROLLOUT", str(rollout))
-    message = told(*v4("status"))
+    message = printed(*v4("status"))
     assert message.startswith(f"{rollout} cannot be used. first_day: Field required; candidate: Field required")
 
 

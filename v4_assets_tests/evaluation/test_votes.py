@@ -81,7 +81,7 @@ def row(day: date, vote: float | None, *, model: str = "a", excluded: str | None
     return {"prediction_date": day, "vote": vote, "bundle_sha256": model, "excluded": excluded}
 
 
-def told(rows: list[dict], since: date = SINCE, today: date = TODAY):
+def warning_of(rows: list[dict], since: date = SINCE, today: date = TODAY):
     ends = {
         one["prediction_date"]: one["prediction_date"] + timedelta(days=6 - one["prediction_date"].weekday())
         for one in rows
@@ -93,38 +93,38 @@ FRIDAY, SUNDAY, NEXT, LAST = date(2026, 1, 16), date(2026, 1, 18), date(2026, 1,
 
 
 def test_one_close_above_the_threshold_suffices_and_stays():
-    found = told([row(SUNDAY, 2.0), row(NEXT, 2.0), row(LAST, -3.5)])
+    found = warning_of([row(SUNDAY, 2.0), row(NEXT, 2.0), row(LAST, -3.5)])
     assert [close.total for close in found.closes] == [2.0, 4.0, 0.5]
     assert found.alarm is not None
     assert found.alarm.day == NEXT
 
 
 def test_a_week_counts_what_its_days_from_friday_on_counted():
-    found = told([row(FRIDAY, 1.0), row(SUNDAY, 1.5), row(SUNDAY, None, excluded=SAME_DAY)])
+    found = warning_of([row(FRIDAY, 1.0), row(SUNDAY, 1.5), row(SUNDAY, None, excluded=SAME_DAY)])
     [close] = found.closes
     assert (close.day, close.total, close.votes, close.excluded) == (SUNDAY, 2.5, 2, 1)
     assert found.reasons == {SAME_DAY: 1}
 
 
 def test_a_week_that_has_not_ended_alarms_nobody():
-    assert told([row(FRIDAY, 9.0)], today=FRIDAY).alarm is None
-    assert told([row(FRIDAY, 9.0)], today=SUNDAY).alarm is not None
+    assert warning_of([row(FRIDAY, 9.0)], today=FRIDAY).alarm is None
+    assert warning_of([row(FRIDAY, 9.0)], today=SUNDAY).alarm is not None
 
 
 def test_what_a_missed_close_would_have_counted_enters_at_the_next():
-    whole = told([row(SUNDAY, -1.0), row(NEXT, 2.0), row(LAST, 2.0)])
-    missed = told([row(SUNDAY, -1.0), row(LAST, 2.0), row(LAST, 2.0)])
+    whole = warning_of([row(SUNDAY, -1.0), row(NEXT, 2.0), row(LAST, 2.0)])
+    missed = warning_of([row(SUNDAY, -1.0), row(LAST, 2.0), row(LAST, 2.0)])
     assert whole.closes[-1].total == missed.closes[-1].total == 4.0
 
 
 def test_an_acknowledged_alarm_begins_at_zero_again():
     rows = [row(SUNDAY, 5.0), row(NEXT, 1.0)]
-    assert told(rows).closes[-1].total == 6.0
-    again = told(rows, since=date(2026, 1, 19))
+    assert warning_of(rows).closes[-1].total == 6.0
+    again = warning_of(rows, since=date(2026, 1, 19))
     assert ([close.total for close in again.closes], again.alarm) == ([1.0], None)
 
 
 def test_another_artifact_begins_at_zero_again():
-    found = told([row(SUNDAY, 5.0), row(NEXT, 1.0, model="b"), row(LAST, 1.0, model="b")])
+    found = warning_of([row(SUNDAY, 5.0), row(NEXT, 1.0, model="b"), row(LAST, 1.0, model="b")])
     assert [close.total for close in found.closes] == [1.0, 2.0]
     assert found.alarm is None

@@ -33,29 +33,29 @@ PRUNED = [ADOPTED + timedelta(days=number) for number in range((LAST_PRUNED - AD
 @pytest.fixture
 def story(tmp_path: Path) -> Story:
     """Two good weeks, and seven days with features: the next sound look promotes."""
-    told = tell("seventh", tmp_path / "home")
+    story = tell("seventh", tmp_path / "home")
     for day in BEFORE:
-        told.write(day, GOOD, retrospective=True)
-    return told
+        story.write(day, GOOD, retrospective=True)
+    return story
 
 
-def keeping(told: Story, days: int | None = KEPT_DAYS) -> Settings:
+def keeping(story: Story, days: int | None = KEPT_DAYS) -> Settings:
     """Settings under which features are kept for less than a rollout.yaml may say."""
-    rollout = told.settings.rollout.model_copy(update={"keep_features_days": days})
-    return told.settings.model_copy(update={"rollout": rollout})
+    rollout = story.settings.rollout.model_copy(update={"keep_features_days": days})
+    return story.settings.model_copy(update={"rollout": rollout})
 
 
-def prune_features(told: Story) -> int:
+def prune_features(story: Story) -> int:
     """Remove the old features. Returns the number of partitions."""
-    found = prune.old(keeping(told), 400)
-    prune.remove(keeping(told), found)
+    found = prune.old(keeping(story), 400)
+    prune.remove(keeping(story), found)
     return found.partitions
 
 
-def rows_by_day(told: Story) -> dict[str, dict[date, int]]:
+def rows_by_day(story: Story) -> dict[str, dict[date, int]]:
     """Table to day to number of rows, of every table by day."""
-    made = [table for table in told.settings.rollout.catalogue.made if table.is_partitioned]
-    with embedded(warehouse(told.settings))._connection() as connection:
+    made = [table for table in story.settings.rollout.catalogue.made if table.is_partitioned]
+    with embedded(warehouse(story.settings))._connection() as connection:
         return {
             table.key: dict(
                 connection.execute(
@@ -66,8 +66,8 @@ def rows_by_day(told: Story) -> dict[str, dict[date, int]]:
         }
 
 
-def v4(told: Story, *arguments: str) -> Result:
-    return CliRunner().invoke(cli, arguments, env=told.environment, prog_name="v4")
+def v4(story: Story, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments, env=story.environment, prog_name="v4")
 
 
 def test_features_of_old_days_go_and_every_other_row_and_every_decision_stays(story):

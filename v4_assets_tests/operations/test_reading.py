@@ -59,8 +59,8 @@ def unwritable(home: Path) -> Iterator[None]:
             path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def v4(told: Story, *arguments: str, **env: str) -> Result:
-    return CliRunner().invoke(cli, arguments, env=told.environment | env, prog_name="v4")
+def v4(story: Story, *arguments: str, **env: str) -> Result:
+    return CliRunner().invoke(cli, arguments, env=story.environment | env, prog_name="v4")
 
 
 @contextmanager
@@ -95,13 +95,13 @@ def test_a_look_works_on_a_home_without_the_right_to_write_and_leaves_it_as_it_w
 def test_a_home_that_dagster_has_never_seen_is_looked_at_without_making_an_instance():
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        told = tell("adopted", Path(folder) / "home")
-        shutil.rmtree(told.settings.dagster_home)
-        v4(told, "status")  # imports what the account below may not
-        with unwritable(told.home):
-            found = v4(told, "status")
+        story = tell("adopted", Path(folder) / "home")
+        shutil.rmtree(story.settings.dagster_home)
+        v4(story, "status")  # imports what the account below may not
+        with unwritable(story.home):
+            found = v4(story, "status")
         assert "v4.0.0 since 2026-01-05" in found.output, found.exception
-        assert not told.settings.dagster_home.exists()
+        assert not story.settings.dagster_home.exists()
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=" ".join)

@@ -128,9 +128,9 @@ def test_the_monthly_tables_and_a_routine_are_noted_and_stay(settings):
 
 
 def test_doctor_fails_with_the_same_objects(settings):
-    told = foreign_objects.probes(settings)["names free"]()
-    assert told.verdict is Verdict.FAIL
-    assert all(f"ml_features.{name} is a " in told.found for name in firm.IN_THE_WAY)
+    probe = foreign_objects.probes(settings)["names free"]()
+    assert probe.verdict is Verdict.FAIL
+    assert all(f"ml_features.{name} is a " in probe.found for name in firm.IN_THE_WAY)
 
 
 @pytest.mark.parametrize("spelt", ["V4_DAILY_SCORES", "v4_Schema", "v4_takeover", "v4_deployments"])
@@ -460,7 +460,10 @@ def test_what_changed_after_the_plan_was_recorded_stops_it_and_an_undoing_leaves
     refused = v4(home, "takeover", "--yes").exception
     assert isinstance(refused, TakeoverError)
     assert said in str(refused)
-    assert "`v4 takeover --undo` gives back what was moved; `v4 takeover --yes` then makes a new plan" in str(refused)
+    assert (
+        "Run `v4 takeover --undo`, which moves everything back, then `v4 takeover --yes`, which makes a new plan"
+        in str(refused)
+    )
     kept = f"{firm.OLD_SCORES}_before_v4_20260112"
     backup_stands = kept in objects(settings)
     undo(settings)

@@ -137,8 +137,8 @@ def v4(story: Story, *arguments: str) -> Result:
 
 def failing(story: Story) -> dict[str, str]:
     """Probes of `v4 doctor` that are not ok."""
-    told = json.loads(v4(story, "doctor", "--json").output)
-    return {one["probe"]: one["found"] for one in told if one["verdict"] != "ok" and one["probe"] != CLOCK_STANDS}
+    examined = json.loads(v4(story, "doctor", "--json").output)
+    return {one["probe"]: one["found"] for one in examined if one["verdict"] != "ok" and one["probe"] != CLOCK_STANDS}
 
 
 def artifacts(story: Story, version: str) -> set[Artifact]:

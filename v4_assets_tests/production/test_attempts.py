@@ -84,14 +84,14 @@ def test_another_order_does_not_wait_for_the_last_ones_pause(instance):
 
 def waits(instance: dg.DagsterInstance, own: dg.DagsterRun, ends: dg.DagsterRun | None = None) -> list[str]:
     """What a run is told while it waits for its turn; `ends` is over after the first pause."""
-    told: list[str] = []
+    lines: list[str] = []
 
     def pause(_: float) -> None:
         assert ends is not None, "it waits for ever"
         instance.report_run_canceled(ends)
 
-    await_turn(instance, own.run_id, ORDER, minutes=1.0, log=told.append, sleep=pause)
-    return told
+    await_turn(instance, own.run_id, ORDER, minutes=1.0, log=lines.append, sleep=pause)
+    return lines
 
 
 def test_of_two_runs_at_once_the_later_waits_for_the_end_of_the_earlier(instance):

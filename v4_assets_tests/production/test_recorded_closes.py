@@ -180,7 +180,7 @@ def weeks_written(draw) -> dict[date, list[Write]]:
     return {monday + timedelta(days=day): draw(written()) for monday in MONDAYS for day in sorted(draw(numbers))}
 
 
-def told(day: date, sequence: int, policy: int | None, verdict: Verdict) -> tuple[Gate, ...]:
+def gates_on(day: date, sequence: int, policy: int | None, verdict: Verdict) -> tuple[Gate, ...]:
     """Gates that name the write and the policy they were judged by; None: today's."""
     return tuple(Gate(name, verdict, f"{day} {sequence} {policy}") for name in EVIDENCE_GATES)
 
@@ -190,7 +190,11 @@ def told(day: date, sequence: int, policy: int | None, verdict: Verdict) -> tupl
 def test_no_verdict_rests_on_a_recomputed_day_on_another_policy_than_its_own_or_on_closes_too_near(days, now):
     recorded_ = [
         record(
-            day, told(day, place + 1, policy, verdict), sequence=place + 1, retrospective=late, policy=POLICIES[policy]
+            day,
+            gates_on(day, place + 1, policy, verdict),
+            sequence=place + 1,
+            retrospective=late,
+            policy=POLICIES[policy],
         )
         for day, writes in days.items()
         for place, (late, kept, policy, verdict) in enumerate(writes)
@@ -198,7 +202,8 @@ def test_no_verdict_rests_on_a_recomputed_day_on_another_policy_than_its_own_or_
     ]
     sequences = {day: len(writes) for day, writes in days.items()}
     today = {
-        day: Evaluated(told(day, len(writes), None, now), writes[-1][0], cohort=None) for day, writes in days.items()
+        day: Evaluated(gates_on(day, len(writes), None, now), writes[-1][0], cohort=None)
+        for day, writes in days.items()
     }
     past = with_records(today, recorded_, sequences, EVE)
     for day, writes in days.items():
@@ -206,7 +211,7 @@ def test_no_verdict_rests_on_a_recomputed_day_on_another_policy_than_its_own_or_
         was_live = not writes[0][0]
         assert past[day].voided == (late and (was_live or (len(writes) > 1 and not any(one[1] for one in writes))))
         if kept and not past[day].voided:
-            assert past[day].gates == told(day, len(writes), policy, verdict)
+            assert past[day].gates == gates_on(day, len(writes), policy, verdict)
     decision = watch(past, policy=EVERY_DAY, today=TODAY, live_since=EVE)
     convicted = sorted({(date.fromisoformat(day), int(place), line) for day, place, line in map(_said, decision.gates)})
     if decision.action == Action.ROLLBACK:

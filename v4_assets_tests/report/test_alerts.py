@@ -33,7 +33,7 @@ class Slack:
     """A stand-in for Slack on this machine: it keeps what it is told and answers with `status`, None for not at all."""
 
     status: int | None = 200
-    told: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     url: str = ""
     leave: threading.Event = field(default_factory=threading.Event)
 
@@ -49,7 +49,7 @@ def slack() -> Iterator[Slack]:
             if made.status is None:
                 made.leave.wait(10)
                 return
-            made.told.append(content["text"])
+            made.messages.append(content["text"])
             self.send_response(made.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -69,7 +69,7 @@ def slack() -> Iterator[Slack]:
 
 
 @pytest.fixture
-def told(tmp_path, slack) -> Story:
+def story(tmp_path, slack) -> Story:
     """A promoted candidate, healthy so far, and Slack."""
     return tell("watched", tmp_path / "home", V4_SLACK_WEBHOOK=slack.url)
 
@@ -95,29 +95,29 @@ def page_of(story: Story) -> str:
 
 def test_a_reason_notifies_no_channel_of_slack(slack):
     alerts.post(SecretStr(slack.url), ["rolled back: <!channel> & <@U1>"])
-    assert slack.told == ["rolled back: &lt;!channel&gt; &amp; &lt;@U1&gt;"]
+    assert slack.messages == ["rolled back: &lt;!channel&gt; &amp; &lt;@U1&gt;"]
 
 
-def test_everything_is_reported_once(told, slack):
-    told.alerts()
-    [message] = slack.told
+def test_everything_is_reported_once(story, slack):
+    story.alerts()
+    [message] = slack.messages
     assert begins(message.splitlines()) == FIRST
-    assert told.alerts() == ""
-    assert len(slack.told) == 1
+    assert story.alerts() == ""
+    assert len(slack.messages) == 1
 
 
-def test_the_first_alert_and_one_after_a_lost_cursor_are_cut_to_the_latest_events(told, slack, monkeypatch):
+def test_the_first_alert_and_one_after_a_lost_cursor_are_cut_to_the_latest_events(story, slack, monkeypatch):
     monkeypatch.setattr(alerts, "FIRST_EVENTS", 1)
-    told.alerts()
-    shutil.rmtree(told.settings.dagster_home)
-    told.alerts()
-    for message in slack.told:
+    story.alerts()
+    shutil.rmtree(story.settings.dagster_home)
+    story.alerts()
+    for message in slack.messages:
         lines = message.splitlines()
         assert [line[: len(said)] for line, said in zip(lines, (FIRST[0], FIRST[3]), strict=True)] == [
             FIRST[0],
             FIRST[3],
         ]
-    assert (len(slack.told), told.alerts()) == (2, "")
+    assert (len(slack.messages), story.alerts()) == (2, "")
 
 
 def test_what_is_not_an_event_is_never_cut():
@@ -127,20 +127,20 @@ def test_what_is_not_an_event_is_never_cut():
     assert alerts.latest(news) == [one for one in news if one not in cut]
 
 
-def test_a_day_that_is_missing_is_reported_alone_and_a_hold_that_goes_on_afterwards_is_no_news(told, slack):
-    told.alerts()
-    told.goes_on(time="23:55")
-    assert told.alerts() == ""
-    told.goes_on(WATCHED.replace(day=3), "07:30")
+def test_a_day_that_is_missing_is_reported_alone_and_a_hold_that_goes_on_afterwards_is_no_news(story, slack):
+    story.alerts()
+    story.goes_on(time="23:55")
+    assert story.alerts() == ""
+    story.goes_on(WATCHED.replace(day=3), "07:30")
     missing = "The day 2026-02-03 is missing: lift_comparison of 2026-02-03 was not evaluated."
-    assert told.alerts() == missing
-    assert missing in page_of(told)
-    assert slack.told[1:] == [missing]
-    assert told.run().success
-    assert told.tick().said.startswith("hold: top_decile_lift had no verdict")
-    assert told.alerts() == ""
-    told.goes_on(WATCHED.replace(day=4))
-    assert told.alerts() == missing.replace("02-03", "02-04")
+    assert story.alerts() == missing
+    assert missing in page_of(story)
+    assert slack.messages[1:] == [missing]
+    assert story.run().success
+    assert story.tick().said.startswith("hold: top_decile_lift had no verdict")
+    assert story.alerts() == ""
+    story.goes_on(WATCHED.replace(day=4))
+    assert story.alerts() == missing.replace("02-03", "02-04")
 
 
 def test_what_was_gone_for_a_day_is_news_again():
@@ -157,7 +157,7 @@ def test_what_was_gone_for_a_day_is_news_again():
     [(500, "it answered 500"), (404, "it answered 404"), (None, r"it did not answer \(ReadTimeout\)")],
 )
 def test_what_slack_did_not_take_is_reported_at_the_next_look_and_the_address_stays_secret(
-    told, slack, monkeypatch, capfd, caplog, status, said
+    story, slack, monkeypatch, capfd, caplog, status, said
 ):
     monkeypatch.setattr(alerts, "SLACK_SECONDS", 0.3)
     caplog.set_level(logging.DEBUG)
@@ -165,20 +165,20 @@ def test_what_slack_did_not_take_is_reported_at_the_next_look_and_the_address_st
     with pytest.raises(
         V4Error, match=f"Slack refused the alert: {said}. Check V4_SLACK_WEBHOOK. Not posted: Held in watch"
     ) as raised:
-        told.alerts()
+        story.alerts()
     slack.status = 200
-    slack.told.clear()
-    told.alerts()
-    [message] = slack.told
+    slack.messages.clear()
+    story.alerts()
+    [message] = slack.messages
     assert begins(message.splitlines()) == FIRST
-    everything = "".join([*_chain(raised.value), *capfd.readouterr(), caplog.text, repr(told.settings)])
+    everything = "".join([*_chain(raised.value), *capfd.readouterr(), caplog.text, repr(story.settings)])
     assert SECRET not in everything
 
 
-def test_a_slack_that_is_not_there_is_stated_without_its_address(told, monkeypatch):
-    told.env["V4_SLACK_WEBHOOK"] = f"http://127.0.0.1:9/services/{SECRET}"
+def test_a_slack_that_is_not_there_is_stated_without_its_address(story, monkeypatch):
+    story.env["V4_SLACK_WEBHOOK"] = f"http://127.0.0.1:9/services/{SECRET}"
     with pytest.raises(V4Error, match=r"it did not answer \(ConnectionError\)") as raised:
-        told.alerts()
+        story.alerts()
     assert SECRET not in "".join(_chain(raised.value))
 
 
@@ -187,16 +187,16 @@ def _chain(error: BaseException | None) -> list[str]:
     return [repr(error), str(error), *_chain(error.__context__), *_chain(error.__cause__)] if error else []
 
 
-def test_without_slack_alerts_go_to_the_log(told, slack):
-    del told.env["V4_SLACK_WEBHOOK"]
-    assert begins(_logged(told)) == FIRST
-    assert slack.told == []
+def test_without_slack_alerts_go_to_the_log(story, slack):
+    del story.env["V4_SLACK_WEBHOOK"]
+    assert begins(_logged(story)) == FIRST
+    assert slack.messages == []
 
 
-def _logged(told: Story) -> list[str]:
+def _logged(story: Story) -> list[str]:
     """What the alert sensor writes to its log at its first look."""
-    definitions = build(told.settings)
-    with dagster_instance(told.settings) as instance:
+    definitions = build(story.settings)
+    with dagster_instance(story.settings) as instance:
         context = dg.build_sensor_context(
             instance=instance,
             repository_def=definitions.get_repository_def(),
@@ -215,60 +215,60 @@ def _heard(context: Any, lines: list[str]) -> Iterator[None]:
     yield
 
 
-def test_a_failed_run_is_reported_with_its_day(told):
-    told.alerts()
-    told.goes_on(WATCHED.replace(day=3))
-    with told.broken("v4.1.0"):
-        outcome = told.run()
+def test_a_failed_run_is_reported_with_its_day(story):
+    story.alerts()
+    story.goes_on(WATCHED.replace(day=3))
+    with story.broken("v4.1.0"):
+        outcome = story.run()
     assert not outcome.success
-    said = told.alerts()
+    said = story.alerts()
     assert f"Run {outcome.run_id} of daily_scoring for 2026-02-03 failed. See docs/runbook.md." in said
-    assert told.alerts() == ""
+    assert story.alerts() == ""
 
 
-def test_every_action_is_reported_with_its_reason(told):
-    told.alerts()
+def test_every_action_is_reported_with_its_reason(story):
+    story.alerts()
     for day in SINCE[1:]:
-        told.write(day, FALLEN)
-    assert told.tick().outcomes[0].success
-    said = told.alerts()
+        story.write(day, FALLEN)
+    assert story.tick().outcomes[0].success
+    said = story.alerts()
     assert said.startswith(
         "rollback started: v4.1.0 → v4.0.0 (rollout_sensor). top_decile_lift failed at 2 consecutive week-closes."
     )
     assert "; rollback completed: v4.1.0 → v4.0.0 (rollout_sensor). " in said
 
 
-def test_a_day_that_was_compared_but_never_sent_is_reported_once_it_is_due(told):
-    told.alerts()
-    told.goes_on(WATCHED.replace(day=3), "07:29")
-    with told.measured():
-        outcome = local_runs.run_job(told.settings, PAST_DAY_JOB, partition=told.day)
+def test_a_day_that_was_compared_but_never_sent_is_reported_once_it_is_due(story):
+    story.alerts()
+    story.goes_on(WATCHED.replace(day=3), "07:29")
+    with story.measured():
+        outcome = local_runs.run_job(story.settings, PAST_DAY_JOB, partition=story.day)
     assert outcome.success, outcome.errors
-    assert told.alerts() == ""
-    told.goes_on(time="07:30")
+    assert story.alerts() == ""
+    story.goes_on(time="07:30")
     said = "Salesforce has not received v4.1.0's scores of 2026-02-03: no sync of the day has ended."
-    assert told.alerts() == said
-    assert {"what": said, "do": alerts.KINDS["sync"].do} in status(told.settings)["to_do"]
-    assert said.replace("'", "&#x27;") in page_of(told) or said in page_of(told)
-    assert local_runs.run_job(told.settings, SYNC_JOB, partition=told.day).success
-    assert said not in [one["what"] for one in status(told.settings)["to_do"]]
+    assert story.alerts() == said
+    assert {"what": said, "do": alerts.KINDS["sync"].do} in status(story.settings)["to_do"]
+    assert said.replace("'", "&#x27;") in page_of(story) or said in page_of(story)
+    assert local_runs.run_job(story.settings, SYNC_JOB, partition=story.day).success
+    assert said not in [one["what"] for one in status(story.settings)["to_do"]]
 
 
-def test_live_scores_without_check_results_are_reported_once_they_are_due(told):
-    told.alerts()
-    told.change("DELETE FROM ml_features.v4_check_results WHERE table_name = 'v4_daily_scores_v41'")
-    assert told.alerts() == ""
-    told.goes_on(time="07:30")
-    assert told.alerts().startswith(
+def test_live_scores_without_check_results_are_reported_once_they_are_due(story):
+    story.alerts()
+    story.change("DELETE FROM ml_features.v4_check_results WHERE table_name = 'v4_daily_scores_v41'")
+    assert story.alerts() == ""
+    story.goes_on(time="07:30")
+    assert story.alerts().startswith(
         "The day 2026-02-02 is missing: daily_scores_v41 of 2026-02-02 was not checked; run the day again"
     )
 
 
-def test_every_alert_says_the_words_by_which_the_runbook_lists_its_kind(told):
-    told.goes_on(WATCHED.replace(day=3), "07:30")
-    settings = told.settings
-    with told.broken("v4.1.0"):
-        assert not told.run().success
+def test_every_alert_says_the_words_by_which_the_runbook_lists_its_kind(story):
+    story.goes_on(WATCHED.replace(day=3), "07:30")
+    settings = story.settings
+    with story.broken("v4.1.0"):
+        assert not story.run().success
     with dagster_instance(settings) as instance:
         found = alerts.current(instance, store(settings), settings.rollout, settings.clock)
     kinds = {one.key.partition(":")[0] for one in found}
@@ -276,20 +276,20 @@ def test_every_alert_says_the_words_by_which_the_runbook_lists_its_kind(told):
     assert [one.text for one in found if not one.key.startswith("event:") and one.kind.says not in one.text] == []
 
 
-def test_another_matter_is_reported_in_a_week_with_an_earlier_report(told):
-    told.alerts()
-    told.write(WATCHED, FALLEN)
-    assert told.alerts().startswith("Held in watch: lift_comparison of 2026-02-02 was written again (write 2) ")
-    told.write(WATCHED, GOOD)
-    told.change("UPDATE ml_features.v4_production SET version = 'v4.0.0'")
-    second = told.alerts()
+def test_another_matter_is_reported_in_a_week_with_an_earlier_report(story):
+    story.alerts()
+    story.write(WATCHED, FALLEN)
+    assert story.alerts().startswith("Held in watch: lift_comparison of 2026-02-02 was written again (write 2) ")
+    story.write(WATCHED, GOOD)
+    story.change("UPDATE ml_features.v4_production SET version = 'v4.0.0'")
+    second = story.alerts()
     assert "(write 3)" in second
     assert "it carries v4.1.0's scores" in second
-    assert told.alerts() == ""
+    assert story.alerts() == ""
 
 
-def test_a_warehouse_that_cannot_be_read_is_reported(told):
-    told.alerts()
-    told.change("DROP TABLE ml_features.v4_deployments CASCADE")
-    assert told.alerts().startswith("The rollout could not be read: deployments uses a table that does not exist")
-    assert told.alerts() == ""
+def test_a_warehouse_that_cannot_be_read_is_reported(story):
+    story.alerts()
+    story.change("DROP TABLE ml_features.v4_deployments CASCADE")
+    assert story.alerts().startswith("The rollout could not be read: deployments uses a table that does not exist")
+    assert story.alerts() == ""

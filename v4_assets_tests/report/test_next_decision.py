@@ -34,7 +34,7 @@ def gates(**verdicts: Verdict) -> tuple[Gate, ...]:
     )
 
 
-def told(phase: Phase, closes: dict[date, tuple[Gate, ...]], today=None, facts=None, **changes) -> Outlook:
+def outlook_of(phase: Phase, closes: dict[date, tuple[Gate, ...]], today=None, facts=None, **changes) -> Outlook:
     known = {"live_since": date(2026, 1, 1), "phase_since": date(2026, 1, 1), **changes}
     live = "v4.1.0" if phase is Phase.WATCH else "v4.0.0"
     status = RolloutStatus(phase, live, "v4.1.0", "v4.0.0", TODAY, **known)
@@ -44,7 +44,7 @@ def told(phase: Phase, closes: dict[date, tuple[Gate, ...]], today=None, facts=N
 
 
 def test_one_more_good_week_is_missing():
-    found = told(Phase.PARALLEL, {LAST: gates()})
+    found = outlook_of(Phase.PARALLEL, {LAST: gates()})
     assert found.said == (
         "The promotion of v4.1.0 needs a lift of at least 2 at 1 more week-close. The next week closes on Sunday "
         "18 January and counts from the day after. It can be earned until 26 March 2026; after that a person decides."
@@ -62,7 +62,7 @@ def test_everything_that_is_missing_is_named():
         Gate(one.name, Verdict.INCONCLUSIVE, "…", 5.0, 7.0) if one.name == LIVE_PARALLEL_DAYS else one
         for one in gates(promotion_auc=Verdict.FAIL)
     )
-    found = told(Phase.PARALLEL, {}, short, {"failing_checks": ("features_v41.drift",)})
+    found = outlook_of(Phase.PARALLEL, {}, short, {"failing_checks": ("features_v41.drift",)})
     assert found.said.startswith(
         "The promotion of v4.1.0 needs a lift of at least 2 at 2 more week-closes, today's AUC for a promotion on "
         "the good side, 2 more days side by side and every check of the data passed."
@@ -72,18 +72,18 @@ def test_everything_that_is_missing_is_named():
 
 
 def test_a_decision_is_shown_before_it_is_carried_out():
-    found = told(Phase.PARALLEL, {BEFORE_LAST: gates(), LAST: gates()})
+    found = outlook_of(Phase.PARALLEL, {BEFORE_LAST: gates(), LAST: gates()})
     assert found.said == "Decided: the promotion of v4.1.0. The sensor starts it at its next tick."
     assert {one.stands for one in found.criteria} == {MET}
 
 
 def test_a_promotion_that_ran_out_of_time_waits_for_a_person():
-    found = told(Phase.PARALLEL, {LAST: gates()}, phase_since=date(2025, 10, 1))
+    found = outlook_of(Phase.PARALLEL, {LAST: gates()}, phase_since=date(2025, 10, 1))
     assert "The parallel phase has expired: `v4 allow v4.1.0 --reason …` lets it compete again." in found.said
 
 
 def test_a_bad_week_says_how_many_more_roll_back():
-    found = told(Phase.WATCH, {LAST: gates(top_decile_lift=Verdict.FAIL)})
+    found = outlook_of(Phase.WATCH, {LAST: gates(top_decile_lift=Verdict.FAIL)})
     assert found.said == (
         "1 more week like 2026-W02 rolls v4.1.0 back to v4.0.0: its top-decile lift was 2.10 there, and 1.5 is asked "
         "for. The next week closes on Sunday 18 January and counts from the day after."
@@ -106,9 +106,9 @@ def test_a_bad_week_says_how_many_more_roll_back():
 )
 def test_a_week_without_a_verdict_is_no_good_week(closes, said):
     stays = "stays unless one figure misses its line, by more than chance explains, at 2 week-closes running."
-    assert f"{stays} {said}" in told(Phase.WATCH, closes).said
+    assert f"{stays} {said}" in outlook_of(Phase.WATCH, closes).said
 
 
 def test_after_a_rollback_only_a_person_decides():
-    found = told(Phase.ROLLED_BACK, {LAST: gates()})
+    found = outlook_of(Phase.ROLLED_BACK, {LAST: gates()})
     assert found == Outlook("v4.1.0 was rolled back on 2026-01-01. `v4 allow v4.1.0 --reason …` lets it compete again.")

@@ -4,9 +4,7 @@ Each test ends by comparing the org with the warehouse, or says which rows are s
 """
 
 import json
-import shutil
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -43,32 +41,6 @@ from v4_assets_tests.fixtures.crm_world import (
 )
 
 MANY = 60
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """V4.0.0 is live, and has scored MANY leads; copied, never written by a test."""
-    world = CrmWorld(tmp_path_factory.mktemp("prepared")).prepare()
-    world.score(OLD, spread(leads(MANY)))
-    return world.home
-
-
-@pytest.fixture
-def world(prepared: Path, tmp_path: Path) -> Iterator[CrmWorld]:
-    world = CrmWorld(Path(shutil.copytree(prepared, tmp_path / "home")))
-    with world.warehouse.session():
-        yield world
-
-
-@pytest.fixture
-def org(tmp_path: Path) -> Iterator[StandInOrg]:
-    with org_of(tmp_path / "org", list(leads(MANY))) as (org, _):
-        yield org
-
-
-@pytest.fixture
-def client(org: StandInOrg) -> SalesforceClient:
-    return client_of(org)
 
 
 def jobs(world: CrmWorld) -> list[Job]:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from salesforce_stand_in import SeedLead, StandInOrg
+from salesforce_stand_in import SeedLead
 from v4_assets import tables
 from v4_assets.cli.main import cli
 from v4_assets.errors import ApiLimitError, SalesforceError, SalesforceSetupError, SettingsError, SyncHeldError
 from v4_assets.production import overdue
 from v4_assets.salesforce.checks import distribution
-from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.org import CRM
 from v4_assets.salesforce.ledger import Ledger
 from v4_assets.salesforce.preview import preview
@@ -45,28 +44,10 @@ MAINTENANCE = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
 VALIDATION = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    world = CrmWorld(tmp_path_factory.mktemp("prepared")).prepare()
-    world.score(OLD, spread(leads(MANY)))
-    return world.home
-
-
 @pytest.fixture
 def world(prepared: Path, tmp_path: Path) -> CrmWorld:
     rules = {"read_back": "sample", "read_back_leads": 20, "retry_rounds": 1}
     return CrmWorld(Path(shutil.copytree(prepared, tmp_path / "home")), rules)
-
-
-@pytest.fixture
-def org(tmp_path: Path) -> Iterator[StandInOrg]:
-    with org_of(tmp_path / "org", list(leads(MANY))) as (org, _):
-        yield org
-
-
-@pytest.fixture
-def client(org: StandInOrg) -> SalesforceClient:
-    return client_of(org)
 
 
 def move(world: CrmWorld, days: int = 1, by: float = 0.03) -> None:

@@ -1,8 +1,6 @@
 """The sync as an asset of Dagster: what it refuses, what it answers, what it shows; the dry run and the preview."""
 
 import json
-import shutil
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,7 +27,6 @@ from v4_assets_tests.fixtures.crm_world import (
     client_of,
     lead,
     leads,
-    org_of,
     spread,
 )
 
@@ -39,24 +36,10 @@ CHECKS = ALWAYS | {"all_accounted_for", "failure_rate", "read_back_equals_wareho
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    world = CrmWorld(tmp_path_factory.mktemp("prepared")).prepare()
-    world.score(OLD, spread(leads(MANY)))
-    world.score(NEW, spread(leads(MANY), seed=2))
-    return world.home
-
-
-@pytest.fixture
-def world(prepared: Path, tmp_path: Path) -> Iterator[CrmWorld]:
-    world = CrmWorld(Path(shutil.copytree(prepared, tmp_path / "home")))
-    with world.warehouse.session():
-        yield world
-
-
-@pytest.fixture
-def org(tmp_path: Path) -> Iterator[StandInOrg]:
-    with org_of(tmp_path / "org", list(leads(MANY))) as (org, _):
-        yield org
+def prepared(prepared: Path) -> Path:
+    """Scored by V4.1.0, too."""
+    CrmWorld(prepared).score(NEW, spread(leads(MANY), seed=2))
+    return prepared
 
 
 class Untouchable:

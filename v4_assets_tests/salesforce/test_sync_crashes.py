@@ -86,8 +86,8 @@ def child_syncs() -> None:
             os.write(writer, " ".join(world.count).encode())
             os._exit(0)
         os.close(writer)
-        with os.fdopen(reader) as told:
-            steps = told.read()
+        with os.fdopen(reader) as output:
+            steps = output.read()
         status = os.waitpid(pid, 0)[1]
         print("killed" if os.WIFSIGNALED(status) else f"done {steps}", flush=True)
 

@@ -193,7 +193,7 @@ def test_each_story_ends_within_its_world():
 # --- refusals
 
 
-def told(settings, *wanted: str) -> tuple[int, str]:
+def played(settings, *wanted: str) -> tuple[int, str]:
     """Exit code and output of the demo."""
     said: list[str] = []
     return demo.play(settings, said.append, wanted or ("rollout",)), "\n".join(said)
@@ -210,7 +210,7 @@ def goes_as_it_must(stage, world, say) -> None:
 def test_a_finished_demo_is_not_played_again(tmp_path):
     settings = load({"V4_HOME": str(tmp_path)})
     settings.demo_clock_file.write_text("2026-02-09T08:00:00-05:00", encoding="utf-8")
-    code, said = told(settings)
+    code, said = played(settings)
     assert code == 0
     assert "`make dev` shows it" in said
     assert [path.name for path in tmp_path.iterdir()] == ["demo-clock"]
@@ -219,14 +219,14 @@ def test_a_finished_demo_is_not_played_again(tmp_path):
 def test_a_home_that_holds_a_warehouse_is_left_as_it_is(tmp_path):
     settings = load({"V4_HOME": str(tmp_path)})
     settings.duckdb_file.write_bytes(b"evidence")
-    code, said = told(settings)
+    code, said = played(settings)
     assert code == 1
     assert "holds no finished demo" in said
     assert settings.duckdb_file.read_bytes() == b"evidence"
 
 
 def test_only_the_embedded_warehouse_is_filled(tmp_path):
-    code, said = told(
+    code, said = played(
         load({"V4_HOME": str(tmp_path), "V4_WAREHOUSE": "bigquery", "V4_BIGQUERY_PROJECT": "some-project"})
     )
     assert code == 1
@@ -250,7 +250,7 @@ def test_the_demo_reaches_no_real_org_and_sends_no_alert(tmp_path, monkeypatch):
     monkeypatch.setattr(rollout_story, "play", first_story)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     monkeypatch.setattr(demo, "_in_parallel", others)
-    assert told(asked, *Story)[0] == 1
+    assert played(asked, *Story)[0] == 1
     assert [(one.salesforce, one.salesforce_target, one.slack_webhook) for one in seen] == [
         ("dry-run", None, None),
         ("dry-run", None, None),
@@ -265,7 +265,7 @@ def test_a_story_that_goes_otherwise_fails_the_demo_and_leaves_it_unfinished(tmp
     monkeypatch.setattr(rollout_story, "play", goes_otherwise)
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     settings = load({"V4_HOME": str(tmp_path)})
-    code, said = told(settings)
+    code, said = played(settings)
     assert code == 1
     assert said.endswith("The story did not end as expected: nobody was promoted")
     assert not settings.demo_clock_file.exists()
@@ -279,7 +279,7 @@ def test_another_story_that_goes_otherwise_fails_the_demo_too(tmp_path, monkeypa
     monkeypatch.setattr(demo, "build", lambda spec: spec)
     monkeypatch.setattr(demo, "_in_parallel", lambda work: nullcontext(goes_otherwise))
     settings = load({"V4_HOME": str(tmp_path)})
-    code, said = told(settings, *Story)
+    code, said = played(settings, *Story)
     assert code == 1
     assert said.endswith("The first story.\n\nThe story did not end as expected: the market's fall convicted the model")
     assert not settings.demo_clock_file.exists()
@@ -328,7 +328,7 @@ def run(monkeypatch) -> list[str]:
 )
 def test_the_stories_asked_for_are_run_and_no_others(tmp_path, run, wanted, expected):
     settings = load({"V4_HOME": str(tmp_path / "home")})
-    code, said = told(settings, *wanted)
+    code, said = played(settings, *wanted)
     assert (code, run) == (0, expected)
     ended = "The story ended as expected." if len(expected) == 1 else f"All {len(expected)} stories ended as expected."
     assert ended in said
@@ -340,7 +340,7 @@ def test_the_stories_asked_for_are_run_and_no_others(tmp_path, run, wanted, expe
 
 def test_a_story_that_is_there_is_not_run_again_and_another_is_added(tmp_path, run):
     settings = load({"V4_HOME": str(tmp_path / "home")})
-    assert told(settings)[0] == told(settings, "silent-column")[0] == told(settings, "market")[0] == 0
+    assert played(settings)[0] == played(settings, "silent-column")[0] == played(settings, "market")[0] == 0
     assert run == ["home", "market", "silent-column"]
 
 

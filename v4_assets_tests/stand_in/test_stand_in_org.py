@@ -114,8 +114,8 @@ def test_the_unmodified_library_logs_in_reads_and_updates(org):
     assert sf.limits()["DailyApiRequests"]["Max"] == 100_000
     assert [each["name"] for each in sf.Lead.describe()["fields"]][:4] == ["Id", "IsDeleted", "IsConverted", V4[0].name]
     records = [{"Id": lead, "V4_Score__c": "0.5", "V4_Deprioritize__c": "true"} for lead in LEADS]
-    [told] = sf.bulk2.Lead.update(records=records, batch_size=100, wait=0.01)
-    assert (told["numberRecordsTotal"], told["numberRecordsFailed"]) == (6, 0)
+    [answers] = sf.bulk2.Lead.update(records=records, batch_size=100, wait=0.01)
+    assert (answers["numberRecordsTotal"], answers["numberRecordsFailed"]) == (6, 0)
     found = sf.query_all("SELECT Id, V4_Score__c, V4_Deprioritize__c FROM Lead")
     assert [(row["Id"], row["V4_Score__c"], row["V4_Deprioritize__c"]) for row in found["records"]] == [
         (lead, 0.5, True) for lead in LEADS
@@ -135,11 +135,11 @@ def test_the_library_sends_the_old_way_in_batches_of_three_requests_each(org):
     org.faults.row("UNABLE_TO_LOCK_ROW", [LEADS[2]])
     records = [{"Id": lead, "V4_Score__c": at / 8, "V4_Deprioritize__c": at == 1} for at, lead in enumerate(LEADS)]
     records[5] = {"Id": LEADS[5], "V4_Score__c": None, "V4_Model_Version__c": "größer"}
-    told = sf.bulk.Lead.update(records, batch_size=2)
-    assert [(one["id"], one["success"]) for one in told] == [
+    answers = sf.bulk.Lead.update(records, batch_size=2)
+    assert [(one["id"], one["success"]) for one in answers] == [
         (None if lead == LEADS[2] else lead, lead != LEADS[2]) for lead in LEADS
     ]
-    [error] = told[2]["errors"]
+    [error] = answers[2]["errors"]
     assert (error["statusCode"], error["message"][:16]) == ("UNABLE_TO_LOCK_ROW", "unable to obtain")
     shown = org.rows()
     assert [shown[lead]["V4_Score__c"] for lead in LEADS] == [0.0, 0.125, None, 0.375, 0.5, None]
@@ -295,8 +295,8 @@ def test_results_come_in_another_order_unless_told_otherwise(org, session):
     leads = [to_18(f"00QSM1{number:09d}") for number in range(50)]
     org.seed(leads)
     job = session.finish("".join(["Id,V4_Score__c\n", *(f"{lead},1\n" for lead in leads)]))["id"]
-    told = [line[1:19] for line in session.results(job, "successfulResults")[1:]]
-    assert (told != leads, sorted(told)) == (True, leads)
+    answers = [line[1:19] for line in session.results(job, "successfulResults")[1:]]
+    assert (answers != leads, sorted(answers)) == (True, leads)
     org.faults.set(shuffled=False)
     assert [line[1:19] for line in session.results(job, "successfulResults")[1:]] == leads
 

@@ -385,8 +385,8 @@ def test_the_simulation_promotes_exactly_when_the_real_decision_does(strength, w
             day = adopted + timedelta(days=column - tried.earlier)
             early = {"retrospective": day < adopted}
             recorded += rows(found, history, column, day, "promotion", **early)
-        told = replay(recorded, policy, FILE.evaluation, candidate="v4.1.0", baseline="v4.0.0", adopted=adopted)
-        real = [(one.day - adopted).days for one in told if one.decision.action == Action.PROMOTE]
+        replayed = replay(recorded, policy, FILE.evaluation, candidate="v4.1.0", baseline="v4.0.0", adopted=adopted)
+        real = [(one.day - adopted).days for one in replayed if one.decision.action == Action.PROMOTE]
         assert (real or [NEVER])[0] == promoted
 
 

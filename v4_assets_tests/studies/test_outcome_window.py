@@ -43,9 +43,9 @@ def thirty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rollout:
 def test_v4_odds_takes_the_window_of_rollout_yaml(thirty: Rollout) -> None:
     found = CliRunner().invoke(cli, ["odds", "--no-model-error", "--histories", "20", "--json"])
     assert json.loads(found.output)["assumptions"]["outcome_window_days"] == 30
-    told = CliRunner().invoke(cli, ["odds", "--no-model-error", "--histories", "20"]).output
-    assert "before its first leads mature, 31 days later" in told
-    assert "44 days" not in told
+    shown = CliRunner().invoke(cli, ["odds", "--no-model-error", "--histories", "20"]).output
+    assert "before its first leads mature, 31 days later" in shown
+    assert "44 days" not in shown
 
 
 def test_the_asset_takes_the_window_of_rollout_yaml(thirty: Rollout) -> None:
@@ -54,8 +54,8 @@ def test_the_asset_takes_the_window_of_rollout_yaml(thirty: Rollout) -> None:
         resources={"store": object(), "clock": object()},
         run_config={"ops": {"policy_odds": {"config": {"leads_per_week": 9e3, "histories": 20}}}},
     )
-    [told] = [one.metadata["odds"].value for one in made.asset_materializations_for_node("policy_odds")]
-    assert "31 days later" in str(told)
+    [shown] = [one.metadata["odds"].value for one in made.asset_materializations_for_node("policy_odds")]
+    assert "31 days later" in str(shown)
 
 
 def test_a_fall_is_seen_as_much_earlier_as_the_window_is_shorter(thirty: Rollout) -> None:

@@ -44,7 +44,7 @@ def record(first: date, last: date, **changes) -> list:
     return [row for number in range(days) for row in day_rows(first + timedelta(days=number), **changes)]
 
 
-def told(rows, policy=POLICY, **more: Any):
+def replayed(rows, policy=POLICY, **more: Any):
     return replay(rows, policy, EVALUATION, **VERSIONS, adopted=ADOPTED, **more)
 
 
@@ -58,18 +58,18 @@ FALLEN = PROMOTED + record(date(2026, 2, 1), date(2026, 2, 20), lift=1.0)
 
 
 def test_a_healthy_challenger_is_promoted_after_its_week_in_parallel():
-    days = told(PROMOTED)
+    days = replayed(PROMOTED)
     assert acts(days) == [(date(2026, 1, 11), "promote")]
     assert [one.phase for one in days[5:9]] == [Phase.PARALLEL, Phase.PARALLEL, Phase.WATCH, Phase.WATCH]
     assert (days[0].day, days[-1].day) == (ADOPTED, date(2026, 1, 31))
 
 
 def test_without_backfilled_history_it_takes_two_week_closes_more():
-    assert acts(told(record(ADOPTED, date(2026, 1, 31)))) == [(date(2026, 1, 19), "promote")]
+    assert acts(replayed(record(ADOPTED, date(2026, 1, 31)))) == [(date(2026, 1, 19), "promote")]
 
 
 def test_a_fall_is_rolled_back_at_its_second_bad_week_close():
-    days = told(FALLEN)
+    days = replayed(FALLEN)
     assert acts(days) == [(date(2026, 1, 11), "promote"), (date(2026, 2, 9), "rollback")]
     assert (days[-1].phase, days[-1].decision.action) == (Phase.ROLLED_BACK, Action.HOLD)
 
@@ -77,9 +77,9 @@ def test_a_fall_is_rolled_back_at_its_second_bad_week_close():
 def test_another_policy_acts_on_other_days():
     weeks = POLICY.rollback.weeks_running.model_copy(update={"top_decile_lift": 1})
     hasty = POLICY.model_copy(update={"rollback": POLICY.rollback.model_copy(update={"weeks_running": weeks})})
-    assert acts(told(FALLEN, hasty))[-1] == (date(2026, 2, 2), "rollback")
+    assert acts(replayed(FALLEN, hasty))[-1] == (date(2026, 2, 2), "rollback")
     strict = POLICY.model_copy(update={"promotion": POLICY.promotion.model_copy(update={"lift_at_least": 2.2})})
-    assert acts(told(FALLEN, strict)) == []
+    assert acts(replayed(FALLEN, strict)) == []
 
 
 def test_a_policy_that_asks_for_more_conversions_than_recorded_finds_the_cohorts_short():
@@ -93,24 +93,24 @@ def test_a_policy_that_asks_for_more_conversions_than_recorded_finds_the_cohorts
 
 def test_evidence_computed_later_neither_counts_as_a_live_day_nor_convicts():
     late = record(date(2026, 2, 1), date(2026, 2, 20), lift=1.0, retrospective=True)
-    assert acts(told(PROMOTED + late)) == [(date(2026, 1, 11), "promote")]
-    assert acts(told(BACKFILLED + record(ADOPTED, date(2026, 1, 31), retrospective=True))) == []
+    assert acts(replayed(PROMOTED + late)) == [(date(2026, 1, 11), "promote")]
+    assert acts(replayed(BACKFILLED + record(ADOPTED, date(2026, 1, 31), retrospective=True))) == []
 
 
 def test_a_manual_promotion_counts_as_approved_and_a_manual_sunset_as_unanswered():
     manual = POLICY.model_copy(update={"promotion": POLICY.promotion.model_copy(update={"approval": "manual"})})
     healthy = PROMOTED + record(date(2026, 2, 1), date(2026, 4, 5))
-    days = told(healthy, manual)
+    days = replayed(healthy, manual)
     assert acts(days) == [(date(2026, 1, 11), "promote")]
     asked = [one.day for one in days if one.decision.action == Action.ASK]
     assert (asked[0], asked[-1]) == (date(2026, 1, 12) + timedelta(days=53), date(2026, 4, 5))
     auto = manual.model_copy(update={"sunset": POLICY.sunset.model_copy(update={"approval": "auto"})})
-    assert acts(told(healthy, auto))[-1] == (asked[0], "sunset")
+    assert acts(replayed(healthy, auto))[-1] == (asked[0], "sunset")
 
 
 def test_the_days_can_be_cut_and_what_happened_stands_beside_them():
     happened = {date(2026, 1, 12): ["promotion_started of v4.1.0: a person decided"]}
-    days = told(FALLEN, until=date(2026, 1, 20), happened=happened)
+    days = replayed(FALLEN, until=date(2026, 1, 20), happened=happened)
     assert days[-1].day == date(2026, 1, 20)
     lines = as_text(days).splitlines()
     assert lines[0].startswith(
@@ -124,7 +124,7 @@ def test_the_days_can_be_cut_and_what_happened_stands_beside_them():
 
 
 def test_the_reason_of_a_rollback_is_told_with_its_numbers():
-    text = as_text(told(FALLEN))
+    text = as_text(replayed(FALLEN))
     assert (
         "2026-02-09  would rollback: top_decile_lift failed at 2 consecutive week-closes. 2026-W05: v4.1.0's "
         "top-decile lift is" in text
@@ -133,16 +133,16 @@ def test_the_reason_of_a_rollback_is_told_with_its_numbers():
 
 
 def test_no_evidence_is_said_to_be_none():
-    assert as_text(told([])) == "No evidence is stored, so nothing can be replayed."
-    assert as_text(told(BACKFILLED)) == "No evidence is stored, so nothing can be replayed."
+    assert as_text(replayed([])) == "No evidence is stored, so nothing can be replayed."
+    assert as_text(replayed(BACKFILLED)) == "No evidence is stored, so nothing can be replayed."
 
 
 @pytest.mark.parametrize("day", [date(2026, 2, 8), date(2026, 2, 9)])
 def test_a_decision_never_looks_at_the_future(day):
-    whole, cut = told(FALLEN), told(FALLEN, until=day)
+    whole, cut = replayed(FALLEN), replayed(FALLEN, until=day)
     assert cut == whole[: len(cut)]
     earlier = [row for row in FALLEN if row.prediction_date <= day]
-    assert told(earlier) == cut
+    assert replayed(earlier) == cut
 
 
 @settings(max_examples=20, deadline=None)
@@ -150,4 +150,4 @@ def test_a_decision_never_looks_at_the_future(day):
 def test_the_order_of_the_rows_does_not_matter(random):
     rows = list(FALLEN)
     random.shuffle(rows)
-    assert told(rows) == told(FALLEN)
+    assert replayed(rows) == replayed(FALLEN)

@@ -25,7 +25,7 @@ from v4_assets.warehouse import schema
 from v4_assets.warehouse.preflight import examine
 from v4_assets.warehouse.protocol import Expiration
 
-ANEW = "`v4 takeover --undo` gives back what was moved; `v4 takeover --yes` then makes a new plan."
+NEW_PLAN = "Run `v4 takeover --undo`, which moves everything back, then `v4 takeover --yes`, which makes a new plan."
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class MoveIn(Steps):
         obstacles = examine(self.store.warehouse, self.store.catalogue).obstacles
         new = [str(one) for one in obstacles if one.place.name not in planned]
         if new:
-            raise TakeoverError(f"Came after this takeover was begun: {'; '.join(new)}. {ANEW}")
+            raise TakeoverError(f"Came after this takeover was begun: {'; '.join(new)}. {NEW_PLAN}")
 
     def _recorded(self, found: Plan) -> Iterator[Step]:
         warehouse, record_table = self.store.warehouse, self.store.catalogue[tables.TAKEOVER]
@@ -118,7 +118,7 @@ class MoveIn(Steps):
         if same and is_firms(there) and kept and there:
             same = kept.columns == there.columns and moving.view_text(one.place) == one.view_text
         if not same:
-            raise TakeoverError(f"{one.dated.name} is not equal to {one.name}, which was left as it is. {ANEW}")
+            raise TakeoverError(f"{one.dated.name} is not equal to {one.name}, which was left as it is. {NEW_PLAN}")
 
     def _leave(self, one: Move) -> None:
         """The firm's object leaves its name."""
@@ -127,7 +127,7 @@ class MoveIn(Steps):
             return
         if one.method == "rename":
             if warehouse.shape(one.dated) is not None:
-                raise TakeoverError(f"{one.name} was left as it is: {one.dated.name} is there already. {ANEW}")
+                raise TakeoverError(f"{one.name} was left as it is: {one.dated.name} is there already. {NEW_PLAN}")
             moving.set_expiration(one.place, one.kind, Expiration())
             moving.rename(one.place, one.kept_as)
             return
