@@ -56,8 +56,18 @@ def defs() -> dg.Definitions:
     return build(load())
 
 
+_latest: list[tuple[Settings, dg.Definitions]] = []
+"""The graph that was built last and what for: a command asks for it up to four times."""
+
+
 def build(settings: Settings) -> dg.Definitions:
-    """The whole graph for one configuration."""
+    """The whole graph for one configuration: the one built last, if it was for the same `settings` object."""
+    if not (_latest and _latest[0][0] is settings):
+        _latest[:] = [(settings, _built(settings))]
+    return _latest[0][1]
+
+
+def _built(settings: Settings) -> dg.Definitions:
     rollout = settings.rollout
     for note in dialects.verify(settings.warehouse):
         dg.get_dagster_logger().warning(note)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from v4_assets_tests.fixtures.environment import fresh_environment
+from v4_assets_tests.fixtures.sparing import draw
 
 pytest_plugins = ["v4_assets_tests.fixtures.emulated"]
 
@@ -44,6 +45,7 @@ def own_home() -> Iterator[Path]:
     assert not any(SHARED_HOME.iterdir()), f"Something wrote to the home of all tests: {list(SHARED_HOME.iterdir())}"
     with fresh_environment() as home:
         yield home
+    draw()
 
 
 def pytest_sessionfinish() -> None:

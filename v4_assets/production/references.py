@@ -78,8 +78,9 @@ def readers(store: Store, rollout: Rollout, version: str, also: ReferencePlaces 
     bound, also = bound_to(rollout, version), also or ReferencePlaces()
     found: list[Reader] = []
     with store.session():
-        for dataset in _datasets(rollout, also):
-            found += _in_dataset(store, rollout, dataset, bound)
+        # Before the views: it distinguishes a missing dataset from one without any.
+        for dataset, routines in store.warehouse.routine_texts(_datasets(rollout, also)).items():
+            found += _in_dataset(store, dataset, routines, bound)
     for path in _scheduled(rollout, also):
         found += _mentioning("scheduled query", scheduled_queries(text_file(path), str(path)), bound)
     exclude = (*rollout.references.exclude, *also.exclude)
@@ -158,9 +159,7 @@ def _paths(rollout: Rollout, also: ReferencePlaces) -> list[Path]:
     return list(dict.fromkeys((*rollout.references.paths, *also.paths)))
 
 
-def _in_dataset(store: Store, rollout: Rollout, dataset: str, bound: Bound) -> Iterator[Reader]:
-    # First: it distinguishes a missing dataset from one without views.
-    routines = store.warehouse.routine_texts(dataset)
+def _in_dataset(store: Store, dataset: str, routines: Mapping[str, str], bound: Bound) -> Iterator[Reader]:
     ours = {view.name for view in store.catalogue.views if view.dataset == dataset}
     views = {name: text for name, text in store.warehouse.view_texts(dataset).items() if name not in ours}
     yield from _mentioning("view", {f"{dataset}.{name}": text for name, text in views.items()}, bound)

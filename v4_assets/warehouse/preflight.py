@@ -144,7 +144,7 @@ def _notes(warehouse: Warehouse, catalogue: Catalogue, places: Iterable[Table]) 
         if shape:
             notes.append(f"{dataset}.{name} is a {described(shape)}: it stays, this project has nothing of that name.")
     try:
-        routines = warehouse.routine_texts(dataset)
+        routines = warehouse.routine_texts([dataset])[dataset]
     except TableMissingError:
         return notes
     called = sorted(name for name in routines if name.partition("(")[0].lower() in ours)

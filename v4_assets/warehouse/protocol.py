@@ -152,10 +152,10 @@ class Warehouse(Protocol):
     def view_texts(self, dataset: str) -> dict[str, str]:
         """Name and defining text of every view of a dataset, including other teams'; empty when it does not exist."""
 
-    def routine_texts(self, dataset: str) -> dict[str, str]:
-        """Name and defining text of every function and procedure of a dataset, including other teams'.
+    def routine_texts(self, datasets: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Name and defining text of every function and procedure of each dataset, including other teams'.
 
-        Raises TableMissingError when the dataset does not exist, and WarehouseError when a text may not be read.
+        Raises TableMissingError when a dataset does not exist, and WarehouseError when a text may not be read.
         """
 
 

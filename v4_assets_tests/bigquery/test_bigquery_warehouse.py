@@ -98,13 +98,13 @@ def test_the_texts_of_materialized_views_and_of_every_kind_of_routine_are_read(s
         client.query_and_wait(statement)
     assert list(small.warehouse.view_texts(small.dataset)) == ["counted"]
     assert "scores" in small.warehouse.view_texts(small.dataset)["counted"]
-    texts = small.warehouse.routine_texts(small.dataset)
+    texts = small.warehouse.routine_texts([small.dataset])[small.dataset]
     assert {one: "scores" in text for one, text in texts.items()} == {"f": True, "j": False, "p": True, "t": True}
 
 
 def test_the_routines_of_a_dataset_that_is_not_there_are_an_error(unchanged):
     with pytest.raises(TableMissingError, match="There is no dataset v4-test:no_such_dataset"):
-        unchanged.warehouse.routine_texts("no_such_dataset")
+        unchanged.warehouse.routine_texts(["no_such_dataset"])
 
 
 def test_a_dataset_that_is_not_there_is_named_with_the_command_that_makes_it(unchanged):

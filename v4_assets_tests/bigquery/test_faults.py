@@ -221,7 +221,7 @@ def test_routines_that_may_not_be_listed_are_an_error_and_not_none(unchanged, em
     said = "Access Denied: Dataset v4-test:x: Permission bigquery.routines.list denied on dataset v4-test:x"
     proxy.judge = always(Answer(403, "accessDenied", said))
     with pytest.raises(WarehouseError, match=r"needs roles/bigquery\.dataViewer on the dataset it names"):
-        through(unchanged, emulator, proxy).warehouse.routine_texts(unchanged.dataset)
+        through(unchanged, emulator, proxy).warehouse.routine_texts([unchanged.dataset])
 
 
 # --- deaths -------------------------------------------------------------------------------------------------------

@@ -148,11 +148,14 @@ class BigQueryWarehouse(BigQueryConnection):
         views = dict(zip(found["table_name"].to_pylist(), found["view_definition"].to_pylist(), strict=True))
         return views | materialized
 
-    def routine_texts(self, dataset: str) -> dict[str, str]:
-        """Every routine of a dataset and its text."""
-        self._verify_dataset(dataset)
-        with explained(dataset):
-            return routines(self._client, self._place(dataset))
+    def routine_texts(self, datasets: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Every routine of each dataset and its text."""
+        found = {}
+        for dataset in datasets:
+            self._verify_dataset(dataset)
+            with explained(dataset):
+                found[dataset] = routines(self._client, self._place(dataset))
+        return found
 
     def _job(self, query: Query, ids: Iterator[str]) -> bigquery.QueryJob:
         self._verify_schema()
