@@ -25,10 +25,10 @@ demo: $(READY)  ## a rollout on sample data, by the real jobs and sensors; all s
 dev: $(READY)  ## the Dagster UI on what the demo made
 	@$(BIN)/v4 dev
 
-test: $(DEV_READY)  ## the tests, without the extended ones
+test: $(DEV_READY)  ## rules, queries, a day of the graph, the main stories of a rollout: what needs only Python and minutes
 	@$(PYTEST) -m "not extended"
 
-test-all: test  ## the tests, then the extended ones: kill sweeps, stories of weeks, the BigQuery emulator, the browser, PostgreSQL
+test-all: test  ## the tests, then the extended ones: kill sweeps, all other stories, BigQuery, the browser, PostgreSQL
 	@$(MAKE) --no-print-directory emulator || test -z "$$CI"
 	@$(PYTEST) --no-loadscope-reorder -m extended
 

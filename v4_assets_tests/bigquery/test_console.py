@@ -37,6 +37,8 @@ from v4_assets_tests.bigquery.test_graph import DAY, WORLD
 from v4_assets_tests.bigquery.twin import catalogue
 from v4_assets_tests.fixtures.narrow import present
 
+pytestmark = pytest.mark.extended
+
 PROJECT = "v4-console"
 """Of its own: another test has the datasets of rollout.yaml in the emulator's first project."""
 TEXTS = {one.name: render(one) for one in scripts(load({}).rollout)}

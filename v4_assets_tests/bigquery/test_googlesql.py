@@ -21,6 +21,8 @@ from v4_assets_tests.bigquery.twin import catalogue, parameter_types
 from v4_assets_tests.fixtures.lead_columns import RENAMED
 from v4_assets_tests.fixtures.sql_files import FILES
 
+pytestmark = pytest.mark.extended
+
 DAY = date(2026, 1, 5)
 AT = datetime(2026, 1, 5, 11, 30, tzinfo=UTC)
 SAMPLES = {"DATE": DAY, "TIMESTAMP": AT, "INT64": 1, "FLOAT64": 0.5, "BOOL": True, "STRING": None}

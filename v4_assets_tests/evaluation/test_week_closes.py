@@ -16,6 +16,8 @@ from v4_assets.resources import store
 from v4_assets_tests.fixtures.stories import NEW, OLD
 from v4_assets_tests.fixtures.walks import FALLEN_LIFT, HEALTHY_LIFT, Market, Walk
 
+pytestmark = pytest.mark.extended
+
 CLOSE = date(2026, 3, 8)
 """A Sunday: its cohort ends with the leads contacted on 23 January."""
 FIRST, LAST = date(2026, 1, 5), date(2026, 1, 23)
@@ -211,7 +213,6 @@ def test_the_line_of_covered_leads_is_frozen_when_the_watch_begins_and_the_same_
     assert row.conversions / (row.conversions + row.converted_before_scored) < 0.5
 
 
-@pytest.mark.extended
 def test_the_daily_run_reports_it_as_a_check_that_fails(walk):
     walked = walk().run(CLOSE)
     assert "closes_hold" not in walked.failing

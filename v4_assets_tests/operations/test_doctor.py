@@ -92,6 +92,10 @@ def test_a_column_that_is_missing_and_one_of_another_type_are_named_and_hide_not
     assert "Company" in results["sources fresh"].found
 
 
+def test_without_evidence_no_volume_is_known(story):
+    assert asked(story)["verdicts"].found == "nothing was evaluated in the last 14 days, so no volume is known"
+
+
 @pytest.mark.parametrize(
     ("conversions", "verdict", "found"),
     [
@@ -105,7 +109,6 @@ def test_a_column_that_is_missing_and_one_of_another_type_are_named_and_hide_not
     ],
 )  # fmt: skip
 def test_a_volume_that_can_never_carry_a_verdict_fails_and_names_the_question(story, conversions, verdict, found):
-    assert asked(story)["verdicts"].found == "nothing was evaluated in the last 14 days, so no volume is known"
     cohort = {"conversions": conversions, "top_conversions": 1.0}
     story.write(date(2026, 1, 4), cohort, cohort, retrospective=True)
     probed = asked(story)["verdicts"]

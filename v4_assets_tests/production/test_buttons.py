@@ -17,6 +17,8 @@ from v4_assets.runs import RANGE_END, RANGE_START, end_left_over, this_process
 from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.fixtures.stories import BEFORE, GOOD, NEW, OLD, SEVENTH, SIXTH, Story, tell
 
+pytestmark = pytest.mark.extended
+
 Telling = Callable[[str], Story]
 MORNING_AFTER = SEVENTH + timedelta(days=1)
 
@@ -54,23 +56,23 @@ def a_run_of_today(story: Story, instance: dg.DagsterInstance, **made: object) -
 # --- only today ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("job", [DAILY_JOB, SYNC_JOB, "promote_production", "rollback_production", "sunset_champion"])
 @pytest.mark.parametrize("day", [SEVENTH, SEVENTH - timedelta(days=3)], ids=["yesterday", "an old day"])
-def test_a_job_that_reaches_production_is_refused_for_another_day_before_anything_is_written(begin_story, job, day):
+def test_a_job_that_reaches_production_is_refused_for_another_day_before_anything_is_written(begin_story, day):
     story = begin_story("seventh")
     story.goes_on(MORNING_AFTER)
     before = writes(story, day, MORNING_AFTER)
     synced = story.read("SELECT * FROM `ml_features`.`v4_salesforce_syncs`")
-    with story.measured():
-        outcome = local_runs.run_job(story.settings, job, partition=day)
-    assert not outcome.success
-    assert outcome.errors
-    for error in outcome.errors:
-        assert f" of {day} was asked for, and it is {MORNING_AFTER} in New York." in error
-        assert f"so nothing was written. `v4 run --date {day}` makes the rest of it." in error
-    assert writes(story, day, MORNING_AFTER) == before
-    assert story.read("SELECT * FROM `ml_features`.`v4_salesforce_syncs`") == synced
-    assert (story.live, story.happened) == (OLD, ["adopted"])
+    for job in (DAILY_JOB, SYNC_JOB, "promote_production", "rollback_production", "sunset_champion"):
+        with story.measured():
+            outcome = local_runs.run_job(story.settings, job, partition=day)
+        assert not outcome.success, job
+        assert outcome.errors, job
+        for error in outcome.errors:
+            assert f" of {day} was asked for, and it is {MORNING_AFTER} in New York." in error
+            assert f"so nothing was written. `v4 run --date {day}` makes the rest of it." in error
+        assert writes(story, day, MORNING_AFTER) == before, job
+        assert story.read("SELECT * FROM `ml_features`.`v4_salesforce_syncs`") == synced, job
+        assert (story.live, story.happened) == (OLD, ["adopted"]), job
 
 
 def test_several_days_at_once_of_a_job_that_reaches_production_are_refused_today_among_them(begin_story):
@@ -104,21 +106,19 @@ def test_a_daemon_that_comes_back_after_midnight_writes_nothing_of_yesterday_and
 # --- single assets -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "key", ["scored_leads", "features_v41", "daily_scores_v41", "lead_outcomes", "lift_comparison"]
-)
-def test_a_single_asset_for_an_old_day_changes_nothing_of_today(earned, key):
+def test_single_assets_for_an_old_day_change_nothing_of_today(earned):
     before = actions.status(earned.settings)
-    assert earned.materialize(key, day=SIXTH).success
-    assert actions.status(earned.settings).decision == before.decision
+    for key in ("scored_leads", "features_v41", "daily_scores_v41", "lead_outcomes", "lift_comparison"):
+        assert earned.materialize(key, day=SIXTH).success, key
+        assert actions.status(earned.settings).decision == before.decision, key
     assert_promotes(earned)
 
 
-@pytest.mark.parametrize("key", ["production_alias", "salesforce_sync", "rollout_report", "champion_archive"])
-def test_a_single_asset_of_production_for_an_old_day_is_refused(earned, key):
-    outcome = earned.materialize(key, day=SIXTH)
-    assert f"{key} of {SIXTH} was asked for, and it is {SEVENTH} in New York." in outcome.errors[0]
-    assert (earned.live, earned.happened) == (OLD, ["adopted"])
+def test_single_assets_of_production_for_an_old_day_are_refused(earned):
+    for key in ("production_alias", "salesforce_sync", "rollout_report", "champion_archive"):
+        outcome = earned.materialize(key, day=SIXTH)
+        assert f"{key} of {SIXTH} was asked for, and it is {SEVENTH} in New York." in outcome.errors[0]
+        assert (earned.live, earned.happened) == (OLD, ["adopted"]), key
 
 
 def test_todays_missing_scores_are_made_asset_by_asset_and_the_day_is_not_missing(begin_story):
@@ -166,12 +166,14 @@ def test_a_range_that_covers_today_is_waited_for(earned):
     assert_promotes(earned)
 
 
-@pytest.mark.parametrize("key", ["lift_comparison", "daily_scores_v41", "salesforce_sync"])
-def test_a_wiped_asset_changes_no_decision(earned, key):
-    with dagster_instance(earned.settings) as instance:
-        instance.wipe_assets([dg.AssetKey(key)])
+def test_wiped_assets_change_no_decision(earned):
     earned.goes_on(time="09:00")
-    assert "missing" not in earned.alerts()
+    decided = actions.status(earned.settings).decision
+    for key in ("lift_comparison", "daily_scores_v41", "salesforce_sync"):
+        with dagster_instance(earned.settings) as instance:
+            instance.wipe_assets([dg.AssetKey(key)])
+        assert "missing" not in earned.alerts(), key
+        assert actions.status(earned.settings).decision == decided, key
     assert_promotes(earned)
 
 

@@ -27,6 +27,8 @@ from v4_assets.resources import store
 from v4_assets.runs import RANGE_END, RANGE_START
 from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SEVENTH, SIXTH, Story, tell
 
+pytestmark = pytest.mark.extended
+
 AT_ONCE = """
 run_launcher: {module: dagster._core.launcher.sync_in_memory_run_launcher, class: SyncInMemoryRunLauncher}
 run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}

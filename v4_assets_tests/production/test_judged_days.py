@@ -21,6 +21,8 @@ from v4_assets.warehouse.protocol import arrow_schema
 from v4_assets.warehouse.writes import PartitionWrite
 from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SEVENTH, SINCE, WATCHED, Story, tell
 
+pytestmark = pytest.mark.extended
+
 Telling = Callable[[str], Story]
 
 
@@ -101,12 +103,14 @@ def test_a_retry_from_the_failed_step_makes_the_day_good(earned):
     assert (outcome.success, earned.live) == (True, NEW)
 
 
-@pytest.mark.parametrize("key", ["daily_scores_v41", "features_v40", "scored_leads", "lead_outcomes"])
-def test_a_single_asset_that_is_run_again_and_kept_changes_no_decision(earned, key):
-    outcome = earned.materialize(key)
-    assert outcome.success
-    latest = {row["table_name"]: row for row in rows(earned)}
-    assert latest[f"v4_{key}".replace("daily_scores_v40", "daily_scores")]["run_id"] == outcome.run_id
+def test_single_assets_that_are_run_again_and_kept_change_no_decision(earned):
+    decided = actions.status(earned.settings).decision
+    for key in ("daily_scores_v41", "features_v40", "scored_leads", "lead_outcomes"):
+        outcome = earned.materialize(key)
+        assert outcome.success, key
+        latest = {row["table_name"]: row for row in rows(earned)}
+        assert latest[f"v4_{key}"]["run_id"] == outcome.run_id
+        assert actions.status(earned.settings).decision == decided, key
     assert earned.tick().outcomes[0].success
     assert earned.live == NEW
 
@@ -211,9 +215,10 @@ def test_rows_are_only_added(begin_story):
 # --- stale ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "key", ["lead_outcomes", "scored_leads", "firm_activity", "common_features", "features_v41", "daily_scores_v40"]
-)
+INPUTS = ("lead_outcomes", "scored_leads", "firm_activity", "common_features", "features_v41", "daily_scores_v40")
+
+
+@pytest.mark.parametrize("key", INPUTS)
 def test_a_day_is_held_while_an_input_was_written_after_it_was_judged(earned, key):
     write_again(earned, key)
     tick = earned.tick()
@@ -223,6 +228,12 @@ def test_a_day_is_held_while_an_input_was_written_after_it_was_judged(earned, ke
     earned.goes_on(time="09:00")
     assert f"{key} of {SEVENTH} was written again" in earned.alerts()
     assert actions.status(earned.settings).missing_day is None
+
+
+def test_a_day_whose_inputs_were_all_written_again_is_decided_on_once_it_is_run_again(earned):
+    for key in INPUTS:
+        write_again(earned, key)
+    assert earned.tick().said.startswith("hold: ")
     assert earned.run(replace_live="judged again").success
     assert earned.tick().outcomes[0].success
     assert earned.live == NEW

@@ -17,6 +17,8 @@ from v4_assets.production.orders import Kind, Order
 from v4_assets.resources import store
 from v4_assets_tests.fixtures.stories import FALLEN, GOOD, NEW, OLD, SEVENTH, SIXTH, Story, tell
 
+pytestmark = pytest.mark.extended
+
 Telling = Callable[[str], Story]
 REWRITTEN = "v4_source_observations"
 """Every run observes the sources anew."""

@@ -19,6 +19,8 @@ from v4_assets.warehouse.writes import fingerprint
 from v4_assets_tests.fixtures.stories import CLOSE_BEFORE_LATE, FALLEN, LATE, NEW, OLD, Story, tell
 from v4_assets_tests.production.test_references import with_references
 
+pytestmark = pytest.mark.extended
+
 SUNSET = [
     "adopted", "promotion_started", "promotion_completed", "approved", "sunset_started", "sunset_completed",
 ]  # fmt: skip

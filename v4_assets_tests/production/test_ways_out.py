@@ -31,6 +31,8 @@ from v4_assets.resources import RELEASED_FROM_SECONDS
 from v4_assets.salesforce.client.http import Patience
 from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SEVENTH, SINCE, Story, tell
 
+pytestmark = pytest.mark.extended
+
 WHY = "the phones are silent"
 ADOPTED = ["adopted"]
 SUPERSEDED = ["promotion_started", "rollback_started", "rollback_completed"]

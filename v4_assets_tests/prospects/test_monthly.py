@@ -29,6 +29,8 @@ from v4_assets.sql import Query
 from v4_assets_tests.fixtures.homes import copy, prepared
 from v4_assets_tests.fixtures.narrow import embedded
 
+pytestmark = pytest.mark.extended
+
 MONTH, TWELFTH, TWENTIETH = date(2026, 1, 1), date(2026, 1, 12), date(2026, 1, 20)
 OLD, NEW = "v4.0.0", "v4.1.0"
 WORLD = WorldSpec(scale=0.01, leads_per_week=40, seed=5, through=date(2026, 1, 31))

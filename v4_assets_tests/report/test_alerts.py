@@ -25,6 +25,8 @@ from v4_assets.report import alerts
 from v4_assets.resources import store
 from v4_assets_tests.fixtures.stories import FALLEN, GOOD, SINCE, WATCHED, Story, tell
 
+pytestmark = pytest.mark.extended
+
 SECRET = "T0000-B0000-nobodyshallseethis"
 
 

@@ -126,6 +126,7 @@ def test_rollback_takes_everything_back(world: CrmWorld, org: StandInOrg, client
     assert set(org.updates().values()) == {3}
 
 
+@pytest.mark.extended
 def test_a_switch_of_all_50925_leads_makes_one_job(tmp_path: Path) -> None:
     world = CrmWorld(tmp_path / "home", {"read_back": "sample"}).prepare()
     ids = leads(50_925)

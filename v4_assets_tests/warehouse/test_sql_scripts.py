@@ -27,6 +27,8 @@ from v4_assets.warehouse.render import chosen, scripts
 from v4_assets.warehouse.writes import fingerprint, text_sha256
 from v4_assets_tests.fixtures.narrow import embedded
 
+pytestmark = pytest.mark.extended
+
 DAY = date(2026, 1, 12)
 OLD, NEW = "v4.0.0", "v4.1.0"
 ALL = ["tables", "views", "production_scoring_v40", "production_scoring_v41"]
