@@ -182,6 +182,7 @@ def test_the_day_after_a_silent_column_passes(home: Path) -> None:
     assert local_runs.run_day(settings, DAY).success
 
 
+@pytest.mark.extended
 def test_training_a_live_version_is_refused(home: Path) -> None:
     text = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
     short = home / "rollout.yaml"

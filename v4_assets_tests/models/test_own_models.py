@@ -384,6 +384,7 @@ def test_a_booster_with_xgboost_s_own_categories_scores_a_whole_day_as_its_autho
 
 
 @pytest.mark.parametrize(("rule", "null"), [("nan", np.nan), ("0", 0.0)])
+@pytest.mark.extended
 def test_null_rep_counts_score_a_whole_day_as_the_author_read_them(home, edited, rule, null):
     edited(REP_COUNT, NULL_REP_COUNT)
     assert run("v4 run --date yesterday").exit_code == 1  # the shipped model takes no NULL; its features are made

@@ -25,6 +25,8 @@ from v4_assets_tests.fixtures.narrow import embedded
 from v4_assets_tests.fixtures.stories import ADOPTED, BEFORE, GOOD, NEW, SEVENTH, Story, tell
 from v4_assets_tests.production.test_buttons_of_the_page import LAUNCH, launched, page
 
+pytestmark = pytest.mark.extended
+
 KEPT_DAYS = 3
 LAST_PRUNED = SEVENTH - timedelta(days=KEPT_DAYS + 1)
 PRUNED = [ADOPTED + timedelta(days=number) for number in range((LAST_PRUNED - ADOPTED).days + 1)]

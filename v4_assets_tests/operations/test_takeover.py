@@ -36,6 +36,8 @@ from v4_assets_tests.fixtures.firm_warehouse import environment
 from v4_assets_tests.fixtures.homes import copy, prepared
 from v4_assets_tests.fixtures.narrow import embedded
 
+pytestmark = pytest.mark.extended
+
 DAY, NEXT = firm.DAY, date(2026, 1, 13)
 Rows = list[tuple[Any, ...]]
 
@@ -234,7 +236,6 @@ def test_where_nothing_is_in_the_way_there_is_nothing_to_do(tmp_path):
 # --- the whole way ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.extended
 def test_taken_over_scored_promoted_undone_and_taken_over_again(home, settings):
     before, all_of_it = objects(settings), firms(settings)
     took = v4(home, "takeover", "--yes")
@@ -539,7 +540,6 @@ def kept_before_every_statement(home: Path, folder: Path) -> Iterator[list[Path]
         yield left
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("copied", [False, True], ids=["renamed", "copied"])
 def test_a_crash_before_any_statement_is_closed_by_the_next_call_on_the_way_in_and_on_the_way_back(
     home, tmp_path, copied
@@ -587,7 +587,6 @@ def processes() -> ForkServerContext:
     return context
 
 
-@pytest.mark.extended
 def test_a_takeover_that_is_killed_after_every_one_of_its_steps_ends_like_one_that_was_not(home, processes):
     all_of_it, settings = firms(load(environment(home))), load(environment(home))
     step = 0

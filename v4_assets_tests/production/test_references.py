@@ -340,6 +340,7 @@ def test_further_objects_of_rollout_yaml_are_a_version_s_own(installation, tmp_p
         Rollout.model_validate({**CONTENT, "references": {"objects": {"v9.9.9": ["x"]}}})
 
 
+@pytest.mark.extended
 def test_a_tree_of_a_thousand_files_is_searched_in_seconds(installation, tmp_path):
     words = "the morning's list of leads, models and scores by `ml_features.other` as * of v4.1.0\n" * 400
     repo = written(tmp_path / "repo", {f"{number % 20}/f{number}.py": words for number in range(1000)})

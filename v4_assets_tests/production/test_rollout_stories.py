@@ -187,6 +187,7 @@ def test_a_bad_week_that_is_run_again_is_still_one_bad_week(begin_story):
     assert (tick.outcomes, story.live) == ((), NEW)
 
 
+@pytest.mark.extended
 def test_an_edited_threshold_is_announced_and_convicts_for_no_week_that_closed_before_it(begin_story):
     story = begin_story("promoted")
     story.goes_on(SINCE[2])

@@ -66,6 +66,7 @@ def in_another_case(settings: Settings) -> None:
             connection.execute(f'ALTER TABLE {table} RENAME COLUMN "{column}" TO "{column.swapcase()}"')
 
 
+@pytest.mark.extended
 def test_a_day_on_renamed_columns_is_the_day_on_the_firm_s_own(tmp_path: Path) -> None:
     homes = {"own": at(tmp_path / "own")}
     homes["renamed"] = at(tmp_path / "renamed", V4_ROLLOUT=str(written(tmp_path, RENAMED)))

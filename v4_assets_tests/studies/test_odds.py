@@ -545,6 +545,7 @@ def numbers(cell: str) -> list[float]:
     return [float(number) for number in re.findall(r"\d[\d.]*", cell.replace(",", ""))]
 
 
+@pytest.mark.extended
 def test_the_tables_in_the_docs_are_what_is_simulated():
     rows_ = documented("volumes")
     assert [numbers(row[0]) for row in rows_] == 2 * [[300], [350], [450], [1000], [3000], [10000]]

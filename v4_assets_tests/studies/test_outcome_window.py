@@ -52,7 +52,7 @@ def test_the_asset_takes_the_window_of_rollout_yaml(thirty: Rollout) -> None:
     made = dg.materialize(
         [policy_odds(thirty)],
         resources={"store": object(), "clock": object()},
-        run_config={"ops": {"policy_odds": {"config": {"leads_per_week": 9e3, "histories": 20}}}},
+        run_config={"ops": {"policy_odds": {"config": {"leads_per_week": 900, "histories": 20}}}},
     )
     [shown] = [one.metadata["odds"].value for one in made.asset_materializations_for_node("policy_odds")]
     assert "31 days later" in str(shown)
