@@ -17,7 +17,7 @@ from v4_assets.checks import Check, Finding, results, specs
 from v4_assets.config.rollout import CheckLimits
 from v4_assets.config.rollout_policy import PreDeployment
 from v4_assets.features import checks as feature_checks
-from v4_assets.features.audit import FeatureAudit
+from v4_assets.features.feature_statistics import FeatureAudit
 from v4_assets.models import checks as model_checks
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Feature

@@ -23,9 +23,9 @@ from v4_assets.evaluation.before_contact import Row
 from v4_assets.evaluation.cohorts import LATE_DAYS, last_matured, widest
 from v4_assets.evaluation.comparison import Judged
 from v4_assets.evaluation.dagster_page import about_gates, page
+from v4_assets.evaluation.evaluator import Evaluator
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.lift_before_contact import write_reading
-from v4_assets.evaluation.read import Evaluator
 from v4_assets.evaluation.votes import Warning
 from v4_assets.judgements import Judgement, of_gate
 from v4_assets.models import checks as model_checks

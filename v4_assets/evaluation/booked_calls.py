@@ -14,7 +14,7 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation import votes
 from v4_assets.evaluation.cohorts import FIRST_SCORE_DAYS, Entries, Reach
 from v4_assets.evaluation.early_warning import REFERENCE_DAYS
-from v4_assets.evaluation.read import Evaluator
+from v4_assets.evaluation.evaluator import Evaluator
 from v4_assets.evaluation.watch_calibration import MEASURED_DAYS, Basis, bases, calls_among, first_scores, watched_since
 from v4_assets.partitions import write_partition
 from v4_assets.production import events as deployments

@@ -6,8 +6,8 @@ from v4_assets import tables
 from v4_assets.evaluation.before_contact import Row, entries, reading
 from v4_assets.evaluation.cohorts import Reach, cohort, without
 from v4_assets.evaluation.comparison import Occasion
+from v4_assets.evaluation.evaluator import Evaluator
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.evaluation.read import Evaluator
 from v4_assets.partitions import wanted_write, write_partition
 from v4_assets.prospects import contracts
 from v4_assets.prospects.months import before

@@ -25,10 +25,10 @@ from v4_assets.evaluation.early_warning import (
     simulated,
     threshold,
 )
+from v4_assets.evaluation.evaluator import Evaluator
 from v4_assets.evaluation.joint_ranks import joint
 from v4_assets.evaluation.lead_flow import LEAST_CONVERSIONS, Measured, measure
 from v4_assets.evaluation.model_strength import Strength
-from v4_assets.evaluation.read import Evaluator
 from v4_assets.production import events as deployments
 from v4_assets.production.events import Event
 from v4_assets.store import Store

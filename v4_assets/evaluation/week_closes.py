@@ -9,9 +9,9 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation import watch_calibration
 from v4_assets.evaluation.cohorts import LATE_DAYS, Reach, cohort, without
 from v4_assets.evaluation.comparison import compare, served
+from v4_assets.evaluation.evaluator import Evaluator
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.evaluation.lead_flow import left_out, silences
-from v4_assets.evaluation.read import Evaluator
 from v4_assets.partitions import Day
 from v4_assets.production import events as deployments
 from v4_assets.production.criteria import Covered

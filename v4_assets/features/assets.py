@@ -10,7 +10,7 @@ from v4_assets.checks import Check, Finding
 from v4_assets.config.rollout import Rollout, Version
 from v4_assets.daily import table_asset
 from v4_assets.features import checks
-from v4_assets.features.audit import FeatureAudit, audit, profile_rows
+from v4_assets.features.feature_statistics import FeatureAudit, audit, profile_rows
 from v4_assets.features.unscorable import contract_of
 from v4_assets.models.contract import Feature, unusable
 from v4_assets.models.profile import Profile

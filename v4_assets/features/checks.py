@@ -6,7 +6,7 @@ from typing import Any
 
 from v4_assets.checks import Check, Finding, steady
 from v4_assets.config.rollout import CheckLimits
-from v4_assets.features.audit import FeatureAudit
+from v4_assets.features.feature_statistics import FeatureAudit
 from v4_assets.models.contract import Feature
 
 REMOVED_FEATURES = (

@@ -6,7 +6,7 @@ import numpy as np
 
 from v4_assets.sample.careers import NO_FIRM, Jobs
 from v4_assets.sample.firms import CLASSIFICATIONS, Firms
-from v4_assets.sample.spec import NO_DAY, Bools, Ints, WorldSpec, day_number, month_number
+from v4_assets.sample.world_spec import NO_DAY, Bools, Ints, WorldSpec, day_number, month_number
 
 FIRST_CRD, CRD_STEP = 1_000_000, 8
 REP_TYPES = ("IA", "DR", "BD", "NA")

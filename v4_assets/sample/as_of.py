@@ -12,7 +12,7 @@ import numpy as np
 from v4_assets.sample.advisors import DR, IA, NO_MONTHS, Advisors
 from v4_assets.sample.careers import NO_FIRM, History
 from v4_assets.sample.firms import CLASSIFICATIONS, Firms
-from v4_assets.sample.spec import NO_DAY, Bools, Floats, Ints, last_day_within_a_year, month_number, months_before
+from v4_assets.sample.world_spec import NO_DAY, Bools, Floats, Ints, last_day_within_a_year, month_number, months_before
 
 NEVER_MOVED_DAYS = 9_999
 FAR_DAY = 100_000

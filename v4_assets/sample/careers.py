@@ -12,7 +12,7 @@ from math import gamma
 import numpy as np
 
 from v4_assets.sample.firms import Firms
-from v4_assets.sample.spec import (
+from v4_assets.sample.world_spec import (
     ADVISORS_AT_FULL_SCALE,
     HISTORY_ROWS_AT_FULL_SCALE,
     NO_DAY,

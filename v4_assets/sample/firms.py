@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from v4_assets.sample.spec import FIRMS_AT_FULL_SCALE, Bools, Floats, Ints, Text, WorldSpec
+from v4_assets.sample.world_spec import FIRMS_AT_FULL_SCALE, Bools, Floats, Ints, Text, WorldSpec
 
 LARGEST = (
     # name, share of advisors, yearly growth of its draw on people who change jobs

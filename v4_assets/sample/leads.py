@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from v4_assets.sample.advisors import Advisors
-from v4_assets.sample.spec import (
+from v4_assets.sample.world_spec import (
     DAY_US,
     EPOCH,
     LEADS_NEVER_CONTACTED_AT_FULL_SCALE,

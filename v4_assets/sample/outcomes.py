@@ -10,7 +10,17 @@ import numpy as np
 
 from v4_assets.sample.as_of import Facts
 from v4_assets.sample.leads import Leads
-from v4_assets.sample.spec import DAY_US, EPOCH, NO_STAMP, Floats, Ints, Regime, WorldSpec, day_number, new_york_stamp
+from v4_assets.sample.world_spec import (
+    DAY_US,
+    EPOCH,
+    NO_STAMP,
+    Floats,
+    Ints,
+    Regime,
+    WorldSpec,
+    day_number,
+    new_york_stamp,
+)
 
 OUTCOME_WINDOW_DAYS = 43
 MOST_LIKELY_RATE = 0.6

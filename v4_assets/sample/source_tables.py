@@ -12,7 +12,7 @@ from v4_assets.sample.advisors import FIRST_CRD, NO_FLAG, NO_MONTHS, REP_TYPES, 
 from v4_assets.sample.careers import NO_FIRM, History
 from v4_assets.sample.firms import CLASSIFICATIONS, Firms
 from v4_assets.sample.leads import NO_ADVISOR, Leads
-from v4_assets.sample.spec import NO_DAY, NO_STAMP, Bools, Ints, WorldSpec
+from v4_assets.sample.world_spec import NO_DAY, NO_STAMP, Bools, Ints, WorldSpec
 
 BATCH_ROWS = 100_000
 

@@ -14,8 +14,8 @@ from v4_assets import tables
 from v4_assets.evaluation.evidence import Evidence, Question
 from v4_assets.operations.local_runs import Outcome
 from v4_assets.production.decision import Action, Decision
-from v4_assets.sample.spec import Regime, WorldSpec
 from v4_assets.sample.story_home import Morning
+from v4_assets.sample.world_spec import Regime, WorldSpec
 
 SCALE, LEADS_PER_WEEK, SIGNAL = 0.1, 5_000, 1.2
 

@@ -22,7 +22,7 @@ from v4_assets.sample.careers import History, build_history, build_jobs
 from v4_assets.sample.firms import Firms, build_firms, protocol_members
 from v4_assets.sample.leads import Leads, build_leads
 from v4_assets.sample.outcomes import call_stamps
-from v4_assets.sample.spec import Ints, Regime, WorldSpec
+from v4_assets.sample.world_spec import Ints, Regime, WorldSpec
 from v4_assets.sources import types as source_columns
 from v4_assets.tables import Catalogue
 from v4_assets.warehouse.protocol import ARROW_TYPES, Warehouse

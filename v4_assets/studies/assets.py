@@ -13,8 +13,8 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.daily import MaterializeResult
 from v4_assets.errors import PolicyError
 from v4_assets.evaluation.assets import compared
+from v4_assets.evaluation.evaluator import Evaluator
 from v4_assets.evaluation.lead_flow import LEAST_CONVERSIONS, Measured, measure
-from v4_assets.evaluation.read import Evaluator
 from v4_assets.names import EVALUATION_GROUP
 from v4_assets.partitions import Day
 from v4_assets.store import Store

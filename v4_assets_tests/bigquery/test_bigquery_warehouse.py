@@ -17,7 +17,7 @@ from v4_assets.clock import cutoff
 from v4_assets.errors import ConcurrentWriteError, FeatureError, TableMissingError
 from v4_assets.sql import Column, Query
 from v4_assets.tables import View
-from v4_assets.warehouse.bigquery import probe
+from v4_assets.warehouse.bigquery import access
 from v4_assets.warehouse.bigquery import warehouse as warehouse_module
 from v4_assets.warehouse.bigquery.tables import table_ddl
 from v4_assets.warehouse.protocol import Expiration, Statement
@@ -172,8 +172,8 @@ def test_every_statement_of_the_adapter_runs_on_the_emulator(small, emulator, mo
     assert small.leads() == ["b"]
     assert list(small.warehouse.view_texts(small.dataset)) == ["best"]
     move_everything(small)
-    probe.verify_readable(small.warehouse, small.scores)
-    probe.verify_writable(small.warehouse, small.scores)
+    access.verify_readable(small.warehouse, small.scores)
+    access.verify_writable(small.warehouse, small.scores)
     wanted = statements()
     assert len(wanted) > 12
     assert {place for place, pattern in wanted.items() if not any(map(pattern.search, sent))} == set()

@@ -18,8 +18,8 @@ from v4_assets.operations.doctor import Verdict
 from v4_assets.operations.doctor.foreign_objects import judged
 from v4_assets.sql import Query
 from v4_assets.tables import Table
+from v4_assets.warehouse.bigquery.access import MOVING, READING, WRITING, permission_sets
 from v4_assets.warehouse.bigquery.moving import BigQueryMoving
-from v4_assets.warehouse.bigquery.probe import MOVING, READING, WRITING, permission_sets
 from v4_assets.warehouse.bigquery.tables import shape
 from v4_assets.warehouse.preflight import Preflight, Standing
 from v4_assets.warehouse.protocol import Expiration

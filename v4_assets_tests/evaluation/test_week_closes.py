@@ -9,7 +9,7 @@ import pytest
 from v4_assets import tables
 from v4_assets.days import days_between
 from v4_assets.evaluation import assets, watch_calibration, week_closes
-from v4_assets.evaluation.read import Evaluator
+from v4_assets.evaluation.evaluator import Evaluator
 from v4_assets.partitions import Day
 from v4_assets.production.decision import Verdict
 from v4_assets.resources import store

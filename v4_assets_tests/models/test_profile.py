@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v4_assets.features.audit import FeatureAudit, audit, profile_rows
+from v4_assets.features.feature_statistics import FeatureAudit, audit, profile_rows
 from v4_assets.models.contract import Feature, encode
 from v4_assets.models.profile import Histogram, Profile, histogram_of, profile_of, psi
 

@@ -15,7 +15,7 @@ from v4_assets.clock import Clock
 from v4_assets.config.environment import load
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
-from v4_assets.evaluation.read import Evaluator
+from v4_assets.evaluation.evaluator import Evaluator
 from v4_assets.names import ACTION_JOBS, DAILY_JOB, PROCESS_TAG, SYNC_JOB
 from v4_assets.operations import local_runs, prune
 from v4_assets.operations.doctor import examine, rollout

@@ -27,10 +27,10 @@ from v4_assets.sample.outcomes import (
     conversion_rates,
     stability_tier,
 )
-from v4_assets.sample.spec import day_number
 from v4_assets.sample.stories import DID, decided, entry, figures, gates, troubles
 from v4_assets.sample.story_home import LOOK_AT, Morning, Stage, StoryError, carried, fails, must
 from v4_assets.sample.world import World, WorldSpec, build, fill, lead_ids
+from v4_assets.sample.world_spec import day_number
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.evidences import evidence
 from v4_assets_tests.fixtures.homes import copy, prepared

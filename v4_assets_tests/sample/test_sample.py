@@ -12,8 +12,8 @@ import pytest
 
 from v4_assets.sample.as_of import Facts
 from v4_assets.sample.outcomes import bleeding_velocity, stability_tier
-from v4_assets.sample.spec import EPOCH, day_number, new_york_stamp
 from v4_assets.sample.world import Regime, World, WorldSpec, build
+from v4_assets.sample.world_spec import EPOCH, day_number, new_york_stamp
 from v4_assets_tests.fixtures import reference
 
 CRD = "RIA_CONTACT_CRD_ID"

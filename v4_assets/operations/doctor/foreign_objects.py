@@ -24,7 +24,7 @@ def probes(settings: Settings) -> dict[str, Probe]:
 
 def permissions(settings: Settings) -> ProbeResult:
     """Which of reading, daily work and moving in the account may do. Moving in is asked only where it is due."""
-    from v4_assets.warehouse.bigquery.probe import permission_sets  # noqa: PLC0415 # Google's client is slow to import
+    from v4_assets.warehouse.bigquery.access import permission_sets  # noqa: PLC0415 # Google's client is slow to import
 
     connected, catalogue = bigquery_warehouse(settings), settings.rollout.catalogue
     found = preflight.examine(connected, catalogue)

@@ -97,7 +97,7 @@ def access(settings: Settings) -> ProbeResult:
 
 def dataset(settings: Settings, name: str) -> ProbeResult:
     """A dataset is there, in the configured location."""
-    from v4_assets.warehouse.bigquery.probe import location  # noqa: PLC0415 # Google's client is slow to import
+    from v4_assets.warehouse.bigquery.access import location  # noqa: PLC0415 # Google's client is slow to import
 
     wanted = settings.bigquery.location if settings.bigquery else ""
     found = location(bigquery_warehouse(settings), name)
@@ -109,7 +109,7 @@ def dataset(settings: Settings, name: str) -> ProbeResult:
 
 def readable(settings: Settings, table: Table) -> ProbeResult:
     """The account may read a source."""
-    from v4_assets.warehouse.bigquery.probe import verify_readable  # noqa: PLC0415 # as above
+    from v4_assets.warehouse.bigquery.access import verify_readable  # noqa: PLC0415 # as above
 
     verify_readable(bigquery_warehouse(settings), table)
     return ProbeResult(Verdict.OK, "may be read (dry run)")
@@ -117,7 +117,7 @@ def readable(settings: Settings, table: Table) -> ProbeResult:
 
 def writable(settings: Settings, table: Table) -> ProbeResult:
     """The account may write where our tables are."""
-    from v4_assets.warehouse.bigquery.probe import verify_writable  # noqa: PLC0415 # as above
+    from v4_assets.warehouse.bigquery.access import verify_writable  # noqa: PLC0415 # as above
 
     verify_writable(bigquery_warehouse(settings), table)
     return ProbeResult(Verdict.OK, "tables may be made and changed (dry run and permissions)")
