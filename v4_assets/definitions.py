@@ -62,9 +62,11 @@ _latest: list[tuple[Settings, dg.Definitions]] = []
 
 def build(settings: Settings) -> dg.Definitions:
     """The whole graph for one configuration: the one built last, if it was for the same `settings` object."""
-    if not (_latest and _latest[0][0] is settings):
-        _latest[:] = [(settings, _built(settings))]
-    return _latest[0][1]
+    if _latest and (latest := _latest[0])[0] is settings:
+        return latest[1]
+    graph = _built(settings)
+    _latest[:] = [(settings, graph)]
+    return graph
 
 
 def _built(settings: Settings) -> dg.Definitions:

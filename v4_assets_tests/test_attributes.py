@@ -91,3 +91,13 @@ def test_an_owner_that_is_neither_team_nor_address_is_refused_by_name(tmp_path):
     rules = with_line(tmp_path, 'owners: ["team:revops"]', 'owners: ["revops"]')
     with pytest.raises(SettingsError, match=r"owners\.0"):
         load({"V4_HOME": str(tmp_path), "V4_ROLLOUT": rules})
+
+
+def test_a_command_builds_its_graph_once_and_other_settings_have_a_graph_of_their_own(tmp_path):
+    settings = load({"V4_HOME": str(tmp_path)})
+    graph = build(settings)
+    assert build(settings) is graph
+    same = load({"V4_HOME": str(tmp_path)})
+    assert same == settings
+    assert build(same) is not graph
+    assert build(settings) is not graph

@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from v4_assets.errors import ConcurrentWriteError, WarehouseBusyError, WarehouseError
+from v4_assets.errors import ConcurrentWriteError, TableMissingError, WarehouseBusyError, WarehouseError
 from v4_assets.project_files import PROJECT
 from v4_assets_tests.fixtures.warehouses import DAY, TOMORROW, YESTERDAY, SmallWarehouse, duckdb_at
 
@@ -214,6 +214,18 @@ def test_a_program_that_does_not_know_our_lock_is_waited_for(small, tmp_path):
         with released_after(0.5, tmp_path / "go"):
             assert small.leads() == ["a", "b", "from the shell"]
         assert process.wait(PATIENCE) == 0
+
+
+def test_the_macros_of_several_datasets_are_listed_by_the_names_they_were_asked_for(small):
+    with duckdb.connect(small.warehouse.path) as connection:
+        connection.execute("CREATE SCHEMA Other; CREATE SCHEMA bare")
+        connection.execute("CREATE MACRO Other.twice(x) AS x * 2; CREATE MACRO Other.both(x, y) AS x + y")
+    found = small.warehouse.routine_texts(["other", "project.Other", "bare"])
+    macros = {"twice(x)": "(x * 2)", "both(x, y)": "(x + y)"}
+    assert found == {"other": macros, "project.Other": macros, "bare": {}}
+    assert small.warehouse.routine_texts([]) == {}
+    with pytest.raises(TableMissingError, match=r"There is no dataset absent in "):
+        small.warehouse.routine_texts(["other", "absent"])
 
 
 def test_a_stream_left_early_does_not_block_the_next_call(small, tmp_path):
