@@ -30,6 +30,8 @@ from v4_assets.resources import store, warehouse
 from v4_assets.warehouse.duckdb.file import released
 from v4_assets_tests.fixtures.stories import OLD, Story, tell
 
+pytestmark = pytest.mark.extended
+
 NOBODY = 65534
 
 

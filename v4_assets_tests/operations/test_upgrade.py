@@ -33,6 +33,8 @@ from v4_assets_tests.fixtures.make_release_fixture import DECISION, HOME
 from v4_assets_tests.fixtures.narrow import embedded
 from v4_assets_tests.fixtures.stories import FALLEN, NEW, OLD, Story
 
+pytestmark = pytest.mark.extended
+
 SUNDAY, MONDAY = date(2026, 2, 8), date(2026, 2, 9)
 """The day it was left on, the close of its second failing week; and the day on which that is decided on."""
 CLOCK_STANDS = "time zones"
@@ -228,7 +230,6 @@ def test_the_upgrade_adds_the_tables_and_columns_named_here_and_removes_none(sto
     assert added == named
 
 
-@pytest.mark.extended
 def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_as_that_release_did(story):
     # Before the upgrade.
     refused = v4(story, "status")
@@ -286,7 +287,6 @@ def test_an_installation_of_release_0_1_is_upgraded_in_its_watch_and_rolls_back_
     assert {one.bundle_sha256 for one in story.events[-2:]} == {story.production.bundle_sha256} == {old}
 
 
-@pytest.mark.extended
 def test_an_upgrade_without_dagsters_history_decides_the_same_on_the_next_monday(story):
     shutil.rmtree(story.home / "dagster" / "history")
     assert v4(story, "init").exit_code == 0

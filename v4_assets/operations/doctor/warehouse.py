@@ -188,8 +188,8 @@ def made(settings: Settings) -> ProbeResult:
     """Our tables are there in the declared shape, and our views are there."""
     catalogue, lacking, wrong = settings.rollout.catalogue, list[str](), list[str]()
     with opened(settings) as connected:
-        for table in catalogue.made:
-            name, shape = f"{table.dataset}.{table.name}", connected.shape(table)
+        for table, shape in zip(catalogue.made, connected.shapes(catalogue.made), strict=True):
+            name = f"{table.dataset}.{table.name}"
             if shape is None:
                 lacking.append(f"{name} is not there")
                 continue
