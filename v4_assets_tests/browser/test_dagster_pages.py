@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from v4_assets.operations import actions
 from v4_assets_tests.browser.dagster_ui import DagsterUI
+from v4_assets_tests.fixtures.sparing import draw
 from v4_assets_tests.fixtures.stories import FALLEN, NEW, OLD, SINCE, WATCHED, Story, tell
 
 pytestmark = pytest.mark.extended
@@ -19,6 +20,7 @@ SECONDS = 90
 def rolled_back(tmp_path_factory: pytest.TempPathFactory, chromium: object) -> Story:
     """v4.1.0 was promoted by a person, failed at two week-closes, and was taken back by the sensor."""
     story = tell("adopted", tmp_path_factory.mktemp("pages") / "home")
+    draw()  # here somebody looks at the charts
     assert story.run().success
     assert actions.order(story.settings, "promotion", NEW, "the pilot team asked for it").success
     story.goes_on(WATCHED)
