@@ -14,9 +14,10 @@ CANCELLED = "net::ERR_ABORTED"
 """What a request ends in that the page itself gave up, as when it is left."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Skipped where it is missing, except in CI, where that is a failure."""
+    """Skipped where it is missing, except in CI, where that is a failure. It ends with the module: while it is open,
+    its event loop runs in this thread, and no other test can run one."""
     path = shutil.which("chromium")
     if path is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(HOW_TO_GET_IT)
