@@ -11,8 +11,7 @@ DEV_READY := $(VENV)/.ready-dev
 install = { [ -x $(BIN)/uv ] && $(BIN)/uv pip install --quiet --python $(1) --no-deps $(2); } \
   || { echo "Without uv: pip takes about two minutes …"; $(1) -m pip install --quiet --disable-pip-version-check --no-deps $(2); }
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes
-# As many workers as cores; each takes up to 1 GB.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 # Where a shell forbids bytecode, every process compiles thousands of files again.
 unexport PYTHONDONTWRITEBYTECODE
 
