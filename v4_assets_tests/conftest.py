@@ -47,9 +47,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def own_home() -> Iterator[Path]:
     """The default home of the test. Fails when the test, or what ran before it, leaves something to those after it."""
     assert not any(SHARED_HOME.iterdir()), f"Something wrote to the home of all tests: {list(SHARED_HOME.iterdir())}"
-    with fresh_environment() as home:
-        yield home
-    draw()
+    try:
+        with fresh_environment() as home:
+            yield home
+    finally:
+        draw()
 
 
 def pytest_sessionfinish() -> None:

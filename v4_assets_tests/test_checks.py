@@ -17,7 +17,7 @@ from v4_assets.checks import Check, Finding, results, specs
 from v4_assets.config.rollout import CheckLimits
 from v4_assets.config.rollout_policy import PreDeployment
 from v4_assets.features import checks as feature_checks
-from v4_assets.features.feature_statistics import FeatureAudit
+from v4_assets.features.feature_statistics import FeatureStatistics
 from v4_assets.models import checks as model_checks
 from v4_assets.models.bundle import Bundle
 from v4_assets.models.contract import Feature
@@ -283,15 +283,17 @@ COLUMNS = {
 }
 
 
-def audited(feature: Feature = TIER, counts: tuple[int, int] = (50, 50), **changes) -> FeatureAudit:
-    rows = FeatureAudit(feature, (0.0,), (0.5, 0.5), rows=100, counts=np.array(counts))
+def counted(feature: Feature = TIER, counts: tuple[int, int] = (50, 50), **changes) -> FeatureStatistics:
+    rows = FeatureStatistics(feature, (0.0,), (0.5, 0.5), rows=100, counts=np.array(counts))
     return replace(rows, **changes)
 
 
 def ask_features(
-    check: Check, *audits: FeatureAudit, columns=COLUMNS, profiles_before=(), covered=None, unscorable=0
+    check: Check, *statistics: FeatureStatistics, columns=COLUMNS, profiles_before=(), covered=None, unscorable=0
 ) -> Finding:
-    found = feature_checks.judge(columns, CONTRACT, covered or coverage(), audits, profiles_before, LIMITS, unscorable)
+    found = feature_checks.judge(
+        columns, CONTRACT, covered or coverage(), statistics, profiles_before, LIMITS, unscorable
+    )
     return answer(found, check)
 
 
@@ -328,11 +330,11 @@ FEATURE_CASES = (
     ),
     Case(
         feature_checks.VALUES_ALLOWED,
-        good=lambda: ask_features(feature_checks.VALUES_ALLOWED, audited(), audited(SPAN)),
+        good=lambda: ask_features(feature_checks.VALUES_ALLOWED, counted(), counted(SPAN)),
         bad=lambda: ask_features(
             feature_checks.VALUES_ALLOWED,
-            audited(unknown={"odd", "huge"}),
-            audited(SPAN, nulls=2, out_of_range=3),
+            counted(unknown={"odd", "huge"}),
+            counted(SPAN, nulls=2, out_of_range=3),
             unscorable=2,
         ),
         found_good="0 of 100 leads are not scored",
@@ -347,10 +349,10 @@ FEATURE_CASES = (
     Case(
         feature_checks.MISSING_STEADY,
         good=lambda: ask_features(
-            feature_checks.MISSING_STEADY, audited(not_known=19), profiles_before=[profiled(5), profiled(15)]
+            feature_checks.MISSING_STEADY, counted(not_known=19), profiles_before=[profiled(5), profiled(15)]
         ),
         bad=lambda: ask_features(
-            feature_checks.MISSING_STEADY, audited(not_known=100), profiles_before=[profiled(5), profiled(15)]
+            feature_checks.MISSING_STEADY, counted(not_known=100), profiles_before=[profiled(5), profiled(15)]
         ),
         found_good="largest change +9.0%",
         found_bad="largest change +90.0%",
@@ -359,8 +361,8 @@ FEATURE_CASES = (
     ),
     Case(
         feature_checks.DRIFT,
-        good=lambda: ask_features(feature_checks.DRIFT, audited(), audited(SPAN)),
-        bad=lambda: ask_features(feature_checks.DRIFT, audited(counts=(90, 10)), audited(SPAN)),
+        good=lambda: ask_features(feature_checks.DRIFT, counted(), counted(SPAN)),
+        bad=lambda: ask_features(feature_checks.DRIFT, counted(counts=(90, 10)), counted(SPAN)),
         found_good=0.0,
         found_bad=0.8789,
         expected="at most 0.25",
@@ -370,10 +372,10 @@ FEATURE_CASES = (
 
 
 def test_leads_that_the_model_cannot_score_stop_the_day_only_above_the_limit():
-    at_the_limit = ask_features(feature_checks.VALUES_ALLOWED, audited(), audited(SPAN, out_of_range=1), unscorable=1)
+    at_the_limit = ask_features(feature_checks.VALUES_ALLOWED, counted(), counted(SPAN, out_of_range=1), unscorable=1)
     assert (at_the_limit.passed, at_the_limit.details) == (True, ("span: 1 rows outside [0, 9]",))
     assert not ask_features(
-        feature_checks.VALUES_ALLOWED, audited(), audited(SPAN, out_of_range=2), unscorable=2
+        feature_checks.VALUES_ALLOWED, counted(), counted(SPAN, out_of_range=2), unscorable=2
     ).passed
 
 
@@ -400,7 +402,7 @@ def test_a_removed_feature_never_comes_back(removed):
 
 def test_null_is_allowed_where_the_contract_says_so():
     nullable = replace(SPAN, nulls="nan")
-    assert ask_features(feature_checks.VALUES_ALLOWED, audited(nullable, nulls=7)).passed
+    assert ask_features(feature_checks.VALUES_ALLOWED, counted(nullable, nulls=7)).passed
 
 
 @pytest.mark.parametrize(
@@ -412,17 +414,17 @@ def test_null_is_allowed_where_the_contract_says_so():
     ],
 )
 def test_missing_rates_without_history_are_steady(profiles_before):
-    found = ask_features(feature_checks.MISSING_STEADY, audited(not_known=100), profiles_before=profiles_before)
+    found = ask_features(feature_checks.MISSING_STEADY, counted(not_known=100), profiles_before=profiles_before)
     assert (found.passed, found.actual) == (True, "largest change +0.0%")
 
 
 def test_a_feature_known_more_often_than_usual_is_unsteady_too():
-    found = ask_features(feature_checks.MISSING_STEADY, audited(not_known=0), profiles_before=[profiled(40)])
+    found = ask_features(feature_checks.MISSING_STEADY, counted(not_known=0), profiles_before=[profiled(40)])
     assert (found.passed, found.details) == (False, ("tier: -40.0%",))
 
 
 def test_features_of_an_empty_day_have_not_drifted():
-    assert ask_features(feature_checks.DRIFT, audited(rows=0, counts=(0, 0))).passed
+    assert ask_features(feature_checks.DRIFT, counted(rows=0, counts=(0, 0))).passed
 
 
 @pytest.mark.parametrize(

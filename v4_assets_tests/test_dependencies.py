@@ -52,7 +52,7 @@ def providers() -> dict[str, str]:
     """The distribution of every module that is installed, by the module's full name."""
     found: dict[str, str] = {}
     for distribution in metadata.distributions():
-        name = canonicalize_name(distribution.name)  # parsed anew whenever it is asked for
+        name = canonicalize_name(distribution.name)  # outside the loop: every access parses the metadata
         for file in distribution.files or ():
             if file.suffix in (".py", ".so", ".pyd"):
                 parts = [*file.parts[:-1], file.name.partition(".")[0]]

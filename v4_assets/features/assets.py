@@ -10,7 +10,7 @@ from v4_assets.checks import Check, Finding
 from v4_assets.config.rollout import Rollout, Version
 from v4_assets.daily import table_asset
 from v4_assets.features import checks
-from v4_assets.features.feature_statistics import FeatureAudit, audit, profile_rows
+from v4_assets.features.feature_statistics import FeatureStatistics, profile_rows, statistics_of
 from v4_assets.features.unscorable import contract_of
 from v4_assets.models.contract import Feature, unusable
 from v4_assets.models.profile import Profile
@@ -52,13 +52,13 @@ def features_asset(
         set_finding = checks.exact_set(found, features)
         if not set_finding.passed:
             return unreadable(set_finding)
-        audits, unscorable = audited(store, day, key, features, bundle.profile if bundle else None)
+        statistics, unscorable = read_statistics(store, day, key, features, bundle.profile if bundle else None)
         before = store.rows(
             "feature_profile", range_before(day, rollout.checks), feature_profile=tables.profile_key(entry.key)
         )
-        keep_profile(store, day, tables.profile_key(entry.key), bundle.bundle_sha256 if bundle else "", audits)
+        keep_profile(store, day, tables.profile_key(entry.key), bundle.bundle_sha256 if bundle else "", statistics)
         covered = coverage(store, day, expected=tables.SCORED_LEADS, actual=key)
-        return checks.judge(found, features, covered, audits, before, rollout.checks, unscorable)
+        return checks.judge(found, features, covered, statistics, before, rollout.checks, unscorable)
 
     return table_asset(
         key,
@@ -73,10 +73,10 @@ def features_asset(
     )
 
 
-def audited(
+def read_statistics(
     store: Store, day: Day, key: str, features: Sequence[Feature], profile: Profile | None
-) -> tuple[list[FeatureAudit], int]:
-    """The audits, and the number of leads that the model cannot score."""
+) -> tuple[list[FeatureStatistics], int]:
+    """The statistics, and the number of leads that the model cannot score."""
     marked = 0
 
     def counted(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -86,12 +86,12 @@ def audited(
             yield batch
 
     with store.warehouse.stream(store.catalogue.query("features_of_day", day.params, features=key)) as batches:
-        return audit(features, profile, counted(batches)), marked
+        return statistics_of(features, profile, counted(batches)), marked
 
 
-def keep_profile(store: Store, day: Day, key: str, bundle_sha256: str, audits: Sequence[FeatureAudit]) -> None:
+def keep_profile(store: Store, day: Day, key: str, bundle_sha256: str, statistics: Sequence[FeatureStatistics]) -> None:
     table = store.catalogue[key]
-    rows = profile_rows(audits, prediction_date=day.date, retrospective=day.retrospective)
+    rows = profile_rows(statistics, prediction_date=day.date, retrospective=day.retrospective)
     write_partition(
         store,
         table,

@@ -6,7 +6,7 @@ from typing import Any
 
 from v4_assets.checks import Check, Finding, steady
 from v4_assets.config.rollout import CheckLimits
-from v4_assets.features.feature_statistics import FeatureAudit
+from v4_assets.features.feature_statistics import FeatureStatistics
 from v4_assets.models.contract import Feature
 
 REMOVED_FEATURES = (
@@ -57,7 +57,7 @@ def judge(
     found: Mapping[str, str],
     features: Sequence[Feature],
     coverage: Mapping[str, int],
-    audits: Sequence[FeatureAudit],
+    statistics: Sequence[FeatureStatistics],
     profiles_before: Sequence[Mapping[str, Any]],
     limits: CheckLimits,
     unscorable: int,
@@ -68,9 +68,9 @@ def judge(
     return [
         exact_set(found, features),
         covers(ONE_PER_LEAD, coverage),
-        _values_allowed(audits, unscorable, limits.unscored_share),
-        _missing_steady(audits, profiles_before, limits.missing_rate_change),
-        _drift(audits, limits.psi),
+        _values_allowed(statistics, unscorable, limits.unscored_share),
+        _missing_steady(statistics, profiles_before, limits.missing_rate_change),
+        _drift(statistics, limits.psi),
     ]
 
 
@@ -102,9 +102,9 @@ def covers(check: Check, coverage: Mapping[str, int], left_out: int = 0) -> Find
     )
 
 
-def _values_allowed(audits: Sequence[FeatureAudit], unscorable: int, limit: float) -> Finding:
+def _values_allowed(statistics: Sequence[FeatureStatistics], unscorable: int, limit: float) -> Finding:
     problems = []
-    for one in audits:
+    for one in statistics:
         if one.nulls and one.feature.nulls == "error":
             problems.append(f"{one.feature.name}: NULL in {one.nulls} rows")
         if one.unknown:
@@ -114,7 +114,7 @@ def _values_allowed(audits: Sequence[FeatureAudit], unscorable: int, limit: floa
         if one.out_of_range:
             bounds = f"[{one.feature.low}, {one.feature.high}]"
             problems.append(f"{one.feature.name}: {one.out_of_range} rows outside {bounds}")
-    leads = max((one.rows for one in audits), default=0)
+    leads = max((one.rows for one in statistics), default=0)
     return Finding(
         VALUES_ALLOWED,
         unscorable <= limit * leads,
@@ -124,23 +124,25 @@ def _values_allowed(audits: Sequence[FeatureAudit], unscorable: int, limit: floa
     )
 
 
-def _missing_steady(audits: Sequence[FeatureAudit], before: Sequence[Mapping[str, Any]], limit: float) -> Finding:
+def _missing_steady(
+    statistics: Sequence[FeatureStatistics], before: Sequence[Mapping[str, Any]], limit: float
+) -> Finding:
     usual: dict[str, list[float]] = {}
     for row in before:
         if row["row_count"]:
             usual.setdefault(row["feature"], []).append(row["missing_count"] / row["row_count"])
     changes = {
         one.feature.name: one.missing_share - median(usual[one.feature.name])
-        for one in audits
+        for one in statistics
         if one.feature.name in usual
     }
     return steady(MISSING_STEADY, changes, limit)
 
 
-def _drift(audits: Sequence[FeatureAudit], limit: float) -> Finding:
-    if not any(one.shares for one in audits):
+def _drift(statistics: Sequence[FeatureStatistics], limit: float) -> Finding:
+    if not any(one.shares for one in statistics):
         return Finding(DRIFT, False, "no model is registered, so there is no training profile", f"at most {limit}")
-    indices = {one.feature.name: one.psi for one in audits if one.psi is not None}
+    indices = {one.feature.name: one.psi for one in statistics if one.psi is not None}
     over = [f"{name}: {index:.3f}" for name, index in indices.items() if index > limit]
     largest = max(indices.values(), default=0.0)
     return Finding(DRIFT, not over, round(largest, 4), f"at most {limit}", tuple(over))

@@ -14,7 +14,7 @@ from v4_assets.models.profile import Histogram, Profile, psi
 
 
 @dataclass
-class FeatureAudit:
+class FeatureStatistics:
     """Counts over the rows of one feature on one day."""
 
     feature: Feature
@@ -71,25 +71,25 @@ class FeatureAudit:
         self.counts = found + (self.counts if len(self.counts) else 0)
 
 
-def audit(
+def statistics_of(
     features: Sequence[Feature], profile: Profile | None, batches: Iterable[pa.RecordBatch]
-) -> list[FeatureAudit]:
-    """One audit per feature over all batches, in the features' order. Every feature must be a column of the batches.
+) -> list[FeatureStatistics]:
+    """Statistics of each feature over all batches, in the features' order. Every one must be a column of the batches.
 
     Without a profile, which a model has only once it is registered, drift is unknown.
     """
-    audits = []
+    statistics = []
     for feature in features:
         histogram = profile.features[feature.name] if profile else Histogram((), ())
-        audits.append(FeatureAudit(feature, histogram.edges, histogram.shares))
+        statistics.append(FeatureStatistics(feature, histogram.edges, histogram.shares))
     for batch in batches:
-        for one in audits:
+        for one in statistics:
             one.add(batch.column(one.feature.name))
-    return audits
+    return statistics
 
 
-def profile_rows(audits: Iterable[FeatureAudit], **marks: Any) -> list[dict[str, Any]]:
-    """The audits as rows of feature_profile, with `marks` (prediction_date, retrospective) on every row."""
+def profile_rows(statistics: Iterable[FeatureStatistics], **marks: Any) -> list[dict[str, Any]]:
+    """The statistics as rows of feature_profile, with `marks` (prediction_date, retrospective) on every row."""
     return [
         {
             "feature": one.feature.name,
@@ -99,5 +99,5 @@ def profile_rows(audits: Iterable[FeatureAudit], **marks: Any) -> list[dict[str,
             "psi": one.psi,
             **marks,
         }
-        for one in audits
+        for one in statistics
     ]

@@ -16,7 +16,7 @@ from v4_assets.checks import Check, Finding
 from v4_assets.config.rollout import Rollout, Version
 from v4_assets.daily import about, daily_asset, sentence
 from v4_assets.days_in_parallel import Judge
-from v4_assets.features.assets import audited, keep_profile, unreadable
+from v4_assets.features.assets import keep_profile, read_statistics, unreadable
 from v4_assets.features.checks import exact_set
 from v4_assets.features.checks import judge as judge_features
 from v4_assets.features.unscorable import Scored, contract_of, left_out
@@ -125,13 +125,15 @@ def _features(version: str, entry: Version, rollout: Rollout, partitions: Months
         set_finding = exact_set(found, features)
         if not set_finding.passed:
             return checks.of_advisors(unreadable(set_finding))
-        audits, unscorable = audited(store, day, key, features, bundle.profile if bundle else None)
+        statistics, unscorable = read_statistics(store, day, key, features, bundle.profile if bundle else None)
         profile = contracts.profile_key(entry.key)
         window = {"first_day": before(day.date), "last_day": before(day.date)}
         usual = store.rows("feature_profile", window, feature_profile=profile)
-        keep_profile(store, day, profile, bundle.bundle_sha256 if bundle else "", audits)
+        keep_profile(store, day, profile, bundle.bundle_sha256 if bundle else "", statistics)
         covered = coverage(store, day, expected=contracts.PROSPECTS, actual=key)
-        return checks.of_advisors(judge_features(found, features, covered, audits, usual, rollout.checks, unscorable))
+        return checks.of_advisors(
+            judge_features(found, features, covered, statistics, usual, rollout.checks, unscorable)
+        )
 
     own = {**contracts.SNAPSHOT, tables.SCORED_LEADS: contracts.PROSPECTS}
     deps = {own.get(name, name) for name in sql.load(file).inputs} | {contracts.PROSPECTS}

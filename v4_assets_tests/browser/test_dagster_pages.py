@@ -20,7 +20,7 @@ SECONDS = 90
 def rolled_back(tmp_path_factory: pytest.TempPathFactory, chromium: object) -> Story:
     """v4.1.0 was promoted by a person, failed at two week-closes, and was taken back by the sensor."""
     story = tell("adopted", tmp_path_factory.mktemp("pages") / "home")
-    draw()  # here somebody looks at the charts
+    draw()  # a story draws no charts, and a test below looks at them
     assert story.run().success
     assert actions.order(story.settings, "promotion", NEW, "the pilot team asked for it").success
     story.goes_on(WATCHED)

@@ -1,4 +1,4 @@
-"""Histograms, drift and the day's audit count what they say, whatever the batches."""
+"""Histograms, drift and the day's statistics count what they say, whatever the batches."""
 
 import json
 import math
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v4_assets.features.feature_statistics import FeatureAudit, audit, profile_rows
+from v4_assets.features.feature_statistics import FeatureStatistics, profile_rows, statistics_of
 from v4_assets.models.contract import Feature, encode
 from v4_assets.models.profile import Histogram, Profile, histogram_of, profile_of, psi
 
@@ -46,8 +46,8 @@ def profile(batch: pa.RecordBatch) -> Profile:
     return profile_of([feature.name for feature in FEATURES], matrix, np.linspace(0.2, 0.8, len(matrix)))
 
 
-def one(audits: list[FeatureAudit], feature: Feature) -> FeatureAudit:
-    return next(found for found in audits if found.feature == feature)
+def one(statistics: list[FeatureStatistics], feature: Feature) -> FeatureStatistics:
+    return next(found for found in statistics if found.feature == feature)
 
 
 # --- histograms
@@ -148,16 +148,16 @@ def test_psi_is_never_negative(pairs):
     assert found is None or found >= -1e-12
 
 
-# --- the day's audit
+# --- the day's statistics
 
 
-def test_the_audit_counts_nulls_not_known_unknown_and_out_of_range():
+def test_the_statistics_count_nulls_not_known_unknown_and_out_of_range():
     batch = rows(
         tier=["low", "Unknown", None, "huge", "odd"],
         count=[0, 10, 11, -1, None],
         years=[1.0, 2.0, None, None, 6.0],
     )
-    found = audit(FEATURES, profile(many(100)), [batch])
+    found = statistics_of(FEATURES, profile(many(100)), [batch])
     tier, count, years = found
     assert [one.feature.name for one in found] == ["tier", "count", "years"]
     assert (tier.rows, tier.nulls, tier.not_known, tier.unknown) == (5, 1, 2, {"huge", "odd"})
@@ -169,23 +169,23 @@ def test_the_audit_counts_nulls_not_known_unknown_and_out_of_range():
 
 
 def test_bounds_themselves_are_in_range():
-    found = audit((COUNT,), profile(many(100)), [rows(count=[0, 10])])
+    found = statistics_of((COUNT,), profile(many(100)), [rows(count=[0, 10])])
     assert found[0].out_of_range == 0
 
 
 def test_a_nan_among_the_numbers_is_in_no_bin_and_out_of_no_range():
-    found = one(audit(FEATURES, profile(many(100)), [rows(["low"] * 2, [1, 1], [NAN, 3.0])]), YEARS)
+    found = one(statistics_of(FEATURES, profile(many(100)), [rows(["low"] * 2, [1, 1], [NAN, 3.0])]), YEARS)
     assert int(found.counts.sum()) == 1
     assert found.out_of_range == 0
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 300), max_size=6))
-def test_an_audit_over_many_batches_equals_the_audit_over_one(cuts):
+def test_statistics_over_many_batches_equal_those_over_one(cuts):
     batch, trained = many(300, seed=1), profile(many(400, seed=2))
     borders = [0, *sorted(cuts), 300]
     pieces = [batch.slice(start, end - start) for start, end in pairwise(borders)]
-    whole, parts = audit(FEATURES, trained, [batch]), audit(FEATURES, trained, pieces)
+    whole, parts = statistics_of(FEATURES, trained, [batch]), statistics_of(FEATURES, trained, pieces)
     for alone, joined in zip(whole, parts, strict=True):
         assert (joined.rows, joined.nulls, joined.not_known) == (alone.rows, alone.nulls, alone.not_known)
         assert (joined.unknown, joined.out_of_range) == (alone.unknown, alone.out_of_range)
@@ -194,16 +194,16 @@ def test_an_audit_over_many_batches_equals_the_audit_over_one(cuts):
         assert joined.mean == pytest.approx(alone.mean, rel=1e-12)
 
 
-def test_an_audit_does_not_depend_on_the_order_of_the_rows():
+def test_statistics_do_not_depend_on_the_order_of_the_rows():
     batch, trained = many(529, seed=1), profile(many(400, seed=2))
     orders = [np.random.default_rng(seed).permutation(529) for seed in range(20)]
-    found = [profile_rows(audit(FEATURES, trained, [batch.take(pa.array(order))])) for order in orders]
+    found = [profile_rows(statistics_of(FEATURES, trained, [batch.take(pa.array(order))])) for order in orders]
     assert len({str(one) for one in found}) == 1
 
 
 @pytest.mark.parametrize("batches", [[], [rows([], [], [])]], ids=["no batch", "a batch without rows"])
-def test_the_audit_of_an_empty_day_knows_nothing(batches):
-    for found in audit(FEATURES, profile(many(100)), batches):
+def test_the_statistics_of_an_empty_day_know_nothing(batches):
+    for found in statistics_of(FEATURES, profile(many(100)), batches):
         assert (found.rows, found.nulls, found.not_known, found.out_of_range) == (0, 0, 0, 0)
         assert (found.missing_share, found.mean, found.psi) == (0.0, None, None)
 
@@ -211,25 +211,25 @@ def test_the_audit_of_an_empty_day_knows_nothing(batches):
 @pytest.mark.parametrize("feature", [TIER, COUNT], ids=["categories", "whole numbers"])
 def test_the_day_trained_on_has_not_drifted(feature):
     batch = many(5000)
-    assert one(audit(FEATURES, profile(batch), [batch]), feature).psi == pytest.approx(0.0, abs=1e-12)
+    assert one(statistics_of(FEATURES, profile(batch), [batch]), feature).psi == pytest.approx(0.0, abs=1e-12)
 
 
 def test_the_day_trained_on_has_not_drifted_in_a_fraction_either():
     batch = many(5000)
-    assert one(audit(FEATURES, profile(batch), [batch]), YEARS).psi == pytest.approx(0.0, abs=1e-12)
+    assert one(statistics_of(FEATURES, profile(batch), [batch]), YEARS).psi == pytest.approx(0.0, abs=1e-12)
 
 
 def test_a_feature_that_moved_is_seen_to_have_drifted():
     trained = profile(rows(["low"] * 50 + ["high"] * 50, [0] * 50 + [10] * 50, [1.0] * 100))
     day = rows(["low"] * 90 + ["high"] * 10, [0] * 50 + [10] * 50, [1.0] * 100)
-    found = audit(FEATURES, trained, [day])
+    found = statistics_of(FEATURES, trained, [day])
     wanted = 0.4 * math.log(0.9 / 0.5) + (-0.4) * math.log(0.1 / 0.5)
     assert one(found, TIER).psi == pytest.approx(wanted)
     assert one(found, COUNT).psi == pytest.approx(0.0, abs=1e-12)
 
 
-def test_profile_rows_hold_the_audit_and_the_marks():
-    found = audit((COUNT,), profile(many(100)), [rows(count=[0, 0, 4])])
+def test_profile_rows_hold_the_statistics_and_the_marks():
+    found = statistics_of((COUNT,), profile(many(100)), [rows(count=[0, 0, 4])])
     assert profile_rows(found, prediction_date="D", retrospective=True) == [
         {
             "feature": "count",
