@@ -1,5 +1,6 @@
 """Every test has an environment of its own; imports and shared fixtures, which run between tests, have another."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,6 +33,9 @@ SLOWEST_FIRST = (
     "test_walks.py",
 )
 """Files of minutes: one that begins last keeps a single worker busy."""
+
+# Read when XGBoost is imported. Its threads wait for each other at full speed, on cores that all workers share.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SESSION = ExitStack()
 SHARED_HOME = SESSION.enter_context(fresh_environment())

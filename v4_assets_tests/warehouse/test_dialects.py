@@ -35,6 +35,7 @@ def test_an_example_is_named_by_its_own_entry_and_its_way_out_by_none(one: Diffe
     assert used(one.instead) == []
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("one", DIFFERENCES, ids=NAMES)
 def test_the_engines_differ_on_the_example_and_agree_on_its_way_out(one: Difference) -> None:
     for expression, alike in ((one.example, False), (one.instead, True)):
@@ -90,6 +91,7 @@ DELIVERED = {
 }
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Europe/Berlin"])
 @pytest.mark.parametrize(("declared", "delivered"), READINGS)
 def test_a_column_of_another_type_is_read_alike_by_both_engines(declared: str, delivered: str, zone: str) -> None:
