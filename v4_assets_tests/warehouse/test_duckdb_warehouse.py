@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,8 @@ import pytest
 
 from v4_assets.errors import ConcurrentWriteError, TableMissingError, WarehouseBusyError, WarehouseError
 from v4_assets.project_files import PROJECT
+from v4_assets.warehouse.duckdb import engine
+from v4_assets.warehouse.duckdb.file import shared_connection
 from v4_assets_tests.fixtures.warehouses import DAY, TOMORROW, YESTERDAY, SmallWarehouse, duckdb_at
 
 MANY = duckdb_at(Path()).many_rows
@@ -296,6 +298,31 @@ def test_a_fork_of_a_process_that_has_started_duckdb_opens_another_file(small, t
     process.join(PATIENCE)
     process.kill()
     assert process.exitcode == 0
+
+
+def test_duckdb_is_started_once_for_several_files_and_spills_beside_the_one_that_is_open(tmp_path, monkeypatch):
+    started = []
+    real = duckdb.connect
+    monkeypatch.setattr(duckdb, "connect", lambda *args, **kwargs: started.append(1) or real(*args, **kwargs))
+    engine._end()
+
+    def spilling(name: str, text: str) -> str:
+        """Where DuckDB spills while it works on the file of this home."""
+        with engine_at(tmp_path / name) as connection:
+            connection.execute(text)
+            return str(connection.execute("SELECT current_setting('temp_directory')").fetchall()[0][0])
+
+    def engine_at(home: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        home.mkdir(exist_ok=True)
+        return shared_connection(home / "warehouse.duckdb", PATIENCE, "64MB")
+
+    more_than_memory = "CREATE TEMP TABLE t AS SELECT md5(range::VARCHAR) AS m FROM range(2000000)"
+    for name, text in (("one", "SELECT 1"), ("two's", "SELECT 1"), ("one", more_than_memory)):
+        assert spilling(name, text) == f"{tmp_path / name / 'warehouse.duckdb'}.tmp"
+    assert len(started) == 1
+    for name in ("one", "two's"):  # what has spilt beside a file stays with it
+        assert spilling(name, "SELECT 1") == f"{tmp_path / name / 'warehouse.duckdb'}.tmp"
+    assert len(started) == 2
 
 
 def test_a_file_that_is_not_a_warehouse_is_named_without_a_wait(tmp_path, monkeypatch):

@@ -19,15 +19,15 @@ such as a spawned one, would print progress bars."""
 _NO_FILE = '"no file"'
 """The database while no file is attached. DuckDB's own name for it, `memory`, may be a dataset's."""
 _idle: dict[Path, duckdb.DuckDBPyConnection] = {}
-"""DuckDB as it was started for a file that is closed now. One at most: a process works on one file."""
+"""DuckDB while no file is attached, by the file beside which it spills. One at most: a process works on one file."""
 _guard = threading.Lock()
 
 
 def attach(path: Path, memory_limit: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """A connection in which names without a database are the file's. Raises duckdb.Error."""
     with _guard:
-        connection = _idle.pop(path.resolve(), None) or _started(path)
-    file, name, mode = str(path).replace("'", "''"), _database(path), " (READ_ONLY)" if read_only else ""
+        connection = _idle_for(path) or _started(path)
+    file, name, mode = _text(str(path)), _database(path), " (READ_ONLY)" if read_only else ""
     try:
         connection.execute(f"SET memory_limit = '{memory_limit}'; ATTACH '{file}' AS {name}{mode}; USE {name}")
     except duckdb.IOException:  # another process has the file
@@ -64,8 +64,26 @@ def cursor_of(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPy
         yield cursor
 
 
+def _idle_for(path: Path) -> duckdb.DuckDBPyConnection | None:
+    """The idle one, which spills beside this file from now on; None where it has spilt beside another."""
+    if not _idle:
+        return None
+    beside, connection = _idle.popitem()
+    if beside != path.resolve():
+        try:
+            connection.execute(f"SET temp_directory = '{_text(_spilt(path))}'")
+        except duckdb.NotImplementedException:
+            connection.close()
+            return None
+    return connection
+
+
+def _spilt(path: Path) -> str:
+    return f"{path}.tmp"
+
+
 def _started(path: Path) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"temp_directory": f"{path}.tmp"})
+    connection = duckdb.connect(config={"temp_directory": _spilt(path)})
     connection.execute(f"{SETTINGS}; ATTACH ':memory:' AS {_NO_FILE}; USE {_NO_FILE}; DETACH memory")
     return connection
 
@@ -83,6 +101,10 @@ os.register_at_fork(before=_end)
 def _database(path: Path) -> str:
     """The name DuckDB gives the database of a file, which a view of others may have in its text."""
     return _quoted(f"{path.stem}_db" if path.stem.lower() in ("main", "memory", "system", "temp") else path.stem)
+
+
+def _text(value: str) -> str:
+    return value.replace("'", "''")
 
 
 def _quoted(name: str) -> str:
