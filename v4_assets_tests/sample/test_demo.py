@@ -372,6 +372,7 @@ def small(tmp_path) -> Stage:
     return Stage(load({"V4_HOME": str(copy(prepared("before silence", before_silence), tmp_path / "home"))}))
 
 
+@pytest.mark.extended
 def test_a_silent_column_stops_the_day_before_anything_is_scored(small, small_world):
     said: list[str] = []
     other_stories.tell_silence(small, small_world, said.append)
@@ -385,6 +386,7 @@ def test_a_silent_column_stops_the_day_before_anything_is_scored(small, small_wo
     assert small.settings.demo_clock_file.read_text(encoding="utf-8") == "2026-01-27T13:00:00+00:00"
 
 
+@pytest.mark.extended
 def test_the_silent_story_fails_when_nothing_goes_silent(small, small_world, monkeypatch):
     monkeypatch.setattr(stories, "SILENT_SOURCE", "no source")
     with pytest.raises(StoryError, match="no check stopped the silent column"):

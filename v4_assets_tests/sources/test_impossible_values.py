@@ -214,6 +214,7 @@ def test_a_value_that_cannot_be_is_scored_as_unknown_is_warned_of_and_stops_the_
         assert (len(found) > 0.9 * COUNT) or share == 1.0
 
 
+@pytest.mark.extended
 def test_the_scores_that_unknown_values_leave_behind_are_others(desk: Desk) -> None:
     # Otherwise the test above would compare scores that no value of these can move.
     good = world()
@@ -361,6 +362,7 @@ def test_a_type_that_is_not_declared_stops_the_day_and_a_training_with_a_sentenc
 # --- a whole run -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.extended
 def test_a_run_stops_before_scores_at_8_percent_and_scores_at_1_percent(tmp_path) -> None:
     settings = load({"V4_HOME": str(tmp_path), "V4_NOW": f"{DAY}T06:30"})
     fill(warehouse(settings), settings.rollout.catalogue, build(WorldSpec(0.01, 20, seed=5, through=date(2026, 1, 18))))
