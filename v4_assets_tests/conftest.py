@@ -21,12 +21,12 @@ SLOWEST_FIRST = (
     "bigquery/test_rollout.py",
     "bigquery/test_takeover.py",
     "production/test_rollout_crashes.py",
-    "bigquery/test_evaluator.py",
     "bigquery/test_console.py",
     "operations/test_takeover.py",
     "production/test_ways_out.py",
     "production/test_sync_stories.py",
     "bigquery/test_before_adoption.py",
+    "bigquery/test_evaluator.py",
     "salesforce/test_sync_crashes.py",
     "test_walks.py",
 )
