@@ -19,16 +19,15 @@ settings.load_profile("any machine")
 
 SLOWEST_FIRST = (
     "chaos/test_chaos.py",
-    "bigquery/test_takeover.py",
-    "bigquery/test_console.py",
-    "production/test_rollout_crashes.py",
-    "bigquery/test_graph.py",
-    "bigquery/test_evaluator.py",
-    "operations/test_takeover.py",
     "bigquery/test_rollout.py",
+    "bigquery/test_takeover.py",
+    "production/test_rollout_crashes.py",
+    "bigquery/test_console.py",
+    "operations/test_takeover.py",
     "production/test_ways_out.py",
-    "bigquery/test_before_adoption.py",
     "production/test_sync_stories.py",
+    "bigquery/test_before_adoption.py",
+    "bigquery/test_evaluator.py",
     "salesforce/test_sync_crashes.py",
     "test_walks.py",
 )

@@ -3,6 +3,7 @@
 The analyzer is asked in BigQuery's external product mode, in which INT32 and DOUBLE do not exist and FLOAT64 does.
 """
 
+import ctypes
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 import wasmtime
-from zetasql.api import Analyzer
 from zetasql.core import ZetaSqlLocalService, wasm_client
 from zetasql.types import (
+    AnalyzeResponse,
     AnalyzerOptions,
     LanguageOptions,
     ProductMode,
@@ -24,6 +25,7 @@ from zetasql.types import (
     Type,
     TypeKind,
     ZetaSQLBuiltinFunctionOptions,
+    parse_proto,
 )
 from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2
 from zetasql.wasi._pb2.zetasql.public import value_pb2
@@ -79,7 +81,17 @@ def service() -> ZetaSqlLocalService:
             self.cache = True
 
     wasm_client.Config = KeptConfig
+    wasm_client.WasmClient.write_bytes, wasm_client.WasmClient.read_bytes = _write, _read
     return ZetaSqlLocalService.get_instance()
+
+
+def _write(client: Any, place: int, data: bytes) -> None:
+    """At once; the package copies byte by byte."""
+    ctypes.memmove(ctypes.addressof(client.memory.data_ptr().contents) + place, data, len(data))
+
+
+def _read(client: Any, place: int, size: int) -> bytes:
+    return ctypes.string_at(ctypes.addressof(client.memory.data_ptr().contents) + place, size)
 
 
 @cache
@@ -107,23 +119,37 @@ class GoogleSQL:
 
     def columns(self, text: str, types: Mapping[str, str]) -> list[tuple[str, str]]:
         """Name and GoogleSQL type of what a query gives. Raises zetasql's error where the text is not GoogleSQL."""
-        found = self.analyzed(text, types)
-        return [(column.name, NAMES.get(column.column.type.type_kind, "?")) for column in found.output_column_list]
+        statement = self.verified(text, types).resolved_statement
+        found = getattr(statement, str(statement.WhichOneof("node"))).output_column_list
+        return [(column.name, NAMES.get(column.column.type.type_kind, "?")) for column in found]
 
     def analyzed(self, text: str, types: Mapping[str, str]) -> Any:
-        """The resolved statement."""
-        return Analyzer(self._options(types), self.catalog).analyze_statement(text)
+        """The resolved statement, in the package's models."""
+        return parse_proto(self.verified(text, types)).as_type(AnalyzeResponse).resolved_statement
+
+    def verified(self, text: str, types: Mapping[str, str]) -> Any:
+        """The analyzer's answer as a message. Raises zetasql's error where the text is not GoogleSQL."""
+        request = local_service_pb2.AnalyzeRequest(
+            options=self._options(types).to_proto(), registered_catalog_id=self.registered, sql_statement=text
+        )
+        client = service().wasm_client
+        return client.call_grpc_func("ZetaSqlLocalService_Analyze", request, local_service_pb2.AnalyzeResponse)
 
     def evaluate(self, query: Query, types: Mapping[str, str], rows: Mapping[str, pa.Table]) -> pa.Table:
         """What Google's reference evaluator makes of a query over `rows` by table key; other tables are empty."""
-        columns, text = self.columns(query.text, types), query.text
+        return self.evaluated(query, types, rows, self.columns(query.text, types))
+
+    def evaluated(
+        self, query: Query, types: Mapping[str, str], rows: Mapping[str, pa.Table], columns: list[tuple[str, str]]
+    ) -> pa.Table:
+        """The same of a query whose columns are known."""
+        text = query.text
         # The evaluator finds the rows of tables outside datasets only.
         for table in self.tables:
             text = text.replace(table.full_name, f"`{table.name}`")
-        flat = SimpleCatalog(table=[_table(table) for table in self.tables], builtin_function_options=functions())
         # The package's own request class can hold neither parameters nor timestamps.
         request = local_service_pb2.EvaluateQueryRequest(
-            sql=text, options=self._options(types).to_proto(), simple_catalog=flat.to_proto()
+            sql=text, options=self._options(types).to_proto(), simple_catalog=self.flat
         )
         for name, value in query.params.items():
             request.params.add(name=name, value=_value(types[name], value))
@@ -141,6 +167,22 @@ class GoogleSQL:
         for table in self.tables:
             _within(every, table.dataset).table.append(_table(table))
         return every.to_proto()
+
+    @cached_property
+    def flat(self) -> Any:
+        """The tables outside datasets, and BigQuery's functions, as a message."""
+        tables = [_table(table) for table in self.tables]
+        return SimpleCatalog(table=tables, builtin_function_options=functions()).to_proto()
+
+    @cached_property
+    def registered(self) -> int:
+        """The number by which the service knows the tables and functions: reading them takes it a tenth of a second."""
+        request = local_service_pb2.RegisterCatalogRequest(simple_catalog=self.catalog)
+        client = service().wasm_client
+        answer = client.call_grpc_func(
+            "ZetaSqlLocalService_RegisterCatalog", request, local_service_pb2.RegisterResponse
+        )
+        return int(answer.registered_id)
 
     @staticmethod
     def _options(types: Mapping[str, str]) -> AnalyzerOptions:

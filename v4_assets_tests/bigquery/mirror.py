@@ -1,9 +1,10 @@
 """A BigQuery warehouse whose every write is repeated on DuckDB, so that one run fills the tables of both engines.
 
-Every read is answered by BigQuery. The datasets of the mirror have the default names: those of rollout.yaml may name
-projects, which DuckDB does not have.
+Every read is answered by BigQuery, and one from a file of sql/ must have the same answer on DuckDB. The datasets of the
+mirror have the default names: those of rollout.yaml may name projects, which DuckDB does not have.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,8 +18,10 @@ from v4_assets.sql import Query
 from v4_assets.tables import Table, View
 from v4_assets.warehouse.bigquery import warehouse as bigquery
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from v4_assets.warehouse.protocol import Statement
+from v4_assets.warehouse.protocol import ROWS_PER_BATCH, Statement
 from v4_assets.warehouse.writes import PartitionWrite
+from v4_assets_tests.bigquery.compare import assert_same
+from v4_assets_tests.fixtures.sql_files import FILES
 
 BigQueryWarehouse = bigquery.BigQueryWarehouse
 
@@ -29,6 +32,27 @@ class MirroredWarehouse(BigQueryWarehouse):
     mirror: ClassVar[DuckDBWarehouse]
     datasets: ClassVar[Mapping[str, str]]
     """A dataset of rollout.yaml to its name in the mirror."""
+    answered: ClassVar[Counter[str]]
+    """Files of sql/, and how many answers to each were compared."""
+
+    def read(self, query: Query) -> pa.Table:
+        found = super().read(query)
+        self.compare(query, found)
+        return found
+
+    @contextmanager
+    def stream(self, query: Query, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[Iterable[pa.RecordBatch]]:
+        with super().stream(query, rows_per_batch) as batches:
+            rows = list(batches)
+        if rows:
+            self.compare(query, pa.Table.from_batches(rows))
+        yield rows
+
+    def compare(self, query: Query, found: pa.Table) -> None:
+        """An answer to a file of sql/ is the mirror's."""
+        if query.name in FILES:
+            assert_same(found, self.mirror.read(moved_query(query)), query.name)
+            self.answered[query.name] += 1
 
     def create(self, tables: Iterable[Table], views: Iterable[View] = ()) -> None:
         tables, views = tuple(tables), tuple(views)
@@ -65,7 +89,7 @@ class MirroredWarehouse(BigQueryWarehouse):
 def mirrored(file: Path, datasets: Mapping[str, str]) -> Iterator[DuckDBWarehouse]:
     """Every BigQuery warehouse made inside is mirrored in this file."""
     mirror = DuckDBWarehouse(path=str(file))
-    MirroredWarehouse.mirror, MirroredWarehouse.datasets = mirror, datasets
+    MirroredWarehouse.mirror, MirroredWarehouse.datasets, MirroredWarehouse.answered = mirror, datasets, Counter()
     with patch.object(bigquery, "BigQueryWarehouse", MirroredWarehouse), mirror.session():
         yield mirror
 

@@ -6,7 +6,8 @@ at once end in an error of its own store, a commit that lost to another one says
 was running when the emulator died stays RUNNING for ever.
 
 It is slow in other ways, which are mended too: to find a table or a column it lists all there are, and every job leaves
-a table; it reads its own records again and again; and each of its many small queries wakes all of DuckDB's threads.
+a table; it reads its own records again and again; it translates a statement whenever it comes; and each of its many
+small queries wakes all of DuckDB's threads.
 """
 
 import argparse
@@ -15,7 +16,8 @@ import os
 import re
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -356,6 +358,150 @@ def asked_once() -> None:
     metadata.fetch, metadata.execute, query.execute, row_access.fetch = fetch_once, write, run_fresh, fetch_once
 
 
+def records_read_once() -> None:
+    """A record is made of its text once until one is written. Whoever changes one makes another."""
+    from local_bigquery.catalog import metadata
+
+    listed = metadata.list_
+
+    def list_once(model: type, *keys: str) -> list[Any]:
+        return RECORDS.get(("model", model.__name__, *keys), lambda: listed(model, *keys))
+
+    metadata.list_ = list_once
+
+
+TRANSLATIONS = 2000
+"""Statements kept."""
+NOT_KEPT = re.compile(
+    r"@@|\*`|INFORMATION_SCHEMA|__TABLES__|SYSTEM_TIME|EXTERNAL_QUERY|_USER\b|v4_staging_", re.IGNORECASE
+)
+"""What a translation depends on beyond its text, its parameters and its tables; and tables that are used once."""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A statement in DuckDB's words, and what it was translated by."""
+
+    text: str
+    used: frozenset[str]
+    tables: dict[tuple[str, str, str], Any]
+    """Tables it names, and their columns."""
+
+
+class Translations:
+    """Queries and changes of rows that were translated before, while every table they name has the same columns."""
+
+    def __init__(self) -> None:
+        from local_bigquery.jobs import query
+        from local_bigquery.sql import translate
+
+        self.parse, self.translate = translate.parse, query.translate
+        self.trees: dict[str, list[Any]] = {}
+        self.kept: dict[tuple[Any, ...], Translation] = {}
+
+    def parsed(self, text: str) -> list[Any]:
+        """The trees of a text, which no one changes where it is a query or a change of rows."""
+        from sqlglot import exp
+
+        if text in self.trees:
+            return self.trees[text]
+        trees: list[Any] = self.parse(text)
+        of_rows = len(trees) == 1 and isinstance(trees[0], exp.Query | exp.Insert | exp.Delete | exp.Update)
+        if of_rows and not NOT_KEPT.search(text):
+            trees[0].meta["kept_as"] = text
+            _put(self.trees, text, trees)
+        return trees
+
+    def translated(self, tree: Any, context: Any) -> tuple[str, dict[str, Any]]:
+        """The statement as DuckDB takes it, and the values it binds."""
+        from local_bigquery.catalog import row_access
+
+        text = tree.meta.get("kept_as")
+        if text is None or context.functions or row_access.secured():
+            return self.translate(tree, context)
+        parameters = tuple(sorted(context.parameters.items()))
+        scope = context.project_id, context.dataset_id, frozenset(context.temporary), frozenset(context.variables)
+        key = (text, parameters, *scope)
+        found = self.kept.get(key)
+        if found is None or not self.holds(tree, found):
+            return self.anew(tree, context, key)
+        context.used.clear()
+        context.used |= found.used
+        context.referenced |= found.tables.keys()
+        return found.text, {name: context.values[name] for name in found.used}
+
+    def anew(self, tree: Any, context: Any, key: tuple[Any, ...]) -> tuple[str, dict[str, Any]]:
+        from local_bigquery.catalog import tables
+
+        before, position = set(context.referenced), context.position
+        context.referenced.clear()
+        text, bound = self.translate(tree, context)
+        named = set(context.referenced)
+        context.referenced |= before
+        # A variable lies in a table whose name is new each time.
+        if (
+            position == context.position
+            and "__variable_" not in text
+            and tables.RESULTS not in {one[1] for one in named}
+        ):
+            columns = {one: tables.columns(*one) for one in named}
+            _put(self.kept, key, Translation(text, frozenset(context.used), columns))
+        return text, bound
+
+    def holds(self, tree: Any, found: Translation) -> bool:
+        """Whether every table is there as it was."""
+        from local_bigquery.catalog import names, tables
+        from local_bigquery.errors import BigQueryError
+        from local_bigquery.sql.rules import tables as rules
+        from sqlglot import exp
+
+        target = names.target(tree)
+        for name, columns in found.tables.items():
+            is_target = target is not None and name[1:] == (target.db, target.name)
+            try:
+                rules._check(tree, exp.table_(name[2], name[1], name[0], quoted=True), is_target)
+                if tables.columns(*name) is not columns:
+                    return False
+            except BigQueryError:
+                return False
+        return True
+
+
+def _put(kept: dict[Any, Any], key: Any, value: Any) -> None:
+    if len(kept) >= TRANSLATIONS:
+        kept.clear()
+    kept[key] = value
+
+
+def translated_once() -> None:
+    """A statement is parsed and translated once, and the rows of an answer are read without either."""
+    from local_bigquery.catalog import tables
+    from local_bigquery.grpc import read
+    from local_bigquery.jobs import query
+    from local_bigquery.sql import script
+
+    translations = Translations()
+    script.parse, query.translate = translations.parsed, translations.translated
+    script.parse_script = lru_cache(TRANSLATIONS)(script.parse_script)
+    parse, translate = read.parse, read.translate
+
+    def parsed(text: str) -> list[Any]:
+        answer = ROWS_OF_ANSWER.fullmatch(text)
+        return [answer] if answer and answer[2] == tables.RESULTS else parse(text)
+
+    def translated(tree: Any, context: Any) -> tuple[str, dict[str, Any]]:
+        return (
+            (f"SELECT * FROM {tables.name(*tree.groups())}", {})
+            if isinstance(tree, re.Match)
+            else translate(tree, context)
+        )
+
+    read.parse, read.translate = parsed, translated
+
+
+ROWS_OF_ANSWER = re.compile(r"SELECT \* FROM `([^`.]+)\.([^`.]+)\.([^`.]+)`")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("rest-port", "storage-port"):
@@ -373,6 +519,8 @@ def main() -> None:
     found_by_name()
     answered_at_once()
     asked_once()
+    records_read_once()
+    translated_once()
     from local_bigquery import cli
 
     cli.main(

@@ -9,19 +9,16 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from click.testing import CliRunner
 from google.api_core.exceptions import BadRequest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from v4_assets import tables
-from v4_assets.cli.main import cli
 from v4_assets.clock import NEW_YORK
 from v4_assets.config.environment import load
 from v4_assets.names import SCORING_JOB
-from v4_assets.operations import actions, local_runs, monthly
-from v4_assets.prospects.months import month_of
-from v4_assets.resources import registry, store, warehouse
+from v4_assets.operations import local_runs
+from v4_assets.resources import warehouse
 from v4_assets.sample.world import build, fill
 from v4_assets.sql import Column, Query
 from v4_assets.tables import Table
@@ -33,9 +30,8 @@ from v4_assets.warehouse.render import Target, scripts
 from v4_assets_tests.bigquery.compare import assert_same
 from v4_assets_tests.bigquery.emulator import Emulator
 from v4_assets_tests.bigquery.googlesql import GoogleSQL
-from v4_assets_tests.bigquery.test_graph import DAY, WORLD
 from v4_assets_tests.bigquery.twin import catalogue
-from v4_assets_tests.fixtures.narrow import present
+from v4_assets_tests.fixtures.firm_warehouse import DAY, WORLD
 
 pytestmark = pytest.mark.extended
 
@@ -77,7 +73,7 @@ def analyzed(text: str, types: tuple[tuple[str, str], ...]) -> list[str]:
     """The types of a query's columns, none for another statement. The versions share most of their scripts."""
     if text.startswith(("SELECT", "WITH")):
         return [kind for _, kind in google().columns(text, dict(types))]
-    google().analyzed(text, dict(types))
+    google().verified(text, dict(types))
     return []
 
 
@@ -234,7 +230,8 @@ def test_step_1_ends_in_an_error_when_a_validation_fails(console, change, found)
     assert text.count(view.query.text) == 1
     with pytest.raises(BadRequest, match=f"A validation failed, see the rows above: .*{found}"):
         console.paste(text.replace(view.query.text, broken))
-    console.paste(text)
+    through_the_view = text.index(view.query.text) + len(view.query.text) + 1
+    console.paste(text[:through_the_view] + "\nEND;")
 
 
 def test_nothing_is_made_by_a_script_while_an_object_of_others_has_a_name_of_ours(console):
@@ -352,43 +349,3 @@ def test_a_pasted_table_is_what_the_api_would_have_made(console, key):
     ]
     assert (found.description, found.labels) == (wanted.description, wanted.labels)
     assert (found.time_partitioning, found.clustering_fields) == (wanted.time_partitioning, wanted.clustering_fields)
-
-
-def test_the_pasted_rollback_switches_once_with_a_reason_and_is_carried_through_by_the_next_resume(console, tmp_path):
-    """Needs no Dagster: it leaves what `v4 resume` takes up."""
-    settings = load(
-        {
-            "V4_HOME": str(tmp_path),
-            "V4_WAREHOUSE": "bigquery",
-            "V4_BIGQUERY_PROJECT": PROJECT,
-            "V4_BIGQUERY_ENDPOINT": str(console.warehouse.endpoint),
-            "V4_BIGQUERY_STORAGE_ENDPOINT": str(console.warehouse.storage_endpoint),
-        }
-    )
-    local_runs.init(settings)
-    wanted = CliRunner().invoke(cli, ["sql", "render", "--script", "rollback", "--warehouse", "bigquery"]).output
-    text = wanted.replace("v4_reason STRING DEFAULT NULL", "v4_reason STRING DEFAULT 'the page is down'")
-    with pytest.raises(BadRequest, match="say in v4_reason why"):
-        console.paste(wanted)
-    with pytest.raises(BadRequest, match=r"Nothing was changed: v4\.0\.0 is live"):
-        console.paste(text)
-    # Tests before this one have pasted other definitions of today's rows.
-    outcome = local_runs.run_day(settings, settings.clock.today(), replace_live="made by other definitions")
-    assert outcome.success, outcome.errors
-    assert monthly.run_month(settings, month_of(settings.clock.today())).success
-    outcome = actions.order(settings, "promotion", "v4.1.0", "It is better")
-    assert outcome.success, outcome.errors
-    [row] = console.paste(text)
-    assert (row["live"], row["before"]) == ("v4.0.0", "v4.1.0")
-    with pytest.raises(BadRequest, match=r"Nothing was changed: v4\.0\.0 is live"):
-        console.paste(text)
-    assert actions.resume(settings).success
-    started, completed = store(settings).events()[-2:]
-    bundle = registry(settings).load("v4.0.0").bundle_sha256
-    assert present(store(settings).production()).bundle_sha256 == started.bundle_sha256 == bundle
-    assert (started.event, started.reason, started.decided_by[:9]) == (
-        "rollback_started",
-        "the page is down",
-        "console: ",
-    )
-    assert (completed.event, completed.version, completed.previous) == ("rollback_completed", "v4.0.0", "v4.1.0")

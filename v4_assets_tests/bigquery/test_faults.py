@@ -68,13 +68,17 @@ def through(small: SmallWarehouse, emulator: Emulator, proxy: Proxy) -> SmallWar
 # --- answers ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", [STAGE, LOAD, SWAP, RESULT])
 @pytest.mark.parametrize("answer", [BUSY, RATE], ids=["503", "429"])
-def test_a_service_that_is_busy_once_is_asked_again(small, emulator, proxy, step, answer):
-    proxy.judge = once(step, answer)
-    assert through(small, emulator, proxy).put([small.batch("cde")], sequence=2).row_count == 3
-    assert [fault for _, _, fault in proxy.seen if fault] == [answer]
-    assert (small.leads(), [done.sequence for done in small.logged()]) == (["c", "d", "e"], [1, 1, 2])
+def test_a_service_that_is_busy_once_is_asked_again(small, emulator, proxy, answer):
+    """One write after another, each with the answer at another step."""
+    busy = through(small, emulator, proxy)
+    for sequence, step in enumerate((STAGE, LOAD, SWAP, RESULT), start=2):
+        leads = [f"{step} {number}" for number in range(3)]
+        proxy.judge = once(step, answer)
+        assert busy.put([small.batch(leads)], sequence=sequence).row_count == 3, step
+        assert small.leads() == leads
+    assert [fault for _, _, fault in proxy.seen if fault] == [answer] * 4
+    assert [done.sequence for done in small.logged()] == [1, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("step", [SWAP, RESULT])

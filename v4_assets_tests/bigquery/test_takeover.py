@@ -1,17 +1,22 @@
-"""The firm's warehouse in BigQuery, in a dataset whose tables expire: taken over, scored, promoted, and given back."""
+"""The firm's warehouse in BigQuery, in a dataset whose tables expire: taken over, scored, promoted, and given back.
 
-from collections.abc import Callable
+Taken over once more, it is rolled back by the script that is pasted into the console.
+"""
+
+from collections.abc import Callable, Iterable
 from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from google.api_core.exceptions import GoogleAPIError
+from click.testing import CliRunner
+from google.api_core.exceptions import BadRequest, GoogleAPIError
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from v4_assets import tables
+from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ObstacleError, TakeoverError
 from v4_assets.operations import actions, local_runs, monthly
@@ -21,11 +26,10 @@ from v4_assets.operations.migration.report import Migration
 from v4_assets.operations.takeover.move_in import MoveIn
 from v4_assets.operations.takeover.undo import Undo
 from v4_assets.prospects.months import month_of
-from v4_assets.resources import crm, store, warehouse
+from v4_assets.resources import crm, registry, store, warehouse
 from v4_assets.sample.world import build, fill
 from v4_assets.warehouse.bigquery import warehouse as module
 from v4_assets_tests.bigquery.emulator import Emulator
-from v4_assets_tests.bigquery.test_graph import WORLD
 from v4_assets_tests.fixtures import firm_warehouse as firm
 from v4_assets_tests.fixtures.narrow import present
 
@@ -75,8 +79,10 @@ class Firm:
         return found
 
     def answers(self, name: str) -> bool:
+        """Whether a reader would be answered; nothing is read."""
+        config = bigquery.QueryJobConfig(dry_run=True)
         try:
-            self.ask(f"SELECT * FROM ml_features.{name} LIMIT 1")
+            self.client.query(f"SELECT * FROM ml_features.{name}", job_config=config)
         except GoogleAPIError:
             return False
         return True
@@ -99,7 +105,7 @@ def place(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Firm:
     dataset.default_table_expiration_ms = DAYS_60
     made.client.create_dataset(dataset)
     settings = made.on()
-    fill(warehouse(settings, any_schema=True), settings.rollout.catalogue, build(WORLD))
+    fill(warehouse(settings, any_schema=True), settings.rollout.catalogue, build(firm.WORLD))
     firm.build(made.client.query_and_wait)
     table = made.client.get_table(f"ml_features.{firm.OLD_FEATURES}")
     table.description = "the dashboards' view"
@@ -114,16 +120,16 @@ def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Stopped:
-    """Sees who is answered after each step, and ends the process after the first step of each kind.
+    """Sees which of the names are answered after each step, and ends the process after the first step of each kind.
 
     After every step it is ended on DuckDB (operations/test_takeover).
     """
 
-    def __init__(self, place: Firm) -> None:
+    def __init__(self, place: Firm, names: Iterable[str] = ()) -> None:
         self.place = place
         self.steps: list[str] = []
         self.kinds: set[str] = set()
-        self.failing: dict[str, set[str]] = {name: set() for name in (*firm.IN_THE_WAY, *firm.DASHBOARDS)}
+        self.failing: dict[str, set[str]] = {name: set() for name in names}
 
     def __call__(self, step: str) -> None:
         if step in self.steps or step == "record the end":
@@ -149,7 +155,7 @@ class Stopped:
 
 
 def taken_over(place: Firm, before: dict[str, Any]) -> None:
-    stopped = Stopped(place)
+    stopped = Stopped(place, (*firm.IN_THE_WAY, *firm.DASHBOARDS))
     assert stopped.through(place.move_in) == len(stopped.kinds) + 1
     assert len(stopped.steps) > 12
     assert stopped.kinds == {"keep", "make", "move", "record", "verify"}
@@ -169,16 +175,12 @@ def taken_over(place: Firm, before: dict[str, Any]) -> None:
     assert doctor["names free"]().verdict is Verdict.OK
 
 
-def scored_and_promoted(place: Firm) -> list[tuple[Any, ...]]:
-    for day in (DAY, NEXT):
-        outcome = local_runs.run_day(place.on(day), day)
-        assert (outcome.success, outcome.errors) == (True, ())
+def scored_and_promoted(place: Firm) -> None:
+    outcome = local_runs.run_day(place.on(NEXT), NEXT)
+    assert (outcome.success, outcome.errors) == (True, ())
     assert monthly.run_month(place.on(NEXT), month_of(NEXT)).success
-    outcome = actions.order(place.on(NEXT), "promotion", "v4.1.0", "It is better")
+    outcome = actions.order(place.on(NEXT), "promotion", "v4.1.0", "It's better")
     assert outcome.success, outcome.errors
-    scored = place.ask(COUNTED)
-    assert scored[0][1] == 2
-    return scored
 
 
 def compared(place: Firm) -> None:
@@ -213,9 +215,10 @@ def test_the_whole_way_and_back(place):
         local_runs.init(place.on())
     assert place.content() == before
     taken_over(place, before)
-    scored = scored_and_promoted(place)
+    scored_and_promoted(place)
     compared(place)
     scored = place.ask(COUNTED)
+    assert scored[0][1] == 2
 
     stopped = Stopped(place)
     assert stopped.through(partial(place.undo, day=NEXT)) == len(stopped.kinds) + 1
@@ -232,6 +235,30 @@ def test_the_whole_way_and_back(place):
     place.move_in(day=NEXT)
     assert present(local_runs.init(place.on(NEXT)).live).version == "v4.1.0"
     assert place.ask(COUNTED) == scored
+
+
+def test_the_pasted_rollback_switches_once_with_a_reason_and_is_carried_through_by_the_next_resume(place):
+    """Needs no Dagster: it leaves what `v4 resume` takes up."""
+    settings = place.on(NEXT)
+    command = ["sql", "render", "--script", "rollback", "--warehouse", "bigquery"]
+    wanted = CliRunner(env=place.environment(NEXT)).invoke(cli, command).output
+    text = wanted.replace("v4_reason STRING DEFAULT NULL", "v4_reason STRING DEFAULT 'the page is down'")
+    with pytest.raises(BadRequest, match="say in v4_reason why"):
+        place.ask(wanted)
+    [(live, before, _)] = place.ask(text)
+    assert (live, before) == ("v4.0.0", "v4.1.0")
+    with pytest.raises(BadRequest, match=r"Nothing was changed: v4\.0\.0 is live"):
+        place.ask(text)
+    assert actions.resume(settings).success
+    started, completed = store(settings).events()[-2:]
+    bundle = registry(settings).load("v4.0.0").bundle_sha256
+    assert present(store(settings).production()).bundle_sha256 == started.bundle_sha256 == bundle
+    assert (started.event, started.reason, started.decided_by[:9]) == (
+        "rollback_started",
+        "the page is down",
+        "console: ",
+    )
+    assert (completed.event, completed.version, completed.previous) == ("rollback_completed", "v4.0.0", "v4.1.0")
 
 
 def test_an_expiration_set_later_fails_with_the_statement_that_removes_it_the_record_first(place):

@@ -50,7 +50,14 @@ class TwinWarehouse(DuckDBWarehouse):
             for table in used
         }
         types = {name: parameter_types()[name] for name in query.params}
-        return GoogleSQL(used).evaluate(query, types, rows)
+        columns = googlesql(tuple(catalogue())).columns(query.text, types)
+        return googlesql(tuple(table.key for table in used)).evaluated(query, types, rows, columns)
+
+
+@cache
+def googlesql(keys: tuple[str, ...]) -> GoogleSQL:
+    """Over these tables."""
+    return GoogleSQL(tuple(catalogue()[key] for key in keys))
 
 
 @cache
