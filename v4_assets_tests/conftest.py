@@ -10,7 +10,7 @@ from hypothesis import settings
 from v4_assets_tests.fixtures.environment import fresh_environment
 from v4_assets_tests.fixtures.sparing import draw
 
-pytest_plugins = ["v4_assets_tests.fixtures.emulated"]
+pytest_plugins = ["v4_assets_tests.fixtures.emulated", "v4_assets_tests.fixtures.forked"]
 
 # A busy neighbour makes a single example slow, which says nothing about the code.
 settings.register_profile("any machine", deadline=None)

@@ -1,4 +1,7 @@
-"""Where the tests kill: each kind of boundary once, in a scene, at an occurrence and on a side that a seed chooses."""
+"""Where the tests kill: each kind of boundary once, in a scene, at an occurrence and on a side that a seed chooses.
+
+The writes of partitions, which one function makes whatever the table, are one kind, and are killed at in every scene.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +15,8 @@ SWEPT = {
     r"warehouse: (ALTER|DROP|CREATE) .*|warehouse: v4_takeover": "operations/test_takeover.py",
 }
 """Kinds of boundaries that another test kills at, at every single one of them, and which."""
+PARTITION_WRITE = re.compile(r"warehouse: (?:v4_partition_writes \+ \w+|\w+ \+ v4_partition_writes)")
+"""A partition with its line among the writes."""
 LEAST = 2
 """Kills of every scene, whatever other tests do."""
 AT_ONCE = 5
@@ -21,11 +26,11 @@ Recorded = Mapping[str, Sequence[str]]
 
 
 def kinds(recorded: Recorded) -> dict[str, list[str]]:
-    """Name of a boundary to the scenes that have it, without those that another test sweeps."""
+    """Name of a boundary to the scenes that have it; not those that another test sweeps, nor writes of partitions."""
     found: dict[str, list[str]] = {}
     for scene, boundaries in recorded.items():
         for name in dict.fromkeys(boundaries):
-            if not any(re.fullmatch(pattern, name) for pattern in SWEPT):
+            if not any(re.fullmatch(pattern, name) for pattern in (*SWEPT, PARTITION_WRITE)):
                 found.setdefault(name, []).append(scene)
     return found
 
@@ -37,6 +42,9 @@ def planned(recorded: Recorded, seed: int) -> dict[str, list[Point]]:
     for name, scenes in sorted(kinds(recorded).items()):
         scene = random.choice(scenes)
         points[scene].append(_chosen(recorded[scene], name, random))
+    for scene, boundaries in recorded.items():
+        if writes := sorted(filter(PARTITION_WRITE.fullmatch, set(boundaries))):
+            points[scene].append(_chosen(boundaries, random.choice(writes), random))
     for scene, boundaries in recorded.items():
         while len(points[scene]) < min(LEAST, len(boundaries)):
             points[scene].append(_chosen(boundaries, random.choice(boundaries), random))
