@@ -1,10 +1,12 @@
-"""Where the tests kill: each kind of boundary once, in a scene, at an occurrence and on a side that a seed chooses.
+"""Where the tests kill: each kind of boundary once, in a scene and on a side that a seed chooses. The first kill of a
+scene is at an occurrence that it chooses, too.
 
 The writes of partitions, which one function makes whatever the table, are one kind, and are killed at in every scene.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 from v4_assets_tests.chaos.boundaries import Point
@@ -14,7 +16,7 @@ SWEPT = {
     r"warehouse: .*v4_salesforce_(jobs|state|sync_log).*": "salesforce/test_sync_crashes.py",
     r"warehouse: (ALTER|DROP|CREATE) .*|warehouse: v4_takeover": "operations/test_takeover.py",
 }
-"""Kinds of boundaries that another test kills at, at every single one of them, and which."""
+"""Kinds of boundaries that another test sweeps, in every phase of what it plays, and which."""
 PARTITION_WRITE = re.compile(r"warehouse: (?:v4_partition_writes \+ \w+|\w+ \+ v4_partition_writes)")
 """A partition with its line among the writes."""
 LEAST = 2
@@ -52,9 +54,14 @@ def planned(recorded: Recorded, seed: int) -> dict[str, list[Point]]:
 
 
 def chains(points: Sequence[Point]) -> Iterator[list[Point]]:
-    """The points in groups of at most AT_ONCE, each of which spans the scene."""
+    """The points in groups of at most AT_ONCE, each of which spans the scene.
+
+    After the first kill another process goes on, which makes fewer writes: it is killed at its first of the name.
+    """
     count = -(-len(points) // AT_ONCE)
-    yield from (list(points[first::count]) for first in range(count))
+    for begins in range(count):
+        first, *others = points[begins::count]
+        yield [first, *(replace(point, nth=1) for point in others)]
 
 
 def _chosen(boundaries: Sequence[str], name: str, random: Random) -> tuple[int, Point]:
