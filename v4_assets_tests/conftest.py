@@ -20,16 +20,16 @@ SLOWEST_FIRST = (
     "chaos/test_chaos.py",
     "bigquery/test_takeover.py",
     "bigquery/test_console.py",
-    "production/test_rollout_crashes.py",
     "bigquery/test_graph.py",
     "bigquery/test_evaluator.py",
     "operations/test_takeover.py",
     "bigquery/test_rollout.py",
     "production/test_ways_out.py",
+    "production/test_rollout_crashes.py",
     "bigquery/test_before_adoption.py",
     "production/test_sync_stories.py",
-    "salesforce/test_sync_crashes.py",
     "test_walks.py",
+    "salesforce/test_sync_crashes.py",
 )
 """Files of minutes: one that begins last keeps a single worker busy."""
 

@@ -32,7 +32,7 @@ def kinds(recorded: Recorded) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for scene, boundaries in recorded.items():
         for name in dict.fromkeys(boundaries):
-            if not any(re.fullmatch(pattern, name) for pattern in (*SWEPT, PARTITION_WRITE)):
+            if not (PARTITION_WRITE.fullmatch(name) or any(re.fullmatch(pattern, name) for pattern in SWEPT)):
                 found.setdefault(name, []).append(scene)
     return found
 
