@@ -31,7 +31,7 @@ def test_the_points_of_a_scene_are_killed_at_in_groups_that_lose_none():
     points = [Point(f"{number:02}", 7) for number in range(12)]
     groups = list(chains(points))
     assert [len(group) for group in groups] == [4, 4, 4]
-    assert sorted(point.name for group in groups for point in group) == [point.name for point in points]
+    assert sorted(str(point.name) for group in groups for point in group) == [point.name for point in points]
     assert [[point.nth for point in group] for group in groups] == [[7, 1, 1, 1]] * 3
     assert list(chains([])) == []
     assert max(map(len, groups)) <= AT_ONCE
