@@ -11,7 +11,7 @@ from hypothesis import settings
 from v4_assets_tests.fixtures.environment import fresh_environment
 from v4_assets_tests.fixtures.sparing import draw
 
-pytest_plugins = ["v4_assets_tests.fixtures.emulated"]
+pytest_plugins = ["v4_assets_tests.fixtures.emulated", "v4_assets_tests.fixtures.forked"]
 
 # A busy neighbour makes a single example slow, which says nothing about the code.
 settings.register_profile("any machine", deadline=None)
@@ -21,15 +21,15 @@ SLOWEST_FIRST = (
     "chaos/test_chaos.py",
     "bigquery/test_rollout.py",
     "bigquery/test_takeover.py",
-    "production/test_rollout_crashes.py",
     "bigquery/test_console.py",
-    "operations/test_takeover.py",
     "production/test_ways_out.py",
-    "production/test_sync_stories.py",
+    "operations/test_takeover.py",
     "bigquery/test_before_adoption.py",
     "bigquery/test_evaluator.py",
-    "salesforce/test_sync_crashes.py",
+    "production/test_rollout_crashes.py",
+    "production/test_sync_stories.py",
     "test_walks.py",
+    "salesforce/test_sync_crashes.py",
 )
 """Files of minutes: one that begins last keeps a single worker busy."""
 

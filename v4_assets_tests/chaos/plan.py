@@ -1,7 +1,12 @@
-"""Where the tests kill: each kind of boundary once, in a scene, at an occurrence and on a side that a seed chooses."""
+"""Where the tests kill: each kind of boundary once, in a scene and on a side that a seed chooses. The first kill of a
+scene is at an occurrence that it chooses, too.
+
+The writes of partitions, which one function makes whatever the table, are one kind, and are killed at in every scene.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 from v4_assets_tests.chaos.boundaries import Point
@@ -11,7 +16,9 @@ SWEPT = {
     r"warehouse: .*v4_salesforce_(jobs|state|sync_log).*": "salesforce/test_sync_crashes.py",
     r"warehouse: (ALTER|DROP|CREATE) .*|warehouse: v4_takeover": "operations/test_takeover.py",
 }
-"""Kinds of boundaries that another test kills at, at every single one of them, and which."""
+"""Kinds of boundaries that another test sweeps, in every phase of what it plays, and which."""
+PARTITION_WRITE = re.compile(r"warehouse: (?:v4_partition_writes \+ \w+|\w+ \+ v4_partition_writes)")
+"""A partition with its line among the writes."""
 LEAST = 2
 """Kills of every scene, whatever other tests do."""
 AT_ONCE = 5
@@ -21,11 +28,11 @@ Recorded = Mapping[str, Sequence[str]]
 
 
 def kinds(recorded: Recorded) -> dict[str, list[str]]:
-    """Name of a boundary to the scenes that have it, without those that another test sweeps."""
+    """Name of a boundary to the scenes that have it; not those that another test sweeps, nor writes of partitions."""
     found: dict[str, list[str]] = {}
     for scene, boundaries in recorded.items():
         for name in dict.fromkeys(boundaries):
-            if not any(re.fullmatch(pattern, name) for pattern in SWEPT):
+            if not (PARTITION_WRITE.fullmatch(name) or any(re.fullmatch(pattern, name) for pattern in SWEPT)):
                 found.setdefault(name, []).append(scene)
     return found
 
@@ -38,15 +45,23 @@ def planned(recorded: Recorded, seed: int) -> dict[str, list[Point]]:
         scene = random.choice(scenes)
         points[scene].append(_chosen(recorded[scene], name, random))
     for scene, boundaries in recorded.items():
+        if writes := sorted(filter(PARTITION_WRITE.fullmatch, set(boundaries))):
+            points[scene].append(_chosen(boundaries, random.choice(writes), random))
+    for scene, boundaries in recorded.items():
         while len(points[scene]) < min(LEAST, len(boundaries)):
             points[scene].append(_chosen(boundaries, random.choice(boundaries), random))
     return {scene: [point for _, point in sorted(found, key=lambda one: one[0])] for scene, found in points.items()}
 
 
 def chains(points: Sequence[Point]) -> Iterator[list[Point]]:
-    """The points in groups of at most AT_ONCE, each of which spans the scene."""
+    """The points in groups of at most AT_ONCE, each of which spans the scene.
+
+    After the first kill another process goes on, which makes fewer writes: it is killed at its first of the name.
+    """
     count = -(-len(points) // AT_ONCE)
-    yield from (list(points[first::count]) for first in range(count))
+    for begins in range(count):
+        first, *others = points[begins::count]
+        yield [first, *(replace(point, nth=1) for point in others)]
 
 
 def _chosen(boundaries: Sequence[str], name: str, random: Random) -> tuple[int, Point]:

@@ -13,7 +13,8 @@ from v4_assets_tests.chaos.plan import AT_ONCE, chains, kinds, planned
 from v4_assets_tests.chaos.scenes import SCENES
 
 SEED = 16
-RECORDED = {"one": ["a", "b", "a", "org: POST /x/jobs/ingest"], "two": ["b", "c"]}
+WRITES = ("warehouse: v4_a + v4_partition_writes", "warehouse: v4_partition_writes + v4_z")
+RECORDED = {"one": ["a", "b", "a", "org: POST /x/jobs/ingest", *WRITES], "two": ["b", "c"], "three": ["c", *WRITES]}
 
 
 def test_a_plan_has_every_kind_once_but_those_of_other_sweeps_and_at_least_two_kills_in_every_scene():
@@ -22,14 +23,16 @@ def test_a_plan_has_every_kind_once_but_those_of_other_sweeps_and_at_least_two_k
         assert plan == planned(RECORDED, seed)
         assert {point.name for points in plan.values() for point in points} >= {"a", "b", "c"}
         assert all(len(points) >= 2 for points in plan.values())
-    assert kinds(RECORDED) == {"a": ["one"], "b": ["one", "two"], "c": ["two"]}
+        assert all({*WRITES} & {point.name for point in plan[scene]} for scene in ("one", "three"))
+    assert kinds(RECORDED) == {"a": ["one"], "b": ["one", "two"], "c": ["two", "three"]}
 
 
 def test_the_points_of_a_scene_are_killed_at_in_groups_that_lose_none():
-    points = [Point("a", nth) for nth in range(1, 13)]
+    points = [Point(f"{number:02}", 7) for number in range(12)]
     groups = list(chains(points))
     assert [len(group) for group in groups] == [4, 4, 4]
-    assert sorted((point for group in groups for point in group), key=lambda one: one.nth) == points
+    assert sorted(str(point.name) for group in groups for point in group) == [point.name for point in points]
+    assert [[point.nth for point in group] for group in groups] == [[7, 1, 1, 1]] * 3
     assert list(chains([])) == []
     assert max(map(len, groups)) <= AT_ONCE
 

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import traceback
 from contextlib import suppress
@@ -18,7 +17,7 @@ from typing import Self
 
 from v4_assets_tests.chaos.boundaries import Point, watched
 from v4_assets_tests.chaos.scenes import SCENES, finished, played
-from v4_assets_tests.fixtures.homes import copy
+from v4_assets_tests.fixtures.warm import warm_up
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Asked:
 
 
 class Victim:
-    """The process, from __enter__ to __exit__."""
+    """The process, from __enter__, which waits until it is warm, to __exit__."""
 
     def __enter__(self) -> Self:
         script = "from v4_assets_tests.chaos.victim import serve; serve()"
@@ -47,6 +46,7 @@ class Victim:
             # OpenMP's threads do not survive a fork.
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
+        self._answer()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -80,10 +80,13 @@ def _kill(pid: int) -> None:
 
 
 def serve() -> None:
-    """Fork for every line of the input; answer with the fork's id, then with its exit code."""
+    """Say that it is warm. Fork for every line of the input; answer with the fork's id, then with its exit code."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    _warm_up()
+    for scene in SCENES.values():
+        assert scene.home.is_dir()
+    warm_up()
+    print("warm", file=answers, flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
         point = Point(**asked.pop("point")) if asked["point"] else asked.pop("point")
@@ -106,16 +109,3 @@ def _played(asked: Asked) -> int:
         sys.stderr.flush()
         return 1
     return 0
-
-
-def _warm_up() -> None:
-    """Prepare the homes, then play a whole scene, which imports and translates everything."""
-    for scene in SCENES.values():
-        assert scene.home.is_dir()
-    with tempfile.TemporaryDirectory() as folder:
-        scene = SCENES["sunset"]
-        home = copy(scene.home, Path(folder) / "home")
-        played(scene, home)
-        story = scene.story(home)
-        with story.measured():
-            assert story.run().success

@@ -121,7 +121,7 @@ def killed(home: Path) -> None:
 
 
 def test_a_killed_process_loses_no_event(settings):
-    child = multiprocessing.get_context("forkserver").Process(target=killed, args=(settings.home,))
+    child = multiprocessing.get_context("spawn").Process(target=killed, args=(settings.home,))
     child.start()
     child.join(120)
     assert child.exitcode == -signal.SIGKILL

@@ -1,13 +1,11 @@
 """A firm's own objects stand where ours belong: nothing is made over them, they move aside, and they come back."""
 
 import json
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -31,6 +29,7 @@ from v4_assets.warehouse import preflight
 from v4_assets.warehouse.duckdb.moving import DuckDBMoving
 from v4_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from v4_assets.warehouse.protocol import Expiration
+from v4_assets_tests.chaos.aftermath import Aftermath, differences, left_behind
 from v4_assets_tests.fixtures import firm_warehouse as firm
 from v4_assets_tests.fixtures.firm_warehouse import environment
 from v4_assets_tests.fixtures.homes import copy, prepared
@@ -540,6 +539,17 @@ def kept_before_every_statement(home: Path, folder: Path) -> Iterator[list[Path]
         yield left
 
 
+def everything(settings: Settings) -> Aftermath:
+    """All of the dataset: every row, and how each table and view was made and described."""
+    made = ask(
+        settings,
+        "SELECT table_name, sql, comment FROM duckdb_tables() WHERE schema_name = 'ml_features' UNION ALL "
+        "SELECT view_name, sql, comment FROM duckdb_views() WHERE schema_name = 'ml_features' ORDER BY ALL",
+    )
+    described = [{"name": name, "sql": text, "comment": comment} for name, text, comment in made]
+    return left_behind(settings.home, None) | {"described": described}
+
+
 @pytest.mark.parametrize("copied", [False, True], ids=["renamed", "copied"])
 def test_a_crash_before_any_statement_is_closed_by_the_next_call_on_the_way_in_and_on_the_way_back(
     home, tmp_path, copied
@@ -549,23 +559,25 @@ def test_a_crash_before_any_statement_is_closed_by_the_next_call_on_the_way_in_a
     with kept_before_every_statement(home, tmp_path / "in") as left:
         move_in(settings, copy=copied)
     assert len(left) > 12
+    assert preflight.examine(warehouse(settings), settings.rollout.catalogue).obstacles == ()
+    moved_in = everything(settings)
     for after, there in enumerate(map(load, map(environment, left))):
         with warehouse(there, any_schema=True).session():
             move_in(there, copy=copied)
             for name in (*firm.IN_THE_WAY, *firm.DASHBOARDS):
                 assert answers(there, name), (after, name)
-            assert preflight.examine(warehouse(there), there.rollout.catalogue).obstacles == ()
-            undo(there)
-            assert firms(there) == all_of_it, after
+        assert differences(everything(there), moved_in) == [], after
     with kept_before_every_statement(home, tmp_path / "back") as left:
         undo(settings)
     assert len(left) > 12
+    assert firms(settings) == all_of_it
+    moved_back = everything(settings)
     for after, there in enumerate(map(load, map(environment, left))):
         with warehouse(there, any_schema=True).session():
             undo(there)
-            assert firms(there) == all_of_it, after
-            move_in(there)
-            local_runs.init(there)
+        assert differences(everything(there), moved_back) == [], after
+    move_in(settings)
+    local_runs.init(settings)
 
 
 def killed(env: dict[str, str], step: int) -> None:
@@ -578,13 +590,6 @@ def killed(env: dict[str, str], step: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     move_in(load(env), fatal)
-
-
-@pytest.fixture(scope="module")
-def processes() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
 
 
 def test_a_takeover_that_is_killed_after_every_one_of_its_steps_ends_like_one_that_was_not(home, processes):

@@ -1,6 +1,5 @@
 """A host that crashes in the middle of the morning: the run left STARTED is named, ended, and waited for by nobody."""
 
-import multiprocessing
 import os
 import signal
 from datetime import timedelta
@@ -46,10 +45,9 @@ def latest(story: Story) -> dg.DagsterRun:
 
 
 @pytest.mark.extended
-def test_a_morning_killed_in_the_middle_is_named_ended_and_run_again(tmp_path):
+def test_a_morning_killed_in_the_middle_is_named_ended_and_run_again(tmp_path, processes):
     story = tell("adopted", tmp_path / "home")
-    context = multiprocessing.get_context("forkserver")
-    child = context.Process(target=killed_in_the_morning, args=(story.environment,))
+    child = processes.Process(target=killed_in_the_morning, args=(story.environment,))
     child.start()
     child.join(300)
     assert child.exitcode == -signal.SIGKILL

@@ -3,7 +3,6 @@
 The CRM is the stand-in org, over HTTP. What is killed is a process of its own, by SIGKILL, at one of the steps.
 """
 
-import multiprocessing
 import os
 import re
 import shutil
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from functools import partial
-from multiprocessing.context import ForkServerContext
+from itertools import cycle
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from v4_assets.salesforce import assets as salesforce_assets
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.http import Patience
 from v4_assets_tests.fixtures.homes import copy, prepared
+from v4_assets_tests.fixtures.sparing import draw_nothing
 from v4_assets_tests.fixtures.stories import BEFORE, DAYS, FALLEN, GOOD, NEW, OLD, SINCE, WATCHED, Story, home_of, tell
 
 pytestmark = pytest.mark.extended
@@ -49,19 +49,18 @@ STEPS: dict[str, tuple[object, str, bool]] = {
     "before the completion": (report_assets, "complete", True),
     "after the completion": (report_assets, "complete", False),
 }
-"""What is killed before (True) or after (False) it does its work."""
+"""What is killed before (True) or after (False) it does its work; promotions and rollbacks in turn."""
 SALESFORCE = re.compile(r"## Salesforce\n.*?(?=\n## )", re.DOTALL)
 """The section of a report that counts what its own run sent; a resumed one sends the rest."""
 KINDS = {"promotion": ("seventh", OLD, NEW), "rollback": ("watched", NEW, OLD)}
 """Kind of action to the home before it, what the org carries then, and what it must carry afterwards."""
 
-
 SUNSET_STEPS: dict[str, tuple[object, str, bool]] = {
     "after its beginning": (archive_asset, "start", False),
     "in the middle of the archiving": (archive_asset, "verify", True),
-    "before the report": (report_assets, "gather", True),
     "before the completion": (report_assets, "complete", True),
 }
+"""The report of a sunset is killed at where that of a promotion is."""
 
 
 # --- in a process of its own ---------------------------------------------------------------------------------------
@@ -112,14 +111,6 @@ def impatient() -> Iterator[None]:
 # --- the stage -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def processes() -> ForkServerContext:
-    """Starts processes by forking one that has imported everything and done nothing."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
 def synced(kind: str) -> Path:
     """A prepared home whose org carries what is live, and evidence for the action to come."""
 
@@ -144,6 +135,7 @@ def begin_story(tmp_path) -> Telling:
 
     @contextmanager
     def begun(kind: str) -> Iterator[tuple[Story, StandInOrg]]:
+        draw_nothing()
         home = copy(synced(kind), tmp_path / kind)
         story = Story(home, DAYS[KINDS[kind][0]], env={"V4_SALESFORCE": "local"})
         with StandInOrg(home / "org") as org, impatient():
@@ -174,6 +166,7 @@ def undisturbed(tmp_path_factory) -> Callable[[str], dict[str, Any]]:
 
     def end(kind: str) -> dict[str, Any]:
         if kind not in known:
+            draw_nothing()
             home = copy(synced(kind), tmp_path_factory.mktemp("undisturbed") / kind)
             story = Story(home, DAYS[KINDS[kind][0]], env={"V4_SALESFORCE": "local"})
             with StandInOrg(home / "org") as org, impatient():
@@ -205,10 +198,9 @@ def test_undisturbed_an_action_ends_with_warehouse_registry_org_and_report_on_th
     assert f"{kind}_completed" in page
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("step", "kind"), zip(STEPS, cycle(KINDS), strict=False))
 def test_killed_at_a_step_an_action_is_resumed_by_the_next_look_and_ends_the_same(
-    begin_story, undisturbed, processes, kind, step
+    begin_story, undisturbed, processes, step, kind
 ):
     with begin_story(kind) as (story, org):
         child = processes.Process(target=killed, args=(story.environment, step))

@@ -20,9 +20,8 @@ pytestmark = pytest.mark.extended
 
 VALIDATION = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
 MAINTENANCE = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
-SWITCHES = pytest.mark.parametrize(
-    ("name", "switch", "version"), [("seventh", "promotion", NEW), ("watched", "rollback", OLD)], ids=["up", "back"]
-)
+UP, BACK = ("seventh", "promotion", NEW), ("watched", "rollback", OLD)
+SWITCHES = pytest.mark.parametrize(("name", "switch", "version"), [UP, BACK], ids=["up", "back"])
 
 
 @contextmanager
@@ -72,8 +71,8 @@ def carried(org: StandInOrg, leads: Any) -> dict[str, tuple[int, bool]]:
     }
 
 
-@SWITCHES
-def test_a_switch_with_one_refused_lead_is_delivered(tmp_path, name, switch, version) -> None:
+def test_a_promotion_with_one_refused_lead_is_delivered(tmp_path) -> None:
+    name, switch, version = UP
     with stage(name, tmp_path) as (story, org, _):
         wanted = scored(story, version)
         [one, *rest] = wanted
@@ -88,10 +87,8 @@ def test_a_switch_with_one_refused_lead_is_delivered(tmp_path, name, switch, ver
         assert "1 quarantined" in as_text(status(story.settings))
 
 
-@SWITCHES
-def test_a_switch_with_a_hundred_leads_refused_for_one_reason_is_owed_until_the_rule_is_off(
-    tmp_path, name, switch, version
-) -> None:
+def test_a_rollback_with_a_hundred_leads_refused_for_one_reason_is_owed_until_the_rule_is_off(tmp_path) -> None:
+    name, switch, version = BACK
     with stage(name, tmp_path) as (story, org, _):
         assert len(scored(story, version)) >= 100
         org.faults.row(VALIDATION, sorted(scored(story, version))[:100], times=1)
@@ -105,8 +102,8 @@ def test_a_switch_with_a_hundred_leads_refused_for_one_reason_is_owed_until_the_
         assert carried(org, scored(story, version)) == scored(story, version)
 
 
-@SWITCHES
-def test_a_switch_during_an_hour_of_maintenance_is_owed_and_then_delivered(tmp_path, name, switch, version) -> None:
+def test_a_promotion_during_an_hour_of_maintenance_is_owed_and_then_delivered(tmp_path) -> None:
+    name, switch, version = UP
     with stage(name, tmp_path) as (story, org, _):
         org.faults.set(maintenance=True)
         [outcome] = story.tick().outcomes
@@ -194,8 +191,9 @@ def test_a_warehouse_restored_from_yesterday_across_a_switch_sets_the_org_back_a
         assert carried(org, scored(story, version)) == scored(story, version)
 
 
-@SWITCHES
-@pytest.mark.parametrize("owes", [False, True], ids=["completed", "owed"])
+@pytest.mark.parametrize(
+    ("name", "switch", "version", "owes"), [(*UP, True), (*BACK, False)], ids=["owed promotion", "completed rollback"]
+)
 def test_a_restored_dagster_instance_repeats_no_switch_and_finishes_an_owed_one(
     tmp_path, name, switch, version, owes
 ) -> None:

@@ -1,6 +1,5 @@
 """A month whose job is killed, or run twice at once, ends in the rows of one that nothing happened to."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -25,13 +24,14 @@ from v4_assets_tests.prospects.test_monthly import MONTH, adopted, at, rows, sco
 pytestmark = pytest.mark.extended
 
 STEPS = {
-    "before the first scores": (assets, "score_prospects", True),
     "in the middle of the scores' rows": (assets, "score_prospects", False),
     "before the list": (lists, "write_partition", True),
     "after the list": (lists, "write_partition", False),
     "before a judgement is kept": (judgements, "record", True),
 }
-"""What is killed before (True) it does its work, or after it has begun to give rows or has done it."""
+"""What is killed before (True) it does its work, or after it has begun to give rows or has done it.
+
+In the middle of the scores' rows, no row of scores is committed: what it leaves is what a kill before them leaves."""
 
 
 def killed(home: Path, step: str) -> None:
@@ -61,14 +61,6 @@ def run_together(home: Path, together: Barrier) -> None:
     outcome = monthly.run_month(at(home, MONTH), MONTH)
     print(*outcome.errors, sep="\n", end="", file=sys.stderr, flush=True)
     os._exit(0 if outcome.success else 1)
-
-
-@pytest.fixture(scope="module")
-def processes() -> ForkServerContext:
-    """Starts processes by forking one that has imported everything and done nothing."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
 
 
 def keys(settings: Settings) -> list[str]:
