@@ -8,6 +8,7 @@ one of another sync is not killed at again: the first of a rollback is a first s
 Importing takes a process seconds, so that one process, free of threads, forks itself for every step.
 """
 
+import atexit
 import gc
 import os
 import shutil
@@ -82,6 +83,7 @@ def child_syncs() -> None:
     warm_up()
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)
     for line in sys.stdin:
         home, folder, fatal = line.split()
         reader, writer = os.pipe()
