@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import duckdb
 import pyarrow as pa
@@ -301,9 +302,8 @@ def test_a_fork_of_a_process_that_has_started_duckdb_opens_another_file(small, t
 
 
 def test_duckdb_is_started_once_for_several_files_and_spills_beside_the_one_that_is_open(tmp_path, monkeypatch):
-    started = []
-    real = duckdb.connect
-    monkeypatch.setattr(duckdb, "connect", lambda *args, **kwargs: started.append(1) or real(*args, **kwargs))
+    started = Mock(wraps=duckdb.connect)
+    monkeypatch.setattr(duckdb, "connect", started)
     engine._end()
 
     def spilling(name: str, text: str) -> str:
@@ -319,10 +319,10 @@ def test_duckdb_is_started_once_for_several_files_and_spills_beside_the_one_that
     more_than_memory = "CREATE TEMP TABLE t AS SELECT md5(range::VARCHAR) AS m FROM range(2000000)"
     for name, text in (("one", "SELECT 1"), ("two's", "SELECT 1"), ("one", more_than_memory)):
         assert spilling(name, text) == f"{tmp_path / name / 'warehouse.duckdb'}.tmp"
-    assert len(started) == 1
+    assert started.call_count == 1
     for name in ("one", "two's"):  # what has spilt beside a file stays with it
         assert spilling(name, "SELECT 1") == f"{tmp_path / name / 'warehouse.duckdb'}.tmp"
-    assert len(started) == 2
+    assert started.call_count == 2
 
 
 def test_a_file_that_is_not_a_warehouse_is_named_without_a_wait(tmp_path, monkeypatch):
