@@ -60,7 +60,7 @@ def hold(reason: str, until: str | None, end: bool) -> None:
 
     Scores, evaluation and alerts go on, and `v4 rollback` passes.
     """
-    from v4_assets.operations import actions as holding
+    from v4_assets.operations import operator_actions as holding
     from v4_assets.production import orders
 
     if end == bool(until):
@@ -75,9 +75,9 @@ def hold(reason: str, until: str | None, end: bool) -> None:
 @click.command()
 def resume() -> None:
     """Finish an action that was started and did not complete."""
-    from v4_assets.operations import actions
+    from v4_assets.operations import operator_actions
 
-    outcome = actions.resume(load())
+    outcome = operator_actions.resume(load())
     click.echo(outcome_text(outcome, "resumed"))
     sys.exit(0 if outcome.success else 1)
 
@@ -89,16 +89,16 @@ def approve(evidence_sha256: str) -> None:
 
     EVIDENCE_SHA256 (8 characters or more) is the evidence named in its request.
     """
-    from v4_assets.operations import actions
+    from v4_assets.operations import operator_actions
 
     settings = load_existing()
-    event = actions.approve(settings, evidence_sha256)
+    event = operator_actions.approve(settings, evidence_sha256)
     kind = "promotion" if event.version == settings.rollout.candidate else "sunset"
     hours = settings.rollout.policy.promotion.approval_valid_hours
     click.echo(
         f"The {kind} of {event.version} is approved on evidence {str(event.evidence_sha256)[:12]}, for {hours} hours."
     )
-    status = actions.status(settings)
+    status = operator_actions.status(settings)
     if status.order:
         click.echo("The sensor carries it out at its next tick; without a daemon, `v4 tick` does.")
     else:
@@ -111,9 +111,9 @@ def approve(evidence_sha256: str) -> None:
 @reason_option
 def allow(version: str, reason: str) -> None:
     """Let a version that was rolled back be promoted again."""
-    from v4_assets.operations import actions
+    from v4_assets.operations import operator_actions
 
-    actions.allow(load(), version, reason)
+    operator_actions.allow(load(), version, reason)
     click.echo(f"{version} may be promoted again.")
     _rewrite_page()
 
@@ -122,9 +122,9 @@ def allow(version: str, reason: str) -> None:
 @reason_option
 def acknowledge(reason: str) -> None:
     """End a raised early warning; its sum begins at 0 again."""
-    from v4_assets.operations import actions
+    from v4_assets.operations import operator_actions
 
-    actions.acknowledge(load(), reason)
+    operator_actions.acknowledge(load(), reason)
     click.echo("The early warning is acknowledged; its sum begins at 0 again.")
     _rewrite_page()
 
@@ -137,9 +137,9 @@ def restore(version: str, reason: str) -> None:
 
     Its bundle is verified, and the next daily run scores with it.
     """
-    from v4_assets.operations import actions
+    from v4_assets.operations import operator_actions
 
-    actions.restore(load(), version, reason)
+    operator_actions.restore(load(), version, reason)
     click.echo(f"{version} is back: it is scored from the next run on.")
     _rewrite_page()
 
@@ -168,12 +168,12 @@ def _confirm(text: str) -> None:
 
 
 def _order(kind: "Kind", version: str, reason: str, *, yes: bool = True) -> None:
-    from v4_assets.operations import actions
+    from v4_assets.operations import operator_actions
     from v4_assets.production import references
     from v4_assets.resources import store
 
     settings = load_existing()
-    outcome = actions.order(settings, kind, version, reason, *([] if yes else [_confirm]))
+    outcome = operator_actions.order(settings, kind, version, reason, *([] if yes else [_confirm]))
     click.echo(outcome_text(outcome, f"{kind} to {version}" if kind != "sunset" else f"sunset of {version}"))
     if outcome.success:
         click.echo(references.left_behind(store(settings), settings.rollout, store(settings).events()[-1]))

@@ -57,10 +57,10 @@ def tick(alerts: bool) -> None:
 
     For installations without a Dagster daemon.
     """
-    from v4_assets.operations import actions
+    from v4_assets.operations import operator_actions
 
     settings = load_existing()
-    looks = [actions.tick(settings), *([actions.alert(settings)] if alerts else [])]
+    looks = [operator_actions.tick(settings), *([operator_actions.alert(settings)] if alerts else [])]
     for one in looks:
         click.echo(one.said)
         for outcome in one.outcomes:

@@ -53,9 +53,9 @@ def allow_changes(reason: str) -> None:
 
     It holds for the scores of today that are there now, until they are delivered.
     """
-    from v4_assets.operations import actions
+    from v4_assets.operations import operator_actions
 
-    version, write = actions.allow_changes(load_existing(), reason)
+    version, write = operator_actions.allow_changes(load_existing(), reason)
     click.echo(
         f"The next sync of {version}'s scores of today (write {write}) may change more leads than max_changed_share, "
         "once. `v4 run --date today` sends them."

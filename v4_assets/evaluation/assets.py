@@ -20,13 +20,13 @@ from v4_assets.days_in_parallel import Judge
 from v4_assets.errors import V4Error
 from v4_assets.evaluation import booked_calls, checks, watch_calibration, week_closes
 from v4_assets.evaluation.before_contact import Row
+from v4_assets.evaluation.call_votes import Warning
 from v4_assets.evaluation.cohorts import LATE_DAYS, last_matured, widest
 from v4_assets.evaluation.comparison import Judged
 from v4_assets.evaluation.dagster_page import about_gates, page
 from v4_assets.evaluation.evaluator import Evaluator
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.lift_before_contact import write_reading
-from v4_assets.evaluation.votes import Warning
 from v4_assets.judgements import Judgement, of_gate
 from v4_assets.models import checks as model_checks
 from v4_assets.names import EVALUATION_GROUP

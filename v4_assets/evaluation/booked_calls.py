@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from v4_assets import tables
 from v4_assets.config.rollout import Rollout
-from v4_assets.evaluation import votes
+from v4_assets.evaluation import call_votes
 from v4_assets.evaluation.cohorts import FIRST_SCORE_DAYS, Entries, Reach
 from v4_assets.evaluation.early_warning import REFERENCE_DAYS
 from v4_assets.evaluation.evaluator import Evaluator
@@ -124,19 +124,19 @@ class _Calls:
             called, contacted, scored = (one[place] for one in (found.called_on, found.contacted_on, found.scored_on))
             crd = crds.get(self.ids[place])
             if called <= contacted:
-                reason: str | None = votes.SAME_DAY
+                reason: str | None = call_votes.SAME_DAY
             elif np.isnat(scored):
-                reason = votes.UNSCORED
+                reason = call_votes.UNSCORED
             elif called < scored:
-                reason = votes.BEFORE_SCORE
+                reason = call_votes.BEFORE_SCORE
             elif (called - contacted).astype(int) > window:
-                reason = votes.LATE
+                reason = call_votes.LATE
             elif scored <= np.datetime64(self.switch.day):
-                reason = votes.EARLIER
+                reason = call_votes.EARLIER
             elif late[place]:
-                reason = votes.AFTERWARDS
+                reason = call_votes.AFTERWARDS
             elif crd is not None and crd in voted:
-                reason = votes.SAME_ADVISOR
+                reason = call_votes.SAME_ADVISOR
             else:
                 reason = None
                 voted.add(crd)
@@ -152,7 +152,7 @@ class _Calls:
         return late
 
 
-def read_warning(store: Store, rollout: Rollout, events: Sequence[Event], day: date) -> votes.Warning | None:
+def read_warning(store: Store, rollout: Rollout, events: Sequence[Event], day: date) -> call_votes.Warning | None:
     """The early warning as known on `day`; None without a watch, or before its basis is recorded."""
     switch = watched_since(events, rollout.candidate, day)
     basis = bases(store).get(switch.event_id) if switch else None
@@ -163,10 +163,10 @@ def read_warning(store: Store, rollout: Rollout, events: Sequence[Event], day: d
     rows = [row for row in _counted(store, day) if row["switch_id"] == basis.switch_id]
     weeks = rollout.policy.weeks
     ends = {row["prediction_date"]: last_day(row["prediction_date"], weeks) for row in rows}
-    return votes.course(rows, threshold=basis.threshold, since=since, ends=ends, today=day)
+    return call_votes.course(rows, threshold=basis.threshold, since=since, ends=ends, today=day)
 
 
-def standing_warning(store: Store, rollout: Rollout, events: Sequence[Event], day: date) -> votes.Warning | None:
+def standing_warning(store: Store, rollout: Rollout, events: Sequence[Event], day: date) -> call_votes.Warning | None:
     """The early warning of the running watch; None once a switch of the day itself has ended it."""
     live = deployments.state_after(events).live
     if live is None or live != watched_since(events, rollout.candidate, day):
@@ -174,7 +174,7 @@ def standing_warning(store: Store, rollout: Rollout, events: Sequence[Event], da
     return read_warning(store, rollout, events, day)
 
 
-def alarms(store: Store, rollout: Rollout, events: Sequence[Event], day: date) -> list[tuple[date, votes.Warning]]:
+def alarms(store: Store, rollout: Rollout, events: Sequence[Event], day: date) -> list[tuple[date, call_votes.Warning]]:
     """Every alarm raised up to `day`, oldest first: the close that raised it, and the warning as it stood when it was
     acknowledged or its watch ended.
     """

@@ -6,8 +6,8 @@ from typing import Any
 
 from v4_assets.checks import Check, Finding
 from v4_assets.config.rollout_policy import Evaluation
+from v4_assets.evaluation.call_votes import Warning
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.evaluation.votes import Warning
 from v4_assets.production.criteria import shortage
 
 COHORT_SOUND = Check(

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation.before_contact import Row, in_words, of_question
+from v4_assets.evaluation.call_votes import Warning
 from v4_assets.evaluation.evidence import Evidence, digest
-from v4_assets.evaluation.votes import Warning
 from v4_assets.production.decision import Gate
 from v4_assets.production.events import Event
 from v4_assets.report import charts

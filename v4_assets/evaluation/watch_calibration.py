@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from v4_assets import tables
 from v4_assets.config.rollout_policy import EarlyWarning
-from v4_assets.evaluation import votes
+from v4_assets.evaluation import call_votes
 from v4_assets.evaluation.cohorts import Entries, Reach
 from v4_assets.evaluation.early_warning import (
     ASSUMED_VARIANCE,
@@ -122,7 +122,7 @@ def _measured(evaluator: Evaluator, switch: Event) -> dict[str, Any]:
     found, scores = evaluator.leads_of(reach)
     measured = measure(found, reach, rollout.outcome_window_days)
     calls = calls_among(found, first_scores(found, scores, evaluator), found.converted & found.covered)
-    square = votes.mean_square(calls) if len(calls.leads) >= LEAST_CALLS else None
+    square = call_votes.mean_square(calls) if len(calls.leads) >= LEAST_CALLS else None
     asked, measures_base = rollout.policy.early_warning, measured.conversions >= LEAST_CONVERSIONS
     base = measured.covered_base if measures_base and measured.covered_base else ASSUMED_BASE
     # A switch of the day before begins the watch; an older one without a basis is from before this table.
@@ -183,9 +183,9 @@ def first_scores(
     return taken[0], taken[1]
 
 
-def calls_among(found: Entries, scores: tuple[NDArray[Any], NDArray[Any]], calls: NDArray[Any]) -> votes.Ranked:
+def calls_among(found: Entries, scores: tuple[NDArray[Any], NDArray[Any]], calls: NDArray[Any]) -> call_votes.Ranked:
     """The leads marked in `calls`, ranked among all covered leads, in the order of the leads."""
     covered = np.flatnonzero(found.covered)
     places = np.searchsorted(covered, np.flatnonzero(calls & found.covered))
     own, baseline = scores
-    return votes.ranked(places, found.scored_on[covered], own[covered], baseline[covered])
+    return call_votes.ranked(places, found.scored_on[covered], own[covered], baseline[covered])

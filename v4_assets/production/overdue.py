@@ -18,7 +18,7 @@ from v4_assets.evaluation.cohorts import FIRST_SCORE_DAYS
 from v4_assets.names import DAILY_JOB
 from v4_assets.production import events as deployments
 from v4_assets.production.events import SWITCHES, Event, state_after
-from v4_assets.production.syncs import Delivery
+from v4_assets.production.recorded_syncs import Delivery
 from v4_assets.prospects import months
 from v4_assets.prospects.months import key_of
 from v4_assets.runs import PARTITION_TAG, at_work, executing

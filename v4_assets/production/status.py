@@ -12,8 +12,8 @@ from v4_assets import judgements
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation import booked_calls
+from v4_assets.evaluation.call_votes import Warning
 from v4_assets.evaluation.evidence import Evidence, digest
-from v4_assets.evaluation.votes import Warning
 from v4_assets.production import events as deployments
 from v4_assets.production import judged_days, orders, references
 from v4_assets.production.decision import Action, Decision, Phase, RolloutStatus
@@ -22,8 +22,8 @@ from v4_assets.production.events import DeploymentState, Event
 from v4_assets.production.judged_days import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.orders import Order, following
 from v4_assets.production.overdue import LostDays, Overdue, due, lost_days, overdue, owed_sync, recorded_syncs
+from v4_assets.production.recorded_syncs import Sync
 from v4_assets.production.rules import decide
-from v4_assets.production.syncs import Sync
 from v4_assets.prospects import months
 from v4_assets.runs import executing
 from v4_assets.store import Store

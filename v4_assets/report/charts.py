@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v4_assets.config.rollout_policy import Policy
+from v4_assets.evaluation.call_votes import Warning
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.evaluation.votes import Warning
 from v4_assets.production.events import SWITCHES, Event
 from v4_assets.report.chart_colours import COLOURS, GRID, INK, QUIET, for_page
 

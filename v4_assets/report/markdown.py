@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from v4_assets.evaluation.before_contact import Row
+from v4_assets.evaluation.call_votes import Warning
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.evaluation.votes import Warning
 from v4_assets.production.decision import Gate, RolloutStatus
 from v4_assets.production.events import Event
-from v4_assets.production.syncs import Sync
+from v4_assets.production.recorded_syncs import Sync
 from v4_assets.report.figure_tables import headline, in_brief, of_cohorts, of_deciles, of_gates, ranked_by, switched
 from v4_assets.report.next_decision import Outlook
 from v4_assets.report.wording import as_section, free, in_a_line, moment, table

@@ -17,8 +17,8 @@ from v4_assets.production import events, orders
 from v4_assets.production.decision import ROLLBACK_GATES, Verdict
 from v4_assets.production.events import Event, report_name
 from v4_assets.production.judged_days import checks_of_sync
+from v4_assets.production.recorded_syncs import Sync
 from v4_assets.production.status import Status, read_status
-from v4_assets.production.syncs import Sync
 from v4_assets.report import charts
 from v4_assets.report.alerts import held, unfinished, warnings
 from v4_assets.report.charts import Chart

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from v4_assets.production import decision
 from v4_assets.production.decision import Gate
-from v4_assets.production.syncs import Sync
+from v4_assets.production.recorded_syncs import Sync
 
 _MARKUP = re.compile(r"[\\<>\[\]*&~]|(?<![^\W_])_|_(?![^\W_])")
 LABELS = {

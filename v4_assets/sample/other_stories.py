@@ -8,7 +8,7 @@ from datetime import timedelta
 from io import StringIO
 
 from v4_assets.evaluation import week_closes
-from v4_assets.operations import actions
+from v4_assets.operations import operator_actions
 from v4_assets.production.decision import TOP_DECILE_CONVERSION, Action, Gate
 from v4_assets.production.gates import history_of
 from v4_assets.production.rules import decide
@@ -60,7 +60,7 @@ def tell_market(stage: Stage, world: World, say: Say) -> None:
         outcome = stage.run(first)
         must(outcome.success, f"the run of {first} failed: {outcome.errors}")
         stage.month(first)
-        promoted = actions.order(stage.at(first, LOOK_AT), "promotion", rollout.candidate, BY_HAND)
+        promoted = operator_actions.order(stage.at(first, LOOK_AT), "promotion", rollout.candidate, BY_HAND)
         must(promoted.success and stage.live() == rollout.candidate, f"the promotion by hand failed: {promoted.errors}")
         say(entry(first, f"{rollout.candidate} is made live by hand. {BY_HAND}"))
         for day in (*stories.MARKET_SUNDAYS, stories.MARKET_MONDAY):
@@ -121,7 +121,7 @@ def _by_the_letter(stage: Stage, say: Say) -> None:
     rollout, day = stage.settings.rollout, stories.MARKET_MONDAY
     rule = rollout.policy.rollback.model_copy(update={"on_champion_also_failing": "rollback"})
     policy = rollout.policy.model_copy(update={"rollback": rule})
-    state = actions.status(stage.at(day, LOOK_AT)).state
+    state = operator_actions.status(stage.at(day, LOOK_AT)).state
     if state is None:
         raise StoryError(f"{day} has no state to decide on")
     warehouse = store(stage.settings)

@@ -18,7 +18,7 @@ from v4_assets.config.environment import Settings
 from v4_assets.errors import V4Error
 from v4_assets.evaluation.evidence import Evidence
 from v4_assets.names import SCORING_JOB
-from v4_assets.operations import actions, local_runs, monthly
+from v4_assets.operations import local_runs, monthly, operator_actions
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.local_runs import Outcome
 from v4_assets.operations.monthly import Handed
@@ -121,11 +121,11 @@ class Stage:
         """The day's run, then one tick of both sensors, and the runs they request."""
         outcome = self.run(day)
         later = self.at(day, LOOK_AT)
-        decision = actions.status(later).decision
-        acted = actions.tick(later).outcomes
+        decision = operator_actions.status(later).decision
+        acted = operator_actions.tick(later).outcomes
         # The story prints the alert; its log would appear on the terminal as well.
         with redirect_stderr(StringIO()):
-            news = actions.alert(later).said
+            news = operator_actions.alert(later).said
         return Morning(day, outcome, decision, acted, news)
 
     def month(self, day: date) -> Handed:

@@ -18,7 +18,7 @@ from google.cloud import bigquery
 
 from salesforce_stand_in import StandInOrg
 from v4_assets import tables
-from v4_assets.operations import actions, local_runs, monthly
+from v4_assets.operations import local_runs, monthly, operator_actions
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.local_runs import Outcome
 from v4_assets.prospects import contracts
@@ -124,9 +124,9 @@ def roll_out(story: Story, mirror: DuckDBWarehouse) -> RolledOut:
         story.candidate = MATURED
         ran(story.run())
         wait_for_the_sheet(story)
-        actions.approve(story.settings, story.evidence_sha256)
+        operator_actions.approve(story.settings, story.evidence_sha256)
         acted()
-        actions.restore(story.settings, OLD, "v4.1.0 falls")
+        operator_actions.restore(story.settings, OLD, "v4.1.0 falls")
         for day in CLOSE_BEFORE_LATE:
             story.write(day, FALLEN)
         acted()

@@ -19,7 +19,7 @@ from v4_assets import tables
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ObstacleError, TakeoverError
-from v4_assets.operations import actions, local_runs, monthly
+from v4_assets.operations import local_runs, monthly, operator_actions
 from v4_assets.operations.doctor import Verdict, foreign_objects
 from v4_assets.operations.migration.reasons import OTHER_ADVISOR
 from v4_assets.operations.migration.report import Migration
@@ -179,7 +179,7 @@ def scored_and_promoted(place: Firm) -> None:
     outcome = local_runs.run_day(place.on(NEXT), NEXT)
     assert (outcome.success, outcome.errors) == (True, ())
     assert monthly.run_month(place.on(NEXT), month_of(NEXT)).success
-    outcome = actions.order(place.on(NEXT), "promotion", "v4.1.0", "It's better")
+    outcome = operator_actions.order(place.on(NEXT), "promotion", "v4.1.0", "It's better")
     assert outcome.success, outcome.errors
 
 
@@ -249,7 +249,7 @@ def test_the_pasted_rollback_switches_once_with_a_reason_and_is_carried_through_
     assert (live, before) == ("v4.0.0", "v4.1.0")
     with pytest.raises(BadRequest, match=r"Nothing was changed: v4\.0\.0 is live"):
         place.ask(text)
-    assert actions.resume(settings).success
+    assert operator_actions.resume(settings).success
     started, completed = store(settings).events()[-2:]
     bundle = registry(settings).load("v4.0.0").bundle_sha256
     assert present(store(settings).production()).bundle_sha256 == started.bundle_sha256 == bundle

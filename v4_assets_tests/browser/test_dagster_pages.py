@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from v4_assets.operations import actions
+from v4_assets.operations import operator_actions
 from v4_assets_tests.browser.dagster_ui import DagsterUI
 from v4_assets_tests.fixtures.sparing import draw
 from v4_assets_tests.fixtures.stories import FALLEN, NEW, OLD, SINCE, WATCHED, Story, tell
@@ -22,7 +22,7 @@ def rolled_back(tmp_path_factory: pytest.TempPathFactory, chromium: object) -> S
     story = tell("adopted", tmp_path_factory.mktemp("pages") / "home")
     draw()  # a story draws no charts, and a test below looks at them
     assert story.run().success
-    assert actions.order(story.settings, "promotion", NEW, "the pilot team asked for it").success
+    assert operator_actions.order(story.settings, "promotion", NEW, "the pilot team asked for it").success
     story.goes_on(WATCHED)
     assert story.run().success
     for day in SINCE[1:]:

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from salesforce_stand_in import StandInOrg
 from v4_assets.cli.main import cli
-from v4_assets.operations import actions
+from v4_assets.operations import operator_actions
 from v4_assets.operations.status import status
 from v4_assets_tests.fixtures import firm_warehouse
 from v4_assets_tests.fixtures.homes import prepared
@@ -181,7 +181,7 @@ def _sunset(home: Path) -> None:
     """The sunset was asked for and is approved."""
     _begun_as(home_of("late"), home)
     story = Story(home, LATE)
-    actions.approve(story.settings, story.evidence_sha256)
+    operator_actions.approve(story.settings, story.evidence_sha256)
 
 
 def _backfilled(story: Story) -> None:

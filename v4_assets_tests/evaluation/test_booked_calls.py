@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 
 from v4_assets.cli.main import cli
 from v4_assets.days import days_between
-from v4_assets.evaluation import votes
+from v4_assets.evaluation import call_votes
 from v4_assets.names import ROLLOUT_PAGE
-from v4_assets.operations import actions, local_runs
+from v4_assets.operations import local_runs, operator_actions
 from v4_assets.production.decision import ROLLBACK_GATES, Action, Verdict
 from v4_assets_tests.fixtures.narrow import present
 from v4_assets_tests.fixtures.stories import NEW, OLD
@@ -56,16 +56,16 @@ def test_only_an_advisors_first_call_1_to_43_days_after_contact_on_a_live_first_
     walked = walk(**QUIET)
     walked.planted(TUESDAY + timedelta(days=1)).crds[6] = walked.planted(TUESDAY).crds[6]
     wanted = {
-        walked.calls(TUESDAY, 0, TUESDAY): votes.SAME_DAY,
-        walked.calls(TUESDAY, 1, date(2026, 1, 16)): votes.UNSCORED,
-        walked.calls(TUESDAY, 2, date(2026, 1, 14)): votes.BEFORE_SCORE,
-        walked.calls(TUESDAY, 3, TUESDAY + timedelta(days=44)): votes.LATE,
-        walked.calls(date(2026, 1, 3), 4, date(2026, 1, 20)): votes.EARLIER,
-        walked.calls(date(2026, 1, 10), 4, date(2026, 1, 20)): votes.EARLIER,
-        walked.calls(PROMOTED - timedelta(days=32), 4, date(2026, 1, 20)): votes.EARLIER,
-        walked.calls(PROMOTED - timedelta(days=43), 4, PROMOTED): votes.EARLIER,
-        walked.calls(TUESDAY, 5, date(2026, 1, 20)): votes.AFTERWARDS,
-        walked.calls(TUESDAY + timedelta(days=1), 6, date(2026, 1, 21)): votes.SAME_ADVISOR,
+        walked.calls(TUESDAY, 0, TUESDAY): call_votes.SAME_DAY,
+        walked.calls(TUESDAY, 1, date(2026, 1, 16)): call_votes.UNSCORED,
+        walked.calls(TUESDAY, 2, date(2026, 1, 14)): call_votes.BEFORE_SCORE,
+        walked.calls(TUESDAY, 3, TUESDAY + timedelta(days=44)): call_votes.LATE,
+        walked.calls(date(2026, 1, 3), 4, date(2026, 1, 20)): call_votes.EARLIER,
+        walked.calls(date(2026, 1, 10), 4, date(2026, 1, 20)): call_votes.EARLIER,
+        walked.calls(PROMOTED - timedelta(days=32), 4, date(2026, 1, 20)): call_votes.EARLIER,
+        walked.calls(PROMOTED - timedelta(days=43), 4, PROMOTED): call_votes.EARLIER,
+        walked.calls(TUESDAY, 5, date(2026, 1, 20)): call_votes.AFTERWARDS,
+        walked.calls(TUESDAY + timedelta(days=1), 6, date(2026, 1, 21)): call_votes.SAME_ADVISOR,
         walked.calls(TUESDAY, 6, date(2026, 1, 20)): None,
         walked.calls(date(2026, 1, 11), 7, date(2026, 1, 12)): None,
         walked.calls(TUESDAY, 8, TUESDAY + timedelta(days=43)): None,
@@ -214,7 +214,7 @@ def test_an_alarm_is_announced_everywhere_rolls_nothing_back_and_ends_with_a_rea
     assert close.total == pytest.approx(sum(fresh))
     # A rollback ends the watch at once, and the replay still shows what was announced in it.
     assert "Early warning" in v4(walked, "status").output
-    assert actions.order(walked.story.settings, "rollback", OLD, "the calls fell").success
+    assert operator_actions.order(walked.story.settings, "rollback", OLD, "the calls fell").success
     assert walked.status.warning is None
     assert "Early warning" not in v4(walked, "status").output
     assert "No early warning is raised" in str(v4(walked, "acknowledge", "--reason", "over").exception)

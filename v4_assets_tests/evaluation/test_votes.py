@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from v4_assets.evaluation.call_votes import SAME_DAY, course, mean_square, ranked
 from v4_assets.evaluation.early_warning import Weights, booked_by, profile, sums, threshold
 from v4_assets.evaluation.model_strength import BASELINE, FALLEN, HEALTHY
-from v4_assets.evaluation.votes import SAME_DAY, course, mean_square, ranked
 
 BASE = 0.0239
 WEIGHTS = Weights(HEALTHY, FALLEN, BASELINE, BASE)

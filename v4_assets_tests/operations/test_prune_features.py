@@ -14,7 +14,7 @@ from v4_assets.errors import PolicyError, RowsMissingError
 from v4_assets.models import registering
 from v4_assets.names import PAST_DAY_JOB
 from v4_assets.notebook import Notebook
-from v4_assets.operations import actions, local_runs, prune
+from v4_assets.operations import local_runs, operator_actions, prune
 from v4_assets.operations.migration.compared_rows import Ours
 from v4_assets.partitions import feature_tables, verify_not_pruned
 from v4_assets.resources import store, warehouse
@@ -73,7 +73,7 @@ def v4(story: Story, *arguments: str) -> Result:
 
 
 def test_features_of_old_days_go_and_every_other_row_and_every_decision_stays(story):
-    before, decision = rows_by_day(story), actions.status(story.settings).decision
+    before, decision = rows_by_day(story), operator_actions.status(story.settings).decision
     features = {table.key for table in feature_tables(story.settings.rollout.catalogue)}
     daily = {key for key in features if not key.startswith("prospect")}
     assert prune_features(story) == len(daily) * len(PRUNED)
@@ -85,7 +85,7 @@ def test_features_of_old_days_go_and_every_other_row_and_every_decision_stays(st
     assert after == expected
     assert all(set(after[key]) == {SEVENTH - timedelta(days=back) for back in range(KEPT_DAYS + 1)} for key in daily)
     assert prune_features(story) == 0
-    assert actions.status(story.settings).decision == decision
+    assert operator_actions.status(story.settings).decision == decision
     [outcome] = story.tick().outcomes
     assert (outcome.success, story.live) == (True, NEW)
 

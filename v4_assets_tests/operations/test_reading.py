@@ -24,7 +24,7 @@ from v4_assets import resources
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import load
 from v4_assets.errors import TableMissingError, WarehouseBusyError
-from v4_assets.operations import actions
+from v4_assets.operations import operator_actions
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import store, warehouse
 from v4_assets.warehouse.duckdb.file import released
@@ -158,7 +158,7 @@ def test_that_the_warehouse_is_held_is_told_without_it_and_sooner_than_a_tick_ma
         patch.object(resources, "READ_SECONDS", 0.2),
     ):
         began = time.monotonic()
-        said = actions.alert(story.settings).said
+        said = operator_actions.alert(story.settings).said
         assert time.monotonic() - began < 30
     assert "The rollout could not be read: " in said
     assert f"it is held by process {shell.pid} on " in said

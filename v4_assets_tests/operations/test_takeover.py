@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ObstacleError, TakeoverError
-from v4_assets.operations import actions, local_runs, monthly
+from v4_assets.operations import local_runs, monthly, operator_actions
 from v4_assets.operations.doctor import Verdict, foreign_objects
 from v4_assets.operations.takeover.move_in import MoveIn
 from v4_assets.operations.takeover.undo import Undo
@@ -249,7 +249,7 @@ def test_taken_over_scored_promoted_undone_and_taken_over_again(home, settings):
         outcome = local_runs.run_day(load(environment(home, day)), day)
         assert (outcome.success, outcome.errors) == (True, ())
     assert monthly.run_month(load(environment(home, NEXT)), month_of(NEXT)).success
-    outcome = actions.order(load(environment(home, NEXT)), "promotion", "v4.1.0", "It is better")
+    outcome = operator_actions.order(load(environment(home, NEXT)), "promotion", "v4.1.0", "It is better")
     assert outcome.success, outcome.errors
     scored = ask(settings, "SELECT COUNT(*), COUNT(DISTINCT prediction_date) FROM ml_features.v4_daily_scores_v41")
     assert scored[0][1] == 2

@@ -21,7 +21,7 @@ from v4_assets.errors import SchemaVersionError
 from v4_assets.evaluation.evidence import Artifact
 from v4_assets.models.bundle import BUNDLE_FILES
 from v4_assets.names import DAILY_JOB
-from v4_assets.operations import actions
+from v4_assets.operations import operator_actions
 from v4_assets.operations.ci import checks_of_run
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.decision import ADDED as ADDED_GATES
@@ -293,7 +293,7 @@ def test_an_upgrade_without_dagsters_history_decides_the_same_on_the_next_monday
     gates = "SELECT * FROM `ml_features`.`v4_check_results` WHERE table_name = 'v4_lift_comparison'"
     assert story.read(gates) == []
     story.deliver()
-    assert f"lift_comparison of {SUNDAY} was not evaluated" in actions.status(story.settings).decision.reason
+    assert f"lift_comparison of {SUNDAY} was not evaluated" in operator_actions.status(story.settings).decision.reason
     story.goes_on(MONDAY, "06:30")
     assert story.run().success
     [outcome] = story.tick().outcomes
@@ -308,7 +308,7 @@ def test_evidence_that_was_written_again_under_its_gates_before_the_upgrade_is_s
         {"day": SUNDAY},
     )
     assert v4(story, "init").exit_code == 0
-    assert "was written again (write 1) after it was checked" in actions.status(story.settings).decision.reason
+    assert "was written again (write 1) after it was checked" in operator_actions.status(story.settings).decision.reason
 
 
 def test_the_day_of_the_upgrade_may_run_again_and_keeps_what_the_earlier_release_wrote(story):
@@ -332,7 +332,7 @@ def test_an_approval_given_before_the_upgrade_holds_after_it(story):
     )
     assert approved == ("approved",)
     assert v4(story, "init").exit_code == 0
-    found = actions.status(story.settings)
+    found = operator_actions.status(story.settings)
     assert found.state and found.state.approved is Action.SUNSET
 
 

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from v4_assets.names import DAILY_JOB, EVALUATION_JOB, PROCESS_TAG, SCORING_JOB, SYNC_JOB
-from v4_assets.operations import actions, local_runs
+from v4_assets.operations import local_runs, operator_actions
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.resources import store
 from v4_assets.runs import RANGE_END, RANGE_START, end_left_over, this_process
@@ -97,7 +97,7 @@ def test_a_daemon_that_comes_back_after_midnight_writes_nothing_of_yesterday_and
     story.goes_on(time="06:30")
     outcome = story.run()
     assert outcome.success, outcome.errors
-    assert actions.status(story.settings).synced_today
+    assert operator_actions.status(story.settings).synced_today
     with story.measured():
         assert local_runs.run_day(story.settings, MORNING_AFTER).success
     assert all(write.retrospective for write in writes(story, MORNING_AFTER, MORNING_AFTER).values())
@@ -107,10 +107,10 @@ def test_a_daemon_that_comes_back_after_midnight_writes_nothing_of_yesterday_and
 
 
 def test_single_assets_for_an_old_day_change_nothing_of_today(earned):
-    before = actions.status(earned.settings)
+    before = operator_actions.status(earned.settings)
     for key in ("scored_leads", "features_v41", "daily_scores_v41", "lead_outcomes", "lift_comparison"):
         assert earned.materialize(key, day=SIXTH).success, key
-        assert actions.status(earned.settings).decision == before.decision, key
+        assert operator_actions.status(earned.settings).decision == before.decision, key
     assert_promotes(earned)
 
 
@@ -133,25 +133,25 @@ def test_todays_missing_scores_are_made_asset_by_asset_and_the_day_is_not_missin
         ("lead_outcomes",),
     ):
         assert story.materialize(*keys).success
-    assert actions.status(story.settings).missing_day == MORNING_AFTER
+    assert operator_actions.status(story.settings).missing_day == MORNING_AFTER
     assert story.materialize("lift_comparison").success
-    found = actions.status(story.settings)
+    found = operator_actions.status(story.settings)
     assert (found.missing_day, found.overdue and found.overdue.what) == (None, "sync")
     [sync] = story.tick().outcomes
     assert sync.success, sync.errors
-    assert actions.status(story.settings).overdue is None
+    assert operator_actions.status(story.settings).overdue is None
 
 
 # --- runs that end otherwise ---------------------------------------------------------------------------------------
 
 
 def test_a_cancelled_backfill_that_covers_today_changes_no_decision(earned):
-    before = actions.status(earned.settings).decision
+    before = operator_actions.status(earned.settings).decision
     with dagster_instance(earned.settings) as instance:
         for tags in ({"dagster/partition": str(SEVENTH)}, {RANGE_START: str(SIXTH), RANGE_END: str(SEVENTH)}):
             run = a_run_of_today(earned, instance, tags=tags, status=dg.DagsterRunStatus.STARTED)
             instance.report_run_canceled(run)
-    assert actions.status(earned.settings).decision == before
+    assert operator_actions.status(earned.settings).decision == before
     assert_promotes(earned)
 
 
@@ -168,12 +168,12 @@ def test_a_range_that_covers_today_is_waited_for(earned):
 
 def test_wiped_assets_change_no_decision(earned):
     earned.goes_on(time="09:00")
-    decided = actions.status(earned.settings).decision
+    decided = operator_actions.status(earned.settings).decision
     for key in ("lift_comparison", "daily_scores_v41", "salesforce_sync"):
         with dagster_instance(earned.settings) as instance:
             instance.wipe_assets([dg.AssetKey(key)])
         assert "missing" not in earned.alerts(), key
-        assert actions.status(earned.settings).decision == decided, key
+        assert operator_actions.status(earned.settings).decision == decided, key
     assert_promotes(earned)
 
 
@@ -197,7 +197,7 @@ def test_a_re_execution_is_not_ended_for_the_process_of_the_run_it_repeats(begin
 def test_an_evaluation_that_is_repeated_from_the_page_evaluates_the_same(earned):
     with earned.measured():
         first = local_runs.run_job(earned.settings, EVALUATION_JOB, partition=SEVENTH)
-    before = actions.status(earned.settings).decision
+    before = operator_actions.status(earned.settings).decision
     assert earned.execute_again(first.run_id).success
-    assert actions.status(earned.settings).decision == before
+    assert operator_actions.status(earned.settings).decision == before
     assert_promotes(earned)

@@ -20,7 +20,7 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from dagster_graphql.schema import create_schema
 
 from v4_assets.names import ACTION_JOBS, DAILY_JOB, REPLACE_LIVE_TAG
-from v4_assets.operations import actions, local_runs
+from v4_assets.operations import local_runs, operator_actions
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import recorded_orders
 from v4_assets.resources import store
@@ -188,7 +188,7 @@ def test_re_execute_of_a_run_that_replaced_live_rows_replaces_nothing(earned):
 
 
 def test_re_execute_of_a_finished_promotion_after_a_rollback_switches_nothing(earned):
-    order = actions.status(earned.settings).order
+    order = operator_actions.status(earned.settings).order
     assert order is not None
     config = recorded_orders.give(store(earned.settings), order, earned.settings.clock.now())
     params = launched(
@@ -197,7 +197,7 @@ def test_re_execute_of_a_finished_promotion_after_a_rollback_switches_nothing(ea
     with page(earned) as send:
         promoted = send(LAUNCH, executionParams=params)
         assert (promoted["success"], earned.live) == (True, NEW)
-        assert actions.order(earned.settings, "rollback", OLD, "sales asked").success
+        assert operator_actions.order(earned.settings, "rollback", OLD, "sales asked").success
         live = earned.production
         send(REEXECUTE, reexecutionParams=again(promoted["run"].run_id, "ALL_STEPS"))
     assert earned.production == live
@@ -292,5 +292,5 @@ def test_a_materialization_that_is_only_reported_makes_no_day(earned):
                 "partitionKeys": [str(earned.day)],
             }
             assert send.answer(REPORT, eventParams=reported)["__typename"] == "ReportRunlessAssetEventsSuccess"
-    assert actions.status(earned.settings).missing_day == earned.day
+    assert operator_actions.status(earned.settings).missing_day == earned.day
     assert (earned.tick().outcomes, earned.live) == ((), OLD)

@@ -12,7 +12,7 @@ import pytest
 from v4_assets import tables
 from v4_assets.judgements import CheckResult, Judgement, all_of, record
 from v4_assets.names import EVALUATION_JOB
-from v4_assets.operations import actions, local_runs
+from v4_assets.operations import local_runs, operator_actions
 from v4_assets.operations.ci import checks_of_run
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.decision import GATE_NAMES, Action, Verdict
@@ -104,13 +104,13 @@ def test_a_retry_from_the_failed_step_makes_the_day_good(earned):
 
 
 def test_single_assets_that_are_run_again_and_kept_change_no_decision(earned):
-    decided = actions.status(earned.settings).decision
+    decided = operator_actions.status(earned.settings).decision
     for key in ("daily_scores_v41", "features_v40", "scored_leads", "lead_outcomes"):
         outcome = earned.materialize(key)
         assert outcome.success, key
         latest = {row["table_name"]: row for row in rows(earned)}
         assert latest[f"v4_{key}"]["run_id"] == outcome.run_id
-        assert actions.status(earned.settings).decision == decided, key
+        assert operator_actions.status(earned.settings).decision == decided, key
     assert earned.tick().outcomes[0].success
     assert earned.live == NEW
 
@@ -130,12 +130,12 @@ def test_a_check_that_fails_in_a_later_run_of_one_asset_stands_in_the_way(earned
 @pytest.mark.parametrize("name", ["convicted", "earned"])
 def test_without_dagsters_history_every_decision_is_the_same(request, name, lost):
     story: Story = request.getfixturevalue(name)
-    before = actions.status(story.settings)
+    before = operator_actions.status(story.settings)
     assert before.decision.action in (Action.ROLLBACK, Action.PROMOTE)
     late = replace(story, time="09:00")
-    overdue = actions.status(late.settings).overdue
+    overdue = operator_actions.status(late.settings).overdue
     shutil.rmtree(story.home / "dagster" / lost)
-    after = actions.status(story.settings)
+    after = operator_actions.status(story.settings)
     assert (after.decision, after.state, after.order, after.missing_day) == (
         before.decision,
         before.state,
@@ -143,7 +143,7 @@ def test_without_dagsters_history_every_decision_is_the_same(request, name, lost
         None,
     )
     story.goes_on(time="09:00")
-    assert actions.status(story.settings).overdue == overdue
+    assert operator_actions.status(story.settings).overdue == overdue
     assert "missing" not in story.alerts()
     [outcome] = story.tick().outcomes
     assert outcome.success, outcome.errors
@@ -151,11 +151,11 @@ def test_without_dagsters_history_every_decision_is_the_same(request, name, lost
 
 
 def test_a_deleted_run_changes_no_decision(convicted):
-    before = actions.status(convicted.settings)
+    before = operator_actions.status(convicted.settings)
     with dagster_instance(convicted.settings) as instance:
         for run in instance.get_runs():
             instance.delete_run(run.run_id)
-    assert actions.status(convicted.settings).decision == before.decision
+    assert operator_actions.status(convicted.settings).decision == before.decision
     assert convicted.tick().outcomes[0].success
 
 
@@ -227,7 +227,7 @@ def test_a_day_is_held_while_an_input_was_written_after_it_was_judged(earned, ke
     assert (tick.outcomes, earned.live) == ((), OLD)
     earned.goes_on(time="09:00")
     assert f"{key} of {SEVENTH} was written again" in earned.alerts()
-    assert actions.status(earned.settings).missing_day is None
+    assert operator_actions.status(earned.settings).missing_day is None
 
 
 def test_a_day_whose_inputs_were_all_written_again_is_decided_on_once_it_is_run_again(earned):

@@ -11,7 +11,7 @@ import pytest
 from v4_assets.clock import Clock
 from v4_assets.config.environment import Settings, load
 from v4_assets.names import ROLLOUT_PAGE
-from v4_assets.operations import actions, local_runs
+from v4_assets.operations import local_runs, operator_actions
 from v4_assets.operations.status import status
 from v4_assets.production.events import Event
 from v4_assets.production.overdue import LostDays, lost_days
@@ -40,7 +40,7 @@ def test_three_days_without_a_daemon_are_named_everywhere_until_they_are_backfil
     story.goes_on(date(2026, 1, 15))  # the sources go on
     with at(story, datetime(2026, 1, 15, 11, tzinfo=UTC)) as settings:
         assert SENTENCE in [one["what"] for one in status(settings)["to_do"]]
-        assert SENTENCE in actions.alert(settings).said
+        assert SENTENCE in operator_actions.alert(settings).said
         page = (settings.places.reports / ROLLOUT_PAGE).read_text(encoding="utf-8")
         assert "3 days have no scores: 2026-01-12 to 2026-01-14." in page
         runs = local_runs.backfill(settings, date(2026, 1, 12), date(2026, 1, 14))

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from v4_assets.names import ACTION_JOBS, ACTION_TAG, DAILY_JOB, FIRST_ASSETS, PAST_DAY_JOB, REPLACE_LIVE_TAG
-from v4_assets.operations import actions, local_runs
+from v4_assets.operations import local_runs, operator_actions
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production import recorded_orders
 from v4_assets.production.orders import Kind, Order
@@ -192,7 +192,7 @@ def test_a_finished_promotion_that_is_executed_again_after_a_rollback_switches_n
     story = begin_story("promoted")
     with dagster_instance(story.settings) as instance:
         [run] = instance.get_runs(dg.RunsFilter(job_name=ACTION_JOBS["promotion"]))
-    assert actions.order(story.settings, "rollback", OLD, "sales asked").success
+    assert operator_actions.order(story.settings, "rollback", OLD, "sales asked").success
     happened, live = story.happened, story.production
     story.execute_again(run.run_id)
     assert (story.happened, story.production) == (happened, live)
@@ -203,9 +203,9 @@ def test_an_order_that_was_recorded_in_another_world_is_refused(begin_story):
     story = begin_story("promoted")
     order = rollback_of(story)
     recorded_orders.give(store(story.settings), order, story.settings.clock.now())
-    assert actions.order(story.settings, "rollback", OLD, "sales asked").success
-    actions.allow(story.settings, NEW, "repaired")
-    assert actions.order(story.settings, "promotion", NEW, "again").success
+    assert operator_actions.order(story.settings, "rollback", OLD, "sales asked").success
+    operator_actions.allow(story.settings, NEW, "repaired")
+    assert operator_actions.order(story.settings, "promotion", NEW, "again").success
     outcome = launched(story, "rollback", order.event_id)
     assert "was the last switch; now it is" in outcome.errors[0]
     assert story.live == NEW

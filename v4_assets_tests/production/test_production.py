@@ -15,7 +15,7 @@ from v4_assets.cli.main import cli
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import ConcurrentWriteError, ModelIntegrityError, PolicyError, StaleDecisionError
 from v4_assets.evaluation.evidence import Evidence, digest
-from v4_assets.operations import actions, local_runs
+from v4_assets.operations import local_runs, operator_actions
 from v4_assets.production import events
 from v4_assets.production import production_row as production_store
 from v4_assets.production.events import Event, Production
@@ -176,7 +176,7 @@ def test_a_person_promotes_only_the_bundle_that_scored_today(settings, is_own):
     log = settings.rollout.catalogue[tables.PARTITION_WRITES]
     warehouse(settings).replace_partition(table, write, [batch], log)
     with pytest.raises(PolicyError, match="passed every check") as refused:
-        actions.order(settings, "promotion", NEW, "it is better")
+        operator_actions.order(settings, "promotion", NEW, "it is better")
     assert (f"not of its registered bundle {bundle.bundle_sha256[:12]}" in str(refused.value)) is not is_own
     assert now(settings) == (OLD, ["adopted"])
 

@@ -24,7 +24,7 @@ from salesforce_stand_in import StandInOrg, local_target
 from v4_assets import resources
 from v4_assets.config.environment import Settings, load
 from v4_assets.names import SYNC_JOB
-from v4_assets.operations import actions, local_runs
+from v4_assets.operations import local_runs, operator_actions
 from v4_assets.production import archive as archive_asset
 from v4_assets.production import assets as production_asset
 from v4_assets.report import assets as report_assets
@@ -77,19 +77,19 @@ def killed(environment: Environment, step: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     with patch.object(owner, name, fatal), impatient():
-        actions.tick(load(environment))
+        operator_actions.tick(load(environment))
 
 
 def looks(environment: Environment, together: Barrier) -> None:
     """One look of the sensor whose run begins when everybody has decided on one. Exit code 0 when it went through."""
-    real = actions._carried_out
+    real = operator_actions._carried_out
 
     def at_once(*args: Any) -> local_runs.Outcome:
         together.wait(300)
         return real(*args)
 
-    with impatient(), patch.object(actions, "_carried_out", at_once):
-        [outcome] = actions.tick(load(environment)).outcomes
+    with impatient(), patch.object(operator_actions, "_carried_out", at_once):
+        [outcome] = operator_actions.tick(load(environment)).outcomes
     print(*outcome.errors, sep="\n", end="", file=sys.stderr, flush=True)
     os._exit(0 if outcome.success else 1)
 
@@ -218,7 +218,7 @@ def test_killed_at_a_step_an_action_is_resumed_by_the_next_look_and_ends_the_sam
 @pytest.mark.parametrize("step", SUNSET_STEPS)
 def test_killed_at_a_step_a_sunset_is_resumed_by_the_next_look(tmp_path, processes, step):
     story = tell("late", tmp_path / "home")
-    actions.approve(story.settings, story.evidence_sha256)
+    operator_actions.approve(story.settings, story.evidence_sha256)
     child = processes.Process(target=killed, args=(story.environment, step))
     child.start()
     child.join(300)
@@ -274,7 +274,7 @@ def test_an_action_that_fails_again_and_again_is_given_up_and_told_and_resumed_b
         assert story.alerts() == ""
         org.faults.clear()
         assert story.tick().outcomes == ()
-        assert actions.resume(story.settings).success
+        assert operator_actions.resume(story.settings).success
         assert end_of(story, org) == undisturbed("rollback")
 
 

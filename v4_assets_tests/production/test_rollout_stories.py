@@ -21,7 +21,7 @@ from v4_assets.names import (
     SCORING_JOB,
     SYNC_JOB,
 )
-from v4_assets.operations import actions, local_runs
+from v4_assets.operations import local_runs, operator_actions
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.operations.status import status
 from v4_assets.production import recorded_orders
@@ -197,7 +197,7 @@ def test_an_edited_threshold_is_announced_and_convicts_for_no_week_that_closed_b
     story.rule("lift_below: 1.5", "lift_below: 2.0")
     story.goes_on(WATCHED)
     assert story.run().success
-    state = actions.status(story.settings).state
+    state = operator_actions.status(story.settings).state
     assert state
     assert "top_decile_lift" in {gate.name for gate in state.gates if gate.verdict is Verdict.FAIL}
     tick = story.tick()
@@ -285,8 +285,8 @@ def assert_stays_out_until_allowed(story: Story) -> None:
         "hold: v4.1.0 was rolled back on 2026-02-02. `v4 allow v4.1.0 --reason …` lets it compete again.",
     )
     with pytest.raises(PolicyError, match=r"was rolled back\. Allow it first"):
-        actions.order(story.settings, "promotion", NEW, "I like it")
-    actions.allow(story.settings, NEW, "its features were repaired")
+        operator_actions.order(story.settings, "promotion", NEW, "I like it")
+    operator_actions.allow(story.settings, NEW, "its features were repaired")
     assert story.exported == {OLD: "production", NEW: "challenger"}
     assert "v4.1.0 waits: " in story.tick().said
     assert (story.live, story.happened) == (OLD, [*ROLLED_BACK, "allowed"])
@@ -445,26 +445,26 @@ def test_a_promotion_that_needs_a_person_happens_when_one_agrees_to_this_evidenc
     sha256 = asked.evidence_sha256
     for wrong in ("0" * 12, sha256[:7], ""):
         with pytest.raises(PolicyError, match=f"'{wrong}' is not the evidence of 2026-01-11") as refused:
-            actions.approve(asked.settings, wrong)
+            operator_actions.approve(asked.settings, wrong)
         assert sha256[:8] not in str(refused.value)
     assert asked.happened == ADOPTED
-    approved = actions.approve(asked.settings, sha256[:12])
+    approved = operator_actions.approve(asked.settings, sha256[:12])
     assert (approved.version, approved.evidence_sha256, approved.evidence_day) == (NEW, sha256, SEVENTH)
     [outcome] = asked.tick().outcomes
     assert outcome.success
     assert (asked.live, asked.happened) == (NEW, ["adopted", "approved", *PROMOTED[1:]])
     with pytest.raises(PolicyError, match=r"Nothing waits for an approval: The sunset of v4\.0\.0 waits"):
-        actions.approve(asked.settings, sha256)
+        operator_actions.approve(asked.settings, sha256)
 
 
 def test_an_approval_expires(asked):
-    actions.approve(asked.settings, asked.evidence_sha256)
+    operator_actions.approve(asked.settings, asked.evidence_sha256)
     asked.goes_on(time="07:31")
     assert_asks(asked)
 
 
 def test_an_approval_is_for_the_evidence_that_was_seen(asked):
-    actions.approve(asked.settings, asked.evidence_sha256)
+    operator_actions.approve(asked.settings, asked.evidence_sha256)
     asked.candidate = GOOD | {"top_conversions": 44.0}
     assert asked.run(replace_live="the outcomes were loaded again").success
     assert_asks(asked)

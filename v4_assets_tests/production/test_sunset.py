@@ -11,7 +11,7 @@ import pytest
 from v4_assets import tables
 from v4_assets.errors import ModelIntegrityError, PolicyError
 from v4_assets.models.bundle import BUNDLE_FILES, file_sha256
-from v4_assets.operations import actions
+from v4_assets.operations import operator_actions
 from v4_assets.production.archive import archive, verify
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, store
@@ -62,7 +62,7 @@ def test_a_view_that_still_reads_the_old_scores_keeps_the_sunset_back(begin_stor
     story.change("CREATE VIEW ml_features.sales_sheet AS SELECT lead_id, score FROM ml_features.v4_daily_scores")
     assert "waits for these readers of v4.0.0's names to be moved: ml_features.sales_sheet." in story.tick().said
     with pytest.raises(PolicyError, match="Nothing waits for an approval"):
-        actions.approve(story.settings, story.evidence_sha256)
+        operator_actions.approve(story.settings, story.evidence_sha256)
     story.change("DROP VIEW ml_features.sales_sheet")
     assert story.tick().said.startswith("ask: ")
 
@@ -116,17 +116,17 @@ def test_a_damaged_export_of_the_registry_changes_no_run_and_is_written_again(go
 
 def test_a_sunset_by_hand_of_what_is_live_is_refused(begin_story):
     with pytest.raises(PolicyError, match=r"v4.0.0 is live; what is live is not archived"):
-        actions.order(begin_story("adopted").settings, "sunset", OLD, "tidy up")
+        operator_actions.order(begin_story("adopted").settings, "sunset", OLD, "tidy up")
 
 
 def test_a_person_may_archive_the_champion_without_being_asked(begin_story):
     story = begin_story("promoted")
-    outcome = actions.order(story.settings, "sunset", OLD, "its data feed ends today")
+    outcome = operator_actions.order(story.settings, "sunset", OLD, "its data feed ends today")
     assert outcome.success, outcome.errors
     assert (story.happened[-1], story.exported[OLD]) == ("sunset_completed", "archived")
     assert story.events[-2].reason.startswith("its data feed ends today (overrides: The sunset of v4.0.0 waits for ")
     with pytest.raises(PolicyError, match=r"v4.0.0 is archived. Bring it back first: `v4 restore v4.0.0"):
-        actions.order(story.settings, "rollback", OLD, "the phones are silent")
+        operator_actions.order(story.settings, "rollback", OLD, "the phones are silent")
 
 
 def test_a_champion_whose_bundle_is_damaged_is_not_archived_and_the_sunset_stays_open(begin_story, tmp_path):
@@ -134,11 +134,11 @@ def test_a_champion_whose_bundle_is_damaged_is_not_archived_and_the_sunset_stays
     story = begin_story("promoted", V4_MODELS=str(models))
     whole = (models / OLD / "metrics.json").read_bytes()
     (models / OLD / "metrics.json").write_text("{}", encoding="utf-8")
-    outcome = actions.order(story.settings, "sunset", OLD, "its data feed ends today")
+    outcome = operator_actions.order(story.settings, "sunset", OLD, "its data feed ends today")
     assert "metrics.json is not what was archived" in outcome.errors[0]
     assert (story.happened[-1], story.exported[OLD]) == ("sunset_started", "retired")
     (models / OLD / "metrics.json").write_bytes(whole)
-    assert actions.resume(story.settings).success
+    assert operator_actions.resume(story.settings).success
     assert (story.happened[-1], story.exported[OLD]) == ("sunset_completed", "archived")
 
 
@@ -154,7 +154,7 @@ def test_without_the_champion_days_run_a_breach_alerts_and_a_restore_lets_it_tak
     assert tick.said.startswith("hold: top_decile_lift failed at 2 consecutive week-closes.")
     assert tick.said.endswith("v4.0.0 is archived: `v4 restore v4.0.0` brings it back.")
     assert "`v4 restore v4.0.0` brings it back" in gone.alerts()
-    actions.restore(gone.settings, OLD, "v4.1.0 fell")
+    operator_actions.restore(gone.settings, OLD, "v4.1.0 fell")
     assert gone.exported == {OLD: "retired", NEW: "production"}
     gone.goes_on(LATE + timedelta(days=2))
     assert gone.run().success
@@ -180,7 +180,7 @@ def test_a_restore_brings_back_what_the_registry_has_lost(gone):
     damaged.write_text(damaged.read_text(encoding="utf-8").replace("0", "1", 1), encoding="utf-8")
     with pytest.raises(ModelIntegrityError):
         registry(gone.settings).load(OLD)
-    actions.restore(gone.settings, OLD, "we need it")
+    operator_actions.restore(gone.settings, OLD, "we need it")
     assert registry(gone.settings).load(OLD).sha256 == file_sha256(archived(gone) / "model.json")
     assert registry(gone.settings).entry(OLD).provenance == {"restored_from": str(archived(gone))}
     assert gone.happened == [*SUNSET, "restored"]
@@ -188,7 +188,7 @@ def test_a_restore_brings_back_what_the_registry_has_lost(gone):
 
 def test_a_restore_leaves_a_bundle_that_is_whole_alone(gone):
     before = registry(gone.settings).entry(OLD)
-    actions.restore(gone.settings, OLD, "we need it")
+    operator_actions.restore(gone.settings, OLD, "we need it")
     assert registry(gone.settings).entry(OLD) == before
     assert gone.happened == [*SUNSET, "restored"]
 
@@ -197,17 +197,17 @@ def test_an_archive_that_was_tampered_with_is_refused(gone):
     with (archived(gone) / "model.json").open("a", encoding="utf-8") as file:
         file.write(" ")
     with pytest.raises(ModelIntegrityError, match=r"model\.json is not what was archived"):
-        actions.restore(gone.settings, OLD, "we need it")
+        operator_actions.restore(gone.settings, OLD, "we need it")
     assert (gone.happened, gone.exported[OLD]) == (SUNSET, "archived")
 
 
 def test_an_archive_that_is_gone_is_asked_for(gone):
     shutil.rmtree(gone.settings.places.archive)
     with pytest.raises(ModelIntegrityError, match="bring back the folder that was there"):
-        actions.restore(gone.settings, OLD, "we need it")
+        operator_actions.restore(gone.settings, OLD, "we need it")
     assert gone.happened == SUNSET
 
 
 def test_only_what_is_archived_is_restored(gone):
     with pytest.raises(PolicyError, match=r"v4.1.0 is not archived; archived are: v4.0.0"):
-        actions.restore(gone.settings, NEW, "we need it")
+        operator_actions.restore(gone.settings, NEW, "we need it")

@@ -11,7 +11,7 @@ import pytest
 from salesforce_stand_in import StandInOrg
 from v4_assets.config.salesforce import is_record_id, to_18
 from v4_assets.names import ROLLOUT_PAGE
-from v4_assets.operations import actions, local_runs
+from v4_assets.operations import local_runs, operator_actions
 from v4_assets.operations.status import status
 from v4_assets.operations.status_text import as_text
 from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SINCE, Story, tell
@@ -251,7 +251,7 @@ def test_a_permission_for_a_large_change_does_not_travel_with_a_re_execution(tmp
         held = local_runs.run_job(story.settings, "sync_salesforce", partition=story.day)
         assert "Nothing was sent" in held.errors[0]
         assert "Nothing was sent" in shown(story)["owed"]
-        actions.allow_changes(story.settings, "the features were repaired")
+        operator_actions.allow_changes(story.settings, "the features were repaired")
         # The permitted run fails halfway; what repeats it sends the rest, and then nothing is permitted any more.
         org.faults.set(maintenance=True)
         first = local_runs.run_job(story.settings, "sync_salesforce", partition=story.day)

@@ -22,11 +22,11 @@ from v4_assets.cli.main import cli
 from v4_assets.config.salesforce import is_record_id, to_18
 from v4_assets.errors import PolicyError, SalesforceError
 from v4_assets.names import ROLLOUT_PAGE
-from v4_assets.operations import actions, local_runs
+from v4_assets.operations import local_runs, operator_actions
 from v4_assets.operations.status import status
 from v4_assets.production import archive as archive_asset
 from v4_assets.production.orders import Kind, hold_at
-from v4_assets.production.syncs import Delivery
+from v4_assets.production.recorded_syncs import Delivery
 from v4_assets.resources import RELEASED_FROM_SECONDS
 from v4_assets.salesforce.client.http import Patience
 from v4_assets_tests.fixtures.stories import BEFORE, FALLEN, GOOD, NEW, OLD, SEVENTH, SINCE, Story, tell
@@ -101,9 +101,9 @@ def test_a_rollback_in_the_middle_of_the_promotions_sync_leaves_the_org_with_the
 def test_a_rollback_supersedes_a_sunset_that_cannot_be_archived(tmp_path):
     story = tell("promoted", tmp_path / "home")
     with patch.object(archive_asset, "archive", side_effect=OSError(28, "No space left on device")):
-        assert not actions.order(story.settings, "sunset", OLD, "its feed ends").success
+        assert not operator_actions.order(story.settings, "sunset", OLD, "its feed ends").success
     assert story.happened[-1] == "sunset_started"
-    assert actions.order(story.settings, "rollback", OLD, WHY).success
+    assert operator_actions.order(story.settings, "rollback", OLD, WHY).success
     assert story.happened[-3:] == ["sunset_started", "rollback_started", "rollback_completed"]
     assert (story.live, story.exported[OLD]) == (OLD, "production")
 
@@ -127,7 +127,7 @@ def test_nothing_but_a_rollback_supersedes_and_a_rollback_is_not_superseded(tmp_
     orders: tuple[tuple[Kind, str], ...] = (("promotion", NEW), ("sunset", NEW), ("rollback", OLD))
     for kind, version in orders:
         with pytest.raises(PolicyError, match="rollback_started of 2026-02-02 is not completed"):
-            actions.order(story.settings, kind, version, "another")
+            operator_actions.order(story.settings, kind, version, "another")
 
 
 # --- a hold --------------------------------------------------------------------------------------------------------
@@ -166,14 +166,14 @@ def test_a_hold_stops_the_sensor_and_not_the_alerts_and_ends_at_its_instant(conv
 def test_a_rollback_by_hand_passes_a_hold_with_its_sync(tmp_path):
     with with_org("promoted", tmp_path / "home") as (story, org):
         assert local_runs.run_job(story.settings, "sync_salesforce", partition=story.day).success
-        actions.begin_hold(story.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+        operator_actions.begin_hold(story.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
         assert v4(story, "rollback", "--reason", WHY).exit_code == 0
         assert (story.live, versions(org), story.happened[-1]) == (OLD, {OLD}, "rollback_completed")
 
 
 def test_during_a_hold_the_daily_run_scores_and_judges_and_sends_nothing_until_it_is_ended(tmp_path):
     with with_org("promoted", tmp_path / "home") as (story, org):
-        actions.begin_hold(story.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+        operator_actions.begin_hold(story.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
         story.goes_on(date(2026, 1, 12))
         outcome = story.run()
         assert outcome.success, outcome.errors
@@ -193,23 +193,23 @@ def test_during_a_hold_nothing_unfinished_is_resumed_by_sensor_or_daily_run_but_
         org.faults.set(down=True)
         assert not story.tick().outcomes[0].success
         org.faults.clear()
-        actions.begin_hold(story.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+        operator_actions.begin_hold(story.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
         assert story.tick().outcomes == ()
         assert story.run().success
         assert (story.happened[-2:], versions(org)) == (["promotion_started", "held"], set())
-        assert actions.resume(story.settings).success
+        assert operator_actions.resume(story.settings).success
         assert (story.happened[-1], versions(org)) == ("promotion_completed", {NEW})
 
 
 def test_a_run_that_the_sensor_launched_before_the_hold_does_not_switch_during_it(convicted):
-    late = actions.tick.__globals__["_carried_out"]
+    late = operator_actions.tick.__globals__["_carried_out"]
 
     def held_first(*arguments: object) -> local_runs.Outcome:
-        actions.begin_hold(convicted.settings, "wait", convicted.settings.clock.now() + timedelta(hours=1))
+        operator_actions.begin_hold(convicted.settings, "wait", convicted.settings.clock.now() + timedelta(hours=1))
         outcome: local_runs.Outcome = late(*arguments)
         return outcome
 
-    with patch.object(actions, "_carried_out", held_first):
+    with patch.object(operator_actions, "_carried_out", held_first):
         [outcome] = convicted.tick().outcomes
     assert not outcome.success
     assert "`v4 hold --end` ends it" in outcome.errors[0]
@@ -236,12 +236,12 @@ def test_a_hold_that_makes_no_sense_is_refused(tmp_path, arguments, said):
 
 def test_a_later_hold_replaces_an_earlier_one_and_an_ended_one_is_over(convicted):
     now = convicted.settings.clock.now()
-    actions.begin_hold(convicted.settings, "first", now + timedelta(days=9))
-    second = actions.begin_hold(convicted.settings, "second", now + timedelta(days=1))
+    operator_actions.begin_hold(convicted.settings, "first", now + timedelta(days=9))
+    second = operator_actions.begin_hold(convicted.settings, "second", now + timedelta(days=1))
     found = hold_at(convicted.events, now)
     assert (found and found.event_id) == second.event_id
     assert hold_at(convicted.events, now + timedelta(days=1)) is None
-    actions.end_hold(convicted.settings, "over")
+    operator_actions.end_hold(convicted.settings, "over")
     assert hold_at(convicted.events, now) is None
 
 
@@ -292,7 +292,7 @@ def test_a_promotion_during_a_hold_overrides_the_hold(tmp_path):
     story = tell("seventh", tmp_path / "home")
     for day in BEFORE:
         story.write(day, GOOD, retrospective=True)
-    actions.begin_hold(story.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
+    operator_actions.begin_hold(story.settings, "quiet week", datetime(2026, 1, 20, tzinfo=UTC))
     refused = v4(story, "promote", "--reason", "it is Sunday")
     assert "This overrides: On hold until 2026-01-19 19:00 in New York" in refused.output
     assert story.live == OLD
@@ -380,7 +380,7 @@ def test_on_the_day_of_a_rollback_the_version_that_is_live_now_is_not_blamed_for
     story.candidate = story.champion = FALLEN
     assert story.run(replace_live="the outcomes were loaded again").success
     assert f"{NEW} is live and fails top_decile_lift" in to_do(story)
-    assert actions.order(story.settings, "rollback", OLD, WHY).success
+    assert operator_actions.order(story.settings, "rollback", OLD, WHY).success
     assert "is live and fails" not in to_do(story)
 
 
@@ -390,7 +390,7 @@ def test_on_the_day_of_a_rollback_the_version_that_is_live_now_is_not_blamed_for
 def test_a_version_that_is_left_alone_and_fails_is_an_open_problem_that_names_it(tmp_path, name, live):
     story = tell(name, tmp_path / "home")
     if name == "watched":
-        assert actions.order(story.settings, "rollback", OLD, WHY).success
+        assert operator_actions.order(story.settings, "rollback", OLD, WHY).success
     story.goes_on(story.day + timedelta(days=1))
     story.candidate = story.champion = FALLEN
     outcome = story.run()

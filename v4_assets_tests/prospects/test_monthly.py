@@ -16,7 +16,7 @@ from v4_assets.definitions import build
 from v4_assets.errors import PolicyError, V4Error
 from v4_assets.models.contract import encode
 from v4_assets.names import DAILY_JOB, PROCESS_TAG, PROSPECTS_JOB
-from v4_assets.operations import actions, local_runs, monthly
+from v4_assets.operations import local_runs, monthly, operator_actions
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.prospects import contracts, lists
 from v4_assets.prospects.months import before, following, key_of, month_of, monthly_partitions, parse
@@ -237,7 +237,7 @@ def test_a_month_that_was_not_scored_is_overdue_from_half_past_seven_until_it_is
     assert local_runs.run_day(early, first).success
 
     def missing(settings: Settings) -> str:
-        found = actions.status(settings).overdue
+        found = operator_actions.status(settings).overdue
         return found.text if found else ""
 
     with dagster_instance(late) as instance:
@@ -382,7 +382,7 @@ def test_a_promotion_on_the_12th_and_a_rollback_on_the_20th_offer_the_list_anew(
         preview = monthly.preview(settings, MONTH)
         assert (preview.version, preview.listed_by) == (version, OLD if kind == "promotion" else NEW)
         assert preview.stay + len(preview.leave) == preview.listed == 1000
-        outcome = actions.order(settings, kind, version, "a person's reason")  # type: ignore[arg-type] # a Kind
+        outcome = operator_actions.order(settings, kind, version, "a person's reason")  # type: ignore[arg-type] # a Kind
         assert outcome.success, outcome.errors
         [report] = settings.places.reports.glob(f"{day}-{kind}-*.md")
         assert "## The month's list" in report.read_text(encoding="utf-8")
@@ -401,17 +401,17 @@ def test_a_promotion_without_the_months_scores_is_refused_with_the_line_to_run_a
     settings = at(bare, TWELFTH)
     assert local_runs.run_day(settings, TWELFTH).success
     with pytest.raises(PolicyError, match=r"prospects of 2026-01 .* `v4 prospects run --month 2026-01` makes them"):
-        actions.order(settings, "promotion", NEW, "a person's reason")
+        operator_actions.order(settings, "promotion", NEW, "a person's reason")
     assert store(settings).live() == OLD
     assert monthly.run_month(settings, MONTH).success
     name_bundle = "UPDATE ml_features.v4_prospect_scores_v41 SET bundle_sha256 = '{}'"
     change(settings, name_bundle.format("c" * 64))
     with pytest.raises(PolicyError, match="they are not of its registered bundle"):
-        actions.order(settings, "promotion", NEW, "a person's reason")
+        operator_actions.order(settings, "promotion", NEW, "a person's reason")
     change(settings, name_bundle.format(registry(settings).load(NEW).bundle_sha256))
-    assert actions.order(settings, "promotion", NEW, "a person's reason").success
+    assert operator_actions.order(settings, "promotion", NEW, "a person's reason").success
     change(settings, "DELETE FROM ml_features.v4_prospect_scores_v40")
-    assert actions.order(settings, "rollback", OLD, "a person's reason").success
+    assert operator_actions.order(settings, "rollback", OLD, "a person's reason").success
 
 
 def test_where_no_list_is_used_a_promotion_needs_none(bare: Path) -> None:
@@ -420,7 +420,7 @@ def test_where_no_list_is_used_a_promotion_needs_none(bare: Path) -> None:
     (bare / "rollout.yaml").write_text(text.replace("  enabled: yes #", "  enabled: no #"), encoding="utf-8")
     settings = at(bare, TWELFTH, V4_ROLLOUT=str(bare / "rollout.yaml"))
     assert local_runs.run_day(settings, TWELFTH).success
-    assert actions.order(settings, "promotion", NEW, "a person's reason").success
+    assert operator_actions.order(settings, "promotion", NEW, "a person's reason").success
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

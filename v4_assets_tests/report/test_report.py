@@ -12,7 +12,7 @@ from v4_assets.errors import SalesforceError
 from v4_assets.production.decision import Gate, Phase, RolloutStatus, Verdict
 from v4_assets.production.events import Event, report_name
 from v4_assets.production.orders import Order, completed, gates_json, order_id
-from v4_assets.production.syncs import Sync
+from v4_assets.production.recorded_syncs import Sync
 from v4_assets.report import charts
 from v4_assets.report.assets import verify_through
 from v4_assets.report.figure_tables import gates_of

@@ -14,7 +14,7 @@ from salesforce_stand_in import SeedLead, StandInOrg
 from v4_assets import tables
 from v4_assets.config.environment import load
 from v4_assets.models.bundle import Bundle
-from v4_assets.operations import actions
+from v4_assets.operations import operator_actions
 from v4_assets.operations.local_runs import FailedCheck, Outcome
 from v4_assets.production.decision import Action, Decision, Gate, Verdict
 from v4_assets.resources import registry, warehouse
@@ -363,7 +363,7 @@ def before_silence(home: Path) -> None:
         for day in (stories.MARKET_SUNDAYS[-1], stories.MARKET_MONDAY):
             assert stage.run(day).success
         stage.month(stories.MARKET_MONDAY)
-        order = actions.order(stage.at(day, LOOK_AT), "promotion", "v4.1.0", other_stories.BY_HAND)
+        order = operator_actions.order(stage.at(day, LOOK_AT), "promotion", "v4.1.0", other_stories.BY_HAND)
     assert order.success
 
 

@@ -13,7 +13,7 @@ from v4_assets import tables
 from v4_assets.cli.main import cli
 from v4_assets.clock import cutoff
 from v4_assets.config.environment import Settings, load
-from v4_assets.operations import actions, local_runs, monthly
+from v4_assets.operations import local_runs, monthly, operator_actions
 from v4_assets.prospects.months import month_of
 from v4_assets.resources import store, warehouse
 from v4_assets.sample.world import WorldSpec, build, fill
@@ -214,7 +214,7 @@ def promoted(tmp_path) -> Settings:
     for act in (
         lambda: local_runs.run_day(settings, DAY),
         lambda: monthly.run_month(settings, month_of(DAY)),
-        lambda: actions.order(settings, "promotion", NEW, "It is better"),
+        lambda: operator_actions.order(settings, "promotion", NEW, "It is better"),
     ):
         outcome = act()
         assert outcome.success, outcome.errors
@@ -253,7 +253,7 @@ def test_a_pasted_rollback_switches_once_with_a_reason_and_the_next_tick_carries
         pasted(promoted, script_of(promoted, "'again'"))
 
     later = load({"V4_HOME": str(promoted.home), "V4_NOW": f"{DAY}T08:00"})
-    [outcome] = actions.tick(later).outcomes
+    [outcome] = operator_actions.tick(later).outcomes
     assert outcome.success, outcome.errors
     events = store(promoted).events()
     assert [event.event for event in events] == [*before, "rollback_started", "rollback_completed"]
