@@ -11,7 +11,7 @@ DEV_READY := $(VENV)/.ready-dev
 install = { [ -x $(BIN)/uv ] && $(BIN)/uv pip install --quiet --python $(1) --no-deps $(2); } \
   || { echo "Without uv: pip takes about two minutes …"; $(1) -m pip install --quiet --disable-pip-version-check --no-deps $(2); }
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # Where a shell forbids bytecode, every process compiles thousands of files again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -30,7 +30,7 @@ test: $(DEV_READY)  ## rules, queries, a day of the graph, the main stories of a
 
 test-all: test  ## the tests, then the extended ones: kill sweeps, all other stories, BigQuery, the browser, PostgreSQL
 	@$(MAKE) --no-print-directory emulator || test -z "$$CI"
-	@$(PYTEST) --no-loadscope-reorder -m extended
+	@$(PYTEST) -m extended
 
 chaos: $(DEV_READY)  ## kills at random times, tables and org compared with an undisturbed run; KILLS= SEED= ONLY=; not part of CI
 	@$(BIN)/python -m v4_assets_tests.chaos --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")

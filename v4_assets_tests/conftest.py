@@ -30,6 +30,17 @@ SLOWEST_FIRST = (
     "production/test_sync_stories.py",
     "test_walks.py",
     "salesforce/test_sync_crashes.py",
+    "production/test_rollout_stories.py",
+    "test_daily_graph.py",
+    "cli/test_cli_rollout.py",
+    "operations/test_doctor.py",
+    "salesforce/test_delivery.py",
+    "features/test_features_against_reference.py",
+    "studies/test_odds.py",
+    "sources/test_impossible_values.py",
+    "models/test_importer.py",
+    "salesforce/test_bulk_jobs.py",
+    "salesforce/test_salesforce_sync_asset.py",
 )
 """Files of minutes: one that begins last keeps a single worker busy."""
 
