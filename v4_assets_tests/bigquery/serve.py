@@ -359,7 +359,7 @@ def asked_once() -> None:
 
 
 def records_read_once() -> None:
-    """A record is made of its text once until one is written. Whoever changes one makes another."""
+    """Records are parsed once, until one is written. They are not changed in place: a change makes a new record."""
     from local_bigquery.catalog import metadata
 
     listed = metadata.list_
@@ -424,13 +424,14 @@ class Translations:
         key = (text, parameters, *scope)
         found = self.kept.get(key)
         if found is None or not self.holds(tree, found):
-            return self.anew(tree, context, key)
+            return self.translated_and_kept(tree, context, key)
         context.used.clear()
         context.used |= found.used
         context.referenced |= found.tables.keys()
         return found.text, {name: context.values[name] for name in found.used}
 
-    def anew(self, tree: Any, context: Any, key: tuple[Any, ...]) -> tuple[str, dict[str, Any]]:
+    def translated_and_kept(self, tree: Any, context: Any, key: tuple[Any, ...]) -> tuple[str, dict[str, Any]]:
+        """The same, kept for the next time where nothing but text, parameters and tables decides on it."""
         from local_bigquery.catalog import tables
 
         before, position = set(context.referenced), context.position

@@ -19,7 +19,8 @@ such as a spawned one, would print progress bars."""
 _NO_FILE = '"no file"'
 """The database while no file is attached. DuckDB's own name for it, `memory`, may be a dataset's."""
 _idle: dict[Path, duckdb.DuckDBPyConnection] = {}
-"""DuckDB while no file is attached, by the file beside which it spills. One at most: a process works on one file."""
+"""DuckDB while no file is attached, by the file beside which its temporary files go. One at most: a process works on
+one file at a time."""
 _guard = threading.Lock()
 
 
@@ -65,25 +66,26 @@ def cursor_of(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPy
 
 
 def _idle_for(path: Path) -> duckdb.DuckDBPyConnection | None:
-    """The idle one, which spills beside this file from now on; None where it has spilt beside another."""
+    """The idle connection, whose temporary files go beside this file from now on. None where there is none, or where it
+    has already written temporary files beside another: DuckDB refuses to move them."""
     if not _idle:
         return None
     beside, connection = _idle.popitem()
     if beside != path.resolve():
         try:
-            connection.execute(f"SET temp_directory = '{_text(_spilt(path))}'")
-        except duckdb.NotImplementedException:
+            connection.execute(f"SET temp_directory = '{_text(_temp_directory(path))}'")
+        except duckdb.Error:
             connection.close()
             return None
     return connection
 
 
-def _spilt(path: Path) -> str:
+def _temp_directory(path: Path) -> str:
     return f"{path}.tmp"
 
 
 def _started(path: Path) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"temp_directory": _spilt(path)})
+    connection = duckdb.connect(config={"temp_directory": _temp_directory(path)})
     connection.execute(f"{SETTINGS}; ATTACH ':memory:' AS {_NO_FILE}; USE {_NO_FILE}; DETACH memory")
     return connection
 
