@@ -19,7 +19,7 @@ from v4_assets.sample.story_home import Stage
 from v4_assets.sample.world import build
 
 INTRODUCTION = (
-    "A sales team contacts 5,000 advisors a week. A model scores every open lead every morning, and the tenth it ranks "
+    "A sales team contacts 4,000 advisors a week. A model scores every open lead every morning, and the tenth it ranks "
     "first is called first. v4.0.0 does it today; v4.1.0 is meant to replace it. Whether a lead was worth the call is "
     "known {window_days} days later. The data is calibrated sample data; every run, check and decision below is a real "
     "one."

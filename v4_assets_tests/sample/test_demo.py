@@ -38,7 +38,7 @@ from v4_assets_tests.fixtures.homes import copy, prepared
 UNKNOWN_TENURE = 5
 MATURED = timedelta(days=44)
 WEEK = timedelta(days=6)
-LONGEST_REACH = {"rollout": timedelta(days=9), "market": timedelta(days=14)}
+LONGEST_REACH = {"rollout": timedelta(days=10), "market": timedelta(days=14)}
 """From the first day of a cohort to its last, in a world like this with this seed or another."""
 
 

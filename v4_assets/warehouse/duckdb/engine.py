@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 SETTINGS = (
-    "SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET checkpoint_threshold = '256MB'; "
+    "SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET checkpoint_threshold = '1GB'; "
     "SET enable_progress_bar = false"
 )
 """By default DuckDB would rewrite the file at nearly every partition of a large day, and a process without a script,
