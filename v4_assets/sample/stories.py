@@ -56,10 +56,10 @@ def days(first: date, count: int) -> tuple[date, ...]:
     return tuple(first + timedelta(days=offset) for offset in range(count))
 
 
-# The rollout. A cohort of a day ends with the contacts of 44 days before it and reaches back 7 to 10 days; a lead enters
-# with a score of one to three days after its contact. So the promotion needs the scores from seven weeks before, and
-# the leads contacted after 27 December are in no evaluated cohort: the days until the live week, and those between the
-# Sundays after it, need not be run.
+# The rollout. A cohort of a day ends with the contacts of 44 days before it and reaches back 7 to 10 days; a lead
+# enters with a score of one to three days after its contact. So the promotion needs the scores from seven weeks before,
+# and the leads contacted after 27 December are in no evaluated cohort: the days until the live week, and those between
+# the Sundays after it, need not be run.
 ROLLOUT_SCORED = (date(2025, 11, 13), date(2025, 12, 28))
 ROLLOUT_JUDGED = date(2026, 1, 4)
 """The Sunday before the live week, judged afterwards: the first of the two week-closes a promotion asks for."""
