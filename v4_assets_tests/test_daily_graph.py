@@ -126,6 +126,7 @@ def test_a_rerun_keeps_what_was_written_on_the_day(after: Path) -> None:
     assert {key: rows(settings, key, DAY) for key in before} == before
 
 
+@pytest.mark.extended
 def test_a_live_day_is_replaced_only_for_a_reason_and_the_reason_is_kept(after: Path) -> None:
     settings = at(after, DAY)
     change_source(
@@ -162,6 +163,7 @@ def test_scores_are_never_kept_beside_features_that_were_replaced_under_them(aft
     assert "v4_daily_scores_v41 of 2026-01-12 was written on its own day" in outcome.errors[0]
 
 
+@pytest.mark.extended
 def test_a_repaired_source_lets_the_same_day_run(home: Path) -> None:
     settings = at(home, DAY)
     change_source(settings, 'ALTER TABLE "SavvyGTMData"."broker_protocol_members" RENAME TO away')
@@ -171,6 +173,7 @@ def test_a_repaired_source_lets_the_same_day_run(home: Path) -> None:
     assert local_runs.run_day(settings, DAY).success
 
 
+@pytest.mark.extended
 def test_the_day_after_a_silent_column_passes(home: Path) -> None:
     settings = at(home, DAY)
     local_runs.backfill(settings, DAY - timedelta(days=4), DAY - timedelta(days=2))
@@ -194,6 +197,7 @@ def test_training_a_live_version_is_refused(home: Path) -> None:
     assert [error for error in outcome.errors if refusal in error], outcome.errors
 
 
+@pytest.mark.extended
 def test_a_past_day_recomputed_after_conversions_is_identical(home: Path) -> None:
     first = at(home, DAY + timedelta(days=1))
     local_runs.run_day(first, DAY)
@@ -211,6 +215,7 @@ def test_a_past_day_recomputed_after_conversions_is_identical(home: Path) -> Non
     assert [(row["lead_id"], row["score"], row["percentile"]) for row in rows(later, "daily_scores_v41", DAY)] == scores
 
 
+@pytest.mark.extended
 def test_what_is_computed_later_is_marked_retrospective_on_every_row(home: Path) -> None:
     settings = at(home, DAY)
     first, last = DAY - timedelta(days=3), DAY - timedelta(days=1)
@@ -221,6 +226,7 @@ def test_what_is_computed_later_is_marked_retrospective_on_every_row(home: Path)
             assert {row["retrospective"] for row in rows(settings, key, day)} == {True}, key
 
 
+@pytest.mark.extended
 def test_a_backfill_fills_gaps_only(home: Path) -> None:
     settings = at(home, DAY)
     local_runs.run_day(settings, DAY - timedelta(days=1))
@@ -229,6 +235,7 @@ def test_a_backfill_fills_gaps_only(home: Path) -> None:
     assert local_runs.backfill(settings, DAY - timedelta(days=2), DAY) == []
 
 
+@pytest.mark.extended
 def test_a_backfill_checks_what_was_written_and_never_checked_and_keeps_its_rows(home: Path) -> None:
     """A kill between the two leaves it so."""
     settings, day = at(home, DAY), DAY - timedelta(days=1)
@@ -250,6 +257,7 @@ def test_a_backfill_checks_what_was_written_and_never_checked_and_keeps_its_rows
     assert (local_runs.backfill(settings, day, day), local_runs.evaluate(settings, [day])) == ([], [])
 
 
+@pytest.mark.extended
 def test_a_backfilled_day_equals_the_day_run_alone(home: Path) -> None:
     settings = at(home, DAY)
     day = DAY - timedelta(days=2)

@@ -228,6 +228,7 @@ def test_an_order_that_fails_says_who_goes_on_and_resume_does(begin_story):
     assert story.happened[-2:] == ["rollback_started", "rollback_completed"]
 
 
+@pytest.mark.extended
 def test_approve_agrees_to_what_was_asked(begin_story):
     story = begin_story("late")
     assert f"`v4 approve {story.evidence_sha256[:12]}`" in status_text(story)

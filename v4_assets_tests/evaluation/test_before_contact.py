@@ -357,6 +357,7 @@ def decided(cohorts: CohortWarehouse) -> dict[str, Any]:
     }
 
 
+@pytest.mark.extended
 def test_the_second_reading_is_shown_and_changes_no_evidence_gate_or_check(
     filled: CohortWarehouse, world: CohortWorld, tmp_path: Any
 ) -> None:

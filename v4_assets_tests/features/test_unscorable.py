@@ -104,6 +104,7 @@ def test_they_are_left_out_by_both_versions_and_the_day_stays_green(tmp_path, so
         assert {row["percentile"] for row in scored.values()} == set(range(1, 101))
 
 
+@pytest.mark.extended
 def test_above_the_limit_the_version_stops_and_the_other_scores_every_lead(tmp_path, sources):
     models = tightened(tmp_path / "models", "v4.1.0", "days_since_last_move", 9998)
     settings, outcome = run(tmp_path / "home", sources, models, share=0.01)

@@ -171,6 +171,7 @@ def assert_served(settings: Settings, author: Author, day: date) -> None:
     assert np.abs(bundle.score(batch.take(pa.array(order))) - author.scores(rows)[order]).max() <= 1e-6
 
 
+@pytest.mark.extended
 def test_from_nothing_to_a_day_with_two_models_of_the_firm_s(home):
     settings = load()
     v41 = features(settings, "features_v41", YESTERDAY)
@@ -407,6 +408,7 @@ def test_null_rep_counts_that_no_rule_reads_stop_the_version_s_day_and_say_which
     assert served(load(), "daily_scores_v41", YESTERDAY) == before
 
 
+@pytest.mark.extended
 def test_inputs_trained_as_floats_take_the_whole_numbers_of_the_sql_for_a_whole_day(home):
     rows = features(load(), "features_v41", YESTERDAY)
     matrix = coded(rows, FIRM_ORDER)

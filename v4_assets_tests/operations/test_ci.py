@@ -123,6 +123,7 @@ def test_a_broken_feature_fails_the_build_by_the_name_of_its_check(own, other_sq
     assert " by features_v41.values_allowed: " in result.stdout.splitlines()[-1]
 
 
+@pytest.mark.extended
 def test_a_corrupted_model_fails_the_build_and_what_could_not_be_asked_is_named(own, tmp_path, monkeypatch):
     models = Path(shutil.copytree(PROJECT / "models", tmp_path / "models"))
     monkeypatch.setenv("V4_MODELS", str(models))
@@ -137,6 +138,7 @@ def test_a_corrupted_model_fails_the_build_and_what_could_not_be_asked_is_named(
     assert content_of(own) == before
 
 
+@pytest.mark.extended
 def test_a_column_that_went_silent_since_the_build_before_fails_the_day_and_production_is_not_touched(own):
     settings = load()
     # A dataset for builds lives on from build to build, as it does on BigQuery.

@@ -131,6 +131,7 @@ def differing(found: dict[str, Any], feature: str) -> dict[str, Any]:
     return dict(line)
 
 
+@pytest.mark.extended
 def test_each_mistake_of_the_hand_run_table_is_counted_with_its_reason(home: Path) -> None:
     ask(home, HAND_RUN)
     found = report(home, "--version", "v4.1.0", "--features", "ml_features.hand_run")

@@ -35,6 +35,7 @@ def at(story: Story, instant: datetime) -> Iterator[Settings]:
         yield load(environment)
 
 
+@pytest.mark.extended
 def test_three_days_without_a_daemon_are_named_everywhere_until_they_are_backfilled(tmp_path):
     story = tell("promoted", tmp_path / "home")
     story.goes_on(date(2026, 1, 15))  # the sources go on

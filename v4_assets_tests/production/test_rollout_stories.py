@@ -94,6 +94,7 @@ def test_six_live_days_are_too_few_however_good_the_weeks(begin_story):
     assert (story.live, story.happened) == (OLD, ADOPTED)
 
 
+@pytest.mark.extended
 def test_seven_live_days_wait_for_a_second_good_week(begin_story):
     story = begin_story("seventh")
     assert "0 of 2 consecutive weeks closed with a lift of at least 2." in story.tick().said
@@ -132,6 +133,7 @@ def test_after_a_promotion_the_next_look_does_nothing(begin_story):
     assert tick.said.startswith("hold: ")
 
 
+@pytest.mark.extended
 def test_a_day_that_is_run_again_and_breaks_is_no_day_to_promote_on(begin_story):
     story = begin_story("seventh")
     for day in BEFORE:
@@ -376,6 +378,7 @@ def test_a_run_on_its_way_is_waited_for_and_not_called_missing(convicted):
         assert "missing" not in convicted.alerts()
 
 
+@pytest.mark.extended
 def test_a_run_that_has_judged_but_is_still_at_work_is_waited_for(begin_story):
     story = begin_story("promoted")
     story.goes_on(WATCHED)
@@ -463,6 +466,7 @@ def test_an_approval_expires(asked):
     assert_asks(asked)
 
 
+@pytest.mark.extended
 def test_an_approval_is_for_the_evidence_that_was_seen(asked):
     operator_actions.approve(asked.settings, asked.evidence_sha256)
     asked.candidate = GOOD | {"top_conversions": 44.0}
@@ -473,6 +477,7 @@ def test_an_approval_is_for_the_evidence_that_was_seen(asked):
 # --- production's own scores ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.extended
 def test_production_is_synced_at_the_next_look_when_the_other_version_broke_the_day(begin_story):
     story = begin_story("promoted")
     story.goes_on(date(2026, 1, 12))
@@ -488,6 +493,7 @@ def test_production_is_synced_at_the_next_look_when_the_other_version_broke_the_
     assert (story.tick().outcomes, story.ran("salesforce_sync"), story.happened) == ((), 1, PROMOTED)
 
 
+@pytest.mark.extended
 def test_scores_of_production_that_did_not_pass_are_never_synced(begin_story):
     story = begin_story("sixth")
     story.goes_on(SEVENTH)

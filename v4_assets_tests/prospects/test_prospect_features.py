@@ -31,12 +31,7 @@ def monthly_rows(project: ProjectWarehouse, key: str, day: date) -> dict[int, Ro
     return by_crd
 
 
-QUICK = worlds.INTERESTING_DAYS[::4]
-"""Days that are asserted in every run."""
-OTHERS = [pytest.param(day, marks=pytest.mark.extended) for day in worlds.INTERESTING_DAYS if day not in QUICK]
-
-
-@pytest.mark.parametrize("day", [*QUICK, *OTHERS], ids=str)
+@pytest.mark.parametrize("day", [*worlds.QUICK, *worlds.OTHERS], ids=str)
 def test_a_prospect_has_the_features_of_the_lead_and_of_the_reference(tmp_path: Path, day: date) -> None:
     project, compared = new_project(tmp_path), 0
     with project.warehouse.session():

@@ -203,6 +203,7 @@ def test_an_edit_of_the_versions_is_repaired_and_not_taken_for_a_restored_wareho
     assert shown[KEPT] == before[KEPT]
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("edited", [lead(7), KEPT], ids=["scored", "left"])
 def test_every_lead_is_read_back_within_a_week(world, org, client, edited) -> None:
     world.rules["read_back_leads"] = 1

@@ -244,6 +244,7 @@ def test_killed_before_any_step_of_a_repair_and_run_again_the_org_shows_what_it_
             assert all(row["settled_at"] for row in world.all(tables.SALESFORCE_JOBS)), where
 
 
+@pytest.mark.extended
 def test_killed_again_and_again_it_still_ends_well(tmp_path, victim) -> None:
     rollback(template := tmp_path / "template")
     with copy_of(template, tmp_path / "rollback") as (world, org):

@@ -285,6 +285,7 @@ def test_another_story_that_goes_otherwise_fails_the_demo_too(tmp_path, monkeypa
     assert not settings.demo_clock_file.exists()
 
 
+@pytest.mark.extended
 def test_a_process_of_its_own_hands_over_what_went_otherwise(tmp_path):
     """A home that cannot be made ends the story at once, there and here."""
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
@@ -393,6 +394,7 @@ def test_the_silent_story_fails_when_nothing_goes_silent(small, small_world, mon
         other_stories.tell_silence(small, small_world, lambda text: None)
 
 
+@pytest.mark.extended
 def test_the_market_story_fails_on_a_day_without_an_alert(small):
     held = Morning(
         stories.MARKET_MONDAY, Outcome("run", True, 40, (), ()), Decision(Action.HOLD, "all is well"), (), ""

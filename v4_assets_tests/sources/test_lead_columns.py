@@ -91,6 +91,7 @@ def test_a_day_on_renamed_columns_is_the_day_on_the_firm_s_own(tmp_path: Path) -
     )
 
 
+@pytest.mark.extended
 def test_a_renamed_column_that_is_missing_or_silent_stops_the_day_under_its_own_name(tmp_path: Path) -> None:
     env = {"V4_HOME": str(tmp_path / "home"), "V4_ROLLOUT": str(written(tmp_path, {"linkedin": "Profile__c"}))}
     settings = load({**env, "V4_NOW": "2026-01-12T06:30"})
