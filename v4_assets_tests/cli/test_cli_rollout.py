@@ -304,6 +304,7 @@ def test_nothing_is_done_without_a_reason(begin_story, command):
     assert story.happened == ["adopted"]
 
 
+@pytest.mark.extended
 def test_the_archived_champion_can_neither_come_back_unrestored_nor_be_restored_damaged(
     begin_story, monkeypatch, capsys
 ):

@@ -369,6 +369,7 @@ def shifted(seed: int, sd: float, weeks: int = 11, a_week: int = 350):
     return made(score + level, score, converted, days=days)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("a_week", [40, 350], ids=["a few a week", "the firm's volume"])
 @pytest.mark.parametrize(
     ("sd", "told_at_least", "told_at_most"), [(0.0, 0, 2), (0.6, 90, 100)], ids=["steady", "shifting"]

@@ -284,10 +284,14 @@ def as_classifier(matrix: np.ndarray) -> Made:
 @pytest.mark.parametrize(
     ("made", "suffix", "more"),
     [
-        pytest.param(stripped, "json", ["--confirm", "order", "--rounds", "all"], id="names stripped"),
+        pytest.param(
+            stripped, "json", ["--confirm", "order", "--rounds", "all"], id="names stripped", marks=pytest.mark.extended
+        ),
         pytest.param(named, "ubj", ["--rounds", "all"], id="UBJ, all rounds"),
-        pytest.param(at_its_best, "json", ["--rounds", "best"], id="early-stopped, the best rounds"),
-        pytest.param(as_classifier, "json", ["--rounds", "best"], id="XGBClassifier"),
+        pytest.param(
+            at_its_best, "json", ["--rounds", "best"], id="early-stopped, the best rounds", marks=pytest.mark.extended
+        ),
+        pytest.param(as_classifier, "json", ["--rounds", "best"], id="XGBClassifier", marks=pytest.mark.extended),
     ],
 )
 def test_a_model_of_another_form_scores_the_day_as_its_author_does(home, made, suffix, more):
@@ -375,6 +379,7 @@ def assert_day(predict: Callable[[np.ndarray], np.ndarray], null: float = np.nan
     assert max(abs(found[lead] - wanted[lead]) for lead in wanted) <= 1e-6
 
 
+@pytest.mark.extended
 def test_a_booster_with_xgboost_s_own_categories_scores_a_whole_day_as_its_author_does(home):
     rows = features(load(), "features_v41", YESTERDAY)
     matrix = coded(rows, FIRM_ORDER)
@@ -398,6 +403,7 @@ def test_null_rep_counts_score_a_whole_day_as_the_author_read_them(home, edited,
     assert_day(made[1], null)
 
 
+@pytest.mark.extended
 def test_null_rep_counts_that_no_rule_reads_stop_the_version_s_day_and_say_which_feature(home, edited):
     before = served(load(), "daily_scores_v41", YESTERDAY)
     edited(REP_COUNT, NULL_REP_COUNT)
@@ -431,8 +437,15 @@ def test_inputs_trained_as_floats_take_the_whole_numbers_of_the_sql_for_a_whole_
     ("new", "said"),
     [
         pytest.param("CAST(tenure_months AS FLOAT64) + 0.5", "tenure_months is FLOAT64, declared INT64", id="float"),
-        pytest.param("CAST(tenure_months AS STRING)", "tenure_months is STRING, declared INT64", id="text"),
-        pytest.param("tenure_months > 12", "tenure_months is BOOL, declared INT64", id="flag"),
+        pytest.param(
+            "CAST(tenure_months AS STRING)",
+            "tenure_months is STRING, declared INT64",
+            id="text",
+            marks=pytest.mark.extended,
+        ),
+        pytest.param(
+            "tenure_months > 12", "tenure_months is BOOL, declared INT64", id="flag", marks=pytest.mark.extended
+        ),
     ],
 )
 def test_sql_that_makes_another_type_than_it_declares_stops_the_day_in_one_sentence(home, edited, new, said):

@@ -120,6 +120,7 @@ def killed(home: Path) -> None:
         materialize(settings, fatal)
 
 
+@pytest.mark.extended
 def test_a_killed_process_loses_no_event(settings):
     child = multiprocessing.get_context("spawn").Process(target=killed, args=(settings.home,))
     child.start()

@@ -165,6 +165,7 @@ def test_each_mistake_of_the_hand_run_table_is_counted_with_its_reason(home: Pat
     assert section["features_from"] == "ml_features.hand_run"
 
 
+@pytest.mark.extended
 def test_hand_run_tables_are_found_where_the_takeover_keeps_them_before_anything_is_adopted(home: Path) -> None:
     done = v4(home, "migration", "--date", str(DAY))
     assert done.exception is None

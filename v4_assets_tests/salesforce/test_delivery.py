@@ -102,6 +102,7 @@ def test_a_warehouse_restored_from_yesterdays_copy_ends_with_the_org_as_the_ware
     assert carried(org) == world.expected(OLD)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("with_fields", [True, False])
 @pytest.mark.parametrize(("before", "after"), [(OLD, NEW), (NEW, OLD)], ids=["promotion", "rollback"])
 def test_a_warehouse_restored_from_before_the_days_switch_ends_with_the_org_as_the_warehouse(
@@ -318,6 +319,7 @@ def test_a_lead_that_left_and_refuses_its_repair_is_held_back_and_repaired_after
     assert [carried(org)[one] for one in (EMPTIED, KEPT)] == [before[one] for one in (EMPTIED, KEPT)]
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("release", [False, True])
 def test_many_leads_that_refuse_to_be_emptied_are_held_back_and_emptied_later(world, org, client, release) -> None:
     world.rules |= {"max_changed_share": 1.0, "max_failure_rate": 2.0}
@@ -379,6 +381,7 @@ def test_a_released_lead_that_left_is_repaired_by_the_next_full_comparison(world
     assert carried(org) == before
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("how", ["maintenance", "limit", "lost"])
 def test_a_repair_of_leads_that_left_that_does_not_succeed_is_owed_and_finished_by_the_next_sync(
     world, org, client, how

@@ -403,8 +403,9 @@ def test_the_market_story_fails_on_a_day_without_an_alert(small):
         other_stories._told_of_market(small, held)
 
 
-def test_silence_leaves_every_other_column_as_it_was(small, small_world):
-    house, catalogue = warehouse(small.settings), small.settings.rollout.catalogue
+def test_silence_leaves_every_other_column_as_it_was(tmp_path, small_world):
+    settings = load({"V4_HOME": str(tmp_path)})
+    house, catalogue = warehouse(settings), settings.rollout.catalogue
     contacts = catalogue[tables.CONTACTS]
     [before] = [
         pa.Table.from_batches(batches, schema)

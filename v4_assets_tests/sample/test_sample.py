@@ -317,6 +317,7 @@ def shown(facts: Facts, lead: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.extended
 def test_recent_movers_are_a_stationary_eight_percent_of_the_contacted(busy: World) -> None:
     day = busy.leads.contact_day[: busy.leads.in_window]
     moved = busy.facts.days_since_move <= 365
@@ -365,6 +366,7 @@ def test_six_to_eighteen_percent_convert_within_about_a_day_and_some_too_late(
     assert ((called - contacted) / 8.64e10 > 45).sum() > 0.05 * outcomes.sum()
 
 
+@pytest.mark.extended
 def test_a_regime_without_the_mover_effect_leaves_movers_below_average() -> None:
     starts = date(2025, 8, 1)
     fallen = build(WorldSpec(scale=0.02, leads_per_week=3_000, regimes=(Regime(starts, mover_lift=0.0),)))

@@ -66,6 +66,7 @@ def shares(found) -> list[float]:
 # Either simulation is off by 1 to 2 points by chance, and the earlier one's distribution of scores is not recorded.
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("leads", "false", "caught", "weeks", "promoted"),
     [
@@ -103,6 +104,7 @@ def rolled_back(within_weeks: int, rule: Rule, *strengths: Strength, **changes: 
     return 100 * float((np.min(list(found.values()), axis=0) <= 7 * within_weeks).mean())
 
 
+@pytest.mark.extended
 def test_the_weak_spots_are_where_they_were_found():
     assert rolled_back(12, CONFIGURED, Strength(1.75, 0.60)) == pytest.approx(23, abs=5)
     assert rolled_back(26, CONFIGURED, HEALTHY, Strength(1.51, 0.599)) == pytest.approx(46, abs=6)
@@ -132,6 +134,7 @@ def test_neutral_data_give_what_the_specification_gives():
     assert (100 * odds.promotion.true, 100 * odds.promotion.false) == pytest.approx((76, 6), abs=4)
 
 
+@pytest.mark.extended
 def test_a_low_covered_base_by_the_line_as_written_and_scaled():
     written = rules_of(FILE.policy, FILE.evaluation, LOW)[1]
     assert written.name == WRITTEN
@@ -146,12 +149,14 @@ def test_a_low_covered_base_by_the_line_as_written_and_scaled():
     assert 100 * odds.together.caught[16] == pytest.approx(27, abs=4)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(("bottom", "caught"), [(0.0, (0.6, 11)), (0.5, (3, 28)), (1.0, (27, 81))])
 def test_who_is_called_first_hides_a_fall(bottom, caught):
     odds = odds_of(replace(GIVEN, top_effort=1.3, bottom_effort=bottom), CONFIGURED)
     assert [100 * odds.together.caught[16], 100 * odds.together.caught[26]] == pytest.approx(caught, abs=4)
 
 
+@pytest.mark.extended
 def test_a_challenger_like_the_champion_is_promoted_more_often_where_the_champion_decides_who_is_called():
     odds = odds_of(replace(GIVEN, top_effort=1.3, bottom_effort=0.0), CONFIGURED)
     assert 100 * odds.promotion.false == pytest.approx(25.5, abs=4)
@@ -173,6 +178,7 @@ def test_effort_makes_the_live_version_measure_more_than_it_is(effort, healthy, 
         assert float(np.mean(whole.auc())) == pytest.approx(auc, abs=0.006)
 
 
+@pytest.mark.extended
 def test_leads_from_the_live_versions_own_list_roll_a_healthy_version_back():
     given = replace(GIVEN, listed_share=0.2)
     whole = measured_by(replace(given, histories=400), HEALTHY)
@@ -234,6 +240,7 @@ def test_a_weaker_treatment_raises_a_weak_challengers_measured_lift_less():
     assert measured == pytest.approx([1.79, 1.70, 1.62], abs=0.03)
 
 
+@pytest.mark.extended
 def test_the_early_warning_reaches_its_goal():
     low, high = warning_odds(LOW, FILE.policy), warning_odds(GIVEN, FILE.policy)
     assert (low.caught[16], low.caught[20], high.caught[16]) >= (0.85, 0.92, 0.95)
@@ -255,6 +262,7 @@ def test_a_volume_that_carries_no_verdict_is_seen():
     assert (odds.together.false[26], odds.together.caught[26], odds.promotion.true) == (0, 0, 0)
 
 
+@pytest.mark.extended
 def test_the_model_error_spans_the_figure_it_is_about():
     odds = simulate(replace(LOW, histories=200), FILE.policy, FILE.evaluation)
     figures = headline(odds.rules[0], odds.warning)
@@ -502,6 +510,7 @@ def test_the_chart_is_a_png(shown):
     assert png(shown).startswith(b"\x89PNG\r\n\x1a\n")
 
 
+@pytest.mark.extended
 def test_the_asset_shows_odds_and_chart_at_the_volume_of_its_run():
     config = {"ops": {"policy_odds": {"config": {"leads_per_week": 3000.0, "histories": 400}}}}
     result = dg.materialize([policy_odds(FILE)], run_config=config, resources={"store": object(), "clock": object()})

@@ -139,6 +139,7 @@ def child_writes_to_a_full_disk(folder: str) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
+@pytest.mark.extended
 def test_a_killed_write_leaves_the_old_rows_and_the_next_write_works(small, tmp_path):
     with child(child_stalls_in_a_write, tmp_path) as process:
         wait_for(tmp_path / "half")
@@ -158,6 +159,7 @@ def test_a_full_disk_is_named_and_leaves_the_old_rows(small, tmp_path):
     assert small.leads() == ["a", "b"]
 
 
+@pytest.mark.extended
 def test_of_two_processes_writing_one_partition_one_wins_and_the_other_is_refused(small, tmp_path):
     with child(child_races, tmp_path, "one") as one, child(child_races, tmp_path, "two") as two:
         wait_for(tmp_path / "ready one")
