@@ -8,8 +8,8 @@ import dagster as dg
 
 from v4_assets.evaluation.before_contact import Row, in_words, of_question
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.judgements import ERROR, WARN, CheckResult
 from v4_assets.production.decision import GATE_NAMES, PROMOTION_GATES, Gate, Verdict
+from v4_assets.recorded_checks import ERROR, WARN, CheckResult
 
 SHOWN_DETAILS = 3
 """Number of details shown in a result's description; the metadata holds all of them."""

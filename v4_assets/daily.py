@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from tqdm import tqdm
 
-from v4_assets import judgements, sql, tables
+from v4_assets import recorded_checks, sql, tables
 from v4_assets.checks import Check, Finding, of_finding, results, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.days_in_parallel import Judge, Observe, Work, worked
 from v4_assets.errors import PolicyError, V4Error
-from v4_assets.judgements import Judgement
 from v4_assets.names import ONLY_GAPS_TAG, ONLY_TODAY, PROCESS_TAG, REPLACE_LIVE_TAG
 from v4_assets.partitions import Day, is_kept, metadata_of, verify_not_pruned, write_query
 from v4_assets.production import events as deployments
 from v4_assets.production import recorded_orders
+from v4_assets.recorded_checks import Judgement
 from v4_assets.runs import this_process
 from v4_assets.store import Store
 from v4_assets.tables import Table
@@ -131,7 +131,7 @@ def daily_asset(
             yield dg.MaterializeResult(metadata={"archived": reason})
             return
         # Read before the work: an input that is written meanwhile makes the judgement stale, not wrong.
-        inputs = judgements.inputs_of(store, deps, [day.date for day in wanted]) if checks else {}
+        inputs = recorded_checks.inputs_of(store, deps, [day.date for day in wanted]) if checks else {}
         done = worked(store, wanted, work, observe)
         hidden = None if len(wanted) > 1 else True
         for one in tqdm(done, desc=key, unit="day", total=len(wanted), disable=hidden):
@@ -148,7 +148,7 @@ def daily_asset(
             if is_kept(write, day):
                 context.log.info(f"{key} of {day.date} was there already and is kept; see `v4 run --replace-live`.")
             context.add_asset_metadata({**metadata_of(write, day, one.seconds), **one.cost}, partition_key=day.key)
-        judgements.record(store, judged)
+        recorded_checks.record(store, judged)
         reported = list(results(checks, findings, key))
         yield dg.MaterializeResult()
         # Beside it, not inside: for a result inside, Dagster looks up the materialization twice.

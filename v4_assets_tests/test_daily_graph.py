@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from v4_assets import judgements, tables
+from v4_assets import recorded_checks, tables
 from v4_assets.config.environment import Settings, load
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
@@ -243,12 +243,12 @@ def test_a_backfill_checks_what_was_written_and_never_checked_and_keeps_its_rows
     writes = store(settings).latest_writes(day, day)
     change_source(settings, "DELETE FROM ml_features.v4_check_results WHERE table_name = 'v4_daily_scores_v41'")
     change_source(settings, "DELETE FROM ml_features.v4_check_results WHERE table_name = 'v4_lift_comparison'")
-    assert "was never checked" in judgements.unpassed(store(settings), day, "v4.1.0")[0]
+    assert "was never checked" in recorded_checks.unpassed(store(settings), day, "v4.1.0")[0]
     [(first, last, scored)] = local_runs.backfill(settings, day, day)
     [(_, _, compared)] = local_runs.evaluate(settings, [day])
     assert (first, last, scored.success, compared.success) == (day, day, True, True)
-    assert judgements.unpassed(store(settings), day, "v4.1.0") == []
-    assert {"v4_daily_scores_v41", "v4_lift_comparison"} <= judgements.latest(store(settings), day).keys()
+    assert recorded_checks.unpassed(store(settings), day, "v4.1.0") == []
+    assert {"v4_daily_scores_v41", "v4_lift_comparison"} <= recorded_checks.latest(store(settings), day).keys()
     again = store(settings).latest_writes(day, day)
     observed = ("v4_source_observations", day)
     assert {place: one for place, one in again.items() if place != observed} == {

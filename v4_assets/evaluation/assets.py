@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from v4_assets import judgements, sql, tables
+from v4_assets import recorded_checks, sql, tables
 from v4_assets.checks import Finding, gate_results, gate_specs, of_finding, results, specs
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
@@ -27,7 +27,6 @@ from v4_assets.evaluation.dagster_page import about_gates, page
 from v4_assets.evaluation.evaluator import Evaluator
 from v4_assets.evaluation.evidence import Evidence, digest
 from v4_assets.evaluation.lift_before_contact import write_reading
-from v4_assets.judgements import Judgement, of_gate
 from v4_assets.models import checks as model_checks
 from v4_assets.names import EVALUATION_GROUP
 from v4_assets.partitions import Day, coverage, metadata_of, write_partition
@@ -37,6 +36,7 @@ from v4_assets.production.events import Event
 from v4_assets.production.gates import gates
 from v4_assets.production.weeks import thresholds_sha256
 from v4_assets.prospects import contracts
+from v4_assets.recorded_checks import Judgement, of_gate
 from v4_assets.sources import checks as source_checks
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import arrow_schema
@@ -177,7 +177,7 @@ def record(judged: DayJudged, evaluator: Evaluator, write: PartitionWrite, clock
     )
     run = str(day.run_id)
     judgement = Judgement(write.table_name, day.date, write.sequence, evaluator.inputs, run, clock.now(), found)
-    judgements.record(evaluator.store, [judgement])
+    recorded_checks.record(evaluator.store, [judgement])
 
 
 def shown(evaluator: Evaluator, judged: DayJudged) -> dict[str, Any]:
@@ -256,7 +256,7 @@ def judge(
         policy=rollout.policy,
         evaluation=rollout.evaluation,
         model_findings=bundle_findings(store, rollout, versions),
-        live_parallel_days=judgements.live_parallel_days(
+        live_parallel_days=recorded_checks.live_parallel_days(
             store,
             versions,
             since=deployments.parallel_since(events, rollout.candidate),

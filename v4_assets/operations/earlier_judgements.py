@@ -12,9 +12,9 @@ import dagster as dg
 
 from v4_assets import tables
 from v4_assets.evaluation.evidence import digest
-from v4_assets.judgements import ERROR, CheckResult, Judgement, recording
 from v4_assets.names import SALESFORCE_SYNC
 from v4_assets.production.decision import GATE_NAMES, Verdict
+from v4_assets.recorded_checks import ERROR, CheckResult, Judgement, recording
 from v4_assets.store import Store
 from v4_assets.warehouse.protocol import Statement
 

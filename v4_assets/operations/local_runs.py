@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from v4_assets import jobs, judgements, tables
+from v4_assets import jobs, recorded_checks, tables
 from v4_assets.config.environment import Settings
 from v4_assets.days import contiguous
 from v4_assets.definitions import build
@@ -144,7 +144,7 @@ def backfill(settings: Settings, first: date, last: date) -> list[tuple[date, da
     """
     verify_days(settings, first, last)
     with store(settings).session():
-        missing = set(judgements.gaps(store(settings), first, last, _scoring_keys(settings)))
+        missing = set(recorded_checks.gaps(store(settings), first, last, _scoring_keys(settings)))
         return [
             (start, end, run_job(settings, SCORING_JOB, tags=_range_tags(start, end)))
             for start, end in contiguous(missing.difference(pruned_gaps(settings, first, last)))
@@ -156,7 +156,7 @@ def pruned_gaps(settings: Settings, first: date, last: date) -> list[date]:
     record = store(settings)
     pruned = pruned_days(record, lead_features(record.catalogue), first, last)
     return (
-        [day for day in judgements.gaps(record, first, last, _scoring_keys(settings)) if day in pruned]
+        [day for day in recorded_checks.gaps(record, first, last, _scoring_keys(settings)) if day in pruned]
         if pruned
         else []
     )
@@ -171,7 +171,7 @@ def evaluate(settings: Settings, days: Iterable[date]) -> list[tuple[date, date,
     if not wanted:
         return []
     verify_days(settings, wanted[0], wanted[-1])
-    missing = set(judgements.gaps(store(settings), wanted[0], wanted[-1], jobs.EVALUATED)).intersection(wanted)
+    missing = set(recorded_checks.gaps(store(settings), wanted[0], wanted[-1], jobs.EVALUATED)).intersection(wanted)
     with store(settings).session():
         runs = {day: run_job(settings, EVALUATION_JOB, tags=_ONLY_GAPS, partition=day) for day in sorted(missing)}
         return [(day, day, outcome) for day, outcome in runs.items()]

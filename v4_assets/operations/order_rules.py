@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from v4_assets import judgements
+from v4_assets import recorded_checks
 from v4_assets.config.environment import Settings
 from v4_assets.errors import PolicyError, listed
 from v4_assets.production import orders
@@ -64,7 +64,7 @@ def refusal(settings: Settings, kind: Kind, version: str, live: str, state: Depl
 def verify_scored(settings: Settings, version: str) -> None:
     """Refuse to promote a version whose scores for today are missing, unchecked or of another bundle than goes live."""
     record, today = store(settings), settings.clock.today()
-    problems = judgements.unpassed(record, today, version)
+    problems = recorded_checks.unpassed(record, today, version)
     bundle = record.registry.load(version).bundle_sha256
     if any(one.bundle_sha256 != bundle for one in record.artifacts(version, today, today).get(today, ())):
         problems = [f"they are not of its registered bundle {bundle[:12]}", *problems]

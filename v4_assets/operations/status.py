@@ -14,9 +14,9 @@ from v4_assets.errors import TableMissingError
 from v4_assets.evaluation.week_closes import live_on
 from v4_assets.names import ACTION_JOBS, DAILY_JOB, PROCESS_TAG
 from v4_assets.operations.instance import read_instance
+from v4_assets.production.day_evaluations import gates_of_day
 from v4_assets.production.decision import ROLLBACK_GATES, Gate, Phase, Verdict
 from v4_assets.production.events import state_after
-from v4_assets.production.judged_days import gates_of_day
 from v4_assets.production.status import Status, read_status
 from v4_assets.report import alerts
 from v4_assets.report.wording import COUNTS

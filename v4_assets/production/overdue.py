@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 import dagster as dg
 
-from v4_assets import judgements, tables
+from v4_assets import recorded_checks, tables
 from v4_assets.clock import NEW_YORK, Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.days import contiguous, days_between
@@ -62,7 +62,7 @@ def overdue(
         return None
     if _is_executing(instance, today.isoformat()):
         return None
-    problems = judgements.unpassed(store, today, live) if is_due else []
+    problems = recorded_checks.unpassed(store, today, live) if is_due else []
     if problems:
         return Overdue(
             "scores", f"{live}, the live version, has no scores of {today} that passed: {'; '.join(problems)}."
@@ -109,7 +109,7 @@ def sync_is_owed(instance: dg.DagsterInstance, store: Store, clock: Clock, live:
     runs = dg.RunsFilter(job_name=DAILY_JOB, tags={PARTITION_TAG: day.isoformat()})
     if clock.now() < since and not instance.get_runs(runs, limit=1):
         return False
-    return executing(instance, day) is None and not judgements.unpassed(store, day, live)
+    return executing(instance, day) is None and not recorded_checks.unpassed(store, day, live)
 
 
 @dataclass(frozen=True)

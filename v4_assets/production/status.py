@@ -8,18 +8,18 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from v4_assets import judgements
+from v4_assets import recorded_checks
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation import booked_calls
 from v4_assets.evaluation.call_votes import Warning
 from v4_assets.evaluation.evidence import Evidence, digest
+from v4_assets.production import day_evaluations, orders, references
 from v4_assets.production import events as deployments
-from v4_assets.production import judged_days, orders, references
+from v4_assets.production.day_evaluations import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.decision import Action, Decision, Phase, RolloutStatus
 from v4_assets.production.decision_state import State
 from v4_assets.production.events import DeploymentState, Event
-from v4_assets.production.judged_days import DayEvaluation, NotEvaluated, evaluation_of
 from v4_assets.production.orders import Order, following
 from v4_assets.production.overdue import LostDays, Overdue, due, lost_days, overdue, owed_sync, recorded_syncs
 from v4_assets.production.recorded_syncs import Sync
@@ -91,7 +91,7 @@ def read_status(
             lost=lost_days(store, rollout, clock, events),
             synced_today=owed is None,
             warning=booked_calls.standing_warning(store, rollout, events, today),
-            policy_change=judged_days.policy_change(store, rollout, clock),
+            policy_change=day_evaluations.policy_change(store, rollout, clock),
         )
 
 
@@ -144,7 +144,7 @@ def _judged(
         return Status(status, Decision(Action.HOLD, _still_executing(run, today)))
     if owed:
         evaluation = replace(evaluation, failing=(*evaluation.failing, f"salesforce_sync: {owed.rstrip('.')}"))
-    recorded = store.comparisons(judged_days.first_day_read(rollout, today), today)
+    recorded = store.comparisons(day_evaluations.first_day_read(rollout, today), today)
     rows = [row for row in recorded if row.prediction_date == today]
     if digest(rows) != evaluation.evidence_sha256:
         reason = (
@@ -175,7 +175,7 @@ def _state(
     return State(
         status,
         evaluation.gates,
-        judged_days.history(store, rollout, status, recorded),
+        day_evaluations.history(store, rollout, status, recorded),
         rollout.policy,
         failing_checks=evaluation.failing,
         approved=approved,
@@ -201,7 +201,7 @@ def _to_be_resumed(store: Store, rollout: Rollout, status: RolloutStatus, starte
     """An unfinished action is resumed once today's scores have passed: attempts before that would be wasted."""
     today, order = status.today, Order.again(started)
     what = f"{started.event} ({started.version}) of {started.day} is completed before anything is decided"
-    problems = judgements.unpassed(store, today, started.version) if order.kind != "sunset" else []
+    problems = recorded_checks.unpassed(store, today, started.version) if order.kind != "sunset" else []
     if not problems:
         return Status(status, Decision(Action.HOLD, what), started, order)
     reason = f"{what}, and waits for scores of {today} that passed: {'; '.join(problems)}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from v4_assets import judgements
+from v4_assets import recorded_checks
 from v4_assets.clock import NEW_YORK, cutoff
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error, listed
@@ -207,7 +207,7 @@ def make_list(store: Store, rollout: Rollout, day: Day) -> PartitionWrite:
 def verify_passed(store: Store, month: date, version: str) -> None:
     """Raise V4Error when the version's scores of the month are missing, unchecked or failed a check."""
     key = store.catalogue.versions[version].key
-    if problems := judgements.unpassed_tables(store, month, contracts.lineage(key)):
+    if problems := recorded_checks.unpassed_tables(store, month, contracts.lineage(key)):
         raise V4Error(
             f"{version} has no scores of the month {month:%Y-%m} that passed every check: {listed(problems)}. "
             f"`v4 prospects run --month {month:%Y-%m}` makes them."

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from v4_assets import judgements
+from v4_assets import recorded_checks
 from v4_assets.clock import NEW_YORK
 from v4_assets.config.rollout import Rollout
 from v4_assets.errors import V4Error, listed
@@ -69,7 +69,7 @@ def missing_scores(store: Store, rollout: Rollout, version: str, today: date) ->
         return None
     month = _shown(store, rollout, live, today)
     key = rollout.versions[version].key
-    problems = judgements.unpassed_tables(store, month, contracts.lineage(key))
+    problems = recorded_checks.unpassed_tables(store, month, contracts.lineage(key))
     if not problems and store.registry.has(version):
         bundle = store.registry.load(version).bundle_sha256
         days = {"first_scored": month, "last_scored": month}

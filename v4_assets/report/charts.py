@@ -29,8 +29,8 @@ COLOURS_KEPT = 64
 MARGINS = {"left": 0.095, "right": 0.985, "bottom": 0.145, "top": 0.89}
 """Of the axes, as shares of the figure: room for labels and a legend of two rows. To have matplotlib measure the texts
 instead takes as long as drawing."""
-BESIDE = 0.855
-"""Right margin where the thresholds are named beside the axes."""
+DASHES = {"promote at": "--", "roll back below": "-.", "alert above": "--"}
+"""Line style of a threshold, by the words that name it in the legend."""
 BINS = 50
 """Of scores, over [0, 1]."""
 
@@ -175,14 +175,12 @@ def lift_over_time(evidence: Sequence[Evidence], events: Sequence[Event], policy
             linewidth=0,
         )
         texts.append(f"{version}: {lifts[0]:.2f} on {days[0]}, {lifts[-1]:.2f} on {days[-1]}")
-    figure.subplots_adjust(right=BESIDE)
     promote, roll_back = policy.promotion.lift_at_least, policy.rollback.lift_below
     _line(axes, promote, "promote at")
-    _line(axes, roll_back, "roll back\nbelow")
+    _line(axes, roll_back, "roll back below")
     texts += _mark(axes, events, min((row.prediction_date for row in rows), default=None))
     axes.set_ylabel("top-decile lift")
-    if rows:
-        _legend(axes)
+    _legend(axes)
     _short_dates(axes)
     lines = f"Promotion asks for {promote:g}, below {roll_back:g} it is rolled back"
     return Chart(f"Top-decile lift by day. {'; '.join(texts) or 'Nothing was measured'}. {lines}.", figure)
@@ -195,7 +193,7 @@ def warning_over_weeks(warning: Warning) -> Chart | None:
     figure, axes = _figure()
     days, totals = [close.day for close in warning.closes], [close.total for close in warning.closes]
     axes.plot(days, totals, color=COLOURS[1], marker="o", markersize=3.5, linewidth=1.6, label="sum")  # type: ignore[arg-type] # matplotlib takes dates
-    _line(axes, warning.threshold, "alert\nabove")
+    _line(axes, round(warning.threshold, 2), "alert above")
     axes.set_ylabel("early warning")
     _legend(axes)
     _short_dates(axes)
@@ -215,10 +213,9 @@ def _mark(axes: "Axes", events: Sequence[Event], since: date | None) -> list[str
     return [f"{event.event.replace('_started', '')} of {event.version} on {event.day}" for event in shown]
 
 
-def _line(axes: "Axes", height: float, label: str) -> None:
-    axes.axhline(height, color=QUIET, linewidth=1, linestyle="--")
-    style = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 8, "color": QUIET}
-    axes.annotate(f"{label} {height:g}", (1.01, height), **style)  # type: ignore[arg-type] # mixed keywords
+def _line(axes: "Axes", height: float, words: str) -> None:
+    """A threshold. The legend names it: on a phone, what stands at the right of a chart is seen only by scrolling."""
+    axes.axhline(height, color=QUIET, linewidth=1, linestyle=DASHES[words], label=f"{words} {height:g}")
 
 
 def _legend(axes: "Axes") -> None:

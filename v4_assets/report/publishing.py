@@ -14,9 +14,9 @@ from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation.evidence import digest
 from v4_assets.names import ROLLOUT_PAGE, SYNC_JOB
 from v4_assets.production import events, orders
+from v4_assets.production.day_evaluations import checks_of_sync
 from v4_assets.production.decision import ROLLBACK_GATES, Verdict
 from v4_assets.production.events import Event, report_name
-from v4_assets.production.judged_days import checks_of_sync
 from v4_assets.production.recorded_syncs import Sync
 from v4_assets.production.status import Status, read_status
 from v4_assets.report import charts

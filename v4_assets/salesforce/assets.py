@@ -6,19 +6,19 @@ from uuid import uuid4
 
 import dagster as dg
 
-from v4_assets import judgements, tables
+from v4_assets import recorded_checks, tables
 from v4_assets.checks import Finding, specs, unasked
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.daily import MaterializeResult
 from v4_assets.errors import SalesforceError, SalesforceSetupError, V4Error, ValuesOutOfRangeError
-from v4_assets.judgements import ERROR, WARN, CheckResult, Judgement
 from v4_assets.names import ACTION_TAG, PRODUCTION_ALIAS, SALESFORCE_GROUP, SALESFORCE_SYNC
 from v4_assets.production import orders, recorded_orders
 from v4_assets.production.assets import only_today
 from v4_assets.production.decision import Verdict
 from v4_assets.production.events import Event
 from v4_assets.production.recorded_orders import LargeChange
+from v4_assets.recorded_checks import ERROR, WARN, CheckResult, Judgement
 from v4_assets.salesforce import checks, sync
 from v4_assets.salesforce.client.org import CRM, Org
 from v4_assets.salesforce.field_preflight import Fields, examine
@@ -135,7 +135,7 @@ class _Attempt:
         """Keep what was checked, for the decisions of the day."""
         name, day = self.rollout.catalogue[tables.SALESFORCE_SYNCS].name, self.clock.today()
         judged = Judgement(name, day, None, None, self.context.run_id, self.clock.now(), tuple(self.found))
-        judgements.record(self.store, [judged])
+        recorded_checks.record(self.store, [judged])
 
     def _shown(self, finding: Finding, *, warn: bool = False) -> dg.AssetCheckResult:
         """The Dagster result of a check, which is kept. An absent optional field only warns."""

@@ -7,7 +7,7 @@ from datetime import date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v4_assets import judgements, tables
+from v4_assets import recorded_checks, tables
 from v4_assets.clock import cutoff
 from v4_assets.config.rollout import Rollout
 from v4_assets.config.salesforce import to_18
@@ -34,7 +34,7 @@ def live_scores(store: Store, rollout: Rollout, day: date) -> DayScores:
             raise SalesforceSetupError("No version is live, so nothing can be sent. Run `v4 init` first.")
         before = _write(store, rollout, live.version, day)
         rows, scored_at = _read(store, rollout, live.version, day, live)
-        unpassed = judgements.unpassed(store, day, live.version)
+        unpassed = recorded_checks.unpassed(store, day, live.version)
         after = _write(store, rollout, live.version, day)
         called = store.read("leads_called", _known(day))["lead_id"].to_pylist()
         listed = store.latest_writes(day, day).get((rollout.catalogue[tables.SCORED_LEADS].name, day))

@@ -10,18 +10,18 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from v4_assets import judgements, tables
+from v4_assets import recorded_checks, tables
 from v4_assets.checks import GATES_ASK, GATES_REMEDY, gate_results
 from v4_assets.clock import Clock
 from v4_assets.config.environment import load
 from v4_assets.evaluation import assets
 from v4_assets.evaluation.evidence import digest
-from v4_assets.judgements import ERROR, CheckResult, Judgement, record
 from v4_assets.partitions import daily_partitions
 from v4_assets.production.decision import GATE_NAMES, Gate, Verdict
 from v4_assets.production.events import Event
 from v4_assets.production.production_row import adopt
 from v4_assets.production.recorded_orders import permit_replacement
+from v4_assets.recorded_checks import ERROR, CheckResult, Judgement, record
 from v4_assets.resources import registry
 from v4_assets.sql import Query
 from v4_assets_tests.fixtures.cohort_worlds import (
@@ -194,6 +194,7 @@ def test_a_day_evaluated_later_says_so(filled):
     assert {row["retrospective"] for row in stored(filled, tables.LIFT_COMPARISON)} == {True}
 
 
+@pytest.mark.extended
 def test_a_later_evaluation_of_the_same_day_finds_the_same(filled):
     run(filled)
     before = filled.store.comparisons(DAY, DAY)
@@ -249,6 +250,7 @@ def test_other_numbers_for_the_cohort_are_refused_and_other_thresholds_are_not(f
     assert "was written on its own day" in error(run(changed, keys=("comparison",)))
 
 
+@pytest.mark.extended
 def test_scores_outside_the_cohorts_days_do_not_touch_the_evidence(filled):
     run(filled)
     with filled.warehouse._connection() as connection:
@@ -377,7 +379,7 @@ def lineage_scored(
 
 
 def parallel(cohorts: CohortWarehouse, since: date | None, versions: tuple[str, ...] = VERSIONS) -> int:
-    return judgements.live_parallel_days(cohorts.store, versions, since=since, until=DAY)
+    return recorded_checks.live_parallel_days(cohorts.store, versions, since=since, until=DAY)
 
 
 def test_days_in_parallel_are_those_on_which_everything_was_live_and_passed(filled):

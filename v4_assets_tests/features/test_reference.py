@@ -473,6 +473,7 @@ def test_a_world_is_reproducible_and_loads_with_the_sources_types(day):
     assert None in ids
 
 
+@pytest.mark.extended
 def test_the_worlds_reach_every_tier_bucket_and_flag():
     seen: dict[str, set[object]] = {}
     for seed, day in enumerate(INTERESTING_DAYS * 6):

@@ -37,6 +37,7 @@ def rows(settings: Settings, file: str, day: date, **aliases: str) -> int:
     return len(store(settings).read(file, {"prediction_date": day}, **aliases))
 
 
+@pytest.mark.extended
 def test_its_features_are_made_and_its_scores_wait_without_red(settings):
     yesterday = DAY - timedelta(days=1)
     outcome = local_runs.run_day(settings, yesterday)

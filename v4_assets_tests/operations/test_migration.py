@@ -192,6 +192,7 @@ WHERE prediction_date = DATE '{DAY}'
 """Scores of the hand-run system: upside down, with percentiles 0 to 99 and ids of 15 characters."""
 
 
+@pytest.mark.extended
 def test_reversed_scores_have_a_rank_correlation_of_minus_one_and_move_every_lead_they_should(home: Path) -> None:
     ask(home, SCORES)
     ask(home, HAND_RUN)

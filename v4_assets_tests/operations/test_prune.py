@@ -128,6 +128,7 @@ def test_compacting_gives_the_space_back_and_every_table_view_and_macro_stays(se
     assert v4(settings, "status").exit_code in (0, 1)
 
 
+@pytest.mark.extended
 def test_a_copy_that_lacks_anything_is_not_taken(settings):
     fill(settings)
     before = settings.duckdb_file.read_bytes()

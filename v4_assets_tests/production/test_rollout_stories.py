@@ -294,6 +294,7 @@ def assert_stays_out_until_allowed(story: Story) -> None:
     assert (story.live, story.happened) == (OLD, [*ROLLED_BACK, "allowed"])
 
 
+@pytest.mark.extended
 def test_a_market_that_falls_for_both_versions_holds_and_alerts(begin_story):
     story = begin_story("promoted")
     story.goes_on(WATCHED)

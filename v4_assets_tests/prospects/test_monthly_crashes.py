@@ -13,7 +13,7 @@ from unittest.mock import patch
 import pyarrow as pa
 import pytest
 
-from v4_assets import judgements, tables
+from v4_assets import recorded_checks, tables
 from v4_assets.config.environment import Settings
 from v4_assets.operations import monthly
 from v4_assets.prospects import assets, contracts, lists
@@ -27,7 +27,7 @@ STEPS = {
     "in the middle of the scores' rows": (assets, "score_prospects", False),
     "before the list": (lists, "write_partition", True),
     "after the list": (lists, "write_partition", False),
-    "before a judgement is kept": (judgements, "record", True),
+    "before a judgement is kept": (recorded_checks, "record", True),
 }
 """What is killed before (True) it does its work, or after it has begun to give rows or has done it.
 

@@ -304,6 +304,7 @@ CARRIED = st.dictionaries(LEADS, st.tuples(st.integers(0, 100), PERCENTILES, st.
 WANTED = st.dictionaries(LEADS, st.tuples(st.integers(0, 1000), PERCENTILES), min_size=1)
 
 
+@pytest.mark.extended
 @given(WANTED, CARRIED, st.booleans())
 def test_confirming_what_is_sent_leaves_nothing_to_send(wanted, carried, clear: bool) -> None:
     rows = target(*((lead, score / 1000, percentile) for lead, (score, percentile) in wanted.items()))

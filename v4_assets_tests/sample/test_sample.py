@@ -326,6 +326,7 @@ def test_recent_movers_are_a_stationary_eight_percent_of_the_contacted(busy: Wor
     assert 0.065 < min(shares) <= max(shares) < 0.09
 
 
+@pytest.mark.extended
 def test_base_rates_of_the_scored_are_the_documented_ones(busy: World, outcomes: np.ndarray) -> None:
     window = slice(0, busy.leads.in_window)
     after_midnight = busy.call_stamp[window] >= new_york_stamp(

@@ -145,6 +145,7 @@ def test_a_decision_never_looks_at_the_future(day):
     assert replayed(earlier) == cut
 
 
+@pytest.mark.extended
 @settings(max_examples=20, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(random):

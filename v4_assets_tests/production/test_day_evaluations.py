@@ -10,12 +10,12 @@ import pyarrow as pa
 import pytest
 
 from v4_assets import tables
-from v4_assets.judgements import CheckResult, Judgement, all_of, record
 from v4_assets.names import EVALUATION_JOB
 from v4_assets.operations import local_runs, operator_actions
 from v4_assets.operations.ci import checks_of_run
 from v4_assets.operations.instance import dagster_instance
 from v4_assets.production.decision import GATE_NAMES, Action, Verdict
+from v4_assets.recorded_checks import CheckResult, Judgement, all_of, record
 from v4_assets.resources import store, warehouse
 from v4_assets.warehouse.protocol import arrow_schema
 from v4_assets.warehouse.writes import PartitionWrite

@@ -1,18 +1,18 @@
-"""Judged days: the latest judgement of a day's tables, and of the days before it that a decision looks back on."""
+"""Evaluations of days: the latest judgement of the tables of a day, and of days before it that a decision reads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from v4_assets import judgements, tables
+from v4_assets import recorded_checks, tables
 from v4_assets.clock import Clock
 from v4_assets.config.rollout import Rollout
 from v4_assets.evaluation import week_closes
 from v4_assets.evaluation.evidence import Evidence
-from v4_assets.judgements import CheckResult, Judgement
 from v4_assets.production import gates
 from v4_assets.production.decision import ADDED, GATE_NAMES, Gate, History, RolloutStatus, Verdict
 from v4_assets.production.weeks import changed_since, name_of, with_records
+from v4_assets.recorded_checks import CheckResult, Judgement
 from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
 
@@ -98,7 +98,7 @@ def evaluation_of(store: Store, day: date, compared: Sequence[str]) -> DayEvalua
 
 def gates_of_day(store: Store, day: date) -> tuple[Gate, ...]:
     """The gates as they were judged last; none where the day was not judged."""
-    judged = judgements.latest(store, day).get(store.catalogue[tables.LIFT_COMPARISON].name)
+    judged = recorded_checks.latest(store, day).get(store.catalogue[tables.LIFT_COMPARISON].name)
     found = judged.by_check if judged else {}
     complete = all(name in found or name in ADDED for name in GATE_NAMES)
     return tuple(_gate(found, name) for name in GATE_NAMES) if complete else ()
@@ -107,14 +107,14 @@ def gates_of_day(store: Store, day: date) -> tuple[Gate, ...]:
 def checks_of_sync(store: Store, day: date, run_id: str) -> dict[str, CheckResult]:
     """What a run's sync found, by check; empty where it had none."""
     name = store.catalogue[tables.SALESFORCE_SYNCS].name
-    mine = [one for one in judgements.all_of(store, day, day) if one.table_name == name and one.run_id == run_id]
+    mine = [one for one in recorded_checks.all_of(store, day, day) if one.table_name == name and one.run_id == run_id]
     return mine[-1].by_check if mine else {}
 
 
 def _read(store: Store, day: date) -> _Day:
     keys = {table.name: key for key, table in store.catalogue.items()}
     writes = {name: write for (name, _), write in store.latest_writes(day, day).items()}
-    return _Day(day, keys, writes, judgements.latest(store, day))
+    return _Day(day, keys, writes, recorded_checks.latest(store, day))
 
 
 def _failing(store: Store, found: _Day, wanted: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Judgements: what the checks found on one write of a table, kept in the warehouse. Decisions read nothing else.
+"""Recorded checks: what they found on one write of a table, kept in the warehouse. Decisions read nothing else.
 
 Dagster's check results are made from the same values, so its pages show what is decided on. A day of a table is judged
 by its latest judgement, whichever run made it. A failed blocking check stops its own run, but not a later run of one
