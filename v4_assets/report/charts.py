@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 MARKERS = ("o", "s", "^", "D")
 COLOURS_KEPT = 64
 MARGINS = {"left": 0.095, "right": 0.985, "bottom": 0.145, "top": 0.89}
-"""Of the axes, as shares of the figure: room for labels and a legend of two rows. To have matplotlib measure the texts
+"""Of the axes, as shares of the figure: room for labels and a legend. To have matplotlib measure the texts
 instead takes as long as drawing."""
 DASHES = {"promote at": "--", "roll back below": "-.", "alert above": "--"}
 """Line style of a threshold, by the words that name it in the legend."""
+DATED = 0.96
+"""Right margin where dates are below the axes: the last may be centred on their end."""
 BINS = 50
 """Of scores, over [0, 1]."""
 
@@ -219,13 +221,15 @@ def _line(axes: "Axes", height: float, words: str) -> None:
 
 
 def _legend(axes: "Axes") -> None:
-    """Above the axes, where it hides nothing; at the left, which a phone shows first."""
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=9, labelcolor=INK)
+    """Above the axes, where it hides nothing; at the left, which a phone shows first. There is room for six names."""
+    spacing = {"ncols": 6, "columnspacing": 1.0, "handlelength": 1.5, "handletextpad": 0.5}
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), fontsize=9, labelcolor=INK, **spacing)
 
 
 def _short_dates(axes: "Axes") -> None:
     from matplotlib.dates import AutoDateLocator, DateFormatter  # noqa: PLC0415 # paid by those who draw
 
+    axes.get_figure(root=True).subplots_adjust(right=DATED)  # type: ignore[union-attr] # it has one
     locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call] # matplotlib leaves it untyped
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(DateFormatter("%d %b"))  # type: ignore[no-untyped-call] # the same
