@@ -14,7 +14,7 @@ SETTINGS = (
     "SET enable_progress_bar = false"
 )
 """By default DuckDB would rewrite the file at nearly every partition of a large day, and a process without a script,
-such as a spawned one, would print progress bars."""
+such as a spawned one, would print progress bars. What a crash leaves of the log, 1 GB at most, is read in seconds."""
 
 _NO_FILE = '"no file"'
 """The database while no file is attached. DuckDB's own name for it, `memory`, may be a dataset's."""
