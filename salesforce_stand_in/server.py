@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -26,7 +27,7 @@ ENDPOINT = "endpoint.json"
 PORT = "port"
 KEY_FILE = "private_key.pem"
 SHOWN = ("Id", "IsDeleted", "IsConverted")
-START = "Start it with `python -m salesforce_stand_in serve {folder}`."
+START = "Start it with `v4 dev`, or alone with `" + sys.executable + " -m salesforce_stand_in serve {folder}`."
 
 
 class StandInOrg:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from v4_assets.cli.output import DAY, json_option, say
+from v4_assets.cli.output import DAY, NEW_FILE, json_option, say
 from v4_assets.config.environment import load, load_existing
 from v4_assets.errors import SettingsError
 
@@ -49,7 +49,7 @@ def takeover(yes: bool, undo: bool, copy: bool, as_json: bool) -> None:
 @click.option("--version", default=None, help="Only this version, such as v4.0.0.")
 @click.option("--features", metavar="DATASET.NAME", help="Their table or view of features; needs --version.")
 @click.option("--scores", metavar="DATASET.NAME", help="Their table of scores; needs --version.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Where the Markdown is written.")
+@click.option("--output", type=NEW_FILE, help="Where the Markdown is written.")
 @json_option
 def migration_report(
     day: date | None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from v4_assets.cli import adoption, ci, operations, orders, prospects, register, rollout, scripts, studies, sync
-from v4_assets.cli.output import DAY, Number, json_option, optional_reason, outcome_text, say
+from v4_assets.cli.output import DAY, GivenPath, Number, json_option, optional_reason, outcome_text, say
 from v4_assets.config.environment import load
 from v4_assets.errors import DAMAGED, V4Error
 from v4_assets.sample import Story
@@ -126,8 +126,8 @@ def backfill(first: date, last: date, evaluate: bool, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--model", "version", required=True, help="A registered version, such as v4.1.0.")
-@click.option("--input", "source", type=click.Path(path_type=Path), required=True, help="Parquet or CSV of features.")
-@click.option("--output", "target", type=click.Path(path_type=Path), required=True, help="Parquet or CSV of scores.")
+@click.option("--input", "source", type=GivenPath(path_type=Path), required=True, help="Parquet or CSV of features.")
+@click.option("--output", "target", type=GivenPath(path_type=Path), required=True, help="Parquet or CSV of scores.")
 def score(version: str, source: Path, target: Path) -> None:
     """Score a file of features."""
     from v4_assets.models import files
@@ -218,9 +218,20 @@ def _refuse(sentence: str) -> None:
 
 def _of_usage(error: click.UsageError) -> str:
     """One sentence on options or arguments that are missing, unknown or invalid."""
-    path = error.ctx.command_path if error.ctx else "v4"
+    path = error.ctx.command_path if error.ctx else _named_command()
     message = error.format_message().rstrip()
     return f"{message if message.endswith(('.', '?')) else message + '.'} `{path} --help` lists what it takes."
+
+
+def _named_command() -> str:
+    """The command that was typed, as far as it is one: click does not say whose option lacks its value."""
+    path, group = "v4", cli
+    for word in sys.argv[1:]:
+        command = group.commands.get(word) if isinstance(group, click.Group) else None
+        if command is None:
+            break
+        path, group = f"{path} {word}", command  # type: ignore[assignment] # a group, or the end
+    return path
 
 
 def _of_files(error: OSError) -> str:

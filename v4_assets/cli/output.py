@@ -4,11 +4,12 @@ import json
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime, timedelta
 from math import isnan
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.clock import cutoff, parse_instant
+from v4_assets.clock import FIRST_YEAR, LAST_YEAR, cutoff, parse_instant
 from v4_assets.config.environment import load
 from v4_assets.production.events import escaped
 
@@ -28,9 +29,32 @@ class Day(click.ParamType[date]):
         if value in ("today", "yesterday"):
             return load().clock.today() - timedelta(days=value == "yesterday")
         try:
-            return date.fromisoformat(value)
+            day = date.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is not a date. Write it like 2026-01-05, or today or yesterday.", param, ctx)
+        if not FIRST_YEAR <= day.year <= LAST_YEAR:
+            self.fail(f"{value!r} is not in the years {FIRST_YEAR} to {LAST_YEAR}. Correct the year.", param, ctx)
+        return day
+
+
+class GivenPath(click.Path):
+    """A path that says something: an empty one is a variable that is not set, and would mean the current folder.
+
+    With `in_folder` its folder must be there.
+    """
+
+    def __init__(self, *, in_folder: bool = False, **more: Any) -> None:
+        super().__init__(**more)
+        self.in_folder = in_folder
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path meant by the text."""
+        if not str(value).strip():
+            self.fail("The path is empty. Is a variable that it is made of not set?", param, ctx)
+        path = super().convert(value, param, ctx)
+        if self.in_folder and not Path(value).parent.is_dir():
+            self.fail(f"There is no folder {Path(value).parent}. Make it, or correct the path.", param, ctx)
+        return path
 
 
 class Number(click.FloatRange):
@@ -57,6 +81,7 @@ def optional_reason(context: click.Context, parameter: click.Parameter, value: s
 
 
 DAY = Day()
+NEW_FILE = GivenPath(path_type=Path, dir_okay=False, in_folder=True)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
@@ -73,11 +98,18 @@ def outcome_text(outcome: "Outcome", what: str) -> str:
 
 
 def instant_of(text: str) -> datetime:
-    """A day, meaning its 00:00 in New York, or an instant. Raises SettingsError."""
+    """A day, meaning its 00:00 in New York, or an instant. Raises SettingsError and click.UsageError."""
+    if text in ("today", "yesterday") or _is_date(text):
+        return cutoff(DAY.convert(text, None, None))
+    return parse_instant(text)
+
+
+def _is_date(text: str) -> bool:
     try:
-        return cutoff(date.fromisoformat(text))
+        date.fromisoformat(text)
     except ValueError:
-        return parse_instant(text)
+        return False
+    return True
 
 
 def say(content: object, text: str, as_json: bool) -> None:

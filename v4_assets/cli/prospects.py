@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.cli.output import json_option, outcome_text, say
+from v4_assets.cli.output import NEW_FILE, json_option, optional_reason, outcome_text, say
 from v4_assets.config.environment import load, load_existing
 
 if TYPE_CHECKING:
@@ -51,7 +51,12 @@ def prospects() -> None:
 @prospects.command("run")
 @month_option
 @click.option("--test", "only_test", is_flag=True, help="Score a sample of 1,000 with every version; write nothing.")
-@click.option("--replace-live", metavar="REASON", help="Give up what the month holds already; the reason is recorded.")
+@click.option(
+    "--replace-live",
+    metavar="REASON",
+    callback=optional_reason,
+    help="Give up what the month holds already; the reason is recorded.",
+)
 @json_option
 def run_month(month: date, only_test: bool, replace_live: str | None, as_json: bool) -> None:
     """The monthly job for one month, in this process. Exit code 0: done and no blocking check failed."""
@@ -70,8 +75,13 @@ def run_month(month: date, only_test: bool, replace_live: str | None, as_json: b
 
 @prospects.command("list")
 @month_option
-@click.option("--output", "target", type=click.Path(path_type=Path), help="The CSV file.  [default: under V4_HOME]")
-@click.option("--again", metavar="REASON", help="Make it again after it was given out, from today's live version.")
+@click.option("--output", "target", type=NEW_FILE, help="The CSV file.  [default: under V4_HOME]")
+@click.option(
+    "--again",
+    metavar="REASON",
+    callback=optional_reason,
+    help="Make it again after it was given out, from today's live version.",
+)
 @json_option
 def give_out(month: date, target: Path | None, again: str | None, as_json: bool) -> None:
     """Write the month's list as CSV and record it as given out.

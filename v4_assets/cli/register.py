@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from v4_assets.cli.output import DAY, json_option, optional_reason, say
+from v4_assets.cli.output import DAY, GivenPath, json_option, optional_reason, say
 from v4_assets.config.environment import load
 from v4_assets.errors import V4Error
 from v4_assets.models import NULL_RULES, ORDER, UNUSUAL, Nulls
 
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+FILE = GivenPath(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command()
@@ -33,7 +33,7 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "--test-period", type=DAY, nargs=2, default=None, help="First and last day of contact of the test's leads."
 )
-@click.option("--data", type=click.Path(path_type=Path), help="Rows to profile it on.  [default: its latest features]")
+@click.option("--data", type=GivenPath(path_type=Path), help="Rows to profile it on.  [default: its latest features]")
 @click.option("--figures-only", is_flag=True, help="Correct the figures of a registered version, live or not.")
 @click.option("--reason", callback=optional_reason, help="Why the figures are corrected; it is recorded.")
 def register(

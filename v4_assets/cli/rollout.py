@@ -36,7 +36,7 @@ def live(instant: str | None, as_json: bool) -> None:
     """What is live, or was at an instant."""
     from v4_assets.production import events as deployments
 
-    when = instant_of(instant) if instant else load_existing().clock.now()
+    when = instant_of(instant) if instant is not None else load_existing().clock.now()
     found = deployments.live_at(_events(), when)
     text = f"{found.version} since {found.happened_at:%Y-%m-%d %H:%M} UTC: {found.reason}" if found else "nothing"
     say(found, f"{when:%Y-%m-%d %H:%M} UTC: {text}", as_json)
@@ -99,6 +99,11 @@ def show_lift(day: date, weeks: bool, as_json: bool) -> None:
     from v4_assets.resources import store
 
     settings = load_existing()
+    if not settings.rollout.first_day <= day <= settings.clock.today():
+        raise click.UsageError(
+            f"{day} is no day of the rollout, which has those from {settings.rollout.first_day} (first_day of "
+            f"rollout.yaml) to {settings.clock.today()}."
+        )
     record = store(settings, reading=True)
     with record.session():
         rows = _deciles(record, None if weeks else day)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from v4_assets.cli.output import json_option, say
+from v4_assets.cli.output import GivenPath, json_option, say
 from v4_assets.config.environment import Settings, load
 from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import V4Error
@@ -33,7 +33,7 @@ def sql_group() -> None:
 @click.option(
     "--script", "name", default=None, help="Only this one, production_scoring_v41, tables, views, or rollback."
 )
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for one file each.")
+@click.option("--output", type=GivenPath(path_type=Path, file_okay=False), help="Folder for one file each.")
 def render(engine: str | None, version: str | None, name: str | None, output: Path | None) -> None:
     """Print the scripts, or write them into a folder. Asks no warehouse and needs no credentials."""
     settings = load()
@@ -93,12 +93,12 @@ def _renderer(engine: str) -> Callable[[Script], str]:
 @click.option("--version", default=None, help="Whose view, tables and model.  [default: the baseline]")
 @click.option("--dataset", "datasets", multiple=True, help="One more dataset to look at; may be repeated.")
 @click.option(
-    "--path", "paths", multiple=True, type=click.Path(path_type=Path), help="A file or folder of text; may be repeated."
+    "--path", "paths", multiple=True, type=GivenPath(path_type=Path), help="A file or folder of text; may be repeated."
 )
 @click.option("--exclude", multiple=True, help="Pattern of files and folders to pass over; may be repeated.")
 @click.option(
     "--scheduled-queries",
-    type=click.Path(path_type=Path),
+    type=GivenPath(path_type=Path),
     help="What `bq ls --transfer_config --format=prettyjson` says.",
 )
 @json_option
@@ -119,6 +119,8 @@ def show_references(
     from v4_assets.production import references
     from v4_assets.resources import store
 
+    if not all(one.strip() for one in (*datasets, *exclude)):
+        raise click.UsageError("--dataset and --exclude take a name or a pattern; one of them is empty.")
     settings = load()
     rollout = settings.rollout
     version = version or rollout.baseline

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from v4_assets.cli.output import DAY, Number, json_option, say
+from v4_assets.cli.output import DAY, GivenPath, Number, json_option, say
 from v4_assets.config.environment import load, load_existing
 from v4_assets.config.rollout import Rollout, read_rollout
 from v4_assets.errors import PolicyError
@@ -135,7 +135,7 @@ def show_odds(
 
 
 @click.command("replay")
-@click.option("--policy", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Another rollout.yaml.")
+@click.option("--policy", type=GivenPath(path_type=Path, exists=True, dir_okay=False), help="Another rollout.yaml.")
 @click.option(
     "--from", "first", type=DAY, default=None, help="The first day looked at.  [default: all that is recorded]"
 )

@@ -69,7 +69,10 @@ class Places(Frozen):
 
 
 def _full_path(path: Path) -> Path:
-    return path.expanduser().resolve()
+    try:
+        return path.expanduser().resolve()
+    except RuntimeError as error:
+        raise ValueError(f"{path.parts[0]} is no user's home here: write the path out") from error
 
 
 def _home(path: Path) -> Path:
@@ -185,18 +188,22 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
             "rollout": read_rollout(found.rollout_file),
         }
     )
+    if "models" in found.model_fields_set and not settings.models.is_dir():
+        raise SettingsError(f"V4_MODELS is {settings.models}, which is no folder. Correct it, or unset it.")
     if settings.warehouse == "bigquery" and settings.bigquery is None:
         raise SettingsError(
             "V4_WAREHOUSE is bigquery, but V4_BIGQUERY_PROJECT is not set. Set it to the project to query in."
         )
     if settings.now:
-        _verify_clock(settings.now)
+        _verify_clock(settings.now, None if found.now else settings.demo_clock_file)
     return settings
 
 
 def load_existing() -> Settings:
     """Settings for a command that only reads. Raises SettingsError where V4_HOME names a folder that is not there."""
     settings = load()
+    if settings.home.exists() and not settings.home.is_dir():
+        raise SettingsError(f"V4_HOME is {settings.home}, which is a file. Set it to a folder.")
     if "home" in settings.model_fields_set and not settings.home.is_dir():
         raise SettingsError(
             f"V4_HOME is {settings.home}, which does not exist. Correct V4_HOME, or make a home there with `v4 init`."
@@ -209,22 +216,32 @@ def with_environment(**changes: str) -> dict[str, str]:
     return {**os.environ, **changes}
 
 
-def _verify_clock(now: str) -> None:
-    """Raise SettingsError for a V4_NOW that is no instant, or whose day is still to come and has no partition."""
+def _verify_clock(now: str, file: Path | None) -> None:
+    """Raise SettingsError for a clock that is no instant, or whose day is still to come and has no partition.
+
+    `file` is where it was read from; None for V4_NOW.
+    """
+    where, do = (f"{file}", f"remove {file}") if file else ("V4_NOW", "unset V4_NOW")
     try:
         fixed = Clock(parse_instant(now)).today()
     except SettingsError as error:
-        raise SettingsError(f"V4_NOW: {error}") from error
+        raise SettingsError(f"{where}: {error}") from error
     if fixed > Clock().today():
         raise SettingsError(
-            f"V4_NOW: {now!r} is in the future, it is {Clock().today()} in New York. A fixed clock replays past days: "
-            "give one, or unset V4_NOW."
+            f"{where}: {now!r} is in the future, it is {Clock().today()} in New York. A fixed clock replays past days: "
+            f"give one, or {do}."
         )
 
 
 def _demo_clock(home: Path) -> str | None:
+    """The instant in a demo's file; None where there is none. Raises SettingsError for an empty file."""
     file = home / DEMO_CLOCK
-    return file.read_text(encoding="utf-8").strip() if file.is_file() else None
+    if not file.is_file():
+        return None
+    found = file.read_text(encoding="utf-8", errors="replace").strip()
+    if not found:
+        raise SettingsError(f"{file} is empty: it says at which instant the demo ended. Remove it for the real time.")
+    return found
 
 
 def _demo_org(home: Path) -> str:

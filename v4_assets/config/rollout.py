@@ -236,6 +236,13 @@ class _OnceLoader(yaml.CSafeLoader):  # still safe: it builds plain values only
             raise yaml.constructor.ConstructorError(None, None, f"{twice} stands there twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, AttributeError, KeyError) as error:  # such as the date 2026-02-30
+            said = f"{node.value!r} is no such value: {error}"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from error
+
 
 def read_rollout(path: Path) -> Rollout:
     """rollout.yaml, validated. Raises SettingsError naming the entry that is wrong."""
@@ -243,10 +250,12 @@ def read_rollout(path: Path) -> Rollout:
         content = yaml.load(path.read_text(encoding="utf-8"), _OnceLoader)
     except FileNotFoundError as error:
         raise SettingsError(f"There is no {path}. Restore it, or point V4_ROLLOUT at another.") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text. Save it as UTF-8, or name another file.") from error
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not YAML: {error}") from error
+        raise SettingsError(f"{path} is not YAML: {error}. Correct that line.") from error
     if not isinstance(content, dict):
-        raise SettingsError(f"{path} holds no entries such as `baseline:`. Restore it, or point V4_ROLLOUT at another.")
+        raise SettingsError(f"{path} holds no entries such as `baseline:`. Restore it, or name another file.")
     try:
         return Rollout.model_validate(content, context={FOLDER: path.parent})
     except ValidationError as error:

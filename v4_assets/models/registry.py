@@ -58,8 +58,8 @@ class ModelRegistry:
         entries = self.entries()
         if version not in entries:
             raise ModelError(
-                f"There is no model {version}; the registry has {sorted(entries)}. Register it with "
-                f"`v4 register {version} --model model.json --features features.json`, or correct the name."
+                f"There is no model {version!r}; the registry has {sorted(entries)}. Correct the name, or register the "
+                "model: `v4 register --help` shows how."
             )
         return entries[version]
 

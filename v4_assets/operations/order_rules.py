@@ -56,7 +56,7 @@ def refusal(settings: Settings, kind: Kind, version: str, live: str, state: Depl
         return f"{version} is live already."
     if version in state.archived:
         return f"{version} is archived. Bring it back first: `v4 restore {version} --reason …`."
-    if kind == "promotion" and version in state.rolled_back:
+    if version in state.rolled_back and (kind == "promotion" or version != rollout.baseline):
         return f"{version} was rolled back. Allow it first: `v4 allow {version} --reason …`."
     return None
 

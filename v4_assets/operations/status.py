@@ -111,6 +111,8 @@ def _failing(store: Store, rollout: Rollout, found: Status) -> Iterator[dict[str
     if now.live != live_on(found.events, rollout)(now.today):
         return
     do = {Phase.WATCH: "`v4 lift`; `v4 rollback --reason …` does not wait for the close of the week"}
+    if state_after(found.events).unfinished:
+        do = {}  # another order is refused until that one is completed
     for gate in _gates(store, found):
         if gate.name in ROLLBACK_GATES and gate.verdict is Verdict.FAIL:
             what = f"{now.live} is live and fails {gate.name}: {gate.reason}"

@@ -48,7 +48,7 @@ KINDS = {
     "scores": AlertKind("has no scores of", "`v4 run --date today`"),
     "sync": AlertKind("Salesforce has not received", "`v4 run --date today`: it sends what is missing"),
     "month": AlertKind("v4_prospect_scores still shows", "`v4 prospects run`"),
-    "held": AlertKind("Held in", "`v4 status`"),
+    "held": AlertKind("Held in", "`v4 hold --end --reason …` when it has served its purpose"),
     "ask": AlertKind("Approval is needed", "the line `v4 approve …` above, as it stands there"),
     "unfinished": AlertKind("is not finished", "wait for the sensor's next attempt, or `v4 resume`"),
     "exhausted": AlertKind("was given up", "mend the cause its runs name, then `v4 resume`"),

@@ -270,7 +270,7 @@ def test_what_makes_no_sense_while_the_baseline_is_live_is_refused(begin_story, 
     assert no("allow", OLD, "--reason", "x").startswith("v4.0.0 has nothing to be allowed: ")
     assert no("restore", OLD, "--reason", "x") == "v4.0.0 is not archived; archived are: none."
     assert no("approve", "0" * 12).startswith("Nothing waits for an approval: v4.1.0 waits: ")
-    assert no("live", "--on", "yesterday").startswith("'yesterday' is not an instant.")
+    assert no("live", "--on", "tomorrow").startswith("'tomorrow' is not an instant.")
 
 
 def test_a_version_whose_scores_of_today_are_missing_or_bad_is_not_promoted(begin_story, monkeypatch, capsys):
@@ -284,8 +284,9 @@ def test_a_version_whose_scores_of_today_are_missing_or_bad_is_not_promoted(begi
 def test_a_version_that_was_rolled_back_waits_for_an_allowance_by_name(begin_story, monkeypatch, capsys):
     story = begin_story("watched")
     text(story, "rollback", "--reason", "the phones are silent")
-    said = refused(story, monkeypatch, capsys, "promote", "--reason", "x")
-    assert said == "v4.1.0 was rolled back. Allow it first: `v4 allow v4.1.0 --reason …`."
+    for order in (["promote"], ["rollback", "--version", NEW]):
+        said = refused(story, monkeypatch, capsys, *order, "--reason", "x")
+        assert said == "v4.1.0 was rolled back. Allow it first: `v4 allow v4.1.0 --reason …`."
 
 
 def test_nothing_is_ordered_while_something_is_unfinished(begin_story, monkeypatch, capsys):

@@ -220,3 +220,144 @@ def test_an_error_of_the_engine_that_nothing_explains_is_one_sentence(refused, m
 def test_a_long_list_of_findings_is_cut_and_counted():
     assert listed(["a", "b", "c"]) == "a; b; c"
     assert listed([str(number) for number in range(25)]) == "0; 1; 2; and 22 more"
+
+
+# --- what a variable that is not set makes of an option, and files that say nothing
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "prospects list --output",
+        "migration --output",
+        "sql render --output",
+        "references --path",
+        "references --scheduled-queries",
+        "score --model v4.1.0 --output x.csv --input",
+        "score --model v4.1.0 --input x.csv --output",
+        "register v4.2.0 --model",
+        "replay --policy",
+    ],
+)
+@pytest.mark.parametrize("path", ["", " "])
+def test_an_empty_path_is_refused_and_means_no_folder(refused, tmp_path, monkeypatch, command, path):
+    monkeypatch.chdir(tmp_path)
+    assert "The path is empty. Is a variable that it is made of not set?" in refused(*command.split(), path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["prospects list --output", "migration --output"])
+@pytest.mark.parametrize(("path", "said"), [("no/x.csv", "There is no folder no."), (".", "is a directory")])
+def test_a_new_file_needs_a_folder_and_a_name(refused, tmp_path, monkeypatch, command, path, said):
+    monkeypatch.chdir(tmp_path)
+    assert said in refused(*command.split(), path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["--exclude", "--dataset"])
+def test_an_empty_pattern_or_dataset_is_refused(refused, option):
+    assert "one of them is empty" in refused("references", option, "")
+
+
+@pytest.mark.parametrize("command", ["prospects run --replace-live", "prospects list --again", "run --replace-live"])
+@pytest.mark.parametrize("reason", ["", " "])
+def test_a_blank_reason_to_replace_is_refused(refused, command, reason):
+    day = ["--date", "2026-01-12"] if command.startswith("run") else []
+    assert "The reason is empty." in refused(*command.split(), reason, *day)
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "2100-01-01", "9999-12-31"])
+@pytest.mark.parametrize("command", ["run --date", "live --on", "hold --reason why --until", "lift --date"])
+def test_a_day_outside_two_centuries_is_a_typing_error(refused, tmp_path, command, day):
+    (tmp_path / "home").mkdir()
+    assert "is not in the years 2000 to 2099" in refused(*command.split(), day)
+
+
+@pytest.mark.parametrize("day", ["2026-01-13", "2020-01-01"])
+def test_the_lift_of_no_day_of_the_rollout_is_refused(refused, tmp_path, day):
+    (tmp_path / "home").mkdir()
+    assert f"{day} is no day of the rollout, which has those from 2025-10-01" in refused("lift", "--date", day)
+
+
+def test_an_instant_that_is_empty_is_none(refused):
+    assert "'' is not an instant." in refused("live", "--on", "")
+
+
+@pytest.mark.parametrize("command", ["run --date", "sync preview --version", "sql render --script"])
+def test_an_option_without_its_value_names_the_help_of_its_command(refused, command):
+    where = command.rpartition(" ")[0]
+    assert f"requires an argument. `v4 {where} --help` lists what it takes." in refused(*command.split())
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "said"),
+    [
+        (b"first_day: 2025-10-01", b"first_day: 2026-02-30", "'2026-02-30' is no such value: day is out of range"),
+        (b"first_day: 2025-10-01", b"2026-02-30: a", "'2026-02-30' is no such value"),
+        (b"first_day: 2025-10-01", b"first_day: !!timestamp soon", "'soon' is no such value"),
+        (b"first_day: 2025-10-01", b"first_day: !!int many", "'many' is no such value"),
+        (b"first_day: 2025-10-01", "first_day: 2025-10-01 # grün".encode("latin-1"), "is not UTF-8 text"),
+    ],
+)
+def test_a_rollout_file_that_cannot_be_read_is_one_sentence(refused, tmp_path, monkeypatch, written, instead, said):
+    content = (PROJECT / "rollout.yaml").read_bytes()
+    assert written in content
+    (tmp_path / "rollout.yaml").write_bytes(content.replace(written, instead))
+    monkeypatch.setenv("V4_ROLLOUT", str(tmp_path / "rollout.yaml"))
+    message = refused("status")
+    assert f"{tmp_path / 'rollout.yaml'} is not" in message
+    assert said in message
+
+
+def test_a_rollout_file_saved_as_utf_16_is_one_sentence(refused, tmp_path, monkeypatch):
+    (tmp_path / "rollout.yaml").write_text((PROJECT / "rollout.yaml").read_text(encoding="utf-8"), encoding="utf-16")
+    monkeypatch.setenv("V4_ROLLOUT", str(tmp_path / "rollout.yaml"))
+    assert "is not UTF-8 text. Save it as UTF-8, or name another file." in refused("status")
+
+
+@pytest.mark.parametrize("name", ["V4_HOME", "V4_MODELS", "V4_DAGSTER_YAML"])
+def test_a_user_s_home_that_does_not_exist_is_named(refused, monkeypatch, name):
+    monkeypatch.setenv(name, "~nobody-at-all/x")
+    assert f"{name}: ~nobody-at-all is no user's home here: write the path out" in refused("status")
+
+
+@pytest.mark.parametrize("command", ["status", "run --date 2026-01-12", "checklist"])
+def test_models_that_are_nowhere_are_named_by_their_variable(refused, tmp_path, monkeypatch, command):
+    monkeypatch.setenv("V4_MODELS", str(tmp_path / "nowhere"))
+    assert f"V4_MODELS is {tmp_path / 'nowhere'}, which is no folder. Correct it, or unset it." in refused(
+        *command.split()
+    )
+
+
+def test_a_home_that_is_a_file_is_not_said_to_be_missing(refused, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("V4_HOME", str(tmp_path / "file"))
+    assert "which is a file. Set it to a folder." in refused("status")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty: it says at which instant the demo ended. Remove it for the real time."),
+        (b"soon", "'soon' is not an instant."),
+        (b"\xff\xfe", "is not an instant."),
+        (b"2099-01-01T06:30", "is in the future"),
+    ],
+)
+def test_a_damaged_clock_of_a_demo_is_named_by_its_file(refused, tmp_path, monkeypatch, content, said):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "demo-clock").write_bytes(content)
+    monkeypatch.delenv("V4_NOW")
+    message = refused("status")
+    assert f"v4: {tmp_path / 'home' / 'demo-clock'}" in message
+    assert said in message
+    assert "V4_NOW" not in message
+
+
+@pytest.mark.parametrize("memory", ["0MB", "99999999999999999999GB"])
+def test_a_memory_limit_that_cannot_be_is_named_and_does_not_blame_the_file(refused, tmp_path, monkeypatch, memory):
+    assert CliRunner().invoke(cli, ["init", "--tables-only"]).exit_code == 0
+    monkeypatch.setenv("V4_WAREHOUSE_MEMORY", memory)
+    message = refused("history")
+    assert f"With V4_WAREHOUSE_MEMORY={memory} DuckDB cannot open {tmp_path / 'home' / 'warehouse.duckdb'}" in message
+    assert "backup" not in message

@@ -52,6 +52,7 @@ def home(tmp_path, monkeypatch) -> Path:
     for name in ("V4_WAREHOUSE", "V4_ROLLOUT", "V4_SCHEDULE", "V4_WAREHOUSE_LOCK_SECONDS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("V4_HOME", str(tmp_path / "home"))
+    (tmp_path / "shipped").mkdir()
     monkeypatch.setenv("V4_MODELS", str(tmp_path / "shipped"))
     monkeypatch.setenv("V4_NOW", "2026-01-12T06:30")
     return tmp_path / "home"
@@ -407,7 +408,7 @@ def test_a_registered_version_hides_the_shipped_one_of_its_name_and_no_other(mod
 def test_an_unregistered_version_is_named_beside_the_registered_ones(models, files):
     models.add(VERSION, files, {}, replace=False)
     with pytest.raises(
-        ModelError, match=r"There is no model v1\.2\.3; the registry has \['v9\.0\.0'\]\. Register it with"
+        ModelError, match=r"There is no model 'v1\.2\.3'; the registry has \['v9\.0\.0'\]\. Correct the name"
     ):
         models.load("v1.2.3")
 

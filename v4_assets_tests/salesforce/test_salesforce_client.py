@@ -780,7 +780,9 @@ def test_the_target_is_a_dry_run_unless_it_is_said_otherwise(tmp_path, org):
 
 def test_a_stand_in_that_is_not_running_is_told_when_it_is_needed(tmp_path):
     client = present(resources.salesforce(load({"V4_SALESFORCE": "local", "V4_HOME": str(tmp_path)})))
-    with pytest.raises(SalesforceSetupError, match=r"Start it with `python -m salesforce_stand_in serve .*/org`"):
+    with pytest.raises(
+        SalesforceSetupError, match=r"Start it with `v4 dev`, or alone with `/.* -m salesforce_stand_in serve .*/org`"
+    ):
         client.identity()
 
 

@@ -189,7 +189,7 @@ def _open(path: Path, seconds: float, memory_limit: str, *, read_only: bool) -> 
             opened = engine.attach(path, memory_limit, read_only=read_only)
         except duckdb.IOException as error:
             if "Could not set lock" not in str(error):
-                raise _unusable(path, error) from error
+                raise _unusable(path, memory_limit, error) from error
             if time.monotonic() > deadline:
                 raise WarehouseBusyError(
                     f"{path} was busy for {seconds:.0f} s; it is held by {_holder(path, str(error))}. Wait for that "
@@ -197,14 +197,21 @@ def _open(path: Path, seconds: float, memory_limit: str, *, read_only: bool) -> 
                 ) from error
             time.sleep(0.2)
         except duckdb.Error as error:
-            raise _unusable(path, error) from error
+            raise _unusable(path, memory_limit, error) from error
         else:
             if is_new:
                 path.chmod(0o600)  # it holds names and addresses of leads
             return opened
 
 
-def _unusable(path: Path, error: duckdb.Error) -> WarehouseError:
+def _unusable(path: Path, memory_limit: str, error: duckdb.Error) -> WarehouseError:
+    if path.is_dir():
+        return WarehouseError(f"{path} is a folder, and the warehouse is a file. Move the folder away.")
+    if "memory" in str(error).lower():
+        return WarehouseError(
+            f"With V4_WAREHOUSE_MEMORY={memory_limit} DuckDB cannot open {path}: {first_line(error)} Set another, such "
+            "as 1GB; the file is left as it is."
+        )
     if "not a valid DuckDB database" in str(error):
         return WarehouseError(f"{path} is not a DuckDB file. {DAMAGED}")
     return WarehouseError(f"{path} cannot be opened: {first_line(error)} {DAMAGED}")
