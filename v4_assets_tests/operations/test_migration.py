@@ -316,7 +316,11 @@ def test_a_day_that_only_they_have_names_the_command_that_makes_ours(home: Path)
             "ml_features.recent_movers has no column lead_id",
             id="a table of something else",
         ),
-        pytest.param(("--scores", "gone"), "There is no table or view ml_features.gone", id="no table of scores"),
+        pytest.param(
+            ("--version", "v4.1.0", "--scores", "gone"),
+            "There is no table or view ml_features.gone",
+            id="no table of scores",
+        ),
         pytest.param(("--date", "2099-01-01"), "2099-01-01 has not begun in New York", id="a day to come"),
     ],
 )
