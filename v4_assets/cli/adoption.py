@@ -72,7 +72,7 @@ def migration_report(
     settings = load_existing()
     rollout = settings.rollout
     if version not in (None, *rollout.versions):
-        raise SettingsError(f"{version} is not among the versions of rollout.yaml: {', '.join(rollout.versions)}.")
+        raise SettingsError(f"{version!r} is not among the versions of rollout.yaml: {', '.join(rollout.versions)}.")
     if (features or scores) and not version:
         raise click.UsageError("--features and --scores name tables of one version: add --version.")
     comparison = Migration(store(settings), rollout, settings.clock, crm(settings), day, features, scores)

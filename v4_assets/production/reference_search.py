@@ -157,10 +157,10 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def text_files(place: Path, exclude: Sequence[str] = ()) -> Iterator[tuple[Path, str]]:
-    """A file, or every file of a folder, with its text; binary files are passed over, and so are links to folders.
+    """A file, or every file of a folder, with its text; its binary files are passed over, and so are links to folders.
 
     `exclude` are patterns of paths below the folder that are passed over: archive, *.ipynb, docs/old/*.md.
-    Raises V4Error for what is not there, cannot be read, or is this project's own.
+    Raises V4Error for what is not there, cannot be read, or is this project's own, and for a single file without text.
     """
     if any(own in (place.resolve(), *place.resolve().parents) for own in OURS):
         raise V4Error(f"{place} is this project's own, which names every version. Give the paths of those who read it.")
@@ -170,6 +170,8 @@ def text_files(place: Path, exclude: Sequence[str] = ()) -> Iterator[tuple[Path,
         text = _text(path)
         if text is not None:
             yield path, text
+        elif path == place:
+            raise V4Error(f"{path} is not a text file: give one.")
 
 
 def text_file(path: Path) -> str:

@@ -307,7 +307,7 @@ def test_a_day_that_only_they_have_names_the_command_that_makes_ours(home: Path)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        pytest.param(("--version", "v9.9.9"), "v9.9.9 is not among the versions", id="another version"),
+        pytest.param(("--version", "v9.9.9"), "'v9.9.9' is not among the versions", id="another version"),
         pytest.param(
             ("--version", "v4.1.0", "--features", "gone"), "There is no table or view ml_features.gone", id="no table"
         ),

@@ -168,6 +168,9 @@ def test_a_list_of_scheduled_queries_that_is_not_there_or_no_text_is_an_error(in
     for wrong in (tmp_path, tmp_path / "binary"):
         with pytest.raises(V4Error, match="is not a text file"):
             installation.readers(scheduled_queries=wrong)
+    with pytest.raises(V4Error, match="is not a text file"):
+        list(text_files(tmp_path / "binary"))
+    assert tmp_path / "binary" not in dict(text_files(tmp_path))
 
 
 # --- rollout.yaml and the command ----------------------------------------------------------------------------------
