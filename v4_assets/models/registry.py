@@ -58,7 +58,7 @@ class ModelRegistry:
         entries = self.entries()
         if version not in entries:
             raise ModelError(
-                f"There is no model {version!r}; the registry has {sorted(entries)}. Correct the name, or register the "
+                f"There is no model {version}; the registry has {sorted(entries)}. Correct the name, or register the "
                 "model: `v4 register --help` shows how."
             )
         return entries[version]

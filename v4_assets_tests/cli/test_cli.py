@@ -157,9 +157,7 @@ def test_init_adopts_the_baseline_once_and_the_status_shows_it(home, shipped, v4
 
 def test_init_without_the_baseline_s_model_is_refused(home, v4):
     message = printed(*v4("init"))
-    assert message.startswith(
-        "There is no model 'v4.0.0'; the registry has []. Correct the name, or register the model:"
-    )
+    assert message.startswith("There is no model v4.0.0; the registry has []. Correct the name, or register the model:")
 
 
 # --- refusals
@@ -213,7 +211,7 @@ def test_what_is_no_date_is_a_mistake_in_use(home, v4, day):
 
 def test_an_unknown_model_is_refused_beside_those_there_are(home, shipped, v4):
     message = printed(*v4("score", "--model", "v9.9.9", "--input", "rows.csv", "--output", "scores.csv"))
-    assert message.startswith("There is no model 'v9.9.9'; the registry has ['v4.0.0'].")
+    assert message.startswith("There is no model v9.9.9; the registry has ['v4.0.0'].")
 
 
 def test_a_changed_model_is_refused(home, shipped, v4):

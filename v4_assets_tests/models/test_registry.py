@@ -408,7 +408,7 @@ def test_a_registered_version_hides_the_shipped_one_of_its_name_and_no_other(mod
 def test_an_unregistered_version_is_named_beside_the_registered_ones(models, files):
     models.add(VERSION, files, {}, replace=False)
     with pytest.raises(
-        ModelError, match=r"There is no model 'v1\.2\.3'; the registry has \['v9\.0\.0'\]\. Correct the name"
+        ModelError, match=r"There is no model v1\.2\.3; the registry has \['v9\.0\.0'\]\. Correct the name"
     ):
         models.load("v1.2.3")
 

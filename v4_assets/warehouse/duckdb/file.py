@@ -207,7 +207,7 @@ def _open(path: Path, seconds: float, memory_limit: str, *, read_only: bool) -> 
 def _unusable(path: Path, memory_limit: str, error: duckdb.Error) -> WarehouseError:
     if path.is_dir():
         return WarehouseError(f"{path} is a folder, and the warehouse is a file. Move the folder away.")
-    if "memory" in str(error).lower():
+    if "memory" in str(error).replace(str(path), "").lower():
         return WarehouseError(
             f"With V4_WAREHOUSE_MEMORY={memory_limit} DuckDB cannot open {path}: {first_line(error)} Set another, such "
             "as 1GB; the file is left as it is."
