@@ -225,12 +225,13 @@ def _of_usage(error: click.UsageError) -> str:
 
 def _named_command() -> str:
     """The command that was typed, as far as it is one: click does not say whose option lacks its value."""
-    path, group = "v4", cli
+    path = "v4"
+    command: click.Command = cli
     for word in sys.argv[1:]:
-        command = group.commands.get(word) if isinstance(group, click.Group) else None
-        if command is None:
+        found = command.commands.get(word) if isinstance(command, click.Group) else None
+        if found is None:
             break
-        path, group = f"{path} {word}", command  # type: ignore[assignment] # a group, or the end
+        path, command = f"{path} {word}", found
     return path
 
 

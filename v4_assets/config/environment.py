@@ -72,7 +72,7 @@ def _full_path(path: Path) -> Path:
     try:
         return path.expanduser().resolve()
     except RuntimeError as error:
-        raise ValueError(f"{path.parts[0]} is no user's home here: write the path out") from error
+        raise ValueError(f"no user {path.parts[0]} is known here, write the path in full") from error
 
 
 def _home(path: Path) -> Path:

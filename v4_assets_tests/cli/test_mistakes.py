@@ -318,7 +318,7 @@ def test_a_rollout_file_saved_as_utf_16_is_one_sentence(refused, tmp_path, monke
 @pytest.mark.parametrize("name", ["V4_HOME", "V4_MODELS", "V4_DAGSTER_YAML"])
 def test_a_user_s_home_that_does_not_exist_is_named(refused, monkeypatch, name):
     monkeypatch.setenv(name, "~nobody-at-all/x")
-    assert f"{name}: ~nobody-at-all is no user's home here: write the path out" in refused("status")
+    assert f"{name}: no user ~nobody-at-all is known here, write the path in full" in refused("status")
 
 
 @pytest.mark.parametrize("command", ["status", "run --date 2026-01-12", "checklist"])

@@ -104,7 +104,7 @@ MODEL_CASES = (
 
 
 def replace_actual(finding: Finding, words: str) -> Finding:
-    """A rounding error's last digits depend on the machine; below the tolerance it is told in words."""
+    """Below the tolerance words stand for the number: the last digits of a rounding error depend on the machine."""
     error = float(str(finding.actual).removeprefix("off by "))
     return replace(finding, actual=words) if error < 1e-4 else finding
 
