@@ -181,7 +181,7 @@ def test_the_odds_from_data_are_those_of_the_leads_that_have_matured(walk):
 def test_the_53rd_week_and_the_first_are_two_weeks_running(walk, monkeypatch):
     walked = walk(Market(first=date(2026, 10, 1), lift=lambda day: FALLEN_LIFT))
     # Dagster and V4_NOW know no day that has not come; the next year of 53 weeks has not.
-    monkeypatch.setattr(environment, "_verify_clock", lambda written: None)
+    monkeypatch.setattr(environment, "_verify_clock", lambda *given: None)
     with freeze_time(datetime(2027, 1, 12, tzinfo=UTC)):
         walked.run(date(2027, 1, 3)).run(date(2027, 1, 10))
         once = "2026-W53 closed with top_decile_lift failing; 1 more such week will roll back to v4.0.0"
