@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from datetime import date, timedelta
 
+FIRST_YEAR, LAST_YEAR = 2000, 2099
+"""Days and instants outside these years are typing errors, and no day of a partition."""
+
 
 def days_between(first: date, last: date) -> tuple[date, ...]:
     """Every date from `first` to `last`, both included."""

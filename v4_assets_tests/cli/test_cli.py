@@ -227,7 +227,7 @@ def test_a_mistake_in_rollout_yaml_is_reported_without_a_traceback(home, v4, mon
     rollout.write_text("baseline: v4.0.0\n", encoding="utf-8")
     monkeypatch.setenv("V4_ROLLOUT", str(rollout))
     message = printed(*v4("status"))
-    assert message.startswith(f"{rollout} cannot be used. first_day: Field required; candidate: Field required")
+    assert message.startswith(f"{rollout} cannot be used. first_day is missing: set it. candidate is missing: set it.")
 
 
 def test_a_mistake_in_the_environment_is_reported_without_a_traceback_from_a_fresh_start(home, monkeypatch):
