@@ -57,6 +57,11 @@ def test_the_deadline_is_the_grace_after_the_hour(at, grace, deadline):
     )
 
 
+def test_no_day_is_overdue_before_the_first():
+    planned = rollout("06:00").model_copy(update={"first_day": date(2026, 3, 15)})
+    assert due(planned, DAY) == due(planned, date(2026, 3, 15)) == datetime(2026, 3, 15, 7, 30, tzinfo=NEW_YORK)
+
+
 @pytest.mark.parametrize("at", ["00:00", "04:45", "06:00", "23:30"])
 def test_the_schedule_starts_the_day_that_began_at_midnight(tmp_path, at):
     path = tmp_path / "rollout.yaml"

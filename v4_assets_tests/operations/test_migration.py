@@ -321,7 +321,6 @@ def test_a_day_that_only_they_have_names_the_command_that_makes_ours(home: Path)
             "There is no table or view ml_features.gone",
             id="no table of scores",
         ),
-        pytest.param(("--date", "2099-01-01"), "2099-01-01 has not begun in New York", id="a day to come"),
     ],
 )
 def test_a_wrong_name_is_refused_in_a_sentence(home: Path, arguments: tuple[str, ...], sentence: str) -> None:

@@ -85,8 +85,6 @@ class Migration:
 
         Raises RowsMissingError where they have rows, of which none can be compared, and SettingsError for a wrong name.
         """
-        if self.day and self.day > self.clock.today():
-            raise SettingsError(f"{self.day} has not begun in New York, where it is {self.clock.today()}.")
         sections: list[Section] = []
         skipped: list[str] = []
         unmatched: list[RowsMissingError] = []
