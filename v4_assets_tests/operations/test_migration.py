@@ -270,6 +270,11 @@ def test_an_org_that_cannot_be_read_leaves_the_rest_of_the_report(home: Path) ->
     found = report(home, "--version", "v4.0.0", "--date", str(DAY), V4_SALESFORCE="local")
     assert len(found["sections"]) == 1
     assert found["org"]["skipped"].startswith("it could not be read: ")
+    brief = v4(home, "migration", "--date", str(DAY), V4_SALESFORCE="local").output
+    assert ("The org is not compared: it could not be read: " in brief, ".." in brief) == (True, False)
+    [page] = home.glob("**/migration.md")
+    text = page.read_text(encoding="utf-8")
+    assert ("Not compared: it could not be read: " in text, ".." in text) == (True, False)
 
 
 def test_without_anything_hand_run_the_report_says_what_was_sought(home: Path) -> None:

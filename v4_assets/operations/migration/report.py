@@ -188,7 +188,7 @@ class Migration:
             try:
                 theirs = scores.served(rows.rows, rows.leads)
             except SettingsError as error:
-                return f"{one.name}: {error}"
+                return f"{one.name}: {str(error).rstrip('.')}"
             if theirs is not None and len(rows.leads):
                 return one.name, scores.compare(ours.served, theirs, ours.tie_break, TOLERANCE)
         return f"no hand-run scores of {version} were found: name their table with --scores"
