@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
+from v4_assets.days import FIRST_YEAR, LAST_YEAR
 from v4_assets.errors import SettingsError
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -27,10 +28,6 @@ class Clock:
 def cutoff(day: date) -> datetime:
     """00:00 of `day` in New York, in UTC: the features of `day` use only earlier events."""
     return datetime.combine(day, time(), NEW_YORK).astimezone(UTC)
-
-
-FIRST_YEAR, LAST_YEAR = 2000, 2099
-"""Instants outside these years are typing errors, and no day of a partition."""
 
 
 def parse_instant(text: str) -> datetime:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from v4_assets.cli.output import DAY, NEW_FILE, json_option, say
+from v4_assets.cli.output import DAY, NEW_FILE, TEXT, json_option, say
 from v4_assets.config.environment import load, load_existing
 from v4_assets.errors import SettingsError
 
@@ -46,9 +46,9 @@ def takeover(yes: bool, undo: bool, copy: bool, as_json: bool) -> None:
 
 @click.command("migration")
 @click.option("--date", "day", type=DAY, default=None, help="Which day.  [default: the latest that both sides have]")
-@click.option("--version", default=None, help="Only this version, such as v4.0.0.")
-@click.option("--features", metavar="DATASET.NAME", help="Their table or view of features; needs --version.")
-@click.option("--scores", metavar="DATASET.NAME", help="Their table of scores; needs --version.")
+@click.option("--version", type=TEXT, default=None, help="Only this version, such as v4.0.0.")
+@click.option("--features", type=TEXT, metavar="DATASET.NAME", help="Their table or view of features; needs --version.")
+@click.option("--scores", type=TEXT, metavar="DATASET.NAME", help="Their table of scores; needs --version.")
 @click.option("--output", type=NEW_FILE, help="Where the Markdown is written.")
 @json_option
 def migration_report(

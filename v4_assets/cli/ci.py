@@ -6,7 +6,7 @@ from datetime import date
 
 import click
 
-from v4_assets.cli.output import DAY, say
+from v4_assets.cli.output import DAY, TEXT, say
 from v4_assets.config.environment import Settings, load
 from v4_assets.errors import V4Error
 from v4_assets.operations.ci_report import FAILED, NOT_RUN, PASSED, Report, Row
@@ -16,7 +16,9 @@ WIDTHS = {"description": 100}
 
 
 @click.command("ci")
-@click.option("--target", metavar="DATASET", help="Check your own sources, writing to this dataset instead of yours.")
+@click.option(
+    "--target", type=TEXT, metavar="DATASET", help="Check your own sources, writing to this dataset instead of yours."
+)
 @click.option("--date", "day", type=DAY, help="With --target: the day to score.  [default: today]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 def check_build(target: str | None, day: date | None, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from v4_assets.cli import adoption, ci, operations, orders, prospects, register, rollout, scripts, studies, sync
-from v4_assets.cli.output import DAY, GivenPath, Number, json_option, optional_reason, outcome_text, say
+from v4_assets.cli.output import ANY_DAY, DAY, TEXT, GivenPath, Number, json_option, optional_reason, outcome_text, say
 from v4_assets.config.environment import load
 from v4_assets.errors import DAMAGED, V4Error
 from v4_assets.sample import Story
@@ -40,7 +40,7 @@ def cli() -> None:
     help="Newly contacted leads per week.",
 )
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True)
-@click.option("--through", type=DAY, default=None, help="Last New York date of the world.  [default: 2026-01-18]")
+@click.option("--through", type=ANY_DAY, default=None, help="Last New York date of the world.  [default: 2026-01-18]")
 def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -> None:
     """Fill the embedded warehouse with calibrated sample data.
 
@@ -125,7 +125,7 @@ def backfill(first: date, last: date, evaluate: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--model", "version", required=True, help="A registered version, such as v4.1.0.")
+@click.option("--model", "version", type=TEXT, required=True, help="A registered version, such as v4.1.0.")
 @click.option("--input", "source", type=GivenPath(path_type=Path), required=True, help="Parquet or CSV of features.")
 @click.option("--output", "target", type=GivenPath(path_type=Path), required=True, help="Parquet or CSV of scores.")
 def score(version: str, source: Path, target: Path) -> None:

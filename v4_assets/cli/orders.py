@@ -1,11 +1,12 @@
 """The commands by which a person decides: promote, roll back, sunset, hold, resume, approve, allow, restore."""
 
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from v4_assets.cli.output import given_reason, instant_of, outcome_text
+from v4_assets.cli.output import INSTANT, TEXT, given_reason, outcome_text
 from v4_assets.config.environment import load, load_existing
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ reason_option = click.option("--reason", required=True, callback=given_reason, h
 
 
 @click.command()
-@click.option("--version", default=None, help="What to make live.  [default: the candidate]")
+@click.option("--version", type=TEXT, default=None, help="What to make live.  [default: the candidate]")
 @reason_option
 @yes_option
 def promote(version: str | None, reason: str, yes: bool) -> None:
@@ -29,7 +30,7 @@ def promote(version: str | None, reason: str, yes: bool) -> None:
 
 
 @click.command()
-@click.option("--version", default=None, help="What to go back to.  [default: the baseline]")
+@click.option("--version", type=TEXT, default=None, help="What to go back to.  [default: the baseline]")
 @reason_option
 def rollback(version: str | None, reason: str) -> None:
     """Make the earlier version live again now.
@@ -53,9 +54,9 @@ def sunset(reason: str, yes: bool) -> None:
 
 @click.command()
 @reason_option
-@click.option("--until", metavar="WHEN", help="A day, meaning its 00:00 in New York, or an instant.")
+@click.option("--until", type=INSTANT, help="A day, meaning its 00:00 in New York, or an instant.")
 @click.option("--end", is_flag=True, help="End the hold in force instead.")
-def hold(reason: str, until: str | None, end: bool) -> None:
+def hold(reason: str, until: datetime | None, end: bool) -> None:
     """Stop automatic switches, resumes and syncs.
 
     Scores, evaluation and alerts go on, and `v4 rollback` passes.
@@ -66,7 +67,7 @@ def hold(reason: str, until: str | None, end: bool) -> None:
     if end == bool(until):
         raise click.UsageError("Give either --until WHEN, to begin a hold, or --end, to end it.")
     settings = load_existing()
-    event = holding.begin_hold(settings, reason, instant_of(until)) if until else holding.end_hold(settings, reason)
+    event = holding.begin_hold(settings, reason, until) if until else holding.end_hold(settings, reason)
     ended = "The hold is ended: the sensor decides again at its next tick, and the next run sends the scores."
     click.echo(orders.hold_sentence(event) if until else ended)
     _rewrite_page()
@@ -83,7 +84,7 @@ def resume() -> None:
 
 
 @click.command()
-@click.argument("evidence_sha256")
+@click.argument("evidence_sha256", type=TEXT)
 def approve(evidence_sha256: str) -> None:
     """Approve what the sensor asks for.
 
@@ -107,7 +108,7 @@ def approve(evidence_sha256: str) -> None:
 
 
 @click.command()
-@click.argument("version")
+@click.argument("version", type=TEXT)
 @reason_option
 def allow(version: str, reason: str) -> None:
     """Let a version that was rolled back be promoted again."""
@@ -130,7 +131,7 @@ def acknowledge(reason: str) -> None:
 
 
 @click.command()
-@click.argument("version")
+@click.argument("version", type=TEXT)
 @reason_option
 def restore(version: str, reason: str) -> None:
     """Bring an archived version back.

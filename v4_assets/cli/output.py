@@ -9,32 +9,73 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.clock import FIRST_YEAR, LAST_YEAR, cutoff, parse_instant
+from v4_assets.clock import cutoff, parse_instant
 from v4_assets.config.environment import load
+from v4_assets.days import FIRST_YEAR, LAST_YEAR
+from v4_assets.errors import SettingsError
 from v4_assets.production.events import escaped
 
 if TYPE_CHECKING:
     from v4_assets.operations.local_runs import Outcome
 
 
+BEFORE_TODAY = {"today": timedelta(), "yesterday": timedelta(days=1)}
+"""Days that have a name, in New York by the configured clock."""
+EMPTY = "is empty. Is a variable that it is made of not set?"
+
+
 class Day(click.ParamType[date]):
-    """A date, or `today` or `yesterday` in New York by the configured clock."""
+    """A date, or one of BEFORE_TODAY. Only with `to_come` it may lie after today."""
 
     name = "day"
+
+    def __init__(self, *, to_come: bool = False) -> None:
+        self.to_come = to_come
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
         """The date meant by the text."""
         if isinstance(value, date):
             return value
-        if value in ("today", "yesterday"):
-            return load().clock.today() - timedelta(days=value == "yesterday")
+        if value in BEFORE_TODAY:
+            return load().clock.today() - BEFORE_TODAY[value]
         try:
             day = date.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is not a date. Write it like 2026-01-05, or today or yesterday.", param, ctx)
         if not FIRST_YEAR <= day.year <= LAST_YEAR:
             self.fail(f"{value!r} is not in the years {FIRST_YEAR} to {LAST_YEAR}. Correct the year.", param, ctx)
+        if not self.to_come and day > (today := load().clock.today()):
+            self.fail(f"{day} has not begun in New York, where it is {today}. Give today or a day before.", param, ctx)
         return day
+
+
+class Instant(click.ParamType[datetime]):
+    """An instant, or a day, which means its 00:00 in New York."""
+
+    name = "when"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The instant meant by the text."""
+        if isinstance(value, datetime):
+            return value
+        if value in BEFORE_TODAY:
+            return cutoff(DAY.convert(value, param, ctx))
+        try:
+            return parse_instant(value)
+        except SettingsError as error:
+            self.fail(str(error), param, ctx)
+
+
+class GivenText(click.ParamType[str]):
+    """A text that says something: an empty one would mean that the option was left out."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text as it is."""
+        if not value.strip():
+            self.fail(f"The value {EMPTY}", param, ctx)
+        return str(value)
 
 
 class GivenPath(click.Path):
@@ -50,7 +91,7 @@ class GivenPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path meant by the text."""
         if not str(value).strip():
-            self.fail("The path is empty. Is a variable that it is made of not set?", param, ctx)
+            self.fail(f"The path {EMPTY}", param, ctx)
         path = super().convert(value, param, ctx)
         if self.in_folder and not Path(value).parent.is_dir():
             self.fail(f"There is no folder {Path(value).parent}. Make it, or correct the path.", param, ctx)
@@ -81,6 +122,9 @@ def optional_reason(context: click.Context, parameter: click.Parameter, value: s
 
 
 DAY = Day()
+ANY_DAY = Day(to_come=True)
+INSTANT = Instant()
+TEXT = GivenText()
 NEW_FILE = GivenPath(path_type=Path, dir_okay=False, in_folder=True)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
@@ -95,21 +139,6 @@ def outcome_text(outcome: "Outcome", what: str) -> str:
     lines += [f"  {error}" for error in outcome.errors]
     lines += [f"  waits: {outcome.waits}"] if outcome.waits else []
     return "\n".join(lines)
-
-
-def instant_of(text: str) -> datetime:
-    """A day, meaning its 00:00 in New York, or an instant. Raises SettingsError and click.UsageError."""
-    if text in ("today", "yesterday") or _is_date(text):
-        return cutoff(DAY.convert(text, None, None))
-    return parse_instant(text)
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def say(content: object, text: str, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.cli.output import NEW_FILE, json_option, optional_reason, outcome_text, say
+from v4_assets.cli.output import NEW_FILE, TEXT, json_option, optional_reason, outcome_text, say
 from v4_assets.config.environment import load, load_existing
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def give_out(month: date, target: Path | None, again: str | None, as_json: bool)
 
 @prospects.command("preview")
 @month_option
-@click.option("--version", help="The version to compare with.  [default: the one that is not live]")
+@click.option("--version", type=TEXT, help="The version to compare with.  [default: the one that is not live]")
 @json_option
 def preview_list(month: date, version: str | None, as_json: bool) -> None:
     """Show how the month's list would differ under another version. Changes nothing."""

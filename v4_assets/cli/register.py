@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from v4_assets.cli.output import DAY, GivenPath, json_option, optional_reason, say
+from v4_assets.cli.output import DAY, TEXT, GivenPath, json_option, optional_reason, say
 from v4_assets.config.environment import load
 from v4_assets.errors import V4Error
 from v4_assets.models import NULL_RULES, ORDER, UNUSUAL, Nulls
@@ -17,13 +17,13 @@ FILE = GivenPath(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command()
-@click.argument("version")
+@click.argument("version", type=TEXT)
 @click.option("--model", "booster", type=FILE, help="The booster, XGBoost's JSON or UBJ.")
 @click.option("--features", type=FILE, help="Its feature list. Without one, a draft is printed and nothing registered.")
 @click.option("--metrics", type=FILE, help="Its test figures, JSON.")
 @click.option("--without-figures", is_flag=True, help="Register without figures; the checklist will not pass.")
 @click.option("--expect", type=FILE, help="Known answers: Parquet or CSV of inputs and the author's `score`.")
-@click.option("--rounds", help="Which trees score: all, best (up to best_iteration), or a number of rounds.")
+@click.option("--rounds", type=TEXT, help="Which trees score: all, best (up to best_iteration), or a number of rounds.")
 @click.option(
     "--nulls", type=click.Choice(NULL_RULES), default="error", help="What a NULL becomes where the list is silent."
 )

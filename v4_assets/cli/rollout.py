@@ -2,14 +2,15 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from v4_assets.cli.output import DAY, instant_of, json_option, outcome_text, say
+from v4_assets.cli.output import DAY, INSTANT, json_option, outcome_text, say
 from v4_assets.config.environment import load_existing
+from v4_assets.days import verify_begun
 
 if TYPE_CHECKING:
     from v4_assets.config.environment import Settings
@@ -30,13 +31,18 @@ def history(as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--on", "instant", help="A day, meaning its 00:00 in New York, or an instant.  [default: now]")
+@click.option(
+    "--on", "instant", type=INSTANT, help="A day, meaning its 00:00 in New York, or an instant.  [default: now]"
+)
 @json_option
-def live(instant: str | None, as_json: bool) -> None:
+def live(instant: datetime | None, as_json: bool) -> None:
     """What is live, or was at an instant."""
     from v4_assets.production import events as deployments
 
-    when = instant_of(instant) if instant is not None else load_existing().clock.now()
+    now = load_existing().clock.now()
+    when = instant or now
+    if when > now:
+        raise click.UsageError(f"{when:%Y-%m-%d %H:%M} UTC is still to come. Give --on an instant up to now.")
     found = deployments.live_at(_events(), when)
     text = f"{found.version} since {found.happened_at:%Y-%m-%d %H:%M} UTC: {found.reason}" if found else "nothing"
     say(found, f"{when:%Y-%m-%d %H:%M} UTC: {text}", as_json)
@@ -93,22 +99,25 @@ def report() -> None:
 def show_lift(day: date, weeks: bool, as_json: bool) -> None:
     """Show conversion and lift by decile of both versions.
 
+    Exit code 1 when the day was not evaluated.
+
     Only leads whose outcome window has ended are counted. --json has the deciles alone; the reading by the score before
     contact, shown below them, is in v4_lift_before_contact.
     """
     from v4_assets.resources import store
 
     settings = load_existing()
-    if not settings.rollout.first_day <= day <= settings.clock.today():
-        raise click.UsageError(
-            f"{day} is no day of the rollout, which has those from {settings.rollout.first_day} (first_day of "
-            f"rollout.yaml) to {settings.clock.today()}."
-        )
+    first_day = settings.rollout.first_day
+    verify_begun(first_day, settings.clock.today())
+    if day < first_day:
+        raise click.UsageError(f"{day} lies before first_day {first_day} of rollout.yaml. Choose a later day.")
     record = store(settings, reading=True)
     with record.session():
         rows = _deciles(record, None if weeks else day)
         second = "" if weeks else before_contact_text(record, day)
-    say(rows, lift_text(rows, second) or f"{day} was not evaluated; `v4 run --date {day}` does.", as_json)
+    missing = "No week has closed yet." if weeks else f"{day} was not evaluated; `v4 run --date {day}` does."
+    say(rows, lift_text(rows, second) or missing, as_json)
+    sys.exit(0 if rows or weeks else 1)
 
 
 def _deciles(store: "Store", day: date | None) -> list[dict[str, Any]]:

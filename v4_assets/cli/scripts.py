@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from v4_assets.cli.output import GivenPath, json_option, say
+from v4_assets.cli.output import TEXT, GivenPath, json_option, say
 from v4_assets.config.environment import Settings, load
 from v4_assets.config.rollout_systems import ReferencePlaces
 from v4_assets.errors import V4Error
@@ -29,9 +29,13 @@ def sql_group() -> None:
     default=None,
     help="In whose words.  [default: the configured warehouse's]",
 )
-@click.option("--version", default=None, help="Only what belongs to this version alone, such as v4.1.0.")
+@click.option("--version", type=TEXT, default=None, help="Only what belongs to this version alone, such as v4.1.0.")
 @click.option(
-    "--script", "name", default=None, help="Only this one, production_scoring_v41, tables, views, or rollback."
+    "--script",
+    "name",
+    type=TEXT,
+    default=None,
+    help="Only this one, production_scoring_v41, tables, views, or rollback.",
 )
 @click.option("--output", type=GivenPath(path_type=Path, file_okay=False), help="Folder for one file each.")
 def render(engine: str | None, version: str | None, name: str | None, output: Path | None) -> None:
@@ -90,12 +94,12 @@ def _renderer(engine: str) -> Callable[[Script], str]:
 
 
 @click.command("references")
-@click.option("--version", default=None, help="Whose view, tables and model.  [default: the baseline]")
-@click.option("--dataset", "datasets", multiple=True, help="One more dataset to look at; may be repeated.")
+@click.option("--version", type=TEXT, default=None, help="Whose view, tables and model.  [default: the baseline]")
+@click.option("--dataset", "datasets", multiple=True, type=TEXT, help="One more dataset to look at; may be repeated.")
 @click.option(
     "--path", "paths", multiple=True, type=GivenPath(path_type=Path), help="A file or folder of text; may be repeated."
 )
-@click.option("--exclude", multiple=True, help="Pattern of files and folders to pass over; may be repeated.")
+@click.option("--exclude", multiple=True, type=TEXT, help="Pattern of files and folders to pass over; may be repeated.")
 @click.option(
     "--scheduled-queries",
     type=GivenPath(path_type=Path),
@@ -119,8 +123,6 @@ def show_references(
     from v4_assets.production import references
     from v4_assets.resources import store
 
-    if not all(one.strip() for one in (*datasets, *exclude)):
-        raise click.UsageError("--dataset and --exclude take a name or a pattern; one of them is empty.")
     settings = load()
     rollout = settings.rollout
     version = version or rollout.baseline

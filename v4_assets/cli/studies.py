@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from v4_assets.cli.output import DAY, GivenPath, Number, json_option, say
 from v4_assets.config.environment import load, load_existing
 from v4_assets.config.rollout import Rollout, read_rollout
+from v4_assets.days import verify_begun
 from v4_assets.errors import PolicyError
 from v4_assets.studies.assumptions import Assumptions, Strength
 
@@ -149,6 +150,7 @@ def show_replay(policy: Path | None, first: date | None, last: date, as_json: bo
     from v4_assets.studies import replay as replaying
 
     settings = load_existing()
+    verify_begun(settings.rollout.first_day, settings.clock.today())
     if first and first > last:
         raise PolicyError(f"The range from {first} to {last} is empty. Give the earlier day first.")
     other = read_rollout(policy) if policy else settings.rollout

@@ -4,7 +4,7 @@ from datetime import date
 
 import click
 
-from v4_assets.cli.output import DAY, given_reason, json_option, say
+from v4_assets.cli.output import DAY, TEXT, given_reason, json_option, say
 from v4_assets.config.environment import load_existing
 from v4_assets.errors import SettingsError
 
@@ -17,7 +17,7 @@ def sync() -> None:
 
 
 @sync.command("preview")
-@click.option("--version", default=None, help="As if this version were live.  [default: the candidate]")
+@click.option("--version", type=TEXT, default=None, help="As if this version were live.  [default: the candidate]")
 @click.option("--date", "day", type=DAY, default="today", show_default=True)
 @json_option
 def show_preview(version: str | None, day: date, as_json: bool) -> None:
@@ -63,8 +63,8 @@ def allow_changes(reason: str) -> None:
 
 
 @sync.command("retry-refused")
-@click.option("--code", default=None, help="Only leads refused with this code.")
-@click.option("--lead", default=None, help="Only this lead, by its id of 15 or 18 characters.")
+@click.option("--code", type=TEXT, default=None, help="Only leads refused with this code.")
+@click.option("--lead", type=TEXT, default=None, help="Only this lead, by its id of 15 or 18 characters.")
 @click.option("--all", "every", is_flag=True, help="All refused leads.")
 @json_option
 def retry_refused(code: str | None, lead: str | None, every: bool, as_json: bool) -> None:

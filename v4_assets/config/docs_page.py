@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from v4_assets.config import environment as settings
 from v4_assets.config import salesforce as salesforce_target
+from v4_assets.config.problems import nested
 from v4_assets.config.rollout import Rollout
 from v4_assets.project_files import PROJECT
 
@@ -66,7 +67,7 @@ def entries(model: type[BaseModel], shipped: BaseModel | None, source: str, path
     for name, field in model.model_fields.items():
         here = f"{path}.{name}" if path else name
         value = getattr(shipped, name) if shipped is not None else None
-        inner, many = _nested(field.annotation)
+        inner, many = nested(field.annotation)
         if inner is not None:
             yield from entries(inner, None if many else value, source, f"{here}.*" if many else here)
             continue
@@ -104,16 +105,6 @@ def _type(annotation: Any) -> str:
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return "path of its file"
     return NAMES.get(origin or annotation) or str(annotation.__name__)
-
-
-def _nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
-    """The model in an annotation, and whether there are several under names of their own."""
-    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
-        return annotation, False
-    inside = get_args(annotation)
-    if get_origin(annotation) is dict:
-        return _nested(inside[1])[0], True
-    return next((found for one in inside if (found := _nested(one)[0])), None), False
 
 
 def meaning(field: FieldInfo) -> str:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, FilePath, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from v4_assets.clock import Clock, parse_instant
+from v4_assets.config.problems import Form
 from v4_assets.config.rollout import Rollout, read_rollout
 from v4_assets.config.rollout_policy import Frozen
 from v4_assets.config.salesforce import TARGET_VARIABLES, SalesforceTarget, from_environment, refuse_password_login
@@ -24,6 +25,13 @@ DEMO_CLOCK = "demo-clock"
 STAND_IN_ORG = "org"
 NOT_IN_A_HOME = "%?#"
 """Signs that have a meaning of their own in the addresses of Dagster's SQLite files."""
+WEBHOOK = Form(
+    r"^https://[^\s/]+/\S+$|^http://(127\.0\.0\.1|localhost)(:\d+)?/\S*$",
+    "an https address like https://hooks.slack.com/services/T0/B0/KEY",
+)
+ACCOUNT = Form(
+    r"^[^@\s]+@[^@\s]+\.gserviceaccount\.com$", "a service account like NAME@PROJECT.iam.gserviceaccount.com"
+)
 DEFAULT_HOME = PROJECT / ".v4" if IS_CLONE else Path("~/.v4")
 """V4_HOME where it is not set. Tests replace it."""
 
@@ -41,11 +49,11 @@ class BigQueryTarget(FromEnvironment):
     """Limit of one query, in bytes; the service refuses a larger one before it costs anything."""
     key_file: FilePath | None = None
     """JSON key of a service account."""
-    impersonate: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.gserviceaccount\.com$")] | None = None
+    impersonate: Annotated[str, ACCOUNT] | None = None
     """The service account in whose name everything is done."""
-    endpoint: str | None = None
+    endpoint: Annotated[str, Form(r"^https?://[^\s/]+\S*$", "an http address like http://127.0.0.1:9050")] | None = None
     """REST address of an emulator; None is Google's."""
-    storage_endpoint: str | None = None
+    storage_endpoint: Annotated[str, Form(r"^[^\s/:]+:\d+$", "HOST:PORT like 127.0.0.1:9060")] | None = None
     """host:port of an emulator's Storage API; None is Google's, or REST where `endpoint` is an emulator."""
 
     @model_validator(mode="after")
@@ -72,13 +80,13 @@ def _full_path(path: Path) -> Path:
     try:
         return path.expanduser().resolve()
     except RuntimeError as error:
-        raise ValueError(f"no user {path.parts[0]} is known here, write the path in full") from error
+        raise ValueError(f"{path} names no user known here, write the path in full") from error
 
 
 def _home(path: Path) -> Path:
     home = _full_path(path)
     if odd := [sign for sign in NOT_IN_A_HOME if sign in str(home)]:
-        raise ValueError(f"the path must not contain {' or '.join(odd)}, which Dagster's SQLite files cannot have")
+        raise ValueError(f"{path} must not contain {' or '.join(odd)}, which Dagster's SQLite files cannot have")
     return home
 
 
@@ -99,7 +107,7 @@ class Variables(FromEnvironment):
     """Where tables are: the embedded file under V4_HOME, or BigQuery."""
     warehouse_lock_seconds: Annotated[float, Field(ge=0)] = 120
     """How long to wait for another process that uses the embedded warehouse, in seconds."""
-    warehouse_memory: Annotated[str, Field(pattern=r"^\d+(MB|GB)$")] = "1GB"
+    warehouse_memory: Annotated[str, Form(r"^\d+(MB|GB)$", "a size like 500MB or 1GB")] = "1GB"
     """What the embedded warehouse may hold in memory before it writes to disk."""
     salesforce: Literal["dry-run", "local", "salesforce"] = "dry-run"
     """What shows the scores: nothing, the stand-in org, or a Salesforce org."""
@@ -109,8 +117,8 @@ class Variables(FromEnvironment):
     """Whether Dagster starts the daily job at `daily_run.at` of rollout.yaml."""
     sensors: bool = False
     """Whether the rollout's sensors run as soon as Dagster does."""
-    slack_webhook: SecretStr | None = None
-    """Where alerts are posted beside the log."""
+    slack_webhook: Annotated[SecretStr, WEBHOOK] | None = None
+    """Where alerts are posted beside the log. Without https only on this machine."""
     dagster_yaml: FullPath = PROJECT / "deploy" / "dagster.local.yaml"
     """What a new Dagster instance under V4_HOME is made of."""
     step_summary: Path | None = Field(default=None, validation_alias="GITHUB_STEP_SUMMARY")

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from v4_assets.config.problems import Form, expected, worded
 from v4_assets.config.rollout_policy import DailyRun, Evaluation, Frozen, Policy, PreDeployment, Prospects, Share
 from v4_assets.config.rollout_systems import (
     FOLDER,
@@ -16,7 +17,9 @@ from v4_assets.config.rollout_systems import (
     SalesforceSync,
     SourceColumn,
     Sources,
+    TableName,
 )
+from v4_assets.days import FIRST_YEAR, LAST_YEAR
 from v4_assets.errors import SettingsError
 from v4_assets.sources.types import SOURCE_COLUMNS
 from v4_assets.sql import Column
@@ -51,11 +54,11 @@ class HyperParameters(Frozen):
 class Version(Frozen):
     """One model version: the suffix of its asset names, and the names of its view and table."""
 
-    key: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    key: Annotated[str, Form(r"^[a-z][a-z0-9_]*$", "lower-case letters, digits and _, like v41")]
     """Suffix of its asset names and of its SQL file: v41 in features_v41."""
-    features_view: Annotated[str, Field(pattern=r"^\w+$")]
+    features_view: TableName
     """View of the latest day's features."""
-    scores_table: Annotated[str, Field(pattern=r"^\w+$")]
+    scores_table: TableName
     """Table of its scores."""
     legacy_columns: bool = False
     """Add firm_crd, firm_name, has_fintrx_match and feature_extraction_timestamp to features_view, for old readers."""
@@ -66,7 +69,12 @@ class Version(Frozen):
 
 
 DatasetName = Annotated[
-    str, Field(pattern=r"^((?:[a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]*\.)?[A-Za-z_]\w*$", max_length=1024)
+    str,
+    Field(max_length=1024),
+    Form(
+        r"^((?:[a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]*\.)?[A-Za-z_]\w*$",
+        "a dataset's name of letters, digits and _, on BigQuery also PROJECT.DATASET",
+    ),
 ]
 """On BigQuery also PROJECT.DATASET."""
 
@@ -117,18 +125,27 @@ class Training(Frozen):
         return self
 
 
+Owner = Annotated[str, Form(r"^team:\w[\w.-]*$|^[^@\s]+@[^@\s]+\.[^@\s]+$", "team:NAME or an e-mail address")]
+
+
+def _in_our_time(day: date) -> date:
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise expected(f"a day in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return day
+
+
 class Rollout(Frozen):
     """rollout.yaml, validated."""
 
-    owners: tuple[Annotated[str, Field(pattern=r"^team:\w[\w.-]*$|^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = ()
+    owners: tuple[Owner, ...] = ()
     """Owners of every asset: team:NAME or an e-mail address."""
-    code_url: Annotated[str, Field(pattern=r"^https?://\S+[^/]$")] | None = None
+    code_url: Annotated[str, Form(r"^https?://\S+[^/]$", "an http address without a slash at its end")] | None = None
     """Address of the project's root in a browser; null links to local files."""
-    first_day: date
+    first_day: Annotated[date, AfterValidator(_in_our_time)]
     daily_run: DailyRun = DailyRun()
     baseline: str
     candidate: str
-    versions: dict[Annotated[str, Field(pattern=r"^v\d+\.\d+\.\d+$")], Version]
+    versions: dict[Annotated[str, Form(r"^v\d+\.\d+\.\d+$", "a version like v4.1.0")], Version]
     reasons: Literal["production", "all", "none"]
     datasets: DatasetNames
     sources: Sources = Sources()
@@ -259,10 +276,4 @@ def read_rollout(path: Path) -> Rollout:
     try:
         return Rollout.model_validate(content, context={FOLDER: path.parent})
     except ValidationError as error:
-        raise SettingsError(explain(str(path), error)) from error
-
-
-def explain(where: str, error: ValidationError) -> str:
-    """Each invalid entry and its error."""
-    problems = [f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors()]
-    return f"{where} cannot be used. " + "; ".join(problems)
+        raise SettingsError(f"{path} cannot be used. {worded(error, Rollout)}") from error

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from v4_assets.config.problems import Form
 from v4_assets.prospects.contracts import Counting
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -74,7 +75,7 @@ class Evaluation(Frozen):
     silent_calls: Annotated[float, Field(gt=0)] = 7.0
     """A run of days without a call is abnormal when this many calls were expected on them, by weekday over the eight
     weeks before; leads contacted up to 7 days before one are left out."""
-    holidays: tuple[Annotated[str, Field(pattern=r"^(\d{4}-)?\d{2}-\d{2}$")], ...] = ()
+    holidays: tuple[Annotated[str, Form(r"^(\d{4}-)?\d{2}-\d{2}$", "a day like 12-25 or 2026-12-25")], ...] = ()
     """Days on which no call is expected: MM-DD for every year, YYYY-MM-DD for one."""
     interval_level: Annotated[float, Field(gt=0.5, lt=1)]
     """Two-sided level of the intervals that are shown."""
@@ -261,7 +262,7 @@ class Prospects(Frozen):
     """Whether the monthly job is scheduled and a promotion needs its scores; no where the list is not used."""
     percentile: Counting = "one_to_hundred"
     """How v4_prospect_scores and the list count: one_to_hundred, 100 the best; zero_to_99 as the hand-run job did."""
-    words: dict[Annotated[str, Field(pattern=r"^\w+$")], Annotated[str, Field(min_length=1)]] = Field(
+    words: dict[Annotated[str, Form(r"^\w+$", "the name of a feature")], Annotated[str, Field(min_length=1)]] = Field(
         default_factory=dict
     )
     """Feature to the words that stand for it in a sentence; one that is not named is written with its own name."""

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from v4_assets.config.problems import Form
 from v4_assets.config.rollout_policy import AnyShare, Frozen, Share
 from v4_assets.sources.types import SourceTypes, readable, source_columns
 from v4_assets.sql import Column, Type
@@ -30,7 +31,12 @@ def _not_reserved(name: str) -> str:
     return name
 
 
-ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,299}$"), AfterValidator(_not_reserved)]
+TableName = Annotated[str, Form(r"^\w+$", "letters, digits and _")]
+ColumnName = Annotated[
+    str,
+    Form(r"^[A-Za-z_][A-Za-z0-9_]{0,299}$", "at most 300 letters, digits and _, not a digit first"),
+    AfterValidator(_not_reserved),
+]
 
 
 class LeadColumns(Frozen):
@@ -157,7 +163,9 @@ class SourceColumn(Frozen):
         return Column(name, self.type, self.meaning, sample=self.sample)
 
 
-FieldName = Annotated[str, Field(pattern=r"^[A-Za-z]\w*$", max_length=80)]
+FieldName = Annotated[
+    str, Field(max_length=80), Form(r"^[A-Za-z]\w*$", "letters, digits and _, a letter first, like V4_Score__c")
+]
 
 
 class FieldNames(Frozen):
@@ -229,7 +237,7 @@ class ReferencePlaces(Frozen):
     """Files and folders of text. In rollout.yaml relative to its folder."""
     exclude: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Patterns of files and folders below `paths` that are passed over: archive, *.ipynb, docs/old/*.md."""
-    objects: dict[str, tuple[Annotated[str, Field(pattern=r"^\w+$")], ...]] = Field(default_factory=dict)
+    objects: dict[str, tuple[TableName, ...]] = Field(default_factory=dict)
     """Further tables and views bound to a version, by version: v4.0.0: [v4_prospect_scores]."""
     scheduled_queries: Path | None = None
     """File with the JSON that `bq ls --transfer_config --format=prettyjson` prints."""

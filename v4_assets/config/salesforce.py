@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from v4_assets.config.problems import Form
 from v4_assets.config.variables import FromEnvironment
 from v4_assets.errors import SettingsError
 
@@ -21,6 +22,7 @@ Auth = Literal["jwt", "client-credentials"]
 LOOPBACK = f"{PREFIX}LOOPBACK"
 HOST = r"^([a-z0-9-]+\.)+(salesforce|force|cloudforce)\.(com|mil)$"
 """Hosts of Salesforce, those of its government clouds included: no token request goes anywhere else."""
+AUDIENCE = Form(rf"^https://{HOST[1:]}", "a Salesforce address like https://login.salesforce.com")
 RETIRED = ("V4_SALESFORCE_PASSWORD", "V4_SALESFORCE_SECURITY_TOKEN")
 """Variables of the login by user name and password, which Salesforce ended."""
 _NEEDED: dict[Auth, tuple[str, ...]] = {
@@ -35,14 +37,20 @@ class SalesforceTarget(FromEnvironment):
     model_config = SettingsConfigDict(env_prefix=PREFIX)
     values_shown: ClassVar[bool] = False
 
-    domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.(sandbox|develop|scratch|trailblaze|demo|trial|patch))?\.my$")]
+    domain: Annotated[
+        str,
+        Form(
+            r"^[a-z0-9-]+(\.(sandbox|develop|scratch|trailblaze|demo|trial|patch))?\.my$",
+            "the My Domain without .salesforce.com, like mydomain.my or mydomain--sbx.sandbox.my",
+        ),
+    ]
     """My Domain without .salesforce.com: mydomain.my, mydomain--sbx.sandbox.my, mydomain-dev-ed.develop.my."""
-    login_host: Annotated[str, Field(pattern=HOST)] | None = None
+    login_host: Annotated[str, Form(HOST, "a Salesforce host like login.salesforce.com")] | None = None
     """Host that hands out tokens, such as login.salesforce.com; unset: the My Domain's."""
-    audience: Annotated[str, Field(pattern=rf"^https://{HOST[1:]}")] | None = None
+    audience: Annotated[str, AUDIENCE] | None = None
     """Audience of the JWT: https://login.salesforce.com, https://test.salesforce.com in a sandbox, or a government
     host; unset: the login host."""
-    org_id: Annotated[str, Field(pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$")]
+    org_id: Annotated[str, Form(r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$", "00D and 12 or 15 more letters or digits")]
     """From Setup, Company Information; compared with what the org says of itself before anything is written."""
     sandbox: bool
     """Whether it is a sandbox; compared, too."""
@@ -56,7 +64,7 @@ class SalesforceTarget(FromEnvironment):
     """The private key whose certificate the app knows, for jwt."""
     consumer_secret: SecretStr | None = None
     """For client-credentials."""
-    api_version: Annotated[str, Field(pattern=r"^\d{2}\.0$")] = "66.0"
+    api_version: Annotated[str, Form(r"^\d{2}\.0$", "a version like 66.0")] = "66.0"
     """Of Salesforce's APIs."""
     request_floor: Annotated[int, Field(ge=0)] = 1000
     """Stop when fewer than this many daily API requests remain."""

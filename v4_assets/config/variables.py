@@ -3,15 +3,16 @@
 A field's docstring is what the reference page says of its variable.
 """
 
-import difflib
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from v4_assets.config.problems import nearest, sentence
 from v4_assets.errors import SettingsError
 
 PREFIX = "V4_"
@@ -69,20 +70,17 @@ class FromEnvironment(BaseSettings):
 
     @classmethod
     def problems(cls, error: ValidationError) -> str:
-        return "; ".join(cls._problem(dict(item)) for item in error.errors())
+        return " ".join(cls._problem(item) for item in error.errors())
 
     @classmethod
-    def _problem(cls, item: Mapping[str, Any]) -> str:
+    def _problem(cls, item: ErrorDetails) -> str:
         """The variable, what is expected of it, and what was found unless that may be a secret."""
-        message = str(item["msg"]).removeprefix("Value error, ")
         if not item["loc"]:
-            return message
+            return sentence(item, "")
         place = str(item["loc"][0])
         named = next((name for name, field in cls.variables().items() if place in (name, field)), place)
         field = cls.model_fields.get(cls.variables().get(named, ""))
-        if item["type"] == "missing" or field is None or _is_secret(field) or not cls.values_shown:
-            return f"{named}: {message}"
-        return f"{named}: {message}, found {str(item['input'])!r}"
+        return sentence(item, named, shown=cls.values_shown and field is not None and not _is_secret(field))
 
 
 def _is_secret(field: FieldInfo) -> bool:
@@ -96,9 +94,8 @@ def verify_names(env: Mapping[str, str], known: Iterable[str]) -> None:
         rest = name.upper().removeprefix(PREFIX)
         if rest == name.upper() or name in names.values():
             continue
-        near = difflib.get_close_matches(rest, names, n=1, cutoff=NEAR)
-        if near:
-            raise SettingsError(f"There is no variable {name}. Did you mean {names[near[0]]}? Rename it, or unset it.")
+        if near := nearest(rest, names, NEAR):
+            raise SettingsError(f"There is no variable {name}. Did you mean {names[near]}? Rename it, or unset it.")
         if name not in _warned:
             _warned.add(name)
             print(f"v4: no setting is named {name}; it is ignored. docs/configuration.md lists them.", file=sys.stderr)

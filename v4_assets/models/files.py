@@ -1,6 +1,7 @@
 """Scoring files and checking models trained elsewhere, for `v4 score` and `v4 register`. No Dagster."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ from v4_assets.warehouse.protocol import ARROW_TYPES
 MINIMUM_DISTINCT_SCORES = 100
 """With fewer distinct scores, leads cannot be ranked into percentiles."""
 
+LONGEST_HEADER = 2**20
+"""Bytes of a CSV's first line that are looked at."""
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+
 
 def read_rows(path: Path, features: tuple[Feature, ...]) -> Iterator[pa.RecordBatch]:
     """The rows of a Parquet or CSV file in batches. A CSV's feature columns are read in the features' types."""
@@ -34,6 +39,7 @@ def read_rows(path: Path, features: tuple[Feature, ...]) -> Iterator[pa.RecordBa
             with pa.parquet.ParquetFile(path, read_dictionary=categorical) as file:
                 yield from file.iter_batches(ROWS_AT_ONCE)
         elif path.suffix == ".csv":
+            _verify_text(path)
             types = {feature.name: ARROW_TYPES[feature.type] for feature in features} | {"lead_id": pa.string()}
             convert = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
             with pa.csv.open_csv(path, convert_options=convert) as reader:
@@ -41,7 +47,23 @@ def read_rows(path: Path, features: tuple[Feature, ...]) -> Iterator[pa.RecordBa
         else:
             raise V4Error(f"{path} is neither .parquet nor .csv. Convert it to one of them.")
     except (pa.ArrowException, OSError) as error:
-        raise FeatureError(f"{path} cannot be read: {str(error).rstrip('.')}. Correct the file.") from error
+        raise FeatureError(f"{path} cannot be read: {_reason(error)}. Correct the file.") from error
+
+
+def _verify_text(path: Path) -> None:
+    """Raise FeatureError for a CSV whose first line is not one of text: what follows is not looked at as text."""
+    with path.open("rb") as file:
+        line = file.readline(LONGEST_HEADER)
+    if CONTROL.search(line) or "\ufffd" in line.decode(errors="replace"):
+        raise FeatureError(
+            f"{path} is not text in UTF-8, so it is no CSV of features. Export it as CSV in UTF-8, or as Parquet."
+        )
+
+
+def _reason(error: Exception) -> str:
+    """The error, without the row it quotes where that is not text."""
+    text = str(error).rstrip(".")
+    return text if text.isprintable() and "\ufffd" not in text else re.sub(r"(?s)(got \d+): .*", r"\1", text)
 
 
 def read_json(path: Path) -> Any:

@@ -12,7 +12,7 @@ import dagster as dg
 
 from v4_assets import jobs, recorded_checks, tables
 from v4_assets.config.environment import Settings
-from v4_assets.days import contiguous
+from v4_assets.days import contiguous, verify_begun
 from v4_assets.definitions import build
 from v4_assets.errors import V4Error
 from v4_assets.names import (
@@ -250,6 +250,7 @@ def _range_tags(first: date, last: date) -> dict[str, str]:
 def verify_days(settings: Settings, first: date, last: date) -> None:
     """Raise V4Error for an empty range, or for days that cannot be scored yet or any more."""
     today = settings.clock.today()
+    verify_begun(settings.rollout.first_day, today)
     if first > last:
         raise V4Error(f"The range from {first} to {last} is empty. Give the earlier day first.")
     if first < settings.rollout.first_day:

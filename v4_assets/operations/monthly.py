@@ -12,6 +12,7 @@ from v4_assets import tables
 from v4_assets.atomic_files import atomic_write, private_folder
 from v4_assets.clock import cutoff
 from v4_assets.config.environment import Settings
+from v4_assets.days import verify_begun
 from v4_assets.errors import ConcurrentWriteError, PolicyError, V4Error
 from v4_assets.models.bundle import Bundle
 from v4_assets.names import PROSPECT_LIST_JOB, PROSPECTS_JOB
@@ -47,6 +48,7 @@ def verify_month(settings: Settings, month: date) -> None:
     if month > today:
         raise V4Error(f"{key_of(month)} has not begun in New York, where it is {today}. Run it when it has.")
     if month < first:
+        verify_begun(settings.rollout.first_day, today)
         raise V4Error(
             f"{key_of(month)} lies before first_day {settings.rollout.first_day} of rollout.yaml. Move first_day, or "
             f"take {key_of(first)} or later."

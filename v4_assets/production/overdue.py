@@ -37,8 +37,8 @@ class Overdue:
 
 
 def due(rollout: Rollout, day: date) -> datetime:
-    """The instant from which a day without its run is overdue."""
-    return rollout.daily_run.on(day, NEW_YORK) + timedelta(minutes=rollout.policy.grace_minutes)
+    """The instant from which a day without its run is overdue. Before first_day none is."""
+    return rollout.daily_run.on(max(day, rollout.first_day), NEW_YORK) + timedelta(minutes=rollout.policy.grace_minutes)
 
 
 def overdue(

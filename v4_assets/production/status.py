@@ -226,6 +226,9 @@ def _without_evaluation(
     if evaluation.is_stale:
         decision = Decision(Action.HOLD, evaluation.reason, alert=True)
         return Status(status, decision, subject=f"evidence of {status.today}")
+    if status.today < rollout.first_day:
+        reason = f"the rollout begins on {rollout.first_day}, first_day of rollout.yaml"
+        return Status(status, Decision(Action.HOLD, reason))
     if clock.now() < deadline:
         reason = f"{evaluation.reason}; it is due at {rollout.daily_run}, missing from {deadline:%H:%M} on"
         return Status(status, Decision(Action.HOLD, reason))

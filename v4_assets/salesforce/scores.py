@@ -18,7 +18,7 @@ from v4_assets.errors import (
     SalesforceError,
     SalesforceSetupError,
 )
-from v4_assets.production.events import Production
+from v4_assets.production.events import Production, state_after
 from v4_assets.salesforce.rows import DayScores, day_scores
 from v4_assets.store import Store
 from v4_assets.warehouse.writes import PartitionWrite
@@ -86,9 +86,19 @@ def _read(
             stamps.append(pc.max(batch["scored_at"]).as_py())
     if not sum(map(len, parts)):
         raise RowsMissingError(
-            f"{rollout.catalogue[key].name} has no rows of {day}, so nothing can be sent. Run that day's daily job."
+            f"{rollout.catalogue[key].name} has no rows of {day}, so nothing can be sent. "
+            f"{_remedy(store, rollout, version, day)}"
         )
     return pa.Table.from_batches(parts), max(stamps)
+
+
+def _remedy(store: Store, rollout: Rollout, version: str, day: date) -> str:
+    """What makes scores of a day that has none."""
+    if day < rollout.first_day:
+        return f"It lies before first_day {rollout.first_day} of rollout.yaml. Choose a later day."
+    if version in state_after(store.events()).archived:
+        return f"{version} is archived: `v4 restore {version} --reason …` brings it back."
+    return f"`v4 run --date {day}` makes them."
 
 
 def _verify_scorer(batch: pa.RecordBatch, live: Production, older: Mapping[tuple[str, str], str]) -> None:

@@ -59,8 +59,7 @@ TOLERANCE = 0.005
 def train_shipped(target: Path) -> dict[str, Entry]:
     """Train every version on TRAINING_WORLD and write bundles and catalogue into `target`. Returns the catalogue."""
     with tempfile.TemporaryDirectory() as home:
-        (nothing_shipped := Path(home) / "none").mkdir()
-        settings = load({"V4_HOME": home, "V4_MODELS": str(nothing_shipped)})
+        settings = load({"V4_HOME": home, "V4_MODELS": home})  # a new home has no shipped models
         fill(warehouse(settings), settings.rollout.catalogue, build(TRAINING_WORLD))
         schema.upgrade(warehouse(settings), settings.rollout.catalogue, registry(settings), settings.clock)
         outcome = local_runs.run_job(settings, TRAINING_JOB)

@@ -149,11 +149,13 @@ def test_the_settings_reach_the_resource_and_its_page_shows_no_key(tmp_path, key
     [
         pytest.param(
             {"V4_BIGQUERY_KEY_FILE": "/no/such/key.json"},
-            "V4_BIGQUERY_KEY_FILE: Path does not point to a file",
+            "V4_BIGQUERY_KEY_FILE is '/no/such/key.json', expected a file that exists.",
             id="key",
         ),
         pytest.param(
-            {"V4_BIGQUERY_IMPERSONATE": "somebody"}, "V4_BIGQUERY_IMPERSONATE: String should match", id="no-account"
+            {"V4_BIGQUERY_IMPERSONATE": "somebody"},
+            "V4_BIGQUERY_IMPERSONATE is 'somebody', expected a service account like NAME@",
+            id="no-account",
         ),
         pytest.param(
             {"V4_BIGQUERY_IMPERSONATE": SCORING, "V4_BIGQUERY_ENDPOINT": "http://127.0.0.1:1"},

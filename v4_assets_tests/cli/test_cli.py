@@ -165,7 +165,7 @@ def test_init_without_the_baseline_s_model_is_refused(home, v4):
 
 def test_a_day_that_has_not_begun_is_not_run(home, v4):
     message = printed(*v4("run", "--date", "2026-01-13"))
-    assert message == "2026-01-13 has not begun in New York, where it is 2026-01-12. Run it on its day."
+    assert "2026-01-13 has not begun in New York, where it is 2026-01-12. Give today or a day before." in message
     assert not home.exists()
 
 
@@ -184,14 +184,14 @@ def test_a_day_before_the_first_is_not_run(home, v4):
         (
             "2026-01-11",
             "2026-01-13",
-            "2026-01-13 has not begun in New York, where it is 2026-01-12. Run it on its day.",
+            "2026-01-13 has not begun in New York, where it is 2026-01-12. Give today or a day before.",
         ),
         ("2025-09-30", "2025-10-02", "2025-09-30 lies before first_day 2025-10-01 of rollout.yaml."),
     ],
     ids=["backwards", "into the future", "before the first day"],
 )
 def test_an_impossible_range_is_not_filled(home, v4, first, last, said):
-    assert printed(*v4("backfill", "--from", first, "--to", last)).startswith(said)
+    assert said in printed(*v4("backfill", "--from", first, "--to", last))
 
 
 def test_a_backfill_before_init_gets_as_far_as_the_tables_and_says_what_creates_them(home, v4):
@@ -227,7 +227,7 @@ def test_a_mistake_in_rollout_yaml_is_reported_without_a_traceback(home, v4, mon
     rollout.write_text("baseline: v4.0.0\n", encoding="utf-8")
     monkeypatch.setenv("V4_ROLLOUT", str(rollout))
     message = printed(*v4("status"))
-    assert message.startswith(f"{rollout} cannot be used. first_day: Field required; candidate: Field required")
+    assert message.startswith(f"{rollout} cannot be used. first_day is missing: set it. candidate is missing: set it.")
 
 
 def test_a_mistake_in_the_environment_is_reported_without_a_traceback_from_a_fresh_start(home, monkeypatch):

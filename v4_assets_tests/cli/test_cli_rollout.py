@@ -3,6 +3,7 @@
 What they refuse they refuse in one sentence, with exit code 2.
 """
 
+import functools
 import json
 import sys
 from collections.abc import Callable
@@ -43,10 +44,10 @@ def v4(story: Story, *arguments: str) -> Result:
     return CliRunner().invoke(cli, arguments, env=story.environment, prog_name="v4")
 
 
-def text(story: Story, *arguments: str) -> str:
-    """What a command that succeeds prints."""
+def text(story: Story, *arguments: str, code: int = 0) -> str:
+    """What a command that ends with the code prints."""
     result = v4(story, *arguments)
-    assert result.exit_code == 0, (result.output, result.exception)
+    assert result.exit_code == code, (result.output, result.exception)
     return result.stdout
 
 
@@ -105,7 +106,6 @@ def test_history_tells_every_event_with_its_reason(begin_story):
         ("2026-01-06", OLD),
         ("2026-01-11T06:29", OLD),
         ("2026-01-11T06:30", NEW),
-        ("2026-02-02", NEW),
         (None, NEW),
     ],
 )
@@ -149,10 +149,32 @@ def test_lift_shows_both_versions_by_decile_and_the_closes_of_weeks(begin_story)
     said = text(story, "lift")
     assert all(version in said for version in (OLD, NEW))
     assert {row["prediction_date"] for row in content(story, "lift", "--weeks")} == {"2026-01-11"}
-    assert (
-        text(story, "lift", "--date", "2026-01-07")
-        == "2026-01-07 was not evaluated; `v4 run --date 2026-01-07` does.\n"
-    )
+
+
+def test_the_lift_of_a_day_that_was_not_evaluated_names_the_command_and_exits_with_1(begin_story):
+    story = begin_story("seventh")
+    said = "2026-01-07 was not evaluated; `v4 run --date 2026-01-07` does.\n"
+    assert text(story, "lift", "--date", "2026-01-07", code=1) == said
+    assert json.loads(text(story, "lift", "--date", "2026-01-07", "--json", code=1)) == []
+
+
+def test_a_preview_of_a_day_without_scores_names_the_command_that_makes_them(begin_story, monkeypatch, capsys):
+    no = functools.partial(refused, begin_story("seventh"), monkeypatch, capsys, "sync", "preview", "--date")
+    assert no("2026-01-02").endswith("so nothing can be sent. `v4 run --date 2026-01-02` makes them.")
+    assert no("2025-09-30").endswith("It lies before first_day 2025-10-01 of rollout.yaml. Choose a later day.")
+
+
+def test_before_the_first_day_of_a_rollout_that_is_planned_ahead_nothing_is_missing(begin_story):
+    story = begin_story("adopted")
+    story.rule("first_day: 2025-10-01", "first_day: 2026-03-15")
+    story.goes_on(story.day + timedelta(days=1), "09:00")
+    assert rollout_status(story)["reason"] == "the rollout begins on 2026-03-15, first_day of rollout.yaml"
+    assert text(story, "status")
+    assert "missing" not in story.alerts()
+
+
+def test_the_lift_of_weeks_none_of_which_has_closed_leaves_nothing_to_do(begin_story):
+    assert text(begin_story("adopted"), "lift", "--weeks") == "No week has closed yet.\n"
 
 
 def test_a_home_without_history_says_what_to_do(begin_story):
@@ -241,10 +263,14 @@ def test_approve_agrees_to_what_was_asked(begin_story):
     assert rollout_status(story)["action"] == "sunset"
 
 
-def test_sunset_and_restore_by_a_person(begin_story):
+def test_sunset_and_restore_by_a_person(begin_story, monkeypatch, capsys):
     story = begin_story("promoted")
     assert text(story, "sunset", "--reason", "its feed ends", "--yes").startswith("sunset of v4.0.0: done, ")
     assert story.exported[OLD] == "archived"
+    story.goes_on(story.day + timedelta(days=1))
+    no = functools.partial(refused, story, monkeypatch, capsys)
+    said = "`v4 restore v4.0.0 --reason …` brings it back."
+    assert no("sync", "preview", "--version", OLD).endswith(f"nothing can be sent. v4.0.0 is archived: {said}")
     assert text(story, "restore", OLD, "--reason", "it does not") == (
         f"v4.0.0 is back: it is scored from the next run on.\n"
         f"The rollout page: {story.settings.places.reports / ROLLOUT_PAGE}\n"
@@ -270,7 +296,6 @@ def test_what_makes_no_sense_while_the_baseline_is_live_is_refused(begin_story, 
     assert no("allow", OLD, "--reason", "x").startswith("v4.0.0 has nothing to be allowed: ")
     assert no("restore", OLD, "--reason", "x") == "v4.0.0 is not archived; archived are: none."
     assert no("approve", "0" * 12).startswith("Nothing waits for an approval: v4.1.0 waits: ")
-    assert no("live", "--on", "tomorrow").startswith("'tomorrow' is not an instant.")
 
 
 def test_a_version_whose_scores_of_today_are_missing_or_bad_is_not_promoted(begin_story, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 import errno
 import re
 import sys
+from collections.abc import Iterator
 
 import click
 import duckdb
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from v4_assets.cli import main as entry
 from v4_assets.cli.main import cli, main
+from v4_assets.cli.output import GivenText
 from v4_assets.config.environment import Settings
 from v4_assets.errors import listed
 from v4_assets.project_files import PROJECT
@@ -89,7 +91,7 @@ def test_help_and_version_end_with_exit_code_0(monkeypatch, capsys):
     assert "Usage: v4 run" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("target", ["bad name", "", "a.b.c", "x;y", "1st", "firm crm.sales", "ml-features"])
+@pytest.mark.parametrize("target", ["bad name", "a.b.c", "x;y", "1st", "firm crm.sales", "ml-features"])
 def test_a_build_is_not_written_to_what_is_no_dataset(refused, target):
     assert f"--target is {target!r}, not the name of a dataset." in refused("ci", "--target", target)
 
@@ -106,7 +108,9 @@ def test_a_dataset_of_rollout_yaml_that_is_no_name_is_refused_by_its_entry(refus
     text = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
     (tmp_path / "rollout.yaml").write_text(text.replace("features: ml_features", "features: ml features"), "utf-8")
     monkeypatch.setenv("V4_ROLLOUT", str(tmp_path / "rollout.yaml"))
-    assert "datasets.features: String should match pattern" in refused("status")
+    assert "datasets.features is 'ml features', expected a dataset's name of letters, digits and _," in refused(
+        "status"
+    )
 
 
 @pytest.mark.parametrize("day", ["2026-13-01", "2025-02-30", "tomorrow", ""])
@@ -254,9 +258,33 @@ def test_a_new_file_needs_a_folder_and_a_name(refused, tmp_path, monkeypatch, co
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("option", ["--exclude", "--dataset"])
-def test_an_empty_pattern_or_dataset_is_refused(refused, option):
-    assert "one of them is empty" in refused("references", option, "")
+def texts(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Parameter]]:
+    """The parameters of all commands that take any text, with their commands; reasons have a check of their own."""
+    for name, one in group.commands.items():
+        if isinstance(one, click.Group):
+            yield from texts(one, (*path, name))
+        elif not one.hidden:
+            found = [each for each in one.params if each.type is click.STRING or isinstance(each.type, GivenText)]
+            yield from (((*path, name), each) for each in found if each.callback is None)
+
+
+TEXTS = [(path, found) for path, found in texts(cli)]
+
+
+def test_no_option_takes_a_text_that_is_not_looked_at():
+    assert len(TEXTS) > 15
+    assert [(path, found.name) for path, found in TEXTS if not isinstance(found.type, GivenText)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"), TEXTS, ids=[f"{' '.join(path)} {parameter.opts[-1]}" for path, parameter in TEXTS]
+)
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_text_is_refused_and_means_no_default(refused, path, parameter, value):
+    given = (value,) if isinstance(parameter, click.Argument) else (parameter.opts[0], value)
+    message = refused(*path, *given)
+    assert "The value is empty. Is a variable that it is made of not set?" in message
+    assert message.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", ["prospects run --replace-live", "prospects list --again", "run --replace-live"])
@@ -273,14 +301,70 @@ def test_a_day_outside_two_centuries_is_a_typing_error(refused, tmp_path, comman
     assert "is not in the years 2000 to 2099" in refused(*command.split(), day)
 
 
-@pytest.mark.parametrize("day", ["2026-01-13", "2020-01-01"])
-def test_the_lift_of_no_day_of_the_rollout_is_refused(refused, tmp_path, day):
+def test_the_lift_of_a_day_before_the_rollout_is_refused(refused, tmp_path):
     (tmp_path / "home").mkdir()
-    assert f"{day} is no day of the rollout, which has those from 2025-10-01" in refused("lift", "--date", day)
+    said = "2025-09-30 lies before first_day 2025-10-01 of rollout.yaml. Choose a later day."
+    assert said in refused("lift", "--date", "2025-09-30")
 
 
-def test_an_instant_that_is_empty_is_none(refused):
-    assert "'' is not an instant." in refused("live", "--on", "")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run --date",
+        "backfill --from 2026-01-05 --to",
+        "backfill --to 2026-01-05 --from",
+        "lift --date",
+        "replay --to",
+        "replay --from",
+        "sync preview --date",
+        "migration --date",
+        "ci --target builds --date",
+        "register v4.2.0 --test-period 2025-08-01",
+    ],
+)
+@pytest.mark.parametrize("day", ["2026-01-13", "2027-03-01"])
+def test_a_day_to_come_is_refused_wherever_a_past_one_is_meant(refused, command, day):
+    said = f"{day} has not begun in New York, where it is 2026-01-12. Give today or a day before."
+    assert said in refused(*command.split(), day)
+
+
+@pytest.mark.parametrize("instant", ["2026-01-13", "2026-01-12T06:31", "2026-01-12T11:31Z"])
+def test_what_is_live_at_an_instant_to_come_is_not_known(refused, tmp_path, instant):
+    (tmp_path / "home").mkdir()
+    assert "is still to come. Give --on an instant up to now." in refused("live", "--on", instant)
+
+
+@pytest.mark.parametrize("text", ["", " ", "soon", "2026-01-12T25:00", "tomorrow"])
+@pytest.mark.parametrize("command", ["live --on", "hold --reason why --until"])
+def test_what_is_no_instant_names_its_option_and_how_to_write_one(refused, command, text):
+    said = f"Invalid value for '{command.split()[-1]}': {text!r} is not an instant. Write it like 2026-01-05T06:30"
+    assert said in refused(*command.split(), text)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run --date 2026-01-12",
+        "backfill --from 2026-01-10 --to 2026-01-12",
+        "lift",
+        "lift --weeks",
+        "replay",
+        "replay --from 2026-01-05",
+        "prospects run",
+        "prospects list",
+        "prospects preview",
+        "ci --target builds",
+    ],
+)
+def test_a_rollout_that_is_planned_ahead_says_when_it_begins(refused, tmp_path, monkeypatch, command):
+    text = (PROJECT / "rollout.yaml").read_text(encoding="utf-8")
+    (tmp_path / "rollout.yaml").write_text(text.replace("first_day: 2025-10-01", "first_day: 2026-03-15"), "utf-8")
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("V4_ROLLOUT", str(tmp_path / "rollout.yaml"))
+    assert refused(*command.split()) == (
+        "v4: The rollout begins on 2026-03-15 (first_day of rollout.yaml), and in New York it is 2026-01-12, so no day "
+        "is scored yet. Wait until then, or set an earlier first_day.\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["run --date", "sync preview --version", "sql render --script"])
@@ -318,7 +402,7 @@ def test_a_rollout_file_saved_as_utf_16_is_one_sentence(refused, tmp_path, monke
 @pytest.mark.parametrize("name", ["V4_HOME", "V4_MODELS", "V4_DAGSTER_YAML"])
 def test_a_user_s_home_that_does_not_exist_is_named(refused, monkeypatch, name):
     monkeypatch.setenv(name, "~nobody-at-all/x")
-    assert f"{name}: no user ~nobody-at-all is known here, write the path in full" in refused("status")
+    assert f"{name}: ~nobody-at-all/x names no user known here, write the path in full." in refused("status")
 
 
 @pytest.mark.parametrize("command", ["status", "run --date 2026-01-12", "checklist"])

@@ -1,5 +1,6 @@
 """Files and folders that cannot be used: damaged, locked, read-only, of a wrong format. Each is one sentence."""
 
+import gzip
 import subprocess
 import sys
 from collections.abc import Callable
@@ -111,6 +112,14 @@ WRONG = {
     "table.csv": b"a,b\n1,2\n",
     "table.parquet": b"not parquet" * 9,
     "table.xlsx": b"PK",
+    "picture.csv": b"\x89PNG\r\n\x1a\n\x01\x02\n",
+    "packed.csv": gzip.compress(b"lead_id,score\n1,2\n"),
+    "workbook.csv": b"PK\x03\x04\x14\x00,\n,",
+    "nulls.csv": b"a\x00b\nx\n",
+    "utf-16.csv": "lead_id,a\n1,2\n".encode("utf-16"),
+    "latin-1.csv": "lead_id,straße\n1,2\n".encode("latin-1"),
+    "damaged.csv": b"lead_id,a\n1,\x89\x1b[31m,\xff,\x00\n",
+    "torn.csv": b"lead_id,a\n1,2,3\n",
 }
 
 
@@ -147,13 +156,22 @@ def test_a_model_s_file_of_a_wrong_format_is_named(refused, wrong, home, option,
         ("table.parquet", "cannot be read"),
         ("table.xlsx", "is neither .parquet nor .csv"),
         ("nothing.csv", "There is no "),
+        *(
+            (
+                f"{name}.csv",
+                "is not text in UTF-8, so it is no CSV of features. Export it as CSV in UTF-8, or as Parquet.",
+            )
+            for name in ("picture", "packed", "workbook", "nulls", "utf-16", "latin-1")
+        ),
+        ("damaged.csv", "Expected 2 columns, got 4. Correct the file."),
+        ("torn.csv", "Expected 2 columns, got 3: 1,2,3. Correct the file."),
     ],
 )
 def test_rows_of_a_wrong_format_are_not_scored(refused, wrong, tmp_path, name, sentence):
     source = wrong(name) if name in WRONG else str(tmp_path / name)
     message = refused("score", "--model", "v4.1.0", "--input", source, "--output", str(tmp_path / "scores.csv"))
     assert sentence in message
-    assert message.count("\n") == 1
+    assert (message.count("\n"), message.strip().isprintable()) == (1, True)
     assert not (tmp_path / "scores.csv").exists()
 
 

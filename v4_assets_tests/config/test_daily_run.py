@@ -57,6 +57,11 @@ def test_the_deadline_is_the_grace_after_the_hour(at, grace, deadline):
     )
 
 
+def test_no_day_is_overdue_before_the_first():
+    planned = rollout("06:00").model_copy(update={"first_day": date(2026, 3, 15)})
+    assert due(planned, DAY) == due(planned, date(2026, 3, 15)) == datetime(2026, 3, 15, 7, 30, tzinfo=NEW_YORK)
+
+
 @pytest.mark.parametrize("at", ["00:00", "04:45", "06:00", "23:30"])
 def test_the_schedule_starts_the_day_that_began_at_midnight(tmp_path, at):
     path = tmp_path / "rollout.yaml"
@@ -83,7 +88,7 @@ def test_the_schedule_starts_the_day_that_began_at_midnight(tmp_path, at):
 @pytest.mark.parametrize("at", ["01:00", "01:30", "02:00", "02:59"])
 def test_an_hour_that_a_clock_change_repeats_or_skips_is_refused(tmp_path, at):
     said = refused(tmp_path, f'at: "{at}"')
-    assert f"daily_run.at: Value error, {at} is skipped or repeated when the clock changes" in said
+    assert f"daily_run.at: {at} is skipped or repeated when the clock changes" in said
 
 
 @pytest.mark.parametrize("text", ["10:30", "6", '"6:00"', '"24:00"', '"06:00:30"', '"six"', "null", '" 06:00"'])

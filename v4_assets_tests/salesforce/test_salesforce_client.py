@@ -790,16 +790,19 @@ def test_a_stand_in_that_is_not_running_is_told_when_it_is_needed(tmp_path):
     ("change", "said"),
     [
         ({"V4_SALESFORCE_USERNAME": ""}, "V4_SALESFORCE_AUTH is jwt, which needs V4_SALESFORCE_USERNAME"),
-        ({"V4_SALESFORCE_DOMAIN": ""}, "V4_SALESFORCE_DOMAIN: Field required"),
-        ({"V4_SALESFORCE_ORG_ID": ""}, "V4_SALESFORCE_ORG_ID: Field required"),
-        ({"V4_SALESFORCE_SANDBOX": ""}, "V4_SALESFORCE_SANDBOX: Field required"),
-        ({"V4_SALESFORCE_SANDBOX": "maybe"}, "V4_SALESFORCE_SANDBOX: Input should be a valid boolean"),
-        ({"V4_SALESFORCE_DOMAIN": "login"}, "V4_SALESFORCE_DOMAIN: String should match pattern"),
-        ({"V4_SALESFORCE_DOMAIN": "acme.my.salesforce.com"}, "V4_SALESFORCE_DOMAIN: String should match"),
-        ({"V4_SALESFORCE_ORG_ID": "00Q000000000001EAA"}, "V4_SALESFORCE_ORG_ID: String should match"),
-        ({"V4_SALESFORCE_API_VERSION": "v66.0"}, "V4_SALESFORCE_API_VERSION: String should match"),
-        ({"V4_SALESFORCE_REQUEST_FLOOR": "-1"}, "V4_SALESFORCE_REQUEST_FLOOR: Input should be greater"),
-        ({"V4_SALESFORCE_AUTH": "magic"}, "V4_SALESFORCE_AUTH: Input should be 'jwt' or 'client-credentials'"),
+        ({"V4_SALESFORCE_DOMAIN": ""}, "V4_SALESFORCE_DOMAIN is missing: set it."),
+        ({"V4_SALESFORCE_ORG_ID": ""}, "V4_SALESFORCE_ORG_ID is missing: set it."),
+        ({"V4_SALESFORCE_SANDBOX": ""}, "V4_SALESFORCE_SANDBOX is missing: set it."),
+        ({"V4_SALESFORCE_SANDBOX": "maybe"}, "V4_SALESFORCE_SANDBOX must be true or false."),
+        (
+            {"V4_SALESFORCE_DOMAIN": "login"},
+            "V4_SALESFORCE_DOMAIN must be the My Domain without .salesforce.com",
+        ),
+        ({"V4_SALESFORCE_DOMAIN": "acme.my.salesforce.com"}, "V4_SALESFORCE_DOMAIN must be the My Domain"),
+        ({"V4_SALESFORCE_ORG_ID": "00Q000000000001EAA"}, "V4_SALESFORCE_ORG_ID must be 00D and 12 or 15 more letters"),
+        ({"V4_SALESFORCE_API_VERSION": "v66.0"}, "V4_SALESFORCE_API_VERSION must be a version like 66.0."),
+        ({"V4_SALESFORCE_REQUEST_FLOOR": "-1"}, "V4_SALESFORCE_REQUEST_FLOOR must be 0 or more."),
+        ({"V4_SALESFORCE_AUTH": "magic"}, "V4_SALESFORCE_AUTH must be 'jwt' or 'client-credentials'"),
         ({"V4_SALESFORCE_AUTH": "password"}, "set V4_SALESFORCE_AUTH to jwt or client-credentials"),
         ({"V4_SALESFORCE_PASSWORD": "hunter2"}, "V4_SALESFORCE_PASSWORD cannot be used: Salesforce ends the login"),
         ({"V4_SALESFORCE_SECURITY_TOKEN": "hunter2"}, "V4_SALESFORCE_SECURITY_TOKEN cannot be used"),
@@ -816,7 +819,7 @@ def test_a_mistake_in_the_environment_is_told_by_its_variable_and_not_by_its_val
 
 
 def test_a_target_nobody_knows_is_refused():
-    with pytest.raises(SettingsError, match="V4_SALESFORCE: Input should be 'dry-run', 'local' or 'salesforce'"):
+    with pytest.raises(SettingsError, match="V4_SALESFORCE is 'sandbox', expected 'dry-run', 'local' or 'salesforce'"):
         load({"V4_SALESFORCE": "sandbox"})
 
 

@@ -53,7 +53,7 @@ def compare_org(ours: Ours, clock: Clock, org: Org, days: Mapping[str, date]) ->
         wanted = scores_of(ours.store, ours.rollout, first, days[first])
         rows = org_state(ours.rollout, clock, org, wanted).rows
     except SalesforceError as error:
-        return OrgComparison(skipped=f"it could not be read: {error}")
+        return OrgComparison(skipped=f"it could not be read: {str(error).rstrip('.')}")
     rows = rows.filter(pc.is_valid(rows["score"])).combine_chunks()
     names = pc.fill_null(rows["model_version"].combine_chunks(), "")
     counted = [(one["values"], one["counts"]) for one in names.value_counts().to_pylist()]

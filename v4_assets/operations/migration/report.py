@@ -85,8 +85,6 @@ class Migration:
 
         Raises RowsMissingError where they have rows, of which none can be compared, and SettingsError for a wrong name.
         """
-        if self.day and self.day > self.clock.today():
-            raise SettingsError(f"{self.day} has not begun in New York, where it is {self.clock.today()}.")
         sections: list[Section] = []
         skipped: list[str] = []
         unmatched: list[RowsMissingError] = []
@@ -190,7 +188,7 @@ class Migration:
             try:
                 theirs = scores.served(rows.rows, rows.leads)
             except SettingsError as error:
-                return f"{one.name}: {error}"
+                return f"{one.name}: {str(error).rstrip('.')}"
             if theirs is not None and len(rows.leads):
                 return one.name, scores.compare(ours.served, theirs, ours.tie_break, TOLERANCE)
         return f"no hand-run scores of {version} were found: name their table with --scores"
