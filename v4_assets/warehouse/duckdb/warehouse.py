@@ -42,6 +42,8 @@ class DuckDBWarehouse:
 
     own: duckdb.DuckDBPyConnection | None = field(default=None, repr=False, compare=False)
     """The connection of `beside`; None where calls share the connection of the process."""
+    verified: set[tuple[str, str]] = field(default_factory=set, repr=False, compare=False)
+    """Tables and the texts that fill them whose types fit: the days of a range are made by one text."""
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -94,6 +96,8 @@ class DuckDBWarehouse:
         day = {"day": write.prediction_date}
         with self._transaction(table.name) as connection:
             _verify_turn(connection, write, log)
+            if isinstance(rows, Query):
+                self._verify_types(connection, table, rows)
             connection.execute(delete_partition(table), day)
             inserted = _insert(connection, table, rows)
             strays = connection.execute(
@@ -182,6 +186,12 @@ class DuckDBWarehouse:
             for dataset, name in schemas.items()
         }
 
+    def _verify_types(self, connection: duckdb.DuckDBPyConnection, table: Table, rows: Query) -> None:
+        if (made := (table.full_name, rows.text)) not in self.verified:
+            with explained(rows.name):
+                tables.verify(connection, table, to_duckdb(rows.text), rows.params)
+            self.verified.add(made)
+
     @contextmanager
     def _transaction(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._connection() as connection:
@@ -225,9 +235,8 @@ def _plain(rows: Rows) -> Rows:
 def _insert(connection: duckdb.DuckDBPyConnection, table: Table, rows: Query | Iterable[pa.RecordBatch]) -> int:
     if isinstance(rows, Query):
         with explained(rows.name):
-            text = to_duckdb(rows.text)
-            tables.verify(connection, table, text, rows.params)
-            return _count(connection.execute(insert_from(table, f"({text})"), dict(rows.params)))
+            text = f"({to_duckdb(rows.text)})"
+            return _count(connection.execute(insert_from(table, text), dict(rows.params)))
     feed = Feed(rows)
     reader = pa.RecordBatchReader.from_batches(arrow_schema(table), feed)
     connection.register("incoming_rows", reader)
