@@ -14,7 +14,12 @@ from v4_assets_tests.chaos.scenes import SCENES
 
 SEED = 16
 WRITES = ("warehouse: v4_a + v4_partition_writes", "warehouse: v4_partition_writes + v4_z")
-RECORDED = {"one": ["a", "b", "a", "org: POST /x/jobs/ingest", *WRITES], "two": ["b", "c"], "three": ["c", *WRITES]}
+READS = ("org: GET /x/query/", "org: POST /services/oauth2/token")
+RECORDED = {
+    "one": ["a", "b", "a", "org: POST /x/jobs/ingest", *WRITES],
+    "two": ["b", "c", READS[0]],
+    "three": ["c", READS[1], *WRITES],
+}
 
 
 def test_a_plan_has_every_kind_once_but_those_of_other_sweeps_and_at_least_two_kills_in_every_scene():
@@ -24,7 +29,14 @@ def test_a_plan_has_every_kind_once_but_those_of_other_sweeps_and_at_least_two_k
         assert {point.name for points in plan.values() for point in points} >= {"a", "b", "c"}
         assert all(len(points) >= 2 for points in plan.values())
         assert all({*WRITES} & {point.name for point in plan[scene]} for scene in ("one", "three"))
-    assert kinds(RECORDED) == {"a": ["one"], "b": ["one", "two"], "c": ["two", "three"]}
+        assert {*READS} & {point.name for points in plan.values() for point in points}
+    [reads] = kinds(RECORDED).keys() - {*"abc"}
+    assert kinds(RECORDED) == {
+        "a": [("one", "a")],
+        "b": [("one", "b"), ("two", "b")],
+        "c": [("two", "c"), ("three", "c")],
+        reads: [("two", READS[0]), ("three", READS[1])],
+    }
 
 
 def test_the_points_of_a_scene_are_killed_at_in_groups_that_lose_none():

@@ -23,7 +23,7 @@ from v4_assets_tests.fixtures import reference, worlds
 from v4_assets_tests.fixtures.reference import Row, SourceRows
 from v4_assets_tests.fixtures.warehouses import ProjectWarehouse, default_catalogue
 
-WORLDS_PER_DAY = range(15)
+WORLDS_PER_DAY = range(10)
 FEW = range(4)
 """Those that are looked at in every run."""
 VERSIONS = {"v4.0.0": "features_v40", "v4.1.0": "features_v41"}
