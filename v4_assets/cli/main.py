@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from v4_assets.cli import adoption, ci, operations, orders, prospects, register, rollout, scripts, studies, sync
-from v4_assets.cli.output import ANY_DAY, DAY, TEXT, GivenPath, Number, json_option, optional_reason, outcome_text, say
+from v4_assets.cli.output import (
+    ANY_DAY,
+    DAY,
+    TEXT,
+    GivenPath,
+    Number,
+    Whole,
+    json_option,
+    optional_reason,
+    outcome_text,
+    say,
+)
 from v4_assets.config.environment import load
 from v4_assets.errors import DAMAGED, V4Error
 from v4_assets.sample import Story
@@ -34,12 +45,12 @@ def cli() -> None:
 )
 @click.option(
     "--leads-per-week",
-    type=click.IntRange(0, 100_000),
+    type=Whole(0, 100_000),
     default=350,
     show_default=True,
     help="Newly contacted leads per week.",
 )
-@click.option("--seed", type=click.IntRange(0), default=7, show_default=True)
+@click.option("--seed", type=Whole(0), default=7, show_default=True)
 @click.option("--through", type=ANY_DAY, default=None, help="Last New York date of the world.  [default: 2026-01-18]")
 def sample(scale: float, leads_per_week: int, seed: int, through: date | None) -> None:
     """Fill the embedded warehouse with calibrated sample data.
@@ -159,7 +170,7 @@ def demo(wanted: str, every: bool) -> None:
 
 
 @cli.command()
-@click.option("--port", type=click.IntRange(1, 65_535), default=3000, show_default=True)
+@click.option("--port", type=Whole(1, 65_535), default=3000, show_default=True)
 def dev(port: int) -> None:
     """Start the Dagster UI on V4_HOME.
 

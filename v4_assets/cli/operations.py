@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from v4_assets.cli.output import json_option, say
+from v4_assets.cli.output import Whole, json_option, say
 from v4_assets.config.environment import load, load_existing
 from v4_assets.errors import SettingsError
 
@@ -42,7 +42,7 @@ def show_doctor(as_json: bool) -> None:
 @click.command("prune")
 @click.option(
     "--keep-days",
-    type=click.IntRange(30, 36_500),
+    type=Whole(30, 36_500),
     default=400,
     show_default=True,
     help="Keep runs and files newer than this many days.",

@@ -98,8 +98,16 @@ class GivenPath(click.Path):
         return path
 
 
+class Whole(click.IntRange):
+    """A whole number within bounds."""
+
+    name = "whole number"
+
+
 class Number(click.FloatRange):
     """A float within bounds. NaN, which compares as neither below nor above, is refused too."""
+
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number meant by the text."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from v4_assets.cli.output import DAY, GivenPath, Number, json_option, say
+from v4_assets.cli.output import DAY, GivenPath, Number, Whole, json_option, say
 from v4_assets.config.environment import load, load_existing
 from v4_assets.config.rollout import Rollout, read_rollout
 from v4_assets.days import verify_begun
@@ -75,10 +75,8 @@ def _options(command: Command) -> Command:
                 help="Measure volume, base rate, covered share and timing on the warehouse's matured leads.",
             ),
             click.option("--no-model-error", is_flag=True, help="Leave out the range over other models, for speed."),
-            _option(
-                "--histories", click.IntRange(1, 100_000), given.histories, "Simulated histories (more = more precise)."
-            ),
-            click.option("--seed", type=click.IntRange(0), default=given.seed, show_default=True),
+            _option("--histories", Whole(1, 100_000), given.histories, "Simulated histories (more = more precise)."),
+            click.option("--seed", type=Whole(0), default=given.seed, show_default=True),
         ]
     ):
         command = add(command)

@@ -59,7 +59,7 @@ def test_a_number_out_of_range_names_its_option(refused, command):
         pytest.param("run --dat 2026-01-05", "No such option '--dat'. Did you mean '--date'?", id="typing-error"),
         pytest.param("status now", "Got unexpected extra argument (now). `v4 status --help`", id="argument-too-many"),
         pytest.param("demo --story nothing", "is not one of 'rollout', 'market', 'silent-column'.", id="story"),
-        pytest.param("dev --port x", "Invalid value for '--port': 'x' is not a valid integer range.", id="number"),
+        pytest.param("dev --port x", "Invalid value for '--port': 'x' is not a valid whole number.", id="number"),
     ],
 )
 def test_a_usage_error_is_one_sentence_without_the_help(refused, command, sentence):
