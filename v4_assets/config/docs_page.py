@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from v4_assets.config import environment as settings
 from v4_assets.config import salesforce as salesforce_target
-from v4_assets.config.problems import nested
+from v4_assets.config.problems import Form, nested
 from v4_assets.config.rollout import Rollout
 from v4_assets.project_files import PROJECT
 
@@ -83,12 +83,12 @@ def entries(model: type[BaseModel], shipped: BaseModel | None, source: str, path
 
 
 def kind(field: FieldInfo) -> str:
-    """A field's type in words, with its bounds."""
+    """A field's type in words, with its bounds or its form."""
     limits = {key: getattr(one, key) for one in field.metadata for key in BOUNDS if getattr(one, key, None) is not None}
-    pattern = next((one.pattern for one in field.metadata if getattr(one, "pattern", None)), None)
+    form = next((one.words for one in field.metadata if isinstance(one, Form)), None)
     parts = [_type(field.annotation)]
     parts += [" and ".join(f"{BOUNDS[key]} {value:g}" for key, value in limits.items())] if limits else []
-    parts += [f"matching `{pattern}`"] if pattern else []
+    parts += [f"({form})"] if form else []
     return " ".join(parts)
 
 
