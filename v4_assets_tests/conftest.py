@@ -42,6 +42,8 @@ SLOWEST_FIRST = (
     "studies/test_odds.py",
     "sources/test_impossible_values.py",
     "models/test_importer.py",
+    "salesforce/test_failed_jobs.py",
+    "salesforce/test_rejected_rows.py",
     "salesforce/test_bulk_jobs.py",
     "salesforce/test_salesforce_sync_asset.py",
 )
