@@ -43,6 +43,8 @@ SLOWEST_FIRST = (
     "salesforce/delivery/test_quarantine.py",
     "features/test_features_against_reference.py",
     "studies/test_odds.py",
+    "studies/test_odds_verdicts.py",
+    "studies/test_odds_docs.py",
     "sources/test_impossible_values.py",
     "models/test_unusual_boosters.py",
     "models/test_importer.py",
