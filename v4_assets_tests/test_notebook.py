@@ -17,7 +17,7 @@ from v4_assets.notebook import Notebook
 from v4_assets.resources import warehouse
 from v4_assets.warehouse import schema
 from v4_assets.warehouse.protocol import arrow_schema
-from v4_assets_tests.models.test_training import leads, trained_files, write
+from v4_assets_tests.fixtures.small_bundles import leads, trained_files, write
 
 DAYS = [date(2026, 1, 10) + timedelta(days=number) for number in range(3)]
 

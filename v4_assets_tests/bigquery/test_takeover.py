@@ -122,7 +122,7 @@ def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 class Stopped:
     """Sees which of the names are answered after each step, and ends the process after the first step of each kind.
 
-    After every step it is ended on DuckDB (operations/test_takeover).
+    After every step it is ended on DuckDB (operations/takeover/test_crashes).
     """
 
     def __init__(self, place: Firm, names: Iterable[str] = ()) -> None:

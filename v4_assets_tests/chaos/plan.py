@@ -15,7 +15,7 @@ from v4_assets_tests.chaos.boundaries import Point
 SWEPT = {
     r"org: \w+ \S+/jobs/ingest.*": "salesforce/test_sync_crashes.py",
     r"warehouse: .*v4_salesforce_(jobs|state|sync_log).*": "salesforce/test_sync_crashes.py",
-    r"warehouse: (ALTER|DROP|CREATE) .*|warehouse: v4_takeover": "operations/test_takeover.py",
+    r"warehouse: (ALTER|DROP|CREATE) .*|warehouse: v4_takeover": "operations/takeover/test_crashes.py",
 }
 """Kinds of boundaries that another test sweeps, in every phase of what it plays, and which."""
 PARTITION_WRITE = re.compile(r"warehouse: (?:v4_partition_writes \+ \w+|\w+ \+ v4_partition_writes)")

@@ -15,7 +15,7 @@ from v4_assets.config.environment import load
 from v4_assets.operations import local_runs
 from v4_assets.operations.local_runs import FailedCheck, Outcome
 from v4_assets.warehouse import schema
-from v4_assets_tests.models.test_training import leads, trained_files, write
+from v4_assets_tests.fixtures.small_bundles import leads, trained_files, write
 
 NOW = "2026-01-12T06:30"
 

@@ -14,7 +14,7 @@ from v4_assets.models import files
 from v4_assets.models.bundle import Bundle, load_bundle
 from v4_assets.models.contract import Feature, encode
 from v4_assets.models.files import read_rows, score_file
-from v4_assets_tests.models.test_training import leads, trained_files, write
+from v4_assets_tests.fixtures.small_bundles import leads, trained_files, write
 
 FORMATS = pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 

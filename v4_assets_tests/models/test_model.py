@@ -17,7 +17,7 @@ from v4_assets.errors import FeatureError, ModelContractError, ModelIntegrityErr
 from v4_assets.models.bundle import BUNDLE_FILES, Bundle, load_bundle, read_booster
 from v4_assets.models.contract import Feature, encode, read_features
 from v4_assets.models.profile import profile_of
-from v4_assets_tests.models.test_training import FEATURES, leads, trained_files, write
+from v4_assets_tests.fixtures.small_bundles import FEATURES, leads, trained_files, write
 
 TIER = Feature("tier", "STRING", ("low", "middle", "high"))
 COUNT = Feature("count", "INT64")

@@ -27,8 +27,8 @@ from v4_assets.operations.ci import SAMPLE, SAMPLE_DAY, SAMPLE_NOW
 from v4_assets.project_files import PROJECT
 from v4_assets.resources import registry, store
 from v4_assets_tests.fixtures import sparing
+from v4_assets_tests.fixtures.firm_models import ENCODED, FIRM_ORDER, own_list
 from v4_assets_tests.fixtures.pages import blocks
-from v4_assets_tests.models.test_importer import ENCODED, FIRM_ORDER, own_list
 
 sparing.spared()
 

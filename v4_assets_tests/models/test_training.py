@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from datetime import date, timedelta
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,72 +17,11 @@ from v4_assets import sql
 from v4_assets.errors import FeatureError, RowsMissingError
 from v4_assets.models.bundle import BUNDLE_FILES, load_bundle
 from v4_assets.models.contract import Feature, encode, read_features
-from v4_assets.models.training import Split, bundle_files, features_of, measure, split_by_time, train
+from v4_assets.models.training import Split, bundle_files, features_of, measure, train
+from v4_assets_tests.fixtures.small_bundles import FEATURES, PARAMETERS, PERIOD, leads, split, write
 
-FEATURES = (
-    Feature("tenure_bucket", "STRING", ("0-12", "12-24", "Unknown"), missing="Unknown"),
-    Feature("net_change", "INT64"),
-    Feature("experience_years", "FLOAT64", low=0.0),
-    Feature("has_email", "INT64", low=0.0, high=1.0, missing=0),
-)
-PERIOD: dict[str, Any] = {
-    "train_from": date(2024, 2, 1),
-    "test_from": date(2025, 8, 1),
-    "until": date(2025, 10, 31),
-    "validation_share": 0.15,
-}
 VALIDATION_FROM = date(2025, 5, 11)
 """547 days of training; 82 of them, 15 %, are May 11 to July 31."""
-PARAMETERS = {
-    "max_depth": 3,
-    "min_child_weight": 1.0,
-    "reg_alpha": 0.0,
-    "reg_lambda": 1.0,
-    "learning_rate": 0.3,
-    "n_estimators": 60,
-    "early_stopping_rounds": 15,
-    "subsample": 0.8,
-    "colsample_bytree": 0.8,
-}
-
-
-def leads(count: int = 1200, seed: int = 0) -> pa.Table:
-    """Leads of the training and the test period; long experience and arrivals at the firm raise conversion."""
-    rng = np.random.default_rng(seed)
-    net_change, experience = rng.integers(-30, 31, count), rng.uniform(0, 40, count)
-    log_odds = 0.08 * net_change + 0.1 * (experience - 20) - 1.2
-    days = (PERIOD["until"] - PERIOD["train_from"]).days + 1
-    contacted = [PERIOD["train_from"] + timedelta(days=index * days // count) for index in range(count)]
-    return pa.table(
-        {
-            "lead_id": [f"00Q{index:015d}" for index in range(count)],
-            "contacted_on": pa.array(contacted, pa.date32()),
-            "converted": rng.random(count) < 1 / (1 + np.exp(-log_odds)),
-            "tenure_bucket": rng.choice(FEATURES[0].categories, count).tolist(),
-            "net_change": net_change,
-            "experience_years": experience,
-            "has_email": rng.integers(0, 2, count),
-        }
-    )
-
-
-def split(rows: pa.Table) -> Split:
-    return split_by_time(rows, FEATURES, **PERIOD)
-
-
-def trained_files(version: str = "v9.0.0", seed: int = 0) -> dict[str, bytes]:
-    """A small bundle's files, trained from scratch."""
-    parts = split(leads(seed=seed))
-    booster = train(parts, PARAMETERS)
-    return bundle_files(version, FEATURES, booster, measure(booster, parts), parts.train)
-
-
-def write(folder: Path, files: dict[str, bytes]) -> dict[str, str]:
-    """Write a bundle's files; returns their sha256 by name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    return {name: sha256(content).hexdigest() for name, content in files.items()}
 
 
 @pytest.fixture(scope="module")
