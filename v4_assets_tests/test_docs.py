@@ -172,8 +172,6 @@ def home(tmp_path_factory):
 
 @pytest.mark.parametrize("line", cheap())
 def test_a_command_that_only_looks_runs_on_sample_data(line, home, monkeypatch):
-    for name in ("V4_WAREHOUSE", "V4_ROLLOUT", "V4_MODELS", "V4_SALESFORCE"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("V4_HOME", str(home))
     monkeypatch.setenv("V4_NOW", ci.SAMPLE_NOW)
     monkeypatch.chdir(home)
@@ -196,8 +194,6 @@ def test_the_pages_write_every_command_there_is():
 
 
 def test_the_notebook_s_code_runs_in_its_order_and_its_scores_are_those_served(home, monkeypatch):
-    for name in ("V4_WAREHOUSE", "V4_ROLLOUT", "V4_MODELS"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("V4_HOME", str(home))
     cells: dict[str, Any] = {}
     for block in blocks(PROJECT / "docs" / "notebook.md", "python"):

@@ -16,8 +16,6 @@ from v4_assets.config.problems import nearest, sentence
 from v4_assets.errors import SettingsError
 
 PREFIX = "V4_"
-NEAR = 0.7
-"""Similarity of two names, without PREFIX, from which one is taken for a typing mistake of the other."""
 _warned: set[str] = set()
 
 
@@ -94,7 +92,7 @@ def verify_names(env: Mapping[str, str], known: Iterable[str]) -> None:
         rest = name.upper().removeprefix(PREFIX)
         if rest == name.upper() or name in names.values():
             continue
-        if near := nearest(rest, names, NEAR):
+        if near := nearest(rest, names):
             raise SettingsError(f"There is no variable {name}. Did you mean {names[near]}? Rename it, or unset it.")
         if name not in _warned:
             _warned.add(name)

@@ -23,8 +23,6 @@ NOW = "2026-01-12T06:30"
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
     """V4_HOME of an environment of its own, with small shipped models, on January 12th, 2026."""
-    for name in ("V4_WAREHOUSE", "V4_ROLLOUT", "V4_SCHEDULE", "V4_WAREHOUSE_LOCK_SECONDS"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("V4_HOME", str(tmp_path / "home"))
     (tmp_path / "shipped").mkdir()
     monkeypatch.setenv("V4_MODELS", str(tmp_path / "shipped"))

@@ -46,7 +46,7 @@ def places(entries: dict[Any, Any], path: tuple[Any, ...] = ()) -> Iterator[tupl
 
 
 def problems(path: tuple[Any, ...], value: object) -> str:
-    """What is said of rollout.yaml with another value at a place; empty where it can be one."""
+    """The error of a rollout.yaml with this value at this place; empty where the value is accepted."""
     content = copy.deepcopy(CONTENT)
     entry = content
     for name in path[:-1]:

@@ -10,8 +10,6 @@ from v4_assets_tests.fixtures.small_bundles import trained_files
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
     """A folder, in which V4_HOME and an empty folder of shipped models lie."""
-    for name in ("V4_WAREHOUSE", "V4_ROLLOUT"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("V4_HOME", str(tmp_path / "home"))
     (tmp_path / "shipped").mkdir()
     monkeypatch.setenv("V4_MODELS", str(tmp_path / "shipped"))

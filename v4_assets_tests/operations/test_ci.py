@@ -33,8 +33,6 @@ HEALTHY = Row("scored_leads", "one_row_per_lead", "ERROR", PASSED, False, "ok")
 @pytest.fixture
 def environment(tmp_path, monkeypatch) -> Path:
     """An environment of its own; returns its V4_HOME."""
-    for name in ("V4_WAREHOUSE", "V4_ROLLOUT", "V4_MODELS", "V4_SALESFORCE", "GITHUB_STEP_SUMMARY"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("V4_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("V4_NOW", ci.SAMPLE_NOW)
     return tmp_path / "home"

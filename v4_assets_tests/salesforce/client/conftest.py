@@ -1,33 +1,20 @@
 """What the tests of the client begin with: an org of five leads, and the real client, whose pauses pass at once."""
 
-import shutil
-
 import pytest
 
 from salesforce_stand_in import StandInOrg
-from salesforce_stand_in.login import Login
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.http import Patience
 from v4_assets_tests.fixtures import sparing
 from v4_assets_tests.fixtures.client_jobs import LEADS
+from v4_assets_tests.fixtures.org_keys import keyed
 
 sparing.spared()
 
 
-@pytest.fixture(scope="session")
-def key(tmp_path_factory):
-    """The private key of all orgs here: making one takes a while."""
-    file = tmp_path_factory.mktemp("key") / "private_key.pem"
-    Login(file)
-    return file
-
-
 @pytest.fixture
-def org(tmp_path, key):
-    folder = tmp_path / "org"
-    folder.mkdir()
-    shutil.copy(key, folder)
-    with StandInOrg(folder, LEADS, page_size=2) as org:
+def org(tmp_path):
+    with StandInOrg(keyed(tmp_path / "org"), LEADS, page_size=2) as org:
         yield org
 
 

@@ -1,6 +1,5 @@
 """A read without an answer is repeated; a write without one is settled by the job's state, or stays ambiguous."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,6 +9,7 @@ from v4_assets.errors import AmbiguousAnswerError, ApiLimitError, OrgUnavailable
 from v4_assets.salesforce.client.client import SalesforceClient
 from v4_assets.salesforce.client.org import JobState
 from v4_assets_tests.fixtures.client_jobs import LEADS, finished, rows, sent
+from v4_assets_tests.fixtures.org_keys import keyed
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "drop_before", "drop_after"])
@@ -118,9 +118,8 @@ def test_aborting_a_final_job_does_nothing(client):
     assert client.status(job).state is JobState.JOB_COMPLETE
 
 
-def test_a_write_that_found_nobody_there_certainly_did_nothing(tmp_path, key, patience):
-    shutil.copy(key, tmp_path)
-    with StandInOrg(tmp_path, LEADS) as org:
+def test_a_write_that_found_nobody_there_certainly_did_nothing(tmp_path, patience):
+    with StandInOrg(keyed(tmp_path), LEADS) as org:
         client = SalesforceClient(org.target, patience)
         job = client.create_job()
     with pytest.raises(OrgUnavailableError, match="Nothing was changed"):
