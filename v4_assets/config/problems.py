@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, GetCoreSchemaHandler, SecretStr, ValidationError
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
-NEAR = 0.7
+NEAR = 0.65
 """Similarity of two names from which one is offered for the other."""
 EXPECTED = {
     "bool": "true or false",
@@ -58,9 +58,9 @@ def expected(words: str) -> PydanticCustomError:
     return PydanticCustomError("expected", "{words}", {"words": words})
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def nearest(name: str, known: Iterable[str], cutoff: float = NEAR) -> str | None:
     """The known name of which another is probably a typing mistake."""
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=NEAR)), None)
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
 
 
 def nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:

@@ -16,6 +16,9 @@ from v4_assets.config.problems import nearest, sentence
 from v4_assets.errors import SettingsError
 
 PREFIX = "V4_"
+NEAR = 0.7
+"""Similarity of two names, without PREFIX, from which one is refused as a typing mistake of the other: more than a hint
+needs, for a variable of another program must not stop this one."""
 _warned: set[str] = set()
 
 
@@ -92,7 +95,7 @@ def verify_names(env: Mapping[str, str], known: Iterable[str]) -> None:
         rest = name.upper().removeprefix(PREFIX)
         if rest == name.upper() or name in names.values():
             continue
-        if near := nearest(rest, names):
+        if near := nearest(rest, names, NEAR):
             raise SettingsError(f"There is no variable {name}. Did you mean {names[near]}? Rename it, or unset it.")
         if name not in _warned:
             _warned.add(name)
